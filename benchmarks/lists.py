@@ -79,7 +79,7 @@ def _export(pk: int) -> dict[str, Any]:
 
 
 def _peak_mb() -> float:
-    """The most memory that this process has had so far. Linux alone says it."""
+    """The peak resident memory of this process so far, in MB. Only Linux reports it."""
     found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found is not None
     return int(found[1]) / 1024

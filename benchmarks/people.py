@@ -21,7 +21,7 @@ def connected_company(name: str, *, crm_event: str = "lead_created", mapped: boo
 
 
 def _end_searches() -> None:
-    """Let no worker look for duplicates among the leads of other measures, as it would for an hour."""
+    """Stop workers from searching the leads of other measures for duplicates, as they would for an hour."""
     for company in Company.objects.all():
         DuplicateSearch.objects.update_or_create(company=company, defaults={"reached_at": Now()})
 

@@ -1,4 +1,4 @@
-"""What one event takes: `python -m benchmarks.trace [--list]`.
+"""The files, calls and statements that one event needs: `python -m benchmarks.trace [--list]`.
 
 On PostgreSQL, with the strict sandbox as a process on a socket, one lead is saved as qualified, its event is delivered,
 and Recent Events is shown. Three legs:
@@ -7,14 +7,14 @@ and Recent Events is shown. Three legs:
     deliver   from the start of the task `capi.deliver` to the event's settling and the end of the task, all threads
     events    one GET of Recent Events through Django's test client
 
-How it is counted. A file is one of the product (`PACKAGES`, without migrations) in which a function was called; what
-is merely imported doesn't count. A call is a call of a function, method, property or lambda that is written in such a
-file. Comprehensions, class bodies and the resuming of a generator are none, since Python versions differ there. A
-statement is one that Django's cursor executes, in whichever thread, or a BEGIN or COMMIT. The database backend
-(`postgresql/`) passes every statement through the same four functions, so its calls are told apart. The wake-up that
-follows a save in its own thread belongs to neither leg. The first event and the first GET don't count: with them,
-modules are imported, connections opened, and caches filled. Of the `ROUNDS` that follow, the one with the fewest calls
-counts: where the machine is busy, what was read a moment ago is read again.
+What is counted. Files: those of the product (`PACKAGES`, without migrations) in which a function was called, not those
+that are only imported. Calls: of functions, methods, properties and lambdas in these files. Comprehensions, class
+bodies and resumed generators don't count, because Python versions differ there. Statements: those that Django's cursor
+executes in any thread, and BEGIN and COMMIT. The database backend (`postgresql/`) passes every statement through the
+same four functions, so its calls are counted separately. The wake-up that follows a save, in a thread of its own,
+belongs to neither leg. The first event and the first GET don't count: they import modules, open connections and fill
+caches. Of the `ROUNDS` that follow, the one with the fewest calls counts: on a busy machine, values that were cached a
+moment ago are read again.
 """
 
 import argparse
@@ -45,7 +45,7 @@ ENDS: Final = {"BaseDatabaseWrapper._commit": "COMMIT", "BaseDatabaseWrapper._ro
 
 @dataclass(slots=True)
 class Leg:
-    """What was seen: the functions called by file, in the order of the first call, and the statements."""
+    """What was recorded: the functions called, by file in the order of the first call, and the statements."""
 
     name: str
     files: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -65,11 +65,11 @@ class Leg:
 
 
 class Recorder:
-    """Sees each call of this process while a leg is recorded."""
+    """Records each call in this process during a leg."""
 
     def __init__(self) -> None:
         self._leg: Leg | None = None
-        self._only: int | None = None  # the thread that counts, if only one does
+        self._only: int | None = None  # the only thread to record, if not all
         self._lock = threading.Lock()
         sys.setprofile(self._see)
         threading.setprofile(self._see)
@@ -112,11 +112,11 @@ def _product_file(code: CodeType) -> str | None:
 
 
 def _is_call(frame: FrameType) -> bool:
-    """True unless it is a comprehension, the body of a class or module, or a generator that goes on."""
+    """False for a comprehension, the body of a class or module, and a generator that is resumed."""
     code = frame.f_code
     if code.co_name.startswith("<") and code.co_name != "<lambda>":
         return False
-    # A frame that begins stands at its first RESUME, whose argument is 0; one that goes on, at a later one.
+    # A new frame is at its first RESUME, whose argument is 0. A resumed one is at a later RESUME.
     opcode, argument = code.co_code[frame.f_lasti : frame.f_lasti + 2] if frame.f_lasti >= 0 else (RESUME, 0)
     return opcode != RESUME or argument & 3 == 0
 
@@ -136,7 +136,7 @@ def main() -> None:
 
 
 def _trace() -> list[Leg]:
-    """Several events and pages. Of each leg, that of the round with the fewest calls."""
+    """Record several events and pages. Returns, for each leg, the round with the fewest calls."""
     from django.conf import settings
     from django.db import transaction
     from django.test import Client

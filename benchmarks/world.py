@@ -130,7 +130,7 @@ def servers() -> list[psutil.Process]:
 
 @contextlib.contextmanager
 def written_through() -> Iterator[None]:
-    """Let PostgreSQL wait for the disk at each commit, as it does unless it is told otherwise. The tests tell it so."""
+    """Let PostgreSQL wait for the disk at each commit. This is its default, which the tests switch off."""
     _wait_for_disk("on")
     try:
         yield

@@ -1,4 +1,4 @@
-"""A sales rep as a process: starts on a line of input, qualifies one lead after another, and prints how many.
+"""A sales rep as a process: waits for a line of input, qualifies one lead after another, and prints how many.
 
 `python -m benchmarks.writer COMPANY_ID WAY SECONDS PER_SECOND PART PARTS`
 """

@@ -1,6 +1,6 @@
-"""What the repository holds and is built from: the checks of `make static-checks` that no third-party tool provides.
+"""Checks of the repository and its dependencies, as part of `make static-checks`: those that no third-party tool has.
 
-Prints a line for each finding and exits with 1 where there is one. docs/security.md: S33, S46, S48.
+Prints a line for each finding, and exits with 1 if there are any. docs/security.md: S33, S46, S48.
 """
 
 import ast
@@ -17,7 +17,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PRODUCT = ("leadmachine", "crm", "capi", "postgresql")
 DEVELOPMENT = ("tests", "benchmarks", "scripts")
 LOCKS = ("requirements.lock", "requirements-dev.lock")
-# Shapes of secrets, and what stands for one in tests and examples.
+# Patterns of secrets, and of their stand-ins in tests and examples.
 SECRETS = {
     "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
     "a cloud key": re.compile(r"\bAKIA[0-9A-Z]{16}\b"),
@@ -55,7 +55,7 @@ def secrets_in_files() -> Iterator[str]:
 
 
 def secrets_in_history() -> Iterator[str]:
-    """S33: what was removed from the files is still in their history. An archive without .git has none."""
+    """S33: a secret that was removed from a file is still in its history. An archive without .git has no history."""
     if (ROOT / ".git").exists():
         log = ["log", "-p", "--all", "--no-color", "--no-ext-diff", "--format=%B", "--", ".", ":!*.lock"]
         yield from sorted(set(secrets_in(_git(*log))))
@@ -73,7 +73,7 @@ def files_of_an_installation() -> Iterator[str]:
 
 
 def incomplete_pins() -> Iterator[str]:
-    """S46: each package of a lock file has its version and hashes, and no address that it comes from."""
+    """S46: each package of a lock file has a version and hashes, and no URL of its own."""
     for name in LOCKS:
         text = (ROOT / name).read_text()
         lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
@@ -88,14 +88,14 @@ def unpinned_dependencies() -> Iterator[str]:
 
 
 def unnamed_dependencies() -> Iterator[str]:
-    """What is imported, and stands in no list of pyproject.toml."""
+    """Packages that are imported, but not listed in pyproject.toml."""
     to_run = _named(PROJECT["project"]["dependencies"])
     yield from sorted(distributions_used_by(*PRODUCT) - to_run)
     yield from sorted(distributions_used_by(*DEVELOPMENT) - to_run - _named(PROJECT["dependency-groups"]["dev"]))
 
 
 def distributions_used_by(*folders: str) -> set[str]:
-    """What must be installed for the imports in these folders, by its name on the package index."""
+    """The packages that the imports in these folders need, by their names on the package index."""
     paths = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
     modules = {module for path in paths for module in _imported(path)}
     distributions = packages_distributions()
@@ -104,7 +104,7 @@ def distributions_used_by(*folders: str) -> set[str]:
 
 
 def loaded_from_elsewhere() -> Iterator[str]:
-    """S46: no page loads anything from another host. A link to LinkedIn is for a person to follow."""
+    """S46: no page loads anything from another host. Links that people follow, such as to LinkedIn, are allowed."""
     for path in files("templates/*.html", "static/*"):
         for match in LOADED.finditer(path.read_text(errors="replace")):
             if "linkedin.com" not in match[0]:
@@ -112,7 +112,7 @@ def loaded_from_elsewhere() -> Iterator[str]:
 
 
 def guards_switched_off() -> Iterator[str]:
-    """S48: what switches escaping, certificates or the like off."""
+    """S48: code that switches off escaping, the check of certificates or the like."""
     for path in files("*.py", "*.html", "*.js"):
         if path.relative_to(ROOT).parts[0] not in DEVELOPMENT:
             for line in path.read_text().splitlines():

@@ -1,8 +1,8 @@
-"""The test files that a change needs, for `make quick`: those that changed, and those that import a changed module or
-have its name. Where none does, or very many import it, those of its folder.
+"""The test files that `make quick` runs for a change: those that changed, and those that import a changed module or
+have its name. If there are none, or too many import it, those of its folder.
 
-Changed is what differs from the last commit; where nothing does, what that commit changed. Prints nothing where no test
-belongs to it: then all are run.
+The changed files are those that differ from the last commit or, if none do, those that it changed. Prints nothing if
+they have no tests: all tests are then run.
 """
 
 import re
@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-MANY = 25  # files of tests, some ten seconds of them
+MANY = 25  # test files, which take some ten seconds
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def changed() -> list[str]:
 
 
 def tests_of(name: str, tests: dict[Path, str]) -> set[Path]:
-    """The test files for a changed file."""
+    """Return the test files for a changed file."""
     path = ROOT / name
     if path in tests:
         return {path}

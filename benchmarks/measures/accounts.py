@@ -1,4 +1,4 @@
-"""Whether the time of an answer tells who has an account: medians for known and for unknown addresses."""
+"""Whether response times reveal who has an account: medians for known and for unknown addresses."""
 
 import statistics
 import time
@@ -42,7 +42,7 @@ def _compared(measure: str, path: str, known: list[str], field: str, form: dict[
 
 
 def _seconds(path: str, form: dict[str, str]) -> float:
-    """The time of the answer, from a network of its own: none of them is limited."""
+    """The response time in seconds. Each request comes from another network, so none reaches a limit."""
     number = next(_networks)
     client = Client(REMOTE_ADDR=f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}")
     started = time.perf_counter()

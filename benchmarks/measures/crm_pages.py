@@ -1,8 +1,8 @@
-"""The pages of the CRM with half a million leads: each next to the same page with a thousand, and to `icontains`.
+"""The pages of the CRM with half a million leads, compared with the same pages with a thousand, and with `icontains`.
 
 With a thousand leads, three pages are nearly empty: My day has 20 rows instead of 64, the board of one owner 25 cards
-instead of 125, and that of a common name 3. To write them in Python takes longer than to find them. So these are also
-compared with a company of ten thousand, where they are as full.
+instead of 125, and that of a common name 3. Rendering them takes longer than the queries. So these are also compared
+with a company of ten thousand leads, where they are as full.
 """
 
 import gc
@@ -28,7 +28,7 @@ from crm.services.searches import remember_search
 from leadmachine.workers import ignore_what_stays
 
 COMPANIES = 20
-FEW = 1_000  # leads of a small company, as make_crm makes them
+FEW = 1_000  # leads of a small company, as make_crm creates it
 ENOUGH = 10_000  # leads, deals, tasks and notes that fill these pages
 FILLED = ("my_day", "board_of_owner", "board_search_ada")
 REQUESTS = 40
@@ -39,7 +39,7 @@ FILTERS = (
     "shared=False", "created_from=2026-11-01", "created_until=2025-02-01", "updated_from=2026-11-01",
     "status={status}&owner={owner}&sort=name",
 )  # fmt: skip
-# Common, rare and absent, from 3 to 20 letters; then shorter ones, several words and a phone number.
+# Common, rare and absent texts of 3 to 20 characters; then shorter ones, several words and a phone number.
 SEARCHES = (
     "ada", "example", "carlos.4999", "kestrel aviation 997", "qzx", "nobody-of-this-name", "a", "xq", "ada bakker",
     "+31 20 155 0142",
@@ -55,7 +55,7 @@ COLUMNS = ("first_name", "last_name", "email", "organisation", "title", "phone")
 
 
 def pages(*, leads: int) -> Iterator[Figure]:
-    """Measure each page at p95 with this many leads, with 1,000, and, for a search, as a plain list."""
+    """Measure each page at p95 with this many leads, with 1,000, and, for a search, with `icontains`."""
     settings.ALLOWED_HOSTS = ["*"]
     settings.HTTPS = False
     sizes = {"leads": leads, "deals": leads // 5, "tasks": leads, "notes": leads, "duplicates": leads // 10}
@@ -65,7 +65,7 @@ def pages(*, leads: int) -> Iterator[Figure]:
     call_command("make_crm", name="Full pages", anyway=True, stdout=StringIO(), **enough)
     large, small = (_member(f"CRM pages {number}", Role.SALES) for number in (1, 2))
     full = _member("Full pages 1", Role.SALES)
-    ignore_what_stays()  # a web worker has not made half a million leads
+    ignore_what_stays()  # a web worker would not have created half a million leads
     for name, url_of in {**_pages(), **_deals()}.items():
         yield _next_to_small(name, large, small, url_of, f"{leads:,} leads and {FEW:,}")
         if name in FILLED:
@@ -157,7 +157,7 @@ def _status(member: Membership) -> int:
 
 
 def _plain_search(leads: LeadQuerySet, text: str) -> LeadQuerySet:
-    """As it is usually written: every word in one of the columns."""
+    """The search as it is usually written: every word in one of the columns."""
     for word in text.split():
         leads = leads.filter(Q(*((f"{column}__icontains", word) for column in COLUMNS), _connector=Q.OR))
     return leads
@@ -170,9 +170,9 @@ def _client(member: Membership) -> Client:
 
 
 def _times_in_turn(pages: Sequence[tuple[Membership, UrlOf]]) -> list[list[float]]:
-    """The milliseconds of each page's requests. In turn, so that what else the machine does slows all of them.
+    """The times of each page's requests in milliseconds. The pages take turns, so that other load slows all of them.
 
-    Garbage is collected in between. In a web worker one request in some 25 waits 15 ms for it, whatever its company is.
+    Garbage is collected in between. In a web worker one request in some 25 waits 15 ms for it, for any company.
     """
     clients = [(_client(member), url_of(member)) for member, url_of in pages]
     times: list[list[float]] = [[] for _ in pages]

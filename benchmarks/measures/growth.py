@@ -1,4 +1,4 @@
-"""The cost of a long log: the daily deletion of old rows, and the reconcile page of a week."""
+"""The cost of a long log: the daily deletion of old rows, and the Reconcile page of a week."""
 
 import statistics
 import time

@@ -1,4 +1,4 @@
-"""Lists of leads: an import next to a plain loop of saves, an export of all leads, and the memory that both take."""
+"""Lists of leads: an import compared with a plain loop of saves, an export of all leads, and the memory of both."""
 
 import csv
 import io
@@ -26,8 +26,8 @@ FIELDS = ("first_name", "last_name", "email", "phone", "organisation", "title", 
 def imports(*, rows: int, baseline_rows: int, rounds: int = 2) -> Iterator[Figure]:
     """An import of dirty rows, from the file to the last lead, and a loop of `Lead.save()` over clean ones, in turn.
 
-    Twice: with the tests' PostgreSQL, which writes nothing through to the disk, and with one that does, as everywhere
-    else: each save of the loop then waits for the disk.
+    Measured twice: with the tests' PostgreSQL, which doesn't wait for the disk, and with one that does, as everywhere
+    else: each save of the loop then waits for it.
     """
     reports = yield from _compared_imports("import_vs_saves", rows, baseline_rows, rounds)
     last = reports[-1]
@@ -53,7 +53,7 @@ def _compared_imports(
 
 
 def export(*, leads: int) -> Iterator[Figure]:
-    """All leads of a large company with all columns: asked for, written and downloaded."""
+    """An export of all leads of a large company with all columns: requested, written and downloaded."""
     sizes = {"leads": leads, "deals": 0, "tasks": 0, "notes": 0, "companies": 1}
     call_command("make_crm", name="Export", anyway=True, stdout=StringIO(), **sizes)
     member = Membership.objects.filter(company__name="Export 1", role=Role.SALES).order_by("pk")[0]
@@ -67,7 +67,7 @@ def export(*, leads: int) -> Iterator[Figure]:
 
 
 def dirty(count: int) -> bytes:
-    """Of twenty rows, two are bad, two repeat the one before, and one is about a lead that is known."""
+    """A CSV file. Of twenty rows, two are bad, two repeat the one before, and one is about an existing lead."""
     file = io.StringIO()
     lines = csv.writer(file)
     lines.writerow(HEADER)
@@ -119,7 +119,7 @@ def _saves(name: str, rows: int) -> float:
 
 
 def _in_a_process(what: str, pk: int) -> dict[str, Any]:
-    """The report of `benchmarks.lists`, which does this in a process of its own."""
+    """The report of `benchmarks.lists`, which does this in a separate process."""
     command = [sys.executable, "-m", "benchmarks.lists", what, str(pk)]
     done = subprocess.run(command, cwd=world.ROOT, stdout=subprocess.PIPE, text=True, check=True)
     report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

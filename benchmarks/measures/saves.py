@@ -55,7 +55,7 @@ def _ours(lead: Lead) -> None:
 
 
 def _person(lead: Lead) -> None:
-    """As a person does in the browser: the change can be undone."""
+    """Save as a person does in the browser, so that the change can be undone."""
     with acting_as(None, action=uuid.uuid4()):
         _ours(lead)
 
