@@ -1,4 +1,4 @@
-# What a person types. Needed: make, and Python 3.11 or newer with venv; everything else is installed into .venv.
+# The commands for people. They need make, and Python 3.11 or newer with venv; the rest is installed into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
 ENVIRONMENT := sh scripts/environment.sh
@@ -18,7 +18,7 @@ help:
 	@echo "make sbom     write sbom.json: a bill of materials (CycloneDX) of what is installed to run"
 	@echo "make clean    remove .venv and caches; the data in var/ stays"
 
-# --- the environment: each stamp is renewed when its lock file changes, so that a second start takes seconds ---
+# --- the environment: a stamp is renewed only when its lock file changes, so that a second start takes seconds ---
 
 $(BIN)/python:
 	@$(ENVIRONMENT) create $(PYTHON)
@@ -49,7 +49,7 @@ SIDE_BY_SIDE ?= --numprocesses $(WORKERS) --dist worksteal
 PYTEST := $(BIN)/python -m pytest $(SIDE_BY_SIDE)
 ON_SQLITE := DATABASE_URL=sqlite:///$(CURDIR)/var/tests.sqlite3 $(PYTEST)
 TESTS ?=
-# Only the files that have such a marker: to collect all of them takes longer than to run these.
+# Only the files that have such a marker: collecting all files takes longer than running these.
 marked = $(or $(TESTS),$(shell grep -rlE 'mark\.($(1))\b' tests --include='test_*.py'))
 
 quick: export SMALL_SIZE ?= 1
@@ -57,7 +57,7 @@ quick: .venv/.to-develop
 	@$(PYTEST) -m "not browser and not processes and not faults and not sized" \
 	  $(or $(TESTS),$(shell $(BIN)/python scripts/tests_of_changes.py))
 
-# Where the environment forbids to keep bytecode, each worker of each run would compile all tests again.
+# If the environment forbids bytecode files, each worker of each run would compile all tests again.
 quick test faults: export PYTHONDONTWRITEBYTECODE :=
 
 TESTED := not faults or representative
@@ -80,7 +80,7 @@ RUNS ?= 10
 chaos: .venv/.to-develop
 	@$(BIN)/python -m tests.faults.chaos $(if $(LONG),--long,--runs $(RUNS)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only "$(ONLY)")
 
-# What make test has just done whole is not done again, and what make faults does in full is not done in part before.
+# Nothing runs twice: make test leaves out the tests that make faults runs in full, and make faults those already run.
 check: TESTED := (not faults or representative) and not sized
 check: FAULTS := faults and not representative
 check: static-checks test faults

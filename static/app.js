@@ -15,7 +15,7 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// A period and dates exclude each other: what was changed last counts.
+// A period and dates exclude each other: whichever was changed last counts.
 document.addEventListener("change", ({ target }) => {
   const { period, since, until } = target.form?.elements ?? {};
   if (!period || !since) return;
@@ -67,19 +67,19 @@ document.addEventListener("change", (event) => {
   }
 });
 
-// All that match a list, and not only those on this page: for as long as all on this page are selected.
+// "All that match", not only those on this page, stays selected only while all on this page are selected.
 document.addEventListener("change", ({ target }) => {
   const all = document.querySelector(".all-matching input");
   if (all && target.matches(".tick input") && !target.checked) all.checked = false;
 });
 
-// In a text of several lines, Enter begins a new one: Ctrl+Enter, on a Mac Cmd+Enter, submits the form.
+// In a text of several lines, Enter starts a new line: Ctrl+Enter, or Cmd+Enter on a Mac, submits the form.
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.isComposing) return;
   if (event.target.matches("[data-ctrl-enter]")) event.target.form.requestSubmit();
 });
 
-// A detail that is edited in its row: Escape cancels, and Enter saves, in a select as well.
+// A detail that is edited in its row: Escape cancels, and Enter saves, even in a select.
 document.addEventListener("keydown", (event) => {
   const form = event.target.closest?.("form[data-in-place]");
   if (!form) return;
@@ -87,8 +87,8 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && event.target.matches("select")) form.requestSubmit();
 });
 
-// A response that redraws the page around rows being edited leaves them as they are, but for the one it is for. Out of
-// the document meanwhile, they are not cleaned up by htmx.
+// A response that redraws the page leaves the rows being edited as they are, except the one whose request it answers.
+// They are taken out of the document meanwhile, so that htmx doesn't clean them up.
 let edited = [];
 document.addEventListener("htmx:beforeSwap", ({ detail, target }) => {
   if (!detail.shouldSwap) return;
@@ -99,8 +99,8 @@ document.addEventListener("htmx:afterSwap", () => {
   for (const row of edited.splice(0)) document.getElementById(row.id)?.replaceWith(row);
 });
 
-// Suggestions are not worth what else is typed into their form: if the session has ended, the page is not loaded again
-// for them. The form itself is submitted later, and filled in again.
+// If the session has ended, a request for suggestions doesn't reload the page, which would lose what was typed into the
+// form. The form itself is submitted later, and filled in again.
 document.addEventListener("htmx:beforeOnLoad", (event) => {
   if (event.target.matches("input[list]") && event.detail.xhr.getResponseHeader("HX-Refresh")) event.preventDefault();
 });
@@ -146,8 +146,8 @@ document.addEventListener("focusin", ({ target }) => {
   }
 });
 
-// Live sections don't refresh while the page is hidden, or while the user has scrolled down, selected text, ticked
-// something or focused something in them.
+// Live sections don't refresh while the page is hidden, or while the user has scrolled down, selected text, or checked
+// or focused something in them.
 document.addEventListener("htmx:beforeRequest", (event) => {
   const live = event.target;
   if (!live.matches?.("[data-live]")) return;
@@ -156,7 +156,7 @@ document.addEventListener("htmx:beforeRequest", (event) => {
 });
 
 function showError(text) {
-  // A section that refreshes every second would show the same one every second.
+  // Otherwise a section that refreshes every second would add the same error every second.
   for (const shown of document.querySelectorAll("#messages .note.bad")) if (shown.firstChild?.data === text) shown.remove();
   const note = document.createElement("div");
   note.className = "note bad";
@@ -164,7 +164,7 @@ function showError(text) {
   document.getElementById("messages")?.append(note);
 }
 document.addEventListener("htmx:responseError", ({ detail: { xhr } }) => {
-  const page = new DOMParser().parseFromString(xhr.responseText, "text/html"); // it may say what has happened
+  const page = new DOMParser().parseFromString(xhr.responseText, "text/html"); // it may say what happened
   showError(page.querySelector("[data-toast]")?.textContent ?? (xhr.status === 403
     ? "You may not do that, or the page is out of date. Reload it and try again."
     : "That did not work and nothing was changed. Reload the page and try again."));

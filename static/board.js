@@ -1,6 +1,6 @@
 // The board of deals. A card is dragged by mouse, or by touch after holding it for a moment. Dropping it changes the
 // select on the card, so that there is one way to move a deal (quick_select.js), and the card moves as soon as that
-// sends its request. A keyboard uses the select itself.
+// sends its request. Keyboard users use the select itself.
 
 const HOLD_MS = 350; // a finger that moves earlier scrolls
 const START_PX = 5; // less is a click
@@ -23,7 +23,7 @@ document.addEventListener("htmx:beforeSend", ({ target: form, detail }) => {
   moveTo(card, () => frame().querySelector(`[data-stage="${select.value}"] .deals`).prepend(card));
   detail.xhr.addEventListener("loadend", () => {
     if (detail.successful) return;
-    // Refused, or there is a question first: the deal has not been moved yet.
+    // The move was refused, or a question comes first: the deal has not been moved yet.
     moveTo(card, () => place.replaceWith(card));
     card.removeAttribute("aria-busy");
   });
@@ -32,11 +32,11 @@ document.addEventListener("htmx:beforeSend", ({ target: form, detail }) => {
 function moveTo(card, move) {
   const focused = card.contains(document.activeElement) && document.activeElement;
   move();
-  if (focused) focused.focus({ preventScroll: true }); // a node that moves loses the focus
+  if (focused) focused.focus({ preventScroll: true }); // moving a node makes it lose the focus
 }
 
-// Further cards of a column take the place of the link to them, and the first one its focus. The address keeps how many
-// there are, for whatever redraws the board: a response to a move or an undo, or loading the page again.
+// Further cards of a column replace the link to them, and the first one gets its focus. The address keeps their number
+// for anything that redraws the board: a response to a move or an undo, or a reload.
 
 document.addEventListener("htmx:afterSwap", ({ target: card, detail }) => {
   const isFirst = detail.requestConfig?.elt.matches("[data-more]") && document.activeElement === document.body;
@@ -53,7 +53,7 @@ document.addEventListener("htmx:afterOnLoad", ({ target: cards, detail }) => {
   history.replaceState(history.state, "", url);
 });
 
-// A board that was asked for before further cards came is drawn without them: they are read again.
+// A board that was requested before further cards came is drawn without them: they are requested again.
 document.addEventListener("htmx:afterSettle", ({ detail }) => {
   if (detail.target.id !== "board") return;
   for (const shown of new URL(location).searchParams.getAll("shown")) {
@@ -64,7 +64,7 @@ document.addEventListener("htmx:afterSettle", ({ detail }) => {
   }
 });
 
-// A form that was drawn before leads back to the board as it was then.
+// Otherwise a form that was drawn earlier would lead back to the board as it was then.
 document.addEventListener("htmx:configRequest", ({ detail }) => {
   if (frame() && detail.parameters.next) detail.parameters.next = location.pathname + location.search;
 });
@@ -106,8 +106,8 @@ document.addEventListener("pointercancel", drop);
 addEventListener("blur", drop);
 document.addEventListener("keydown", (event) => event.key === "Escape" && drop());
 
-// Until a card is dropped, nothing else may begin under the pointer: a selection, a menu, or scrolling, which the browser
-// leaves to a listener only if that is not passive.
+// Until a card is dropped, nothing else may start under the pointer: a selection, a menu, or scrolling, which only a
+// listener that is not passive can prevent.
 document.addEventListener("selectstart", (event) => press && event.preventDefault());
 document.addEventListener("contextmenu", (event) => press?.pointerType === "touch" && event.preventDefault());
 document.addEventListener("touchmove", (event) => dragImage && event.preventDefault(), { passive: false });
@@ -134,7 +134,7 @@ function preventClick(event) {
 function follow() {
   dragImage.style.translate = `${press.at.x - press.start.x}px ${press.at.y - press.start.y}px`;
   const card = document.getElementById(press.cardId);
-  card?.classList.add("dragging"); // again, where a response has redrawn the board meanwhile
+  card?.classList.add("dragging"); // again, because a response may have redrawn the board
   const stage = stageUnderPointer();
   for (const each of frame().querySelectorAll("[data-stage]")) {
     each.classList.toggle("over", each === stage && each !== stageOf(card));

@@ -36,10 +36,10 @@ const actions = {
   c: () => { if (palette.dataset.addLead) location.assign(palette.dataset.addLead); },
 };
 
-// None fires while someone types, nor with a modifier: those belong to the browser.
+// None works while someone types, nor with a modifier: those combinations belong to the browser.
 const isTyping = (target) => target.closest?.("input, textarea, select, [contenteditable]");
 
-if (palette) { // not on the pages that stand alone
+if (palette) { // standalone pages have none
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || document.querySelector("dialog[open]")) return;
     const isCtrlK = event.key?.toLowerCase() === "k" && (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey;
@@ -66,7 +66,7 @@ if (palette) { // not on the pages that stand alone
   });
   palette.addEventListener("htmx:afterSwap", () => choose(field.value ? options()[0] : null));
   for (const dialog of [palette, keys]) {
-    dialog.addEventListener("click", ({ target }) => { if (target === dialog) dialog.close(); }); // next to it
+    dialog.addEventListener("click", ({ target }) => { if (target === dialog) dialog.close(); }); // a click outside it
   }
   addEventListener("pageshow", ({ persisted }) => { if (persisted) palette.close(); });
 }

@@ -1,5 +1,5 @@
 // Shows the forms with data-passkey, and fills in what the browser returns for a passkey. The browser asks for the
-// finger, face or PIN. `webauthnJSON` is allauth's: it turns what is in JSON into bytes and back.
+// finger, face or PIN. `webauthnJSON` is allauth's: it converts between JSON and bytes.
 
 const CANCELLED = "No passkey was used. Try again, or choose another way.";
 const MESSAGES = {

@@ -14,8 +14,8 @@ let sent = null; // the select whose request is pending, and its value
 const next = new Set(); // ids of selects to save after it: a response redraws them all, and must include each change
 
 // On a closed select, browsers fire a change for each key. An open list fires one when it closes. Which keys open it
-// differs (Space, Alt+Down, on a Mac the arrows), and on a busy machine the list closes before a timer that its first
-// key has set. So what follows the change decides, not the key and not the time.
+// differs (Space, Alt+Down, on a Mac the arrows), and on a busy machine the list closes before a timer fires that its
+// first key has set. So the event after the change decides, not the key and not the time.
 for (const kind of ["keydown", "keypress", "pointerdown"]) {
   document.addEventListener(kind, ({ target, pointerType = "key" }) => {
     opener = quickSelect(target) && pointerType;
@@ -34,7 +34,7 @@ document.addEventListener("change", ({ target }) => {
 
 // In Chromium, Escape also closes the list on the chosen option. Unlike after Enter or the mouse there is no click, and
 // the page only gets the keyup of Escape. Other browsers revert on Escape, and not all of them fire a click. The keyup
-// of any other key belongs to a closed select, on which only a keydown decides.
+// of any other key comes from a closed select, on which only a keydown decides.
 function chosen(select) {
   undecided = select;
   showHint(select);
@@ -73,7 +73,7 @@ document.addEventListener("submit", (event) => {
   const select = event.target.querySelector("select");
   if (isUnsaved(select) && !sent && !isLeaving) {
     sent = { select, value: select.value };
-    questions.delete(event.target.getAttribute("action")); // it is chosen anew
+    questions.delete(event.target.getAttribute("action")); // it is chosen again
     setBusy(select.form, true);
   } else {
     event.preventDefault();
@@ -104,7 +104,7 @@ function restore(select) {
 function showHint(select) {
   const hint = document.getElementById(select.getAttribute("aria-describedby"));
   const isWanted = isUnsaved(select) && sent?.select !== select && !next.has(select.id);
-  if (hint?.hidden !== isWanted) return; // so that it is read out once, not for each key
+  if (hint?.hidden !== isWanted) return; // so that screen readers read it once, not for each key
   hint.hidden = !isWanted;
   hint.classList.remove("at-end");
   hint.classList.toggle("at-end", hint.getBoundingClientRect().right > document.documentElement.clientWidth);
@@ -179,7 +179,7 @@ function answered(form, { successful, xhr }) {
     sent = null;
     setBusy(form, false);
     if (successful) return; // the others wait until htmx knows the new forms
-    restore(select); // also if there is a question first: nothing has been saved yet
+    restore(select); // also if a question comes first: nothing has been saved yet
     saveNext();
   }
   if (xhr.status) ask(); // without a connection, there is no other page to go to
@@ -199,8 +199,8 @@ function saveNext() {
   }
 }
 
-// A response may lead to a page with a question first. To leave at once would lose what else has been chosen: that is
-// saved before, and may have questions of its own. They are asked one after the other.
+// A response may lead to a page with a question. Going there at once would lose the other unsaved choices, so these are
+// saved first. They may have questions of their own, which are asked one after the other.
 
 const questions = new Map(); // what was requested, and the address of its question
 let isLeaving = false;
@@ -228,7 +228,7 @@ function ask() {
 
 function leave(really) {
   isLeaving = really;
-  document.getElementById("main").inert = isLeaving; // what is chosen from now on would be lost
+  document.getElementById("main").inert = isLeaving; // choices made from now on would be lost
 }
 
 // When the browser restores the page from its back/forward cache.

@@ -1,11 +1,11 @@
 // The order of a list in the company settings. An entry is dragged by its handle, or moved by the arrow keys on it; both
-// send its place by the form of its row. Without this file, the buttons there move it one place at a time.
+// send its new place with the form of its row. Without this file, the form's buttons move it one place at a time.
 
 const listOf = (node) => node.closest("[data-reorder]");
 const rowOf = (node) => node.closest?.("[data-handle]") && node.closest("[data-reorder] > li");
 const placeOf = (row) => [...listOf(row).children].indexOf(row);
 
-let dragged = null; // the row, and the place where it was
+let dragged = null; // the row, and its former place
 
 document.addEventListener("pointerdown", (event) => {
   const row = event.button === 0 && rowOf(event.target);
@@ -27,7 +27,7 @@ document.addEventListener("pointermove", ({ clientY }) => {
 
 document.addEventListener("pointerup", () => drop());
 document.addEventListener("pointercancel", () => drop({ cancelled: true }));
-// Until an entry is dropped, nothing else may begin under the pointer: neither a selection nor, by a finger, scrolling.
+// Until an entry is dropped, nothing else may start under the pointer: neither a selection nor, by touch, scrolling.
 document.addEventListener("selectstart", (event) => dragged && event.preventDefault());
 document.addEventListener("touchmove", (event) => dragged && event.preventDefault(), { passive: false });
 

@@ -8,7 +8,7 @@ const SHOWN_AT_MOST = 3;
 const toasts = document.getElementById("messages");
 
 function show(toast) {
-  // htmx would take care of its form only after 20 ms, on a busy machine later: an undo until then would load the page.
+  // htmx would process its form only after 20 ms, or later on a busy machine: an undo before that would load the page.
   globalThis.htmx?.process(toast);
   toast.append(closeButton(toast));
   if (toast.dataset.seconds) toast.prepend(countdown());
@@ -26,7 +26,7 @@ function closeButton(toast) {
   return button;
 }
 
-// The seconds are drawn by the stylesheet: as text, a screen reader would read out each of them.
+// The stylesheet draws the seconds: if they were text, a screen reader would read out each of them.
 function countdown() {
   const ring = document.createElement("span");
   ring.className = "countdown";
@@ -77,5 +77,5 @@ if (toasts) {
   new MutationObserver((changes) => {
     for (const { addedNodes } of changes) [...addedNodes].filter((node) => node.matches?.(".note")).forEach(show);
   }).observe(toasts, { childList: true });
-  toasts.append(...toasts.children); // screen readers read out what is added, not what was there when the page loaded
+  toasts.append(...toasts.children); // screen readers read out added messages, not those that were there on load
 }
