@@ -37,7 +37,7 @@ def single(measure: str, value: float, unit: str, detail: str = "") -> Figure:
 
 
 def write(figures: Sequence[Figure], *, path: Path = RESULTS) -> None:
-    """Write the JSON. Figures of this run replace those of the same name; others stay."""
+    """Write the JSON. Figures of this run replace earlier ones of the same name; others stay."""
     kept = json.loads(path.read_text()) if path.exists() else []
     names = {figure.measure for figure in figures}
     rows = [row for row in kept if row["measure"] not in names] + [asdict(figure) for figure in figures]

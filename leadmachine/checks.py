@@ -107,7 +107,7 @@ def files_storage(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.database)
 def own_queue(**kwargs: Any) -> list[CheckMessage]:
-    """E010: this installation can be told apart from others on its Redis. No error while the database is down."""
+    """E010: this installation has a name that no other on its Redis has. No error while the database is down."""
     if not settings.REDIS_URL:
         return []
     try:

@@ -118,7 +118,7 @@ def _unconfirmed_companies(before: datetime) -> list[QuerySet[Any]]:
 
 
 def _sessions_of_nobody(before: datetime) -> list[QuerySet[Any]]:
-    """The details of sessions that have ended, by signing out or by their time limit."""
+    """The records (address and browser) of sessions that have ended, by signing out or by their time limit."""
     ongoing = Session.objects.filter(session_key=OuterRef("session_key"), expire_date__gte=before)
     return [QuerySet(UserSession).filter(~Exists(ongoing))]
 

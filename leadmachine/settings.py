@@ -64,7 +64,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    # First, so that HTTPS redirects and static files, which others return early, have their headers too.
+    # First, so that their headers are also on HTTPS redirects and static files, which other middleware returns early.
     "leadmachine.middleware.ClosedByDefaultMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.middleware.security.SecurityMiddleware",

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 class Repeating(ABC):
     """Runs `round` at once and then every `seconds`, in a separate thread. It survives a failed round.
 
-    A round sends a beat after each step, so that the watchdog doesn't take a long round for a stuck one.
+    A round sends a beat after each step, so that the watchdog doesn't mistake a long round for a stuck one.
     """
 
     name: str

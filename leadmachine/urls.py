@@ -51,7 +51,7 @@ api_urlpatterns: list[URLPattern | URLResolver] = [
     path("", include(router.urls)),
     path("schema/", SchemaView.as_view(), name="api-schema"),
     path("docs/", docs, name="api-docs"),
-    # Matches with a trailing slash only: CommonMiddleware redirects the rest, as everywhere.
+    # Matches only with a trailing slash: CommonMiddleware redirects all others, as it does everywhere.
     re_path("^(?P<address>.*)/$", ApiNotFoundView.as_view(), name="api-nowhere"),
 ]
 

@@ -118,7 +118,7 @@ class Channel(HTTPChannel):
         return sent
 
     def stop_seconds(self) -> float:
-        """Return how many seconds a stopping process waits for this connection; no limit while a response is due."""
+        """Return how many seconds a stopping process waits for this connection; inf until its responses are read."""
         if self.requests or self.total_outbufs_len:
             return inf
         return IDLE_AT_STOP_SECONDS if self.request is None else ARRIVING_AT_STOP_SECONDS

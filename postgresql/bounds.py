@@ -33,8 +33,8 @@ def bound_process(seconds: float, *, idle_seconds: float) -> None:
     """Set the limit for all threads of this process that have no limit of their own.
 
     The server ends sessions that are idle for `idle_seconds`. If a connection dies unnoticed, a proxy or a NAT may keep
-    the server's half alive for ever, until the server accepts no new ones. If an idle connection was not dead, the
-    health check replaces it before its next statement.
+    the server's half alive for ever, until the server accepts no new ones. An idle connection that was alive is
+    replaced by the health check before its next statement.
     """
     _Bound.seconds, _Bound.idle_seconds = seconds, idle_seconds
 

@@ -85,7 +85,7 @@ def _ours(name: str, events: int) -> tuple[float, float]:
 
 
 def _timed(company: Company, events: int, workers: list[psutil.Process]) -> tuple[float, float]:
-    def done() -> int:  # counts requests, which are written together with their results: only twenty rows to read
+    def done() -> int:  # counts requests, which are written with their results: only twenty rows to read
         return Attempt.objects.filter(company=company).aggregate(count=Sum("event_count"))["count"] or 0
 
     Connection.objects.filter(company=company).update(is_paused=False)

@@ -72,7 +72,7 @@ WAYS_TO_CONFIRM: Final = {
 
 
 class EmailBackend(ModelBackend):
-    """Signs in with an e-mail address, however it is spelled, or with a username that is no address.
+    """Signs in with an e-mail address, in any spelling, or with a username that is not an address.
 
     A username that looks like an address can't be used: it would be a second name for the account, with confirmation
     and failed attempts of its own.

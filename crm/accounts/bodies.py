@@ -11,7 +11,7 @@ V = TypeVar("V", bound=Callable[..., Any])
 
 KB: Final = 1024
 DEFAULT_BODY_BYTES: Final = 256 * KB
-FORM_OVERHEAD_BYTES: Final = 64 * KB  # what a form sends besides its files
+FORM_OVERHEAD_BYTES: Final = 64 * KB  # what a form sends apart from its files
 MAX_IMPORT_BODY_BYTES: Final = 20 * KB * KB + FORM_OVERHEAD_BYTES
 MAX_UPLOAD_BODY_BYTES: Final = 25 * KB * KB + FORM_OVERHEAD_BYTES
 # Where leadmachine/web_worker.py accepts long bodies. The proxy has the same list: deploy/caddy/Caddyfile.

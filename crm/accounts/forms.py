@@ -136,7 +136,7 @@ class SignUpForm(PlainLabelsMixin, account.SignupForm):  # type: ignore[misc]
         self.fields["currency"].initial = usual_currency(request.headers.get("Accept-Language", "") if request else "")
         self.fields["time_zone"].initial = usual_time_zone()
         if self.is_bound:
-            del self.fields["time_zone"].widget.attrs["data-guess-time-zone"]  # keep what was chosen
+            del self.fields["time_zone"].widget.attrs["data-guess-time-zone"]  # keep the user's choice
 
     def clean(self) -> dict[str, Any]:
         """Raises ValidationError if the day's limit of sign-ups is reached: each sends a mail to the address."""

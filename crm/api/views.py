@@ -55,7 +55,7 @@ class AddedRowGone(Conflict):
 def saved_once(request: Request, company: Company, sent: Any, save: Callable[[], Model]) -> tuple[int, Model | None]:
     """Validate and save, unless the same request with its key has already done so. Returns what `save_once` does.
 
-    Two requests with a key are the same if their path and `sent` are. Without a key, always saves. Raises
+    Two requests are the same if they have the same path, key and `sent`. Without a key, always saves. Raises
     ValidationError for an invalid key.
     """
     key = request.headers.get(IDEMPOTENCY_HEADER)
@@ -121,7 +121,7 @@ class WritableViewSet(mixins.UpdateModelMixin, AddableViewSet[M]):
     """All operations on one kind of row."""
 
 
-# What a role has to allow for rows that belong to leads, and are not personal data.
+# What a role has to allow for rows that belong to leads, and are no person's data.
 EDITED_WITH_LEADS: Final = {
     "list": Action.SEE_LEADS,
     "retrieve": Action.SEE_LEADS,

@@ -44,7 +44,7 @@ class WithCustomFields(forms.ModelForm):  # type: ignore[type-arg]
 
     @property
     def custom_values(self) -> dict[str, Value | None]:
-        """What was entered, by key; None for nothing."""
+        """The entered values by key; None for an empty one."""
         return {field.key: self.cleaned_data[PREFIX + field.key] for field in self.custom_fields}
 
     def save(self, commit: bool = True) -> Any:

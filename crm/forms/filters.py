@@ -117,7 +117,7 @@ EXPIRED: Final = "a search that has expired or is not yours"
 
 
 class LeadFilter(django_filters.FilterSet):  # type: ignore[misc]
-    """The search and the filters of the leads page, with those of the company's custom fields.
+    """The search and the filters of the leads page, including filters by the company's custom fields.
 
     `recall` returns the search text for its key in a URL, or "" if there is none. `broken` has the filters that no
     longer work, by their names in the URL: the value is invalid, or its row is gone. They match no lead: ignoring them

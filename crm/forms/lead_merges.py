@@ -1,4 +1,4 @@
-"""Which of two leads' values the merged lead has."""
+"""The choice of the merged lead's values between those of two leads."""
 
 from typing import Any, Final
 

@@ -78,7 +78,7 @@ class LeadForm(WithCustomFields):
 
 
 class ErasureForm(forms.Form):
-    """Requires the lead's name, so that nobody erases the wrong person by mistake."""
+    """Requires the lead's name, so that no one erases the wrong person by mistake."""
 
     name = forms.CharField(label="Type the lead's name", widget=forms.TextInput({"autocomplete": "off"}))
 

@@ -87,7 +87,7 @@ def _added(request: MemberRequest, subject: Lead | Deal | Note, files: Sequence[
 @require_safe
 @member(Action.SEE_FILES)
 def file_download(request: MemberRequest, pk: int) -> HttpResponseBase:
-    """The file, as a download whatever its type."""
+    """The file, always as a download, whatever its type."""
     attachment = _own(request, pk)
     try:
         return download_of(attachment)

@@ -41,7 +41,7 @@ from crm.views.undo import tell
 from postgresql.bounds import LONG_SECONDS, statements_may_take, took_too_long
 
 CHANGE, TO = "change", "to"  # parameters of the URL, next to those of the filters
-COUNT, CONVERSIONS, RULES, ASKED_AT = "count", "conversions", "rules", "asked_at"  # what has been confirmed
+COUNT, CONVERSIONS, RULES, ASKED_AT = "count", "conversions", "rules", "asked_at"  # form fields: what is confirmed
 BROKEN: Final = "Nothing was changed: a filter of this list no longer works. Clear it first."
 MORE: Final = "Nothing was changed yet: numbers or rules may be different now. Check them again."
 
@@ -129,7 +129,7 @@ def _question(
 def _make(
     request: MemberRequest, change: LeadChange, leads: LeadQuerySet, filters: Sequence[str], back: str
 ) -> HttpResponse:
-    """Change a few leads at once, or more in the background, without those added or changed since the confirmation.
+    """Change a few leads at once, or more in the background, but none added or changed since the page was shown.
 
     Raises MoreThanConfirmed, and ValidationError if no lead is left.
     """

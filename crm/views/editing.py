@@ -53,7 +53,7 @@ def edit_page(request: MemberRequest, template: str, context: dict[str, Any], ro
     """The edit form, with the version of the row when it was opened or, after a conflict, the current one."""
     is_conflict = CHANGED in context["form"].non_field_errors()
     if is_conflict:
-        row.refresh_from_db()  # the form shows what was entered all the same
+        row.refresh_from_db()  # the form still shows the entered values
     version = version_of(row) if is_conflict else request.POST.get(VERSION) or version_of(row)
     return render(request, template, {**context, VERSION: version}, status=409 if is_conflict else 200)
 
@@ -81,7 +81,7 @@ def add_once(
 ) -> HttpResponse:
     """Save the new row and redirect to its page, `route`, or to the URL `back`. A repeated form only redirects.
 
-    `told` is the message if it isn't that the row was added, and `contents` the hashes of the form's files.
+    `told` replaces the message that the row was added. `contents` are the hashes of the form's files.
     """
     added_id, added = save_once(company=request.membership.company, sha256=_sha256(request, contents), save=save)
     if added is None:
@@ -98,7 +98,7 @@ def number_in(request: MemberRequest, field: str, missing: int) -> int:
 
 
 def was_submitted(request: MemberRequest) -> bool:
-    """True if this very form has been submitted and saved before."""
+    """True if the same form has been submitted and saved before."""
     return request.method == "POST" and was_saved(company=request.membership.company, sha256=_sha256(request))
 
 

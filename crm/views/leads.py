@@ -97,7 +97,7 @@ def leads(request: MemberRequest) -> HttpResponse:
 
 
 def filtered_leads(request: MemberRequest, fields: Sequence[CustomField]) -> LeadFilter:
-    """The company's leads as the URL filters them."""
+    """The filter of the company's leads, as in the URL."""
     own = Lead.objects.for_company(request.membership.company).current()
     recall = partial(recall_search, request.membership)
     return LeadFilter(request.GET, custom_fields=fields, queryset=own, request=request, recall=recall)

@@ -43,7 +43,7 @@ def organisations(request: MemberRequest) -> HttpResponse:
 @require_safe
 @member(Action.SEE_LEADS)
 def organisation(request: MemberRequest, organisation: str) -> HttpResponse:
-    """The organisation's page: its leads, its deals, and what has happened to them."""
+    """The organisation's page: its leads, their deals, and a timeline of both."""
     company, found = request.membership.company, _own_or_404(request, organisation)
     leads = Lead.objects.for_company(company).of_organisation(found.key)
     # Given the ids, PostgreSQL reads the deals of these leads. Given a subquery, it may search all deals for them.

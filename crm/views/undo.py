@@ -24,7 +24,7 @@ NAMES_AT_MOST = 3
 
 
 def tell(request: MemberRequest, text: str) -> None:
-    """Add a message about what this request has changed: what LinkedIn is told about it, and an offer to undo it."""
+    """Add the message `text` about this request's changes, with what LinkedIn is told and an offer to undo them."""
     company, action = request.membership.company, current_action()
     if action is None or not _can_be_undone(company.pk, action):
         messages.success(request, text)

@@ -10,6 +10,7 @@
 
 The history is written to the database as already settled, and is not sent. The sandbox would accept it, but then every
 attempt would have today's date, and the first start would begin with 400 old events. Only one event is left to send.
+Any others come from what users do.
 """
 
 import random

@@ -87,7 +87,7 @@ def fill(company: Company, rules: Rules, now: datetime, dice: random.Random) -> 
 def _plan(company: Company) -> None:
     newest_first = CrmEvent.objects.for_company(company).order_by("-pk").values_list("pk", "kind", "lead", "deal")
     first = {tuple(subject): pk for pk, *subject in newest_first}
-    planning.plan(list(first.values()))  # these first, so that of two equal events the later one is skipped
+    planning.plan(list(first.values()))  # these first, so that the later one of two equal events is skipped
     planning.plan([pk for pk, *_ in newest_first])
 
 

@@ -23,7 +23,7 @@ def all_pages() -> dict[str, Page]:
 
 
 def find(text: str) -> list[Section]:
-    """Return the sections with every word of `text`, ignoring case; first those with all words in the title."""
+    """Return the sections that contain every word of `text`, ignoring case, those with all in the title first."""
     words = text.casefold().split()
     matches = [
         section
