@@ -13,9 +13,6 @@ from crm.models.dates import start_of
 
 VALID_DATES: Final = [MinValueValidator(date(2000, 1, 1)), MaxValueValidator(date(2199, 12, 31))]  # for any database
 
-# Nothing records an import yet.
-ACTIONS: Final = [(action.value, action.label) for action in AuditAction if action != AuditAction.IMPORT]
-
 
 class AuditFilterForm(forms.Form):
     """The filters in the URL. An invalid value filters nothing."""
@@ -23,7 +20,7 @@ class AuditFilterForm(forms.Form):
     FILTERS: Final = ("who", "action", "since", "until")
 
     who = forms.ChoiceField(label="Who", required=False)
-    action = forms.ChoiceField(label="What", required=False, choices=[("", "Any action"), *ACTIONS])
+    action = forms.ChoiceField(label="What", required=False, choices=[("", "Any action"), *AuditAction.choices])
     since = forms.DateField(
         label="From", required=False, validators=VALID_DATES, widget=forms.DateInput({"type": "date"})
     )
