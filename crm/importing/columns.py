@@ -1,4 +1,4 @@
-"""Which field of a lead a column of the file is: a guess by its name, or else by what is in it."""
+"""Guesses which field of a lead each column of a file is, by its name or else by its cells."""
 
 import re
 import unicodedata
@@ -10,10 +10,10 @@ from crm.models import CustomField
 
 LEFT_OUT: Final = ""
 GUESSED_FROM: Final = 50  # rows
-REASON: Final = "Reason"  # the column that a download of bad rows has more than its file
+REASON: Final = "Reason"  # a column that the download of bad rows adds to those of the file
 NAMES: Final = ("first_name", "last_name", "full_name")
 
-# The fields that a column can be, and the names that they have in other people's lists. English, Dutch, German, French.
+# The fields that a column can be, and their usual names in English, Dutch, German and French lists.
 FIELDS: Final = {
     "first_name": "First name",
     "last_name": "Last name",
@@ -59,7 +59,7 @@ _LONGEST_VALUE: Final = 254  # characters of an address: on 20,000 the pattern a
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """The field that a column probably is, "" for none. An unsure one is for a person to check."""
+    """The field that a column probably is, "" for none. A person has to check an unsure guess."""
 
     field: str
     is_sure: bool
@@ -68,7 +68,7 @@ class Guess:
 def guess_columns(
     header: Sequence[str], rows: Sequence[Sequence[str]], custom: Mapping[str, CustomField]
 ) -> list[Guess]:
-    """A guess for each column. No field is guessed twice, and a sure guess goes before an unsure one."""
+    """A guess for each column. No field is guessed twice, and sure guesses take precedence."""
     own = {_plain(each): name for name, field in custom.items() for each in (field.key, field.name)}
     guesses = [_guess(name, [row[index] for row in rows if index < len(row)], own) for index, name in enumerate(header)]
     taken: set[str] = set()

@@ -1,4 +1,4 @@
-"""Custom fields as columns of a file. Among the fields of a lead, each is called `custom.` and its key."""
+"""Custom fields as columns of a file. Each is named `custom.` and its key, next to the lead's built-in fields."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -30,9 +30,9 @@ class CellProblem(Exception):
 
 
 def let_go_of_rows(error: ValidationError) -> None:
-    """Delete the tracebacks, which refer to all rows of the chunk.
+    """Delete the error's tracebacks, which refer to all rows of the chunk.
 
-    Django's errors refer to themselves, so that the rows would stay until the next garbage collection: 40 MB.
+    Django's errors are reference cycles: the rows, 40 MB, would stay in memory until the next garbage collection.
     """
     for each in error.error_list:
         cause: BaseException | None = each
@@ -46,7 +46,7 @@ def custom_columns(company: Company) -> dict[str, CustomField]:
 
 
 class CellReader:
-    """Reads the cells of one custom field. What a row leaves out may be required: see `RowReader.lacks`."""
+    """Reads the cells of one custom field. Empty cells of required fields pass: `RowReader.lacks` checks them."""
 
     def __init__(self, field: CustomField) -> None:
         self._field, self._name = field, CUSTOM + field.key
@@ -54,7 +54,7 @@ class CellReader:
         self._keys = {name.casefold(): key for key, label in field.offered for name in (key, label)}
 
     def __call__(self, cell: str) -> dict[str, Value]:
-        """The value by name of the field, or nothing. Raises CellProblem."""
+        """Returns {field name: value}, {} for an empty cell. Raises CellProblem."""
         try:
             value = self._form_field.clean(self._as_in_a_form(cell.strip()))
         except ValidationError as error:
@@ -63,7 +63,7 @@ class CellReader:
         return {} if value is None else {self._name: value}
 
     def _as_in_a_form(self, cell: str) -> Any:
-        """What a form would send: choices by key, where files have labels."""
+        """The cell as a form would send it: choices by key, where files have labels."""
         match self._field.type:
             case FieldType.YES_NO:
                 answer = cell.casefold()
@@ -84,11 +84,11 @@ class CellReader:
         return RowProblem.TOO_LONG if is_too_long else PROBLEMS.get(FieldType(self._field.type), RowProblem.NOT_A_TEXT)
 
 
-# The values of a row, by field of a lead, in which those of custom fields are not in an object of their own
+# The values of a row by field name. Those of custom fields are on the same level, not in `custom` as on a lead.
 
 
 def as_columns(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values by attribute of a lead, without its tags."""
+    """The values of a row by attribute of `Lead`, without tags."""
     columns: dict[str, Any] = {}
     for name, value in values.items():
         if name.startswith(CUSTOM):
@@ -101,12 +101,12 @@ def as_columns(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def column_names(names: Iterable[str]) -> set[str]:
-    """The columns of a lead that these fields are in."""
+    """The columns of `Lead` that store these fields."""
     return {"custom" if name.startswith(CUSTOM) else name for name in names}
 
 
 def value_of(lead: Lead, name: str) -> Any:
-    """What the lead has in this field."""
+    """The lead's value of this field."""
     return lead.custom.get(name.removeprefix(CUSTOM)) if name.startswith(CUSTOM) else getattr(lead, name)
 
 

@@ -1,4 +1,4 @@
-"""Decides what becomes of the rows of a chunk: new, an update, a duplicate, or bad. Writes nothing."""
+"""Decides the outcome of each row of a chunk: new, an update, a duplicate, or bad. Writes nothing."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -10,8 +10,8 @@ from crm.importing.matching import SHARED, TAGS, existing_leads, news_for
 from crm.importing.values import RowReader
 from crm.models import CrmEventKind, Lead, LeadImport, LeadImportRow, RowOutcome, RowProblem
 
-LATER: Final = ":later"  # after a CRM event in the counts: leads that have no e-mail address yet
-PROBLEM: Final = "bad:"  # before a problem in the counts
+LATER: Final = ":later"  # suffix of a CRM event in the counts: its leads have no e-mail address yet
+PROBLEM: Final = "bad:"  # prefix of a problem in the counts
 
 
 KNOWN: Final = ("key", "outcome", "problem", "column", "of_row", "lead_id")
@@ -22,14 +22,14 @@ JUDGEMENT: Final = (*KNOWN, "filled")
 OUTCOME: Final = KNOWN.index("outcome")
 LEAD: Final = KNOWN.index("lead_id")
 
-StoredRow = tuple[Any, ...]  # of a `LeadImportRow`, the fields of `STORED`
+StoredRow = tuple[Any, ...]  # the `STORED` fields of a `LeadImportRow`
 
 
 @dataclass(slots=True)
 class JudgedRow:
-    """A row and its outcome, as `LeadImportRow` has them, what it says, and the existing `lead` that it is about.
+    """A row and its outcome, as in `LeadImportRow`, its values, and the existing `lead` that it is about.
 
-    `news` is what it adds to that lead. Not a model: Django takes longer to make one than to judge it.
+    `news` is what it adds to that lead. Not a model: Django takes longer to create one than it takes to judge a row.
     """
 
     pk: int
@@ -57,26 +57,26 @@ class JudgedRow:
 
     @property
     def reserved(self) -> int | None:
-        """The key that its lead was to get when it was judged before, if it was new then."""
+        """The key that was reserved for its lead when it was last judged, if it was new then."""
         return self.before[LEAD] if self.before[OUTCOME] == RowOutcome.NEW else None
 
     @property
     def has_changed(self) -> bool:
-        """True if the row has to be written again. One that fills a lead is: what it fills isn't read before."""
+        """True if the row has to be saved. One that fills a lead always is: its stored `filled` is not read."""
         return bool(self.filled) or self.before != self.judgement[:-1]
 
 
 @dataclass(frozen=True, slots=True)
 class Former:
-    """Rows before the chunk that needn't be looked for, or can't be seen yet, because they are being written."""
+    """Earlier rows that need no query, or that no query can see yet because they are not committed."""
 
-    after: int  # the number of the last row before them, 0 if they are all
-    first: Mapping[str, int]  # of each key in them, the number of the first row
-    leads: Collection[int] = ()  # that they fill
+    after: int  # the number of the last row before these, 0 if there is none
+    first: Mapping[str, int]  # the number of the first of these rows with each key
+    leads: Collection[int] = ()  # filled by these rows
 
 
 def former(after: int, judged: Iterable[JudgedRow]) -> Former:
-    """What the next chunk has to know of this one."""
+    """What the next chunk needs to know about this one."""
     rows = [row for row in judged if row.key]
     filled = {row.lead.pk for row in rows if row.lead and row.outcome == RowOutcome.UPDATE}
     return Former(after, {row.key: row.of_row or row.number for row in rows}, filled)
@@ -90,9 +90,9 @@ def judge(
     locks: bool,
     former: Former | None = None,
 ) -> list[JudgedRow]:
-    """What becomes of each row. The first of several rows about one person counts.
+    """The outcome of each row. Only the first of several rows about one person counts.
 
-    Where it `locks` the leads that the rows are about, they stay as they were judged until the transaction ends.
+    With `locks`, the leads that the rows are about can't change until the transaction ends.
     """
     judged = [_read(row, reader) for row in rows]
     first = _first_rows(lead_import, judged, former)
@@ -105,7 +105,7 @@ def judge(
 
 
 def count(judged: Iterable[JudgedRow]) -> Counter[str]:
-    """The rows by outcome and problem, and the conversions that the new ones may cause."""
+    """Counts the rows by outcome and problem, and the CRM events that the new leads may cause."""
     counts: Counter[str] = Counter()
     for row in judged:
         counts[row.outcome] += 1
@@ -158,7 +158,7 @@ def _decide(row: JudgedRow, first: dict[str, int], leads: dict[str, Lead], reade
         return
     row.lead = leads.get(row.key)
     if row.lead is None and reader.lacks(row.values):
-        del first[row.key]  # a later row about the person may have it
+        del first[row.key]  # a later row about the person may have what this one lacks
         row.outcome, row.problem, row.key = RowOutcome.BAD.value, RowProblem.REQUIRED.value, ""
         return
     if row.lead is None:

@@ -1,4 +1,4 @@
-"""Which leads of the company the rows of an import are about, and what they add to them."""
+"""Finds the leads of the company that the rows of an import are about, and what the rows add to them."""
 
 import string
 from collections.abc import Collection, Mapping
@@ -16,7 +16,7 @@ NAMED_BY: Final = ("first_name", "last_name", "phone", "organisation")
 ASCII_LOWER: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 SHARED: Final = "share_with_ad_platforms"
 TAGS: Final = "tags"
-LISTED_TAGS: Final = "listed_tags"  # of a lead: `tags` would refer to it, and both wait for the garbage collection
+LISTED_TAGS: Final = "listed_tags"  # an attribute of a lead. Prefetched `tags` and their lead are a reference cycle
 
 Wanted = Mapping[str, Mapping[str, Any]]  # the values of rows, by their `person_key`
 
@@ -24,10 +24,10 @@ Wanted = Mapping[str, Mapping[str, Any]]  # the values of rows, by their `person
 def existing_leads(
     lead_import: LeadImport, wanted: Wanted, *, locks: bool, but: Collection[int] = ()
 ) -> dict[str, Lead]:
-    """The oldest lead about each of these people, by key. Where it `locks` them, until the transaction ends.
+    """The oldest lead of each of these people, by `person_key`. With `locks`, locked until the transaction ends.
 
-    What a lead that was merged into another one is known by leads to that one. Leads that this import has written,
-    which it does where it locks, and those of `but` are left out: two rows about one person are found by their keys.
+    The name or address of a lead that was merged into another one finds that one. The leads in `but` are left out,
+    and with `locks` those that this import has written: two rows about one person are matched by their keys.
     """
     own = Lead.objects.for_company(lead_import.company_id).filter(erased_at=None)
     pks: set[int] = set()
@@ -42,17 +42,17 @@ def existing_leads(
 
 
 def _written(lead_import: LeadImport, pks: set[int]) -> set[int]:
-    """Those of these leads that the import has written by now.
+    """The ids of those of these leads that the import has written so far.
 
-    Their rows are picked out here. PostgreSQL knows nothing of a new import, so where it is to look for its rows it
-    takes them for one, and reads all of them again for each lead: 46 seconds for 50,000 rows, 4 without.
+    Python picks out the import's rows. PostgreSQL has no statistics on a new import: in a query it would expect one
+    row, and read all rows of the import again for each lead, 46 seconds for 50,000 rows instead of 4.
     """
     rows = LeadImportRow.objects.for_company(lead_import.company_id).filter(lead__in=pks)
     return {lead for lead, import_id in rows.values_list("lead", "lead_import") if lead and import_id == lead_import.pk}
 
 
 def _with_kept(own: LeadQuerySet, pks: set[int], *, locks: bool) -> dict[int, Lead]:
-    """These leads and those that they were merged into, also while this waited for their locks."""
+    """These leads and those that they were merged into, even if that happened while this waited for their locks."""
     leads = own.order_by("pk").prefetch_related(Prefetch(TAGS, to_attr=LISTED_TAGS))
     if locks:
         leads = leads.select_for_update(no_key=True)
@@ -79,7 +79,7 @@ def _by_key(leads: Mapping[int, Lead], wanted: Wanted) -> dict[str, Lead]:
 def news_for(lead: Lead, values: Mapping[str, Any]) -> dict[str, Any]:
     """What these values add to the lead. Only empty fields are filled; an opt-out is never taken back.
 
-    Tags are added to those that it has.
+    New tags are added to those that the lead has.
     """
     fillable = {name: value for name, value in values.items() if name in TEXTS or name.startswith(CUSTOM)}
     news = {name: value for name, value in fillable.items() if value_of(lead, name) in (None, "")}
@@ -96,5 +96,5 @@ def _name(values: Mapping[str, Any]) -> str:
 
 
 def _lower(texts: list[str]) -> list[str]:
-    """The texts as LOWER() returns them: PostgreSQL's knows all letters, SQLite's only those of ASCII."""
+    """The texts as LOWER() returns them: PostgreSQL lowers all letters, SQLite only those of ASCII."""
     return [*{lower for text in texts for lower in (text.lower(), text.translate(ASCII_LOWER))}]

@@ -1,6 +1,6 @@
 """Reads an uploaded file as rows of text: encoding, delimiter and header are guessed from its beginning.
 
-Nothing in the file is trusted. It is read as a stream, within limits, and whatever is wrong with it is one sentence.
+Nothing in the file is trusted. It is read as a stream, within limits, and any problem is reported in one sentence.
 """
 
 import codecs
@@ -24,11 +24,11 @@ COUNTED_COLUMNS: Final = 20_000
 LONGEST_LINE: Final = 500_000  # characters
 LONGEST_CELL: Final = 20_001  # characters: one more than the longest text that a lead may have
 
-SAMPLE: Final = 64 * 1024  # bytes that the guesses are made from
+SAMPLE: Final = 64 * 1024  # bytes that the guesses are based on
 SAMPLE_ROWS: Final = 50
 DELIMITERS: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 BOMS: Final = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
-# What people's spreadsheets save besides UTF-8. Any of 90 encodings would be guessed for a short file otherwise.
+# The encodings that spreadsheets commonly save besides UTF-8. Otherwise a short file might be taken for any of 90.
 USUAL: Final = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "iso8859_15", "mac_roman", "shift_jis", "gb18030"]
 OTHER_KINDS: Final = {
     b"\xd0\xcf\x11\xe0": "an old Excel file (.xls). Open it and save it as XLSX or CSV",
@@ -41,7 +41,7 @@ OTHER_KINDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """A row of the file. `number` counts from 1, empty rows too."""
+    """A row of the file. `number` counts from 1 and includes empty rows."""
 
     number: int
     cells: Sequence[str]
@@ -49,7 +49,7 @@ class FileRow:
 
 @dataclass(slots=True)
 class Table:
-    """The names of a file's columns, its other rows, and what was guessed about it, in sentences."""
+    """A file's column names, its other rows, and in `notes` what was guessed about it, in sentences."""
 
     header: Sequence[str]
     rows: Iterator[FileRow]
@@ -57,7 +57,7 @@ class Table:
 
 
 def read_table(content: bytes) -> Table:
-    """The file as a table. Raises UnreadableFile, also while its rows are read."""
+    """The file as a table. Raises UnreadableFile, here or while its rows are read."""
     notes: list[str] = []
     if is_spreadsheet(content):
         rows = _rows(_text(as_csv(content, notes), notes), ",")
@@ -91,7 +91,7 @@ def _text(content: bytes, notes: list[str]) -> io.TextIOWrapper:
 
 
 def _encoding(content: bytes, notes: list[str]) -> tuple[str, str]:
-    """The encoding, and what to do with bytes that are none of its characters."""
+    """The encoding, and the error handler for bytes that it can't decode."""
     for mark, encoding in BOMS:
         if content.startswith(mark):
             return encoding, "replace"
@@ -121,7 +121,7 @@ def _is_utf8(content: bytes) -> bool:
 
 
 def _lines(text: io.TextIOWrapper) -> Iterator[str]:
-    """The lines, none so long that its cells would not fit into memory."""
+    """The lines. Raises UnreadableFile for one so long that its cells might not fit into memory."""
     while line := text.readline(LONGEST_LINE + 1):
         if len(line) > LONGEST_LINE:
             raise UnreadableFile("A row of this file is too long to be a lead. Choose a file with a row for each lead.")
@@ -131,7 +131,7 @@ def _lines(text: io.TextIOWrapper) -> Iterator[str]:
 def _delimiter(text: io.TextIOWrapper) -> str:
     """The character that splits most of the first rows into the same number of cells, two or more.
 
-    It splits the first row, too: a text in a later one may have any of them many times.
+    It has to split the first row too: a text in a later row may contain any of these characters many times.
     """
     lines = list(islice(_lines(text), SAMPLE_ROWS))
     return max(DELIMITERS, key=lambda delimiter: _regularity(lines, delimiter))
@@ -149,7 +149,7 @@ def _regularity(lines: Sequence[str], delimiter: str) -> tuple[int, int]:
 
 
 def _rows(text: io.TextIOWrapper, delimiter: str) -> Iterator[FileRow]:
-    """The rows that are not empty. Characters that no text has are left out: databases refuse some of them."""
+    """The rows that are not empty, without NUL characters, which databases reject."""
     try:
         for number, cells in enumerate(csv.reader(_lines(text), delimiter=delimiter), start=1):
             clean = [cell.replace("\0", "").strip()[:LONGEST_CELL] for cell in cells[:COUNTED_COLUMNS]]
@@ -181,7 +181,7 @@ def _is_header(cells: Sequence[str]) -> bool:
 
 
 def _distinct(cells: Sequence[str]) -> list[str]:
-    """The names of the columns, each once and none empty."""
+    """The column names, made unique and not empty."""
     names: dict[str, None] = {}
     for index, cell in enumerate(cells, start=1):
         name = " ".join(cell.split())[:80] or f"Column {index}"

@@ -1,10 +1,10 @@
-"""Imports two chunks at a time, because one alone has Python and PostgreSQL wait for each other.
+"""Imports two chunks at a time: with only one, Python and PostgreSQL wait for each other.
 
-Two threads take turns, each with a connection of its own. As soon as one has decided what becomes of its rows, and has
-locked the leads that they are about, the other begins with the next chunk. Chunks are committed in the order of the
-file: at its end each locks the row of the import, and goes no further unless `reached` is where it began.
+Two threads take turns, each with its own connection. Once one has decided the outcome of its rows and locked the leads
+that they are about, the other starts on the next chunk. Chunks are committed in the order of the file: at its end each
+locks the import's row, and gives up unless `reached` is where the chunk began.
 
-Nothing depends on it. A chunk that fails here, whatever for, leaves nothing, and `advance` does it again, alone.
+Nothing depends on this. A chunk that fails here for any reason is rolled back, and `advance` retries it on its own.
 """
 
 import logging
@@ -27,10 +27,10 @@ from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE: Final = 30  # chunks, before another import has its turn
+AT_ONCE: Final = 30  # chunks before another import gets its turn
 LOOK_EVERY: Final = 1.0  # seconds
-# For as long as its transaction lasts, no other process has the import to itself, or does two chunks of it at a time.
-# A cancel, and the chunks of the process that has it, write the row all the same.
+# While its transaction lasts, no other process can do a chunk of the import, with `advance` or in pairs. A cancel and
+# the chunks of the claiming process can still update the import's row.
 CLAIM: Final = """
 SELECT pg_try_advisory_xact_lock(hashtextextended('crm_leadimport', id)) FROM crm_leadimport
 WHERE id = %s AND state = 'running' FOR KEY SHARE SKIP LOCKED
@@ -41,14 +41,14 @@ SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY
 
 
 class GaveWay(Exception):
-    """The chunk is left to `advance`. Nothing of it was written."""
+    """The chunk is left to `advance`. None of it was written."""
 
 
 def import_chunks(pk: int, go_on: Callable[[], bool]) -> bool:
-    """Do the next chunks of a running import, two at a time, as long as `go_on` says yes. False if that is not one.
+    """Do the next chunks of a running import, two at a time, while `go_on` returns True. False if none was committed.
 
-    Of one that tells ad platforms, chunks are done one after the other: two would lock the same rows of theirs. So they
-    are where the database is not PostgreSQL. The end of an import is always left to `advance`.
+    An import that tells ad platforms is left to `advance`, chunk by chunk: two chunks would lock the same rows of the
+    platforms' tables. So is any import on a database other than PostgreSQL, and the end of every import.
     """
     if connection.vendor != "postgresql" or connection.in_atomic_block:
         return False
@@ -67,11 +67,11 @@ def import_chunks(pk: int, go_on: Callable[[], bool]) -> bool:
 
 @dataclass(slots=True)
 class Chunk:
-    """The rows after the one with this number, of which there are CHUNK."""
+    """The next CHUNK rows after the row with the number `after`."""
 
     after: int
-    added: int  # leads, before it
-    newest: int = 0  # the highest key of these
+    added: int  # leads that the import added before this chunk
+    newest: int = 0  # the highest key of these leads
     former: Former | None = None
     follows: "Chunk | None" = None
     has_ended: threading.Event = field(default_factory=threading.Event)
@@ -79,7 +79,7 @@ class Chunk:
 
 
 class Turns:
-    """The turns that two threads take. A None among the waiting chunks ends both."""
+    """Two threads that take turns. A None in the queue of chunks ends both."""
 
     def __init__(self, pk: int, go_on: Callable[[], bool]) -> None:
         self._pk, self._go_on = pk, go_on
@@ -91,12 +91,12 @@ class Turns:
     def take(self, first: Chunk) -> None:
         """Do this chunk and those after it, in two threads.
 
-        Returns when both have ended, or somebody waits for the claim: a chunk may wait for them, of which no database
-        knows that the claim waits for it.
+        Returns when both have ended, or when another session waits for a lock of the claim. A chunk may be waiting for
+        that session: a deadlock that the database can't detect, because this thread waits for the chunk in Python.
         """
         self._hand_on(first)
         try:
-            with suppress(RuntimeError):  # one thread does them too, if the machine has no room for two
+            with suppress(RuntimeError):  # if the machine has no room for a second thread, one does all chunks
                 for thread in self._threads:
                     thread.start()
             self.wait(unless=self._give_sign_of_life)
@@ -105,7 +105,7 @@ class Turns:
             self._waiting.put(None)
 
     def wait(self, unless: Callable[[], bool] = bool) -> None:
-        """Wait until both have ended, `unless` that says yes."""
+        """Wait until both threads have ended, or `unless` returns True."""
         for thread in self._threads:
             while thread.is_alive():
                 thread.join(LOOK_EVERY)
@@ -113,10 +113,10 @@ class Turns:
                     return
 
     def _give_sign_of_life(self) -> bool:
-        """True if somebody waits for the claim.
+        """True if another session waits for a lock of the claim.
 
-        Keeps its connection, and whatever counts this thread's statements, from running out of time, unless neither
-        thread has moved for longer than a statement may take.
+        The query also keeps the claim's connection, and any watchdog on this thread's statements, from timing out. It
+        is not sent once neither thread has made progress for longer than a statement may take.
         """
         self._looks = 0 if self._has_moved else self._looks + 1
         self._has_moved = False
@@ -145,7 +145,7 @@ class Turns:
         try:
             with transaction.atomic(), statements_may_take(LONG_SECONDS):
                 reached, counts = self._write(chunk)
-                connection.check_constraints()  # now, so that the next chunk's commit doesn't wait for it
+                connection.check_constraints()  # now: at the commit, the next chunk would wait for it
                 self._wait_for(chunk.follows)
                 self._move_on(chunk, reached, counts)
             chunk.is_committed, chunk.follows = True, None
@@ -176,9 +176,10 @@ class Turns:
         self._waiting.put(chunk if goes_on else None)
 
     def _wait_for(self, former: Chunk | None) -> None:
-        """Wait until the chunk before is committed. Raises GaveWay if it isn't in the end, or somebody waits for us.
+        """Wait until the previous chunk is committed. Raises GaveWay if it isn't in time, or if a session waits for us.
 
-        Who waits for us may be who the chunk before waits for, and no database notices that we wait for that chunk.
+        The previous chunk may be waiting for that session: a deadlock that no database detects, because we wait for
+        the chunk in Python.
         """
         for _ in range(round(LONG_SECONDS / LOOK_EVERY)):
             if former is None or former.has_ended.wait(LOOK_EVERY):
@@ -199,7 +200,7 @@ class Turns:
 
 
 def _answer(statement: str, parameters: list[Any] | None = None) -> bool:
-    """The first value of the first row, False if there is none."""
+    """True if the first value of the first row is true. False without a row."""
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         row = cursor.fetchone()

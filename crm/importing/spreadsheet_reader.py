@@ -1,7 +1,7 @@
-"""The child of `spreadsheets`: reads a spreadsheet from its input and writes CSV to its output. It imports no Django.
+"""The child process of `spreadsheets`: reads a spreadsheet from stdin and writes CSV to stdout. It imports no Django.
 
-The last line of its error output names the sheet. It exits with 3 if that is no spreadsheet, with 4 if it is empty,
-and in any other way if it is too large.
+The last line of stderr names the sheet. Exit code 3 means that the input is no spreadsheet, 4 that it is empty, and
+any other failure that it is too large.
 """
 
 import csv
@@ -21,10 +21,10 @@ import python_calamine
 MEMORY: Final = 768 * 2**20
 CPU_SECONDS: Final = 20
 OUTPUT: Final = 64 * 2**20
-ROWS: Final = 100_002  # the names, the leads, and one more than may be imported
+ROWS: Final = 100_002  # the column names, as many leads as may be imported, and one more
 HEADER_CELLS, CELLS = 20_000, 101
 LONGEST_CELL: Final = 20_001  # characters
-# What a file may unpack to, in bytes: a sheet of 64 MB is read in a second. Real ones are packed to a tenth of that.
+# What a file may unpack to, in bytes. A sheet of 64 MB is read in a second. Real files are packed to a tenth.
 UNPACKED_ANYWAY: Final = 64 * 2**20
 UNPACKED_TIMES: Final = 100  # as large as the file
 UNPACKED: Final = 512 * 2**20
@@ -44,7 +44,7 @@ def main() -> None:
         sys.exit(TOO_LARGE)
     try:
         found = _write_first_sheet(content)
-    except BaseException as error:  # a panic of the library's is no Exception
+    except BaseException as error:  # a panic in the library is not an Exception
         is_too_large = isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.EFBIG
         sys.exit(TOO_LARGE if is_too_large else NO_SPREADSHEET)
     if not found:
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def _unpacks_to(content: bytes) -> int:
-    """The size that the archive says it unpacks to, in bytes. One that says less is no archive to the library."""
+    """The size that the archive claims to unpack to, in bytes. The library rejects one that claims too little."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return sum(part.file_size for part in archive.infolist())
@@ -62,7 +62,7 @@ def _unpacks_to(content: bytes) -> int:
 
 
 def _write_first_sheet(content: bytes) -> dict[str, Any]:
-    """Write the first sheet that is not empty. Returns its name and the number of sheets, nothing if all are empty."""
+    """Write the first sheet that is not empty. Returns its name and the number of sheets, {} if all are empty."""
     workbook = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(content))
     name, sheet = next(_sheets(workbook), ("", None))
     if sheet is None:
@@ -75,7 +75,7 @@ def _write_first_sheet(content: bytes) -> dict[str, Any]:
 
 
 def _sheets(workbook: Any) -> Iterator[tuple[str, Any]]:
-    """The sheets with anything in them."""
+    """The sheets that are not empty, each with its name."""
     for name in workbook.sheet_names:
         sheet = workbook.get_sheet_by_name(name)
         if sheet.start is not None:

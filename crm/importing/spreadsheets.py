@@ -1,7 +1,8 @@
-"""Reads spreadsheets (XLSX, ODS) in a process of its own, which has limits of time, memory and disk.
+"""Reads spreadsheets (XLSX, ODS) in a child process with limits on time, memory and disk.
 
-A small file can claim a cell at the far corner of a sheet, or unpack to gigabytes: what reads it would take all memory.
-Here that ends a child, and the file is refused in a sentence. The child writes CSV, so there is one way to go on.
+A small file can claim a cell at the far corner of a sheet, or unpack to gigabytes: reading it would use up all memory.
+Here it only ends the child, and a sentence says why the file is refused. The child writes CSV, which is then read like
+any other CSV file.
 """
 
 import json

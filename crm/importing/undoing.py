@@ -1,6 +1,6 @@
-"""Undoing an import: the leads that it added are removed, and the fields that it filled are emptied again.
+"""Undoes an import: removes the leads that it added, and empties the fields that it filled.
 
-A lead that has a deal, a task, a note or a file, or that somebody has changed since, stays as it is.
+A lead that has a deal, a task, a note or a file, or that someone has changed since, stays as it is.
 """
 
 from collections import defaultdict
@@ -33,12 +33,12 @@ from crm.models import (
 from crm.models.custom_lookups import with_keys_set
 from crm.models.recorder import take_back_with_counts
 
-WORK: Final[tuple[Any, ...]] = (Change, Deal, DealPerson, Task, Note, Attachment)  # of somebody, on a lead
-JUST_ADDED: Final = timedelta(seconds=1)  # between the creation of a lead and its last change, if that was all
+WORK: Final[tuple[Any, ...]] = (Change, Deal, DealPerson, Task, Note, Attachment)  # what people do on a lead
+JUST_ADDED: Final = timedelta(seconds=1)  # a lead whose last change is later than this after its creation was edited
 
 
 def undo_chunk(lead_import: LeadImport, size: int) -> bool:
-    """Undo the newest rows, this many at most. False if there are none left."""
+    """Undo the newest rows, `size` at most. False if there are none left."""
     own = LeadImportRow.objects.for_company(lead_import.company_id)
     written = own.filter(
         lead_import=lead_import,
@@ -58,7 +58,10 @@ def undo_chunk(lead_import: LeadImport, size: int) -> bool:
 
 
 def _locked(pks: Sequence[int]) -> dict[int, Lead]:
-    """The leads, locked before `take_back_with_counts` locks other rows, and whether each is as the import left it."""
+    """The leads by id, each with `is_touched`: True if anyone has worked on it.
+
+    They are locked here, before `take_back_with_counts` locks other rows.
+    """
     somebodys_work = (Exists(model.objects.filter(lead=OuterRef("pk"))) for model in WORK)
     leads = Lead.objects.select_for_update(no_key=True, of=("self",)).filter(pk__in=pks).order_by("pk")
     return {lead.pk: lead for lead in leads.annotate(is_touched=reduce(or_, map(Q, somebodys_work)))}
@@ -81,7 +84,7 @@ def _is_untouched(lead: Any) -> bool:
 
 
 def _empty(rows: Sequence[LeadImportRow], leads: dict[int, Lead]) -> None:
-    """Empty each field that still has what the import wrote, and take off the tags that it put on."""
+    """Empty each field that still has the import's value, and remove the tags that the import added."""
     links = {pk for row in rows for pk in row.filled.get(TAGS, ())}
     links &= set(LeadTag.objects.filter(pk__in=links, lead__in=leads).values_list("pk", flat=True))
     by_fields: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""What the cells of a row say about a lead, in the values of its fields, or the problem with them."""
+"""Reads the cells of a row as values of a lead's fields, or reports the problem with them."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -17,9 +17,9 @@ from crm.models.addresses import without_formats
 from crm.models.validators import is_seen
 
 TEXTS: Final = ("first_name", "last_name", "email", "phone", "organisation", "title", "source", "notes")
-DIFFERENT: Final = ("first_name", "last_name", "full_name", "email", "phone", "notes")  # in each row, so not cached
-REPEATED: Final = 1_000  # cells of each other column whose values are cached
-# Addresses that Django's validator accepts, in a tenth of its time. It decides about all others.
+DIFFERENT: Final = ("first_name", "last_name", "full_name", "email", "phone", "notes")  # in each row: not cached
+REPEATED: Final = 1_000  # cached cells of each other column
+# Matches addresses that Django's validator accepts, in a tenth of its time. The validator decides about all others.
 _PLAIN_ADDRESS: Final = re.compile(r"[\w+-]+(\.[\w+-]+)*@([a-z0-9]{1,63}\.)+[a-z]{2,63}", re.ASCII | re.IGNORECASE)
 _BETWEEN_TAGS: Final = re.compile(r"[,;|]")
 # Our own exports put an apostrophe before what a spreadsheet would take for a formula.
@@ -28,7 +28,7 @@ _DEFUSED: Final = re.compile(r"\A'(?=[=+\-@])")
 
 @dataclass(slots=True)
 class LeadValues:
-    """The values of a row by field of a lead, without empty ones, or its problem and the index of the cell with it."""
+    """A row's values by field name, without empty ones, or its problem and the index of the cell that has it."""
 
     values: dict[str, Any] = field(default_factory=dict)
     problem: str = ""
@@ -36,7 +36,7 @@ class LeadValues:
 
     @property
     def key(self) -> str:
-        """The same for rows about the same person, "" for a bad row."""
+        """Equal for rows about the same person. "" for a bad row."""
         return "" if self.problem else person_key(self.values)
 
 
@@ -91,12 +91,12 @@ class RowReader:
         return LeadValues(values)
 
     def lacks(self, values: Mapping[str, Any]) -> bool:
-        """True if a new lead with these values would lack one that the company requires."""
+        """True if a new lead with these values would lack a required custom field."""
         return any(name not in values for name in self._required)
 
 
 def person_key(values: Mapping[str, Any]) -> str:
-    """A hash of what tells people apart: the address, or else the name with the phone number or the organisation."""
+    """A hash of what identifies a person: the address, or else the name with the phone number or the organisation."""
     if email := values.get("email", ""):
         return _hash(email.lower())
     name = f"{values.get('first_name', '')} {values.get('last_name', '')}".strip().lower()
@@ -109,7 +109,7 @@ def _hash(text: str) -> str:
 
 
 class TextReader:
-    """Reads the cells of one of a lead's texts, as its field does. Its length is compared here, which is faster."""
+    """Reads the cells of one text field of a lead and validates them as the field does. Checks the length faster."""
 
     def __init__(self, name: str) -> None:
         field: Any = Lead._meta.get_field(name)
@@ -117,7 +117,7 @@ class TextReader:
         self._validators = [each for each in field.validators if not isinstance(each, MaxLengthValidator)]
 
     def __call__(self, cell: str) -> dict[str, str]:
-        """The value by name of the field. Raises CellProblem."""
+        """Returns {field name: value}. Raises CellProblem."""
         value = cell if self._keeps_lines else " ".join(cell.split())
         if self._name == "email":
             value = without_formats(value)
@@ -135,7 +135,7 @@ class TextReader:
 
 
 def _full_name(texts: Mapping[str, TextReader], cell: str) -> dict[str, str]:
-    """“Ada Lovelace”, or “Lovelace, Ada”."""
+    """The first and last name in “Ada Lovelace” or “Lovelace, Ada”."""
     if "," in cell:
         last, _, first = cell.partition(",")
     else:

@@ -1,7 +1,7 @@
 """The work on imports: reading the file and checking its rows, importing them chunk by chunk, and undoing that.
 
-A chunk is one transaction that holds the lock of the import's row: no two workers do the same one, and a process that
-dies has done the whole chunk or none of it. So does the cursor, which another worker continues from.
+A chunk is one transaction that locks the import's row: no two workers do the same chunk, and a process that dies has
+done the whole chunk or none of it. The cursor is part of the transaction, and another worker continues from it.
 """
 
 import logging
@@ -34,8 +34,8 @@ from postgresql.statistics import CHANGED_ROWS
 logger = logging.getLogger(__name__)
 
 CHUNK: Final = 5_000
-CHECKED_WHILE_READ: Final = 6.0  # seconds: the erasure of a person waits for a file that is being read
-REMEMBERED: Final = 20  # imports whose columns are remembered
+CHECKED_WHILE_READ: Final = 6.0  # seconds: an erasure waits while a file is being read
+REMEMBERED: Final = 20  # past imports that are searched for the same columns
 CELLS: Final = STORED.index("cells")
 NEW_ROW: Final = ("company_id", "lead_import_id", "number", "cells", *JUDGEMENT)
 LOOKED_FOR: Final = ("company", "lead_import", "number", "key", "outcome", "lead")
@@ -49,15 +49,14 @@ NO_LONGER_ALLOWED: Final = (
 
 
 class LeftToWorker(Exception):
-    """The file has more rows than may be read now. Nothing of it was."""
+    """The file has more rows than may be read now. None of them was stored."""
 
 
 def advance(pk: int, *, rows_at_once: int = MAX_ROWS) -> bool:
     """Do the next chunk of an import. False if there is none, or another process is doing it.
 
-    A file with more than `rows_at_once` rows is not read. An error ends the import, because it would come again with
-    each try; but not one of the database's, unless it is about the data, or a statement has reached its time limit too
-    often.
+    A file with more than `rows_at_once` rows is not read. An error ends the import, because every retry would fail
+    too. A database error is raised instead, unless it is about the data or a statement has timed out too often.
     """
     try:
         return _advance(pk, rows_at_once)
@@ -95,10 +94,10 @@ def _advance(pk: int, rows_at_once: int) -> bool:
 
 
 def _open_file(pk: int) -> Table | UnreadableFile | None:
-    """The file of an import that is still to be read, or why it can't be; None if there is none.
+    """The file of an import that is still to be read, or why it can't be read; None if there is no such file.
 
-    Without a lock: a spreadsheet is read by another process, for up to half a minute. In SQLite nobody could save
-    anything meanwhile, and an erasure would wait.
+    Takes no lock: a child process may read a spreadsheet for half a minute. With a lock, an erasure would wait that
+    long, and on SQLite no one could save anything.
     """
     files = LeadImportFile.objects.filter(lead_import=pk, lead_import__state=ImportState.READING)
     with connection.cursor() as cursor:
@@ -115,7 +114,7 @@ def _open_file(pk: int) -> Table | UnreadableFile | None:
 
 
 def _read(lead_import: LeadImport, table: Table | UnreadableFile | None, rows_at_once: int) -> None:
-    """Turn the file into rows, in one transaction: nothing is left of a file that can't be read to its end."""
+    """Turn the file into rows, in one transaction: a file that can't be read to its end leaves none."""
     assert table is not None, "The file is gone."
     try:
         if isinstance(table, UnreadableFile):
@@ -130,10 +129,10 @@ def _read(lead_import: LeadImport, table: Table | UnreadableFile | None, rows_at
 
 
 def _add_rows(lead_import: LeadImport, table: Table, rows_at_once: int) -> None:
-    """Insert the rows of the file with their outcomes, for which the columns are guessed.
+    """Insert the rows of the file with their outcomes, based on guessed columns.
 
-    So each is written once, unless somebody maps the columns. Rows that come after CHECKED_WHILE_READ are checked
-    later, chunk by chunk: the transaction may not take as long as that.
+    Each row is then written only once, unless someone maps the columns. Rows that are read after CHECKED_WHILE_READ
+    are checked later, chunk by chunk, to keep this transaction short.
     """
     sample = list(islice(table.rows, GUESSED_FROM))
     if not sample:
@@ -154,9 +153,9 @@ def _add_rows(lead_import: LeadImport, table: Table, rows_at_once: int) -> None:
 def _add_chunk(
     lead_import: LeadImport, rows: Sequence[FileRow], reader: RowReader, first: dict[str, int], *, checks: bool
 ) -> None:
-    """Insert these rows, with their outcomes if it `checks` them. `first` has the first row of each key, and gets more.
+    """Insert these rows, with their outcomes if it `checks` them. Adds the first row of each new key to `first`.
 
-    Each key of the file is in memory, 20 MB for the most rows that a file may have: to look for them takes longer.
+    All keys of the file are in memory, 20 MB for the largest file: to query them takes longer.
     """
     lead_import.row_count += len(rows)
     judged: list[JudgedRow] = []
@@ -180,13 +179,13 @@ def _store(lead_import: LeadImport, rows: Sequence[FileRow], judged: Sequence[Ju
 
 
 def _columns(lead_import: LeadImport, sample: Sequence[FileRow]) -> list[str]:
-    """Which field each column is: as the company's last import with these names had it, or else a guess."""
+    """The field of each column, from the company's last import with the same column names, or else guessed."""
     guesses = guess_columns(lead_import.header, [row.cells for row in sample], custom_columns(lead_import.company))
     return _remembered(lead_import) or [guess.field for guess in guesses]
 
 
 def _remembered(lead_import: LeadImport) -> list[str]:
-    """What the columns of the company's last import with these names were, or nothing."""
+    """The fields of the columns in the company's last import with the same column names, or []."""
     alike = LeadImport.objects.for_company(lead_import.company_id).filter(started_at__isnull=False)
     names = [name for name in lead_import.header if name != REASON]
     for earlier in alike.order_by("-pk").values("header", "columns")[:REMEMBERED]:
@@ -197,7 +196,7 @@ def _remembered(lead_import: LeadImport) -> list[str]:
 
 
 def _check(lead_import: LeadImport) -> None:
-    """Judge the next rows, and write what would become of them."""
+    """Judge the next rows, and save their expected outcomes."""
     judged = judge_next(lead_import, locks=False)
     reserve_keys(judged)
     lead_import.planned = add_counts(lead_import.planned, count(judged))
@@ -207,7 +206,7 @@ def _check(lead_import: LeadImport) -> None:
 
 
 def _run(lead_import: LeadImport) -> None:
-    """Judge the next rows again, because leads may have been added since, and write them."""
+    """Judge the next rows again, because leads may have been added since, and import them."""
     if not may_go_on(lead_import):
         _end(lead_import, ImportState.FAILED, NO_LONGER_ALLOWED)
         return
@@ -223,7 +222,7 @@ def _run(lead_import: LeadImport) -> None:
 
 
 def may_go_on(lead_import: LeadImport) -> bool:
-    """False if the person or key has been deactivated or has another role by now, or the company was switched off."""
+    """False if the person or API key was deactivated or may no longer import, or the company was switched off."""
     author = active_author(
         company_id=lead_import.company_id, user_id=lead_import.uploaded_by_id, api_key_id=lead_import.api_key_id
     )
@@ -231,10 +230,10 @@ def may_go_on(lead_import: LeadImport) -> bool:
 
 
 def judge_next(lead_import: LeadImport, *, locks: bool, former: Former | None = None) -> list[JudgedRow]:
-    """What becomes of the rows after `reached`, which moves on to the last of them.
+    """The outcomes of the next CHUNK rows. Moves `reached` to the last of them.
 
-    Judged again if a person in them was erased meanwhile: their lead, no longer known by anything, would be added anew.
-    Once the leads are locked, an erasure waits for them.
+    With `locks`, the rows are judged again if a person in them was erased meanwhile: nothing identifies the erased lead
+    any more, and the row would add it again. Once the leads are locked, an erasure waits for them.
     """
     rest = LeadImportRow.objects.of(lead_import).filter(number__gt=lead_import.reached)
     reader = RowReader(lead_import.company, lead_import.columns)

@@ -1,4 +1,4 @@
-"""Writes what was decided about the rows of a chunk: new leads, what is added to known ones, and the rows."""
+"""Writes the judged rows of a chunk: new leads, additions to existing ones, and the rows themselves."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ from crm.models.tag import add_links
 
 
 def reserve_keys(judged: Sequence[JudgedRow], *, after: int = 0) -> int:
-    """Give new rows the keys that their leads will have. So a row needn't be written again once it has its lead.
+    """Reserve the keys of the leads of new rows. A row then needn't be saved again once its lead exists.
 
-    They are in the order of the file, and higher than `after`: from the first row on that has none which is, all get
-    others. Returns the highest. Databases that don't give out keys beforehand have theirs when the leads are added.
+    Keys ascend in the order of the file and are higher than `after`: from the first row without such a key on, all
+    rows get new ones. Returns the highest. Databases that can't reserve keys assign them when the leads are added.
     """
     new = [row for row in judged if row.is_new] if many_rows.can_copy(DEFAULT_DB_ALIAS) else []
     for index, row in enumerate(new):
@@ -32,9 +32,9 @@ def reserve_keys(judged: Sequence[JudgedRow], *, after: int = 0) -> int:
 
 
 def renew_keys(lead_import: LeadImport, judged: Sequence[JudgedRow], *, after: int = 0) -> int:
-    """As `reserve_keys`, when the leads are about to be added: no key is lower than those of leads added since.
+    """Like `reserve_keys`, just before the leads are added: no key is lower than those of leads added meanwhile.
 
-    The API lists leads by key, and whoever reads the newest would never see one with a lower key.
+    The API lists leads by key. A client that reads on from the newest would never see a lead with a lower key.
     """
     if reserved := [row.lead_id for row in judged if row.is_new and row.lead_id]:
         newer = Lead.objects.for_company(lead_import.company_id).filter(pk__gte=min(reserved))
@@ -43,7 +43,7 @@ def renew_keys(lead_import: LeadImport, judged: Sequence[JudgedRow], *, after: i
 
 
 def write(lead_import: LeadImport, judged: Sequence[JudgedRow]) -> None:
-    """Add the leads of these rows, or fill those that they are about, and write the rows where they have changed."""
+    """Add the leads of new rows, fill the existing leads of the others, and save the rows that have changed."""
     new = [row for row in judged if row.is_new]
     updates = [row for row in judged if row.outcome == RowOutcome.UPDATE]
     with acting_as(lead_import.author, history_only=not lead_import.tells_platforms):
@@ -53,9 +53,9 @@ def write(lead_import: LeadImport, judged: Sequence[JudgedRow]) -> None:
 
 
 def save_rows(lead_import: LeadImport, judged: Sequence[JudgedRow]) -> None:
-    """Write the judgement on rows where it has changed.
+    """Save the judgement of each row whose judgement has changed.
 
-    Of a row that an erasure has emptied since it was read, nothing is kept of what it said.
+    If an erasure has emptied a row since it was read, the row's key and values are cleared again.
     """
     changed = {row.pk: row.judgement for row in judged if row.has_changed}
     many_rows.update_rows(LeadImportRow, JUDGEMENT, changed, using=DEFAULT_DB_ALIAS)
@@ -76,9 +76,9 @@ def _add(judged: Sequence[JudgedRow], lead_import: LeadImport) -> None:
 
 
 def _tag(judged: Sequence[JudgedRow], lead_import: LeadImport) -> defaultdict[int, list[int]]:
-    """Put their tags on the leads of these rows. Returns the keys of the links that each row, by number, has added.
+    """Tag the leads of these rows. Returns the keys of the added links by row number.
 
-    An undo takes those off: a tag may have another name by then, and one that was put on again is somebody's own.
+    An undo removes these links: a tag may have been renamed by then, and one that a person has put on again stays.
     """
     known = {tag.name: tag for tag in Tag.objects.for_company(lead_import.company_id)} if judged else {}
     added: dict[tuple[int, Tag], int] = {}

@@ -1,7 +1,7 @@
 """Imports of leads: the uploaded file, its rows, and how far the work on them has come.
 
-A file is read into rows at once, and deleted. Rows hold what somebody uploaded about people: they are kept for a week,
-and an erasure empties those of the person.
+A file is read into rows at once, and deleted. Rows hold personal data: they are kept for a week, and an erasure empties
+those of the person.
 """
 
 import json
@@ -26,20 +26,20 @@ ROWS_KEPT_FOR: Final = timedelta(days=7)  # after the upload, and after the end:
 
 
 class ReadableJSONEncoder(json.JSONEncoder):
-    """Keeps letters as they are, so that a search for a name finds it on SQLite too, which stores JSON as text."""
+    """Doesn't escape letters: a search for a name has to find it on SQLite too, which stores JSON as text."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{**options, "ensure_ascii": False})
 
     def encode(self, o: Any) -> str:
-        """As json does, but a list of texts in a third of the time."""
+        """Encode as json does, but a list of texts in a third of the time."""
         if isinstance(o, list) and set(map(type, o)) <= {str}:
             return f"[{', '.join(map(encode_basestring, o))}]"
         return super().encode(o)
 
 
 class ImportState(models.TextChoices):
-    """The states of an import. A worker has something to do in those of `AT_WORK`."""
+    """The states of an import. A worker still has to work on it in those of `AT_WORK`."""
 
     READING = "reading", "Reading the file"
     CHECKING = "checking", "Checking the rows"
@@ -97,17 +97,17 @@ class RowUndo(models.TextChoices):
 
 class LeadImportQuerySet(CompanyQuerySet["LeadImport"]):
     def at_work(self) -> Self:
-        """Those that a worker has something to do for."""
+        """Imports that a worker still has to work on."""
         return self.filter(state__in=AT_WORK)
 
 
 class LeadImport(TimeLimited):
     """An upload and the work on its rows.
 
-    `uploaded_by` or `api_key` has uploaded it, or started it since: both are null once that is gone.
+    `uploaded_by` or `api_key` uploaded it, or started it later; both are null once that person or key is gone.
     `columns` has a field of a lead, or "", for each name in `header`. `planned` and `done` count rows by `RowOutcome`,
-    bad ones also by `RowProblem`, and conversions by CRM event: as checked, and so far. `reached` is the number of the
-    last row that the current work has finished.
+    bad rows also by `RowProblem`, and CRM events by kind: `planned` as checked, `done` so far. `reached` is the number
+    of the last row that the current work has finished.
     """
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="lead_imports")
@@ -157,7 +157,7 @@ class LeadImport(TimeLimited):
 
     @property
     def author(self) -> User | ApiKey | None:
-        """The person or key that has uploaded or started it; None if that is gone."""
+        """The person or key that uploaded or started it; None once they are gone."""
         return self.uploaded_by or self.api_key
 
     @property
@@ -204,8 +204,8 @@ class LeadImportRowQuerySet(CompanyQuerySet["LeadImportRow"]):
 class LeadImportRow(models.Model):
     """A row of the file, as text, and its outcome.
 
-    `key` is the same in rows about the same person. `filled` has what an update has written, by field; of tags, the
-    keys of the links to the lead. A bad row's `column` is the index of the cell with the problem, a duplicate's
+    `key` is the same in rows about the same person. `filled` has the values that an update wrote, by field; for tags,
+    the keys of the links to the lead. A bad row's `column` is the index of the cell with the problem, a duplicate's
     `of_row` the number of the row that it repeats.
     """
 
@@ -218,7 +218,7 @@ class LeadImportRow(models.Model):
     problem = models.CharField(max_length=20, choices=RowProblem.choices, blank=True, default="", db_default="")
     column = models.PositiveSmallIntegerField(null=True)
     of_row = models.PositiveIntegerField(null=True)
-    # A new row has the key of its lead from the check on, before there is the lead: so the database can't check it.
+    # From the check on, a new row has the key of its lead, which doesn't exist yet: the database can't check the key.
     lead = models.ForeignKey(
         Lead, null=True, on_delete=models.SET_NULL, related_name="import_rows", db_constraint=False
     )
