@@ -1,4 +1,4 @@
-"""The cells of a file, as text of which nothing is a formula, or with their types where the format knows some."""
+"""The cells of a file: as text without formulas, or with their types if the format has types."""
 
 import csv
 import json
@@ -12,19 +12,19 @@ from django.utils.timezone import localtime, make_naive
 
 Row = Iterable[object]
 
-# A spreadsheet reads a formula where a cell begins with =, +, - or @, full-width ones too, also after what Excel and
-# others skip. A cell begins where its reader thinks so: `x;=1+1` is two cells on a computer whose language
-# separates with semicolons, and quotes don't hold them together there.
+# A spreadsheet takes a cell for a formula if it begins with =, +, - or @ (or their full-width forms), even after
+# characters that Excel and others skip. The reader decides where a cell begins: `x;=1+1` is two cells on a computer
+# whose locale separates with semicolons, and quotes don't hold them together there.
 _SKIPPED: Final = r"""[\s\0"'\\\u00a0\u3000]*"""
 _MARK: Final = r"[=+\-@\uff1d\uff0b\uff0d\uff20]"
 _FORMULA: Final = re.compile(rf"(\A(?=[\t\r\n\0])|(?:\A|[,;\t|\r\n])(?={_SKIPPED}{_MARK}))")
 
 
 def as_text(value: object) -> str:
-    """The value as the text of a cell. An apostrophe stands before everything that might be read as a formula.
+    """The value as the text of a cell. Puts an apostrophe before anything that might be read as a formula.
 
-    A number calculates nothing and stays one. A phone number that begins with + gets an apostrophe too: without one, a
-    spreadsheet makes a number of it and drops the + or digits. An import takes it off again.
+    Numbers are harmless and stay as they are. A phone number that begins with + gets an apostrophe too: without one, a
+    spreadsheet turns it into a number and drops the + or digits. Our import removes the apostrophe.
     Source: OWASP, "CSV Injection".
     """
     if isinstance(value, Decimal | int | float) and not isinstance(value, bool):
@@ -51,7 +51,7 @@ class _Echo:
 
 
 def csv_line() -> Callable[[Row], str]:
-    """A function that makes a line of CSV of a row."""
+    """A function that turns a row into a line of CSV."""
     writer: Any = csv.writer(_Echo())
     return lambda row: writer.writerow([as_text(cell) for cell in row])
 
@@ -61,8 +61,8 @@ def as_csv(rows: Iterable[Row]) -> bytes:
     return "".join(map(csv_line(), rows)).encode(errors="replace")
 
 
-# Between the work on rows and the packing of a spreadsheet, which has numbers and dates, but formulas only where its
-# writer asks for one: its texts stay as they are.
+# How rows are stored until they are packed into a spreadsheet, which has numbers and dates. It has formulas only where
+# its writer asks for one: texts stay as they are.
 
 
 def as_json(rows: Iterable[Row]) -> bytes:
@@ -73,7 +73,7 @@ def as_json(rows: Iterable[Row]) -> bytes:
 
 
 def from_json(content: bytes) -> Iterator[list[Any]]:
-    """The rows that `as_json` wrote. Times are in the active time zone, without its name."""
+    """The rows that `as_json` wrote. Times are naive, in the active time zone."""
     for line in content.splitlines():
         yield [_untagged(cell) for cell in json.loads(line)]
 

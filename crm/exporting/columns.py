@@ -1,4 +1,4 @@
-"""The columns of a list as a file has them: values that a program, or our own import, can read again."""
+"""The columns of a list in a file, with values that a program, or our own import, can read again."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -14,12 +14,12 @@ from crm.models.custom_values import Value
 from crm.models.organisation_figures import Organisation
 
 BETWEEN: Final = ", "  # tags or choices in a cell; no tag has a comma
-TAGS: Final = "listed_tags"  # the attribute of an exported row that has its tags
+TAGS: Final = "listed_tags"  # the attribute of an exported row with its tags
 
 
 @dataclass(frozen=True, slots=True)
 class ExportColumn:
-    """A column. `of` is the column of the list on the page that it belongs to, "" if the page has none."""
+    """A column. `of` is the key of the column on the list's page that it belongs to, "" if the page has none."""
 
     label: str
     read: Callable[[Any], object]
@@ -27,12 +27,12 @@ class ExportColumn:
 
     @property
     def key(self) -> str:
-        """Different for each column of a file. Of a custom field it stays the same, whatever its name is."""
+        """Unique within a file. That of a custom field stays the same when the field is renamed."""
         return self.of if self.of.startswith(CUSTOM) else self.label
 
 
 def with_keys(columns: Sequence[ExportColumn], keys: Sequence[str]) -> list[ExportColumn]:
-    """The columns with these keys. One that is no longer there is empty: all rows of a file are equally long."""
+    """The columns with these keys. A column that no longer exists is empty: all rows of a file are equally long."""
     by_key = {column.key: column for column in columns}
     return [by_key.get(key) or ExportColumn(key, lambda row: "") for key in keys]
 
@@ -62,7 +62,7 @@ def organisation_columns(company: Company, keys: Sequence[str] = ()) -> list[Exp
 
 
 def _chosen(columns: Sequence[ExportColumn], keys: Sequence[str]) -> list[ExportColumn]:
-    """Those for the keys. A key that no column has is left out: its custom field may have been removed."""
+    """The columns for these keys, or all. A key that no column has is left out: its field may have been removed."""
     return [column for key in keys for column in columns if column.of == key] if keys else [*columns]
 
 
@@ -96,7 +96,7 @@ def _owner(row: Lead | Deal | Task) -> str:
 
 
 def _of_person(name: str) -> Callable[[Task], object]:
-    """Reads the attribute of the lead that a task is about, directly or through its deal; nothing without one."""
+    """Reads the attribute of the lead that a task is about, directly or through its deal; None without a lead."""
     return lambda task: getattr(task.person, name, None)
 
 
@@ -169,7 +169,7 @@ _TASK: Final = (
     ExportColumn("Done", attrgetter("done_at"), "done"),
     *_DEAL_TIMES,
 )
-# Of a very large one, the leads are counted as far as on its page, and the deals are those of its newest leads.
+# For a very large organisation, leads are counted as far as on its page, and the deals are those of its newest leads.
 _ORGANISATION: Final = (
     ExportColumn("Organisation", attrgetter("name"), "organisation"),
     ExportColumn("Leads", attrgetter("counted_up_to"), "leads"),

@@ -1,4 +1,4 @@
-"""The rows of an export of a list: those that were on it when the export was asked for, in its order."""
+"""The rows of an exported list: those on the list when the export was requested, in the same order."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,15 +21,15 @@ from crm.models.organisation import OrganisationKey
 from crm.models.organisation_figures import Organisation, described
 
 CHUNK: Final = 1_000
-# In an attribute of its own. In its usual place each row would refer to a queryset that refers to the row: garbage that
-# no count of references frees, and a worker collects rarely. A worker held 40 MB of it.
+# In an attribute of its own. In the usual place, each row and its queryset would refer to each other. Only garbage
+# collection frees such a cycle, and it is rare in a worker: one held 40 MB of them.
 LISTED_TAGS: Final = Prefetch("tags", to_attr=TAGS)
 Rows = Callable[[Company, Sequence[int]], Mapping[int, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class ExportedList:
-    """A list as a file: its columns, for keys of the columns on its page or none for all, and its rows by their ids."""
+    """A list as a file: its columns (for the keys of columns on its page, or all without keys), and its rows by id."""
 
     columns: Callable[[Company, Sequence[str]], list[ExportColumn]]
     rows: Rows
@@ -41,7 +41,7 @@ def list_columns(kind: str, company: Company, keys: Sequence[str] = ()) -> list[
 
 
 def next_rows(data_export: DataExport) -> list[Row]:
-    """The next rows of the file, with the names of its columns before the first. Moves the export on.
+    """The next rows of the file, with its column names before the first row. Moves the export on.
 
     A row that has been deleted or erased since is left out, and so is an organisation whose oldest lead has left it.
     """

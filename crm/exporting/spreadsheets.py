@@ -1,6 +1,6 @@
-"""Packs the rows of an export into a spreadsheet: in one go, because XLSX is an archive that can't be continued.
+"""Packs the rows of an export into a spreadsheet, in one go: an XLSX file is an archive that can't be continued.
 
-A worker has a lease for it. If it dies, another begins again, with the parts that are stored already.
+The worker takes a lease. If it dies, another starts again from the stored parts.
 """
 
 import logging
@@ -31,7 +31,7 @@ BYTES_OF_A_CELL: Final = 64  # of XML, besides its text
 NO_ROOM: Final = "This spreadsheet is larger than the server has room for. Choose CSV, or fewer rows or columns."
 FOLDER: Final = "leadmachine-export-"  # in the temporary folder
 LEFT_AFTER_SECONDS: Final = 3600.0  # far longer than any spreadsheet takes
-MAX_ROWS: Final = 1_048_575  # of a sheet, below the names of the columns
+MAX_ROWS: Final = 1_048_575  # of a sheet, below the column names
 # Rows are written to a file as they come. No text becomes a formula, a link or a number.
 OPTIONS: Final = {
     "constant_memory": True,
@@ -43,13 +43,16 @@ OPTIONS: Final = {
 
 
 def pack(pk: int) -> bool:
-    """Make the spreadsheet of an export whose rows are complete. False if there is none, or another process does it."""
+    """Make the spreadsheet of an export whose rows are complete.
+
+    Returns False if there is none, if another process is making it, or if the server has no room for it.
+    """
     unclaimed = Q(packed_until=None) | Q(packed_until__lt=Now())
     packing = DataExport.objects.filter(pk=pk, state=ExportState.PACKING)
     if not packing.filter(unclaimed).update(packed_until=Now() + LEASE):
         return False
     data_export = packing.select_related("company").first()
-    if data_export is None:  # ended or begun again in this moment
+    if data_export is None:  # ended or restarted just now
         return False
     _clear_up()
     if _room_needed(data_export) > disk_usage(gettempdir()).free:
@@ -71,7 +74,7 @@ def pack(pk: int) -> bool:
 
 
 def _clear_up() -> None:
-    """Delete what a worker that was killed has left of its rows, which are personal data."""
+    """Delete the files of workers that were killed: the rows in them are personal data."""
     for folder in Path(gettempdir()).glob(f"{FOLDER}*"):
         with suppress(OSError):  # another worker deletes it
             if time.time() - folder.stat().st_mtime > LEFT_AFTER_SECONDS:
@@ -79,7 +82,7 @@ def _clear_up() -> None:
 
 
 def _room_needed(data_export: DataExport) -> int:
-    """About how many bytes XlsxWriter takes on disk: it writes the sheet twice before it compresses it."""
+    """About how many bytes XlsxWriter needs on disk: it writes the sheet twice before it compresses it."""
     cells = (data_export.row_count + 1) * len(data_export.columns)
     return 3 * (BYTES_OF_A_CELL * cells + data_export.size)
 
@@ -115,7 +118,7 @@ def _rows(data_export: DataExport) -> Iterator[list[Any]]:
 
 
 def _store(data_export: DataExport, file: IO[bytes]) -> None:
-    """Put the spreadsheet in the place of the rows, unless the export was ended or begun again meanwhile."""
+    """Replace the stored rows with the spreadsheet, unless the export was ended or restarted meanwhile."""
     with transaction.atomic():
         same = DataExport.objects.filter(pk=data_export.pk, restarts=data_export.restarts, state=ExportState.PACKING)
         if not same.select_for_update(no_key=True).exists():

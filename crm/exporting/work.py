@@ -1,8 +1,8 @@
 """The work on exports, chunk by chunk.
 
-A chunk is one transaction that holds the lock of the export's row: no two workers write the same one, and a process
-that dies has written the whole chunk or none of it. It holds the company's too, as an erasure does: no chunk that read
-a person before their erasure is stored after it.
+A chunk is one transaction that locks the export's row: no two workers write the same chunk, and a process that dies has
+written the whole chunk or none of it. It also locks the company's row, as an erasure does: no chunk that read a person
+before their erasure is stored after it.
 """
 
 import logging
@@ -30,8 +30,8 @@ KEY_NO_LONGER_ALLOWED: Final = "The API key that asked for it no longer works, o
 def advance(pk: int) -> bool:
     """Do the next chunk of an export. False if there is none, or another process is doing it.
 
-    An error ends the export, because it would come again with each try; but not that of a database that is away or
-    slow, unless a statement has reached its time limit too often.
+    An error ends the export, because every retry would fail too. An error of an unreachable or slow database is raised
+    instead, unless a statement has timed out too often.
     """
     try:
         return _write_chunk(pk) or pack(pk)
@@ -66,7 +66,7 @@ def _write_chunk(pk: int) -> bool:
 
 
 def _may_go_on(data_export: DataExport) -> bool:
-    """False if the person or key has been deactivated or has another role by now, or the company was switched off."""
+    """False if the person or API key was deactivated or may no longer export this, or the company was switched off."""
     author = active_author(
         company_id=data_export.company_id, user_id=data_export.made_by_id, api_key_id=data_export.api_key_id
     )

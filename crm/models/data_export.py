@@ -1,6 +1,7 @@
 """Exports: files of a list or of a whole company, written in the background and kept for a day.
 
-A file is stored in parts, compressed: web servers and workers may be on different machines, and an erasure reaches it.
+A file is stored here in compressed parts: web servers and workers may be on different machines, and an erasure has to
+reach it.
 """
 
 from datetime import datetime, timedelta
@@ -43,7 +44,7 @@ class ExportFormat(models.TextChoices):
 
 
 class ExportState(models.TextChoices):
-    """The states of an export. A worker has something to do in those of `AT_WORK`."""
+    """The states of an export. A worker still has to work on it in those of `AT_WORK`."""
 
     WRITING = "writing", "Writing"
     PACKING = "packing", "Packing"
@@ -57,40 +58,40 @@ AT_WORK: Final = (ExportState.WRITING, ExportState.PACKING)
 
 class DataExportQuerySet(CompanyQuerySet["DataExport"]):
     def at_work(self) -> Self:
-        """Those that a worker has something to do for."""
+        """Exports that a worker still has to work on."""
         return self.filter(state__in=AT_WORK)
 
     def end_without_file(self, state: ExportState, problem: str = "") -> bool:
-        """End those that are at work, and drop what is written of them. False if there are none."""
+        """End the exports that are at work, and delete their parts. False if there are none."""
         pks = list(self.at_work().values_list("pk", flat=True))
-        ended = self.filter(pk__in=pks).at_work()  # asked again, for what another process has just done
+        ended = self.filter(pk__in=pks).at_work()  # checked again: another process may have just ended one
         if not ended.update(state=state, problem=problem, finished_at=Now()):
             return False
         ExportPart.objects.filter(data_export__in=pks).delete()
         return True
 
     def kept(self) -> Self:
-        """Those that have not expired, whether or not the housekeeping has deleted the others yet."""
+        """Exports that have not expired, whether or not housekeeping has deleted the expired ones yet."""
         return self.filter(Q(finished_at=None) | Q(finished_at__gt=Now() - KEPT_FOR))
 
     def by(self, author: Author) -> Self:
-        """Those that this member or this key has asked for."""
+        """Exports that this member or API key requested."""
         own = self.for_company(author.company)
         return own.filter(made_by=author.user) if isinstance(author, Membership) else own.filter(api_key=author)
 
     def open_to(self, author: Author) -> Self:
-        """The member's or the key's own; for those who manage the company, everyone's."""
+        """The exports of this member or API key; all of the company's for one who manages it."""
         if author.may(Action.MANAGE_COMPANY):
             return self.for_company(author.company)
         return self.by(author).exclude(kind=ExportKind.COMPANY)
 
 
 class DataExport(TimeLimited):
-    """A file that someone has asked for, `made_by` or `api_key`, and how far the work on it has come.
+    """A file that `made_by` or `api_key` requested, and how far the work on it has got.
 
-    `columns` are the keys of the columns of the file that is written, which all of its rows have. `reached` counts
-    rows, of `row_count`. A worker continues after the row `after` of the file `file`: both are 0 except in an archive.
-    `restarts` counts how often the work began again, so that what was begun earlier can't end it.
+    `columns` are the column keys of the current file, the same for all of its rows. `reached` is the number of rows
+    done, out of `row_count`. A worker continues after the row with the id `after` in the file with the index `file`:
+    both are 0 except in an archive. `restarts` counts restarts of the work: what was started earlier can't end it.
     """
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="data_exports", db_index=False)
@@ -107,7 +108,7 @@ class DataExport(TimeLimited):
     reached = models.PositiveIntegerField(default=0, db_default=0)
     file = models.PositiveSmallIntegerField(default=0, db_default=0)
     after = models.BigIntegerField(default=0, db_default=0)
-    size = models.PositiveBigIntegerField(default=0, db_default=0)  # in bytes; of an archive, of the files in it
+    size = models.PositiveBigIntegerField(default=0, db_default=0)  # in bytes; for an archive, of the files in it
     restarts = models.PositiveIntegerField(default=0, db_default=0)
     packed_until = models.DateTimeField(null=True)  # the lease of the worker that packs it
     created_at = models.DateTimeField(db_default=Now())
@@ -134,7 +135,7 @@ class DataExport(TimeLimited):
 
     @property
     def author(self) -> User | ApiKey | None:
-        """The person or key that has asked for it."""
+        """The person or key that requested it."""
         return self.made_by or self.api_key
 
     @property
@@ -147,7 +148,7 @@ class DataExport(TimeLimited):
 
     @property
     def needs(self) -> Action:
-        """What one has to be allowed to do, to make it and to download it."""
+        """The permission needed to make it and to download it."""
         return Action.MANAGE_COMPANY if self.kind == ExportKind.COMPANY else Action.EXPORT_LEADS
 
     @property
@@ -171,7 +172,7 @@ class ExportSelection(KeySelection):
 
 
 class ExportPart(models.Model):
-    """A piece of the file `file`, compressed. The pieces of a file, in order of their ids, are the file."""
+    """A compressed piece of the file with the index `file`, which consists of its pieces in order of their ids."""
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
     data_export = models.ForeignKey(DataExport, on_delete=models.CASCADE, related_name="parts", db_index=False)

@@ -1,6 +1,6 @@
-"""The rows that a long piece of work is about, by their ids, as they were when somebody asked for it.
+"""The ids of the rows that a long-running job is about, as selected when someone requested it.
 
-So neither a filter nor a search has to be kept, and no row is done twice or left out because others changed.
+Then no filter or search has to be stored, and no row is done twice or left out because others changed.
 """
 
 from array import array
@@ -16,7 +16,7 @@ READ_AT_ONCE: Final = 10_000
 
 
 class KeySelection(models.Model):
-    """The ids, in an order, compressed: half a million are 4 MB."""
+    """The ids in their order, compressed: half a million are 4 MB."""
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
     keys = models.BinaryField()
@@ -30,12 +30,12 @@ class KeySelection(models.Model):
 
 
 def keys_of(*querysets: models.QuerySet[Any]) -> Iterator[int]:
-    """The ids of their rows, of one queryset after the other. Nothing is read before the first is asked for."""
+    """The ids of the rows of each queryset in turn. Nothing is read before the first id is requested."""
     for rows in querysets:
         yield from rows.values_list("pk", flat=True).iterator(chunk_size=READ_AT_ONCE)
 
 
 def packed_keys(keys: Iterable[int]) -> tuple[bytes, int]:
-    """The `keys` of a selection, and how many they are."""
+    """The value of `keys` for these ids, and their number."""
     ids = array("q", keys)
     return compress(ids.tobytes(), 1), len(ids)
