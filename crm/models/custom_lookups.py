@@ -1,7 +1,7 @@
 """The column of custom values in SQL, in PostgreSQL and SQLite alike: writing some of its keys, and filtering by one.
 
-The index of PostgreSQL (GIN over rows that have any value) serves `holds`: a choice, yes or no. Anything else is
-compared row by row within the company, as names are in a search.
+PostgreSQL's index (GIN over rows that have any value) serves `holds`: a choice, yes or no. Anything else is compared
+row by row within the company.
 """
 
 import json
@@ -20,9 +20,9 @@ from crm.models.custom_values import NUMBER_DECIMALS, NUMBER_DIGITS, Value
 from crm.models.search import NOTHING, Folded, folded, is_unfindable
 
 COLUMN: Final = "custom"
-# Another company's field of the same key may be a text. PostgreSQL may look at its rows first, and must not cast them.
+# Another company's field with the same key may be a text. PostgreSQL may read its rows first, and must not cast them.
 _NUMBER: Final = rf"^-?[0-9]{{1,{NUMBER_DIGITS}}}([.][0-9]{{1,{NUMBER_DECIMALS}}})?$"
-_IN_JSON: Final = "EXISTS (SELECT 1 FROM json_each({}, %s) WHERE value = %s)"  # of one value too
+_IN_JSON: Final = "EXISTS (SELECT 1 FROM json_each({}, %s) WHERE value = %s)"  # for a single value too
 _DECIMAL: Final = DecimalField(max_digits=NUMBER_DIGITS + NUMBER_DECIMALS, decimal_places=NUMBER_DECIMALS)
 
 
@@ -37,7 +37,7 @@ class _WithKeysSet(Func):
 
 
 class _Holds(Func):
-    """True if the column has this value, or in a list this choice."""
+    """True if the column has this value for the key, or a list with this choice."""
 
     output_field = BooleanField()
 

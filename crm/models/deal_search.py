@@ -1,7 +1,7 @@
-"""What a search compares a deal with: its title and the search text of its lead, in one text of the deal.
+"""The search text of a deal: its title and the search text of its lead.
 
-PostgreSQL keeps it in a column of the deal, by triggers, so that a search reads no lead, and a change by SQL alone
-counts too. An erasure empties it with the title and the lead's own text. On SQLite both are compared where they are.
+On PostgreSQL, triggers keep it in a column of the deal: a search reads no leads, and changes by plain SQL are included.
+An erasure empties it along with the title and the lead's search text. On SQLite, a search reads these two instead.
 """
 
 from typing import Any, Final
@@ -10,13 +10,13 @@ from django.db import connections, migrations
 
 from crm.models.search import STABLE_COLLATION, folded_sql
 
-# Of leads that are erased, or merged into another one, nothing is found.
+# The texts of leads that were erased or merged into another one are left out.
 TEXT: Final = """
 CREATE FUNCTION crm_deal_text(title text, of_lead text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT ' ' || {title} || coalesce(of_lead, '')
 $$
 """
-# The leads first, as a change of a lead does, which then reaches for its deals.
+# Leads first: a change of a lead also locks the lead before its deals.
 LOCK: Final = "LOCK TABLE crm_lead IN SHARE ROW EXCLUSIVE MODE"
 COLUMN: Final = "ALTER TABLE crm_deal ADD COLUMN search_text text NOT NULL DEFAULT ''"
 FILL: Final = """
@@ -25,8 +25,8 @@ UPDATE crm_deal SET search_text = crm_deal_text(title, (
     WHERE lead.id = lead_id AND lead.erased_at IS NULL AND lead.merged_into_id IS NULL
 ))
 """
-# The lead is locked: else a change of its name that isn't committed yet would be missed, and would miss this deal. The
-# search path is part of both functions, as a restored dump has none.
+# Locks the lead: otherwise this would miss an uncommitted change of its name, and that change would miss this deal.
+# Both functions set the search path, because a dump is restored without one.
 OF_DEAL: Final = """
 CREATE FUNCTION crm_deal_search() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE of_lead text;
@@ -46,7 +46,7 @@ BEGIN
     RETURN NULL;
 END $$
 """
-# Most saves change nothing of what is searched, and only compare.
+# Most saves change nothing that is searched: they only evaluate the conditions.
 TRIGGERS: Final = (
     "CREATE TRIGGER deal_search_insert BEFORE INSERT ON crm_deal FOR EACH ROW EXECUTE FUNCTION crm_deal_search()",
     "CREATE TRIGGER deal_search_update BEFORE UPDATE ON crm_deal FOR EACH ROW "
@@ -57,7 +57,7 @@ TRIGGERS: Final = (
 )
 INDEX: Final = (
     "CREATE INDEX deal_search ON crm_deal USING gin (company_id, search_text gin_trgm_ops) "
-    "WITH (gin_pending_list_limit = 256)"  # as that of leads
+    "WITH (gin_pending_list_limit = 256)"  # as for leads
 )
 REMOVE: Final = (
     "DROP FUNCTION crm_deal_search, crm_deal_search_of_lead CASCADE",
@@ -76,7 +76,7 @@ def _add_column(apps: Any, editor: Any) -> None:
         return
     has_collation = editor.connection.pg_version >= STABLE_COLLATION
     text = TEXT.format(title=folded_sql("title", has_collation=has_collation))
-    # The triggers before the texts: a change of a lead meanwhile would be missed.
+    # Triggers before FILL: otherwise a change of a lead in between would be missed.
     for statement in (LOCK, text, COLUMN, OF_DEAL, OF_LEAD, *TRIGGERS, FILL, INDEX):
         editor.execute(statement, None)
 
@@ -88,7 +88,7 @@ def _drop_column(apps: Any, editor: Any) -> None:
 
 
 def rewrite_deal_texts(leads: Any, *, using: str) -> None:
-    """Write the search texts of these leads' deals again. A fixture may bring a deal before its lead."""
+    """Rewrite the search texts of these leads' deals. A fixture may load a deal before its lead."""
     if connections[using].vendor == "postgresql":
         with connections[using].cursor() as cursor:
             cursor.execute(f"{FILL} WHERE lead_id = ANY(%s)", [[*leads]])

@@ -20,9 +20,9 @@ from crm.models.search import SHORT, Contains, folded, phone_digits
 from crm.models.tenancy import CompanyQuerySet
 
 CANDIDATES_AT_MOST: Final = 100  # compared for each way in which two leads can be alike
-END_OF_A_PHONE: Final = 7  # digits that two numbers have in common, with and without the codes of a country and an area
-CLOSE: Final = 0.85  # of two names: one letter of eight may be another
-LONGEST_NAME: Final = 60  # letters that are compared: the time for it grows with their square
+END_OF_A_PHONE: Final = 7  # last digits that two numbers share, with or without country and area codes
+CLOSE: Final = 0.85  # similarity of two names: one letter in eight may differ
+LONGEST_NAME: Final = 60  # letters compared: the time grows with the square of their number
 
 
 class DuplicateReason(models.TextChoices):
@@ -35,7 +35,7 @@ class DuplicateReason(models.TextChoices):
 
 class LeadDuplicateQuerySet(CompanyQuerySet["LeadDuplicate"]):
     def open(self) -> "LeadDuplicateQuerySet":
-        """Pairs that nobody has called two people."""
+        """Pairs that no one has marked as two people."""
         return self.filter(dismissed_at=None)
 
     def of(self, leads: Iterable[int]) -> "LeadDuplicateQuerySet":
@@ -92,13 +92,13 @@ class Likeness:
 def likely_duplicates(lead: Lead) -> list[Likeness]:
     """The company's other leads that may be the same person, the likeliest first. Four queries at most.
 
-    The address of a lead that was merged into another one is that person's as well. A number that CANDIDATES_AT_MOST
-    leads have is a company's, and tells nothing about a person.
+    The address of a lead that was merged into another one belongs to that person too. A number that CANDIDATES_AT_MOST
+    leads have is a company's, and says nothing about a person.
     """
     current = Lead.objects.for_company(lead.company_id).current().exclude(pk=lead.pk).order_by()
     found: dict[int, Likeness] = {}
     for reason, rows in _candidates(lead, current):
-        # In no order: by their keys, PostgreSQL would read the newest leads one by one.
+        # The query has no order: to order by key, PostgreSQL would read the newest leads one by one.
         others = sorted(rows[:CANDIDATES_AT_MOST], key=attrgetter("pk"), reverse=True)
         if reason == DuplicateReason.PHONE and len(others) == CANDIDATES_AT_MOST:
             continue
@@ -119,8 +119,8 @@ def _candidates(lead: Lead, current: LeadQuerySet) -> Iterator[tuple[DuplicateRe
     names = [word for word in folded(f"{lead.first_name} {lead.last_name}").split() if len(word) >= SHORT]
     organisation = [word for word in _words(lead.organisation) if len(word) >= SHORT]
     if names and organisation:
-        # A name may have a slip in one of its words, but not in all. Both conditions have one index. The organisation's
-        # first word, as one of the two may have no other.
+        # One word of a name may have a typo, but not all. Both conditions use one index. Only the organisation's first
+        # word counts, because one of the two may have no other.
         has_name = Q()
         for word in {names[0], names[-1]}:
             has_name |= Q(Contains(word))
@@ -134,7 +134,7 @@ def _addresses(lead: Lead) -> list[str]:
 
 
 def _is_same_number(lead: Lead, other: Lead) -> bool:
-    """True if one number is the end of the other: what comes before are the codes of a country and an area."""
+    """True if one number ends with the other: only country and area codes may come before."""
     shorter, longer = sorted((phone_digits(lead.phone), phone_digits(other.phone)), key=len)
     return longer.endswith(shorter)
 
@@ -152,13 +152,13 @@ def _words(text: str) -> list[str]:
 
 
 def _is_same_organisation(lead: Lead, other: Lead) -> bool:
-    """True if one name is the beginning of the other: what follows is the form of the company, or a branch."""
+    """True if one name begins with the other: only the legal form or a branch may follow."""
     shorter, longer = sorted((_words(lead.organisation), _words(other.organisation)), key=len)
     return bool(shorter) and longer[: len(shorter)] == shorter
 
 
 def _is_close_name(name: Sequence[str], other: Sequence[str]) -> bool:
-    """True for equal names, one with initials, and one with a slip or with its words in another order."""
+    """True for equal names, and if one has initials, a typo, or its words in another order."""
     if not name or not other:
         return False
     if len(name) > 1 and len(other) > 1 and name[-1] == other[-1] and _is_initial(name[0], other[0]):

@@ -1,4 +1,4 @@
-"""Merges of two leads, for a day: what an undo needs."""
+"""Merges of two leads: what an undo needs, kept for a day."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ from crm.models.task import Task
 from crm.models.tenancy import CompanyQuerySet
 
 UNDO_FOR: Final = timedelta(days=1)
-# What follows the person to the kept lead, and the column that says whose it is. Deals first: their rows are locked
+# The models whose rows move to the kept lead, each with its column for the lead. Deals first: their rows are locked
 # before any CRM event is read.
 FOLLOWING: Final[Sequence[tuple[type[models.Model], str]]] = (
     (Deal, "lead"), (CrmEvent, "lead"), (Task, "lead"), (Note, "lead"), (Attachment, "lead"), (LeadTag, "lead"),
@@ -31,10 +31,9 @@ FOLLOWING: Final[Sequence[tuple[type[models.Model], str]]] = (
 class LeadMerge(models.Model):
     """One lead (`gone`) was merged into another (`kept`).
 
-    `before` and `written` have the fields of the kept lead that the merge changed, as they were and as it left them.
-    `moved` has the keys of the rows that followed, by model. `dropped_tags` are those that both leads had, and
-    `dropped_people` the places on deals that one of them has twice now. `ended` is what the receivers of `leads_merged`
-    have ended.
+    `before` and `written` have the old and the new values of the kept lead's fields that the merge changed. `moved` has
+    the keys of the rows that moved, by model. `dropped_tags` are the tags that both leads had, and `dropped_people` the
+    places on deals that the kept lead would now have twice. `ended` is what the receivers of `leads_merged` have ended.
     """
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
@@ -64,5 +63,5 @@ class LeadMerge(models.Model):
         return self.merged_at + UNDO_FOR
 
     def moved_keys(self, model: type[models.Model]) -> list[int]:
-        """The keys of the rows of this model that followed the person."""
+        """The keys of the rows of this model that moved to the kept lead."""
         return list(self.moved.get(model._meta.label, ()))

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from crm.models.lead import Lead
 
-# The fields that are chosen, each with its columns.
+# The fields to choose, each with its columns.
 CHOSEN: Final[Mapping[str, tuple[str, ...]]] = {
     "name": ("first_name", "last_name"),
     "email": ("email",),
@@ -17,7 +17,7 @@ CHOSEN: Final[Mapping[str, tuple[str, ...]]] = {
     "status": ("status_id",),
     "owner": ("owner_id",),
 }
-KNOWN_BY: Final = (*CHOSEN["name"], "email")  # a lead has one of these at least
+KNOWN_BY: Final = (*CHOSEN["name"], "email")  # a lead has at least one of these
 LABELS: Final = {
     "name": "Name", "email": "E-mail", "phone": "Phone", "organisation": "Organisation", "title": "Job title",
     "source": "Source", "type": "Type", "status": "Status", "owner": "Owner",
@@ -29,7 +29,7 @@ NOTES_APART: Final = "\n\n"
 
 
 def value_of(lead: Lead, column: str) -> Any:
-    """The value in a column, or of a custom field by "custom." and its key; None for an empty one of these."""
+    """The value of a column, or of a custom field, named "custom." and its key; None for an empty custom field."""
     return lead.custom.get(column.removeprefix(CUSTOM)) if column.startswith(CUSTOM) else getattr(lead, column)
 
 
@@ -50,7 +50,7 @@ def differs(kept: Lead, gone: Lead, field: str) -> bool:
 
 
 def result_of(kept: Lead, gone: Lead, *, taken: Collection[str]) -> dict[str, Any]:
-    """The columns of the fields of the kept lead that a merge changes, with their values. `taken`: those of the other.
+    """The columns of the kept lead that a merge writes, with their values. `taken` are the fields to take from `gone`.
 
     The background is that of both. An opt-out is the person's, whichever lead has it.
     """

@@ -1,6 +1,6 @@
-"""Organisations: a name that leads have. What makes two spellings one, in Python, PostgreSQL and SQLite alike.
+"""Organisations: names that leads have. Decides which spellings are one, in Python, PostgreSQL and SQLite alike.
 
-There is no table of them: docs/decisions/organisations-are-names.md has the reasons.
+They have no table: docs/decisions/organisations-are-names.md has the reasons.
 """
 
 import re
@@ -12,7 +12,7 @@ from django.db.models import BooleanField, Func, TextField
 
 from crm.models.search import SPACES, STABLE_COLLATION
 
-# Characters. What decomposes into many makes a key longer than its name, and PostgreSQL indexes 2,700 bytes at most.
+# Characters. Decomposition can make a key much longer than its name, and PostgreSQL indexes at most 2,700 bytes.
 KEY_LENGTH: Final = 200
 FINAL_SIGMA, SIGMA = "\u03c2", "\u03c3"
 SHARP_S: Final = "ß"
@@ -24,10 +24,10 @@ _ESCAPED: Final = re.compile(r"((?:~[0-9a-f]{2})+)")
 
 
 def organisation_key(name: str) -> str:
-    """The normal form of an organisation's name: equal for names that differ in case, blanks or composition alone.
+    """The normal form of an organisation's name: equal for names that differ only in case, blanks or composition.
 
-    Accents count. They stay apart from their letters, so that the keys sort by these: “Ärzte” is between “Azur” and
-    “Bach”, on every database.
+    Accents count. They come after their letters, as separate characters, and keys sort by letters: “Ärzte” is between
+    “Azur” and “Bach”, on every database.
     """
     folded = unicodedata.normalize("NFKD", name).lower().translate(_FOLDS)
     return re.sub(" +", " ", folded).strip(" ")[:KEY_LENGTH].rstrip(" ")
@@ -38,7 +38,7 @@ def organisation_key_sql(name: str, *, has_collation: bool) -> str:
     lower = f"lower(normalize(({name})::text, NFKD){' COLLATE pg_c_utf8' if has_collation else ''})"
     folded = f"replace({lower}, '{SHARP_S}', 'ss')"
     folded = f"translate({folded}, '{FINAL_SIGMA}{SPACES}', '{SIGMA}{' ' * len(SPACES)}')"
-    # By the letters' numbers, as SQLite compares: an order of the system's would change with the system.
+    # By code point, as SQLite compares: the order of a system's collation would change with the system.
     return f"""(rtrim(left(btrim(regexp_replace({folded}, ' +', ' ', 'g')), {KEY_LENGTH})) COLLATE "C")"""
 
 
@@ -62,8 +62,8 @@ class OrganisationKey(Func):
 
 
 class HasName(Func):
-    """True unless the text is empty. Without a parameter, of which PostgreSQL and SQLite would not know its value when
-    they ask whether a partial index has the row.
+    """True unless the text is empty. Has no parameter: PostgreSQL and SQLite would not know its value when they decide
+    whether a partial index applies.
     """
 
     template = "%(expressions)s > ''"
@@ -74,13 +74,13 @@ class HasName(Func):
 class OrganisationConverter:
     """An organisation's key in a path: letters and digits as they are, a blank as “-”, anything else as “~” and a byte.
 
-    No slash, dot or percent sign, which proxies and browsers change on the way.
+    There is no slash, dot or percent sign: proxies and browsers change these on the way.
     """
 
     regex = IN_URL
 
     def to_python(self, value: str) -> str:
-        """Raises ValueError for what is no text."""
+        """Raises ValueError if the bytes are not valid text."""
         parts = _ESCAPED.split(value.replace("-", " "))
         key = "".join(bytes.fromhex(part.replace("~", "")).decode() if part[:1] == "~" else part for part in parts)
         if "\0" in key:

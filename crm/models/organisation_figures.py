@@ -1,7 +1,7 @@
-"""Organisations as their leads have them: one key after the other in an index, and what the leads of each come to.
+"""Lists organisations, and computes the figures of each from its leads.
 
-There are no rows of them. Each is a run of equal keys in one index, and a list goes from one key to the next in there:
-DISTINCT would read every lead.
+Organisations have no rows. Each is a run of equal keys in an index of leads, and a list skips from one key to the next
+in there: DISTINCT would read every lead.
 """
 
 from collections import defaultdict
@@ -19,7 +19,7 @@ from crm.models.organisation import key_of_column
 from crm.models.steps import StageMeaning
 
 COUNTED_UP_TO: Final = 1_000  # leads of one organisation
-AFTER_ANY: Final = "\U0010ffff"  # behind whatever follows a prefix
+AFTER_ANY: Final = "\U0010ffff"  # sorts after anything that follows a prefix
 
 # The literals are the condition of the index. An erased lead has no organisation.
 OWN: Final = "FROM crm_lead WHERE company_id = %s AND organisation > '' AND merged_into_id IS NULL AND {key}"
@@ -42,9 +42,9 @@ SELECT key,
      ORDER BY updated_at DESC LIMIT 1)
 FROM asked
 """
-# From each key to its leads, and from these to their deals, whatever PostgreSQL expects: OFFSET 0 keeps it from joining
-# them in another way. A company that it hasn't counted yet was a single lead to it, and all deals were read again for
-# each: minutes instead of 1 ms. Of one that it has counted it may read all deals, as it expects very many leads.
+# Goes from each key to its leads, and from these to their deals, whatever PostgreSQL expects: OFFSET 0 rules out other
+# joins. Without statistics on a company, it expected a single lead and read all deals again for each one: minutes
+# instead of 1 ms. With statistics, it may expect so many leads that it reads all deals.
 OPEN_DEALS: Final = """
 WITH asked (key) AS (VALUES {rows})
 SELECT asked.key, deal.currency, count(*), sum(deal.amount)
@@ -54,7 +54,7 @@ CROSS JOIN LATERAL (SELECT currency, amount, stage_id FROM crm_deal WHERE lead_i
 JOIN crm_stage AS stage ON stage.id = deal.stage_id AND stage.meaning = '{open}'
 GROUP BY asked.key, deal.currency
 """
-# The first id of the newest leads, and not their ids: only PostgreSQL could join those to their key.
+# Selects the first id of the newest leads, not all their ids: only PostgreSQL could join these to their key.
 OPEN_DEALS_ELSEWHERE: Final = """
 WITH asked (key) AS (VALUES {rows}),
 newest (key, since) AS MATERIALIZED (
@@ -71,10 +71,10 @@ GROUP BY newest.key, deal.currency
 
 @dataclass(frozen=True)
 class Organisation:
-    """What leads have in common that name the same organisation. It is called as the first of them is written.
+    """An organisation, as its leads name it. `name` is spelled as on its oldest lead.
 
-    `lead_count` stops at COUNTED_UP_TO + 1, and the last activity and the open deals are then those of the newest
-    leads. `sums` are those of the open deals, by currency. `first_lead_id` is that of the oldest one.
+    `lead_count` stops at COUNTED_UP_TO + 1; the last activity and the open deals are then those of the newest leads.
+    `sums` are the sums of the open deals by currency. `first_lead_id` is the id of the oldest lead.
     """
 
     key: str
@@ -107,14 +107,14 @@ def open_deals_of(company: Company, keys: Sequence[str]) -> "Mapping[str, OpenDe
 
 @dataclass
 class OpenDeals:
-    """How many there are, and their sums by currency."""
+    """The number of open deals, and their sums by currency."""
 
     count: int = 0
     sums: list[tuple[str, Decimal]] = field(default_factory=list)
 
 
 def described(company: Company, keys: Sequence[str], *, has_deals: bool = True) -> list[Organisation]:
-    """The organisations with these keys, in this order. Those that no lead has any more are left out."""
+    """The organisations with these keys, in this order. Organisations that have no leads any more are left out."""
     if not keys:
         return []
     figures = {row[0]: row[1:] for row in asked(FIGURES, company, keys) if row[3]}
@@ -147,7 +147,7 @@ def _sql(statement: str, **parts: Any) -> str:
 def next_keys(
     company: Company, count: int, beginning: str = "", *, beyond: str = "", is_descending: bool = False
 ) -> list[str]:
-    """The next keys after this one, or before it, of all or of those with this beginning."""
+    """The next `count` keys after `beyond`, or before it if `is_descending`, of those that start with `beginning`."""
     if is_descending:
         way, than, first, start = "DESC", "<", "<", min(beyond, beginning + AFTER_ANY) if beginning else beyond
         within, bound = ">=", beginning

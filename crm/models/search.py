@@ -1,4 +1,4 @@
-"""Finding leads by what is written about them, however it is written.
+"""Finds leads by the texts in their fields, whatever the case, accents and spelling of numbers.
 
 Each lead has a search text, which the database itself keeps up to date (`crm.models.search_index`): names, address,
 organisation, job title and the digits of the phone number, folded to lower case without accents.
@@ -20,7 +20,7 @@ ACCENTS: Final = "\u0300-\u036f"
 LETTERS: Final = {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "ħ": "h", "ŧ": "t", "\u0131": "i", "ς": "\u03c3"}
 LIGATURES: Final = {"ß": "ss", "æ": "ae", "œ": "oe", "þ": "th"}
 STABLE_COLLATION: Final = 170_000  # version of PostgreSQL from which pg_c_utf8 knows the cases of all letters
-SPACES: Final = "\t\n\v\f\r\x1c\x1d\x1e\x1f\x85\u1680\u2028\u2029"  # what is one after NFKD as well
+SPACES: Final = "\t\n\v\f\r\x1c\x1d\x1e\x1f\x85\u1680\u2028\u2029"  # blanks that NFKD doesn't turn into a space
 
 _PHONE = re.compile(r"[0-9\s()+./-]+")
 _FOLDS: Final = str.maketrans({**LETTERS, **LIGATURES, **dict.fromkeys(SPACES, " ")})
@@ -64,22 +64,22 @@ def search_text(*values: str) -> str:
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a search; those beyond WORDS_AT_MOST don't count."""
+    """The words of a search; words beyond WORDS_AT_MOST are ignored."""
     return folded(text).split()[:WORDS_AT_MOST]
 
 
 def parts_of(text: str) -> list[str]:
-    """The words of a search as the search text has them: a short one with the space in front, as `Contains` says."""
+    """The words of a search, as the search text has them: a short one with a space in front (see `Contains`)."""
     return [word if len(word) >= SHORT else f" {word}" for word in words_of(text)]
 
 
 def is_unfindable(text: str) -> bool:
-    """True if no word is left of what was typed, such as accents alone: it is found nowhere, not everywhere."""
+    """True if folding leaves no word, as of accents alone: such a search finds nothing, rather than everything."""
     return bool(text.strip()) and not words_of(text)
 
 
 def has_short_word(text: str) -> bool:
-    """True if one of the words has to be the beginning of a word, as `Contains` says."""
+    """True if one of the words is so short that it only matches the beginning of a word (see `Contains`)."""
     return any(len(word) < SHORT for word in words_of(text))
 
 
@@ -93,7 +93,7 @@ def phone_digits(text: str) -> str:
 
 
 def matches(text: str) -> Q:
-    """The condition that every word is found somewhere, or that the whole is part of the phone number."""
+    """The condition that the search text has every word, or that the whole text is part of the phone number."""
     if is_unfindable(text):
         return NOTHING
     words = Q(*(Q(Contains(part)) for part in parts_of(text)))
@@ -102,7 +102,7 @@ def matches(text: str) -> Q:
 
 
 def deal_matches(text: str) -> Q:
-    """As `matches`, of deals: in the title or about the lead. A number among the words may be a phone number, too."""
+    """Like `matches`, for the title and lead of a deal. A number among the words may be a phone number, too."""
     if is_unfindable(text):
         return NOTHING
     words = Q(*(_deal_matches(part, phone_digits(part.strip())) for part in parts_of(text)))
@@ -114,7 +114,7 @@ def _deal_matches(part: str, digits: str) -> Q:
     return Q(DealContains(part)) | Q(DealContains(digits)) if digits and digits != part else Q(DealContains(part))
 
 
-IN_TABLE: Final = "{key} IN (SELECT rowid FROM crm_lead_search WHERE {found})"  # of SQLite; neither holds a value
+IN_TABLE: Final = "{key} IN (SELECT rowid FROM crm_lead_search WHERE {found})"  # for SQLite; neither contains a value
 IN_DEAL: Final = (
     "(instr(' ' || folded({title}), %s) OR {lead} IN "
     "(SELECT id FROM crm_lead WHERE erased_at IS NULL AND merged_into_id IS NULL AND {in_table}))"
@@ -125,7 +125,7 @@ class Contains(Func):
     """True if the lead's search text contains this folded text.
 
     A word of one or two letters has no trigram, and would be compared with every lead. With a space in front it has
-    one, and is found at the beginning of words, where people mean it.
+    one, and matches the beginning of words, which is what people mean.
     """
 
     output_field = BooleanField()
@@ -152,7 +152,7 @@ class Contains(Func):
 class DealContains(Contains):
     """True if the deal's title, or the search text of its lead, contains this folded text (`crm.models.deal_search`).
 
-    Nothing is found of a lead that is erased, or merged into another one.
+    The texts of leads that were erased or merged into another one are left out.
     """
 
     sources = (F("title"), F("lead"))
@@ -164,5 +164,5 @@ class DealContains(Contains):
 
 
 def _quoted(text: str) -> str:
-    """As a string of FTS5, in which no operator means anything."""
+    """The text as a string of FTS5, where operators have no meaning."""
     return '"' + text.replace('"', '""') + '"'

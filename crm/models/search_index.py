@@ -1,7 +1,7 @@
-"""The search text of each lead and its index of trigrams, which the database keeps up to date by itself.
+"""The search text of each lead and its trigram index, which the database itself keeps up to date.
 
-PostgreSQL: a generated column with a GIN index. SQLite: a table of FTS5, written by triggers. A save has no further
-statement, and a change by SQL alone counts too. An erasure empties the text with the columns it is made of.
+PostgreSQL: a generated column with a GIN index. SQLite: an FTS5 table, written by triggers. A save needs no extra
+statement, and changes by plain SQL are included. An erasure empties the text along with the columns it is made of.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,8 +22,8 @@ MAY_NOT: Final = (
     "Install PostgreSQL's contrib modules if they are missing. Then let a superuser run “CREATE EXTENSION pg_trgm; "
     "CREATE EXTENSION btree_gin;” in this database, and migrate again. Nothing was changed."
 )
-# New entries wait in a list, which a save sorts in when it is full: 256 kB are some 100 leads and 80 ms, the usual 4 MB
-# more than a second.
+# New entries wait in a pending list, which a save merges into the index when it is full. That takes 80 ms for 256 kB,
+# which are some 100 leads, and more than a second for the usual 4 MB.
 INDEX: Final = (
     "CREATE INDEX lead_search ON crm_lead USING gin (company_id, search_text gin_trgm_ops) "
     "WITH (gin_pending_list_limit = 256)"
@@ -31,7 +31,7 @@ INDEX: Final = (
 
 
 def search_column(*columns: str) -> migrations.RunPython:
-    """Give each lead a search text of these columns, on PostgreSQL. The last one is the phone number."""
+    """Give each lead a search text made of these columns, on PostgreSQL. The last one is the phone number."""
     return migrations.RunPython(partial(_add_column, columns), _drop_column)
 
 
@@ -50,7 +50,7 @@ def _drop_column(apps: Any, editor: Any) -> None:
 
 
 def _create_extensions(editor: Any) -> None:
-    """Raise CommandError if they are missing and can't be created, because of missing rights or modules."""
+    """Create the extensions if they are missing. Raises CommandError if rights or modules are missing for that."""
     try:
         for name in EXTENSIONS:
             editor.execute(f"CREATE EXTENSION IF NOT EXISTS {name}", None)
@@ -71,7 +71,7 @@ TABLE: Final = (
     "CREATE VIRTUAL TABLE IF NOT EXISTS crm_lead_search USING fts5 (text, tokenize='trigram case_sensitive 1')"
 )
 FORGET_AT_ONCE: Final = "INSERT INTO crm_lead_search (crm_lead_search, rank) VALUES ('secure-delete', 1)"
-SECURE_DELETE: Final = (3, 42)  # version of SQLite from which FTS5 can
+SECURE_DELETE: Final = (3, 42)  # version of SQLite from which FTS5 can do that
 CHANGED: Final = " OR ".join(f"old.{column} IS NOT new.{column}" for column in SEARCHED)
 NEW_TEXT: Final = f"lead_search_text({', '.join(f'new.{column}' for column in SEARCHED)})"
 ADD: Final = "INSERT INTO crm_lead_search (rowid, text) VALUES (new.id, {new_text})"
