@@ -1,22 +1,22 @@
 """The signals that crm sends to other apps, each inside the transaction of its change.
 
 `crm_events_recorded(sender, events)`: a list of the `CrmEvent`s just written, for one or more companies. It is not sent
-for those of `history_only`: nothing may follow from them.
+for CRM events with `history_only`, which must have no effects.
 `crm_events_taken_back(sender, company_ids, crm_event_ids)`: CRM events that were undone, or set back before their
-release. Receivers stop what has not gone out, and return an `AlreadyTold` for what has, or None.
+release. Receivers cancel what has not been sent, and return an `AlreadyTold` for what has, or None.
 `crm_event_values_changing(sender, company_ids)`: the amount or currency of CRM events of these companies is about to be
-corrected before their release. Receivers see to it that nothing that begins later has the former one.
+corrected before their release. Receivers make sure that no request that starts later has the old value.
 `lead_contact_changed(sender, lead_ids)`: leads whose e-mail address or `share_with_ad_platforms` changed.
 `lead_erased(sender, company_id, lead_ids)`: people being erased. Receivers also delete what they have stored about
 them, and return only when nothing is still using it.
-`leads_merged(sender, merge, without_address)`: all of one lead's CRM events are now another's, as the `LeadMerge` has
-them. `without_address` are those of the two that had no e-mail address before. Receivers let what has not gone out
-follow, send nothing more for it, and return a list of what they have ended, as JSON, which an undo gives back.
-`merge_undone(sender, merge, crm_events, sharing_changed)`: these CRM events are their former lead's again.
-What the merge had `ended` may go on. `sharing_changed`: somebody has opted the person out or in since the merge.
+`leads_merged(sender, merge, without_address)`: all CRM events of one lead now belong to another; `LeadMerge` has both.
+`without_address` are those of the two that had no e-mail address before. Receivers move what has not been sent to the
+kept lead, send nothing extra because of the merge, and return what they have ended, as a JSON list for an undo.
+`merge_undone(sender, merge, crm_events, sharing_changed)`: these CRM events belong to their former lead again.
+What the merge had `ended` may go on. `sharing_changed`: someone has opted the person out or in since the merge.
 `deal_lead_changed(sender, deal, was)`: the deal is about another lead now (`deal.lead_id`, before: `was`), and so are
-its CRM events. Receivers let what has not gone out follow. Where something has, or may have, they change nothing and
-return why the lead must stay, in a sentence; all of it is then rolled back.
+its CRM events. Receivers move what has not been sent to the new lead. If anything was sent, or may have been, they
+change nothing and return why the lead must stay, in a sentence; the whole change is then rolled back.
 `company_closed(sender, company_id)`, `company_reopened(sender, company_id)`: the operator switched a company off or on.
 """
 
@@ -28,8 +28,9 @@ from django.dispatch import Signal
 
 @dataclass(frozen=True, slots=True)
 class AlreadyTold:
-    """What an ad platform has heard, or may have heard, of CRM events that were taken back: sentences for the
-    `conversions`, of which there are so many.
+    """What an ad platform was told, or may have been told, about CRM events that were taken back, in sentences.
+
+    `conversions` is the number of conversion events that they are about.
     """
 
     sentences: Sequence[str]

@@ -1,4 +1,4 @@
-"""The audit log: who did what in a company. Append-only; of leads it holds only ids."""
+"""The audit log: who did what in a company. Append-only; it identifies leads only by id."""
 
 from collections.abc import Collection, Iterable
 from typing import Any, ClassVar, Final, Never

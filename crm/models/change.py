@@ -14,7 +14,7 @@ from crm.models.tenancy import CompanyQuerySet
 
 
 class ChangedField(models.TextChoices):
-    """The fields whose changes are kept. Of an address it is kept that it changed, never what it was."""
+    """The fields whose changes are recorded. For an address, only the fact that it changed is recorded."""
 
     STATUS = "status", "Status"
     STAGE = "stage", "Stage"
@@ -33,7 +33,7 @@ OF_PEOPLE = (ChangedField.LEAD, ChangedField.PERSON)  # of a deal
 
 
 def delete_unless_of_deal(collector: Any, field: Any, rows: QuerySet[Any], using: str) -> None:
-    """Delete a lead's history with it, and keep that of a deal that has been moved to another lead."""
+    """Delete a lead's own rows with it, but keep those of a deal that has been moved to another lead."""
     models.CASCADE(collector, field, rows.filter(deal=None), using)
     models.SET_NULL(collector, field, rows.exclude(deal=None), using)
 
@@ -42,8 +42,8 @@ class Change(models.Model):
     """A change of one field of a lead or deal.
 
     `old` and `new` are the key of a status, stage, user, lead or lost reason, or an amount with its currency, or "on"
-    and "off". Of a merge they are the lead that went and the one that was kept. Of a further person of a deal, who is
-    the `lead` of that change, one of the two has their key: `new` if they were added, `old` if they were removed.
+    and "off". For a merge they are the lead that is gone and the one that was kept. For a further person of a deal, who
+    is the `lead` of the change, `new` has their key if they were added, `old` if they were removed.
     `lead` is null in the change of a deal whose lead at that time has been deleted.
     Written only by `crm.models.recorder`, in the transaction of the change.
     """
@@ -58,7 +58,7 @@ class Change(models.Model):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
     )
     api_key = models.ForeignKey("crm.ApiKey", null=True, on_delete=models.SET_NULL, related_name="+", db_index=False)
-    action = models.UUIDField(null=True)  # of the request, where it can be undone
+    action = models.UUIDField(null=True)  # of the request, if it can be undone
     is_undo = models.BooleanField(default=False)
     caused = models.UUIDField(null=True)  # the `public_id` of the CRM event that this change caused
     changed_at = models.DateTimeField(db_default=Now())

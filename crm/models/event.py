@@ -23,7 +23,7 @@ class CrmEventKind(models.TextChoices):
 
 
 class CrmEvent(models.Model):
-    """An event of a lead or deal, with the deal's amount and currency at that time, or as corrected by its release.
+    """An event of a lead or deal, with the deal's amount and currency at that time, or as corrected before its release.
 
     Written only by `crm.models.recorder`, in the transaction of the change.
     """
@@ -40,13 +40,13 @@ class CrmEvent(models.Model):
     occurred_at = models.DateTimeField(db_default=Now())
     amount = models.DecimalField(max_digits=14, decimal_places=2, null=True)
     currency = models.CharField(max_length=3, blank=True)
-    # Until when the person who made the change may take it back unheard. Null: LinkedIn may be told at once.
+    # Until then, the change can be taken back without LinkedIn being told of it. Null: LinkedIn may be told at once.
     release_at = models.DateTimeField(null=True, editable=False)
-    # Set where the change was undone or set back: no conversion is planned for it any more.
+    # Set once the change was undone or set back: no conversion event is planned for it any more.
     taken_back_at = models.DateTimeField(null=True, editable=False)
     taken_back_by = models.UUIDField(null=True, editable=False)  # the action that did so
-    action = models.UUIDField(null=True, editable=False)  # of the request, where it can be undone
-    # Recorded for the history alone: no conversion is planned for it, by any rule or backfill, now or later.
+    action = models.UUIDField(null=True, editable=False)  # of the request, if it can be undone
+    # Only for the history: no rule or backfill ever plans a conversion event for it.
     history_only = models.BooleanField(default=False, db_default=False, editable=False)
     # The event's id outside this database: a restored backup never gives an old id to a new event.
     public_id = models.UUIDField(default=uuid.uuid4, editable=False)
@@ -60,7 +60,7 @@ class CrmEvent(models.Model):
             models.Index(fields=["company", "kind", "occurred_at"], name="crm_event_by_kind"),
             # For what is new to a member (`crm.selectors.timeline`), of events and of changes.
             models.Index(fields=["company", "-occurred_at", "-id"], name="crm_event_by_time"),
-            # For the deals that were won or lost lately (`crm.selectors.deals`), found without reading an event.
+            # For recently won or lost deals (`crm.selectors.deals`), found without reading an event.
             models.Index(
                 fields=["company", "occurred_at", "deal"],
                 name="closed_deals",

@@ -1,7 +1,7 @@
-"""Writing many rows at once, where most of the time that `bulk_create` and `bulk_update` take is Django's own.
+"""Writes many rows at once. `bulk_create` and `bulk_update` spend most of their time in Django itself.
 
 PostgreSQL gets new rows by COPY, and changes as one JSON document that an UPDATE reads as a table. Other databases get
-the ORM's statements, or one for each row. Nothing here is tracked: leads are written through `TrackedQuerySet`.
+the ORM's statements, or one per row. Nothing here is tracked: leads are written through `TrackedQuerySet`.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 from django.core.exceptions import FieldError
 from django.db import connections, models
 
-# The sequence is looked up once: as an argument of nextval() it would be for each key, which takes three times as long.
+# Looks the sequence up once. As an argument of nextval(), it is looked up for each key: that takes three times as long.
 KEYS: Final = (
     "SELECT nextval(sequence) FROM (SELECT pg_get_serial_sequence(%s, %s)::regclass AS sequence OFFSET 0) AS found, "
     "generate_series(1, %s)"
@@ -38,7 +38,7 @@ def can_copy(using: str) -> bool:
 
 
 def new_keys(model: type[models.Model], count: int, *, using: str) -> list[int]:
-    """Keys for new rows, as the database would give them. Only where it `can_copy`."""
+    """Keys for new rows, from the table's sequence. Only on a database that `can_copy`."""
     key: Any = model._meta.pk
     with connections[using].cursor() as cursor:
         cursor.execute(KEYS, [model._meta.db_table, key.column, count])
@@ -46,10 +46,10 @@ def new_keys(model: type[models.Model], count: int, *, using: str) -> list[int]:
 
 
 def count_again(model: type[models.Model], added: int, *, using: str) -> None:
-    """Let PostgreSQL count a table that it takes for a fraction of the rows that have just been added.
+    """Have PostgreSQL analyse a table if `added` rows, just added, are far more than it believes the table to have.
 
-    It does so by itself only once a minute. Until then it keeps its plan for the check of a foreign key, which on a
-    small table reads all keys of the company: 0.3 ms for each new lead among 20,000, and 0.01 ms after this.
+    Autovacuum does so only once a minute. Until then, PostgreSQL checks foreign keys with its plan for a small table,
+    which reads all keys of the company: 0.3 ms for each new lead among 20,000, instead of 0.01 ms.
     """
     if not can_copy(using):
         return
@@ -59,13 +59,13 @@ def count_again(model: type[models.Model], added: int, *, using: str) -> None:
         cursor.execute(COUNTED, [table])
         (counted,) = cursor.fetchone()
         if GROWTH * counted < added:
-            count_now(model, "id", using=using)  # of the other columns nothing has to be known
+            count_now(model, "id", using=using)  # the other columns don't matter here
 
 
 def count_now(model: type[models.Model], *names: str, using: str) -> None:
-    """Let PostgreSQL count a table to which many rows of a company were added, so that its pages are planned well.
+    """Have PostgreSQL analyse a table to which many rows of a company were added: pages then get good query plans.
 
-    Given the names of fields, it looks at no others, which may be long texts.
+    With names of fields, it reads only these: others may be long texts.
     """
     if can_copy(using):
         connection = connections[using]
@@ -78,8 +78,8 @@ def count_now(model: type[models.Model], *names: str, using: str) -> None:
 def insert_rows(model: type[models.Model], names: Sequence[str], rows: Iterable[Row], *, using: str) -> int:
     """Insert rows with these values, and return how many.
 
-    The values are plain ones, without expressions; fields that are left out need a default in the database. On
-    PostgreSQL `rows` is read while the database writes, so it may not use the database itself.
+    Values can't be expressions; omitted fields need a default in the database. On PostgreSQL, `rows` is read while the
+    database writes, so it must not query the database itself.
     """
     if not can_copy(using):
         new: list[Any] = [model(**dict(zip(names, row, strict=True))) for row in rows]
@@ -145,7 +145,7 @@ def _field(model: type[models.Model], name: str) -> Any:
 
 
 def _with_json(fields: Sequence[Any], rows: Iterable[Row]) -> Iterable[Row]:
-    """The rows with the values of JSON fields as their text. Drivers write all others as they are."""
+    """The rows with the values of JSON fields encoded as text. Drivers write all other values as they are."""
     encoders: list[tuple[int, Callable[[Any], str]]] = [
         (index, (field.encoder or json.JSONEncoder)().encode)
         for index, field in enumerate(fields)
@@ -162,9 +162,9 @@ def _with_json(fields: Sequence[Any], rows: Iterable[Row]) -> Iterable[Row]:
 
 @models.CharField.register_lookup
 class OneOfTexts(models.Lookup):
-    """True for rows that have one of these texts: many as one parameter, `filter(key__one_of_texts=keys)`.
+    """True for rows with one of these texts, all passed as one parameter: `filter(key__one_of_texts=keys)`.
 
-    Of an ordinary list, Django and psycopg would prepare each item as a value of its own.
+    With an ordinary list, Django and psycopg would prepare each text as a parameter of its own.
     """
 
     lookup_name = "one_of_texts"

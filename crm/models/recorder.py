@@ -34,7 +34,7 @@ Occasion = tuple[str, int | None, int | None]  # the kind of a CRM event, and it
 
 
 def occasion(kind: str, lead_id: int | None, deal_id: int | None) -> Occasion:
-    """What a CRM event is about: a deal may have been moved to another lead since."""
+    """What a CRM event is about. A deal counts without its lead: it may have been moved to another one since."""
     return kind, lead_id if deal_id is None else None, deal_id
 
 
@@ -43,9 +43,9 @@ class Origin:
     """Who makes the changes of a block, and how.
 
     `action` identifies a request whose changes can be undone: its CRM events are released only after the company's
-    grace period. `reinstates` is set by an undo: of all CRM events, only these occasions are recorded again. `told`
-    collects what ad platforms have heard of what the action took back, in sentences. The CRM events of changes that are
-    `history_only` are recorded, and no ad platform will ever be told of them.
+    grace period. `reinstates` is set by an undo, which records CRM events only for these occasions. `told` collects
+    what ad platforms were told about CRM events that the action took back, in sentences. With `history_only`, CRM
+    events are recorded, but no ad platform will ever be told about them.
     """
 
     actor: User | ApiKey | None = None
@@ -97,7 +97,7 @@ def current_action() -> uuid.UUID | None:
 
 
 def told_all_the_same() -> list[str]:
-    """What ad platforms have heard of what the current action has taken back by setting it back, in sentences."""
+    """What ad platforms were told about CRM events that the current action took back, in sentences."""
     return _origin.get().told
 
 
@@ -111,9 +111,9 @@ def record(
 ) -> None:
     """Write what differs between the two snapshots, as `Change`s and `CrmEvent`s, and send the signals.
 
-    `known` lists events (kind, lead id, deal id) that are already recorded. Of CRM events that are not yet released,
-    those that are no longer true are taken back first, and those about a deal get its amount. Raises ValidationError if
-    a row refers to another company's status, stage or lead.
+    `known` lists events (kind, lead id, deal id) that are already recorded. Unreleased CRM events that are no longer
+    true are taken back first, and those of a deal get its new amount. Raises ValidationError if a row refers to another
+    company's status, stage or lead.
     """
     _refuse_foreign_rows(model, after)
     both = {pk: (before[pk], now) for pk, now in after.items() if pk in before}
@@ -138,12 +138,12 @@ def record(
 
 
 def record_new(model: "type[Tracked]", pks: Sequence[int], *, using: str) -> None:
-    """As `record`, for rows that are new. What is for the history alone is inserted where it can be without a read."""
+    """Like `record`, for new rows. If possible, inserts events only for the history without reading the rows."""
     origin = _origin.get()
     if origin.history_only and origin.action is None and origin.reinstates is None and can_copy(using):
         actor = _actor_columns(origin)
         if insert_history(model, model.created_kind, pks, actor, using) < len(pks):
-            # If it is not another's, what they refer to has gone. The database refuses that at the commit, as ever.
+            # Refuses rows that refer to another company's. A reference to a deleted row fails at the commit, as usual.
             _refuse_foreign_rows(model, snapshots(model, pks, using=using))
         for meaning, kind in model.kinds_by_meaning.items():
             insert_history(model, kind, pks, actor, using, meaning=meaning)
@@ -152,7 +152,7 @@ def record_new(model: "type[Tracked]", pks: Sequence[int], *, using: str) -> Non
 
 
 def record_changes(before: Mapping[int, RowSnapshot], after: Mapping[int, RowSnapshot], *, using: str) -> None:
-    """Write what differs between the two snapshots as `Change`s alone, which no undo of an action finds."""
+    """Write what differs between the two snapshots only as `Change`s, which no undo of an action finds."""
     both = [(before[pk], now) for pk, now in after.items()]
     if changes := list(_changes(both, [], replace(_origin.get(), action=None))):
         insert([], changes, using)
@@ -189,12 +189,12 @@ def record_person(*, deal_id: int, lead_id: int, company_id: int, is_added: bool
 
 
 def take_back(events: QuerySet[CrmEvent], *, sender: type) -> list[str]:
-    """Mark these CRM events as taken back, and have what has not gone out stopped. Returns what has, in sentences."""
+    """Mark these CRM events as taken back, and cancel what has not been sent. Returns what has, in sentences."""
     return [sentence for each in take_back_with_counts(events, sender=sender) for sentence in each.sentences]
 
 
 def take_back_with_counts(events: QuerySet[CrmEvent], *, sender: type) -> list[AlreadyTold]:
-    """As `take_back`, with what has gone out as each ad platform's receiver reports it."""
+    """Like `take_back`, but returns what has been sent as each ad platform's receiver reports it."""
     rows = list(events.order_by("pk").values_list("pk", "company_id"))
     if not rows:
         return []
@@ -217,12 +217,12 @@ def _take_back_what_was_left(
         of_rows = Q(deal__in=[row.deal_id for row in rows]) if rows[0].deal_id else _of_leads(rows)
         unreleased = CrmEvent._base_manager.using(using).filter(of_rows, kind=kind, release_at__gt=Now())
         told = take_back(unreleased.filter(taken_back_at=None), sender=model)
-        if _origin.get().action is not None:  # `SYSTEM` is shared by all, and has nobody to tell
+        if _origin.get().action is not None:  # `SYSTEM` is shared by all, and has no one to tell
             told_all_the_same().extend(told)
 
 
 def _correct_values(model: "type[Tracked]", both: Iterable[tuple[RowSnapshot, RowSnapshot]], using: str) -> None:
-    """Give the unreleased events of deals whose amount or currency has changed the new one: the old may be a slip."""
+    """Write new amounts and currencies of deals into their unreleased events: the old ones may be typing errors."""
     changed = {now.deal_id: now for was, now in both if (was.amount, was.currency) != (now.amount, now.currency)}
     if not changed:
         return
@@ -232,7 +232,7 @@ def _correct_values(model: "type[Tracked]", both: Iterable[tuple[RowSnapshot, Ro
     found = list(unreleased.values_list("company", "deal").distinct())
     if found:
         crm_event_values_changing.send(sender=model, company_ids={company for company, _ in found})
-    for _, deal_id in found:  # what has been released meanwhile stays as it may have been sent
+    for _, deal_id in found:  # events released meanwhile stay as they may have been sent
         now = changed[deal_id]
         unreleased.filter(deal=deal_id).update(amount=now.amount, currency=now.currency)
 

@@ -1,4 +1,4 @@
-"""How CRM events and changes are inserted: on PostgreSQL in one statement, so that history costs no round trip."""
+"""Inserts CRM events and changes: on PostgreSQL in one statement, so the history costs no extra round trip."""
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,8 +18,8 @@ from crm.models.snapshots import CHUNK
 if TYPE_CHECKING:
     from crm.models.tracking import Tracked
 
-# PostgreSQL: one statement for whatever a save changes. The SQL text hardly varies: the single event and the single
-# change of most saves, or many of them with an array per column, for which psycopg takes longer.
+# PostgreSQL: one statement for everything that a save changes. Its text hardly varies: either VALUES, for the single
+# event and the single change of most saves, or an array per column for many, for which psycopg takes longer.
 COLUMNS: Final = (
     ("company_id", "bigint"), ("kind", "text"), ("lead_id", "bigint"), ("deal_id", "bigint"), ("actor_id", "bigint"),
     ("api_key_id", "bigint"), ("amount", "numeric"), ("currency", "text"), ("public_id", "uuid"), ("action", "uuid"),
@@ -36,7 +36,7 @@ SELECT {names}, CASE WHEN action IS NOT NULL THEN statement_timestamp() + (
   SELECT make_interval(secs => company.grace_seconds) FROM crm_company company WHERE company.id = company_id
 ) END FROM {rows} AS new ({names}) RETURNING id, public_id
 """
-# Of rows that are new, of which nothing is read for it.
+# The events of new rows, inserted without reading these into Python.
 HISTORY: Final = """
 INSERT INTO crm_crmevent
   (company_id, kind, lead_id, deal_id, amount, currency, actor_id, api_key_id, public_id, history_only)
@@ -62,7 +62,7 @@ def _many(columns: Sequence[tuple[str, str]]) -> str:
     return f"unnest({', '.join(f'%s::{kind}[]' for _, kind in columns)})"
 
 
-MANY: Final = 100  # CRM events that are faster inserted by COPY, which takes a second statement
+MANY: Final = 100  # from so many CRM events on, COPY is faster, although it takes a second statement
 INSERT_ONE: Final = INSERT.format(names=_names(COLUMNS), rows=_one(COLUMNS))
 INSERT_MANY: Final = INSERT.format(names=_names(COLUMNS), rows=_many(COLUMNS))
 INSERT_CHANGE: Final = CHANGES.format(names=_names(OF_CHANGE), rows=f"{_one(OF_CHANGE)} AS new")
@@ -72,7 +72,7 @@ CHANGE_VALUES: Final = attrgetter(*(name for name, _ in OF_CHANGE))
 
 
 def insert(events: Sequence[CrmEvent], changes: Sequence[Change], using: str) -> None:
-    """Insert the changes and the CRM events, which get their keys."""
+    """Insert the changes and the CRM events, and set the keys of the CRM events."""
     connection = connections[using]
     if connection.vendor != "postgresql":
         _insert_by_orm(events, changes, using)
@@ -101,7 +101,7 @@ def insert(events: Sequence[CrmEvent], changes: Sequence[Change], using: str) ->
 
 
 def _copy_events(events: Sequence[CrmEvent], using: str) -> None:
-    """Insert CRM events without a grace period, of which nothing has to be asked of their company."""
+    """Insert CRM events without a grace period, which need nothing from their company's row."""
     for event, key in zip(events, new_keys(CrmEvent, len(events), using=using), strict=True):
         event.pk = key
     names = ["id", *(name for name, _ in COLUMNS)]
@@ -112,9 +112,9 @@ def insert_history(
     model: "type[Tracked]", kind: str, pks: Sequence[int], actor: Mapping[str, int | None], using: str, *,
     meaning: str | None = None,
 ) -> int:  # fmt: skip
-    """Insert an event of each of these new leads or deals, or of those whose step has this meaning; say of how many.
+    """Insert an event for each of these new leads or deals, or for those whose step has this meaning. Returns how many.
 
-    No ad platform will be told of them. There is none of a row that refers to another company's. PostgreSQL only.
+    No ad platform will be told about them. A row that refers to another company's row gets none. PostgreSQL only.
     """
     is_deal = model.step == "stage"
     statement = HISTORY.format(

@@ -144,7 +144,7 @@ def _select(model: "type[Tracked]", using: str, lock: bool, is_one: bool) -> str
     return f"{columns.select} WHERE {key} {condition}{order}{locking}"
 
 
-@lru_cache(maxsize=500)  # which fields a save writes is often the choice of a caller
+@lru_cache(maxsize=500)  # limited: often a caller chooses which fields a save writes
 def _update_of_values(model: "type[Tracked]", using: str, names: tuple[str, ...]) -> str:
     """The UPDATE of these fields of one row. Parameters: [their values, key].
 

@@ -54,7 +54,7 @@ class TrackedQuerySet(CompanyQuerySet[T]):
     update.alters_data = True  # type: ignore[attr-defined]
 
     def update_without_events(self, **kwargs: Any) -> int:
-        """As `update`, for the history alone: no CRM event is recorded or taken back, and no signal is sent."""
+        """Like `update`, but only for the history: no CRM event is recorded or taken back, and no signal is sent."""
         self._for_write = True
         with transaction.atomic(using=self.db, savepoint=False):
             pks = sorted(set(self.order_by().values_list("pk", flat=True)))
@@ -68,8 +68,9 @@ class TrackedQuerySet(CompanyQuerySet[T]):
     def _lock(self, parts: Iterable[Sequence[int]]) -> None:
         """Lock all rows of a change before the first part is written.
 
-        To write one may lock other rows (`take_back`), and those are always locked after leads and deals: a change that
-        held them and asked for more leads would wait for one that holds these leads, and is waiting for them.
+        Writing a part may lock other rows (`take_back`), which are always locked after leads and deals. If a change
+        held such rows and then locked more leads, it could deadlock with one that holds these leads and waits for the
+        rows.
         """
         rows: QuerySet[Any] = QuerySet(self.model, using=self.db).select_for_update(no_key=True).order_by("pk")
         for pks in parts:
@@ -107,10 +108,10 @@ class TrackedQuerySet(CompanyQuerySet[T]):
     def insert_like(
         self, template: "Tracked", rows: Sequence[Mapping[str, Any]], *, keys: Sequence[int] | None = None
     ) -> Sequence[int]:
-        """Insert rows as the template, but each with these values by attribute. Returns their keys, in this order.
+        """Insert copies of the template, each with its values by attribute. Returns their keys, in this order.
 
-        As `bulk_create`, in a third of its time, but without expressions as values. `keys` are ones that the database
-        has given out before, where it can copy.
+        Like `bulk_create` in a third of the time, but values can't be expressions. `keys` were reserved before, on a
+        database that `can_copy`.
         """
         if not rows:
             return []
@@ -176,7 +177,7 @@ class Tracked(models.Model):
     kinds_by_meaning: ClassVar[dict[str, CrmEventKind]]
     watched: ClassVar[frozenset[str]]  # fields whose update() may cause an event
     snapshot_columns: ClassVar[tuple[str, ...]]  # columns of the row that go into a RowSnapshot
-    writable: ClassVar[Q] = Q()  # the rows that a save may write: it is checked again after waiting for another change
+    writable: ClassVar[Q] = Q()  # the rows that a save may write, checked again after waiting for another change
     _change: RowChange | None = None  # set only during a save
 
     class Meta:
