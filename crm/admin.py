@@ -41,7 +41,7 @@ from crm.services.editing import change_status, delete
 
 
 class KnownKeysSelect(AutocompleteSelect):
-    """Django's, without its error on a submitted value that can't be a key."""
+    """Django's widget, without its error on a submitted value that can't be a key."""
 
     def optgroups(self, name: str, value: Any, attr: Any = None) -> Any:
         return super().optgroups(name, [each for each in value if self._can_be_key(each)], attr)
@@ -55,7 +55,7 @@ class KnownKeysSelect(AutocompleteSelect):
 
 
 class AutocompleteAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """For models that refer to more rows than a list could offer."""
+    """For models that refer to more rows than a drop-down could offer."""
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name in self.get_autocomplete_fields(request):
@@ -179,7 +179,7 @@ class DealAdmin(DeletionOnRecordAdmin):
     autocomplete_fields = ("company", "lead", "stage", "owner", "lost_reason")
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name == "lead":  # with those that were erased: their deals stay, and are only shown
+        if db_field.name == "lead":  # erased leads too: their deals stay, but can't be changed
             kwargs["queryset"] = Lead.objects.filter(merged_into=None)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 

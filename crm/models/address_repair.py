@@ -1,4 +1,4 @@
-"""Putting the addresses of existing accounts into their normal form, once, in a migration."""
+"""Puts the addresses of existing accounts into their normal form, once, in a migration."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -16,10 +16,10 @@ WHAT_TO_DO = (
 
 
 def normalise_addresses(*, users: Any, addresses: Any, invitations: Any) -> None:
-    """Put the addresses of users, their allauth rows and invitations into the normal form. All of them, or none.
+    """Put the addresses of users, their allauth rows and invitations into the normal form: all of them, or none.
 
-    The arguments are the managers of a migration's models. Raises CommandError with the rows that are in each other's
-    way and those whose address has no normal form: which account a mailbox belongs to is for a person to decide.
+    The arguments are the managers of a migration's models. Raises CommandError that names the rows that conflict and
+    those whose address has no normal form: a person has to decide which account a mailbox belongs to.
     """
     named = list(users.exclude(email="").order_by("pk"))
     stored = list(addresses.order_by("pk"))
@@ -41,7 +41,7 @@ def normalise_addresses(*, users: Any, addresses: Any, invitations: Any) -> None
 
 
 def _problems(noun: str, rows: Iterable[tuple[Any, tuple[object, ...]]]) -> list[str]:
-    """A sentence for each address without a normal form, and for each that several rows of one group have."""
+    """A sentence for each address without a normal form, and for each that several rows of a group share."""
     problems: list[str] = []
     first: dict[tuple[object, ...], int] = {}
     for row, group in rows:
@@ -57,14 +57,14 @@ def _problems(noun: str, rows: Iterable[tuple[Any, tuple[object, ...]]]) -> list
 
 
 def _taken_usernames(users: Any, named: list[Any]) -> list[str]:
-    """A sentence for each user whose username follows their address, onto one that somebody else has."""
+    """A sentence for each user whose username would change with their address to that of another user."""
     moves = {_new_username(user): user for user in named if _new_username(user) != user.username}
     taken = users.filter(username__in=moves).values_list("username", "pk")
     return [f"The new username of user {moves[name].pk} is that of user {pk}." for name, pk in taken]
 
 
 def _new_username(user: Any) -> str:
-    """The username, which is the address unless the user has another."""
+    """The username: the normalised address, unless the user has another username."""
     has_own = user.username != user.email[:150]
     username: str = user.username if has_own else _or_as_it_is(user.email)[:150]
     return username

@@ -1,6 +1,6 @@
-"""The one normal form of an account's e-mail address. A lead's address is another thing: it stays as it was typed.
+"""The one normal form of an account's e-mail address. A lead's address, in contrast, stays as it was typed.
 
-Only what nobody sees in it, and no address has, is left out when it is entered (`without_formats`).
+Only invisible characters that no address has are removed from it when it is entered (`without_formats`).
 """
 
 import unicodedata
@@ -12,7 +12,7 @@ from django.core.validators import EmailValidator
 from django.db import models
 
 LONGEST: Final = 254  # characters, of the normal form: it may be longer than what was typed, or shorter
-LONGEST_TYPED: Final = 320  # so that no work is done on a page of text
+LONGEST_TYPED: Final = 320  # characters: no work is done on a whole page of text
 NO_ADDRESS: Final = "Enter an e-mail address such as ada@example.com."
 TOO_LONG: Final = f"Enter an e-mail address of at most {LONGEST} characters."
 ONLY_ASCII: Final = "Before the @, use only the letters a to z, digits and punctuation such as . - _ +."
@@ -21,9 +21,9 @@ JOINERS: Final = "\u200c\u200d"  # a domain may have them
 
 
 def without_formats(address: str) -> str:
-    """The address without format characters, such as a zero-width space or the mark of a direction.
+    """The address without format characters, such as a zero-width space or a direction mark.
 
-    They come along when an address is copied. Nobody would see why it is not found, and not known to LinkedIn.
+    They are copied along with an address. No one would see why it can't be found, and why LinkedIn doesn't know it.
     """
     if address.isascii():
         return address
@@ -33,9 +33,9 @@ def without_formats(address: str) -> str:
 def account_address(text: str) -> str:
     """The address as it is stored, compared and counted: in lower case, in ASCII, its domain as in the DNS.
 
-    Databases and mail servers disagree on letters that look alike: PostgreSQL's UPPER() makes an S of a long s and an I
-    of a dotless i, so that one person could sign in, be locked out or sign up as another. Raises ValidationError if it
-    is no address.
+    Databases and mail servers disagree on letters that look alike: PostgreSQL's UPPER() turns a long s into S and a
+    dotless i into I, and one person could sign in, be locked out or sign up as another. Raises ValidationError if the
+    text is no address.
     """
     if len(text) > LONGEST_TYPED:
         raise ValidationError(TOO_LONG, code="max_length")

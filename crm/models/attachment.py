@@ -19,13 +19,13 @@ from crm.models.tenancy import CompanyQuerySet
 
 MAX_BYTES: Final = 25 * 2**20
 MAX_FILES: Final = 100  # on a lead or a deal: its page shows all of them
-MAX_ON_NOTE: Final = 10  # a page shows those of many notes
+MAX_ON_NOTE: Final = 10  # a page shows the files of many notes
 LONGEST_NAME: Final = 200  # characters
 
 
 class AttachmentQuerySet(CompanyQuerySet["Attachment"]):
     def on(self, subject: Lead | Deal | Note) -> Self:
-        """Those on this note, on this deal itself, or on this lead itself; those on its deals or notes are not."""
+        """Files on this note, or on this deal or lead itself, without the files on its deals or notes."""
         rows = self.for_company(subject.company_id)
         if isinstance(subject, Note):
             return rows.filter(note=subject)
@@ -33,7 +33,7 @@ class AttachmentQuerySet(CompanyQuerySet["Attachment"]):
         return own.filter(deal=subject) if isinstance(subject, Deal) else own.filter(lead=subject, deal=None)
 
     def bytes_stored(self) -> int:
-        """The sizes of these files, in bytes, together."""
+        """The total size of these files, in bytes."""
         return self.aggregate(total=Sum("size"))["total"] or 0
 
 
@@ -69,14 +69,14 @@ class Attachment(Contribution):
         return without_bidi_controls(self.name)
 
     def get_absolute_url(self) -> str:
-        """Where a member downloads it."""
+        """The address from which a member downloads it."""
         return reverse("file_download", args=[self.pk])
 
 
 @receiver(post_delete, sender=Attachment)
 def delete_content(instance: Attachment, using: str, **kwargs: Any) -> None:
-    """Delete the content with its row, whatever has deleted that: a lead, a deal, an erasure or a person.
+    """Delete the content with its row, whether a person, an erasure or the deletion of a lead or deal deletes the row.
 
-    After the commit, so that no row is left without its file. What a crash in between leaves is deleted by the sweep.
+    Runs after the commit: no row is left without its file. The sweep deletes content that a crash in between leaves.
     """
     transaction.on_commit(partial(discard, instance.stored_as), using=using, robust=True)

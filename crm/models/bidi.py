@@ -1,7 +1,7 @@
-"""Characters that turn the direction of the text around them: U+202E shows "Ada\u202eexe.pdf" as "Adafdp.exe".
+"""Characters that change the direction of the text around them: U+202E shows "Ada\u202eexe.pdf" as "Adafdp.exe".
 
-Where a page shows a field itself, a <bdi> keeps them from the rest of the line. A module of its own, because a title, a
-label, an option, a message and a mail have no elements, and what they show is the `str()` of a row.
+Where a page shows a field itself, a <bdi> isolates them from the rest of the line. Titles, labels, options, messages
+and mails can't contain elements, and show the `str()` of a row: that is where these functions remove the characters.
 """
 
 import re
@@ -16,9 +16,9 @@ def without_bidi_controls(text: str) -> str:
 
 
 def file_name(typed: str, *, longest: int) -> str:
-    """The name of an uploaded file for people, without its folders. Nothing is ever stored under it.
+    """The display name of an uploaded file, without its folders. Nothing is ever stored under it.
 
-    Of a long one its end is kept, which says what kind of file it is.
+    A long name keeps its end, which says what kind of file it is.
     """
     base = re.split(r"[/\\]", typed)[-1]
     printable = "".join(character for character in base if character.isprintable())

@@ -1,6 +1,6 @@
 """Bulk changes: one change of all leads that matched a list, made in the background and kept for a month.
 
-A lead is changed as if somebody had changed it alone (`crm.services.lead_changes`).
+Each lead is changed as if someone had changed only that one (`crm.services.lead_changes`).
 """
 
 from array import array
@@ -38,7 +38,7 @@ class BulkKind(models.TextChoices):
 
     @property
     def needs(self) -> Action:
-        """What one has to be allowed to do for it."""
+        """The permission that it needs."""
         return Action.DELETE_LEADS if self == BulkKind.DELETE else Action.EDIT_LEADS
 
 
@@ -62,7 +62,7 @@ class LeadResult(models.TextChoices):
 
 
 class BulkState(models.TextChoices):
-    """The states of a bulk change. A worker has something to do in those of `AT_WORK`."""
+    """The states of a bulk change. A worker still has to work on it in those of `AT_WORK`."""
 
     WAITING = "waiting", "Waiting"
     RUNNING = "running", "Running"
@@ -76,11 +76,11 @@ AT_WORK: Final = (BulkState.WAITING, BulkState.RUNNING)
 
 class BulkChangeQuerySet(CompanyQuerySet["BulkChange"]):
     def at_work(self) -> Self:
-        """Those that a worker has something to do for."""
+        """Bulk changes that a worker still has to work on."""
         return self.filter(state__in=AT_WORK)
 
     def end(self, state: BulkState, problem: str = "") -> bool:
-        """End those that are at work, and forget the leads that they were about. False if there are none."""
+        """End the bulk changes that are at work, and delete their selections of leads. False if there are none."""
         pks = list(self.at_work().values_list("pk", flat=True))
         with transaction.atomic():
             ended = BulkChange.objects.filter(pk__in=pks).at_work()
@@ -91,13 +91,13 @@ class BulkChangeQuerySet(CompanyQuerySet["BulkChange"]):
 
 
 class BulkChange(models.Model):
-    """A change of many leads that someone has asked for, and how far the work on it has come.
+    """A change of many leads that someone requested, and how far the work on it has got.
 
-    `made_by` or `api_key` has asked for it: both are null once that is gone.
-    `target` is the key of the new status or owner, or of the tag. It is no foreign key: what it refers to may be
-    deleted, and “no owner” is not the same as an owner who is gone. `reached` counts leads, of `lead_count`. `done`
-    has how many of them had each `LeadResult`, and `refusals` for how many there was each reason. What was confirmed
-    and left out when it began, because it had been changed or no longer matched, is counted in `done` alone.
+    `made_by` or `api_key` requested it; both are null once that person or key is gone.
+    `target` is the key of the new status or owner, or of the tag. It is not a foreign key: the row may be deleted, and
+    “no owner” is not the same as an owner who is gone. `reached` is the number of leads done, out of `lead_count`.
+    `done` counts them by `LeadResult`, and `refusals` by reason. Leads that were confirmed but left out at the start,
+    because they had been changed or no longer matched, are counted only in `done`.
     """
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="bulk_changes", db_index=False)
@@ -113,10 +113,10 @@ class BulkChange(models.Model):
     reached = models.PositiveIntegerField(default=0, db_default=0)
     done = models.JSONField(default=dict)
     refusals = models.JSONField(default=dict)
-    # When its member saw the question: what is changed later is left alone.
+    # When the member was asked to confirm it: leads that were changed later are left alone.
     asked_at = models.DateTimeField(db_default=Now())
-    conversions = models.PositiveIntegerField(default=0, db_default=0)  # confirmed, and not used up by what is done
-    rules = models.JSONField(null=True)  # the ids of those that may send them; null in rows of earlier versions
+    conversions = models.PositiveIntegerField(default=0, db_default=0)  # confirmed, less those of the leads done
+    rules = models.JSONField(null=True)  # the ids of the rules that may send them; null in rows of earlier versions
     created_at = models.DateTimeField(db_default=Now())
     finished_at = models.DateTimeField(null=True)
 
@@ -143,7 +143,7 @@ class BulkChange(models.Model):
 
     @property
     def author(self) -> User | ApiKey | None:
-        """The person or key that has asked for it; None if that is gone."""
+        """The person or key that requested it; None once they are gone."""
         return self.made_by or self.api_key
 
     @property
@@ -157,7 +157,7 @@ class BulkChange(models.Model):
 
 class BulkSelectionQuerySet(CompanyQuerySet["BulkSelection"]):
     def forget(self, leads: Collection[int]) -> None:
-        """Take these leads out. Another number stands in their places, so that the work goes on where it is."""
+        """Replace these leads with NOBODY. The other ids keep their positions, and the work continues where it is."""
         for selection in self:
             keys = selection.read()
             if not set(leads).isdisjoint(keys):

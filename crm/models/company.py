@@ -25,9 +25,9 @@ class CompanyTableQuerySet(models.QuerySet["Company"]):
         return companies
 
     def hold(self, pk: int) -> None:
-        """Lock the company's row until the transaction ends: of two at once, the second sees what the first has done.
+        """Lock the company's row until the transaction ends: the second of two sees what the first has done.
 
-        Leads and deals that refer to it don't wait.
+        Writes of leads and deals that refer to it don't wait.
         """
         self.select_for_update(no_key=True).get(pk=pk)
 

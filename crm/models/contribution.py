@@ -18,7 +18,7 @@ ON_SOMETHING: Final = Q(lead__isnull=False) | Q(deal__isnull=False)
 
 
 def active_author(*, company_id: int, user_id: int | None, api_key_id: int | None) -> Author | None:
-    """The person or key that has asked for something, if they still have access to the company.
+    """The person or key that requested something, if they still have access to the company.
 
     None if they were deactivated, revoked or deleted, or the company was switched off.
     """
@@ -30,8 +30,8 @@ def active_author(*, company_id: int, user_id: int | None, api_key_id: int | Non
 class Contribution(models.Model):
     """Something on a lead, or on a deal and its lead.
 
-    It has an `actor` or an `api_key`: who added it. `lead` is the one that the deal was with, null if the deal has been
-    moved to another and that lead deleted.
+    `actor` or `api_key` added it. `lead` is the lead that the deal had at the time, null if the deal has since been
+    moved to another lead and the former one deleted.
     """
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
@@ -55,17 +55,17 @@ class Contribution(models.Model):
 
     @property
     def author(self) -> User | ApiKey | None:
-        """The person or key that has added it; None if that is gone."""
+        """The person or key that added it; None once they are gone."""
         return self.actor or self.api_key
 
     def is_by(self, author: Author) -> bool:
-        """True if this member or this key has added it."""
+        """True if this member or API key added it."""
         if isinstance(author, Membership):
             return self.actor_id == author.user_id
         return self.api_key_id == author.pk
 
     def sign(self, author: Author) -> None:
-        """Note who adds it."""
+        """Record who adds it."""
         if isinstance(author, Membership):
             self.actor = author.user
         else:

@@ -54,7 +54,7 @@ def reseal(sealed: str) -> str:
 
 
 def seal_for(company_id: int, text: str) -> str:
-    """The text and its company, encrypted with the newest key, so that it can be decrypted for no other company."""
+    """The text and its company, encrypted with the newest key. It can't be decrypted for another company."""
     return seal(json.dumps([company_id, text]))
 
 

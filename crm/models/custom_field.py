@@ -1,4 +1,4 @@
-"""Custom fields: what a company wants to know of its leads and deals beyond what every company does.
+"""Custom fields: what one company wants to know about its leads and deals, in addition to the built-in fields.
 
 The definitions are rows. The values are in the column `custom` of the lead or deal, by the key of their field.
 """
@@ -54,7 +54,7 @@ Choice = dict[str, Any]  # key, label, and is_archived
 
 class CustomFieldQuerySet(CompanyQuerySet["CustomField"]):
     def of(self, company: Company | int, subject: str) -> Self:
-        """The company's fields of leads or of deals, in order; those that are being deleted too."""
+        """The company's fields of leads or of deals, in order, including those that are being deleted."""
         return self.for_company(company).filter(subject=subject)
 
     def not_removed(self) -> Self:
@@ -62,15 +62,15 @@ class CustomFieldQuerySet(CompanyQuerySet["CustomField"]):
         return self.filter(removed_at=None)
 
     def in_use(self) -> Self:
-        """Those that are shown and asked for."""
+        """Fields that are shown and can be filled in."""
         return self.not_removed().filter(archived_at=None)
 
 
 class CustomField(models.Model):
-    """A field of the company's own. `key` names it in the API, in files and in the column `custom`, and never changes.
+    """A company's own field. `key` names it in the API, in files and in the column `custom`, and never changes.
 
-    An archived field keeps its values, and is neither shown nor asked for. A deleted one keeps its row, and so its key,
-    until its values are gone: no later field can find them.
+    An archived field keeps its values, but is not shown and can't be filled in. A deleted one keeps its row, and so its
+    key, until its values are gone: no later field can get them.
     """
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="custom_fields", db_index=False)
@@ -141,9 +141,9 @@ class CustomField(models.Model):
 
 
 def free_key(name: str, taken: Iterable[str], *, longest: int = LONGEST_KEY, otherwise: str = "field") -> str:
-    """A key made from the name: letters of ASCII, digits and single underscores; the first is a letter.
+    """A free key made from the name: ASCII letters, digits and single underscores; the first is a letter.
 
-    Digits alone would be an index of a list in the database, and two underscores a lookup in ours.
+    The database would take digits alone for the index of a list, and our code two underscores for a lookup.
     """
     key = re.sub(r"[^a-z0-9]+", "_", slugify(name)).strip("_")
     key = key if key[:1].isalpha() else f"{otherwise}_{key}".strip("_")
@@ -154,8 +154,8 @@ def free_key(name: str, taken: Iterable[str], *, longest: int = LONGEST_KEY, oth
 def changed_choices(before: Sequence[Choice], labels: Sequence[tuple[str, str]]) -> list[Choice]:
     """The choices in their new order, from pairs of key and label; new ones have no key yet.
 
-    Those that are missing are archived, because values may refer to them; one whose label comes again is used again.
-    Raises ValidationError for none, too many, a label that is too long or comes twice, and an unknown key.
+    Missing choices are archived, because values may refer to them; a new one with a known label reuses that choice.
+    Raises ValidationError for none, too many, a label that is too long or repeated, and an unknown key.
     """
     known = {choice["key"]: choice for choice in before}
     entered = [(key, " ".join(label.split())) for key, label in labels if label.strip()]

@@ -1,7 +1,7 @@
 """The values of custom fields: one Django form field for each type, used by forms, the API and imports alike.
 
-Cleaned, a value is in the normal form that is stored: a date is ISO 8601, a number a decimal string, a choice its key.
-An empty one is None, and has no key in the column.
+A cleaned value is in the normal form that is stored: a date is ISO 8601, a number a decimal string, a choice its key.
+An empty value is None, and has no key in the column.
 """
 
 import re
@@ -26,7 +26,7 @@ LONGEST_URL: Final = 500
 LONGEST_PHONE: Final = 40
 NUMBER_DIGITS: Final = 15  # as many as a float holds: SQLite compares numbers as floats
 NUMBER_DECIMALS: Final = 6
-FIRST_YEAR, LAST_YEAR = 1800, 9998  # a time zone could move a later day out of what a date can be
+FIRST_YEAR, LAST_YEAR = 1800, 9998  # a time zone could move a later day out of the range of dates
 
 _YEAR_FIRST: Final = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[T ]00:00(?::00)?)?", re.ASCII)
 _YEAR_LAST: Final = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4})", re.ASCII)
@@ -37,8 +37,8 @@ _NO_DATE: Final = "Enter a date, such as 2027-01-31."
 def form_field(field: CustomField, *, current: Value | None = None, is_required: bool | None = None) -> forms.Field:
     """The form field whose `clean` returns the value as it is stored, or None for an empty one.
 
-    A choice that is the `current` value may stay, even if it is no longer offered. `is_required` is for those who may
-    leave out what the company requires of new rows.
+    A choice that is the `current` value may stay, even if it is no longer offered. `is_required` overrides the field's
+    own setting, for callers that may leave out what the company requires of new rows.
     """
     required = field.is_required if is_required is None else is_required
     options = {"label": str(field), "help_text": without_bidi_controls(field.help_text), "required": required}
@@ -61,7 +61,7 @@ class _Url(forms.URLField):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(empty_value=None, assume_scheme="https", **kwargs)
         self.validators.append(validate_encodable)
-        # Of the address with its scheme, which is what is stored.
+        # Checks the address with its scheme, as it is stored.
         self.validators.append(MaxLengthValidator(LONGEST_URL))
 
     def to_python(self, value: Any) -> Any:
@@ -77,7 +77,7 @@ class _Number(AmountField):
         return None if number is None else self.normal(number)
 
     def normal(self, number: Decimal) -> str:
-        """Without zeros at the end, so that equal numbers are equal texts."""
+        """The number without trailing zeros: equal numbers are equal texts."""
         text = f"{number:f}"
         text = text.rstrip("0").rstrip(".") if "." in text else text
         return "0" if text in ("-0", "") else text

@@ -34,7 +34,7 @@ class DealQuerySet(TrackedQuerySet["Deal"]):
 
 
 class Deal(Tracked):
-    """A deal. Its CRM events are about its `lead`, and none of the further `people`.
+    """A deal. Its CRM events are about its `lead`, never about its further `people`.
 
     The meaning of its stage decides which CRM events fire.
     """
@@ -58,12 +58,12 @@ class Deal(Tracked):
     lost_reason = models.ForeignKey(
         LostReason, null=True, blank=True, on_delete=models.RESTRICT, related_name="deals", db_index=False
     )
-    # Why it was won or lost, in a person's own words. That of an open deal is about its next outcome: not shown yet.
+    # Why it was won or lost, in a person's own words. An open deal's note is about its next outcome: not shown yet.
     outcome_note = models.CharField(
         "why it was won or lost", max_length=NOTE_LENGTH, blank=True, default="", db_default=""
     )
-    # Its note before it was last won, lost or opened again, which an undo puts back. It is here and not in the history
-    # because an erasure, which clears the deal's row anyway, would have to find it there.
+    # Its note before it was last won, lost or reopened, which an undo restores. It is kept here, not in the history: an
+    # erasure clears the deal's row anyway, and would have to find the note there.
     former_outcome_note = models.CharField(
         max_length=NOTE_LENGTH, blank=True, default="", db_default="", editable=False
     )
@@ -125,11 +125,11 @@ class Deal(Tracked):
         return {**super().snapshot_subqueries(), "lead_company": Subquery(own_lead.values("company"))}
 
     def outcome_in(self, stage: Stage, **given: Any) -> dict[str, Any]:
-        """The fields of the outcome that a move to the stage writes. `given` has those that were filled in for it.
+        """The outcome fields that a move to the stage writes. `given` has the values that were entered with it.
 
-        Only a lost deal has a lost reason. A note is about one outcome: a deal that is won, lost or opened again leaves
-        it behind, even if a form or a script that shows the deal's note has sent it along. One that was written while
-        the deal was open is about the outcome that it now has.
+        Only a lost deal has a lost reason. A note is about one outcome: it is dropped when the deal is won, lost or
+        reopened, even if a form or a script that shows the old note sends it along. A note that was written while the
+        deal was open stays: it is about the new outcome.
         """
         outcome = given if stage.meaning == StageMeaning.LOST else {**given, "lost_reason": None}
         if stage.meaning == self.stage.meaning:

@@ -1,4 +1,4 @@
-"""The further people of a deal: leads who have a say in it, besides the one that its conversions are about."""
+"""The further people of a deal: leads who have a say in it, besides the lead that its conversions are about."""
 
 from typing import ClassVar, Self
 
@@ -15,14 +15,14 @@ from crm.models.tenancy import CompanyQuerySet
 
 class DealPersonQuerySet(CompanyQuerySet["DealPerson"]):
     def further(self) -> Self:
-        """Without the main person of the deal, whom a script that doesn't know this table may have left in it."""
+        """Exclude the deal's main person, whom a script that doesn't know this table may have left in it."""
         return self.exclude(deal__lead=F("lead"))
 
 
 class DealPerson(models.Model):
     """A further person of a deal. The main one is the deal's `lead`.
 
-    Written only by `crm.services.deal_people`, and by merges, which keep the two apart.
+    Written only by `crm.services.deal_people`, and by merges. Both keep the main person out.
     """
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)

@@ -1,8 +1,8 @@
-"""Where attached files are: one of Django's storages, named `attachments` in the settings. Local disk by default.
+"""Where attached files are stored: in Django's storage named `attachments` in the settings. Local disk by default.
 
-A file is named after the day on which it was stored, and by chance: nothing about a person or a company is in its name,
-and no file takes the place of another. What counts is the row that has its name (`crm.models.attachment`): a file
-without a row is read by nobody, and deleted by a sweep.
+A file's name is the day on which it was stored and a random part: it says nothing about a person or a company, and no
+file overwrites another. A file is reachable only by the row that has its name (`crm.models.attachment`): a sweep
+deletes files without a row.
 """
 
 import logging
@@ -18,7 +18,7 @@ from django.core.files.storage import Storage, storages
 logger = logging.getLogger(__name__)
 
 ALIAS: Final = "attachments"
-REST_SECONDS: Final = 60.0  # after a failed deletion: a person waits for these, and each may take as long as a timeout
+REST_SECONDS: Final = 60.0  # no deletions after one failed: a person waits for them, and each may take a whole timeout
 NOT_STORED: Final = (
     "Nothing was uploaded: the storage for files is full or can't be reached. Try again later, or tell your operator."
 )
@@ -29,7 +29,7 @@ _rests_until = 0.0
 
 
 class StorageFailed(Exception):
-    """The storage has not done what was asked of it. The message is for people; the log has the reason."""
+    """The storage failed to store or read a file. The message is for people; the log has the reason."""
 
 
 def storage() -> Storage:
@@ -37,7 +37,7 @@ def storage() -> Storage:
 
 
 def store(content: "File[Any]") -> str:
-    """Store the content, piece by piece, and return its name there. Raises StorageFailed, and leaves nothing then."""
+    """Store the content, piece by piece. Returns its name there. On failure, discards it and raises StorageFailed."""
     name = f"{datetime.now(UTC).date().isoformat()}/{uuid4().hex}"
     try:
         return storage().save(name, content)
@@ -60,12 +60,12 @@ def open_stored(name: str) -> "File[Any]":
 
 
 def delete(name: str) -> None:
-    """Delete the file. Raises whatever the storage does, but nothing if there is none."""
+    """Delete the file. Raises whatever the storage raises, but nothing if the file doesn't exist."""
     storage().delete(name)
 
 
 def discard(name: str) -> None:
-    """Delete the file if the storage can be reached. What it leaves is deleted by the sweep."""
+    """Delete the file if the storage can be reached. The sweep deletes what is left."""
     global _rests_until
     if time.monotonic() < _rests_until:
         return
@@ -77,7 +77,7 @@ def discard(name: str) -> None:
 
 
 def folders(*, before: date) -> Iterator[str]:
-    """The folders of the days before this one. Raises whatever the storage does."""
+    """The folders of the days before this one. Raises whatever the storage raises."""
     try:
         found, _ = storage().listdir("")
     except FileNotFoundError:  # nothing has been stored yet
@@ -88,7 +88,7 @@ def folders(*, before: date) -> Iterator[str]:
 
 
 def names_in(folder: str) -> Sequence[str]:
-    """The names of the files of a day; of an empty folder, which it removes, none."""
+    """The names of the files in a day's folder. Removes the folder if it is empty."""
     _, files = storage().listdir(folder)
     if not files:
         delete(folder)

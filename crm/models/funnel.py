@@ -36,12 +36,12 @@ class LeadKeys:
     last: int
 
     def among(self, relation: str = "lead") -> dict[str, int]:
-        """The condition that a row's lead may be one of them."""
+        """The condition that the key of a row's lead is in this range."""
         return {f"{relation}__gte": self.first, f"{relation}__lte": self.last}
 
 
 def qualified_leads(company: Company, keys: LeadKeys) -> QuerySet[CrmEvent, Any]:
-    """The keys of leads whose status means “qualified”, now or once."""
+    """The keys of leads whose status means “qualified”, now or in the past."""
     return _qualifications().for_company(company).filter(**keys.among()).values("lead").distinct()
 
 
@@ -53,10 +53,10 @@ def leads_with_deals(company: Company, keys: LeadKeys) -> QuerySet[Deal, Any]:
 
 
 def has_reached(step: FunnelStep) -> Q:
-    """Leads that have come this far. One with a deal counts as qualified, even if no status has ever said so."""
+    """Leads that have reached this step. A lead with a deal counts as qualified, even if no status ever said so."""
     match step:
         case FunnelStep.QUALIFIED:
-            # Of two EXISTS with an OR, PostgreSQL would read the events and deals of all companies for a page of leads.
+            # For EXISTS OR EXISTS, PostgreSQL would read the events and deals of all companies for a page of leads.
             one_of_both = Coalesce(
                 Subquery(_of_lead(_qualifications()).values("lead")[:1]), Subquery(_deals().values("lead")[:1])
             )
@@ -68,9 +68,9 @@ def has_reached(step: FunnelStep) -> Q:
 
 
 def _qualifications() -> CompanyQuerySet[CrmEvent]:
-    """A CRM event says so, for as long as the lead is there.
+    """The CRM events that say that a lead was qualified, for as long as the lead exists.
 
-    What was taken back within the time to undo doesn't count, as for LinkedIn.
+    Events that were taken back within the time to undo don't count, just as LinkedIn isn't told about them.
     """
     return CrmEvent.objects.order_by().filter(kind=CrmEventKind.LEAD_QUALIFIED, taken_back_at=None)
 
@@ -80,5 +80,5 @@ def _deals() -> DealQuerySet:
 
 
 def _of_lead(rows: R) -> R:
-    """Those of a lead, in a subquery."""
+    """The rows of the outer query's lead, in a subquery."""
     return rows.filter(company=OuterRef("company"), lead=OuterRef("pk"))

@@ -1,4 +1,4 @@
-"""Records of submitted forms and requests, so that a repeat adds nothing."""
+"""Records of submitted forms and requests: a repeat adds nothing."""
 
 from typing import ClassVar
 

@@ -20,7 +20,7 @@ from crm.models.tenancy import CompanyQuerySet
 from crm.models.tracking import DeletedMeanwhile, Tracked, TrackedQuerySet
 from crm.models.validators import is_seen
 
-HAS_ORGANISATION: Final = Q(HasName("organisation"), merged_into=None)  # of the index, too
+HAS_ORGANISATION: Final = Q(HasName("organisation"), merged_into=None)  # also the condition of the index
 
 
 class LeadQuerySet(TrackedQuerySet["Lead"]):
@@ -48,7 +48,7 @@ class LeadQuerySet(TrackedQuerySet["Lead"]):
     def search(self, text: str) -> "LeadQuerySet":
         """Leads with this phone number, or whose name, address, organisation, job title or number has every word.
 
-        Case, accents and the grouping of a number don't matter. Words of one or two letters begin a word.
+        Case, accents and the grouping of a number don't matter. Words of one or two letters match beginnings of words.
         """
         return self.filter(matches(text))
 
@@ -74,7 +74,7 @@ class LeadMerged(PersonErased):
 
 
 class DealReassigned(PersonErased):
-    """The deal has become another lead's in the meantime. Nothing was saved."""
+    """The deal has been moved to another lead in the meantime. Nothing was saved."""
 
     def __init__(self) -> None:
         IntegrityError.__init__(self, "Nothing was saved: this deal now belongs to another lead. Reload the page.")
@@ -106,7 +106,7 @@ class Lead(Tracked):
     notes = models.TextField("background", blank=True, max_length=20_000)
     custom = models.JSONField(default=dict, db_default={}, blank=True, editable=False)  # see `custom_field`
     erased_at = models.DateTimeField(null=True, editable=False)  # from then on the row holds nothing personal
-    # The lead that it was merged into (`crm.services.lead_merges`). Links to this one lead there.
+    # The lead that this one was merged into (`crm.services.lead_merges`), to which links to this one redirect.
     merged_into = models.ForeignKey(
         "self", null=True, editable=False, on_delete=models.CASCADE, related_name="merged_leads", db_index=False
     )
@@ -183,7 +183,7 @@ class Lead(Tracked):
 
     @property
     def name(self) -> str:
-        """First and last name; failing that, the address or the number."""
+        """First and last name; failing that, the address; failing that, “Lead” and the id."""
         if self.erased_at is not None:
             return f"Erased lead {self.pk}"
         return f"{self.first_name} {self.last_name}".strip() or self.email or f"Lead {self.pk}"
@@ -215,7 +215,7 @@ class Lead(Tracked):
         return updated
 
     def clean(self) -> None:
-        """Raise ValidationError if the lead has no name that can be seen, or another company's status."""
+        """Raise ValidationError if the lead has no visible name, or another company's status."""
         super().clean()
         if self.status_id and self.company_id and self.status.company_id != self.company_id:
             raise ValidationError({"status": "Choose one of your company's statuses."})

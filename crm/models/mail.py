@@ -1,4 +1,4 @@
-"""Mails on their way: written in the transaction of what they are about, and sent by a worker after the commit."""
+"""Outgoing mails: stored in the transaction that causes them, and sent by a worker after the commit."""
 
 from django.db import models
 from django.db.models.functions import Now
@@ -7,7 +7,7 @@ from django.db.models.functions import Now
 class OutgoingMail(models.Model):
     """One mail. `due_at` is when to try next, null once there is nothing left to do.
 
-    A worker moves `due_at` forward before it sends, so that no other worker sends the same mail.
+    A worker moves `due_at` forward before it sends: no other worker then sends the same mail.
     """
 
     created_at = models.DateTimeField(db_default=Now())
@@ -25,7 +25,7 @@ class OutgoingMail(models.Model):
 class AccountMail(OutgoingMail):
     """A mail to one person about their account, deleted once it is settled.
 
-    `content` is encrypted, because links in such mails let people in: `crm.accounts.mails`.
+    `content` is encrypted, because links in such mails grant access: see `crm.accounts.mails`.
     """
 
     content = models.TextField()

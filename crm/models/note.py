@@ -16,7 +16,7 @@ LONGEST_TEXT: Final = 10_000  # characters
 
 
 class NoteKind(models.TextChoices):
-    """What was done: something was written down, or somebody was called."""
+    """What was done: something was written down, or someone was called."""
 
     NOTE = "note", "Note"
     CALL = "call", "Call"
@@ -55,7 +55,7 @@ class Note(Contribution):
 
     @property
     def updated_at(self) -> datetime:
-        """When it was written, the last time."""
+        """When it was last written."""
         return self.edited_at or self.created_at
 
     @property

@@ -96,8 +96,8 @@ class MembershipQuerySet(CompanyQuerySet["Membership"]):
     def open_to(self, provider: str) -> Self:
         """Memberships that a session may use. `provider` is the code of the provider that made it; "" if none did.
 
-        A company's provider vouches for people in that company alone. A company that requires its provider lets in
-        others only if they are admins, so that a provider that fails locks nobody out for good.
+        A company's provider vouches for people in that company alone. A company that requires its provider lets only
+        admins in without it: they can still get in if the provider fails.
         """
         if provider:
             return self.filter(company__sign_in_provider__code=provider)
@@ -132,7 +132,7 @@ class Membership(models.Model):
 
 class InvitationQuerySet(CompanyQuerySet["Invitation"]):
     def open(self) -> "InvitationQuerySet":
-        """Neither accepted nor revoked. The last e-mail may have expired."""
+        """Invitations that are neither accepted nor revoked. Their last e-mail may have expired."""
         return self.filter(accepted_at=None, revoked_at=None)
 
     def mailed_lately(self, company: Company, email: str) -> bool:
@@ -191,7 +191,7 @@ class Invitation(models.Model):
 
 class ApiKeyQuerySet(CompanyQuerySet["ApiKey"]):
     def issue(self, *, company: Company, role: str, name: str, user: User | None = None) -> tuple["ApiKey", str]:
-        """Create a key. Returns it with its text, of which only a hash is stored."""
+        """Create a key. Returns it with its text, which is stored only as a hash."""
         text = KEY_PREFIX + secrets.token_urlsafe(32)
         key = self.create(
             company=company, role=role, name=name, created_by=user, prefix=text[:10], key_sha256=sha256(text)
@@ -245,5 +245,5 @@ class ApiKey(models.Model):
 
 
 def sha256(text: str) -> str:
-    """The hash of a random key: anyone who reads the database can't use it."""
+    """The hash of a random key: no one who reads it in the database can use it."""
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,6 +1,6 @@
 """The lists that a company's admins keep: lead statuses, deal stages, lost reasons, lead types, sources and tags.
 
-What has an archived entry keeps it and shows it, but nobody can choose it any more.
+Rows that have an archived entry keep and show it, but no one can choose it any more.
 """
 
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ NAME_LENGTH: Final = 60
 
 
 class Colour(models.TextChoices):
-    """The colours of the stylesheet, in the words that people have for them."""
+    """The colours of the stylesheet, by their everyday names."""
 
     GREY = "grey", "Grey"
     BLUE = "blue", "Blue"
@@ -52,16 +52,16 @@ E = TypeVar("E", bound="PicklistEntry", covariant=True)
 
 class PicklistQuerySet(CompanyQuerySet[E]):
     def offered(self, current: int | None = None) -> Self:
-        """Those that can be chosen, and the one that the edited row has."""
+        """Entries that can be chosen, and `current`, the one that the edited row has."""
         return self.filter(Q(archived_at=None) | Q(pk=current))
 
     def beside(self, entry: Any) -> Self:
-        """The list that the entry is in, or will be, with the entry."""
+        """All entries of the list that the entry is in, or will be in."""
         return self.for_company(entry.company_id)
 
 
 class PicklistEntry(models.Model):
-    """An entry of a list. Name, colour and order are free: no event depends on them."""
+    """An entry of a list. Name, colour and order can be changed freely: no event depends on them."""
 
     company = models.ForeignKey("crm.Company", on_delete=models.CASCADE)
     name = models.CharField(max_length=NAME_LENGTH)
@@ -86,7 +86,7 @@ class PicklistEntry(models.Model):
 
     @property
     def tone(self) -> str:
-        """The class of the stylesheet that it is shown in."""
+        """The CSS class that it is shown with."""
         return TONES[Colour(self.colour)] if self.colour in Colour.values else "plain"
 
     @property
@@ -95,11 +95,11 @@ class PicklistEntry(models.Model):
 
     @property
     def same_kind(self) -> dict[str, Any]:
-        """The fields in which an entry has to be like this one to take over what uses it."""
+        """The field values that another entry must share with this one to replace it where it is used."""
         return {}
 
     def why_kept(self, others: Iterable["PicklistEntry"]) -> str:
-        """Why it can be neither archived nor deleted, in a sentence, or "". `others` are offered next to it."""
+        """Why it can be neither archived nor deleted, in a sentence, or "". `others` are the other entries on offer."""
         return ""
 
 
@@ -130,7 +130,7 @@ class LeadType(PicklistEntry):
 
 
 class LeadSource(PicklistEntry):
-    """A source that is suggested for leads. Leads hold its name, as any other text that comes in for them."""
+    """A source that is suggested for leads. Leads hold its name as text, and any other text is accepted too."""
 
     name = models.CharField(max_length=80)
 

@@ -25,7 +25,7 @@ NOBODYS: Final = "Only people can have private views. A key's view is always sha
 
 class SavedViewQuerySet(CompanyQuerySet["SavedView"]):
     def visible_to(self, caller: Membership | ApiKey) -> "SavedViewQuerySet":
-        """The member's own views and those that are shared, each by name. A key, which is no person, has none."""
+        """The member's own views and the shared ones, by name. An API key has no views of its own."""
         seen = Q(is_shared=True)
         if isinstance(caller, Membership):
             seen |= Q(owner=caller.user_id)
@@ -35,8 +35,8 @@ class SavedViewQuerySet(CompanyQuerySet["SavedView"]):
 class SavedView(models.Model):
     """A view that a member has saved, for themselves or for everyone in the company.
 
-    One that an API key has made has no owner, and is everyone's. `query` is the query string of the list, without what
-    was searched for: that is personal data.
+    A view made by an API key has no owner and is shared. `query` is the query string of the list, without the search
+    text, which is personal data.
     """
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="saved_views", db_index=False)
@@ -79,24 +79,24 @@ class SavedView(models.Model):
 
     @property
     def column_keys(self) -> list[str]:
-        """The keys of its columns, in order; none for the usual ones."""
+        """The keys of its columns, in order; [] for the usual ones."""
         return self.columns.split()
 
     def clean(self) -> None:
-        """Raise ValidationError for a view of nobody's own, or a name that can't be seen."""
+        """Raise ValidationError for a private view without an owner, or an invisible name."""
         super().clean()
         if self.owner_id is None and not self.is_shared:
             raise ValidationError({"is_shared": NOBODYS})
         check_seen(name=self.name)  # last, as in `Deal.clean`
 
     def stays_shared_for(self, caller: Membership | ApiKey) -> bool:
-        """True if it is shared and someone else's: made private, the caller would not see it any more."""
+        """True if it is shared and someone else's: if it became private, the caller would no longer see it."""
         return self.is_shared and self.owner_id != _person(caller)
 
     def may_be_changed_by(self, caller: Membership | ApiKey) -> bool:
         """True for the member who made it, as long as they may edit leads, and for admins if it is shared.
 
-        Of the views that keys have made, for each key that may edit leads.
+        A view made by a key can be changed by any key that may edit leads.
         """
         is_own = self.owner_id == _person(caller) and caller.may(Action.EDIT_LEADS)
         return is_own or (self.is_shared and caller.may(Action.MANAGE_COMPANY))

@@ -11,7 +11,7 @@ from crm.models.tenancy import CompanyQuerySet
 from crm.models.validators import check_seen
 
 CODE_CHARACTERS: Final = "abcdefghjkmnpqrstuvwxyz23456789"  # none that looks like another
-CODE_LENGTH: Final = 12  # nearly 60 bits: nobody finds out by trying which companies have a provider
+CODE_LENGTH: Final = 12  # nearly 60 bits: no one can guess which companies have a provider
 
 
 def new_code() -> str:
@@ -19,7 +19,7 @@ def new_code() -> str:
 
 
 class SignInProvider(models.Model):
-    """What we need to send people there and to check the answer. A company without a row has no provider."""
+    """What we need to send people to the provider and to check its response. A company without a row has none."""
 
     company = models.OneToOneField(Company, on_delete=models.CASCADE, related_name="sign_in_provider")
     # In the company's sign-in link, and in `SocialAccount.provider`.

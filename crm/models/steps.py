@@ -49,14 +49,14 @@ S = TypeVar("S", bound="PipelineStep", covariant=True)
 
 class StepQuerySet(PicklistQuerySet[S]):
     def usual_of(self, company: "Company | int") -> Self:
-        """The company's steps of which a new lead or deal gets one."""
+        """The company's steps in which a new lead or deal may begin."""
         return self.for_company(company)
 
     def first_for(self, company: "Company", meaning: str) -> S:
-        """The company's first offered step with this meaning, never one with another.
+        """The company's first offered step with this meaning.
 
-        A company without one that it needs (restored from a fixture) gets it back. Raises ValidationError if it has
-        none that it doesn't need.
+        If the company needs one and has none (restored from a fixture), it gets one. Raises ValidationError if it has
+        none and needs none.
         """
         steps = self.usual_of(company).filter(meaning=meaning).offered()
         if (step := steps.first()) is None:
@@ -67,7 +67,7 @@ class StepQuerySet(PicklistQuerySet[S]):
         return step
 
     def _ensure(self, company: "Company", meaning: str) -> None:
-        """Offer a step with this meaning, if the company needs one: those in the archive again, or else a new one."""
+        """Make sure that a needed step with this meaning is offered: unarchive those that exist, or else add one."""
         with transaction.atomic():
             type(company).objects.hold(company.pk)
             company.ensure_steps()
@@ -83,7 +83,7 @@ class PipelineStep(PicklistEntry):
     """A status or stage. Its meaning, which CRM events depend on, is fixed when it is added."""
 
     meaning: Any
-    needed: ClassVar[frozenset[str]]  # the meanings of which a list has at least one
+    needed: ClassVar[frozenset[str]]  # the meanings that a list must have at least one step for
     needed_by: ClassVar[str] = "your company"
 
     class Meta(PicklistEntry.Meta):
@@ -123,7 +123,7 @@ class PipelineQuerySet(CompanyQuerySet["Pipeline"]):
         return self.get_or_create(company=company, is_default=True, defaults={"name": USUAL_PIPELINE})[0]
 
     def offered(self) -> Self:
-        """Those that deals can be in, unless they are closed there already."""
+        """Pipelines that deals can be moved into."""
         return self.filter(archived_at=None)
 
 
@@ -170,11 +170,11 @@ class StageQuerySet(StepQuerySet["Stage"]):
         return self.for_company(company).filter(IN_DEFAULT)
 
     def in_use(self) -> Self:
-        """Stages of the pipelines that are not archived, with those that are archived themselves."""
+        """Stages of pipelines that are not archived, including archived stages."""
         return self.filter(IN_USE)
 
     def offered(self, current: int | None = None) -> Self:
-        """Those that can be chosen, of a pipeline in use, and the one that the edited deal has."""
+        """Stages that can be chosen, in pipelines in use, and `current`, the one that the edited deal has."""
         return self.filter(IN_USE & Q(archived_at=None) | Q(pk=current))
 
     def beside(self, entry: "Stage") -> Self:
@@ -189,7 +189,7 @@ class StageQuerySet(StepQuerySet["Stage"]):
 class Stage(PipelineStep):
     """A deal's stage. Its `meaning` decides which CRM events fire; its `chance` of being won weights sums."""
 
-    # Null in a row that an earlier version has written, during a deploy or in a dump: it is in the default pipeline.
+    # Null in rows that an earlier version wrote, during a deploy or in a dump: they are in the default pipeline.
     pipeline = models.ForeignKey(Pipeline, null=True, on_delete=models.CASCADE, related_name="stages", editable=False)
     meaning = models.CharField(max_length=20, choices=StageMeaning.choices)
     chance = models.PositiveSmallIntegerField(
@@ -207,7 +207,7 @@ class Stage(PipelineStep):
         constraints = [models.UniqueConstraint(fields=["pipeline", "name"], name="one_stage_name_per_pipeline")]
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save the stage, in the default pipeline if it has none. The chance of a won or lost one is certain."""
+        """Save the stage, in the default pipeline if it has none. A won or lost stage has a fixed chance."""
         if self.pipeline_id is None:
             self.pipeline = Pipeline.objects.default_of(self.company)
         self.chance = CERTAIN_CHANCES.get(self.meaning, self.chance)
@@ -233,7 +233,7 @@ USUAL_STAGES: Final = [
 
 
 def add_usual_stages(pipeline: Pipeline) -> None:
-    """Give a new pipeline the stages that most have."""
+    """Add the usual stages to a new pipeline."""
     Stage.objects.bulk_create(
         Stage(company_id=pipeline.company_id, pipeline=pipeline, name=name, meaning=meaning, chance=chance, position=at)
         for at, (name, meaning, chance) in enumerate(USUAL_STAGES, start=1)

@@ -47,7 +47,7 @@ class DealTag(models.Model):
 
 
 def add_links(model: type[Lead] | type[Deal], company_id: int, pairs: Iterable[tuple[int, Tag]]) -> None:
-    """Write which leads or deals, by key, have which tags. One that has a tag already keeps it."""
+    """Tag leads or deals. `pairs` are their keys, each with a tag. A tag that one already has is left as it is."""
     if model is Lead:
         leads = [LeadTag(company_id=company_id, lead_id=pk, tag=tag) for pk, tag in pairs]
         LeadTag.objects.bulk_create(leads, ignore_conflicts=True)

@@ -20,7 +20,7 @@ from crm.models.validators import check_seen
 REMINDER_AHEAD: Final = timedelta(hours=1)
 REMINDER_OF_A_DAY: Final = time(8)  # when to remind of a task without a time
 IN_ORDER: Final = (F("due_on").asc(), F("due_time").asc(nulls_last=True), F("pk").asc())
-LAST_YEAR: Final = 9998  # a time zone could move a later day out of what a date can be
+LAST_YEAR: Final = 9998  # a time zone could move a later day out of the range of dates
 
 
 class TaskKind(models.TextChoices):
@@ -46,7 +46,7 @@ class TaskQuerySet(CompanyQuerySet["Task"]):
         return self.filter(pk__in=every.filter(lead=lead).values("pk").union(on_deals, all=True))
 
     def in_order(self) -> Self:
-        """The first one due first; on one day, those without a time last."""
+        """Earliest due first; within a day, tasks without a time come last."""
         return self.order_by(*IN_ORDER)
 
 
@@ -64,7 +64,7 @@ class Task(models.Model):
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
     )
-    # One of them at most: a task about a deal is about the deal's lead too, whoever that is.
+    # At most one of the two. A task about a deal is also about the deal's current lead.
     lead = models.ForeignKey(
         Lead, null=True, blank=True, on_delete=models.CASCADE, related_name="tasks", db_index=False
     )
@@ -81,7 +81,7 @@ class Task(models.Model):
     class Meta:
         ordering = ["-pk"]
         indexes = [
-            # With `done_at`, so that a page that wants the open ones reads no others.
+            # With `done_at`, a page of open tasks reads no others.
             models.Index(fields=["lead", "done_at"], name="tasks_of_lead", condition=Q(lead__isnull=False)),
             models.Index(fields=["deal", "done_at"], name="tasks_of_deal", condition=Q(deal__isnull=False)),
             models.Index(fields=["company", "owner", "due_on"], name="open_tasks_of_owner", condition=Q(done_at=None)),
@@ -134,9 +134,9 @@ class Task(models.Model):
         return self.due_time < now.time()
 
     def clean(self) -> None:
-        """Raise ValidationError for another company's lead or deal, for both, or for a day before FIRST_YEAR.
+        """Raise ValidationError for another company's lead or deal, or for both.
 
-        And for a title that can't be seen.
+        Also for a day outside FIRST_YEAR to LAST_YEAR, and for an invisible title.
         """
         super().clean()
         if self.lead_id and self.deal_id:
@@ -156,7 +156,7 @@ def next_monday(today: date) -> date:
 
 
 class TaskReminder(OutgoingMail):
-    """The mail about a task that its owner wants, deleted once it is settled."""
+    """The mail that reminds a task's owner of it, deleted once it is settled."""
 
     task = models.OneToOneField(Task, on_delete=models.CASCADE, related_name="+")
 

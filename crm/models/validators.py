@@ -41,7 +41,7 @@ CURRENCY_OF_REGION: Final = {
 
 
 def usual_currency(languages: str) -> str:
-    """The currency of the first region in an Accept-Language header that has one of its own here, else EUR."""
+    """The currency of the first region in an Accept-Language header, or EUR if that region is not listed here."""
     regions = re.findall(r"[a-z]{2,3}-([A-Z]{2})\b", languages)
     return CURRENCY_OF_REGION.get(regions[0], "EUR") if regions else "EUR"
 
@@ -74,7 +74,7 @@ MAX_ID: Final = 2**63 - 1
 
 
 def is_number(text: str, *, digits: int = DIGITS_OF_AN_ID) -> bool:
-    """True for a whole number of so many digits at most, from 0, such as an id in a URL or a form."""
+    """True for a whole number from 0 with at most this many digits, such as an id in a URL or a form."""
     return text.isascii() and text.isdigit() and len(text) <= digits
 
 
@@ -82,22 +82,22 @@ def is_number(text: str, *, digits: int = DIGITS_OF_AN_ID) -> bool:
 WEB_ADDRESS: Final = re.compile(r"://|\bwww\.", re.IGNORECASE)
 
 
-# Controls, formats, halves of letters, blanks, and marks, which need a letter before them. Not what is not assigned:
-# that is often only newer than this Python, as an emoji of this year.
+# Control and format characters, surrogates, blanks, and marks, which need a letter before them. Not unassigned
+# characters: they are often just newer than this Python, such as this year's emoji.
 UNSEEN_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Zs", "Zl", "Zp", "Mn", "Mc", "Me"})
-# What is not assigned and shown by no program: Default_Ignorable_Code_Point in
-# https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt, and what is never a character (section 23.7
-# of the standard).
+# Unassigned code points that no program shows: Default_Ignorable_Code_Point in
+# https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt, and noncharacters (section 23.7 of the
+# standard).
 NEVER_ASSIGNED: Final = "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
 IGNORED: Final = re.compile(f"[\u2065\ufff0-\ufff8\U000e0000-\U000e0fff\ufdd0-\ufdef{NEVER_ASSIGNED}]")
-# Letters and a symbol that leave a blank: three Hangul fillers, the half-width one, and the empty Braille pattern.
+# Letters and a symbol that look blank: three Hangul fillers, the half-width one, and the empty Braille pattern.
 UNSEEN: Final = frozenset("\u115f\u1160\u3164\uffa0\u2800")
-PLAINLY_SEEN: Final = re.compile("[0-9A-Za-z]")  # most texts: that is found out in a tenth of the time
+PLAINLY_SEEN: Final = re.compile("[0-9A-Za-z]")  # decides about most texts, in a tenth of the time
 NOT_SEEN: Final = "Enter something that can be seen: these are invisible characters only."
 
 
 def is_seen(text: str) -> bool:
-    """True if something of the text can be seen. A name that can't be seen is a link that no one finds."""
+    """True if any of the text can be seen. A link with an invisible name is one that no one finds."""
     return PLAINLY_SEEN.search(text) is not None or any(
         unicodedata.category(character) not in UNSEEN_CATEGORIES and character not in UNSEEN
         for character in IGNORED.sub("", text)
@@ -105,7 +105,7 @@ def is_seen(text: str) -> bool:
 
 
 def check_seen(**names: str) -> None:
-    """Raise ValidationError for a name, by its field, of which nothing can be seen. An empty one is another matter."""
+    """Raise ValidationError, by field, for names that are invisible. Empty names are left to other checks."""
     if unseen := [field for field, name in names.items() if name and not is_seen(name)]:
         raise ValidationError(dict.fromkeys(unseen, NOT_SEEN))
 
