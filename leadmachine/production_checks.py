@@ -69,7 +69,7 @@ def plain_http_is_said(**kwargs: Any) -> list[CheckMessage]:
     return [
         Error(
             "LEADMACHINE_HTTPS is off: passwords and sessions can be read on the way.",
-            hint="Remove it and put a TLS proxy in front (docs/operating.md). If nobody else is on this network, say "
+            hint="Remove it and put a TLS proxy in front (docs/operating.md). If no one else is on this network, say "
             "so with the address for links in mails: LEADMACHINE_URL=http://crm.example.com",
             id="leadmachine.E006",
         )

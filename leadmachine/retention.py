@@ -63,7 +63,7 @@ CONFIRMATION: Final = Period("3 days", lambda: account_settings.EMAIL_CONFIRMATI
 # At least as long as the log from which they are counted: otherwise deleted days would be counted again every day.
 COUNTS: Final = Period("3 years", lambda: max(3 * 366, settings.RETENTION_DAYS))
 RECORD: Final = Period("2 years", lambda: 2 * 366)
-UNCONFIRMED: Final = "a sign-up whose address nobody confirmed"
+UNCONFIRMED: Final = "a sign-up whose address no one confirmed"
 SIGN_INS: Final = (AuditAction.SIGN_IN, AuditAction.SIGN_IN_FAILED)
 
 
@@ -183,18 +183,18 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
     "crm.DuplicateSearch": Kept("one row for each company"),
     "crm.LeadMerge": (Expires(Period("1 day", lambda: UNDO_FOR.days), "the merge", where(LeadMerge, at="merged_at")),),
     "crm.LeadTag": Kept("as long as its lead and its tag"),
-    "crm.DealPerson": Kept("as long as its deal and its lead, or until somebody of the company removes that person"),
+    "crm.DealPerson": Kept("as long as its deal and its lead, or until someone in the company removes that person"),
     "crm.DealTag": Kept("as long as its deal and its tag"),
     "crm.Lead": Kept(
-        "until somebody of the company deletes it, or what it was merged into; erased, its empty row stays"
+        "until someone in the company deletes it, or what it was merged into; erased, its empty row stays"
     ),
-    "crm.Deal": Kept("as long as its lead, or until somebody of the company deletes it"),
+    "crm.Deal": Kept("as long as its lead, or until someone in the company deletes it"),
     "crm.CustomField": Kept("until an admin of the company deletes it, and its values have been removed"),
-    "crm.Task": Kept("as long as what it is about, or until somebody of the company deletes it"),
-    "crm.Note": Kept("as long as what it is about, or until somebody of the company deletes it"),
-    "crm.Attachment": Kept("as long as what it is on, or until somebody of the company deletes it; its content, too"),
+    "crm.Task": Kept("as long as what it is about, or until someone in the company deletes it"),
+    "crm.Note": Kept("as long as what it is about, or until someone in the company deletes it"),
+    "crm.Attachment": Kept("as long as what it is on, or until someone in the company deletes it; its content, too"),
     "crm.TaskReminder": Kept("until it is sent, or its task done or deleted"),
-    "crm.SavedView": Kept("until somebody of the company deletes it, or as long as the account of its owner"),
+    "crm.SavedView": Kept("until someone in the company deletes it, or as long as the account of its owner"),
     "crm.CalendarFeed": Kept("as long as its account: one row for each member who has a link"),
     "crm.ExportPart": Kept("as long as its export, or until someone of the company is erased"),
     "crm.ExportSelection": Kept("as long as its export"),

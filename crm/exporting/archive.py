@@ -79,11 +79,11 @@ The first line of each file names its columns. Times have their offset from UTC,
 point before the decimals. An apostrophe before =, +, - or @ is not part of the text: it keeps spreadsheets from
 calculating it. Numbers such as "Lead number" are the same in all files, and join their rows.
 
-The files on leads, deals and notes are listed in files.csv, and not included: they may have many gigabytes, which no
-single download would survive. "Download" in files.csv is the address of each, for anyone who is signed in; a program
-downloads them from /api/v1/files/ with an API key.
+The files on leads, deals and notes are listed in files.csv, and not included: they may be many gigabytes, too much for
+one download. "Download" in files.csv is the address of each, for anyone who is signed in; a program downloads them from
+/api/v1/files/ with an API key.
 
-Not included either: passwords and second factors, API keys and the access token, which nobody can read, the values of
+Not included either: passwords and second factors, API keys and the access token, which no one can read, the values of
 deleted custom fields, leads that were erased or merged into others, and the audit log, which has an export of its own.
 
 {files}

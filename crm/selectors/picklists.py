@@ -49,7 +49,7 @@ TEXTS: Final = {
     LOST_REASONS: PicklistText(
         "Lost reasons",
         "lost reason",
-        "Asked for when a deal is lost. If the list is empty, nobody is asked.",
+        "Asked for when a deal is lost. If the list is empty, no one is asked.",
         "lost_reason",
     ),
     TYPES: PicklistText("Lead types", "type", "How you and the lead found each other.", "type"),

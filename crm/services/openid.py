@@ -89,7 +89,7 @@ def verify_id_token(token: object, *, provider: Provider, client_id: str, nonce:
     if not nonce or not constant_time_compare(str(claims.get("nonce", "")), nonce):
         raise OpenIdError("The provider's token is for another sign-in.")
     if claims.get("azp", client_id) != client_id or not 0 < len(claims["sub"]) <= LONGEST_SUBJECT:
-        raise OpenIdError("The provider's token is for another application, or for nobody.")
+        raise OpenIdError("The provider's token is for another application, or for no one.")
     return claims
 
 
