@@ -18,7 +18,9 @@ API: Final = "/api/"
 WITH_FILES: Final = ("multipart/form-data",)
 FORMS: Final = ("application/x-www-form-urlencoded", *WITH_FILES)
 JSON: Final = ("application/json",)
-DISK_FULL: Final = "Nothing was uploaded: the server has no room for it. Try again later, or tell your operator."
+DISK_FULL: Final = (
+    "Nothing was uploaded: the server has no room for it. Try again later, or tell the operator of LeadMachine."
+)
 
 logger = logging.getLogger(__name__)
 

@@ -25,7 +25,9 @@ class PlayProgress:
 
 QUEUED: Final = PlayProgress("queued", "Queued", "The result appears here")
 ASKING: Final = PlayProgress("asking", "Sending", "The result appears here")
-NO_WORKER: Final = PlayProgress("no-worker", "No worker is running", "Ask your operator to start one", is_stuck=True)
+NO_WORKER: Final = PlayProgress(
+    "no-worker", "No worker is running", "Ask the operator of LeadMachine to start one", is_stuck=True
+)
 
 
 def play_progress(event: ConversionEvent, connection: Connection | None) -> PlayProgress:

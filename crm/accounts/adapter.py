@@ -173,7 +173,7 @@ class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
         "unknown_passkey": "This passkey could not be checked. Try again, or choose another way.",
         "all_unreadable": (
             "No code can be checked: this installation has lost the encryption key of your second factor. "
-            "Ask the person who runs LeadMachine to reset it."
+            "Ask the operator of LeadMachine to reset it."
         ),
         "totp_unreadable": (
             "Your app's codes can't be checked: this installation has lost their encryption key. "

@@ -22,7 +22,7 @@ from postgresql.bounds import LONG_SECONDS, statements_may_take, took_too_long
 
 logger = logging.getLogger(__name__)
 
-FAILED: Final = "Something went wrong on our side. Export again, or ask your operator to check the log."
+FAILED: Final = "Something went wrong on our side. Export again, or ask the operator of LeadMachine to check the log."
 NO_LONGER_ALLOWED: Final = "The person who asked for it may no longer export this."
 KEY_NO_LONGER_ALLOWED: Final = "The API key that asked for it no longer works, or may no longer export this."
 

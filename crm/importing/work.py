@@ -39,9 +39,9 @@ REMEMBERED: Final = 20  # past imports that are searched for the same columns
 CELLS: Final = STORED.index("cells")
 NEW_ROW: Final = ("company_id", "lead_import_id", "number", "cells", *JUDGEMENT)
 LOOKED_FOR: Final = ("company", "lead_import", "number", "key", "outcome", "lead")
-FAILED: Final = "Something went wrong on our side. Undo the import, or ask your operator to check the log."
-
-
+FAILED: Final = (
+    "Something went wrong on our side. Undo the import, or ask the operator of LeadMachine to check the log."
+)
 NO_LONGER_ALLOWED: Final = (
     "The person or API key that started it may no longer import leads. What was imported by then stays, unless you "
     "undo it."

@@ -8,7 +8,8 @@ from django.db.models import F, QuerySet
 Q = TypeVar("Q", bound=QuerySet[Any])
 TRIES: Final = 5  # that time out in a row; then the work ends
 TOO_SLOW: Final = (
-    "The database took too long, five times in a row. Try again later, or ask your operator to look at it."
+    "The database took too long, five times in a row. Try again later, or ask the operator of LeadMachine to look at "
+    "it."
 )
 
 

@@ -153,8 +153,8 @@ def _refuse_beyond_limit(company_id: int, more: int) -> None:
     if used + more > limit:
         room = f"Your company's files have {filesizeformat(used)} of {filesizeformat(limit)}"
         raise ValidationError(
-            f"Nothing was uploaded: there is no room left. {room}. Delete some that are no longer needed, or ask your "
-            "operator for more."
+            f"Nothing was uploaded: there is no room left. {room}. Delete some that are no longer needed, or ask the "
+            "operator of LeadMachine for more."
         )
 
 
