@@ -24,7 +24,7 @@ CLOSE, FAR = timedelta(seconds=15), timedelta(minutes=5)  # the header has whole
 REFUSALS: Final = (ReadStatus.TOKEN_REFUSED, ReadStatus.VERSION_RETIRED)
 NOT_ASKED: Final = "Not checked: this needs a readable access token and the ad account id."
 NO_CLOCK: Final = "LinkedIn sent no time to compare with."
-COMPARED_LATER: Final = "Nothing to do: the next check-up that LinkedIn answers compares it."
+COMPARED_LATER: Final = "No action needed: it is compared at the next check-up that LinkedIn answers."
 
 
 def ask_for_rules(connection: Connection | None) -> RulesRead | None:

@@ -53,7 +53,7 @@ def _rest(connection: Connection | None, now: datetime) -> Finding:
     since = connection.failing_since(now) if connection is not None else None
     if words is None and since is not None and now - since > LONG_REST:
         sentence = f"No request has succeeded since {moment(since)}. The next is made when an event is due."
-        return Finding(Check.REST, Level.AMBER, sentence, "Nothing to do: retries are automatic.", reverse("events"))
+        return Finding(Check.REST, Level.AMBER, sentence, "No action needed: retries are automatic.", reverse("events"))
     if words is None or connection is None:
         return Finding(Check.REST, Level.GREEN, "LinkedIn isn't making us wait.", link=reverse("events"))
     level = Level.RED if connection.rest_length >= STUCK_AFTER else Level.AMBER
@@ -64,7 +64,7 @@ def _size(connection: Connection | None) -> Finding:
     if connection is None or connection.body_limit is None:
         return Finding(Check.SIZE, Level.GREEN, "LinkedIn has not rejected a request as too large.", link=step(1))
     sentence = explain_size(connection.body_limit)
-    return Finding(Check.SIZE, Level.AMBER, sentence, "Nothing to do: requests grow again automatically.", step(1))
+    return Finding(Check.SIZE, Level.AMBER, sentence, "No action needed: requests grow again automatically.", step(1))
 
 
 def _due(company_id: int, connection: Connection | None, now: datetime) -> Finding:
@@ -78,7 +78,8 @@ def _due(company_id: int, connection: Connection | None, now: datetime) -> Findi
     rests_until = connection.next_attempt_at
     if rests_until is not None and rests_until > now:
         sentence = f"Waiting: the next request is at {moment(rests_until)}."
-        return Finding(Check.DUE, Level.AMBER, sentence, "Nothing to do: sending then continues automatically.", link)
+        fix = "No action needed: sending then continues automatically."
+        return Finding(Check.DUE, Level.AMBER, sentence, fix, link)
     level = Level.RED if overdue >= STUCK_AFTER else Level.AMBER
     sentence = f"The oldest has been due for {_duration(overdue)}, and no worker has sent it."
     fix = "Ask the operator of LeadMachine to check that a worker is running."

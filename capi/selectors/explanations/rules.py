@@ -27,7 +27,7 @@ class EventAdvice:
     def linkedin_type(self) -> str:
         """The usual types that the API version in use supports, as named in Campaign Manager."""
         known = [type_label(each) for each in self.types if SINCE.get(each, "") <= settings.LINKEDIN_API_VERSION]
-        return ", ".join(known) or "none fits; if you send it, Other, without a value, and in no campaign"
+        return ", ".join(known) or "none; if you send it, use Other without a value, and assign it to no campaign"
 
 
 # Types of the Conversions API's rules (Microsoft Learn). A later API version brought these two back.
@@ -35,7 +35,7 @@ SINCE: Final = {"MARKETING_QUALIFIED_LEAD": "202608", "SALES_QUALIFIED_LEAD": "2
 OTHER: Final = "OTHER"  # may mean anything: offered as a type, but suggests no CRM event
 EVENTS: Final[dict[str, EventAdvice]] = {
     CrmEventName.LEAD_CREATED: EventAdvice(
-        "A lead is added, manually, through the API, or by an import that tells LinkedIn.", ("LEAD", "SIGN_UP")
+        "A lead is added manually, through the API, or by an import that tells LinkedIn.", ("LEAD", "SIGN_UP")
     ),
     CrmEventName.LEAD_QUALIFIED: EventAdvice(
         "A lead gets a status that means “qualified”.", ("QUALIFIED_LEAD", "MARKETING_QUALIFIED_LEAD")
@@ -46,7 +46,7 @@ EVENTS: Final[dict[str, EventAdvice]] = {
         "A deal moves to a stage that means “lost”.",
         (),
         "No campaign should optimise for it: LinkedIn would look for more people who say no. "
-        "Leave the value off, and assign it to no campaign.",
+        "Send no value, and assign it to no campaign.",
         is_risky=True,
     ),
 }

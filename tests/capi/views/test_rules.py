@@ -252,9 +252,9 @@ def test_the_form_says_when_each_event_fires_and_warns_about_lost_deals(web) -> 
         "Purchase",
     ):
         assert f"Usual type in LinkedIn: <b>{linkedin_type}</b>" in page
-    assert "none fits; if you send it, Other, without a value, and in no campaign" in page
+    assert "none; if you send it, use Other without a value, and assign it to no campaign" in page
     assert "No campaign should optimise for it" in page
-    assert "Leave the value off" in page
+    assert "Send no value" in page
 
 
 @pytest.mark.parametrize(("version", "is_known"), [("202607", False), ("202608", True), ("202609", True)])
