@@ -37,7 +37,7 @@ MORE: Final = (
     "change again."
 )
 ENDED: Final = "This change has ended already. What it has done stays."
-AT_WORK: Final = "Not cancelled yet: it is at work on some leads. Try again in a moment."
+AT_WORK: Final = "Not cancelled yet: it is changing some leads right now. Try again in a moment."
 
 S = TypeVar("S", bound=AskedChangeSerializer)
 

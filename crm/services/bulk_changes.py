@@ -48,8 +48,8 @@ DELETED_CHUNK: Final = 25  # a lead is deleted with its deals, notes and files, 
 AT_WORK_AT_MOST: Final = 5  # per company: one that is running, and the others queued behind it
 NOTHING: Final = "No lead matches these filters now."
 NONE_LEFT: Final = "Nothing was changed: none of these leads is as it was when you were asked."
-BUSY: Final = f"Your company has {AT_WORK_AT_MOST} bulk changes at work. Wait until one is done, or cancel it."
-FAILED: Final = "Something went wrong on our side. Try again, or ask your operator to check the log."
+BUSY: Final = f"Your company has {AT_WORK_AT_MOST} bulk changes in progress. Wait until one is done, or cancel it."
+FAILED: Final = "Something went wrong on our side. Try again, or ask the operator of LeadMachine to check the log."
 TOO_SLOW: Final = "The database took too long. What was changed by then stays changed. Try again with fewer leads."
 MORE_CONVERSIONS: Final = (
     "A rule or status has changed, so conversions would be sent that no one confirmed. What was changed stays. "

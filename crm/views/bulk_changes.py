@@ -43,7 +43,7 @@ from postgresql.bounds import LONG_SECONDS, statements_may_take, took_too_long
 CHANGE, TO = "change", "to"  # parameters of the URL, next to those of the filters
 COUNT, CONVERSIONS, RULES, ASKED_AT = "count", "conversions", "rules", "asked_at"  # form fields: what is confirmed
 BROKEN: Final = "Nothing was changed: a filter of this list no longer works. Clear it first."
-MORE: Final = "Nothing was changed yet: numbers or rules may be different now. Check them again."
+MORE: Final = "Nothing has been changed yet: numbers or rules may be different now. Check them again."
 
 
 def question_address(filters: str, change: LeadChange) -> str:
@@ -213,7 +213,7 @@ def cancel(request: MemberRequest, pk: int) -> HttpResponse:
     except OperationalError as error:
         if not took_too_long(error):
             raise
-        messages.warning(request, "Not cancelled yet: it is at work on some leads. Try again in a moment.")
+        messages.warning(request, "Not cancelled yet: it is changing some leads right now. Try again in a moment.")
     return redirect(bulk_change)
 
 

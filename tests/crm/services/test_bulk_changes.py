@@ -193,7 +193,7 @@ def test_only_a_few_wait(asked: BulkChange, sales: Membership, qualified: LeadSt
     for _ in range(bulk_changes.AT_WORK_AT_MOST - 1):
         ask(sales, LeadChange(BulkKind.STATUS, qualified), leads)
 
-    with pytest.raises(ValidationError, match="bulk changes at work"):
+    with pytest.raises(ValidationError, match="bulk changes in progress"):
         ask(sales, LeadChange(BulkKind.STATUS, qualified), leads)
 
     assert BulkChange.objects.count() == BulkSelection.objects.count() == bulk_changes.AT_WORK_AT_MOST
@@ -539,5 +539,5 @@ def test_a_cancel_that_has_to_wait_too_long_says_so(asked: BulkChange, sales: Me
         with connection.cursor() as cursor:
             cursor.execute("RESET statement_timeout")
 
-    assert "Not cancelled yet: it is at work on some leads." in answer.content.decode()
+    assert "Not cancelled yet: it is changing some leads right now." in answer.content.decode()
     assert outcome(asked)[0] == "waiting"

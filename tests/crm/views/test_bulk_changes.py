@@ -487,7 +487,7 @@ def test_the_list_takes_as_many_queries_for_many_as_for_one(
 def test_the_empty_list_says_what_appears_there(client: Client) -> None:
     page = " ".join(client.get(reverse("bulk_changes")).content.decode().split())
 
-    assert "a change of more than 100 leads appears here, and every one that a script asks for." in page
+    assert "Changes of more than 100 leads appear here, and all that scripts make." in page
 
 
 def test_those_of_another_company_are_not_found(client: Client, other_company: Company, company: Company) -> None:
