@@ -21,9 +21,9 @@ from crm.views.leads import selected_keys
 from crm.views.shell import back_to, whole_page
 
 KEPT = "kept"
-TWO = "Select two leads that are the same person, and then “Merge”."
+TWO = "Select two leads that are the same person, then press “Merge”."
 OPTED_OUT_SINCE = "Neither lead is shared with ad platforms: the person has opted out since the merge."
-CHANGED = "Nothing was merged yet: one of the leads has been changed since. Check the choices again."
+CHANGED = "Nothing has been merged yet: one of the leads has been changed since. Check the choices again."
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

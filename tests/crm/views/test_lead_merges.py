@@ -49,7 +49,7 @@ def test_the_page_asks_where_the_leads_differ_and_fills_what_is_empty(client, le
     assert {field.key: field.takes_other for field in preview.choices} == {
         "name": False, "email": False, "title": True,
     }  # fmt: skip
-    assert "No conversion is sent, lost or doubled" in text_of(page)
+    assert "A merge sends nothing, and no conversion is lost or sent twice" in text_of(page)
     # What there is none of is not named.
     assert re.findall(r"\d+ (?:deal|task|note|file|tag|CRM event)", text_of(page)) == ["1 CRM event"]
 
@@ -177,7 +177,7 @@ def test_the_page_names_the_deals_of_others_that_the_lead_has_a_part_in(client, 
 
     page = client.get(URL, both(*leads))
 
-    assert "A part in 1 deal of others" in text_of(page)
+    assert "A place in 1 deal of other leads" in text_of(page)
     assert list(page.context["preview"].further_deals) == [theirs]
     assert theirs.get_absolute_url() in page.content.decode()
 
