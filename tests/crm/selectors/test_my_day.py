@@ -76,7 +76,7 @@ def test_of_very_many_new_leads_the_newest_are_looked_through_and_the_page_says_
     monkeypatch.setattr("crm.selectors.my_day.LEADS_AT_MOST", 3)
     first, second, third = (make_lead(company, first_name=name, owner=sales.user) for name in "ABC")
     client = client_as(sales)
-    assert "Of the last 3 new leads of yours" in client.get("/my-day/").content.decode()
+    assert "Among your last 3 new leads" in client.get("/my-day/").content.decode()
     assert [row.lead for row in my_day_of(sales).leads.rows] == [first, second, third]
 
     fourth = make_lead(company, first_name="D", owner=sales.user)
@@ -87,7 +87,7 @@ def test_of_very_many_new_leads_the_newest_are_looked_through_and_the_page_says_
         make_note(sales, lead)
     assert my_day_of(sales).leads.total == 0
     text = " ".join(client.get("/my-day/").content.decode().split())
-    assert "Each of the last 3 new leads of yours has a task, a note or a deal." in text
+    assert "Each of your last 3 new leads has a task, a note or a deal." in text
 
 
 def test_each_deal_that_needs_something_is_there_once(sales, admin, company, today):
