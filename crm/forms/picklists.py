@@ -22,7 +22,7 @@ class PicklistForm(ChangesForm):
             is_new = self.instance._state.adding
             self.fields["meaning"].disabled = not is_new
             self.fields["meaning"].help_text = (
-                "What LeadMachine and LinkedIn take it for, whatever you call it. It can't be changed later."
+                "How LeadMachine and LinkedIn treat it, whatever you call it. It can't be changed later."
                 if is_new
                 else "It can't be changed. Add another one for another meaning."
             )
@@ -41,7 +41,7 @@ class PicklistForm(ChangesForm):
         model = cast(type[PicklistEntry], type(self.instance))
         others = model.objects.beside(self.instance).exclude(pk=self.instance.pk)
         if other := named_alike(others, name):
-            state = "is one in the archive" if other.archived_at else "is already one"
+            state = "is an archived one" if other.archived_at else "is already one"
             raise ValidationError(f"There {state} called “{other}”. Each name must be different.")
         return name
 

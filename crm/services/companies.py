@@ -67,7 +67,7 @@ def issue_api_key(*, company: Company, role: str, name: str, user: User | None =
     with transaction.atomic():
         Company.objects.hold(company.pk)  # two admins at once can't exceed the limit either
         if ApiKey.objects.for_company(company).filter(revoked_at=None).count() >= KEYS_AT_MOST:
-            raise TooManyKeys(f"There are {KEYS_AT_MOST} API keys, as many as a company may have. Revoke one first.")
+            raise TooManyKeys(f"There are {KEYS_AT_MOST} API keys, the most that a company can have. Revoke one first.")
         key, text = ApiKey.objects.issue(company=company, role=role, name=name, user=user)
         audit.record(company=company, action=AuditAction.API_KEY_CREATED, about=key, details={"role": role})
     return key, text

@@ -37,7 +37,7 @@ def add_field(*, field: CustomField, labels: Labels = ()) -> CustomField:
     if len(existing) >= FIELDS_AT_MOST:
         what = FieldSubject(field.subject).label.lower()
         raise ValidationError(
-            f"There are {FIELDS_AT_MOST} fields for {what}, as many as there may be. Delete one first."
+            f"There are {FIELDS_AT_MOST} fields for {what}, the most that there can be. Delete one first."
         )
     field.choices = changed_choices([], labels) if field.type in WITH_CHOICES else []
     field.key = free_key(field.name, siblings.values_list("key", flat=True))

@@ -41,8 +41,8 @@ from crm.services.deadlocks import tried_again
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 ENTRIES_AT_MOST: Final = 200  # in a list, archived ones included: pages and selects show all of it
-FULL: Final = f"This list has {ENTRIES_AT_MOST} entries, as many as it may have. Delete one first."
-GIVEN_MEANWHILE: Final = "Someone has just given it to another lead or deal. Delete it again."
+FULL: Final = f"This list has {ENTRIES_AT_MOST} entries, the most that it can have. Delete one first."
+GIVEN_MEANWHILE: Final = "Someone has just used it for another lead or deal. Try again."
 FIXED: Final = "Its meaning was fixed when it was added."
 NO_TARGET: Final = "Choose another entry of this list with the same meaning."
 
@@ -200,7 +200,7 @@ def why_not_yet(entry: PicklistEntry) -> str:
         # Leads hold its code without a foreign key: anyone who was offered it must have saved their lead before.
         if entry.archived_at is None:
             return "Archive it first, and delete it in 10 minutes: someone may be saving a lead with it."
-        reason = "It was archived only now, and someone may be saving a lead with it. Delete it"
+        reason = "It was archived just now, and someone may be saving a lead with it. Delete it"
         return _until(entry.archived_at, since, reason)
     if isinstance(entry, PipelineStep) and (changed := _last_change(entry, since)):
         noun = picklist_of(entry).users[0]._meta.verbose_name

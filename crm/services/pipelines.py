@@ -13,7 +13,7 @@ from crm.services import audit
 from crm.services.picklists import list_locked
 
 PIPELINES_AT_MOST: Final = 20  # of a company, archived ones included: pages show them all, with their stages
-FULL: Final = f"There are {PIPELINES_AT_MOST} pipelines, as many as a company may have. Rename one instead."
+FULL: Final = f"There are {PIPELINES_AT_MOST} pipelines, the most that a company can have. Rename one instead."
 
 
 class PipelineError(Exception):

@@ -75,7 +75,7 @@ def pipeline_archive(request: MemberRequest, pk: int) -> HttpResponse:
 @member(Action.MANAGE_COMPANY)
 def pipeline_restore(request: MemberRequest, pk: int) -> HttpResponse:
     row = own_or_404(Pipeline.objects.all(), request, pk)
-    _tell(request, lambda: unarchive_pipeline(pipeline=row), f"{row} is offered again.")
+    _tell(request, lambda: unarchive_pipeline(pipeline=row), f"{row} can be chosen again.")
     return redirect("pipelines")
 
 

@@ -149,7 +149,7 @@ def test_page_and_command_say_that_there_are_too_many_keys(company, admin, clien
 
     page = give_password(client_as(admin)).post("/company/api-keys/new/", {"role": "sales", "name": "Website form"})
 
-    assert "There are 0 API keys, as many as a company may have. Revoke one first." in page.content.decode()
+    assert "There are 0 API keys, the most that a company can have. Revoke one first." in page.content.decode()
     with pytest.raises(CommandError, match="Revoke one first"):
         call_command("create_api_key", company=company.slug, role="sales")
     assert not ApiKey.objects.exists()

@@ -40,7 +40,7 @@ def test_there_are_only_so_many(company: Company, monkeypatch: pytest.MonkeyPatc
     fields = [make_field(company, name) for name in ("A", "B")]
     service.set_archived(field=fields[0], archived=True)
 
-    with pytest.raises(ValidationError, match="There are 2 fields for leads, as many as there may be"):
+    with pytest.raises(ValidationError, match="There are 2 fields for leads, the most that there can be"):
         make_field(company, "C")
     make_field(company, "C", subject="deal")
     service.delete_field(field=fields[1])

@@ -103,7 +103,7 @@ def test_an_entry_is_added_changed_moved_archived_and_deleted(
     ("form", "message"),
     [
         ({"name": "new", "meaning": "working"}, "There is already one called “New”."),
-        ({"name": "gone", "meaning": "working"}, "There is one in the archive called “Gone”."),
+        ({"name": "gone", "meaning": "working"}, "There is an archived one called “Gone”."),
         ({"name": "", "meaning": "working"}, "This field is required."),
         ({"name": "x" * 61, "meaning": "working"}, "at most 60 characters"),
         ({"name": "Nurture"}, "This field is required."),

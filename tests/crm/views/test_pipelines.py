@@ -86,7 +86,7 @@ def test_there_is_an_end_to_pipelines_and_the_page_says_so(client, company, sale
 
     page = client.post(PAGE, {"name": "One more"}, follow=True).content.decode()
 
-    assert "as many as a company may have" in page
+    assert "the most that a company can have" in page
     assert Pipeline.objects.count() == PIPELINES_AT_MOST
 
 
