@@ -38,8 +38,8 @@ class SignInProviderForm(ChangesForm):
         help_texts = {
             "name": "On the sign-in button, such as Microsoft, Google or Okta.",
             "issuer": "An address that begins with https://",
-            "is_required": "Their passwords and passkeys no longer open this company. Admins keep theirs, as a way in "
-            "if the provider fails.",
+            "is_required": "They can no longer use a password or passkey to get into this company. Admins still can, "
+            "in case the provider fails.",
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -85,7 +85,7 @@ def test_no_page_of_an_invitation_has_a_finding(page, company, other_company, ad
     look(page, own, heading="Join Northwind BV")
     look(page, link("somebody@example.com"), status=403, heading="This invitation is for someone else")
     Membership.objects.create(company=company, user=guest.user, role=Role.SALES)
-    look(page, own, status=403, heading="Northwind BV already has you in its list")
+    look(page, own, status=403, heading="Northwind BV has already added you")
     settings.SIGNUP = False
     page.context.clear_cookies()
     look(page, "/signup/", heading="Sign-up is by invitation only")

@@ -27,7 +27,7 @@ def test_an_invitation_changes_no_member_s_role(client_as, admin, company):
 
     admin.refresh_from_db()
     assert (told.status_code, page.status_code) == (403, 403)
-    assert "already has you in its list" in told.content.decode()
+    assert "has already added you" in told.content.decode()
     assert (admin.role, admin.is_active) == ("admin", True)
     assert Invitation.objects.open().exists()
 
