@@ -60,7 +60,9 @@ def ask_for_password(request: MemberRequest, *, form_at: str, kept: tuple[str, .
     """
     if has_given_password_lately(request):
         return None
-    return _ask(request, form_at, "Nothing was changed yet. Enter your password, then submit the form again.", kept)
+    return _ask(
+        request, form_at, "Nothing has been changed yet. Enter your password, then submit the form again.", kept
+    )
 
 
 def shown_by_oneself(view: View[P]) -> View[P]:

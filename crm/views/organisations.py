@@ -25,7 +25,7 @@ from crm.views.filtering import to_filtered
 PEOPLE_PER_PAGE = 25
 DEALS_PER_PAGE = 15
 CONFIRMED = "confirmed"
-CHANGED = "Nothing was renamed yet: there are other leads by now. Check the numbers again."
+CHANGED = "Nothing has been renamed yet: there are other leads by now. Check the numbers again."
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -239,7 +239,7 @@ def test_another_number_of_leads_than_asked_about_asks_again(client, company, ac
         f"{acme.organisation_url}rename/", {"name": "Bach", "lead_count": lead_count, "confirmed": "1"}
     )
 
-    assert "Nothing was renamed yet" in text_of(answer)
+    assert "Nothing has been renamed yet" in text_of(answer)
     assert not Lead.objects.filter(organisation="Bach").exists()
 
 
@@ -251,7 +251,7 @@ def test_an_organisation_that_came_since_the_question_is_asked_about_first(clien
 
     again = text_of(client.post(url, answers))
 
-    assert "Nothing was renamed yet" in again
+    assert "Nothing has been renamed yet" in again
     assert "is there already" in again
     assert 'name="joined_count" value="1"' in again
     assert Lead.objects.filter(organisation="BACH").count() == 0
