@@ -12,7 +12,7 @@ from crm.forms.picklists import Suggestions
 from crm.models import Company, FieldSubject, Lead, LeadMeaning, LeadSource, LeadStatus, LeadType, User
 from crm.models.addresses import without_formats
 
-BACKGROUND: Final = "What is true of the person for good. What happens belongs in the history, as a note."
+BACKGROUND: Final = "Lasting facts about the person. What happens belongs in the history, as a note."
 
 
 class AddressField(forms.EmailField):

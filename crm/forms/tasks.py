@@ -18,7 +18,7 @@ class TaskForm(ChangesForm):
         help_texts = {
             "title": "What is to be done, such as “Call Ada about the offer”.",
             "due_time": "Leave it empty if any time of the day will do.",
-            "reminder": "An hour before the time, or at 8:00 if there is none. It goes to the owner.",
+            "reminder": "Sent to the owner an hour before the time, or at 8:00 if there is none.",
         }
         widgets = {
             "due_on": forms.DateInput({"type": "date"}, format="%Y-%m-%d"),

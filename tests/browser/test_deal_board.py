@@ -166,7 +166,7 @@ def test_a_card_dragged_to_lost_stays_where_it_is_until_the_question_is_answered
     scroll_to(board, moved)
 
     drag(board, moved, "Lost")
-    expect(board.get_by_role("heading", level=1)).to_have_text(f"Why is {moved} lost?")
+    expect(board.get_by_role("heading", level=1)).to_have_text(f"Why was {moved} lost?")
     board.get_by_role("link", name="Cancel").click()
 
     shows_in(board, moved, "Discovery")
@@ -303,7 +303,7 @@ def let_go(page: Page, held: list[Route], count: int = 1) -> None:
 
 
 def asks_about(page: Page, deal: Deal) -> None:
-    expect(page.get_by_role("heading", level=1)).to_have_text(f"Why is {deal} lost?")
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"Why was {deal} lost?")
 
 
 @pytest.fixture

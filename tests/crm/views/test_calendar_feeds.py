@@ -88,6 +88,6 @@ def test_the_page_shows_the_link_once(client_as, sales):
 
     token = made.partition("/calendar/")[2].partition(".ics")[0] if ".ics" in made else ""
     assert "Copy the link now" in made
-    assert "You have a link since" in later
+    assert "You have had a link since" in later
     assert ".ics" not in later
     assert token

@@ -64,7 +64,7 @@ def test_a_move_to_lost_asks_first_and_moves_nothing_yet(client_as, sales, compa
     url = response.headers.get("HX-Redirect") or response.url
     assert url == f"/deals/{deal.pk}/lost/?stage={lost.pk}&next=%2Fdeals%2F"
     page = client.get(url).content.decode()
-    assert "Why is <bdi>Forty licences</bdi> lost?" in page
+    assert "Why was <bdi>Forty licences</bdi> lost?" in page
     assert "Price" in page
     assert Deal.objects.get().stage == deal.stage
 
