@@ -1,4 +1,4 @@
-"""A company with a token, two rules and an admin who gets its mail, and a look at it whenever one is wanted."""
+"""A company with a token, two rules and an admin who gets its mail; `look` evaluates it on demand."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -24,19 +24,19 @@ def _post_office(settings) -> None:
 
 @pytest.fixture
 def line(company, admin) -> Connection:
-    """The company's connection with a token. Its admin wants no weekly mail, so that there are no others to count."""
+    """The company's connection with a token. Its admin gets no weekly mail, so tests count only alert mails."""
     choose(company=company, user=admin.user, alerts=True, weekly=False)
     return services.save_token(company=company, token=TOKEN)
 
 
 def look(company, *, now: datetime | None = None) -> bool:
-    """Have the company looked at now, however short ago that was done."""
+    """Evaluate the company now, however recently that was last done."""
     Connection.objects.filter(company=company).update(next_look_at=None)
     return looking.evaluate(company.pk, now=now or datetime.now(UTC))
 
 
 def mails() -> list[tuple[str, str]]:
-    """Send what is due. All mails that the server took so far: to whom, and the subject."""
+    """Send what is due. Returns recipient and subject of every mail that the server has accepted so far."""
     notifications.send_due()
     return [(mail.to[0], mail.subject) for mail in PostOffice.taken]
 
@@ -50,5 +50,5 @@ def open_alerts() -> list[tuple[str, int | None]]:
 
 
 def make_mails_due() -> None:
-    """Let the time pass until every mail that is not through may be tried."""
+    """Make every mail that has not got through due now."""
     Mail.objects.exclude(due_at=None).update(due_at=datetime.now(UTC) - timedelta(seconds=1))

@@ -1,4 +1,4 @@
-"""What has to be counted before it can be told, written as a worker would leave it, and judged by plainer means."""
+"""What alerts count, stored as a worker would leave it, and a simpler model of what follows from it."""
 
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -7,7 +7,7 @@ from fractions import Fraction
 from capi.models import ConversionEvent, ConversionRule, DayCount
 from crm.models import CrmEvent
 
-EVERY = timedelta(hours=14)  # 12 a week, always at the same times of it
+EVERY = timedelta(hours=14)  # 12 a week, at the same times each week
 HISTORY = timedelta(weeks=9)
 SILENT_AFTER = 7 * EVERY
 
@@ -20,7 +20,7 @@ class Flow:
     last_at: datetime
 
     def go_on(self, until: datetime) -> None:
-        """Let come what is due since the last of them, or the last nine weeks of it, beyond which nobody looks."""
+        """Record the events due since the last one, or of the last nine weeks only: nothing looks further back."""
         before, self.last_at = self.last_at, self.last_at + (until - self.last_at) // EVERY * EVERY
         self.write(max(before, self.last_at - HISTORY))
 

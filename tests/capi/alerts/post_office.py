@@ -1,4 +1,4 @@
-"""A mail server that can be out of reach, or see its client die before or after it took a mail."""
+"""A mail server that can be out of reach, or whose client can die before or after it accepts a mail."""
 
 import smtplib
 from typing import ClassVar
@@ -8,11 +8,11 @@ from django.core.mail.backends.base import BaseEmailBackend
 
 
 class Died(BaseException):
-    """The process that was sending is no more."""
+    """The sending process has died."""
 
 
 class PostOffice(BaseEmailBackend):
-    """`taken` is every mail that was taken. `trouble` is what happens to the next: away, dies_before or dies_after."""
+    """`taken` holds every accepted mail. `trouble` is what happens to the next one: away, dies_before or dies_after."""
 
     taken: ClassVar[list[EmailMessage]] = []
     trouble: ClassVar[str] = ""

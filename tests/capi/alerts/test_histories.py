@@ -1,4 +1,4 @@
-"""Each alert exactly once per change, whatever happens, whoever dies, and however many look."""
+"""Each change causes exactly one alert, whatever happens, whichever process dies and however many look."""
 
 from collections import Counter
 from datetime import timedelta
@@ -18,7 +18,7 @@ from tests.faults import figures
 
 pytestmark = [pytest.mark.django_db, pytest.mark.faults]
 
-NAMES_OF_STEPS = {"token_date": "token_date_", "version": "version_"}  # those that are fields, too
+NAMES_OF_STEPS = {"token_date": "token_date_", "version": "version_"}  # these are fields as well
 
 
 @pytest.mark.sized

@@ -1,4 +1,4 @@
-"""Mails: who gets them, what they say, and what becomes of them when the server or the worker fails."""
+"""Mails: who gets them, what they say, and what happens to them when the server or the worker fails."""
 
 import pytest
 from django.db.models.functions import Now
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def paused(company, line, make_rule) -> None:
-    """A connection that was paused, and looked at."""
+    """A paused connection, which has been evaluated."""
     make_rule(name="New lead")
     Connection.objects.update(is_paused=True, paused_reason="token_refused", paused_at=Now())
 
@@ -32,7 +32,7 @@ def test_admins_get_mail_unless_they_choose_otherwise_and_ops_if_they_choose_so(
     join(other_company, Role.ADMIN, email="neighbour@example.com")
     choose(company=company, user=keen.user, alerts=True, weekly=False)
     choose(company=company, user=quiet.user, alerts=False, weekly=True)
-    choose(company=company, user=sales.user, alerts=True, weekly=True)  # whose role may not know
+    choose(company=company, user=sales.user, alerts=True, weekly=True)  # this role may not see alerts
 
     look(company)
 
@@ -102,7 +102,7 @@ def test_a_worker_that_dies_before_the_server_took_a_mail_loses_nothing(company,
     with pytest.raises(Died):
         notifications.send_due()
     PostOffice.trouble = ""
-    assert mails() == []  # it stays claimed for a while
+    assert mails() == []  # the dead worker's claim has not lapsed yet
     make_mails_due()
 
     assert len(mails()) == 1

@@ -1,4 +1,4 @@
-"""A rule that falls silent: by its own history, at the same time of the week, and no sooner than chance explains."""
+"""A rule that falls silent, by its own history at the same time of the week, and only once chance can't explain it."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -16,14 +16,14 @@ NOW = datetime.now(UTC)
 
 
 def old(rule: ConversionRule, weeks: int = 20) -> ConversionRule:
-    """The rule, as one that was made so many weeks ago."""
+    """Date the rule's creation back by so many weeks. Returns the rule."""
     ConversionRule.objects.filter(pk=rule.pk).update(created_at=NOW - timedelta(weeks=weeks))
     rule.refresh_from_db()
     return rule
 
 
 def happened(rule, *days_ago: float, state: str = "accepted") -> None:
-    """An event of the rule for each of these, that many days ago."""
+    """Record events of the rule, one for each of these numbers of days ago."""
     crm_events = CrmEvent.objects.bulk_create(
         CrmEvent(company=rule.company, kind=rule.crm_event, occurred_at=NOW - timedelta(days=ago)) for ago in days_ago
     )
@@ -34,7 +34,7 @@ def happened(rule, *days_ago: float, state: str = "accepted") -> None:
 
 
 def twelve_a_week(until: float, *, weeks: int = 10) -> list[float]:
-    """Days ago, evenly spread, of 12 events a week, the last of them `until` days ago."""
+    """How many days ago each of 12 evenly spread events a week happened, the last one `until` days ago."""
     return [until + number * 7 / 12 for number in range(12 * weeks)]
 
 

@@ -1,4 +1,4 @@
-"""The mail of Monday morning, by the company's clock: once for each week and person, however often one looks."""
+"""The mail on Monday morning, by the company's clock: one per week and person, however often it is evaluated."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -17,7 +17,7 @@ MONDAY = datetime(2026, 11, 23, tzinfo=UTC)
 
 @pytest.fixture
 def watched(company, line, admin, make_rule):
-    """A rule of a company that was looked at on the Friday before, and an admin who wants the weekly mail alone."""
+    """A rule of a company that was last evaluated on the Friday before, and an admin who gets only the weekly mail."""
     choose(company=company, user=admin.user, alerts=False, weekly=True)
     rule = make_rule(name="New lead")
     look(company, now=MONDAY - timedelta(days=3))

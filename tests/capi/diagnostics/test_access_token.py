@@ -1,4 +1,4 @@
-"""The doctor on the access token: saved, readable, taken by LinkedIn, and for how long."""
+"""The doctor on the access token: saved, readable, accepted by LinkedIn, and for how long."""
 
 from datetime import date, timedelta
 

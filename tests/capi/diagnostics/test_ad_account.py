@@ -25,7 +25,7 @@ def connected(company) -> Connection:
 
 
 def test_an_account_that_linkedin_has_not_answered_for_can_not_be_told(company, connected, make_rule) -> None:
-    log(make_rule(), "accepted", settled_at=connected.token_saved_at - timedelta(seconds=1))  # with the token before
+    log(make_rule(), "accepted", settled_at=connected.token_saved_at - timedelta(seconds=1))  # with the previous token
 
     found = finding(company)
 

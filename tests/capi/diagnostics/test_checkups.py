@@ -23,7 +23,7 @@ def connected_companies(company, other_company) -> None:
 
 
 def checked() -> list[str]:
-    """Whose check-up is of the last hour."""
+    """The slugs of the companies with a check-up in the last hour."""
     fresh = Checkup.objects.filter(ran_at__gt=Now() - timedelta(hours=1))
     return sorted(fresh.values_list("company__slug", flat=True))
 

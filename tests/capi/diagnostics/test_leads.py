@@ -1,4 +1,4 @@
-"""The doctor on the leads: how many can be told to LinkedIn at all."""
+"""The doctor on the leads: how many LinkedIn can be told about at all."""
 
 import pytest
 

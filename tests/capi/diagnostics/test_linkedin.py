@@ -1,4 +1,4 @@
-"""The doctor on what LinkedIn itself says: its rules, where the token may read them, and its clock."""
+"""The doctor on what LinkedIn itself says: its rules, if the token may read them, and its clock."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime

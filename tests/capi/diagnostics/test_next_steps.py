@@ -1,4 +1,4 @@
-"""Whatever is not fine comes with what to do about it and where."""
+"""Every finding that is not fine says what to do about it, and where."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta

@@ -1,4 +1,4 @@
-"""The doctor on what has not gone out: on hold and how long it can be, and due and not sent."""
+"""The doctor on unsent events: those on hold and how long they can stay so, and those that are due."""
 
 from datetime import timedelta
 

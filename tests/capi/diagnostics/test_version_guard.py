@@ -1,4 +1,4 @@
-"""The API version nears its end, is told in time, is retired, and is replaced; nothing is lost by it."""
+"""The API version nears its end, which is announced in time, is retired and is replaced; no event is lost."""
 
 from datetime import date, timedelta
 
@@ -104,7 +104,7 @@ def test_the_days_left_are_counted_to_the_day_of_the_sunset(version, today, left
 def test_a_retired_version_holds_everything_burns_nothing_and_goes_on_with_the_next(
     client_as, admin, company, connected, sandbox, make_rule, settings
 ) -> None:
-    settings.LINKEDIN_API_VERSION = "202511"  # over since 16 November 2026
+    settings.LINKEDIN_API_VERSION = "202511"  # retired on 16 November 2026
     make_rule()
     web = client_as(admin)
     for number in range(5):
