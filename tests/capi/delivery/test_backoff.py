@@ -15,7 +15,7 @@ MIDNIGHT = datetime(2026, 11, 28, tzinfo=UTC)
 
 
 def delays() -> list[float]:
-    """The delay after each try, until there is none."""
+    """The delay after each attempt in seconds, up to the last one that is retried."""
     found: list[float] = []
     while (delay := retry_delay(len(found) + 1)) is not None:
         found.append(delay.total_seconds())

@@ -1,4 +1,4 @@
-"""Beats: what a thread does is known to stand still, to get on, or to rest."""
+"""Beats show whether a thread is stuck, making progress or at rest."""
 
 import threading
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ def _nothing_watched() -> Iterator[None]:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds that the beats are told, to be moved."""
+    """The monotonic clock that beats read, in seconds; tests move it."""
     now = [1000.0]
     monkeypatch.setattr(beats.time, "monotonic", lambda: now[0])
     return now
@@ -107,7 +107,7 @@ def test_each_statement_is_a_beat_also_one_that_fails(clock, db) -> None:
 
 
 class Once(Repeating):
-    """Has one round, which does what it was given."""
+    """Runs `do` in its only round."""
 
     name = "once"
 
@@ -154,7 +154,7 @@ def test_a_timer_whose_round_fails_comes_round_again_and_stands_nowhere(caplog) 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_timer_whose_thread_dies_stands_still(clock) -> None:
     once = Once(lambda: None)
-    once.seconds = fail  # asked for outside of the round, where nothing catches it
+    once.seconds = fail  # called outside the round, where nothing catches what it raises
     once.start()
     once.join(5)
 

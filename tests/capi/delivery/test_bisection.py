@@ -1,4 +1,4 @@
-"""Finding the bad events of a batch that LinkedIn refuses without naming anybody."""
+"""Finding the bad events of a batch that LinkedIn rejects without naming any."""
 
 from types import SimpleNamespace
 
@@ -18,7 +18,7 @@ class Event(int):
 
 
 def run(size: int, refuse, *, words=lambda event: f"Bad thing {event!r}") -> tuple[BatchBisection, list[int], int]:
-    """Bisect `size` events; `refuse(part)` plays LinkedIn. Returns the bisection, the accepted, and the requests."""
+    """Bisect `size` events; `refuse(part)` plays LinkedIn. Returns the bisection, accepted events and requests."""
     bisection, accepted, requests = BatchBisection([[Event(number) for number in range(size)]]), [], 0
     while (part := bisection.next_part()) is not None and not bisection.blames_rule:
         requests += 1
@@ -44,7 +44,7 @@ def test_exactly_the_bad_ones_are_found_within_the_bound(data) -> None:
 
     if (
         not bisection.blames_rule
-    ):  # three bad ones at the front and a bad probe look like the rule; then nothing is burnt
+    ):  # three bad ones at the front and a bad probe look like a bad rule; then none is accepted
         assert sorted(refusal.event for refusal in bisection.refusals) == sorted(bad)
         assert sorted(accepted) == sorted(set(range(size)) - bad)
         assert requests <= 2 + 2 * max(1, len(bad)) * 13

@@ -1,4 +1,4 @@
-"""Your own fields are never sent to LinkedIn."""
+"""Custom fields are never sent to LinkedIn."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A thread's line to LinkedIn: kept while it serves, and made anew once it was hung up."""
+"""A thread's connection to LinkedIn: kept while it works, and opened again once it has been closed."""
 
 from capi.delivery import http_session
 from capi.linkedin.decisions import Answer

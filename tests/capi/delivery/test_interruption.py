@@ -40,7 +40,7 @@ def lead(company, rule):
 
 @pytest.fixture
 def kill_in_mid_request(company, sandbox, monkeypatch) -> Callable[[bool], None]:
-    """Send, and leave what a kill -9 leaves, after or before the request has reached LinkedIn."""
+    """Send, and die as by kill -9, after or before the request has reached LinkedIn."""
 
     def kill(arrives: bool) -> None:
         send = http_session.send
@@ -78,7 +78,7 @@ def resume(company) -> None:
 
 
 def ids(sandbox) -> list[str]:
-    """The event ids that LinkedIn took, each once."""
+    """The event ids that LinkedIn accepted, each once."""
     return sorted({element["eventId"] for element in received(sandbox)})
 
 
@@ -175,7 +175,7 @@ def test_a_worker_of_the_version_before_that_has_had_the_lane_since_takes_no_dou
 ) -> None:
     pick(lead, "qualified")
     kill_in_mid_request(True)
-    Connection.objects.update(request_started_at=None)  # all that it knows of a request, and deletes
+    Connection.objects.update(request_started_at=None)  # all that it knows of a request: it deletes this
 
     hold(company)
 

@@ -120,7 +120,7 @@ def test_what_is_committed_while_the_lane_is_let_go_is_still_sent(
     def commit_meanwhile(lease):
         monkeypatch.setattr(lane, "release", release)
         make_lead(company, first_name="Grace", email="grace@example.com")
-        assert lane.take_lease(company.pk) is None  # its wake-up finds the lane taken
+        assert lane.take_lease(company.pk) is None  # its wake-up finds the lane leased
         release(lease)
 
     monkeypatch.setattr(lane, "release", commit_meanwhile)

@@ -1,4 +1,4 @@
-"""Asking LinkedIn about the rules of a company's ad account, with its sealed token and this thread's client."""
+"""Asking LinkedIn about the rules of a company's ad account, with its encrypted token and this thread's client."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is known to take its time has it, also where the rest of the web waits for 8 seconds: on both sides."""
+"""Statements known to be slow get more time, even where the rest of the web waits for 8 seconds: on both sides."""
 
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
@@ -25,11 +25,11 @@ pytestmark = [
 
 @pytest.fixture
 def longest() -> Iterator[Callable[[], float | None]]:
-    """How long the most patient statement so far would have been waited for, in seconds. The thread is the web's."""
+    """Returns the longest time that any statement so far was given, in seconds. The thread is bound like the web's."""
     waited: list[float | None] = [None]
 
     def note(execute, sql, params, many, context):
-        if not sql.startswith("SET statement_timeout"):  # which asks for the time, and needs none
+        if not sql.startswith("SET statement_timeout"):  # this one only sets the limit
             waited.append(bounds.seconds())
         return execute(sql, params, many, context)
 

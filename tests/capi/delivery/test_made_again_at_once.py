@@ -1,4 +1,4 @@
-"""What was undone is made again in the very moment in which the worker writes that its request has no clear answer."""
+"""A change that was undone is made again just as the worker writes that its request had no clear answer."""
 
 import threading
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""No conversion is made, lost or doubled by a merge of two leads, or by its undo."""
+"""Merging two leads, or undoing that, never creates, loses or doubles a conversion."""
 
 from itertools import product
 
@@ -30,7 +30,7 @@ def qualify(lead, meaning="qualified"):
 
 
 def in_situation(company, situation, **fields):
-    """A lead of which the company's rule has nothing, or one event that is pending, sent or waits for an address."""
+    """A lead in this situation, except that `two_leads` adds pending and waiting events later."""
     lead = make_lead(company, **{**fields, "email": "" if situation == "waiting" else fields["email"]})
     if situation == "sent":
         qualify(lead)
@@ -39,7 +39,7 @@ def in_situation(company, situation, **fields):
 
 
 def two_leads(company, first, second):
-    """Two leads in these situations; what is to be pending is so only now, after all that is sent."""
+    """Two leads in these situations. Pending and waiting events are added last, after all sending."""
     leads = [
         in_situation(company, situation, first_name=name, email=f"{name}@example.com")
         for name, situation in (("ada", first), ("adah", second))
@@ -170,7 +170,7 @@ def test_a_skipped_repeat_of_one_lead_does_not_move_up_while_the_other_has_its_p
     kept, gone = two_leads(company, "pending", "sent")
     for lead in (kept, gone):
         qualify(lead, "new")
-        qualify(lead)  # skipped: the rule has it
+        qualify(lead)  # skipped: the rule has counted it
     merge_leads(kept=kept, gone=gone)
 
     pending = ConversionEvent.objects.get(state="pending")

@@ -1,4 +1,4 @@
-"""Nothing is sent to a port on which a stranger listens where this installation's sandbox should."""
+"""Nothing is sent to the sandbox's port while a stranger listens there instead of this installation's sandbox."""
 
 import threading
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 class Stranger(ThreadingHTTPServer):
-    """A server that takes everything, as a developer's other project may, and writes down what it was sent."""
+    """A server that accepts everything, as another project of the developer may, and records what it receives."""
 
     def __init__(self, port: int = 0) -> None:
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
@@ -33,7 +33,7 @@ class Stranger(ThreadingHTTPServer):
         super().__exit__(*error)
 
     def assert_was_told_nothing(self) -> None:
-        """It was asked for a proof, and that is all."""
+        """Assert that it was asked for a proof and sent nothing else."""
         assert self.requests
         for path, headers, body in self.requests:
             assert path.startswith(messages.PROOF_PATH)

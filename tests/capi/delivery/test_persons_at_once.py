@@ -1,4 +1,4 @@
-"""A rule that counts once per person, with several at work and over random histories."""
+"""A rule that counts once per person, under concurrency and over random histories."""
 
 import random
 import threading
@@ -132,7 +132,7 @@ def test_over_random_histories_nobody_is_counted_twice_and_nobody_is_lost(compan
 
 
 def assert_nobody_waits_for_ever(rule) -> None:
-    """An event that waits for another of its person waits for one that waits for none."""
+    """Assert that an event that waits for another of its person waits for one that isn't waiting itself."""
     waiting = ConversionEvent.objects.pending().filter(reason=Reason.ALREADY_COUNTED)
     for person in CountedPerson.objects.filter(event__in=waiting):
         assert persons.event_of_person(rule, person.event.lead.email) != person.event

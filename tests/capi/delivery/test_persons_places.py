@@ -1,4 +1,4 @@
-"""Who keeps the place of a person: an event that LinkedIn has or may have, and no other."""
+"""A person's place is kept by an event that LinkedIn has or may have, and by no other."""
 
 from datetime import timedelta
 
@@ -30,7 +30,7 @@ def address(lead: Lead, email: str) -> None:
 
 
 def send_on(company, *, rounds: int = 3) -> None:
-    """As if nothing were paused, and all waits were over, again and again."""
+    """Resume everything, end all waits and send, `rounds` times."""
     for _ in range(rounds):
         ConversionRule.objects.update(is_paused=False, paused_reason="")
         Connection.objects.update(next_attempt_at=None, resting_since=None, is_paused=False, paused_reason="")
@@ -39,7 +39,7 @@ def send_on(company, *, rounds: int = 3) -> None:
 
 
 def give_up(company, sandbox, fault: Fault) -> None:
-    """The company's one event is tried a last time, with this answer."""
+    """Make the last attempt at the company's only event, with this answer."""
     ConversionEvent.objects.update(attempts=100)
     sandbox.faults.add(fault)
     send_all(company)
@@ -116,7 +116,7 @@ def test_two_whose_addresses_were_swapped_never_wait_for_each_other(company, rul
 
     send_on(company)
 
-    # LinkedIn may have both people by an answer that is unknown.
+    # If the answer is unknown, LinkedIn may have both people.
     assert states(company) == ["skipped" if fault in UNKNOWN else "accepted"] * 2
     assert set(hashes(sandbox)) <= {email_sha256("ada@example.com"), email_sha256("bob@example.com")}
 

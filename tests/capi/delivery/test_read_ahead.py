@@ -1,4 +1,4 @@
-"""While a full batch is on the wire the next one is read; what goes out is what would have gone out without that."""
+"""While a full batch is on the wire, the next one is read. That doesn't change what is sent."""
 
 import pytest
 from django.db import OperationalError
@@ -26,7 +26,7 @@ def leads(company, connected, make_rule) -> list[Lead]:
 
 @pytest.fixture
 def reads(monkeypatch) -> list[int]:
-    """How many events were on the wire at each reading of a batch."""
+    """How many events were on the wire each time a batch was read."""
     found: list[int] = []
     read = selection.next_batch
 

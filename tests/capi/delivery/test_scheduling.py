@@ -1,4 +1,4 @@
-"""After a pause the oldest go first, and what happens meanwhile does not wait for all of them."""
+"""After a pause the oldest events go first, but new ones don't wait for all of them."""
 
 import random
 from datetime import timedelta
@@ -26,7 +26,7 @@ BATCH = BACKLOG // 20
 
 
 def pile_up(rule, lead) -> None:
-    """So many events of the last days, held by the rule's pause."""
+    """Add BACKLOG events of the last ten days, on hold because the rule is paused."""
     began = timezone.now() - timedelta(days=10)
     moments = [began + timedelta(seconds=20 * number) for number in range(BACKLOG)]
     events = [
@@ -80,7 +80,7 @@ def test_a_backlog_goes_out_in_its_order_and_new_events_wait_for_few_batches(
     assert old == [f"old-{number:06}" for number in range(BACKLOG)]
     assert len(in_order) == len(set(in_order)) == BACKLOG + 30
     waits = [sent_at[event_id] - number for event_id, number in planned_at.items()]
-    # Two rules have new ones, and a batch may have been read ahead.
+    # Two rules have new events, and a batch may have been read ahead.
     assert max(waits) <= 2 * NEW_EVERY + 1
     assert max(sent_at.values()) > 20
 

@@ -54,7 +54,7 @@ def test_a_batch_is_read_in_its_order_by_one_process_without_sorting_or_joining_
         plan = "\n".join(line for (line,) in fetch(batch, COLUMNS))
 
     assert "Sort" not in plan
-    assert "Nested Loop" not in plan  # which may compare all with all
+    assert "Nested Loop" not in plan  # it may compare every row with every other
     assert "Index Scan using events_due" in plan
 
 

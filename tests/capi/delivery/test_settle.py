@@ -1,4 +1,4 @@
-"""A result that LinkedIn has given is written down once, also where the database fails while it is written."""
+"""A result from LinkedIn is written once, even if the database fails during the write."""
 
 import pytest
 from django.db import InternalError, OperationalError

@@ -1,4 +1,4 @@
-"""A worker that is about to end: what is in flight is written down, what is due stays due, and no lane stays taken."""
+"""A worker that is about to end: what is in flight is written, what is due stays due, and no lane stays leased."""
 
 from collections.abc import Iterator
 
@@ -27,7 +27,7 @@ def _as_before() -> Iterator[None]:
 
 @pytest.fixture
 def due(connected, make_rule, company) -> None:
-    """Two events that may go."""
+    """Two events that are due."""
     make_rule()
     for number in range(2):
         make_lead(company, email=f"ada{number}@example.com")

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 def _fresh_line(settings: Any) -> Iterator[None]:
     def forget() -> None:
-        assert publisher.flush(10)  # what a test before this one asked for, to the broker of that test
+        assert publisher.flush(10)  # an earlier test's wake-ups go to that test's broker
         wakeup._broker_connection.cache_clear()
         wakeup.breaker.closed_at = wakeup.breaker.warn_again_at = 0.0
 
@@ -39,7 +39,7 @@ def _fresh_line(settings: Any) -> Iterator[None]:
 
 @pytest.fixture
 def queue(settings: Any) -> Iterator[Any]:
-    """The broker's list of waiting messages."""
+    """Yields a function that returns how many messages are in the broker's queue."""
     broker = redis.Redis.from_url(settings.REDIS_URL)
     waiting = f"leadmachine:{installation.name()}:leadmachine"
     broker.delete(waiting)
@@ -61,7 +61,7 @@ def dead_port() -> int:
 
 def point_broker_at(settings: Any, port: int) -> None:
     settings.REDIS_URL = f"redis://127.0.0.1:{port}/0"
-    wakeup._broker_connection.cache_clear()  # what was asked for meanwhile reached the former broker
+    wakeup._broker_connection.cache_clear()  # wake-ups requested until now went to the former broker
 
 
 def test_a_commit_sends_one_message_however_many_events_it_made(company, make_rule, queue) -> None:
