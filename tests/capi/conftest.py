@@ -1,4 +1,4 @@
-"""What a company's lane does, and what the stand-in for LinkedIn has got. Its fixtures are in tests/fixtures.py."""
+"""Works a company's lane, and reads what the stand-in for LinkedIn received. The fixtures are in tests/fixtures.py."""
 
 from datetime import timedelta
 from typing import Any
@@ -13,12 +13,12 @@ from crm.models import Company
 
 
 def send_all(company: Company) -> DeliveryResult:
-    """One turn of the company's lane, until nothing is due."""
+    """Work the company's lane until nothing is due."""
     return deliver(company.pk)
 
 
 def received(sandbox: SandboxServer) -> list[dict[str, Any]]:
-    """All elements that the sandbox took, oldest first."""
+    """All elements that the sandbox accepted, oldest first."""
     taken = [entry for entry in reversed(sandbox.ledger.tail(10_000)) if 200 <= (entry.status or 0) < 300]
     return [element for entry in taken for element in entry.elements]
 
@@ -34,10 +34,10 @@ def states(company: Company) -> list[str]:
 
 
 def wait_is_over() -> None:
-    """As if the time had passed that events wait for."""
+    """Make every pending event due, as if its wait were over."""
     ConversionEvent.objects.filter(state="pending").update(next_attempt_at=Now() - timedelta(seconds=1))
 
 
 def hashes(sandbox: SandboxServer) -> list[str]:
-    """The hashed addresses that the sandbox took, oldest first."""
+    """The hashed addresses that the sandbox accepted, oldest first."""
     return [element["user"]["userIds"][0]["idValue"] for element in received(sandbox)]

@@ -1,4 +1,4 @@
-"""Rows of a log at given moments, and the counts of it."""
+"""Log rows at given moments, and their counts."""
 
 from collections import Counter
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ from crm.models import Company
 
 
 def record(rule: ConversionRule, state: str, at: datetime | None = None, **fields: Any) -> ConversionEvent:
-    """An event as the log keeps it, recorded at this moment. Call it in the order of time, as the log is written."""
+    """Add an event to the log as recorded at this moment. Call it in chronological order, as the log is written."""
     moment = at or timezone.now()
     if state == "accepted":
         fields.setdefault("settled_at", moment + timedelta(seconds=1))
@@ -22,7 +22,7 @@ def record(rule: ConversionRule, state: str, at: datetime | None = None, **field
 
 
 def count_now() -> None:
-    """What a worker does every half a minute."""
+    """Count the log, as a worker does every half a minute."""
     CountedLog.objects.update(claimed_at=None)
     refresh_counts()
 

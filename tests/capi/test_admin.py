@@ -1,4 +1,4 @@
-"""The operator's admin of the LinkedIn side: everything may be read, nothing changed, and no token is there."""
+"""The operator's admin of the LinkedIn side: everything can be read, nothing can be changed, and no token is shown."""
 
 from datetime import UTC, datetime
 

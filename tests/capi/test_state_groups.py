@@ -1,4 +1,4 @@
-"""Every page counts by the same groups of states, and has the same answer to what is on hold."""
+"""Every page counts by the same groups of states, and agrees on what is on hold."""
 
 from collections import Counter
 

@@ -39,7 +39,7 @@ def attempt(rule, **fields):
 
 
 def accepted(rule):
-    """Ada's lead_created, sent at the second try."""
+    """Ada's lead_created, sent at the second attempt."""
     event = ConversionEvent.objects.get(crm_event__lead=make_lead(rule.company))
     EarlierAttempt.objects.create(event=event, attempt=attempt(rule, http_status=503, duration_ms=40, message="Busy"))
     last = attempt(rule, http_status=201, duration_ms=120, sent_hashes=pack_hashes([(event.pk, "f" * 64)]))

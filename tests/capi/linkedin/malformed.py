@@ -1,4 +1,4 @@
-"""What must hold for any answer, and answers spoilt at random, some ten thousand a second."""
+"""What must hold for any answer, and randomly damaged answers, some ten thousand a second."""
 
 import json
 from random import Random
@@ -43,7 +43,7 @@ PIECES = (
 
 
 def spoilt(dice: Random) -> tuple[Answer, int]:
-    """An answer that was whole once, and the number of elements that it is for."""
+    """A whole answer with random damage, and the number of elements that it is for."""
     body = bytearray(dice.choice(WHOLE))
     for _ in range(dice.choice((0, 1, 1, 1, 2, 5))):
         _spoil(body, dice)
@@ -85,7 +85,7 @@ def is_created(answer: Answer) -> bool:
 
 
 def assert_sound(answer: Answer, count: int) -> None:
-    """The decision about this answer for so many elements takes nothing for accepted that was not."""
+    """Assert that the decision about this answer to `count` elements counts none as accepted that was not."""
     decision = decide(answer, count=count)
     if isinstance(decision, Accepted):
         assert answer.trouble is None

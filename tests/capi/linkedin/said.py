@@ -8,7 +8,7 @@ from capi.linkedin.answers import Answer, TransportError
 
 
 def answered(status: int, body: Any = b"", headers: Mapping[str, str] | None = None) -> Answer:
-    """An answer that came whole; a body that isn't bytes is sent as JSON."""
+    """A complete answer; a body that isn't bytes is sent as JSON."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     return Answer(status, headers or {}, data, None, 12)
 

@@ -1,4 +1,4 @@
-"""Whatever comes back: never an exception, and never an event taken for accepted that LinkedIn did not accept."""
+"""Whatever comes back, nothing is raised, and no event counts as accepted that LinkedIn did not accept."""
 
 import json
 from unicodedata import category

@@ -1,4 +1,4 @@
-"""A batch that LinkedIn answers with 2xx: each element must say that it was taken."""
+"""A batch that LinkedIn answers with 2xx: each element must say that it was accepted."""
 
 import random
 

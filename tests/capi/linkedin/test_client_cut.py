@@ -1,4 +1,4 @@
-"""An answer that did not come whole is never taken for one."""
+"""A truncated answer never counts as a whole one."""
 
 import gzip
 import socket
@@ -41,7 +41,7 @@ def test_a_connection_that_ends_before_the_answer_is_unreachable_and_sent_once_o
 
 @pytest.fixture
 def noisy():
-    """A server that answers with its `noise`, whatever that is, and closes."""
+    """A server that answers with its `noise`, whatever that is, and closes the connection."""
     with Wire(lambda connection, request: saying(wire.noise)(connection, request)) as wire:
         yield wire
 

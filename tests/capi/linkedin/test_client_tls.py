@@ -1,4 +1,4 @@
-"""Over TLS: what holds over plain HTTP holds here, and a certificate that isn't right gets no byte of a request."""
+"""TLS: what holds for plain HTTP holds here too, and a server with a wrong certificate gets no byte of a request."""
 
 import ssl
 import time
@@ -50,7 +50,7 @@ def serving(path):
 
 @pytest.fixture
 def trusted(monkeypatch):
-    """Makes a certificate one that the machine trusts."""
+    """Returns a function that makes the machine trust the certificate at a path."""
     return lambda path: monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(path))
 
 

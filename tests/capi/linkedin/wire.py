@@ -19,7 +19,7 @@ def ok(body: bytes) -> bytes:
 
 
 class Wire:
-    """Listens on loopback; `answer(connection, request)` is called for each request that came whole."""
+    """Listens on loopback; `answer(connection, request)` is called for each complete request."""
 
     def __init__(self, answer: Callable[[socket.socket, bytes], None], *, tls: ssl.SSLContext | None = None) -> None:
         self.accepted = 0
@@ -96,7 +96,7 @@ def reset(connection: socket.socket) -> None:
 
 
 def saying(*pieces: bytes) -> Callable[[socket.socket, bytes], None]:
-    """An answer in these pieces, after which the connection closes."""
+    """Answer in these pieces, then close the connection."""
 
     def answer(connection: socket.socket, request: bytes) -> None:
         for piece in pieces:
@@ -107,7 +107,7 @@ def saying(*pieces: bytes) -> Callable[[socket.socket, bytes], None]:
 
 
 def keeping_alive(data: bytes) -> Callable[[socket.socket, bytes], None]:
-    """The same answer to each request, and the connection stays open."""
+    """Give each request the same answer, and keep the connection open."""
     return lambda connection, request: connection.sendall(data)
 
 

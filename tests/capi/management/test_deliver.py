@@ -95,7 +95,7 @@ def test_it_waits_for_the_purse_of_requests_rather_than_stop_halfway(
     company, connected, sandbox, make_rule, settings, monkeypatch
 ) -> None:
     monkeypatch.setattr("capi.delivery.deliver.LONGEST_SLEEP_SECONDS", 0.2)
-    settings.REQUESTS_PER_MINUTE = 120  # one every 0.5 seconds once the purse is down to its half
+    settings.REQUESTS_PER_MINUTE = 120  # one every 0.5 seconds once half of the purse is spent
     settings.BATCH_SIZE = 1
     connected.requests_left, connected.requests_counted_at = 59, connected.token_saved_at
     connected.save()

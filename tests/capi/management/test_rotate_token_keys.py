@@ -1,4 +1,4 @@
-"""`manage.py rotate_token_keys`: every token with the newest key, none lost, none shown."""
+"""`manage.py rotate_token_keys`: encrypts every token with the newest key; none is lost or shown."""
 
 from io import StringIO
 
@@ -23,7 +23,7 @@ OTHER_TOKEN = "AQVcontoso0123456789abcdefghijklmnop"
 
 
 def rotate(*options: str) -> list[str]:
-    """The lines that it prints."""
+    """Run the command, and return the lines that it prints."""
     printed = StringIO()
     call_command("rotate_token_keys", *options, stdout=printed)
     return printed.getvalue().splitlines()
@@ -35,7 +35,7 @@ def tokens(newest: int, older: int, unreadable: int) -> str:
 
 @pytest.fixture
 def two_tokens(settings, company, other_company):
-    """Two companies' tokens under an old key; a new one has been put before it."""
+    """Two companies' tokens under an old key, with a new key listed before it. Returns the settings."""
     old = Fernet.generate_key().decode()
     settings.TOKEN_KEYS = [old]
     services.save_token(company=company, token=TOKEN)
@@ -114,7 +114,7 @@ def test_a_token_that_was_saved_meanwhile_is_not_overwritten(two_tokens, company
 
 @pytest.fixture
 def some_lost(two_tokens, company, sales, admin):
-    """Of the tokens and the second factors one each was sealed under a key that is gone. Returns the settings."""
+    """One token and one second factor are encrypted under a key that is gone. Returns the settings."""
     set_up_app(sales.user)
     set_up_app(admin.user)
     gone = Fernet(Fernet.generate_key())

@@ -1,4 +1,4 @@
-"""Tokens are sealed under keys of their own, each for its own company."""
+"""Tokens are encrypted under separate keys, each for its own company."""
 
 import pytest
 from cryptography.fernet import Fernet

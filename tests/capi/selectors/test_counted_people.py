@@ -31,7 +31,7 @@ def rule(connected, make_rule):
 
 @pytest.fixture
 def history(company, connected, make_rule, sandbox):
-    """A rule that has counted Ada and has Bob in its queue, after a time in which it was off."""
+    """A rule that was off for a while, has since counted Ada, and has Bob in its queue."""
     rule = make_rule("lead_created", frequency="per_person", is_active=False)
     for email in ("ada@example.com", "bob@example.com", "cyd@example.com", "CYD@example.com", "dan@example.com", ""):
         make_lead(company, email=email)

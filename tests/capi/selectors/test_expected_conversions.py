@@ -1,4 +1,4 @@
-"""Changing many leads asks first, if LinkedIn would be told."""
+"""A change of many leads asks first if LinkedIn would be told."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""One catalogue: whatever an event, a rule, a connection or an answer can come to has words there, and only there."""
+"""The catalogue has the words for every outcome of an event, a rule, a connection or an answer; no other place does."""
 
 import importlib
 import pkgutil
@@ -40,7 +40,7 @@ MODULES = [
     importlib.import_module(found.name)
     for found in pkgutil.iter_modules(explanations.__path__, "capi.selectors.explanations.")
 ]
-# For each enumeration that people meet: what has its words. Of the others, why its labels say it all.
+# Where each enumeration that people see has its words; for the others, why their labels are enough.
 CATALOGUE = {
     State: STATES,
     Reason: {Reason.NONE: "", **REASONS},
@@ -61,7 +61,7 @@ LABELS_SAY_IT_ALL = {
 
 
 def all_words() -> list[Explanation]:
-    """Every one of the catalogue that is no sentence filled in."""
+    """Every explanation in the catalogue, except those that are filled in."""
     each = [value for module in MODULES for name, value in vars(module).items() if name[0] != "_"]
     inside = [one for value in each if isinstance(value, dict) for one in value.values()]
     return list(dict.fromkeys(one for one in (*each, *inside) if isinstance(one, Explanation)))
@@ -214,11 +214,11 @@ def test_no_template_compares_a_state_or_a_reason_with_a_text() -> None:
 
 
 def reason_of(decision: Decision) -> str:
-    """The reason that the decision puts into the database."""
+    """The reason that is stored for the decision."""
     return getattr(decision, "reason", "") or DECIDED[type(decision).__name__]
 
 
-# What the pipeline writes down for decisions that hold no reason themselves.
+# What the pipeline stores for decisions that have no reason of their own.
 DECIDED = {
     "VersionRetired": Reason.VERSION_RETIRED, "Throttled": Reason.THROTTLED, "RefusedNamed": Reason.DATA_REFUSED,
     "RefusedUnnamed": Reason.DATA_REFUSED, "Rejected": Reason.DATA_REFUSED,

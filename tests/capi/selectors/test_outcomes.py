@@ -1,4 +1,4 @@
-"""What a lead or a deal has come to at LinkedIn: a sentence at the top of its page, and a column of the lists."""
+"""The outcome of a lead or deal at LinkedIn: a sentence at the top of its page, and a column of the lists."""
 
 from datetime import timedelta
 
@@ -24,14 +24,14 @@ TOGGLE = "/outcomes-column/"
 
 
 def sent(lead) -> str:
-    """Let all events of the lead be accepted now; returns the moment as a page tells it."""
+    """Accept all pending events of the lead now. Returns the moment as a page shows it."""
     now = timezone.now()
     ConversionEvent.objects.filter(lead=lead, state="pending").update(state="accepted", settled_at=now)
     return dateformat.format(timezone.localtime(now), "j M, H:i")
 
 
 def long_ago(lead, days: int) -> None:
-    """Let what has happened to the lead so far, and what came of it, be so many days ago, and the log be pruned."""
+    """Date the lead's CRM events and their outcomes back to so many days ago, and prune the log."""
     moment = timezone.now() - timedelta(days=days)
     CrmEvent.objects.filter(lead=lead).update(occurred_at=moment)
     ConversionEvent.objects.filter(lead=lead).update(created_at=moment, settled_at=moment)

@@ -1,4 +1,4 @@
-"""The week's reconcile: for each rule, what became of every CRM event; the numbers add up, whatever there is."""
+"""The week's reconcile: for each rule, the outcome of every CRM event. The numbers add up, whatever the log holds."""
 
 import random
 import re
@@ -30,7 +30,7 @@ def web(client_as, ops):
 
 
 def happen(company, kind: str = "lead_created", *, day: float = 0, monday: date = MONDAY) -> CrmEvent:
-    """A CRM event so many days after the Monday's midnight (UTC), without what would be planned for it."""
+    """A CRM event so many days after the Monday's midnight (UTC), without the conversion events planned for it."""
     moment = datetime(monday.year, monday.month, monday.day, tzinfo=UTC) + timedelta(days=day)
     return CrmEvent.objects.create(company=company, kind=kind, occurred_at=moment)
 
@@ -176,7 +176,7 @@ def test_each_number_is_that_of_the_rows_behind_its_link(web, company, other_com
     become(make_rule("lead_created", "3"), "accepted", count=2)
     become(make_rule(company=other_company), "accepted", count=2)
     for rule in rules:
-        become(rule, "accepted", count=60)  # more than a page, and more than another week has
+        become(rule, "accepted", count=60)  # more than fits on a page, and more than any other week has
         become(rule, "pending", "timed_out", count=2)
         for _ in range(40):
             event = happen(company, rule.crm_event, day=dice.uniform(-2, 9))

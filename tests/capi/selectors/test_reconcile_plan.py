@@ -1,4 +1,4 @@
-"""A week's reconcile reads its week, however long the log is: no statement of its page or mail reads a whole table."""
+"""A week's reconcile reads only its week, however long the log: no statement of page or mail reads a whole table."""
 
 from datetime import timedelta
 from io import StringIO
@@ -18,7 +18,7 @@ from tests.plans import plans, read, read_whole
 
 pytestmark = pytest.mark.django_db
 
-EVENTS = 200_000  # of 90 days; of so many PostgreSQL reads a week from an index rather than the table, if it may
+EVENTS = 200_000  # over 90 days: with so many, PostgreSQL reads a week from an index, not the table, if it can
 LARGE = {"crm_crmevent", "capi_conversionevent", "crm_lead", "capi_attempt", "crm_auditentry"}
 LAST_WEEK = monday_of(timezone.localdate()) - timedelta(weeks=1)
 

@@ -31,7 +31,7 @@ def happened(company, kind: str, *, days_ago: float = 1, lead=None, deal=None) -
 
 @pytest.fixture
 def history(company, other_company) -> None:
-    """Qualified: Ada twice, Bea once, and one long ago; won: one deal twice. A neighbour has some too."""
+    """Qualified: Ada twice, Bea once, and one long ago; won: one deal twice. Another company has some too."""
     ada, bea, eve = make_lead(company), make_lead(company, first_name="Bea"), make_lead(other_company)
     deal = make_deal(ada)
     for lead in (ada, ada, bea):

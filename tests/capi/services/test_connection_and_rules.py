@@ -1,4 +1,4 @@
-"""What an admin asks for: a token saved and removed, rules made, switched, resumed and deleted."""
+"""What an admin does: saves and removes a token; adds, switches, resumes and deletes rules."""
 
 from concurrent.futures import ThreadPoolExecutor
 

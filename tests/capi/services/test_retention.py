@@ -1,4 +1,4 @@
-"""What goes when the retention period is over, and what stays however old it is. Of the log: `test_counting.py`."""
+"""What is deleted when the retention period is over, and what stays however old it is."""
 
 from datetime import timedelta
 

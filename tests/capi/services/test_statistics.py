@@ -1,4 +1,4 @@
-"""The log by the day: counted from the log itself, again where a day changed, and kept when the log's rows are gone."""
+"""Daily counts of the log: counted again for a day that changed, and kept when the log's rows are gone."""
 
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta

@@ -1,4 +1,4 @@
-"""The play icon: one test event through the same pipeline, ahead of the queue, with one try."""
+"""The play icon: one test event through the same pipeline, ahead of the queue, with one attempt."""
 
 import pytest
 

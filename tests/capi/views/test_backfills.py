@@ -1,4 +1,4 @@
-"""The pages of a backfill: the plan before, the start, how far it has come, and its end."""
+"""The pages of a backfill: its plan, start, progress and end."""
 
 import pytest
 from django.urls import reverse
@@ -22,7 +22,7 @@ def web(client_as, admin):
 
 
 def lines(answer) -> dict[str, int]:
-    """The plan on the page, without what is none."""
+    """The plan on the page, without its zeros."""
     (plan,) = answer.context["plans"]
     return {line.label: line.planned for line in plan.lines if line.planned}
 

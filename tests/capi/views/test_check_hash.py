@@ -1,4 +1,4 @@
-"""Check my hash: the normal form and the hash of any address, kept nowhere, beside what others publish."""
+"""Check my hash: the normal form and the hash of any address, stored nowhere, next to published hashes."""
 
 import logging
 

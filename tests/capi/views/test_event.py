@@ -25,7 +25,7 @@ def web(client_as, ops):
 
 
 def win_a_deal(company, currency="EUR", **lead_fields) -> ConversionEvent:
-    """A won deal of a lead, as its one conversion event."""
+    """Win a deal of a new lead. Returns the only conversion event."""
     lead = make_lead(company, **{"email": "Test@Example.COM", **lead_fields})
     deal = make_deal(lead, amount="1250.00", currency=currency)
     deal.stage = Stage.objects.get(company=company, meaning="won")

@@ -1,4 +1,4 @@
-"""The event log as a file: what the page's filters let through, with ids and nothing else of the leads."""
+"""The event log as a file: the rows that match the page's filters, with ids but nothing else about the leads."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""What is on hold, why, and how long until the first of it is too old: on three pages, from one read."""
+"""What is on hold, why, and how long until its oldest event expires: on three pages, from one read."""
 
 from datetime import timedelta
 
@@ -30,7 +30,7 @@ def held(company):
 
 
 def grow_old(days: float) -> None:
-    """Let the first event have happened so many days ago."""
+    """Date the first event back to so many days ago."""
     first = ConversionEvent.objects.order_by("pk").first()
     ConversionEvent.objects.filter(pk=first.pk).update(happened_at=Now() - timedelta(days=days))
 

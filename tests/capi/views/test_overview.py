@@ -1,4 +1,4 @@
-"""The overview: what became of the events of some days, of one rule or all, and the numbers as a file."""
+"""The overview: the outcomes of some days' events, for one rule or all, and the numbers as a file."""
 
 import csv
 import io

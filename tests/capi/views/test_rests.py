@@ -1,4 +1,4 @@
-"""A lane that rests for longer than five minutes is said where people look, and those who may can end it."""
+"""A lane that rests for longer than five minutes is shown where people look, and those with permission can end it."""
 
 from datetime import timedelta
 
@@ -21,7 +21,7 @@ SAID = "Nothing is sent at the moment."
 
 
 def throttle(company, sandbox, make_rule, seconds: int) -> ConversionEvent:
-    """A lead whose event LinkedIn doesn't take for so many seconds."""
+    """Add a lead whose event LinkedIn throttles for so many seconds. Returns the event."""
     services.save_token(company=company, token=TOKEN)
     make_rule()
     make_lead(company)
@@ -62,7 +62,7 @@ def test_the_linkedin_page_offers_to_try_now_to_whoever_may(client_as, admin, op
 
 def test_the_page_of_an_event_tells_why_it_waits_and_when_it_goes_out(client_as, ops, company, sandbox, make_rule):
     event = throttle(company, sandbox, make_rule, 7200)
-    make_lead(company, email="grace@example.com")  # never tried, and due at once by its own row
+    make_lead(company, email="grace@example.com")  # never attempted, and due at once by its own row
     web = client_as(ops)
 
     until = Connection.objects.get().next_attempt_at

@@ -1,4 +1,4 @@
-"""A rule's own page: when it last sent and failed, 30 days by outcome, and what LinkedIn says of it."""
+"""A rule's own page: when it last sent and failed, 30 days by outcome, and what LinkedIn says about it."""
 
 from datetime import timedelta
 
@@ -25,7 +25,7 @@ def days_ago(days: float):
 
 @pytest.fixture
 def rule(connection, make_rule) -> ConversionRule:
-    """Sent 3, one of them 40 days ago; 1 refused, 1 skipped, a test; its neighbour sent 5."""
+    """Sent 3, one of them 40 days ago; 1 rejected, 1 skipped, a test; its neighbour sent 5."""
     rule, neighbour = make_rule("deal_won", name="Purchase"), make_rule("lead_created", "104099", name="Other")
     for days in (40, 10, 2):
         record(rule, "accepted", days_ago(days), settled_at=days_ago(days), http_status=201)

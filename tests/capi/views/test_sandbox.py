@@ -20,7 +20,7 @@ PAGE = reverse("sandbox")
 
 @pytest.fixture
 def switched_on(settings, sandbox) -> str:
-    """The name of the file in which the sandbox writes down what it received."""
+    """The name of the file in which the sandbox records what it receives."""
     settings.LINKEDIN_SANDBOX = True
     settings.LINKEDIN_SANDBOX_LEDGER = sandbox.ledger.path
     return sandbox.ledger.path.name

@@ -1,4 +1,4 @@
-"""The timeline of a lead says what became of each CRM event at LinkedIn."""
+"""The timeline of a lead shows the outcome of each CRM event at LinkedIn."""
 
 import re
 import uuid

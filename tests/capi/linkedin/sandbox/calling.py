@@ -1,4 +1,4 @@
-"""A plain client, on the standard library alone."""
+"""A plain client that needs only the standard library."""
 
 import http.client
 import json
@@ -8,7 +8,7 @@ from tests.capi.linkedin.sandbox.speaking import HEADERS, PATH, event, milliseco
 
 
 def recent(**changes):
-    """A good event for a sandbox that lives by the real clock."""
+    """A valid event for a sandbox that runs on the real clock."""
     minute_ago = milliseconds(datetime.now(UTC) - timedelta(minutes=1))
     return event(**{"conversionHappenedAt": minute_ago} | changes)
 

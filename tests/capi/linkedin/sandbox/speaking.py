@@ -22,7 +22,7 @@ def milliseconds(moment):
 
 
 def event(**changes):
-    """A good conversion event. A change to None leaves the field out."""
+    """A valid conversion event. A change to None leaves the field out."""
     fields = {
         "conversion": "urn:lla:llaPartnerConversion:104012",
         "conversionHappenedAt": milliseconds(NOW - timedelta(hours=1)),
@@ -39,7 +39,7 @@ def rule(rule_id):
 
 
 def headers(**changes):
-    """Good headers; `linkedin_version=None` leaves one out."""
+    """Valid headers; `linkedin_version=None` leaves one out."""
     changed = {name.replace("_", "-").lower(): value for name, value in changes.items()}
     merged = {name.lower(): value for name, value in HEADERS.items()} | changed
     return {name: value for name, value in merged.items() if value is not None}

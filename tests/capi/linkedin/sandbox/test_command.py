@@ -22,7 +22,7 @@ def test_it_serves_until_it_is_interrupted(tmp_path):
     command = [sys.executable, str(ROOT / "manage.py"), "sandbox", "--port", "0", "--ledger", str(ledger)]
     environment = os.environ | {"DEBUG": "1"}
 
-    # What a shell starts in the background, and all that this starts, is deaf to SIGINT otherwise.
+    # Background jobs of a shell, and their children, ignore SIGINT; this process must not.
     hearing = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
 
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, preexec_fn=hearing) as process:

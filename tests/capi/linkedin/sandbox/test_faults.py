@@ -1,4 +1,4 @@
-"""Faults that a test scripts: what goes wrong on the wire, and what the ledger says of it."""
+"""Faults that a test scripts: what goes wrong on the wire, and what the ledger records of it."""
 
 import http.client
 import json

@@ -1,4 +1,4 @@
-"""The sandbox proves whose it is to anyone who has its key, and nothing else passes for it."""
+"""The sandbox proves whose it is to anyone who has its key, and no other server passes for it."""
 
 import http.client
 import socket
@@ -25,7 +25,7 @@ def sandbox(tmp_path) -> Iterator[SandboxServer]:
 
 @contextmanager
 def stranger(talk: Callable[[socket.socket], None]) -> Iterator[int]:
-    """The port of a server that takes one connection and does this with it."""
+    """The port of a server that accepts one connection and passes it to `talk`."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -107,7 +107,7 @@ def test_a_stranger_that_answers_byte_by_byte_or_never_is_given_up_in_time() -> 
         begun = time.monotonic()
 
         assert not is_given(port, seconds=0.5)
-        assert time.monotonic() - begun < 5  # 10 s without an end of its own
+        assert time.monotonic() - begun < 5  # 10 s without a limit of its own
 
 
 def test_a_proof_is_no_request_to_linkedin(sandbox) -> None:

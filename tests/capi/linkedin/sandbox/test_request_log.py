@@ -1,4 +1,4 @@
-"""The sandbox's ledger: what came in and what was answered, written down so that no kill can lose it."""
+"""The sandbox's ledger: each request and its answer, written so that no kill can lose them."""
 
 import json
 import subprocess

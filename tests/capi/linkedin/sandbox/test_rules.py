@@ -1,4 +1,4 @@
-"""The list of an ad account's conversion rules, as a finder of Rest.li gives it."""
+"""The list of an ad account's conversion rules, as a Rest.li finder returns it."""
 
 import pytest
 

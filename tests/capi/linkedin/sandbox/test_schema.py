@@ -29,7 +29,7 @@ def test_a_good_event_is_created_with_an_empty_body():
         event(conversionValue={"currencyCode": "EUR", "amount": "-0.10"}),
         event(conversionHappenedAt=milliseconds(NOW)),
         event(conversionHappenedAt=milliseconds(NOW - timedelta(days=90))),
-        event(user=user({"idType": "SHA256_EMAIL", "idValue": "not a hash at all"})),  # real LinkedIn takes it too
+        event(user=user({"idType": "SHA256_EMAIL", "idValue": "not a hash at all"})),  # real LinkedIn accepts it too
         event(user=user({"idType": "GOOGLE_AID", "idValue": "x"})),
         event(user=user(userInfo={"firstName": "Ada", "lastName": "Byron", "title": "Countess"})),
         event(user=user(ONE_ID, userInfo={"hashedFirstName": "x", "hashedLastName": "y"})),

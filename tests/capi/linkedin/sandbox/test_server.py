@@ -14,7 +14,7 @@ from tests.capi.linkedin.sandbox.speaking import HEADERS, PATH
 
 
 def raw(port, request):
-    """What comes back for these bytes until the connection is closed."""
+    """Send these bytes. Returns what comes back until the connection is closed."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(request)
         answer = b""

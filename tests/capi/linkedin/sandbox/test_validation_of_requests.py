@@ -1,4 +1,4 @@
-"""What stops a request before anybody looks at the event."""
+"""What stops a request before its event is checked."""
 
 from datetime import UTC, datetime
 
@@ -25,7 +25,7 @@ def test_a_request_without_a_version_is_refused_by_the_gateway():
 @pytest.mark.parametrize(
     ("version", "named"),
     [
-        ("202511", "20251101"),  # over since 16 November 2026
+        ("202511", "20251101"),  # retired on 16 November 2026
         ("202402", "20240201"),
         ("202512", "20251201"),  # there never was one
         ("203001", "20300101"),
