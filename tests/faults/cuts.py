@@ -1,4 +1,4 @@
-"""Cutting what is connected, again and again, while two workers deliver and people save."""
+"""Cuts connections again and again while two workers deliver and people save."""
 
 import time
 from collections.abc import Callable
@@ -12,15 +12,15 @@ from tests.faults import figures
 from tests.faults.processes import wait_for
 from tests.faults.world import RECOVERY_SECONDS, Saver, World, make_leads
 
-ANSWER_SECONDS = 10  # in which the web answers, whatever is cut
+ANSWER_SECONDS = 10  # the web answers within these, whatever is cut
 PEOPLE = 3
 
 
 def cut_under_load(world: World, cut: Callable[[], object], *, rounds: int, what: str) -> list[Saver]:
-    """Cut so many times, and let all come to its end. Returns the people who saved meanwhile.
+    """Cut `rounds` times, then wait until everything is sent. Returns the people who saved meanwhile.
 
-    Fails where they wait for more than ANSWER_SECONDS, where anything that was due at a cut is delivered later than
-    the bound, or where a process had to be replaced. Each cut is counted as `what`.
+    Fails if they wait for more than ANSWER_SECONDS, if anything that was due at a cut is delivered later than the
+    bound, or if a process had to be replaced. Each cut is counted as `what`.
     """
     company = world.connect()
     world.start_web()
@@ -32,7 +32,7 @@ def cut_under_load(world: World, cut: Callable[[], object], *, rounds: int, what
         people = [stack.enter_context(Saver(api, start=1_000_000 * number)) for number in range(PEOPLE)]
         for number in range(rounds):
             make_leads(company, 200, start=200 * number)
-            time.sleep(0.1 * (number % 5))  # each meets the workers at another point
+            time.sleep(0.1 * (number % 5))  # each cut meets the workers at another point
             newest = ConversionEvent.objects.aggregate(newest=Max("pk"))["newest"]
             before = [len(person.saved) for person in people]
             cut()

@@ -18,7 +18,7 @@ SEED = int(os.environ.get("CHAOS_SEED", "20261125"))
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """So many in `make faults`, and so many before a release."""
+    """How many in `make faults`, and how many before a release."""
 
     quick: int
     long: int
@@ -55,9 +55,9 @@ _KINDS: set[tuple[str, str]] = set()
 
 
 def rounds(quick: int, *, long: int) -> int:
-    """How often to do it: `quick` times for each of the runs, or `long` times in the run before a release.
+    """How often to repeat: `quick` times for each of the runs, or `long` times in the run before a release.
 
-    In `make test` a tenth of `quick`, and once at least.
+    In `make test` a tenth of `quick`, but at least once.
     """
     if LONG:
         return long
@@ -70,20 +70,20 @@ def count(what: str, number: int = 1) -> None:
 
 
 def count_kind(what: str, name: str) -> None:
-    """Add to the tally, unless one of this name is in it."""
+    """Add to the tally, but only once for each name."""
     if (what, name) not in _KINDS:
         _KINDS.add((what, name))
         count(what)
 
 
 def seeds(number: int) -> Iterator[int]:
-    """So many seeds, the first of which is that of the run: a failure is repeated by its own seed, in one round."""
+    """`number` seeds, from the run's seed on. To repeat a failure, run one round with the seed that failed."""
     yield from range(SEED, SEED + number)
 
 
 @contextmanager
 def chance(seed: int) -> Iterator[random.Random]:
-    """Dice with this seed, which is kept where what they led to fails."""
+    """Yields dice with this seed, which is kept if the block fails."""
     try:
         yield random.Random(seed)
     except BaseException:

@@ -1,6 +1,6 @@
 """Deliveries as processes that cost 20 ms each: a server that has loaded everything forks one for each order.
 
-Run as `python -m tests.faults.forks`. Orders come in line by line, and each gets a line of answer:
+Run as `python -m tests.faults.forks`. It reads one order per line, and answers each with a line:
 
     deliver ID ...   a process that works the lanes of these companies; its process id
     poll PID         its exit code, or "running"
@@ -32,11 +32,11 @@ class Deliveries:
             )  # fmt: skip
 
     def start(self, *company_ids: int) -> int:
-        """A process that delivers for these companies, one after the other. Its process id."""
+        """Start a process that delivers for these companies, one after the other. Returns its process id."""
         return int(self._ask(f"deliver {' '.join(map(str, company_ids))}"))
 
     def poll(self, pid: int) -> int | None:
-        """How it ended: 0, or the negative number of the signal. None while it runs."""
+        """Returns how it ended: 0, or the negative number of the signal. None while it runs."""
         answer = self._ask(f"poll {pid}")
         return None if answer == "running" else int(answer)
 
@@ -48,7 +48,7 @@ class Deliveries:
         return code
 
     def run(self, *company_ids: int) -> int:
-        """A whole delivery. How it ended."""
+        """Run a whole delivery. Returns how it ended."""
         return self.wait(self.start(*company_ids))
 
     def wait_until_stopped(self, pid: int) -> None:

@@ -1,4 +1,4 @@
-"""A whole installation with a database and the demo companies of its own, and a person who uses it."""
+"""A whole installation with its own database and demo companies, and a person who uses it."""
 
 import os
 import re
@@ -29,7 +29,7 @@ def drop_database(url: str) -> None:
 
 
 class Installation(Processes):
-    """The processes, their logs, and the address of the web server. Used as a context; it ends all it started."""
+    """The processes, their logs, and the address of the web server. As a context, it ends all that it started."""
 
     def __init__(self, folder: Path, *, linkedin_url: str, redis_url: str, **environment: str) -> None:
         is_ours = "DATABASE_URL" in services._STARTED
@@ -60,11 +60,11 @@ class Browser:
         return self._checked(self._session.get(self.url + path, timeout=10)).text
 
     def post(self, path: str, *, form_at: str, **fields: str) -> requests.Response:
-        """Send a form that stands on the page `form_at`, and follow where it leads."""
+        """Send a form of the page `form_at`, and follow redirects."""
         return self._checked(self.send(path, form_at=form_at, follow=True, **fields))
 
     def send(self, path: str, *, form_at: str, follow: bool = False, **fields: str) -> requests.Response:
-        """Send a form, and take the answer as it is."""
+        """Send a form, and return the answer as it is."""
         found = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', self.get(form_at))
         assert found, f"no form on {form_at}"
         data = {"csrfmiddlewaretoken": found[1], **fields}

@@ -25,18 +25,18 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Allowed:
-    """What the fault of a test explains. Nothing, unless said."""
+    """What the fault of a test explains. By default nothing."""
 
-    hidden_answers: int = 0  # requests that LinkedIn took and whose answer the fault may have kept from us
+    hidden_answers: int = 0  # requests that LinkedIn accepted, but whose answer the fault may have hidden
     edits: bool = False  # addresses or rules were edited between two sends of one event
-    rule_changes: bool = False  # rules came, went or were switched, so that "one for each rule" is the test's to check
+    rule_changes: bool = False  # rules came, went or were switched, so the test must check "one for each rule"
     open_events: bool = False  # something is held on purpose
-    endings: Collection[str] = ()  # states besides `accepted` that an event which LinkedIn took may have ended in
+    endings: Collection[str] = ()  # other final states than `accepted` for an event that LinkedIn accepted
     tokens: Mapping[int, set[str]] = field(default_factory=dict)  # further fingerprints, by company
 
 
 def broken(entries: Sequence[Entry], allowed: Allowed | None = None) -> list[str]:
-    """What does not hold, a sentence each. Empty where all is well."""
+    """A sentence for each thing that does not hold. Empty if all is well."""
     allowed = allowed or Allowed()
     rows = {row["event_id"]: row for row in _rows()}
     return [
@@ -52,7 +52,7 @@ def broken(entries: Sequence[Entry], allowed: Allowed | None = None) -> list[str
 
 
 def taken_elements(entry: Entry) -> list[dict[str, Any]]:
-    """The elements that this answer plainly says were taken, whether or not it arrived."""
+    """The elements that this answer plainly says were accepted, whether or not the answer arrived."""
     if entry.status not in (200, 201):
         return []
     if not entry.batch and "elements" not in entry.answer:
@@ -71,7 +71,7 @@ def _rows() -> Iterable[Row]:
     events = ConversionEvent.objects.annotate(
         linkedin_id=F("rule__linkedin_id"), earlier=Count("earlier_attempts"), rule_company=F("rule__company_id")
     )
-    # Of two with one event id, the older has left it to the younger: see `capi.delivery.places`.
+    # If two events have the same id, the older has passed it on to the younger: see `capi.delivery.places`.
     return events.order_by("pk").values(
         "event_id", "company_id", "rule_company", "linkedin_id", "state", "attempts", "earlier", "last_attempt_id",
         "next_attempt_at", "settled_at", "is_test",
@@ -144,7 +144,7 @@ def _ended(rows: Mapping[str, Row], allowed: Allowed) -> Iterable[str]:
 
 
 def leased_lanes() -> QuerySet[Connection]:
-    """The lanes that somebody holds. What a killed worker leaves behind lapses by itself, and is nobody's then."""
+    """The lanes with a lease. A killed worker's lease lapses automatically, and no longer counts then."""
     return Connection.objects.filter(leased_until__gte=Now())
 
 
@@ -208,7 +208,7 @@ def _secret(entries: Sequence[Entry]) -> Iterable[str]:
 
 
 def counted_twice() -> list[tuple[int, int]]:
-    """I12: the rules, with a lead or deal each, that count it once and had it accepted twice."""
+    """I12: each rule that counts once, with a lead or deal that has two accepted events."""
     accepted = ConversionEvent.objects.filter(state=State.ACCEPTED, rule__frequency=Frequency.ONCE, is_test=False)
     accepted = accepted.filter(lead__isnull=False).annotate(key=Coalesce("deal_id", "lead_id"))
     places = Counter(accepted.values_list("rule", "key"))
@@ -216,7 +216,7 @@ def counted_twice() -> list[tuple[int, int]]:
 
 
 def taken_under_two_ids(entries: Sequence[Entry]) -> list[tuple[int, int]]:
-    """I12: the rules, with a lead or deal each, that count it once, and of which LinkedIn took two event ids."""
+    """I12: each rule that counts once, with a lead or deal for which LinkedIn accepted two event ids."""
     events = ConversionEvent.objects.filter(rule__frequency=Frequency.ONCE, is_test=False, lead__isnull=False)
     place_of = {
         event_id: (rule, key)
@@ -230,7 +230,7 @@ def taken_under_two_ids(entries: Sequence[Entry]) -> list[tuple[int, int]]:
 
 
 def people_counted_twice(entries: Sequence[Entry]) -> set[str]:
-    """I12: the hashes of people whom LinkedIn took for two events of a rule that counts each person once."""
+    """I12: the hashes of people for whom LinkedIn accepted two events of a rule that counts each person once."""
     events = ConversionEvent.objects.filter(rule__frequency=Frequency.PER_PERSON, is_test=False)
     rule_of = dict(events.values_list("event_id", "rule"))
     taken: defaultdict[tuple[int, str], set[str]] = defaultdict(set)
@@ -241,7 +241,7 @@ def people_counted_twice(entries: Sequence[Entry]) -> set[str]:
 
 
 def hashes_of(lead: Lead, entries: Sequence[Entry]) -> set[str]:
-    """What LinkedIn knows or would know this lead by: the hash of its address, and those that were sent for it."""
+    """The hashes by which LinkedIn knows or would know this lead: that of its address, and those sent for it."""
     event_ids = set(ConversionEvent.objects.filter(lead=lead).values_list("event_id", flat=True))
     elements = (element for entry in entries for element in entry.elements)
     sent = {_sha256(element) for element in elements if element["eventId"] in event_ids}
@@ -253,7 +253,7 @@ def _sha256(element: Mapping[str, Any]) -> str:
 
 
 def skipped_for_nothing() -> list[int]:
-    """I12: the events that were skipped as duplicates, while all others of their place were taken back."""
+    """I12: the events that were skipped as duplicates, although all others of their place were taken back."""
     others = ConversionEvent.objects.filter(
         Q(crm_event__taken_back_at=None) | Q(state=State.ACCEPTED),
         rule=OuterRef("rule"), lead=OuterRef("lead"), is_test=False,

@@ -1,4 +1,4 @@
-"""Things that happen in a process of their own, on whatever database its environment names.
+"""Jobs that each run in their own process, on the database that its environment names.
 
 Run as `python -m tests.faults.jobs JOB ...`:
 
@@ -69,7 +69,7 @@ def compare(ledger: str) -> None:
     from crm.models import Lead
     from tests.faults.invariants import broken, extra_acceptances, leased_lanes
 
-    while leased_lanes().exists():  # what a killed worker held lapses by itself
+    while leased_lanes().exists():  # a killed worker's lease lapses automatically
         time.sleep(0.1)
     entries = RequestLog(Path(ledger)).tail(1_000_000)[::-1]
     found = {

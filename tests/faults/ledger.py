@@ -32,7 +32,7 @@ class LinkedIn:
         self.port = int(self.url.rpartition(":")[2])
 
     def script(self, *faults: dict[str, Any]) -> None:
-        """What the next requests meet, in order; nothing at all forgets what was scripted."""
+        """Script what the next requests meet, in order. Without faults, forget what was scripted."""
         answer = requests.post(f"{self.url}/_control", json=list(faults), timeout=5)
         assert answer.status_code == 204, answer.text
 

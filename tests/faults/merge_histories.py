@@ -1,4 +1,4 @@
-"""Random histories of a company that merges leads: what people and workers do, and a book of what has to come of it."""
+"""Random histories of a company that merges leads: what people and workers do, and a book of what must follow."""
 
 from collections import Counter
 from contextlib import suppress
@@ -23,15 +23,15 @@ STEPS = 40
 
 
 class History:
-    """What happens, in an order that the dice decide."""
+    """Steps in an order that the dice decide."""
 
     def __init__(self, company, sandbox, monkeypatch, dice) -> None:
         self.company, self.sandbox, self.monkeypatch, self.dice = company, sandbox, monkeypatch, dice
-        self.owners: dict[str, int] = {}  # of each event, the lead that it was about when it was planned
-        self.certain: set[str] = set()  # events that were on their way to someone: they have to arrive
+        self.owners: dict[str, int] = {}  # by event, the lead that it was about when it was planned
+        self.certain: set[str] = set()  # events that were pending with an address: they must arrive
         self.cancelled: set[str] = set()  # events of a backfill that was cancelled before they were sent
-        self.addresses: dict[int, str] = {}  # of each lead, as people have entered them
-        self.opted_out: set[int] = set()  # leads whose person has said so
+        self.addresses: dict[int, str] = {}  # by lead, as people have entered them
+        self.opted_out: set[int] = set()  # leads whose person has opted out
         self.is_sending = False
         self.merges = 0
 
@@ -48,14 +48,14 @@ class History:
     # The book
 
     def note(self) -> None:
-        """Write down what there is, and compare who has opted out."""
+        """Record the events as they are now, and check who has opted out."""
         columns = ("event_id", "lead", "state", "lead__email")
         for event_id, lead, state, address in self.events().values_list(*columns):
             self.owners.setdefault(event_id, lead)
             if state == State.PENDING and address and event_id not in self.cancelled:
                 self.certain.add(event_id)
             elif state != State.ACCEPTED and not address:
-                self.certain.discard(event_id)  # an undo has taken the address away that a merge had given it
+                self.certain.discard(event_id)  # an undo has removed the address that a merge had given the lead
         for lead in Lead.objects.for_company(self.company).current():
             person = set(Lead.objects.of_person(lead).values_list("pk", flat=True))
             shares = lead.share_with_ad_platforms
@@ -133,7 +133,7 @@ class History:
         Connection.objects.for_company(self.company).update(is_paused=is_paused, paused_reason=reason)
 
     def count_once(self) -> None:
-        """Let a rule that counted every time count once. What that skips is compared in the end."""
+        """Change a rule that counts every time to count once. What that skips is checked at the end."""
         if rule := self.rule(frequency="every_time"):
             rule.frequency = "once"
             services.save_rule(rule=rule)
@@ -168,7 +168,7 @@ class History:
 
     def merge(self) -> None:
         kept, gone = self.lead(), self.lead()
-        if self.dice.random() < 0.5:  # often the same one: what several merges into a lead have ended is undone in turn
+        if self.dice.random() < 0.5:  # often the same one, so several merges into a lead are undone in turn
             kept = Lead.objects.for_company(self.company).current().order_by("pk").first()
         if kept is None or gone is None or kept == gone:
             return
@@ -180,7 +180,7 @@ class History:
         assert self.is_sending or not opened.exists(), "I13: a merge sends what its rule has reported of the other lead"
 
     def repeats(self, lead: Lead, other: Lead) -> list[int]:
-        """What can't be sent of a lead, as it has no address, under rules that have reported the other."""
+        """The lead's events that can't be sent without an address, under rules that have reported the other lead."""
         about_lead = self.events().filter(deal=None).exclude(rule__frequency="per_person")
         rules = about_lead.filter(lead=other, state=State.ACCEPTED).values("rule")
         unsent = about_lead.filter(lead=lead, lead__email="", state__in=OPEN_STATES, rule__in=rules)
@@ -234,12 +234,12 @@ class History:
             self.send()
 
     def skipped_in_vain(self) -> list[str]:
-        """Events that were skipped though nothing of their lead, which nobody opted out, is or will be reported."""
+        """Events that were skipped, although their lead has not opted out and nothing of it is or will be reported."""
         skipped = self.events().filter(state=State.SKIPPED, lead__share_with_ad_platforms=True)
         skipped = skipped.exclude(event_id__in=self.cancelled)
         counted = Q(rule__frequency="once", reason__in=[Reason.ALREADY_COUNTED, Reason.MERGED])
         merged = Q(rule__frequency="every_time", reason=Reason.MERGED)
-        unshared = Q(reason=Reason.OPTED_OUT)  # nobody opts in here, so this was the opt-out of another lead
+        unshared = Q(reason=Reason.OPTED_OUT)  # no one opts in here, so it was another lead that had opted out
         return [
             event.event_id
             for event in skipped.filter(counted | merged | unshared)

@@ -22,7 +22,7 @@ from django.conf import settings
 COMPOSE = yaml.safe_load((settings.BASE_DIR / "docker-compose.yml").read_text())
 PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 STOP_SECONDS = 15
-START_SECONDS = 90  # what a loaded machine may need to start a process: nothing is proved by it
+START_SECONDS = 90  # what a loaded machine may need to start a process; it proves nothing
 
 
 def command(service: str) -> list[str]:
@@ -42,7 +42,7 @@ def free_port() -> int:
 
 
 def wait_for(what: Callable[[], Any], *, seconds: float, told: str, every: float = 0.05) -> Any:
-    """What `what` answers, once that is something. Asks every so many seconds, and fails after `seconds`."""
+    """Call `what` every `every` seconds until it returns something true, and return that. Fails after `seconds`."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if answer := what():
@@ -60,7 +60,7 @@ class Processes:
         self.url = f"http://127.0.0.1:{port}"
         self.environment = {
             "PATH": PATH,
-            "TMPDIR": tempfile.gettempdir(),  # by which it is found and ended after Ctrl-C: tests/services.py
+            "TMPDIR": tempfile.gettempdir(),  # tests/services.py finds it by this, and ends it after Ctrl-C
             "DEBUG": "on",
             "PORT": str(port),
             "SECRET_KEY": "for-this-test-alone-" * 4,
@@ -84,7 +84,7 @@ class Processes:
         return done.stdout
 
     def start(self, name: str, words: list[str], **environment: str) -> subprocess.Popen[bytes]:
-        """Start a process that stays. A second one of the same name adds to the log of the first."""
+        """Start a process that keeps running. A second one of the same name appends to the log of the first."""
         with (self.folder / f"{name}.log").open("ab") as log:
             self.running[name] = subprocess.Popen(
                 words, env={**self.environment, **environment}, cwd=settings.BASE_DIR, stdout=log, stderr=log,
@@ -96,7 +96,7 @@ class Processes:
         self.start(name, [*command("worker"), "--hostname", f"{name}@%h", *options], **environment)
 
     def start_all(self) -> None:
-        """The web server and two workers; returns when a browser could go there."""
+        """Start the web server and two workers. Returns once a browser could connect."""
         self.start("web", command("web"))
         self.start_worker("worker1")
         self.start_worker("worker2")
@@ -106,7 +106,7 @@ class Processes:
         wait_for(self.is_up, seconds=START_SECONDS, told="the web server answers")
 
     def wait_for_worker(self, name: str = "worker1", *, times: int = 1) -> None:
-        """Until the worker of this name has been ready so many times."""
+        """Wait until the worker of this name has been ready so many times."""
         wait_for(lambda: self.log(name).count("ready.") >= times, seconds=START_SECONDS, told=f"{name} is ready")
 
     def is_up(self) -> bool:
@@ -120,7 +120,7 @@ class Processes:
         return psutil.Process(self.running[name].pid).children()
 
     def send_signal(self, name: str, sent: signal.Signals) -> None:
-        """To a process and its children, as the kernel and a terminal do."""
+        """Send a signal to a process and its children, as the kernel and a terminal do."""
         with contextlib.suppress(ProcessLookupError):  # it has ended by itself
             os.killpg(self.running[name].pid, sent)
 

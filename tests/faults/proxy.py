@@ -1,7 +1,7 @@
 """A TCP proxy that goes wrong on request, in front of LinkedIn's stand-in, PostgreSQL or Valkey.
 
-down · refuse · reset     nobody listens · taken and reset at once · what is open now is reset
-black_hole                everything is taken and nothing passed on
+down · refuse · reset     nothing listens · accepted and reset at once · what is open now is reset
+black_hole                everything is accepted and nothing passed on
 silence                   what is open now never says another word, while new connections work
 latency · slice · drip    each piece late · in pieces of so many bytes · one byte at a time
 cut_after                 so many bytes of the answers of a connection, then the end
@@ -64,7 +64,7 @@ class Proxy:
     def down(self) -> None:
         """Close the port, and what is open with it: from now on connections are refused."""
         if self._listener is not None:
-            # Without the shutdown, the thread that waits in accept would take one connection more.
+            # Without the shutdown, the thread that waits in accept would accept one more connection.
             self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
             self._listener = None
@@ -76,9 +76,9 @@ class Proxy:
             _abort(*pair)
 
     def silence(self) -> int:
-        """Pass nothing on any more for what is open now, and close none of it: no FIN, no RST. How many that were.
+        """Pass nothing more on for what is open now, and close none of it: no FIN, no RST. Returns how many there were.
 
-        So dies a connection whose host is gone, or whose NAT has forgotten it. New connections work.
+        A connection dies like this if its host is gone or its NAT has forgotten it. New connections work.
         """
         pairs = list(self._pairs)
         self._silent.update(socket_ for pair in pairs for socket_ in pair)
@@ -121,7 +121,7 @@ class Proxy:
                 while data:
                     piece, data = self._next_piece(source, data, passed if is_answer else None)
                     if source in self._silent:
-                        break  # read on, and drop it: to look again and again would cost more than the load
+                        break  # keep reading, and drop it: polling would cost more than the load
                     target.sendall(piece)
                     passed += len(piece)
                     if is_answer and self.trouble.cut_after is not None and passed >= self.trouble.cut_after:
@@ -129,7 +129,7 @@ class Proxy:
                         target.shutdown(socket.SHUT_RDWR)
                         return
         if source in self._silent:
-            return  # the other side is not there any more, and hears of no end
+            return  # the other side seems gone, so it is not told of the end
         time.sleep(self.trouble.slow_close)
         with contextlib.suppress(OSError):
             target.shutdown(socket.SHUT_WR)
@@ -174,7 +174,7 @@ def _connect(target: Address) -> socket.socket:
 
 
 def _abort(*sockets: socket.socket) -> None:
-    """Close with a reset instead of a farewell."""
+    """Close with RST instead of FIN."""
     for each in sockets:
         with contextlib.suppress(OSError):
             each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

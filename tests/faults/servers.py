@@ -22,7 +22,7 @@ OURS = "leadmachine-under-test"  # what our processes call themselves in the dat
 
 
 class Broker:
-    """A Valkey of its own that keeps nothing on disk: each start is an empty one, on the same port."""
+    """A separate Valkey that keeps nothing on disk: it starts empty each time, on the same port."""
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -41,14 +41,14 @@ class Broker:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def stop(self) -> None:
-        """End it in good order: it says good-bye to everybody."""
+        """Shut it down in good order, so it closes its connections."""
         self._process.terminate()
         self._process.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     @contextlib.contextmanager
     def unable_to_save(self):
-        """It is to write its data to the disk, and can't: from then on it refuses every write (MISCONF)."""
+        """It has to save its data to the disk, and can't: from then on it refuses every write (MISCONF)."""
         os.rmdir(self._folder)
         with self.client() as client:
             client.config_set("save", "3600 1")
@@ -88,7 +88,7 @@ class Broker:
 
 
 def can_restart_database() -> bool:
-    """Only a PostgreSQL that this test run has started is ours to end."""
+    """True if this test run has started PostgreSQL: only then may it end it."""
     return "DATABASE_URL" in services._STARTED
 
 
@@ -108,7 +108,7 @@ class Database:
         return f"postgres://{self.login}@{host}:{port}/{self.name}?application_name={OURS}"
 
     def keep_commits(self) -> None:
-        """Commits outlive a kill of the server from now on. (For speed the tests do without, elsewhere.)"""
+        """From now on commits survive a kill of the server. (Elsewhere the tests do without, for speed.)"""
         with connection.cursor() as cursor:
             cursor.execute(f'ALTER DATABASE "{self.name}" SET synchronous_commit = on')
         connection.close()
@@ -122,7 +122,7 @@ class Database:
             return int(cursor.fetchone()[0])
 
     def forgotten(self, seconds: float) -> int:
-        """How many sessions of our processes have said nothing for so long."""
+        """How many sessions of our processes have been silent for so many seconds."""
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT count(*) FROM pg_stat_activity "
@@ -133,7 +133,7 @@ class Database:
 
     @contextlib.contextmanager
     def slow_commits(self, table: str) -> Iterator[None]:
-        """Whoever adds rows to this table waits for half a second inside the COMMIT, before it takes effect."""
+        """Transactions that insert into this table wait for half a second in their COMMIT, before it takes effect."""
         with connection.cursor() as cursor:
             cursor.execute(
                 "CREATE FUNCTION slow_commit() RETURNS trigger LANGUAGE plpgsql AS "

@@ -1,4 +1,4 @@
-"""Loaded by a worker (`--include`): its main loop stands still as soon as a file asks for it."""
+"""Loaded by a worker (`--include`): its main loop stops as soon as a file asks for it."""
 
 import threading
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A pytest plugin that prints at the end what was done to the product, in whichever of xdist's workers that was."""
+"""A pytest plugin that prints at the end what was done to the product, in all of xdist's workers."""
 
 from typing import Any
 

@@ -45,7 +45,7 @@ def test_1000_wake_ups_are_flushed_and_all_is_delivered_in_time(world) -> None:
     world.wait_for_the_end()
     assert extra_acceptances(world.ledger.entries()) == 0
     world.wait_until_heard(companies[0])
-    # What was frozen in the middle of a statement wakes to a database that has given it up.
+    # A process frozen in the middle of a statement finds on waking that the database has given it up.
     assert world.broken(explained=ABOUT_DATABASE) == []
 
 

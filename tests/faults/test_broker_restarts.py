@@ -1,4 +1,4 @@
-"""The broker goes under workers that hold messages: F65. They reconnect and stay the processes that they were."""
+"""The broker goes away while workers hold messages: F65. They reconnect and stay the same processes."""
 
 import time
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def flush(world: Any) -> None:
 
 
 def fail_over(world: Any) -> None:
-    """For a moment it is the replica of a server that is not there: waiting reads end, and writes are refused."""
+    """For half a second the broker is a replica of a server that isn't there: waiting reads end, writes are refused."""
     with world.broker_server.client() as client:
         client.replicaof("127.0.0.1", "9")
         time.sleep(0.5)
@@ -48,7 +48,7 @@ def reset_all_connections(world: Any) -> None:
 
 
 def ask_for_a_password(world: Any) -> None:
-    """It asks for one that we don't know, and forgets about it."""
+    """For half a second the broker asks for a password that we don't know."""
     with world.broker_server.client() as client:
         client.config_set("requirepass", "another")
         client.client_kill_filter(_type="normal", skipme=True)
@@ -99,7 +99,7 @@ def test_workers_that_hold_messages_outlive_every_end_of_the_broker(world) -> No
 
 
 def hold_messages(world: Any, company: Any) -> None:
-    """Have each worker hold messages until their time has come, which it does without acknowledging them."""
+    """Have each worker hold messages, unacknowledged, until their time has come."""
     with world.broker_server.client() as client:
         wait_for(lambda: client.ping(), seconds=5, told="the broker answers")
     with app.connection_for_write(world.broker_server.url) as line:

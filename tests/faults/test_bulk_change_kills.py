@@ -1,4 +1,4 @@
-"""Bulk changes whose worker is killed, between chunks and within one: the books are as they would have been without."""
+"""Bulk changes whose worker is killed, between chunks and within one: the books end up as without the kills."""
 
 from typing import Any
 
@@ -47,7 +47,7 @@ def ask(member: Membership, change: LeadChange) -> BulkChange:
 
 
 def kill_at(world, asked: BulkChange, *shares: float) -> None:
-    """Kill the worker as soon as it has come so far, wherever it is then, and start another."""
+    """For each share, kill the worker as soon as it has done that much, wherever it is, and start another."""
     for share in shares:
         wait_until(asked, lambda now, share=share: now.reached >= share * now.lead_count)
         world.kill("worker1")
@@ -55,7 +55,7 @@ def kill_at(world, asked: BulkChange, *shares: float) -> None:
 
 
 def kill_within_a_chunk(world, asked: BulkChange, rows: "QuerySet[Any]", *, begun_at: int) -> None:
-    """Start a worker, kill it where it waits for the lock of these rows, in the chunk that has begun there."""
+    """Start a worker, kill it while it waits for these rows' lock in the chunk from `begun_at`, and start another."""
     with transaction.atomic():
         assert list(rows.select_for_update())
         world.start_worker()
@@ -122,7 +122,7 @@ def test_a_deletion_of_all_that_is_killed_on_the_way_deletes_and_notes_each_once
     company = world.connect()
     make_leads(company, count)
     keys = list(Lead.objects.order_by("pk").values_list("pk", flat=True))
-    # Of the twentieth lead of a chunk: those before it are deleted by then, in a transaction that never ends.
+    # The deal of a chunk's twentieth lead: those before it are deleted by then, in a transaction that never commits.
     begun_at = count // 2 // bulk_changes.DELETED_CHUNK * bulk_changes.DELETED_CHUNK
     deal = make_deal(Lead.objects.get(pk=keys[begun_at + 20]))
     member = member_of(company)

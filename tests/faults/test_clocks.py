@@ -17,7 +17,7 @@ pytestmark = [
 
 
 def shifted(by: str, words: list[str]) -> list[str]:
-    """The same command, in a process whose clock is off by so much. Its stopwatch runs as always."""
+    """The same command, in a process whose clock is off by so much. Its monotonic clock runs as always."""
     return ["env", "FAKETIME_DONT_FAKE_MONOTONIC=1", "faketime", "-f", by, *words]
 
 

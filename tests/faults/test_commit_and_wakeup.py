@@ -44,7 +44,7 @@ def test_200_leads_are_saved_in_time_while_the_broker_is_gone_and_delivered_in_t
     assert quantiles(seconds, n=100)[98] <= 1
     assert ConversionEvent.objects.count() == 201
     figures.count("broker faults")
-    # The sweep needs no broker; and once it is back, neither a restart nor a hand is needed.
+    # The sweep needs no broker. Once the broker is back, nothing has to be restarted or done manually.
     world.wait_for_the_end()
     world.broker.up()
     api.save_lead(201)
@@ -76,7 +76,7 @@ def test_a_broker_that_refuses_to_write_holds_nothing_up_and_is_told_of_once(tro
 
 @contextmanager
 def refusing(broker, trouble: str) -> Iterator[None]:
-    """The broker answers, and takes nothing."""
+    """The broker answers, but accepts nothing."""
     if trouble == "unable to save":
         with broker.unable_to_save():
             yield

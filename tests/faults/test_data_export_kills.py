@@ -1,4 +1,4 @@
-"""An export whose worker is killed twice on the way: the file is what it would have been without."""
+"""An export whose worker is killed twice on the way: the file is the same as without the kills."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""F70: SIGTERM, as a deploy sends it, with requests in flight: each is finished and written down, and none is begun."""
+"""F70: SIGTERM, as a deploy sends it, with requests in flight: each is finished and recorded, and none is begun."""
 
 import os
 import signal
@@ -44,7 +44,7 @@ def end_all(world, *, seconds: float = SMALL["SEND_TIMEOUT_SECONDS"] + 5) -> Non
 
 
 def what_was_sent(world) -> tuple[int, int]:
-    """Requests, and events that our books call accepted. Nobody holds the lane then, and nothing went out twice."""
+    """The number of requests, and of events accepted in our books. Fails if a lane is held or an event went twice."""
     assert list(Connection.objects.values_list("lease_id", "leased_until")) == [(None, None)]
     assert extra_acceptances(world.ledger.entries()) == 0
     return len(world.ledger.entries()), ConversionEvent.objects.filter(state="accepted").count()
@@ -117,7 +117,7 @@ def test_a_web_server_that_is_to_end_answers_an_erasure_that_waits_for_a_request
     else:
         world.start_worker("worker1", **limits)
         world.wait_for_worker("worker1")
-    world.start("web", command("web"), DEBUG="on", **limits)  # pages need no collected static files then
+    world.start("web", command("web"), DEBUG="on", **limits)  # so pages need no collected static files
     world.wait_for_web()
     browser = admins_browser(world, company)
     world.ledger.script({"delay_ms": 8000})
@@ -140,7 +140,7 @@ def test_a_web_server_that_is_to_end_answers_an_erasure_that_waits_for_a_request
 
 
 def admins_browser(world, company) -> Browser:
-    """An admin at the web server, which knows no passwords but those of production."""
+    """A signed-in admin. The web server accepts only password hashes as in production."""
     user = join(company, Role.ADMIN).user
     user.password = PBKDF2PasswordHasher().encode(PASSWORD, "salt")
     user.save()

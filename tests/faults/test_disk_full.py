@@ -42,7 +42,7 @@ def small_disk() -> Iterator[Path]:
 
 @contextmanager
 def filled(folder: Path) -> Iterator[Callable[[], None]]:
-    """Not a byte is left on the disk. Call it to take what has been given back since: SQLite's log goes and comes."""
+    """Fill the disk. Yields a function that fills what has been freed since: SQLite's log comes and goes."""
     filler = folder / "filler"
     with filler.open("wb", buffering=0) as file:
 
@@ -77,7 +77,7 @@ def test_on_a_full_disk_a_small_installation_refuses_writes_and_goes_on_once_the
 
 
 def save_meanwhile(api: Api, numbers: range, fill: Callable[[], None]) -> list[int]:
-    """The statuses of so many saves, some of which find room left inside a file. Who is refused is told so plainly."""
+    """Save on the full disk. Returns the statuses: some saves find room inside a file, the rest get a plain refusal."""
     answers = []
     for number in numbers:
         fill()

@@ -20,7 +20,7 @@ from tests.faults.world import ABOUT_BROKER, ABOUT_DATABASE, SORRY
 
 pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 
-ANY_PASSWORD = "any"  # production asks for one where the broker is elsewhere; Valkey's user "default" takes each
+ANY_PASSWORD = "any"  # production requires one for a remote broker; Valkey's user "default" accepts any
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_packets_to_the_database_that_are_dropped_under_load_cost_seconds(world,
     people = cut_under_load(world, wire.drop, rounds=rounds, what="dropped lines to the database")
 
     assert all(answer == (500, SORRY) for person in people for answer in person.refused)
-    # Each of those is in the log of the web server.
+    # Each of these refusals is in the log of the web server.
     assert world.broken(explained=f"{ABOUT_DATABASE}|Internal Server Error: /api/v1/leads/") == []
     assert extra_acceptances(world.ledger.entries()) == 0
 
@@ -83,7 +83,7 @@ def test_the_kernel_ends_the_wait_for_an_answer_that_never_comes(wire) -> None:
 
 @contextmanager
 def connect(wire: Wire, **given: int) -> Iterator[psycopg.Connection]:
-    """A connection as ours are, but of psycopg alone: no clock of ours runs."""
+    """A connection with our options, but psycopg's alone: none of our own clocks run."""
     server = Database()
     words = {"host": wire.far, "port": wire.proxy(server.address).port, "application_name": OURS}
     params = connection.get_connection_params() | options(given, idle_seconds=60) | words

@@ -43,8 +43,8 @@ def start_workers(world, *, times: int) -> None:
 
 
 def start_afresh(world) -> None:
-    """Without what was sent: a comparison of the books costs what is in them."""
-    world.stop()  # TRUNCATE locks table by table, and a worker that looks around locks them in another order
+    """Delete what was sent: the more is in the books, the longer they take to compare."""
+    world.stop()  # TRUNCATE locks table by table, and a running worker locks them in another order
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE crm_company CASCADE")
     world.ledger.clear()

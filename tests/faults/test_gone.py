@@ -1,4 +1,4 @@
-"""Persons, deals and companies that go while their conversions are on the way (F55, F56)."""
+"""People, deals and companies that are removed while their conversions are on the way (F55, F56)."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ COUNT, GONE = 50, 20
 
 
 def freeze_in_flight(world, company, point: str = "answer_read") -> int:
-    """A delivery that stops where LinkedIn has answered and nothing is written yet. Its process id."""
+    """Start a delivery that freezes once LinkedIn has answered, before anything is written. Returns its process id."""
     world.arm(point, "SIGSTOP")
     pid = world.deliveries.start(company.pk)
     world.deliveries.wait_until_stopped(pid)
@@ -89,7 +89,7 @@ def test_who_goes_while_a_worker_lies_dead_is_gone_in_time_and_in_no_later_reque
     erased = events_of(lead__in=gone[: len(ENDS)])
     closed = events_of(company__in=companies[len(ENDS) :])
 
-    # Whoever goes waits for a request that is under way for as long as one may take, and no longer.
+    # Erasing or closing waits for a request that is under way, but no longer than a request may take.
     with timed(SMALL["SEND_TIMEOUT_SECONDS"] + 2):
         in_threads(len(CASES), lambda number: let_go(CASES[number][0], companies[number], gone[number]))
     before = len(world.ledger.entries())
@@ -110,7 +110,7 @@ def test_who_goes_while_a_worker_lies_dead_is_gone_in_time_and_in_no_later_reque
 
 
 def die(world, company: Company, case: tuple[str, str, str, bool]) -> int:
-    """A delivery for new leads that dies, or freezes, on the way. The process id of one that is frozen, else 0."""
+    """Run a delivery for new leads that dies or freezes on the way. Returns its process id if it is frozen, else 0."""
     _, point, order, _ = case
     make_leads(company, COUNT)
     if order == "SIGSTOP":
@@ -167,7 +167,7 @@ def test_where_the_database_fails_at_the_end_of_it_nobody_is_gone_by_half(
 def test_a_lead_whose_deals_go_to_another_and_that_is_deleted_then_leaves_the_other_to_be_reported(
     company, connected, sandbox, make_rule
 ) -> None:
-    """How two leads are made one by hand, while there is no merge."""
+    """How people join two leads manually, without a merge."""
     for number, name in enumerate(("lead_created", "deal_created", "deal_won"), 104_011):
         make_rule(name, str(number))
     twin, stays = make_lead(company), make_lead(company, email="ada@example.org")

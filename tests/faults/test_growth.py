@@ -1,4 +1,4 @@
-"""Months in which nothing kept house, and a worker that dies over it: F72. No scheduler runs in any of these tests."""
+"""Months without housekeeping, and a worker that dies catching up: F72. No scheduler runs in any of these tests."""
 
 from datetime import timedelta
 
@@ -19,7 +19,7 @@ ROWS = 30_000
 
 
 def months_ago(world, slug: str):
-    """A company with rows that should have gone long since. The last housekeeping was half a year ago."""
+    """A company with rows that should have been deleted long ago. The last housekeeping was half a year ago."""
     company = world.connect(slug)
     rule, long_ago = company.conversion_rules.get(), timezone.now() - timedelta(days=250)
     attempts = [Attempt(company=company, rule=rule, started_at=long_ago) for _ in range(ROWS)]
@@ -70,7 +70,7 @@ def test_a_worker_killed_over_it_is_followed_by_another_once_its_claim_has_lapse
     world.start_worker("worker2")
     world.wait_for_worker("worker2")
     world.wait_for_the_end()
-    assert not is_done()  # the claim of the dead still counts
+    assert not is_done()  # the dead worker's claim still counts
     world.kill("worker2")
     Housekeeping.objects.update(claimed_until=Now())
     world.start_worker("worker3")

@@ -57,6 +57,6 @@ def live_through(machine: type[Histories], number: int, sandbox: SandboxServer) 
     with figures.chance(number):
         run_state_machine_as_test(seed(number)(machine), settings=SHAPE)
 
-    # A history that broke an invariant has raised: what is left to see is that there were as many as asked for.
+    # A broken invariant would have raised: it remains to check that there were as many histories as asked for.
     assert figures.TALLY["histories"] - lived >= SHAPE.max_examples
     assert figures.TALLY["requests in histories"] - sent >= SHAPE.max_examples

@@ -40,7 +40,7 @@ def test_leads_whose_import_is_killed_twice_and_run_twice_come_in_and_go_out_onc
 
 
 def rows_of_a_file(count: int) -> list[dict[str, str]]:
-    """A tenth of them bad, and one in twenty the same as the one before."""
+    """Rows of which a tenth are bad, and one in twenty is the same as the one before."""
     rows = [{"first_name": "Row", "email": f"row{number}@example.com"} for number in range(count)]
     for number in range(0, count, 10):
         rows[number] = {"first_name": "Bad", "email": f"row {number}"}
@@ -50,8 +50,10 @@ def rows_of_a_file(count: int) -> list[dict[str, str]]:
 
 
 def upload(world, api, rows, killed_at: dict[int, str]) -> tuple[dict[str, object], list[float]]:
-    """As a script does it: what is there is left out, and whoever gets no answer looks at what is there before
-    trying again. What was refused, with the reason, and how long each answer took."""
+    """Upload as a script does: it skips what is there, and checks that again if it gets no answer, before it retries.
+
+    Returns what was refused, with the reason, and how many seconds each answer took.
+    """
     present, refused, took = api.addresses(), {}, []
     for number, row in enumerate(rows):
         if point := killed_at.get(number):
@@ -80,7 +82,7 @@ def test_a_file_that_a_script_adds_over_the_api_comes_in_once_though_the_web_ser
     good = {row["email"] for row in rows if row["first_name"] == "Row"}
     bad = {row["email"] for row in rows if row["first_name"] == "Bad"}
 
-    # Once before the commit, so that nothing came of it, and once after it, so that all of it did.
+    # Once before the commit, so nothing was saved, and once after it, so everything was.
     refused, took = upload(world, api, rows, {36: "planned", 97: "before_wake"})
     again, _ = upload(world, api, rows, {})
 

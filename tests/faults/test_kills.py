@@ -121,7 +121,7 @@ def test_workers_that_race_for_the_20000_rows_of_8_companies_claim_nothing_twice
     companies = [world.connect(f"company-{n}", token=f"AQV-the-token-of-company-{n}") for n in range(8)]
     for company in companies:
         make_leads(company, 2500)
-    # A worker makes one request at a time. Each is held up until all have made their first, so that all had a share.
+    # A worker makes one request at a time. Each is held up until all have made their first, so all have a share.
     world.environment |= as_environment({"SEND_TIMEOUT_SECONDS": 2 * HELD_SECONDS})
     world.ledger.script({"delay_ms": 1000 * HELD_SECONDS, "times": count})
     pks = [company.pk for company in companies]
@@ -130,7 +130,7 @@ def test_workers_that_race_for_the_20000_rows_of_8_companies_claim_nothing_twice
         codes = [world.deliveries.wait(pid) for pid in pids]
 
         assert codes == [0] * count
-        world.deliveries.run(*pks)  # what was left by one that came while another held the lane
+        world.deliveries.run(*pks)  # what a delivery left because another one held the lane
         assert world.broken() == []
         requests = world.ledger.entries()
         assert extra_acceptances(requests) == 0

@@ -1,4 +1,4 @@
-"""A file of leads whose worker is killed twice on the way: in its outcome nothing tells that it was."""
+"""An import of leads whose worker is killed twice on the way: its outcome shows no trace of that."""
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 
 
 def dirty(rows: int) -> bytes:
-    """A tenth of the rows bad, and a tenth the same as the one before."""
+    """A file: a tenth of its rows are bad, and a tenth are the same as the one before."""
     lines = [f"Row,{number},row{number}@example.com" for number in range(rows)]
     lines[::10] = ["Row,Bad,row@"] * len(lines[::10])
     lines[5::10] = lines[4::10]
@@ -38,14 +38,14 @@ def test_an_import_of_two_chunks_at_a_time_that_is_killed_twice_adds_each_lead_o
     new = import_and_kill(world, tells_platforms=False)
 
     assert Lead.objects.count() == CrmEvent.objects.filter(history_only=True).count() == new
-    assert LeadImportRow.objects.values("lead").distinct().count() == new + 1  # and None, of all others
+    assert LeadImportRow.objects.values("lead").distinct().count() == new + 1  # and None, for all others
     assert list(Lead.objects.order_by("pk").values_list("email", flat=True)) == sorted(
         Lead.objects.values_list("email", flat=True), key=lambda email: int(email[3 : email.index("@")])
     )
 
 
 def import_and_kill(world, *, tells_platforms: bool) -> int:
-    """How many leads an import whose worker is killed twice has added."""
+    """Import a file, and kill the worker twice. Returns how many leads were added."""
     rows = figures.rounds(8_000, long=100_000)
     company = world.connect()
     user = User.objects.create(username="importer@example.com", email="importer@example.com")

@@ -17,7 +17,7 @@ ENDED = re.compile(r"WARNING leadmachine.outages: (.+) is back. It failed (once|
 
 
 def tracebacks(log: str) -> int:
-    """How many errors are told in full. The causes of one belong to it."""
+    """How many errors are logged with a traceback. The causes of an error count as part of it."""
     lines = log.splitlines()
     return sum(line == TRACEBACK and not before.startswith("    ") for before, line in itertools.pairwise(lines))
 

@@ -1,4 +1,4 @@
-"""What a worker may come to weigh: after answers of many megabytes (F31), and over many rounds (F64)."""
+"""How much memory a worker may use: after answers of many megabytes (F31), and over many rounds (F64)."""
 
 import gzip
 import random
@@ -20,7 +20,7 @@ BOMB = gzip.compress(bytes(10 * MEGABYTE)) * 100  # a file of several parts: 10 
 
 
 def as_body(content: bytes) -> str:
-    """Bytes that are no text, as a scripted answer has them."""
+    """Bytes that are not text, in the form that a scripted answer needs."""
     return content.decode(errors="surrogateescape")
 
 
@@ -45,7 +45,7 @@ def memory(world, name: str, of: str) -> int:
 
 
 def start_measured(world) -> None:
-    """A worker that does its work in the one process that is measured."""
+    """Start a worker that does all its work in the process that is measured."""
     world.start_worker("worker1", "--pool", "solo")
     world.wait_for_worker("worker1")
 
@@ -91,7 +91,7 @@ def test_a_worker_in_a_long_soak_of_random_faults_grows_no_heavier(world) -> Non
 
 
 def hurt(world, chance: random.Random) -> int:
-    """One thing goes wrong, or nothing. How many answers it may hide."""
+    """Make one thing go wrong, or nothing. Returns how many answers that may hide."""
     choice = chance.randrange(6)
     if choice == 0:
         world.broker.trouble = chance.choice([REFUSE, BLACK_HOLE])

@@ -1,8 +1,8 @@
 """Random histories with merges, some of them while a request is on the wire: I13, kept in a book of our own.
 
-No merge and no undo makes a conversion event. What was ever pending reaches LinkedIn, once; what was skipped as a
-duplicate is one; nobody who has opted out is reported. When all merges are undone, each event is its own lead's again,
-or its deal's. Two events in each state: tests/capi/delivery/test_merges.py.
+No merge and no undo creates a conversion event. What was ever pending reaches LinkedIn, once; what was skipped as a
+duplicate is one; no one who has opted out is reported. When all merges are undone, each event belongs to its own lead
+or deal again. Two events in each state: tests/capi/delivery/test_merges.py.
 """
 
 import random

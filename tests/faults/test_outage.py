@@ -21,7 +21,7 @@ PER_MINUTE = 120
 
 
 def sleep_until_it_is_due(company) -> timedelta:
-    """Moves the time to the next try of the company's lane, and says how long that was."""
+    """Move the time to the next attempt of the company's lane. Returns how long that was."""
     lane = Connection.objects.annotate(now=Now()).get(company=company)
     row = ConversionEvent.objects.for_company(company).pending().aggregate(last=Max("next_attempt_at"))["last"]
     wait = max(timedelta(0), *(moment - lane.now for moment in (lane.next_attempt_at, row) if moment))

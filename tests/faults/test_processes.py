@@ -101,7 +101,7 @@ def add_deal(browser, lead) -> str:
 def qualify(browser, lead) -> float:
     """Set the lead's status in the web. Returns how many seconds the answer took."""
     saved = browser.post(f"{lead}status/", form_at=lead, status=choice("Qualified", browser.get(lead)))
-    return saved.history[0].elapsed.total_seconds()  # without the page that it leads to
+    return saved.history[0].elapsed.total_seconds()  # without the page to which it redirects
 
 
 def win(browser, deal) -> None:
@@ -127,7 +127,7 @@ def press_play(browser, rule) -> str:
 
 
 def end_a_session(installation) -> Callable[[], bool]:
-    """Leave a session behind that has ended. Returns what tells whether the daily housekeeping has deleted it."""
+    """Leave an expired session behind. Returns a function that checks if the daily housekeeping has deleted it."""
     with psycopg.connect(installation.database_url) as database:
         database.execute("INSERT INTO django_session VALUES ('ended', '', now() - interval '1 day')")
 
@@ -139,7 +139,7 @@ def end_a_session(installation) -> Callable[[], bool]:
 
 
 def let_a_day_pass(installation) -> None:
-    """Since the last housekeeping."""
+    """Date the last housekeeping back by a day."""
     with psycopg.connect(installation.database_url) as database:
         database.execute("INSERT INTO capi_housekeeping (id, done_at) VALUES (1, now() - interval '1 day')")
 
@@ -195,7 +195,7 @@ def test_the_main_job_through_the_web_server_and_two_workers(install, linkedin) 
         assert not [word for word in ("tess", "555 0199", "quiet", "test@example.com", "forty") if word in wire]
         wait_for(session_is_over, seconds=5, told="a worker has deleted the session that has ended")
         assert installation.stop() == {"web": 0, "worker1": 0, "worker2": 0}
-        assert len(linkedin.ledger.tail(100)) == 3  # requests, so that nothing else came
+        assert len(linkedin.ledger.tail(100)) == 3  # requests, so nothing else was sent
 
 
 @pytest.mark.thorough
@@ -270,7 +270,7 @@ def test_ctrl_c_ends_the_web_server_with_its_worker_and_sandbox_at_once(tmp_path
 
         codes = installation.stop(ending)
 
-        assert codes == {"web": 0}  # what does not end within STOP_SECONDS is killed, and says so by its code
+        assert codes == {"web": 0}  # what does not end within STOP_SECONDS is killed, and its code shows that
 
 
 @pytest.mark.thorough

@@ -11,7 +11,7 @@ from tests.faults.proxy import Proxy
 
 @pytest.fixture
 def echo():
-    """An address that says back what it is told."""
+    """The address of a server that echoes what it receives."""
 
     def serve(connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError):

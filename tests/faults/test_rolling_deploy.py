@@ -14,7 +14,7 @@ from tests.faults.world import make_leads
 
 pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 
-# The code of the version before. From the second migration of an application on, name the one before its newest here.
+# The previous version's code. Once an application has a second migration, name the one before its newest here.
 BEFORE = [("capi", "0001_initial"), ("crm", "0001_initial")]
 TABLES = ("crm_lead", "crm_crmevent", "capi_connection", "capi_conversionrule", "capi_conversionevent", "capi_attempt")
 REFUSED = r"unregistered task|Unknown message|TypeError|not understood|decode|Unrecoverable|ContentDis"
@@ -22,7 +22,7 @@ REFUSED = r"unregistered task|Unknown message|TypeError|not understood|decode|Un
 
 @pytest.fixture
 def columns_of_tomorrow():
-    """Calling it adds them; they are gone after the test."""
+    """Yields a function that adds them; they are dropped after the test."""
     yield lambda: alter("ADD COLUMN of_tomorrow integer NOT NULL DEFAULT 7")
     alter("DROP COLUMN IF EXISTS of_tomorrow")
 
@@ -57,7 +57,7 @@ def test_workers_go_on_while_a_migration_adds_columns_that_their_code_does_not_k
 @pytest.mark.representative
 @pytest.mark.covers("F18")
 def test_the_code_before_the_newest_migrations_still_reads_and_writes_what_it_knows(company) -> None:
-    """As its processes do until a deploy has ended them: each column that their models name is asked for by name."""
+    """As its processes do until a deploy has ended them: their queries name each column of their models."""
     models = MigrationLoader(connection).project_state(BEFORE).apps
     line = models.get_model("capi", "Connection").objects.create(company_id=company.pk)
     for model in models.get_models():

@@ -36,13 +36,13 @@ def make_tokens(count: int) -> None:
 
 
 def unreadable() -> list[int]:
-    """The companies whose token does not open with the keys of this moment, or opens to another's."""
+    """The companies whose token the current keys can't decrypt, or decrypt to another one."""
     sealed = Connection.objects.exclude(sealed_token="").values_list("company_id", "sealed_token")
     return [pk for pk, text in sealed if unseal(company_id=pk, sealed=text) != token_of(pk)]
 
 
 def under_the_new_key() -> int:
-    """How many tokens the rotation, which goes from the first row to the last, has come to."""
+    """How many tokens the rotation has reached. It goes from the first row to the last."""
     sealed = Connection.objects.order_by("pk").values_list("sealed_token", flat=True)
     return sum(state_of(text) == KeyState.NEWEST for text in sealed)
 

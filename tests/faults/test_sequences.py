@@ -55,14 +55,14 @@ THROUGH = Fault()
 
 @dataclass
 class Model:
-    """What may follow an answer, written down without a look at how it is done."""
+    """What may follow an answer, modelled independently of the implementation."""
 
     throttles: int = 0
     failures: int = 0
     limit: int | None = None  # bytes
 
     def longest_rest(self, fault: Fault, *, size: int, count: int, to_midnight: float) -> float:
-        """For how many seconds the company may rest after this answer at most; 0 where it may not."""
+        """The most seconds that the company may rest after this answer; 0 if it may not rest."""
         if fault == THROUGH:
             self.throttles = self.failures = 0
             self.limit = self.limit * 2 if self.limit and self.limit * 2 < LARGEST else None
@@ -97,7 +97,7 @@ def body_of(entry: Entry) -> bytes:
 
 
 def is_as_large_as_it_may_be(entry: Entry, limit: int | None, due: int) -> bool:
-    """True if the request held all that was due, or one element less than would have been too many."""
+    """True if the request held all that was due, or if one more element might not have fitted."""
     if len(entry.elements) == due:
         return True
     longest = max(len(json.dumps(element)) for element in entry.elements)
@@ -113,7 +113,7 @@ def rest_and_midnight() -> tuple[float, float]:
 
 
 def live_through(dice: Random, sandbox) -> None:
-    """A company with a few leads more before each answer."""
+    """Play random answers to a company that gets a few more leads before each."""
     company = Company.objects.create(name="Northwind", slug="northwind")
     services.save_token(company=company, token=TOKEN)
     ConversionRule.objects.create(company=company, crm_event="lead_created", linkedin_id="104012", name="Leads")

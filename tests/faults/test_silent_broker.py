@@ -1,4 +1,4 @@
-"""Connections to Redis die without a word: F66. Nobody is told, and everybody has to find out by themselves."""
+"""Connections to Redis die silently: F66. No process is told, and each has to find out by itself."""
 
 import time
 from typing import Any
@@ -63,7 +63,7 @@ def test_workers_hear_again_after_a_while_in_which_nothing_came_through(world) -
 
 
 def assert_people_save(person: Any) -> None:
-    """From now on a person is answered ten times, each time within ten seconds."""
+    """Assert that from now on the person is answered ten times, each time within ten seconds."""
     for _ in range(10):
         known = len(person.saved)
         with timed(10):

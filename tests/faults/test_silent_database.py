@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL that die without a word, no FIN and no RST, while new ones work: F67."""
+"""Connections to PostgreSQL that die silently, without FIN or RST, while new ones work: F67."""
 
 import itertools
 import os
@@ -27,7 +27,7 @@ def test_silent_cuts_under_load_cost_seconds_and_the_same_processes_go_on(world)
     people = cut_under_load(world, world.database.silence, rounds=rounds, what="silent cuts of the database")
 
     assert all(answer == (500, SORRY) for person in people for answer in person.refused)
-    # Each of those is in the log of the web server.
+    # Each of these refusals is in the log of the web server.
     assert world.broken(explained=f"{ABOUT_DATABASE}|Internal Server Error: /api/v1/leads/") == []
     assert extra_acceptances(world.ledger.entries()) == 0
     told = "the server has let go of the dead connections, of which it allows only so many"

@@ -81,14 +81,14 @@ def is_open(client: socket.socket) -> bool:
 @pytest.mark.sized
 def test_pages_answer_while_slow_clients_of_four_kinds_hold_their_connections(web, port, files) -> None:
     with ExitStack() as clients:
-        # Before they read no further, they get a first byte: this is about slow clients, not about many requests.
+        # They get a first byte before they stop reading: this is about slow clients, not about many requests.
         for _ in range(CLIENTS // 4):
             clients.enter_context(connected(port, HEAD + b"\r\n")).recv(1)
         late = [clients.enter_context(connected(port, sent)) for sent in NOT_WHOLE for _ in range(CLIENTS // 4)]
 
         assert all(map(is_open, late))
 
-        # requests raises where an answer takes so many seconds. With gunicorn's threads each of these did.
+        # requests raises if an answer takes longer than its timeout. With gunicorn's threads each of these did.
         answers = [
             requests.get(f"http://127.0.0.1:{port}{path}", timeout=10)
             for path in ["/healthz", "/password/reset/", "/static/app.css"] * 5

@@ -1,4 +1,4 @@
-"""F69: a thread, a child or the main loop of a worker stands still. What is merely away ends no worker."""
+"""F69: a thread, a child or the main loop of a worker is stuck. A service that is merely away ends no worker."""
 
 import re
 import signal
@@ -22,10 +22,10 @@ STANDS_STILL = r"CRITICAL leadmachine\.watchdog"
 
 
 def wait_for_the_end_of(world, name: str) -> tuple[int, list[psutil.Process]]:
-    """How the worker ended by itself, and those of its children that outlived it."""
+    """Wait until the worker ends by itself. Returns its exit code, and those of its children that outlived it."""
     children = world.children(name)
     code = world.running[name].wait(STANDSTILL_SECONDS + SHUTDOWN_SECONDS + 10)
-    del world.running[name]  # not before: what doesn't end by itself is ended with the world
+    del world.running[name]  # not before: a worker that doesn't end by itself is ended with the world
     _, left = psutil.wait_procs(children, timeout=1)  # SIGKILL takes a moment
     return code, [child for child in left if child.status() != psutil.STATUS_ZOMBIE]
 
@@ -35,7 +35,7 @@ def test_a_worker_whose_sweep_stands_still_says_where_ends_itself_and_is_followe
     company = world.connect()
     world.start_worker("worker1", **SHORT)
     world.wait_for_worker("worker1")
-    world.broker.down()  # so that it is the sweep that delivers
+    world.broker.down()  # so the sweep delivers
     world.arm("after_lease", STAND_STILL)
     make_leads(company, 50)
     world.wait_until_hit("after_lease")
@@ -151,5 +151,5 @@ def test_a_worker_that_was_frozen_for_long_goes_on_when_it_wakes(world) -> None:
     make_leads(company, 5)
     world.wait_for_the_end()
     assert world.running["worker1"].poll() is None
-    # What was frozen in the middle of a statement, or of connecting, wakes to a database that has given it up.
+    # A process frozen in mid-statement, or while connecting, finds on waking that the database has given it up.
     assert world.broken(explained=ABOUT_DATABASE) == []

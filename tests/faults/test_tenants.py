@@ -60,7 +60,7 @@ def test_a_neighbour_with_a_backlog_or_in_trouble_holds_nobody_up(trouble, world
     events = ConversionEvent.objects.filter(company=contoso).exclude(state="accepted")
     wait_for(lambda: not events.exists(), seconds=4, told="the others are delivered")
 
-    # The neighbour is far from its end: whoever waits behind it would wait on.
+    # The neighbour is far from done: anyone who had to wait for it would still be waiting.
     left = ConversionEvent.objects.pending().filter(company=northwind).exclude(rule=held).count()
     assert left >= 2 * BATCH
     services.resume_rule(rule=held)
@@ -198,7 +198,7 @@ def test_a_status_flipped_1000_times_from_20_threads_leaves_as_many_events_as_ch
     def flip(number: int) -> None:
         for turn in range(50):
             target, other = (qualified, new) if (number + turn) % 2 else (new, qualified)
-            # A change by whoever gets there: the database says which of the 20 it was.
+            # Only one of the 20 makes each change: the database decides which.
             if Lead.objects.filter(pk=lead.pk, status=other).update(status=target):
                 changed.append(target)
 
@@ -206,7 +206,7 @@ def test_a_status_flipped_1000_times_from_20_threads_leaves_as_many_events_as_ch
 
     events = CrmEvent.objects.filter(kind="lead_qualified").count()
     assert events == changed.count(qualified) > 10
-    # Each change leads to the other status, so that what stands there in the end tells which was the last.
+    # Each change is to the other status, so the final status shows which change was the last.
     assert changed.count(qualified) - changed.count(new) == (Lead.objects.get().status == qualified)
     send_all(company)
     assert ConversionEvent.objects.filter(rule=once, state="accepted").count() == 1

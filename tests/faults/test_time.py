@@ -139,7 +139,7 @@ def test_an_event_dated_ahead_waits_for_its_time(company, connected, sandbox, ma
     assert broken(books(sandbox), Allowed(open_events=True)) == []
 
 
-# What tells the time of this machine instead of the database's; the last two only where no moment is given to them.
+# These return the time of this machine, not the database's; the last two only if no moment is passed to them.
 OWN_CLOCKS = {"now", "utcnow", "today"}
 OWN_CLOCKS_UNLESS_GIVEN = {"localtime", "localdate"}
 

@@ -1,4 +1,4 @@
-"""Odd names, addresses, amounts and moments: what goes out is what the schema wants, and right (F62)."""
+"""Odd names, addresses, amounts and moments: what is sent fits the schema, and is right (F62)."""
 
 import calendar
 import hashlib

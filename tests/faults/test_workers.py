@@ -37,7 +37,7 @@ def test_a_worker_killed_whole_with_its_wake_up_is_followed_by_another_in_time(p
     world.start_worker("worker2")
     world.wait_for_worker("worker2")
 
-    # The message went with the worker that had taken it. Nobody waits for it.
+    # The message was lost with the worker that had taken it. Nothing waits for it.
     world.wait_for_the_end(seconds=RECOVERY_SECONDS)
     hidden = 0 if point == "after_lease" else 1
     assert world.broken(Allowed(hidden_answers=hidden)) == []
@@ -112,7 +112,7 @@ def test_with_no_wake_up_and_no_scheduler_deliveries_keep_to_their_time(world) -
     company = world.connect()
     world.start_worker()
     world.wait_for_worker()
-    world.broker.down()  # no wake-up gets through, so that it is the worker's own sweep that delivers
+    world.broker.down()  # no wake-up gets through, so the worker's own sweep delivers
 
     make_leads(company, 20)
 

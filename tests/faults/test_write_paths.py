@@ -1,6 +1,6 @@
 """Whichever way a lead or a deal is written, as many conversions go out as things happened (F08).
 
-A way that nobody has listed fails too: a method of the ORM, a page, an endpoint, an action of the admin.
+A way that is not listed fails too: a method of the ORM, a page, an endpoint, an action of the admin.
 """
 
 import re
@@ -27,8 +27,8 @@ pytestmark = [pytest.mark.faults, pytest.mark.django_db]
 LISTED = {name for each in WAYS for name in each.of}
 NO_LEAD = re.compile(
     r"task|note|file|calendar|saved.view|suggestions"
-)  # those who may edit leads may edit these, which change none
-# The ways that are promised whatever the product grows to.
+)  # anyone who may edit leads may edit these, but they change no lead
+# The ways that must stay covered, however the product grows.
 PROMISED = {
     "save", "create", "bulk_create", "bulk_update", "update", "get_or_create", "update_or_create", "loaddata",
     "POST lead_new", "POST lead_edit", "POST lead_bulk_status", "POST deal_move", "POST api-lead-list",
@@ -107,7 +107,7 @@ def test_nothing_that_the_admin_offers_is_missing(model: type[Model]) -> None:
     assert {name for name in offered if not name.endswith("_history")} - LISTED == set()
 
 
-# What would go past the models: the ORM's inner doors, and SQL that names the tables.
+# What would bypass the models: the ORM's internal methods, and SQL that names the tables.
 AROUND = re.compile(
     r"_raw_delete\(|\b_update\(|\b_insert\(|save_base\(|\braw=True|base_manager\b.*\b(update|bulk_\w+|create)\("
     r"|many_rows\.(insert|update)_rows\((Lead|Deal)\b"

@@ -1,4 +1,4 @@
-"""Many who do something at once."""
+"""Runs something in many threads at once."""
 
 import threading
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from django.db import connection as database
 
 
 def in_threads(count: int, work: Callable[[int], object]) -> None:
-    """`work(number)` in so many threads at once."""
+    """Run `work(number)` in so many threads at once."""
     start = threading.Barrier(count)
 
     def run(number: int) -> None:

@@ -1,4 +1,4 @@
-"""Two workers that have to stay the processes that they are, and go on hearing wake-ups."""
+"""Two workers that have to stay the same processes, and go on receiving wake-ups."""
 
 from typing import Any
 
@@ -17,14 +17,14 @@ def start_two_workers(world: Any) -> dict[str, int]:
 
 
 def assert_all_run(world: Any, before: dict[str, int]) -> None:
-    """Both are the processes that they were before."""
+    """Assert that both are still the same processes."""
     ended = {name: world.running[name].poll() for name in before}
     assert ended == dict.fromkeys(before), "a worker has ended"
     assert {name: world.running[name].pid for name in before} == before
 
 
 def wait_until_each_hears(world: Any, company: Any, *, seconds: float) -> None:
-    """Until each worker has taken and done a wake-up that is queued from now on."""
+    """Wait until each worker has handled a wake-up that is queued from now on."""
     ids: list[str] = []
 
     def all_heard() -> bool:

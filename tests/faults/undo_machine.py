@@ -1,7 +1,7 @@
 """Random histories in which people change leads and deals in the browser, set them back and undo them.
 
 I11: what was taken back before its release is in no request, what was taken back later in none that began after that,
-and nothing else is missing. If LinkedIn may have it and the same happens again, that goes under its event id.
+and nothing else is missing. If LinkedIn may have an event and the same happens again, that is sent with its event id.
 """
 
 import uuid
@@ -106,7 +106,7 @@ class UndoHistories(Histories):
         assert self._without_an_event(Deal, "stage__meaning", "lost", "deal_lost") == []
 
     def _without_an_event(self, model: Any, step: str, meaning: str, kind: str) -> list[Any]:
-        """The rows that stand where an event of this kind says they do, and whose event was taken back all the same."""
+        """The rows that have this meaning, but whose event of this kind was taken back all the same."""
         told = CrmEvent.objects.filter(kind=kind, taken_back_at=None)
         of_row = "deal" if model is Deal else "lead"
         return list(
@@ -124,14 +124,14 @@ class UndoHistories(Histories):
 
 
 class _Request:
-    """A request of a person: an action of its own, after which everything that it took back is noted."""
+    """A person's request: an action of its own. When it ends, everything that it took back is noted."""
 
     def __init__(self, history: UndoHistories, n: int) -> None:
         self.history, self.n, self.action = history, n, uuid.uuid4()
         self.acting = acting_as(None, action=self.action)
 
     def __enter__(self) -> None:
-        # Without those that have an id under which another one may have been sent.
+        # Without events whose id may already have been sent for another one.
         unreleased = ConversionEvent.objects.filter(next_attempt_at__gt=Now(), attempts=0, may_have_arrived=False)
         self.unreleased = set(unreleased.values_list("event_id", flat=True))
         self.before = self._taken_back()

@@ -61,9 +61,9 @@ class Wire:
         return proxy
 
     def drop(self) -> None:
-        """From now on every packet of what is connected now is lost, in both directions. New connections work.
+        """From now on every packet of the current connections is lost, in both directions. New connections work.
 
-        They have a new address at our end; in the namespace whatever is from or to the old one goes into a black hole.
+        They have a new address at our end; in the namespace all traffic from or to the old one is dropped.
         """
         old = self._near
         self._cuts += 1
@@ -73,7 +73,7 @@ class Wire:
         self._move_to(self._near)
 
     def listen(self, port: int) -> socket.socket:
-        """A socket that listens at `far`. It stays in the namespace in which it was made, whoever uses it."""
+        """A socket that listens at `far`. It stays in the namespace in which it was made, whichever thread uses it."""
         made: list[socket.socket] = []
 
         def make() -> None:  # in a thread of its own, which alone enters the namespace
