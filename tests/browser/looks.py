@@ -1,4 +1,4 @@
-"""How a page looks at two sizes and in two themes: no finding of axe, and no sideways scroll."""
+"""Checks of a page at two sizes and in two themes: axe finds nothing, and nothing scrolls sideways."""
 
 from contextlib import suppress
 from itertools import cycle
@@ -15,7 +15,7 @@ SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
 THEMES = ("light", "dark")
 IN_TURN = cycle([("desktop", "light"), ("phone", "dark"), ("phone", "light"), ("desktop", "dark")])
 
-# Of a page that is already open, a theme changes nothing but its colours.
+# Changing the theme of an open page changes only its colours.
 ABOUT_COLOURS = ("color-contrast", "link-in-text-block")
 
 
@@ -30,7 +30,7 @@ def show_at(page: Page, size: str) -> None:
 
 
 def assert_fit_to_use(page: Page) -> None:
-    """The open page, at its present size, in both themes; in `make test` in one of them, in turn."""
+    """Check the open page at its present size in both themes; in `make test`, in one of them, in turn."""
     if SMALL:
         page.emulate_media(color_scheme=next(IN_TURN)[1])
         _assert_no_finding(page)
@@ -43,9 +43,9 @@ def assert_fit_to_use(page: Page) -> None:
 
 
 def assert_fit_to_use_in_each_look(page: Page) -> None:
-    """The open page on a desk and a phone, in light and dark. For pages that nothing refreshes meanwhile.
+    """Check the open page on a desk and a phone, in light and dark. Not for pages that refresh themselves.
 
-    In `make test` each page in one look, and the looks in turn.
+    In `make test`, each page is checked in one look, and the looks take turns.
     """
     if SMALL:
         show_at(page, next(IN_TURN)[0])
@@ -57,11 +57,11 @@ def assert_fit_to_use_in_each_look(page: Page) -> None:
 
 
 def _assert_no_finding(page: Page, *rules: str) -> None:
-    """Ask axe, about these rules alone if there are any.
+    """Run axe, with these rules only if there are any.
 
-    A click returns before its page is there. If one arrives while axe looks at the one before, axe looks again.
+    A click returns before its page has loaded. If the page changes while axe runs, axe runs again.
     """
-    # What it found in order is not asked for, and no style sheet of another host would have to be fetched.
+    # Only violations are reported. No page has style sheets from another host, so nothing needs preloading.
     options: dict[str, Any] = {"resultTypes": ["violations"], "preload": False}
     if rules:
         options["runOnly"] = list(rules)

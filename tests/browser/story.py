@@ -1,4 +1,4 @@
-"""What an admin does and sees while sending to LinkedIn goes wrong and gets well again."""
+"""What an admin does and sees from when sending to LinkedIn fails until it works again."""
 
 import re
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from tests.conftest import PASSWORD, make_lead
 
 @dataclass
 class Story:
-    """A company, its admin's browser at the LinkedIn page, and LinkedIn's stand-in. Each verb says who does it."""
+    """A company, its admin's browser on the LinkedIn page, and LinkedIn's stand-in. Each method names who acts."""
 
     page: Page
     company: Company
@@ -32,11 +32,11 @@ class Story:
     # --- the world ---
 
     def linkedin_refuses(self, status: int, body: str) -> None:
-        """The next request."""
+        """Refuse the next request, with this status and body."""
         self.sandbox.faults.add(Fault(status=status, body=body))
 
     def a_lead_comes_in(self, name: str, **fields: str) -> Lead:
-        """And the worker is woken at once."""
+        """Add a lead, and deliver at once, as a woken worker does."""
         lead = make_lead(self.company, first_name=name, **fields)
         self.worker_delivers()
         return lead
@@ -51,7 +51,7 @@ class Story:
     # --- the admin does ---
 
     def admin_replaces_the_token(self) -> None:
-        """With the password that is asked for first."""
+        """Give the password, which is asked for first, and save another token."""
         self.page.get_by_label("More: access token").click()
         self.page.get_by_role("link", name="Replace the token").click()
         self.page.get_by_label("Password").fill(PASSWORD)
@@ -66,7 +66,7 @@ class Story:
         self.page.get_by_role("button", name="Save the rule").click()
 
     def admin_enters_an_address(self, lead: Lead, address: str) -> None:
-        """On the way that the lead's page shows."""
+        """Follow the link on the lead's page, and save the address."""
         open_page(self.page, lead.get_absolute_url())
         expect(self.page.get_by_text("Waiting for an e-mail").first).to_be_visible()
         self.page.get_by_role("link", name="Enter an address").first.click()
@@ -76,7 +76,7 @@ class Story:
     # --- the admin sees ---
 
     def admin_is_mailed(self, *expected: str) -> None:
-        """These and no others since the last time, although the company is looked at twice."""
+        """Assert that exactly these mails came since the last call, although the company was checked twice."""
         look(self.company)
         look(self.company)
         came = subjects()
@@ -101,7 +101,7 @@ class Story:
         expect(row).to_contain_text(words)
 
     def all_is_well_again(self, *, sent: int, not_sent: int = 0) -> None:
-        """The doctor is green throughout, and what happened adds up to what became of it."""
+        """Assert that all checks of the doctor are green, and that the outcomes in reconcile add up."""
         open_page(self.page, LINKEDIN)
         self.page.get_by_role("button", name="Check everything").click()
         expect(self.page.locator("#checked")).to_contain_text(" checks OK · checked")
@@ -110,7 +110,7 @@ class Story:
         self.reconcile_adds_up(sent=sent, not_sent=not_sent)
 
     def all_is_sent_oldest_first(self, *, count: int) -> None:
-        """And nothing is on hold any more."""
+        """Assert that nothing is on hold any more, and that LinkedIn got all `count` events, oldest first."""
         open_page(self.page, f"{EVENTS}?state=on_hold")
         expect(self.page.get_by_text("No matching events")).to_be_visible(timeout=10_000)
         ids = list(ConversionEvent.objects.order_by("pk").values_list("event_id", flat=True))

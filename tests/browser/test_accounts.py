@@ -105,7 +105,7 @@ def test_from_signing_up_to_a_colleague_with_a_second_factor_and_a_new_role(page
     assert_fit_to_use(hers)
     recovery_code = hers.locator("pre").inner_text().split()[0]
 
-    # Signing in takes a code from now on; she lost her phone and uses a recovery code.
+    # From now on, signing in needs a code. She has lost her phone, and uses a recovery code.
     hers.context.clear_cookies()
     hers.goto(f"{hers.server_url}/leads/")
     hers.get_by_label("E-mail address").fill("grace@example.com")
@@ -118,7 +118,7 @@ def test_from_signing_up_to_a_colleague_with_a_second_factor_and_a_new_role(page
     expect(hers.get_by_role("heading", name="Leads", exact=True)).to_be_visible()
     expect(hers.get_by_role("link", name="Add lead").first).to_be_visible()
 
-    # Ada makes her ops, and the very next click obeys.
+    # Ada changes Grace's role to ops, which applies from Grace's very next click.
     page.goto(f"{page.server_url}/company/people/")
     page.get_by_label("Role of Grace Hopper", exact=True).select_option("ops")
     page.get_by_role("button", name="Change the role of Grace Hopper").click()

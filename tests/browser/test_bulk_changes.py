@@ -1,4 +1,4 @@
-"""All leads that match, in a real browser: from the last tick of a page to the result, and no finding of axe."""
+"""Changing all leads that match, in a real browser: from selecting a whole page to the result; axe finds nothing."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ LIST = reverse("leads")
 
 @pytest.fixture
 def leads(company: Company) -> list[Lead]:
-    """More than a page of them from one fair, and some from elsewhere."""
+    """More than a page of leads from one fair, and some from elsewhere."""
     Tag.objects.create(company=company, name="VIP")
     for number in range(3):
         make_lead(company, first_name=f"Web {number}", email=f"web{number}@example.com", source="Website")

@@ -23,7 +23,7 @@ def server(settings, live_server):
 
 @pytest.fixture
 def abroad(browser, live_server):
-    """A page that may leave this site, for the provider's."""
+    """A page that may leave this site for the provider's."""
     context = browser.new_context(**AT_REST)
     page = context.new_page()
     page.server_url = live_server.url
@@ -66,7 +66,7 @@ def test_an_admin_sets_it_up_and_a_colleague_comes_in_with_it(page, abroad, serv
     abroad.get_by_role("button", name="Continue with Okta").click()
     expect(abroad.get_by_role("heading", level=1, name="My day")).to_be_visible()
 
-    # The password no longer does once it is required, and says how to go on.
+    # Once the provider is required, the password is no longer enough, and the page says how to continue.
     SignInProvider.objects.update(is_required=True)
     abroad.context.clear_cookies()
     sign_in(abroad, sales)

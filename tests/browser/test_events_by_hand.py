@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def held(company, connected, make_rule) -> None:
-    """Three events on hold and one that was given up, and another company's rule for nothing."""
+    """Two events on hold and one that was given up, and three on hold whose rule is paused as well."""
     rule = make_rule("lead_created", "104012", name="New lead")
     make_rule("deal_created", "104013", name="New deal", is_paused=True, paused_reason="rule_not_found")
     for name in ("Eva", "Piet", "Tara"):
@@ -56,7 +56,7 @@ def test_ticked_events_are_cancelled_and_brought_back_with_the_keyboard(page, co
     open_page(page, f"{EVENTS}?state=on_hold")
 
     page.get_by_label("All on this page").press("Space")
-    let_seconds_pass(page, 4.5)  # the log refreshes itself, but not under somebody who ticks
+    let_seconds_pass(page, 4.5)  # the log refreshes itself, but not while events are selected
     page.get_by_role("button", name="Cancel selected").press("Enter")
     expect(page.get_by_role("heading", name="Cancel 2 events?")).to_be_visible()
     page.get_by_role("button", name="Cancel 2 events").press("Enter")
@@ -134,7 +134,7 @@ def test_a_reason_is_searched_for_and_chosen_by_keyboard(page, company, ops, hel
 
 
 def is_new_page(response) -> bool:
-    """Not yet the redirect to it: a request that is still under way would be replaced."""
+    """True for the new page itself. After its redirect alone, the next step would replace a pending request."""
     return response.request.method == "GET" and "/overview/" in response.url
 
 

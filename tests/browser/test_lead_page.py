@@ -1,4 +1,4 @@
-"""The page of a lead: its history follows its events by itself, and what can't be taken back is out of the way."""
+"""The page of a lead: its history follows its events automatically, and what can't be undone is out of the way."""
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -89,5 +89,5 @@ def test_a_row_that_is_edited_stays_so_while_another_is_saved(page: Page, sales,
 
 
 def settled(page: Page) -> None:
-    """Once htmx knows what it has just put into the page: nobody is quicker than that."""
+    """Wait until htmx has processed what it has just put into the page. No person is faster than that."""
     expect(page.locator(".htmx-added")).to_have_count(0)

@@ -22,7 +22,7 @@ LONG = {
 
 @pytest.fixture
 def leads(company: Company, sales: Membership) -> list[Lead]:
-    """A page of them, one with a name, an address and an organisation that fit nowhere, one without an address."""
+    """A page of leads: one has a name, an address and an organisation too long for any column, one has no address."""
     show_outcomes(membership=sales, shown=True)
     plain = [
         make_lead(company, first_name=f"Lead {number:02}", email=f"lead{number}@example.com", owner=sales.user)
@@ -85,7 +85,7 @@ def test_it_keeps_its_place_when_many_change_together(page: Page, sales, leads, 
     page.get_by_label("New status of the selected leads").select_option("Contacted")
     before = page.evaluate("scrollY")
 
-    # Where a person sees it: Playwright would first scroll to where the bar stands at the end of the list.
+    # Click where a person sees it: Playwright's own click would first scroll to the bar's place below the list.
     button = page.get_by_role("button", name="Set status").bounding_box()
     page.mouse.click(button["x"] + 5, button["y"] + 5)
 

@@ -1,4 +1,4 @@
-"""Keys: the palette that finds things as one types, `c` and `?`; none of them while someone types."""
+"""Keys: the palette that searches as you type, `c` and `?`. None of them acts while someone types in a field."""
 
 import pytest
 from playwright.sync_api import Page, expect

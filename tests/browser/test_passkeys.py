@@ -14,7 +14,7 @@ PASSKEYS = "/account/passkeys/"
 
 
 def plug_in(page):
-    """Give the page's browser a device with a fingerprint reader. Returns what can be asked of it."""
+    """Give the page's browser a device with a fingerprint reader. Returns a function that sends it commands."""
     session = page.context.new_cdp_session(page)
     session.send("WebAuthn.enable")
     options = {
@@ -51,7 +51,7 @@ def test_a_passkey_is_added_and_signs_in_by_keyboard(page, sales, size):
     assert_fit_to_use(page)
     add_passkey(page)
 
-    # Without a password, from the page that was asked for.
+    # Without a password, on the way to the page that was requested.
     page.context.clear_cookies()
     page.goto(f"{page.server_url}/leads/")
     assert_fit_to_use(page)
@@ -70,7 +70,7 @@ def test_a_passkey_is_added_and_signs_in_by_keyboard(page, sales, size):
     press(page, "Use your passkey")
     expect(page.get_by_role("heading", level=1, name="My day")).to_be_visible()
 
-    # And to confirm who is there, when it is removed.
+    # And to confirm who is there, before it is removed.
     page.goto(page.server_url + PASSKEYS)
     expect(page.get_by_text("last used")).to_be_visible()
     assert_fit_to_use(page)

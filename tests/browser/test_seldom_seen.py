@@ -1,5 +1,5 @@
-"""Pages that nobody plans to see, or sees once: errors, invitations, second factors. No finding of axe on any of them,
-in both sizes and both themes, no breach of the CSP, and nothing asked of another machine."""
+"""Pages that people see by accident or only once: errors, invitations, second factors. At both sizes, in both themes,
+axe finds nothing on any of them, the CSP is kept, and nothing is requested from another machine."""
 
 import pytest
 from allauth.account.models import EmailAddress, EmailConfirmationHMAC
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sized]
 
 
 def look(page, path: str, *, status: int = 200, heading: str) -> None:
-    """Go there and have a look."""
+    """Open this path, and check the page."""
     page.refusals.add(status)
     assert page.goto(page.server_url + path.removeprefix(page.server_url)).status == status
     look_at(page, heading)
@@ -33,7 +33,7 @@ def look_at(page, heading: str) -> None:
 
 
 def send(page, path: str, button: str, *, heading: str) -> None:
-    """Send the form at this path, and have a look at what comes."""
+    """Submit the form at this path, and check the page that follows."""
     page.goto(page.server_url + path)
     press(page, button)
     look_at(page, heading)
@@ -111,7 +111,7 @@ def test_no_page_of_a_second_factor_or_of_a_link_in_a_mail_has_a_finding(page, s
     secret = page.locator("code").inner_text()
     page.get_by_label("Code").fill(code_now(secret))
     press(page, "Switch on")
-    look_at(page, "Recovery codes")  # the one time that they are shown
+    look_at(page, "Recovery codes")  # they are shown only this once
     look(page, "/account/recovery-codes/", heading="Recovery codes")
     look(page, "/account/recovery-codes/new/", heading="Create new recovery codes?")
     look(page, "/account/app/off/", heading="Switch off the authenticator app?")

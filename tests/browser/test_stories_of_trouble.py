@@ -1,4 +1,4 @@
-"""What goes wrong sooner or later, from the first sign to the last event sent, as an admin sees it in a browser."""
+"""What goes wrong sooner or later, as an admin sees it in a browser: from the first symptom to the last event sent."""
 
 from datetime import timedelta
 
@@ -29,7 +29,7 @@ PAUSED, GOES_ON = "Northwind BV: sending to LinkedIn is paused", "Northwind BV: 
 
 @pytest.fixture
 def story(page, company, admin, line, sandbox, make_rule) -> Story:
-    """All OK: one rule, its one event so far was sent, and the admin looks at the LinkedIn page."""
+    """All OK: there is one rule, its only event so far was sent, and the admin is on the LinkedIn page."""
     services.save_ad_account(company=company, ad_account_id="512345678")
     story = Story(page, company, sandbox, make_rule("lead_created", "104012", name="New lead"))
     story.a_lead_comes_in("Ada")

@@ -1,4 +1,4 @@
-"""Messages as toasts: where something happens they say so, and push nothing down."""
+"""Messages as toasts: they appear where something happened, and push nothing down."""
 
 import uuid
 
@@ -13,12 +13,12 @@ from tests.conftest import make_lead, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-UNDO = f"undo:{uuid.uuid4()}:30"  # the tag of a message that can be undone, LinkedIn being told in 30 seconds
+UNDO = f"undo:{uuid.uuid4()}:30"  # the tag of a message with an undo, for a change that LinkedIn is told in 30 seconds
 
 
 @pytest.fixture
 def toast(page: Page, sales, company):
-    """What a long list says when a status has changed."""
+    """The toast on a long list after a change of status."""
     for number in range(20):
         make_lead(company, first_name=f"Lead {number}")
     make_lead(company, first_name="Ada", last_name="Byron")
@@ -36,7 +36,7 @@ def pass_seconds(page: Page, seconds: int) -> None:
 
 
 def add_toast(page: Page, *, tone: str = "success", tags: str = "") -> None:
-    """As an htmx answer would."""
+    """Add a toast as an htmx response would."""
     message = Message(constants.DEFAULT_LEVELS[tone.upper()], "Ada is now Qualified.", extra_tags=tags)
     html = render_to_string("_parts/messages.html", {"messages": [message]})
     page.evaluate("html => document.getElementById('messages').insertAdjacentHTML('beforeend', html)", html)

@@ -1,4 +1,4 @@
-"""Undo in a real browser, with the receiver's book beside it: what is taken back in time is never received."""
+"""Undo in a real browser, checked against the receiver's ledger: what is taken back in time is never received."""
 
 import re
 from collections.abc import Callable
