@@ -1,4 +1,4 @@
-"""One company with three people, a neighbour, and a browser that fails the test for what it should never do."""
+"""One company with three people, another company, and a browser that fails the test if a page misbehaves."""
 
 import gc
 import os
@@ -62,23 +62,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("browser")
             if not CHROMIUM:
                 item.add_marker(pytest.mark.skip(reason="no Chromium found: install it, or name it in CHROMIUM"))
-    items.sort(key=_allowed_minutes, reverse=True)  # a long test that begins last would keep one worker from the end
+    items.sort(key=_allowed_minutes, reverse=True)  # a long test that begins last would keep one worker busy
 
 
 def pytest_collection_finish() -> None:
-    """Let the garbage collector pass over what stays to the end anyway: a tenth of the CPU that tests take."""
+    """Exempt what stays to the end anyway from garbage collection, which saves a tenth of the tests' CPU."""
     gc.collect()
     gc.freeze()
 
 
 def _allowed_minutes(item: pytest.Item) -> int:
-    """The minutes that a test which takes long is allowed; 0 for the others, which stay in their order."""
+    """The time limit of a long test in minutes; 0 for the others, which stay in their order."""
     marker = item.get_closest_marker("timeout")
     return marker.args[0] // 60 if marker and marker.args[0] >= LONG_TEST else 0
 
 
 def _is_second_look(item: pytest.Item) -> bool:
-    """True for one of the two of what is done in both sizes, the one or the other by the name of the test."""
+    """True for one of the two sizes of a test that runs at both; the name of the test decides which."""
     size = item.callspec.params.get("size") if hasattr(item, "callspec") else None
     return size in SIZES and size != SIZES[crc32(item.originalname.encode()) % 2]
 
@@ -90,7 +90,7 @@ def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _quick_answers() -> None:
-    """Let the live server send its head and its body at once: else each answer waits 40 ms for the client's ACK."""
+    """Let the live server send head and body at once: otherwise each response waits 40 ms for the client's ACK."""
     WSGIRequestHandler.disable_nagle_algorithm = True
 
 
@@ -106,7 +106,7 @@ def _pages_as_read() -> None:
 
 @pytest.fixture(autouse=True)
 def _files(tmp_path: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the files that a test stores be its own, and no storage that was away in another have any effect."""
+    """Give each test its own file storage, unaffected by one that was unreachable in another test."""
     monkeypatch.setattr(file_storage, "_rests_until", 0.0)
     settings.STORAGES = storages_with(tmp_path / "files")
 
@@ -119,13 +119,13 @@ def storages_with(folder: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def one_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets the minute that limits count in not end in the middle of a test."""
+    """Keeps the minute that rate limits count in from ending in the middle of a test."""
     monkeypatch.setattr(rate_limits, "WINDOW_SECONDS", 10**9)
 
 
 @pytest.fixture(autouse=True)
 def _no_database_lost_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a connection that timed out in another test make none of this test's look unusable."""
+    """Forget connections that timed out in other tests: this test's would be taken for unusable."""
     monkeypatch.setattr("postgresql.base._last_timeout", float("-inf"))
 
 
@@ -138,15 +138,15 @@ def _quick_passwords() -> None:
 def _settings(settings: Any, tmp_path: Any) -> None:
     settings.LINKEDIN_SANDBOX = False
     settings.LINKEDIN_SANDBOX_LEDGER = tmp_path / "sandbox.jsonl"
-    settings.LINKEDIN_API_URL = "http://127.0.0.1:9"  # nobody listens there: a test that sends says to whom
+    settings.LINKEDIN_API_URL = "http://127.0.0.1:9"  # nothing listens there: a test that sends sets another
     settings.LINKEDIN_API_VERSION = "202609"
-    # Of each test alone: failed sign-ins of one are not counted in another.
+    # A cache per test: failed sign-ins of one are not counted in another.
     settings.CACHES = {"default": {"BACKEND": "leadmachine.cache.OwnCache", "LOCATION": str(tmp_path)}}
 
 
 @pytest.fixture
 def company(db: None) -> Company:
-    # Without a grace period, so that what a test changes is due at once.
+    # Without a grace period, what a test changes is due at once.
     return Company.objects.create(name="Northwind BV", slug="northwind", grace_seconds=0)
 
 
@@ -186,7 +186,7 @@ def client_as() -> Callable[[Membership], Client]:
 def client_of(user: User, client: Client | None = None) -> Client:
     """The client (by default a new one), signed in.
 
-    Client.force_login would begin with a session of nobody, and end it again: seven statements more, in each test.
+    Client.force_login would first create an anonymous session, and then end it: seven more statements in each test.
     """
     request = HttpRequest()
     request.session = SessionStore()
@@ -198,7 +198,7 @@ def client_of(user: User, client: Client | None = None) -> Client:
 
 
 def give_password(client: Client) -> Client:
-    """The client, once it has given its password again: some things are worth one."""
+    """The client, after giving its password again, as some pages require."""
     client.post("/account/confirm/", {"password": PASSWORD})
     return client
 
@@ -255,7 +255,7 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
     return {**browser_type_launch_args, "executable_path": CHROMIUM, "args": flags.split()}
 
 
-# A button that has just been drawn is on its way from the browser's grey to its own colour; axe would see it half-way.
+# A new button fades from the browser's grey to its own colour; axe would see it half-way.
 AT_REST = {"reduced_motion": "reduce"}
 
 
@@ -272,19 +272,19 @@ def steady_network(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def playwright(playwright: Any) -> Iterator[Any]:
-    """As pytest-playwright's. Its event loop runs in this thread, where Django keeps connections of their own then."""
+    """As pytest-playwright's. Its event loop runs in this thread, and Django keeps separate connections for it."""
     yield playwright
-    connections.close_all()  # after the loop nobody finds them any more, and the database could not be dropped
+    connections.close_all()  # after the loop they can't be found any more, and the database couldn't be dropped
 
 
 @contextmanager
 def guarded(page: Any, server_url: str) -> Iterator[Any]:
     """The page. Fails the test on a CSP violation, a script error, or a request that leaves this machine.
 
-    The browser and htmx report refused requests as errors too. Those that a test is about stand in `page.refusals`.
+    The browser and htmx report refused requests as errors too. `page.refusals` has those that a test is about.
     """
     bad: list[str] = []
-    page.refusals = set()  # of the statuses that the test expects
+    page.refusals = set()  # the statuses that the test expects
 
     def take_console(message: Any) -> None:
         status = re.search(r"(?:the server responded with a status of|Response Status Error Code) (\d+)", message.text)
@@ -315,7 +315,7 @@ def page(page: Any, live_server: Any) -> Iterator[Any]:
 
 @pytest.fixture
 def another_browser(browser: Any, live_server: Any) -> Iterator[Callable[..., Any]]:
-    """Opens a page, guarded as well, in a browser with cookies of its own. Takes the options of `new_context`."""
+    """Opens a page, guarded as well, in a browser with cookies of its own. Accepts the options of `new_context`."""
     with ExitStack() as stack:
 
         def open_page(**options: Any) -> Any:
@@ -333,7 +333,7 @@ def plain_page(another_browser: Callable[..., Any]) -> Any:
 
 
 def sign_in(page: Any, membership: Membership) -> None:
-    """Sign the browser in, without walking through the sign-in page each time."""
+    """Sign the browser in, without going through the sign-in page each time."""
     name = settings.SESSION_COOKIE_NAME
     value = client_of(membership.user).cookies[name].value
     page.context.add_cookies([{"name": name, "value": value, "url": page.server_url}])

@@ -37,8 +37,8 @@ class Case:
     page: str
     row: Model
     mine: dict[str, str]
-    same: dict[str, Any]  # what they change of what I change
-    other: dict[str, Any] = field(default_factory=dict)  # what they change beside it
+    same: dict[str, Any]  # their changes to the fields that I change
+    other: dict[str, Any] = field(default_factory=dict)  # their changes to other fields
     action: str = ""  # the URL of the form, if the page has several like it
 
 
@@ -216,12 +216,12 @@ def note_case(company, admin, **_: Any) -> Case:
     return Case(f"/notes/{row.pk}/edit/", row, {"text": "Mine"}, {"text": "Theirs", "edited_at": timezone.now()})
 
 
-# Of these, someone else can change something beside what I change.
+# In these, someone else can change something next to what I change.
 WITH_OTHERS: list[Callable[..., Case]] = [
     company_case, rule_case, token_case, account_case, mail_case, provider_case, status_case, tag_case,
     custom_field_case, view_case, task_case,
 ]  # fmt: skip
-# Of these, we can want two things. (Two who change a box agree.)
+# In these, we can want different values. (Two people who change a checkbox agree.)
 WITH_CONFLICTS: list[Callable[..., Case]] = [
     *(each for each in WITH_OTHERS if each is not mail_case), grace_case, expiry_of_a_replaced_token_case,
     account_of_the_import_case, secret_case, pipeline_case, role_case, columns_case, lead_case, deal_case, note_case,
@@ -237,7 +237,7 @@ def case(request, company, admin, sales, token, make_rule, server) -> Case:
 
 
 def save(row: Model, values: dict[str, Any]) -> dict[str, Any]:
-    """As someone else does it. Returns the values as the row then has them."""
+    """Save these values as someone else would. Returns them as the row then has them."""
     if hasattr(row, "updated_at"):
         for name, value in values.items():
             setattr(row, name, value)
@@ -305,7 +305,7 @@ def test_what_was_typed_before_the_password_was_asked_for_is_compared_with_what_
 
 
 def test_each_form_of_a_row_compares_what_it_was_opened_with() -> None:
-    """A new one has to be a ChangesForm with a case above, or be listed with the reason why not."""
+    """A new form has to be a ChangesForm with a case above, or be listed with the reason why not."""
     from crm.accounts import forms as accounts
 
     assert accounts  # loaded, with all others that URLs lead to

@@ -25,7 +25,7 @@ LINKEDIN, EVENTS = reverse("linkedin"), reverse("events")
 
 @pytest.fixture
 def worker(company):
-    """Delivers for the company all the time, as a worker does that has been woken."""
+    """Delivers for the company all the time, like a worker that has been woken."""
     stopped = threading.Event()
 
     def run() -> None:
@@ -56,7 +56,7 @@ def history(company, connected, make_rule) -> None:
 
 
 def let_seconds_pass(page, seconds: float) -> None:
-    """On the page's own clock, which the test has installed; what it asks the server for then still takes time."""
+    """Advance the page's own clock, which the test has installed. Requests to the server still take real time."""
     page.clock.run_for(seconds * 1000)
     page.wait_for_timeout(300)
 

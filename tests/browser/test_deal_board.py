@@ -16,7 +16,7 @@ HOLD_MS = 500  # longer than the board waits for
 
 @pytest.fixture
 def deals(company) -> list[Deal]:
-    """Enough of them for the board to scroll, with names too long for a card."""
+    """Enough deals for the board to scroll, with titles too long for a card."""
     lead = make_lead(company, organisation="The Analytical Engine and Difference Engine Company of London")
     stages = list(Stage.objects.for_company(company))
     for stage in stages:
@@ -38,7 +38,7 @@ def board(page: Page, sales, deals) -> Page:
 
 @pytest.fixture
 def held(page: Page) -> list[Route]:
-    """The moves that the page has posted, which reach the server when a test lets them."""
+    """The moves that the page has posted. They reach the server when the test lets them."""
     routes: list[Route] = []
     page.route("**/move/", lambda route: routes.append(route))
     return routes
@@ -62,7 +62,7 @@ def card(page: Page, deal: Deal) -> Locator:
 
 
 def scroll_to(page: Page, deal: Deal) -> list[float]:
-    """Scroll the board to the card and a few pixels on, so that a jump to any edge would show."""
+    """Scroll the board to the card and a few pixels on, where a jump to any edge would show."""
     card(page, deal).evaluate("card => card.scrollIntoView({ block: 'center' })")
     frame(page).evaluate("frame => frame.scrollBy(3, 7)")
     return place(page)
@@ -277,14 +277,14 @@ def test_further_cards_that_come_during_a_move_stay(page: Page, sales, company, 
 
     card(page, deals[0]).get_by_role("combobox").select_option("Won")
     page.get_by_role("link", name="Show 3 more deals in Discovery").click()
-    expect(discovery.locator(".deal")).to_have_count(5)  # without the one that moves
+    expect(discovery.locator(".deal")).to_have_count(5)  # without the one that is being moved
     held[0].continue_()
 
     expect(page.get_by_role("status")).to_contain_text("is now in Won.")
     expect(discovery.locator(".deal")).to_have_count(6)
 
 
-# --- dropped while another one is on its way ---
+# --- dropped while another move is pending ---
 
 
 @pytest.fixture
@@ -308,7 +308,7 @@ def asks_about(page: Page, deal: Deal) -> None:
 
 @pytest.fixture
 def two(deals) -> tuple[Deal, Deal]:
-    """Both are in view from the start."""
+    """Two deals that are in view from the start."""
     return deals[-1], deals[-2]
 
 

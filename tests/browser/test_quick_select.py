@@ -1,6 +1,6 @@
-"""Choosing a status or a stage by keyboard and by mouse: nothing is saved, and nothing sent, while somebody chooses.
+"""Choosing a status or a stage by keyboard and by mouse: nothing is saved or sent before the choice is made.
 
-What is saved as Qualified, Won or Lost goes to LinkedIn at once, so an arrow key that passes it must not save it.
+A row saved as Qualified, Won or Lost is sent to LinkedIn at once, so an arrow key that passes one must not save it.
 """
 
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 HINT = "Enter to save · Esc to undo"
 CHANGES = ("**/move/", "**/status/")
-# How high everything on the page stands. The width of a select is that of its text, and a narrow row makes room for it.
+# The vertical position and height of all elements. Widths may change: a select is as wide as its text.
 HEIGHTS = """() => [...document.querySelectorAll("main, main *:not(option, .hint)")].map((each) => {
   const { y, height } = each.getBoundingClientRect();
   return `${each.localName} ${each.className}: ${y} ${height}`; })"""
@@ -31,7 +31,7 @@ REPORTED = ("lead_qualified", "deal_won", "deal_lost")
 
 @dataclass
 class Choosing:
-    """A page whose quick select somebody uses, who presses `keys` on the way to `chosen` and past what is reported."""
+    """A page with a quick select. The `keys` lead to `chosen`, past entries that would be reported to LinkedIn."""
 
     page: Page
     row: Lead | Deal
@@ -70,7 +70,7 @@ class Choosing:
         assert not ConversionEvent.objects.exists()
 
     def happened_once(self) -> None:
-        """Saved in one request, and what was passed on the way was never reported."""
+        """Assert that it was saved in one request, and that no entry on the way was reported."""
         expect(self.page.get_by_role("status")).to_contain_text(f"{self.chosen}.")
         self.page.wait_for_load_state("networkidle")
         assert len(self.posts) == 1
@@ -103,7 +103,7 @@ def deal(company, ada) -> Deal:
 
 @pytest.fixture
 def rules(company, token, make_rule, ada, deal) -> None:
-    """LinkedIn hears of whatever a select can report; the lead and the deal were there before."""
+    """A rule for each CRM event that a select can cause, added after the lead and the deal."""
     for kind in REPORTED:
         make_rule(kind)
 
@@ -196,7 +196,7 @@ def test_a_choice_without_a_key_is_saved_at_once(choosing):
 def test_enter_twice_saves_once(choosing):
     choosing.choose_by_keyboard()
 
-    # Within one turn of the page, so that no answer can come in between.
+    # Within one turn of the page's event loop: no response can come in between.
     choosing.select.evaluate(
         """select => { for (const _ of [1, 2])
         select.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true })) }"""
@@ -205,7 +205,7 @@ def test_enter_twice_saves_once(choosing):
     choosing.happened_once()
 
 
-# --- the open list, on the board alone: it is the browser's, and the same everywhere ---
+# --- the open list, on the board alone: the browser draws it, the same everywhere ---
 
 
 @pytest.fixture
@@ -232,7 +232,7 @@ def test_enter_in_the_open_list_saves(open_list):
 
 def test_escape_in_the_open_list_saves_nothing(open_list):
     open_list.page.keyboard.down("Escape")
-    expect(open_list.hint).to_be_visible()  # the list has closed: until then a key is the list's, not the page's
+    expect(open_list.hint).to_be_visible()  # the list has closed: until then it gets the keys, not the page
     open_list.page.keyboard.up("Escape")
 
     open_list.shows(open_list.saved)
@@ -286,7 +286,7 @@ def test_a_list_opened_by_mouse_saves_although_no_click_follows_the_choice(on_th
 def test_a_window_that_loses_the_focus_leaves_the_choice_open(on_the_board):
     on_the_board.choose_by_keyboard()
 
-    on_the_board.select.dispatch_event("focusout")  # what comes then, while the select stays the active element
+    on_the_board.select.dispatch_event("focusout")  # sent then, although the select stays the active element
 
     on_the_board.nothing_happened()
     expect(on_the_board.hint).to_be_visible()
@@ -309,7 +309,7 @@ def test_a_deal_that_went_out_of_sight_comes_into_it_with_the_focus(on_the_board
 
 @pytest.fixture
 def held(page: Page) -> list[Route]:
-    """The changes that the page has posted, which reach the server when a test lets them."""
+    """The changes that the page has posted. They reach the server when the test lets them."""
     routes: list[Route] = []
     for pattern in CHANGES:
         page.route(pattern, lambda route: routes.append(route))
@@ -345,7 +345,7 @@ def grace(company) -> Lead:
 
 @pytest.fixture
 def two(page: Page, sales, ada, grace, rules, held) -> tuple[Choosing, Choosing]:
-    """Both on the list of leads. The first was left with a choice, whose request is under way."""
+    """Two selects on the list of leads. The first was left after a choice, whose request is pending."""
     sign_in(page, sales)
     page.goto(page.server_url + "/leads/")
     first, second = choosing_on(page, ada), choosing_on(page, grace)
@@ -371,7 +371,7 @@ def test_a_second_select_is_saved_after_the_first(page: Page, two, held):
 
 def test_a_question_about_many_waits_for_what_is_still_to_be_saved(page: Page, two, held):
     first, second = two
-    page.get_by_label("Select Grace Hopper").check()  # and so leaves the second, whose choice waits for the first
+    page.get_by_label("Select Grace Hopper").check()  # which leaves the second: its choice waits for the first
     page.get_by_label("New status of the selected leads").select_option("Qualified")
     page.get_by_role("button", name="Set status").click()
     let_go(page, held, count=2)  # the question
@@ -415,7 +415,7 @@ def test_a_choice_that_somebody_else_overtook_is_dropped(page: Page, two, held, 
 def test_tab_goes_on_to_the_next_thing_although_the_answer_draws_the_list_anew(page: Page, sales, ada, grace, rules):
     sign_in(page, sales)
     page.goto(page.server_url + "/leads/")
-    choosing_on(page, grace).choose_by_keyboard()  # the newest, so the first
+    choosing_on(page, grace).choose_by_keyboard()  # the newest lead, so the first in the list
 
     page.keyboard.press("Tab")
 
@@ -443,7 +443,7 @@ def refuse(page: Page, status: int) -> None:
 
 
 def brings_the_saved_one_back(choosing: Choosing) -> None:
-    """Says so, and does not try once more as the select is left."""
+    """Assert that the select shows the saved entry again, with a message, and doesn't retry when it is left."""
     expect(choosing.page.get_by_role("status")).not_to_be_empty()
     choosing.shows(choosing.saved)
     expect(choosing.hint).to_be_hidden()

@@ -30,7 +30,7 @@ ENTERED: Final[dict[str, st.SearchStrategy[Any]]] = {
 
 
 def unsaved(kind: str) -> CustomField:
-    """A field that is in no database; one with choices has three regions."""
+    """An unsaved field; one with choices has three regions."""
     return CustomField(name=kind.replace("_", " "), key=kind, type=kind, choices=changed_choices([], REGIONS))
 
 

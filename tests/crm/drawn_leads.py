@@ -1,4 +1,4 @@
-"""Leads with deals, drawn by Hypothesis: for tests that compare what is found in them with what Python finds."""
+"""Leads with deals, drawn by Hypothesis, for tests that compare what a query finds with what Python finds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,16 +23,16 @@ ADDRESSES = ("", "zoe@example.com", "Mueller@Example.com")
 
 @dataclass(frozen=True)
 class Known:
-    """What leads can have, and be filtered by."""
+    """The values that leads can have and be filtered by."""
 
     statuses: list[int]
     owners: list[int | None]
     tags: list[int]
-    qualified: set[int]  # of the statuses
+    qualified: set[int]  # those of the statuses that mean it
 
 
 def moments() -> st.SearchStrategy[datetime]:
-    """Moments around the beginnings of days, where a filter decides."""
+    """Moments around the start of a day, where filters begin or end."""
     days = st.dates(FIRST, LAST)
     seconds = st.sampled_from((-1, 0, 3 * 3600))
     starts = days.map(lambda day: datetime(day.year, day.month, day.day, tzinfo=ZONE).astimezone(UTC))
@@ -40,7 +40,7 @@ def moments() -> st.SearchStrategy[datetime]:
 
 
 def deals() -> st.SearchStrategy[tuple[str, str | None, str]]:
-    """What their stage means, their amount and its currency."""
+    """The meaning of a deal's stage, its amount and its currency."""
     amounts, currencies = st.sampled_from((None, "0.50", "100.00")), st.sampled_from(("EUR", "CHF"))
     return st.tuples(st.sampled_from(StageMeaning.values), amounts, currencies)
 
@@ -68,7 +68,7 @@ def leads(known: Known) -> st.SearchStrategy[dict[str, Any]]:
 
 
 def reached(lead: Mapping[str, Any], known: Known) -> set[str]:
-    """The steps of the funnel that it has come to."""
+    """The steps of the funnel that the lead has reached."""
     is_qualified = bool(known.qualified & {lead["first_status_id"], lead["status_id"]})
     meanings = [meaning for meaning, _, _ in lead["deals"]]
     steps = {"qualified": is_qualified or bool(meanings), "deal": bool(meanings), "won": "won" in meanings}
@@ -76,11 +76,11 @@ def reached(lead: Mapping[str, Any], known: Known) -> set[str]:
 
 
 def known_of(company: Company, *owners: Membership) -> Known:
-    """What the company's leads can have. It gets tags, a time zone, and each source."""
+    """The values that the company's leads can have. Gives the company tags, a time zone, and a lead of each source."""
     company.time_zone = str(ZONE)
     company.save()
     tags = [Tag.objects.create(company=company, name=name, position=at).pk for at, name in enumerate(("VIP", "Fair"))]
-    for source in SOURCES:  # of a lead that no filter finds by anything else
+    for source in SOURCES:  # each on a lead that only a filter by source finds
         make_lead(company, source=source, first_name="Nobody")
     statuses = LeadStatus.objects.for_company(company)
     qualified = statuses.filter(meaning=LeadMeaning.QUALIFIED).values_list("pk", flat=True)
@@ -94,7 +94,7 @@ def store(company: Company, made: Sequence[Mapping[str, Any]]) -> list[int]:
     own = [{name: value for name, value in values.items() if name in columns} for values in made]
     first = [{**each, "status_id": values["first_status_id"]} for each, values in zip(own, made, strict=True)]
     rows = Lead.objects.bulk_create(Lead(company=company, **values) for values in first)
-    for row, values in zip(rows, own, strict=True):  # the rows have been given the time of now
+    for row, values in zip(rows, own, strict=True):  # the insert has set these to the current time
         row.created_at, row.updated_at, row.status_id = (
             values[name] for name in ("created_at", "updated_at", "status_id")
         )

@@ -39,7 +39,7 @@ def names_stored() -> set[str]:
     """The names of all files on the storage."""
     try:
         folders, _ = storage().listdir("")
-    except FileNotFoundError:  # the folder of the first file makes it
+    except FileNotFoundError:  # the folder is made with the first file
         return set()
     return {f"{folder}/{name}" for folder in folders for name in storage().listdir(folder)[1]}
 
@@ -51,5 +51,5 @@ def content_of(file: Attachment) -> bytes:
 
 
 def put(name: str, content: bytes = CONTENT) -> str:
-    """Something on the storage that no row knows of."""
+    """Put a file on the storage that no row refers to. Returns its name."""
     return storage().save(name, BytesIO(content))  # type: ignore[arg-type]

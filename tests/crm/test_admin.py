@@ -1,4 +1,4 @@
-"""The operator's admin: what changes there fires like anywhere else, and what is on record can't be changed."""
+"""The operator's admin: changes there cause CRM events like anywhere else, and what is on record can't be changed."""
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -199,7 +199,7 @@ def test_the_audit_log_is_for_looking_at_only(operator, company):
 
 
 def test_a_list_with_an_erased_lead_or_an_old_name_can_be_saved(operator, company):
-    """What their names lack can't be put right in a list that has no field for it."""
+    """A list without a field for the name can't put right what a name lacks."""
     erased, ada = make_lead(company), make_lead(company, email="ada.b@example.com")
     erase_lead(lead=erased)
     deal = make_deal(ada)

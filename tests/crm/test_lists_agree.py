@@ -25,7 +25,7 @@ SEARCHES = ("", "", "", "zoe", "mul", "jo", "0%", "a_b", "example", "20 555", "Ï
 
 @st.composite
 def questions(draw: st.DrawFn, known: Known) -> tuple[list[dict[str, Any]], dict[str, str], str]:
-    """Leads, some of the filters as they stand in the address of the list, and a search. Most ask for one of them."""
+    """Leads, some of the filters as in the URL of the list, and a search. Most filters match one of the leads."""
     made = draw(st.lists(leads(known), min_size=1, max_size=6))
     one = draw(st.sampled_from(made))
     of_one = {

@@ -1,8 +1,8 @@
 """Random histories of two companies: people, admins, LinkedIn's moods, crashes and faults in any order.
 
 Each history ends with everything healed; then the invariants must hold. It runs in one process, so that hundreds of
-histories fit into minutes: a crash is an exception at a kill point that nothing may catch, after which not even the
-lease is given back.
+histories fit into minutes: a crash is an exception at a kill point that nothing may catch, so not even the lease is
+given back.
 """
 
 from collections import Counter
@@ -75,9 +75,9 @@ class Histories(RuleBasedStateMachine):
         self.hidden = self.steps = 0
         self.expected: Counter[tuple[int, int]] = Counter()
         self.seen = 0
-        self.gone: dict[str, int] = {}  # events that no request after this one may hold
+        self.gone: dict[str, int] = {}  # by event: no request after this one may hold it
         self.forgotten: set[str] = set()  # hashes of erased people, who may be counted again
-        self.on_the_wire = 0  # 1 while there is a request that has not arrived
+        self.on_the_wire = 0  # 1 while a request is under way that has not arrived
         self.ids = 200_000
         self.companies = [Company.objects.create(name=f"Company {n}", slug=f"company-{n}") for n in range(2)]
         for number, company in enumerate(self.companies):
@@ -140,7 +140,7 @@ class Histories(RuleBasedStateMachine):
     @rule(n=companies, at=choices)
     def opt_out_or_in(self, n: int, at: int) -> None:
         if lead := self._lead(n, at):
-            self._jump(timedelta(minutes=1))  # whoever calls back waits for what a crashed worker seems to be sending
+            self._jump(timedelta(minutes=1))  # a recall waits for what a crashed worker seems to be sending
             lead.share_with_ad_platforms = not lead.share_with_ad_platforms
             open_events = self._open_events(lead=lead)
             lead.save()
@@ -271,11 +271,11 @@ class Histories(RuleBasedStateMachine):
             try:
                 deliver(self.companies[n].pk)
             except OperationalError:
-                assert point == "after_commit"  # beyond the write there is nothing to save, and nobody tries again
+                assert point == "after_commit"  # after the commit there is nothing left to write, so nothing is retried
 
     @invariant()
     def a_worker_comes_by_and_nothing_is_false(self) -> None:
-        """After every second step; and at every step, what is accepted here was accepted there."""
+        """A worker comes by after every second step. At every step, what is accepted here was accepted there."""
         figures.count("steps in histories")
         if hasattr(self, "companies"):
             self.steps += 1
@@ -356,14 +356,14 @@ class Histories(RuleBasedStateMachine):
         self.gone.update(dict.fromkeys(event_ids, (last[0].number if last else 0) + self.on_the_wire))
 
     def _is_of_an_heir(self, element: dict[str, Any]) -> bool:
-        """True if it is about another event, which has taken over the id of one that was taken back."""
+        """True if the element is about another event, which took over the id of one that was taken back."""
         heirs = ConversionEvent.objects.filter(event_id=element["eventId"], may_have_arrived=True)
         left = heirs.filter(Q(crm_event__taken_back_at=None) | Q(state=State.ACCEPTED))
         times = left.values_list("happened_at", flat=True)
         return element["conversionHappenedAt"] in {int(at.timestamp() * 1000) for at in times}
 
     def _deliver_and_meanwhile(self, n: int, do: Callable[[], None]) -> None:
-        """Deliver for the company, and do this while its first request is on the wire."""
+        """Deliver for the company, and run `do` while its first request is on the wire."""
         send = http_session.send
         done = []
 
@@ -380,7 +380,7 @@ class Histories(RuleBasedStateMachine):
             deliver(self.companies[n].pk)
 
     def _note_changes(self) -> None:
-        """What the rules that are active now must have planned for the changes since the last look."""
+        """Note what the rules that are active now must have planned for the changes since the last call."""
         for pk, company, kind in CrmEvent.objects.filter(pk__gt=self.seen).values_list("pk", "company_id", "kind"):
             self.seen = max(self.seen, pk)
             for each in ConversionRule.objects.active().filter(company=company, crm_event=kind):

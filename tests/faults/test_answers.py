@@ -33,7 +33,7 @@ def _each_is_a_kind_of_its_own(request) -> Iterator[None]:
 
 @pytest.fixture
 def patient(settings) -> None:
-    """Retries so late that what the first answer left behind can be looked at, however slow the machine is."""
+    """Retries come late enough to check what the first answer left behind, however slow the machine is."""
     settings.RETRY_SECONDS = [60]
     settings.THROTTLE_SECONDS = 2
 
@@ -43,13 +43,13 @@ def books(sandbox):
 
 
 def later() -> None:
-    """As if the time had passed for which rows and lanes wait."""
+    """End every wait of rows and lanes, as if its time had passed."""
     ConversionEvent.objects.pending().update(next_attempt_at=Now())
     Connection.objects.update(next_attempt_at=None)
 
 
 def deliver_all(company, *, turns: int = 40) -> None:
-    """Turn after turn, as time goes by, until nothing is open."""
+    """Deliver turn after turn, as if time went by, until nothing is open."""
     for _ in range(turns):
         send_all(company)
         if not ConversionEvent.objects.pending().exists():
@@ -116,14 +116,14 @@ def test_after_5_throttles_in_a_row_a_company_waits_for_midnight_and_loses_nothi
 
     send_all(company)
 
-    # After the midnight that it waited for, a company begins anew: the day's limit was given back.
+    # After the midnight that it waited for, a company starts again: the day's limit has been reset.
     grows = [60, 120, 240, 480]
     for first in range(0, 50, 5):
         run = rests[first : first + 4]
         assert all(0.8 * wait - 2 <= rest <= 1.2 * wait for rest, wait in zip(run, grows, strict=True))
     fifths = after_midnight[4::5]
     assert all(-1 <= seconds <= 601 for seconds in fifths)
-    assert len({round(seconds) for seconds in fifths}) > 5  # not everybody at the same moment
+    assert len({round(seconds) for seconds in fifths}) > 5  # not all at the same moment
     assert Connection.objects.get().throttles_in_a_row == 0
     assert Counter(requests_made(sandbox)) == {429: 50, 200: 1}
     assert set(ConversionEvent.objects.values_list("state", "attempts")) == {("accepted", 1)}
@@ -348,7 +348,7 @@ def test_a_body_that_is_too_large_is_halved_until_it_is_taken_and_the_size_is_le
     statuses = [entry.status for entry in books(sandbox)]
     assert statuses[:4] == [413, 413, 413, 200]  # 1.2 MB, 600 kB, 300 kB and a little
     for size, status, following in zip(received, statuses, received[1:], strict=False):
-        # A body that was taken may have been an element short of its limit, which is doubled and not the body.
+        # The limit is doubled, not the size of the accepted body, which may have been an element short of the limit.
         assert following <= (size // 2 if status == 413 else 2 * (size + 300))
     assert statuses.count(413) <= statuses.count(200) + 2  # never twice in a row, once a size is known
     assert Counter(states(company)) == {"accepted": 5000}
@@ -432,7 +432,7 @@ def test_the_network_fails_in_each_way_of_the_proxy(company, connected, sandbox,
     proxy.down()
     http_session.close()
     assert states(company) == ["accepted"] * 20 * len(EFFECTS)
-    # Where it was cut LinkedIn has taken it; what hangs in a black hole, a drip or a reset may still come through.
+    # LinkedIn has accepted what was cut; what hangs in a black hole, a drip or a reset may still get through.
     assert broken(books(sandbox), Allowed(hidden_answers=4)) == []
 
 

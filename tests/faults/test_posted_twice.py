@@ -32,7 +32,7 @@ def web(client_as, admin) -> Client:
 
 
 def post_at_once(client: Client, path: str, data: dict[str, object] | None = None) -> list[HttpResponse]:
-    """The answers to one form that one browser posts TIMES times at once."""
+    """Post one form from one browser TIMES times at once. Returns the answers."""
     answers: list[HttpResponse] = []
 
     def post(number: int) -> None:
@@ -46,7 +46,7 @@ def post_at_once(client: Client, path: str, data: dict[str, object] | None = Non
 
 
 def where_to(answers: list[HttpResponse]) -> Counter[str]:
-    """Where each leads, or its status where it leads nowhere."""
+    """Counts the addresses to which the answers redirect; an answer without one counts by its status."""
     return Counter(answer.get("Location", str(answer.status_code)) for answer in answers)
 
 
@@ -339,7 +339,7 @@ def test_rules_that_are_imported_20_times_at_once_are_there_once(web, company, c
         ("deal_won", "104014"), ("lead_qualified", "104012"),
     ]  # fmt: skip
     assert recorded("rule_created") == 2
-    # One that comes after the first has ended is offered nothing that it could choose.
+    # A request that comes after the first has ended is offered nothing to choose from.
     assert set(where_to(answers)) <= {"/integrations/linkedin/#map", "200"}
 
 

@@ -64,7 +64,7 @@ ABOUT_DATABASE = (
 )
 ABOUT_BROKER = r"celery\.(worker|bootsteps)|redis|broker"
 
-LIKE_A_TOKEN = re.compile(r"AQ[VX]\S{8}")  # whose ever it is: those of the tests, and those of LinkedIn
+LIKE_A_TOKEN = re.compile(r"AQ[VX]\S{8}")  # of the tests and of LinkedIn alike
 
 
 class World(Processes):
@@ -109,7 +109,7 @@ class World(Processes):
         self.kill(*list(self.running))
         for proxy in (self.linkedin, self.broker, self.database):
             proxy.down()
-        # pytest shows it where the test has failed.
+        # pytest shows it if the test has failed.
         print("\n".join(line for line in self.logs().splitlines() if " INFO " not in line))
 
     # --- our side ---
@@ -139,12 +139,12 @@ class World(Processes):
         wait_for(lambda: not self.is_armed(point), seconds=20, told=f"a process comes to {point}")
 
     def let_leases_lapse(self) -> None:
-        """As if the time of every lease were up."""
+        """Let every lease lapse, as if its time were up."""
         Connection.objects.exclude(lease_id=None).update(leased_until=Now())
         time.sleep(0.002)
 
     def pids(self) -> dict[str, set[int]]:
-        """The processes that stand behind each name now: the one that was started, and those of its pool."""
+        """The process ids behind each name now: that of the process that was started, and those of its pool."""
         return {
             name: {process.pid, *(child.pid for child in self.children(name))} for name, process in self.running.items()
         }
@@ -167,13 +167,13 @@ class World(Processes):
         return f"leadmachine:{installation.name()}:{settings.CELERY_TASK_DEFAULT_QUEUE}"
 
     def queue_wake_ups(self, company: Company, count: int) -> list[str]:
-        """Queue so many wake-ups for the company, past any trouble of the line to the broker. Their ids."""
+        """Queue so many wake-ups for the company, past the broker's proxy and its troubles. Returns their ids."""
         with app.connection_for_write(self.broker_server.url) as line, app.amqp.producer_pool.acquire():
             producer = app.amqp.Producer(line)
             return [deliver.apply_async([company.pk], producer=producer).id for _ in range(count)]
 
     def wait_until_heard(self, company: Company, name: str = "worker1") -> None:
-        """Until the worker has taken and done a wake-up that is queued now."""
+        """Wait until the worker has handled a wake-up that is queued now."""
         [wake_up] = self.queue_wake_ups(company, 1)
         wait_for(lambda: f"[{wake_up}] succeeded" in self.log(name), seconds=60, told=f"{name} hears a new wake-up")
 
@@ -184,7 +184,7 @@ class World(Processes):
     # --- and what came of it ---
 
     def wait_for_the_end(self, *, seconds: float = RECOVERY_SECONDS + 2, held: Q | None = None) -> None:
-        """Until no event is open and no lane leased. It is a failure where that takes longer than the bound R."""
+        """Wait until no event is open and no lane leased. Fails if that takes longer than the bound R."""
         events = ConversionEvent.objects.filter(state__in=OPEN_STATES)
         if held is not None:
             events = events.exclude(held)
@@ -193,7 +193,7 @@ class World(Processes):
         wait_for(lambda: not leased_lanes().exists(), seconds=self.lease_seconds + 1, told="no lane is leased")
 
     def broken(self, allowed: Allowed | None = None, *, explained: str = "") -> list[str]:
-        """All invariants. `explained`: a pattern of what the fault lets processes complain of."""
+        """Returns what breaks any invariant. `explained` is a pattern of the complaints that the fault explains."""
         # Late wake-ups take a lane for a moment to find that there is nothing to do.
         end = time.monotonic() + self.lease_seconds
         while (found := broken(self.ledger.entries(), allowed)) and time.monotonic() < end:
@@ -223,7 +223,7 @@ class Api:
         self._session.headers["Authorization"] = f"Bearer {key}"
 
     def save_lead(self, number: int) -> tuple[int, float]:
-        """Add a lead. The status of the answer, and the seconds that it took."""
+        """Add a lead. Returns the status of the answer, and the seconds that it took."""
         start = time.monotonic()
         answer = self.add_lead({"first_name": f"Lead {number}", "email": f"lead{number}@example.com"})
         return answer.status_code, time.monotonic() - start
@@ -243,7 +243,7 @@ class Api:
 
 
 class Saver:
-    """Somebody who saves lead after lead, whatever happens, and keeps what they were told. Used as a context."""
+    """A person who saves lead after lead, whatever happens, and keeps the answers. Used as a context."""
 
     def __init__(self, api: Api, *, start: int = 0) -> None:
         self._api = api
@@ -264,7 +264,7 @@ class Saver:
 
     @property
     def lost(self) -> set[str]:
-        """What they were told is saved, and is not there."""
+        """The addresses that were confirmed as saved, but are not there."""
         return self.saved - set(Lead.objects.values_list("email", flat=True))
 
     def _save(self) -> None:
@@ -293,7 +293,7 @@ def make_leads(company: Company, count: int, *, start: int = 0) -> None:
 
 @contextmanager
 def timed(at_most: float) -> Iterator[None]:
-    """Fails where what is inside takes longer, in seconds."""
+    """Fails if the block takes longer than so many seconds."""
     start = time.monotonic()
     yield
     took = time.monotonic() - start

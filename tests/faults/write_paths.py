@@ -1,4 +1,4 @@
-"""Every way of writing a lead or a deal that this product has, each as something to do in a small scene (F08)."""
+"""Every way in which this product writes a lead or a deal, each as a function of a small scene (F08)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ from tests.crm.api.calling import caller
 
 @dataclass
 class Scene:
-    """A lead that is new, an open deal with it, and everybody who may change them."""
+    """A lead that is new, an open deal with it, and everyone who may change them."""
 
     company: Company
     lead: Lead
@@ -72,7 +72,7 @@ class Scene:
 
     @property
     def grace(self) -> dict:
-        """Somebody new."""
+        """A new person."""
         return {"first_name": "Grace", "email": "grace@example.com"}
 
     @property
@@ -89,7 +89,7 @@ class Scene:
         call_command("loaddata", fixture, verbosity=0)
 
     def in_admins_list(self, field: str, row: Lead | Deal, value: int) -> dict:
-        """The operator's list, in which a column can be edited."""
+        """The form of the operator's list, in which a column can be edited."""
         return {
             "form-TOTAL_FORMS": 1, "form-INITIAL_FORMS": 1, "_save": "Save", "form-0-id": row.pk,
             f"form-0-{field}": value,
@@ -98,7 +98,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class Way:
-    """What is done, and the CRM events that must come of it. `of` names the door: a method, a route, a command."""
+    """What is done, and the CRM events that must come of it. `of` names the entry points: methods, routes, commands."""
 
     of: tuple[str, ...]
     do: Callable[[Scene], object]
@@ -296,7 +296,7 @@ def why_a_deal_is_lost(scene: Scene) -> None:
 
 @way("POST lead_tags", "POST deal_tags", "POST lead_bulk_tags", fires="")
 def tags(scene: Scene) -> None:
-    """They count as a change of the row, and cause no event."""
+    """They count as a change of the row, but cause no event."""
     tag = Tag.objects.create(company=scene.lead.company, name="VIP")
     scene.web.post(f"/leads/{scene.lead.pk}/tags/", {"add": tag.pk})
     scene.web.post(f"/deals/{scene.deal.pk}/tags/", {"add": tag.pk})
@@ -306,7 +306,7 @@ def tags(scene: Scene) -> None:
 
 @way("POST deal_people", fires="lead_created deal_created")
 def the_people_of_a_deal(scene: Scene) -> None:
-    """They cause no event, and the deal of another lead is still one deal; LinkedIn has been told about the first."""
+    """They cause no event, and a deal with another main person is still one deal; LinkedIn was told about the first."""
     other = Lead.objects.create(company=scene.company, **scene.grace)
     untold = Deal.objects.create(company=scene.company, lead=scene.lead, title="Renewal")
     for deal in (scene.deal, untold):

@@ -1,4 +1,4 @@
-"""`make` and its .venv: each way to fail is told by its own sentence, and nothing that was there before is removed."""
+"""`make` and its .venv: each way to fail has a sentence of its own, and nothing that was there before is removed."""
 
 import hashlib
 import os
@@ -38,7 +38,7 @@ def fill(folder: Path) -> None:
 
 
 def make(folder: Path, *words: str, within: list[str] | None = None, **environment: str) -> tuple[int, str]:
-    """Exit code and all that is said by `make .venv/.to-run` there, without a network."""
+    """The exit code and the output of `make .venv/.to-run` there, without a network."""
     done = subprocess.run(
         [*(within or []), "make", "--no-print-directory", ".venv/.to-run", *(words or [f"PYTHON={sys.executable}"])],
         cwd=folder,
@@ -49,7 +49,7 @@ def make(folder: Path, *words: str, within: list[str] | None = None, **environme
 
 
 def fake_python(folder: Path, *, making_venv: str, mode: int = 0o755) -> str:
-    """A Python that is new enough, and does this when it is to make .venv. For PYTHON=."""
+    """A stand-in for a new enough Python that does this when it is to make .venv. Returns the argument PYTHON=."""
     path = folder / "fake-python"
     path.write_text(
         f'#!/bin/sh\ncase "$1 $2" in\n"-m venv") {making_venv} ;;\n"--version ") echo "Python 3.12" ;;\nesac\n'
@@ -59,7 +59,7 @@ def fake_python(folder: Path, *, making_venv: str, mode: int = 0o755) -> str:
 
 
 def wheel(folder: Path) -> str:
-    """Put a package of our own into the folder. Its line for a lock file."""
+    """Put a package of our own into the folder. Returns its line for a lock file."""
     path = folder / "ours-1.0-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("ours.py", "")
@@ -212,7 +212,7 @@ def test_a_file_in_the_place_of_venv_is_told_and_stays(clone: Path) -> None:
 
 @pytest.fixture
 def as_somebody_else() -> list[str]:
-    """Before a command: run it as somebody who may not write here. Root may write wherever it likes."""
+    """What to put before a command to run it as a user who may not write here. Root may write anywhere."""
     if os.geteuid() != 0:
         return []
     if not shutil.which("setpriv"):
@@ -222,7 +222,7 @@ def as_somebody_else() -> list[str]:
 
 @pytest.fixture
 def system_python(as_somebody_else: list[str]) -> str:
-    """A Python that this somebody may run."""
+    """A Python that this user may run. Returns the argument PYTHON=."""
     for python in (sys.executable, "/usr/bin/python3", "/usr/local/bin/python3"):
         # Through a shell: setpriv itself could still enter root's folders.
         new_enough = f"{python} -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>&-"
@@ -263,7 +263,7 @@ def test_a_venv_of_somebody_else_is_told_and_stays(
 
 @pytest.fixture
 def full_disk() -> Iterator[Path]:
-    """A checkout on a disk with room for it, and for nothing more."""
+    """A checkout on a disk with room for nothing else."""
     folder = Path(tempfile.mkdtemp(prefix="leadmachine-disk-"))
     if subprocess.call(["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(folder)], stderr=subprocess.DEVNULL):
         folder.rmdir()

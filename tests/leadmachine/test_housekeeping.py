@@ -1,4 +1,4 @@
-"""Who keeps house and when: one worker at a time, daily by the database's clock, and another where that one dies."""
+"""Which worker does the housekeeping, and when: one at a time, daily by the database's clock, another if it dies."""
 
 import logging
 import time
@@ -140,7 +140,7 @@ def test_where_a_worker_died_over_it_another_begins_again_once_the_claim_has_lap
 
 
 def test_a_worker_that_wakes_after_its_claim_has_lapsed_deletes_no_more(monkeypatch, caplog) -> None:
-    """Frozen in its first batch, as by SIGSTOP, for so long that another worker has taken the turn meanwhile."""
+    """It is frozen in its first batch, as by SIGSTOP, until another worker has taken over."""
     monkeypatch.setattr(housekeeping, "BATCH", 10)
     let_a_day_pass()
     old_sessions(25)
@@ -282,7 +282,7 @@ def rule(company: Company) -> ConversionRule:
 
 
 def events_of_old_days(rule: ConversionRule, count: int) -> None:
-    """An event that has ended on each of so many days, too old to be kept for longer."""
+    """A finished event on each of `count` days, all too old to be kept any longer."""
     for number in range(count):
         moment = timezone.now() - timedelta(days=300 - number)
         dates = {"happened_at": moment, "created_at": moment, "settled_at": moment}
@@ -318,7 +318,7 @@ def test_no_statement_of_a_turn_reads_a_large_table_whole(company, rule, setting
     old = old_attempts(rule, 1_500)
     call_command("make_events", company=company.slug, count=100_000, stdout=StringIO())
     with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")  # or PostgreSQL may join what follows row by row, which takes minutes
+        cursor.execute("ANALYZE")  # otherwise PostgreSQL may join row by row below, for minutes
         cursor.execute(TIED)
         cursor.execute("ANALYZE")
 

@@ -1,4 +1,4 @@
-"""How long each table keeps its rows: what is old goes, what is young or needed stays, and no table is without."""
+"""How long each table keeps its rows: old ones go, young or needed ones stay, and no table is without a rule."""
 
 import re
 from collections.abc import Callable
@@ -349,7 +349,7 @@ def test_attempts_go_with_the_event_that_named_them(admin, rule) -> None:
 
 
 def test_an_attempt_that_was_written_behind_a_young_one_goes_with_that_one(admin, rule) -> None:
-    """The demo writes old ones so. A turn reads no further than the first that is young."""
+    """The demo writes old ones this way. A turn reads no further than the first young one."""
     young, behind = attempt(admin, timezone.now()), attempt(admin, LONG_AGO)
     keep_house()
     assert set(Attempt.objects.all()) == {young, behind}
@@ -384,7 +384,7 @@ def test_a_crm_event_stays_for_its_leads_timeline_however_old(company) -> None:
 def test_a_crm_event_of_nobody_stays_while_a_conversion_event_names_it_or_a_backfill_goes_through_it(
     admin, rule
 ) -> None:
-    """A backfill that has lost the event that it had reached would end there, and call itself done."""
+    """A backfill that lost the event it had reached would stop there, and call itself done."""
     named, reached = crm_event_of_nobody(admin, LONG_AGO), crm_event_of_nobody(admin, LONG_AGO)
     crm_event_of_nobody(admin, LONG_AGO - MARGIN)
     event = conversion_event(admin, timezone.now())

@@ -34,7 +34,7 @@ def _nothing(world: World) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Row:
-    """The methods of one address and who may use them. `of` names the row that its id is of."""
+    """The methods of one URL and who may use them. `of` names the row whose id is in the URL."""
 
     methods: dict[str, Action | Open]
     of: str = ""
@@ -369,7 +369,7 @@ ROWS: dict[str, Row] = {
 
 
 def row_of(name: str) -> Row:
-    """The row of a route. Raises KeyError where somebody added a page and did not say who may see it."""
+    """The row of a route. Raises KeyError for a page that was added without saying who may see it."""
     if name.startswith("admin:"):
         return Row({"GET": Open.OPERATOR, "POST": Open.OPERATOR})
     return ROWS[name]

@@ -1,4 +1,4 @@
-"""Random histories of a company, and beside them, kept by plainer means, what its people are to be told."""
+"""Random histories of a company, and next to them a simpler model of what its people must be told."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -22,13 +22,13 @@ REASONS = (Reason.TOKEN_REFUSED, Reason.TOKEN_UNREADABLE, Reason.VERSION_RETIRED
 TOKEN_STAGES = (0, 1, 3, 7, 14)
 TOKEN_DATES = (None, TODAY.date() + timedelta(days=10), TODAY.date() + timedelta(days=30))
 VERSION_STAGES = (0, 7, 30, 60)
-VERSIONS = ("202609", "202602", "202601")  # the ends of which are 294, 82 and 51 days ahead
+VERSIONS = ("202609", "202602", "202601")  # they end in 294, 82 and 51 days
 HOLD_STAGES = (3, 14)
 ADMIN, OPS = "admin@example.com", "ops@example.com"
 
 Subject = tuple[str, int | None]
 Seen = dict[Subject, tuple[object, int]]  # by subject: the episode and its stage
-News = tuple[str, str, int | None]  # what is told, of which kind or week, and of which rule
+News = tuple[str, str, int | None]  # the news, its kind or week, and its rule
 Wants = tuple[bool, bool]  # alerts, and the weekly mail
 
 which_rule = st.integers(0, 1)
@@ -59,7 +59,7 @@ STEP = st.one_of(
     st.tuples(st.just("post"), st.sampled_from(["", "away", "dies_before", "dies_after"])),
 )
 HISTORY = st.lists(STEP, min_size=5, max_size=14)
-EVERY_KIND = [  # of alert, whatever chance brings
+EVERY_KIND = [  # each kind of alert occurs here, whatever chance brings
     ("lane_rests", 20), ("look",), ("hours_go_by", 1), ("look",), ("resume_line",), ("look",),
     ("lane_wakes",), ("look",), ("lane_rests", 600), ("look",),
     ("pause_line", Reason.TOKEN_REFUSED), ("look",), ("resume_line",),
@@ -70,7 +70,7 @@ EVERY_KIND = [  # of alert, whatever chance brings
 
 @dataclass
 class History:
-    """The company on one side; `expected` on the other: each piece of news with the people who are to read it."""
+    """A company, and in `expected` each piece of news that must be mailed, with the recipient's address."""
 
     company: object
     rules: list[ConversionRule]
@@ -80,7 +80,7 @@ class History:
     now: datetime = TODAY
     episode: int = 0
     line: tuple[object, int] | None = None
-    rest: tuple[datetime, datetime | None] | None = None  # from when, and until when
+    rest: tuple[datetime, datetime | None] | None = None  # since, until
     paused: dict[int, tuple[object, int]] = field(default_factory=dict)
     off: set[int] = field(default_factory=set)
     token_date: date | None = None
@@ -107,7 +107,7 @@ class History:
     def resume_line(self) -> None:
         if self.line is not None:
             self.line = self.rest = None
-        elif self.rest is not None:  # a try by hand ends the rest, and not the trouble
+        elif self.rest is not None:  # a manual retry ends the rest, but not the trouble
             self.rest = self.rest[0], None
         services.resume_connection(company=self.company)
 
@@ -222,7 +222,7 @@ class History:
         self.mailed_week = week
 
     def _state(self) -> Seen:
-        """What is so now; what can't be told at the moment is as it was."""
+        """What holds now; where that can't be known at the moment, what held before."""
         on = self._rules_that_are_on()
         if not on:
             return {}  # nothing is to be sent, so nothing is wrong
@@ -249,7 +249,7 @@ class History:
         since, until = self.rest
         if until is not None and until - since > timedelta(minutes=5) and self.now < until + timedelta(minutes=5):
             return {("resting", None): ("", 0)}
-        # Between two tries, the longest wait for which is 6 hours and a fifth, nothing is known anew.
+        # Between two attempts, which are at most 6 hours and a fifth apart, nothing new is known.
         is_known = ("resting", None) in self.seen and self.now < (until or since) + timedelta(hours=7.2, minutes=5)
         return {("resting", None): self.seen["resting", None]} if is_known else {}
 
@@ -276,13 +276,13 @@ class History:
     # --- the end ---
 
     def heal(self) -> None:
-        """The last look, and a mail server that takes everything."""
+        """Look a last time, then send every mail that is still unsent."""
         self.look()
         Mail.objects.filter(sent_at=None).update(due_at=Now())
         notifications.send_due()
 
     def told(self) -> list[tuple[str, News]]:
-        """What the mail server took, each mail once however often it came, with how often it came too much."""
+        """The mails that the server accepted, without repeats; asserts that there are no more repeats than allowed."""
         rows = Mail.objects.order_by("pk").select_related("alert", "user")
         by_name = {f"<alert-mail-{row.pk}@crm.example.com>": row for row in rows}
         names = dict.fromkeys(mail.extra_headers["Message-ID"] for mail in PostOffice.taken)

@@ -189,7 +189,7 @@ def test_failures_are_told_from_a_fifth_of_20_on_and_from_half_of_fewer(
     company, line, make_rule, failed, sent, opens
 ) -> None:
     rule = make_rule(name="New lead")
-    log(rule, "rejected", 4, created_at=Now() - timedelta(days=31))  # too long ago to be told of
+    log(rule, "rejected", 4, created_at=Now() - timedelta(days=31))  # too long ago to count
     log(rule, "rejected", failed - failed // 2)
     log(rule, "exhausted", failed // 2)
     log(rule, "accepted", sent)
@@ -225,7 +225,7 @@ def test_of_a_small_rule_the_last_five_are_looked_at(company, line, make_rule) -
     look(company)
     assert Alert.objects.get().facts == {"failed": 6, "ended": 6}
 
-    ConversionEvent.objects.filter(state="exhausted").update(state="accepted")  # retried by hand, and it went through
+    ConversionEvent.objects.filter(state="exhausted").update(state="accepted")  # retried manually, and accepted
     recount_days()
     look(company)
 
@@ -236,7 +236,7 @@ def test_a_small_rule_beside_a_big_one_is_not_told_of_falsely(company, line, mak
     small, big = make_rule(), make_rule("deal_won", "104013")
     log(small, "accepted", 30)
     log(small, "rejected", 5)
-    log(big, "accepted", 30)  # as many as you like: they are no part of the small rule's share
+    log(big, "accepted", 30)  # however many: they don't count towards the small rule's share
     count_now()
     DayCount.objects.filter(rule=big).update(count=5_000_000)
 
@@ -307,7 +307,7 @@ def test_a_closed_company_hears_nothing(company, admin, line, make_rule) -> None
     look(company)
 
     assert Alert.objects.values_list("ending", flat=True).get() == "gone"
-    assert subjects() == []  # not even what was written before: nobody may come in
+    assert subjects() == []  # not even the mails written before: no one may sign in
 
 
 def test_nothing_is_told_of_a_company_without_rules_or_connection(company, other_company, admin) -> None:
@@ -326,7 +326,7 @@ def test_a_look_takes_as_many_queries_for_50_rules_as_for_one(
     for number in range(50):
         make_rule(linkedin_id=str(1_000 + number))
 
-    with django_assert_max_num_queries(20 + 50):  # one for each rule: when was its last event
+    with django_assert_max_num_queries(20 + 50):  # one for each rule, for the time of its last event
         look(company)
 
 

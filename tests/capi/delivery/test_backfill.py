@@ -1,4 +1,4 @@
-"""Past CRM events are sent behind what happens now, once, and say what became of each of them."""
+"""A backfill sends past CRM events after new ones, each once, and reports the outcome of each."""
 
 from datetime import timedelta
 
@@ -59,10 +59,10 @@ def test_each_past_crm_event_has_its_row_in_the_plan_and_they_add_up(company, co
     qualify(queued)
     rule.is_active = False
     rule.save()
-    qualify(sent)  # counted by what was sent
+    qualify(sent)  # a duplicate of what was sent
     twice = make_lead(company)
     qualify(twice)
-    qualify(twice)  # counted by the one before it
+    qualify(twice)  # a duplicate of the one before it
     qualify(make_lead(company, email=""))
     qualify(make_lead(company, share_with_ad_platforms=False))
     old, gone = make_lead(company), make_lead(company)
@@ -128,7 +128,7 @@ def test_run_twice_it_sends_nothing_twice(company, connected, sandbox, make_rule
     assert plan(rule) == {"sent": 20}
     with pytest.raises(ValidationError, match="nothing to send"):
         start(rule)
-    # Even past the check that there is something to send.
+    # Nor is anything sent again by a backfill that gets past this check.
     Backfill.objects.create(company=company, rule=rule, since=ago(30), until=timezone.now())
     send_all(company)
 

@@ -1,4 +1,4 @@
-"""No conversion is made, lost or doubled by the people of a deal, and each is about its lead alone."""
+"""Changing the people of a deal never creates, loses or doubles a conversion; each is about its lead alone."""
 
 from datetime import timedelta
 from unittest.mock import Mock

@@ -1,4 +1,4 @@
-"""What follows a merge of two leads, and its undo, in any order: no conversion is lost, doubled or made by it."""
+"""Merges of two leads, their undo and what follows, in any order: no conversion is created, lost or doubled."""
 
 import threading
 from datetime import timedelta
@@ -407,7 +407,7 @@ def test_what_a_merge_had_ended_moves_up_whatever_the_rule_counts_since(
     assert len(sent_ids(sandbox)) == 1
 
 
-# Places of the one lead that events of the other have
+# Places of one lead that events of the other hold
 
 
 def reject(events):
@@ -452,7 +452,7 @@ def test_an_event_with_the_place_of_the_other_lead_gives_it_up_after_the_undo(
     qualify_again(gone)
     older, newer = events_of(gone).order_by("pk")
     merge = merge_leads(kept=kept, gone=gone)
-    # As a backfill does, to which the kept lead's place was free.
+    # As after a backfill that found the kept lead's place free.
     events_of(kept).filter(pk=older.pk).update(once_key=gone.pk)
     waits = {"next_attempt_at": Now(), "settled_at": None} if state == "pending" else {}
     events_of(kept).filter(pk=newer.pk).update(state=state, reason="", once_key=kept.pk, **waits)
@@ -487,7 +487,7 @@ def test_of_two_that_wait_one_is_sent_and_that_which_may_have_arrived(
     assert sent_ids(sandbox) == [events["gone" if arrived == ("gone",) else "kept"].event_id]
 
 
-# Rules that count in another way since
+# Rules that count in another way by then
 
 
 def test_a_repeat_under_a_rule_that_counts_people_since_stays_one(company, connected, make_rule, sandbox):
@@ -503,7 +503,7 @@ def test_a_repeat_under_a_rule_that_counts_people_since_stays_one(company, conne
     assert len(sent_ids(sandbox)) == 1
 
 
-# Beside a worker
+# While a worker delivers
 
 
 @pytest.mark.django_db(transaction=True)

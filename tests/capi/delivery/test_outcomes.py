@@ -32,13 +32,13 @@ def event() -> ConversionEvent:
 
 
 def forget_waiting() -> None:
-    """As if the time had passed for which rows and lanes wait."""
+    """End every wait of rows and lanes, as if its time had passed."""
     ConversionEvent.objects.pending().update(next_attempt_at=timezone.now() - timedelta(seconds=1))
     Connection.objects.update(next_attempt_at=None)
 
 
 def sizes(sandbox) -> list[int]:
-    """How many events each request held, in their order."""
+    """The number of events in each request, oldest first."""
     return [len(entry.elements) for entry in sandbox.ledger.tail(100)[::-1]]
 
 
@@ -321,12 +321,12 @@ def test_a_pair_refused_for_one_reason_is_not_the_rule_when_others_were_taken(
 
 
 def limit_of(company) -> int | None:
-    """How many bytes a request of the company may have."""
+    """The most bytes that a request of the company may have; None without a limit."""
     return Connection.objects.get(company=company).body_limit
 
 
 def lengths(sandbox) -> list[int]:
-    """How many bytes each request had, in their order."""
+    """The size of each request in bytes, oldest first."""
     entries = sandbox.ledger.tail(100)[::-1]
     bodies = [{"elements": entry.elements} if entry.batch else entry.elements[0] for entry in entries]
     return [len(json.dumps(body, separators=(",", ":"))) for body in bodies]
@@ -404,7 +404,7 @@ def test_a_gateway_that_finds_every_size_too_large_is_waited_out_and_a_full_batc
     assert max(sizes(sandbox)[4:]) > sizes(sandbox)[4]
 
 
-# --- what the operator alone can mend -----------------------------------------------------------------------
+# --- what only the operator can fix -------------------------------------------------------------------------
 
 
 def told(caplog) -> list[tuple[str, str]]:

@@ -92,7 +92,7 @@ def expire(lead: Lead) -> None:
 
 
 def during_the_request(monkeypatch, do: Callable[[], None]) -> None:
-    """Have this done once, while the next request is on the wire."""
+    """Run `do` once, while the next request is on the wire."""
     send, left = http_session.send, [do]
 
     def send_meanwhile(**request):
@@ -114,7 +114,7 @@ def send_all_in_the_end(company) -> None:
         send_all(company)
 
 
-# --- what is undone leaves its place ---
+# --- what is undone gives up its place ---
 
 
 @pytest.mark.parametrize("status", [503, 429, 401])
@@ -166,7 +166,7 @@ def test_what_is_made_again_after_an_unclear_answer_and_an_undo_is_sent_under_th
     sandbox.faults.add(NO_ANSWER)
     send_all(company)
 
-    for _ in range(2):  # the second time, the one that took the id is undone in its turn
+    for _ in range(2):  # the second time, the event that took over the id is undone
         undo(company=company, action=action)
         action = pick(lead, "qualified")
     send_all_in_the_end(company)
@@ -196,7 +196,7 @@ def test_what_leaves_its_id_stands_in_the_way_of_no_preview_and_no_backfill(
     company, lead, rule, connected, sandbox
 ) -> None:
     services.set_rule_active(rule=rule, active=False)
-    pick(lead, "qualified")  # which a backfill finds
+    pick(lead, "qualified")  # a backfill finds this one
     pick(lead, "new")
     services.set_rule_active(rule=rule, active=True)
     action = pick(lead, "qualified")
@@ -316,7 +316,7 @@ def test_what_never_left_has_not_arrived(company, lead, monkeypatch) -> None:
     assert states(company) == ["cancelled", "pending"]
 
 
-# --- the place passes to what was skipped for it ---
+# --- the place passes to an event that was skipped for it ---
 
 
 def test_the_first_expires_and_the_younger_one_takes_its_place(company, lead, sandbox) -> None:
@@ -443,7 +443,7 @@ def test_of_what_waits_when_a_rule_begins_to_count_once_the_oldest_goes(
     send_all_in_the_end(company)
 
     assert states(company) == ["accepted", "skipped", "skipped"]
-    assert Connection.objects.get().recalls > before  # what was read for sending is looked at again
+    assert Connection.objects.get().recalls > before  # what was read for sending is checked again
 
 
 @pytest.mark.parametrize("frequency", ["every_time", "per_person"])

@@ -260,7 +260,7 @@ def test_no_pair_is_compared_with_all_others_whatever_postgresql_takes_for_small
 
     assert "Anti Join" not in explained
     assert "hashed SubPlan" in explained
-    assert explained.count("Nested Loop") == 1  # of CRM events with rules, of which there are few
+    assert explained.count("Nested Loop") == 1  # CRM events with rules, and there are few rules
 
 
 @pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite plans in one way")
@@ -274,7 +274,7 @@ def test_foreseeing_compares_nothing_with_all_either(about_deal) -> None:
 
 
 def explain_for_few(statement: str, parameters: list[Any]) -> str:
-    """How PostgreSQL does it where it takes its tables for small, as it does before it has counted their rows."""
+    """PostgreSQL's plan while it takes its tables for small, as it does before it has counted their rows."""
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off")
         cursor.execute(f"EXPLAIN {statement}", parameters)
@@ -285,7 +285,7 @@ def test_tidying_joins_no_event_to_anything_so_that_all_are_never_compared_with_
     make_rule("lead_created")
     make_lead(company)
     without_address = make_lead(company, email="")
-    Lead.objects.filter(pk=without_address.pk).update(email="ada@example.com")  # unseen: it is to be awakened
+    Lead.objects.filter(pk=without_address.pk).update(email="ada@example.com")  # unnoticed: the event must be woken
 
     with CaptureQueriesContext(connection) as queries:
         sweep.tidy()

@@ -1,4 +1,4 @@
-"""What was read for sending and is no longer so: no request that begins later contains it."""
+"""Events that were read for sending but may no longer be sent: no request that begins later contains them."""
 
 import uuid
 from collections.abc import Callable
@@ -26,7 +26,7 @@ from tests.conftest import make_deal, make_lead
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
 
-REFUSED = Fault(status=400, body='{"message":"odd","status":400}')  # names nobody: the batch is halved
+REFUSED = Fault(status=400, body='{"message":"odd","status":400}')  # names no event, so the batch is halved
 ON_ITS_WAY = (
     "“Lead qualified”{} may be in a request to LinkedIn that had already begun. Recent Events shows the result."
 )
@@ -59,7 +59,7 @@ def qualify(company: Any, count: int) -> uuid.UUID:
 
 @pytest.fixture
 def on_the_wire(monkeypatch) -> Callable[..., None]:
-    """Have this done while the first request is on the wire, after a further batch was read behind it."""
+    """Run this while the first request is on the wire, after a further batch was read behind it."""
 
     def have(do: Callable[[], Any]) -> None:
         send = http_session.send
@@ -89,7 +89,7 @@ def test_what_is_undone_is_in_no_request_of_another_rule(company, connected, mak
 
     assert [element["conversion"][-6:] for element in received(sandbox)] == ["104011"]
     assert sorted(states(company)) == ["accepted", "cancelled"]
-    assert told == [ON_ITS_WAY.format("")]  # of the other one LinkedIn has nothing
+    assert told == [ON_ITS_WAY.format("")]  # LinkedIn has nothing of the other one
 
 
 @pytest.mark.parametrize(("answer", "ended"), [(None, ["accepted"] * 2 + ["cancelled"] * 3), (500, ["cancelled"] * 5)])
@@ -131,7 +131,7 @@ def test_what_is_undone_after_a_worker_was_killed_is_not_sent(
 
 
 def test_what_waits_for_an_address_ends_with_its_undo(company, connected, make_rule, sandbox, on_the_wire) -> None:
-    """It is in no request, although another is on the wire."""
+    """It is in no request, although another event is on the wire."""
     make_rule("lead_created")
     make_lead(company)
     action = uuid.uuid4()

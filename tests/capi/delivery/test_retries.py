@@ -1,4 +1,4 @@
-"""Retry and cancel: what follows, what does not and why, and nothing twice."""
+"""Retry and cancel: what they change, what they don't and why, and that nothing happens twice."""
 
 import threading
 from datetime import timedelta
@@ -26,7 +26,7 @@ with_commits = pytest.mark.django_db(transaction=True)
 
 
 def ended(rule, state: str = "exhausted", reason: str = "server_trouble", **fields) -> ConversionEvent:
-    """A lead's event that has come to this end."""
+    """A lead's event that ended in this state."""
     lead = make_lead(rule.company, **fields.pop("lead_fields", {}))
     event = ConversionEvent.objects.get(lead=lead, rule=rule)
     once_key = event.once_key if state == "exhausted" else None

@@ -1,4 +1,4 @@
-"""Each answer of LinkedIn that is documented or was recorded, and what becomes of the events."""
+"""Each answer of LinkedIn that is documented or was recorded, and the outcome of the events."""
 
 from dataclasses import replace
 

@@ -296,7 +296,7 @@ def test_ops_are_told_what_they_can_do_and_are_offered_nothing_that_they_cannot(
 
 
 def test_no_explanation_is_shown_without_what_the_reader_may_do() -> None:
-    """With `only`, a part does not see `may` unless it is given: ops would read what only an admin can do."""
+    """With `only`, a part does not see `may` unless it is given: ops would be told to do what only an admin can."""
     include = re.compile(r'_parts/(?:explanation|note|next_step)\.html" with [^%]* only')
     found = [found for path in Path("templates").rglob("*.html") for found in include.findall(path.read_text())]
 

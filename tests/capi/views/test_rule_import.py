@@ -1,4 +1,4 @@
-"""Importing rules: what LinkedIn lists is offered, mapped and saved at once, and a refusal leads to pasting."""
+"""Importing rules: LinkedIn's list is offered, mapped and saved at once; if it is refused, people paste instead."""
 
 import json
 import re
@@ -43,7 +43,7 @@ def rules() -> list[tuple[str, str, str]]:
 
 
 def read(web):
-    """The page after a press on the button that reads the rules from LinkedIn."""
+    """Press the button that reads the rules from LinkedIn. Returns the page."""
     return web.post(PAGE, {"read": "1"})
 
 

@@ -29,7 +29,7 @@ def is_in(client):
 
 @pytest.fixture(autouse=True)
 def _posted(monkeypatch):
-    """A worker sends what each answer has left in the outbox."""
+    """A worker sends what each response has left in the outbox."""
     answer = Client.request
 
     def request(self, **environment):

@@ -1,4 +1,4 @@
-"""A device that keeps passkeys, as a browser with one answers. It can be told to lie."""
+"""A device that keeps passkeys. It answers as a browser with one does, and can be told to lie."""
 
 import json
 import secrets
@@ -41,7 +41,7 @@ class Device:
         return self._credential(response, {"credProps": {"rk": True}})
 
     def get(self, options):
-        """The credential for a form that a passkey is used in, as JSON."""
+        """The credential for a form that uses a passkey, as JSON."""
         options = options["publicKey"]
         data = self._data(options["rpId"], self.flags)
         client_data = self._client_data("webauthn.get", options["challenge"])

@@ -18,7 +18,7 @@ OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 class OpenIdProvider:
-    """`person` is who signs in there. `discovery`, `claims`, `jwks` and `token` overrule what it would answer."""
+    """`person` is who signs in there. `discovery`, `claims`, `jwks` and `token` override its normal responses."""
 
     client_id, client_secret = "leadmachine", "the-client-secret"
 
@@ -43,7 +43,7 @@ class OpenIdProvider:
         return f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state']})}"
 
     def exchange(self, form):
-        """The answer to a code, or None if anything about the request is not as it was asked."""
+        """The response to a code, or None if the request doesn't match the one that the code was issued for."""
         asked = self.codes.pop(form.get("code"), None)
         verifier = form.get("code_verifier", "").encode()
         challenge = base64.urlsafe_b64encode(sha256(verifier).digest()).rstrip(b"=").decode()
@@ -66,7 +66,7 @@ class OpenIdProvider:
         return jwt.encode(claims, self.key, algorithm=self.algorithm, headers={"kid": "key-1"})
 
     def answer(self, path, form):
-        """The status and JSON of a request."""
+        """The status and JSON of the response to a request."""
         self.requests.append(path)
         if path == "/.well-known/openid-configuration":
             return 200, {

@@ -1,4 +1,4 @@
-"""Two who do the same at once: the form tells the second what it would have told them a moment later."""
+"""Two people do the same at once: the form tells the second what it would have told them a moment later."""
 
 import threading
 from contextlib import suppress
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def first(monkeypatch):
-    """Lets somebody else finish the same, on a connection of their own, after the form was checked and before it writes
+    """Lets someone else, on a connection of their own, finish the same after the form was checked and before it writes
     its first row of this model."""
 
     def comes_first(model, does):

@@ -353,7 +353,7 @@ def test_a_company_is_found_by_its_code_or_link(provider, client, entered):
 
 @pytest.mark.parametrize("change", ["issuer", "client_id"])
 def test_sessions_end_with_the_provider_that_made_them(provider, server, sales, change):
-    """Also when the new one knows the person by the same id: the session was somebody's whom the old one named."""
+    """Even if the new one knows the person by the same id: the session belongs to the person whom the old one named."""
     old, new, by_password = Client(), Client(), Client()
     come_in(old, provider, server)
     sign_in(by_password)

@@ -86,7 +86,7 @@ def test_somebody_who_is_known_becomes_the_admin_and_keeps_their_password(other_
 
 @pytest.fixture
 def stranger():
-    """Somebody who signed up with the admin's address, and can't confirm it."""
+    """Someone who signed up with the admin's address, and can't confirm it."""
     address = {"email": "ada@example.com", "password1": "the password of a stranger"}
     company = {"company": "Elsewhere", "currency": "EUR", "time_zone": "UTC"}
     Client().post("/signup/", {**company, "first_name": "A", "last_name": "B", **address})

@@ -1,4 +1,4 @@
-"""Invitations: joining only adds, for oneself, and no longer than whoever invited may."""
+"""Invitations: joining only adds the invited person's own membership, and only while the inviter may still invite."""
 
 import pytest
 from django.test import Client
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 
 
 def test_an_invitation_changes_no_member_s_role(client_as, admin, company):
-    """Not even that of somebody who took the invited address after it was sent: here, of the only admin."""
+    """Not even of a member who took the invited address after the invitation was sent: here, the only admin."""
     _, token = people.invite(company=company, email="boss@example.com", role="sales", invited_by=admin.user)
     User.objects.filter(pk=admin.user_id).update(email="boss@example.com")
 
@@ -34,7 +34,7 @@ def test_an_invitation_changes_no_member_s_role(client_as, admin, company):
 
 @pytest.mark.parametrize("role", ["sales", "admin"])
 def test_an_invitation_lets_no_deactivated_member_in_again(client_as, admin, sales, company, role):
-    """The address is taken after the deactivation, which would have revoked the invitation to it."""
+    """They take the address after their deactivation, which would have revoked an invitation to it."""
     _, token = people.invite(company=company, email="mm@example.com", role=role, invited_by=admin.user)
     people.deactivate(membership=sales)
     User.objects.filter(pk=sales.user_id).update(email="mm@example.com")

@@ -1,4 +1,4 @@
-"""An account's address has one normal form: letters that look alike are no second name for it."""
+"""An account's address has one normal form: spelling it with look-alike letters makes no second name for it."""
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -121,7 +121,7 @@ def test_a_known_password_adds_no_second_address(sales, spelling):
 
 
 def test_a_username_that_is_another_address_signs_nobody_in(sales):
-    """Else a confirmation would go to an address that the account gave up."""
+    """Otherwise a confirmation would go to an address that the account gave up."""
     User.objects.update(email="new@example.com")
     client = Client()
 

@@ -1,4 +1,4 @@
-"""Nobody can make LeadMachine write to strangers as often as they like, or what they like."""
+"""No one can make LeadMachine mail strangers as often as they like, or with a text of their own."""
 
 import pytest
 from django.core import mail
@@ -21,7 +21,7 @@ TOO_SOON = "This person got an invitation a moment ago. Wait ten minutes, then t
 
 @pytest.fixture(autouse=True)
 def _long_hours(monkeypatch):
-    """Lets no hour and no day end in the middle of a test."""
+    """Stops the clock of the rate limits: no hour or day ends in the middle of a test."""
     monkeypatch.setattr(rate_limits.time, "time", lambda: 1_800_000_000.0)
 
 

@@ -1,4 +1,4 @@
-"""Mails about accounts on their way: what a worker does with one that it can't read."""
+"""Pending mails about accounts: what a worker does with one that it can't read."""
 
 import pytest
 from cryptography.fernet import Fernet

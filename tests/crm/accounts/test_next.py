@@ -1,4 +1,4 @@
-"""S19: wherever `next` points, one stays on our host. S18: no other host is believed."""
+"""S19: wherever `next` points, the browser stays on our host. S18: no other host name is trusted."""
 
 from urllib.parse import urljoin, urlsplit
 from uuid import UUID

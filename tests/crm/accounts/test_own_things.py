@@ -1,4 +1,4 @@
-"""S51: what a person has of their own needs more than the word of a company's provider, whatever they sign in with."""
+"""S51: a person's own account is not opened by a company provider's word alone, whatever they sign in with."""
 
 import time
 
@@ -33,7 +33,7 @@ ASKED = ("/account/confirm/", "/password/reset/")
 
 
 def with_password(user):
-    """As everybody in the tests."""
+    """Like all users in the tests."""
 
 
 def with_nothing(user):
@@ -55,7 +55,7 @@ def with_passkey_only(user):
 
 
 def by_provider(client, provider, server, user):
-    """A session that is signed in, as after the second factor that the person may have had a while ago."""
+    """Sign in through the provider; if a second factor is missing, go on as if it had been given an hour ago."""
     come_in(client, provider, server)
     if not is_in(client):
         client.force_login(user, backend="crm.accounts.adapter.EmailBackend")
@@ -105,7 +105,7 @@ def test_who_has_nothing_to_confirm_with_sets_a_password_by_mail(provider, serve
 
 
 def test_an_open_session_without_a_way_to_confirm_adds_none_either(client_as, sales):
-    """As after the only passkey was removed: whoever finds the browser must not add one of theirs."""
+    """As after the only passkey was removed: anyone who finds the browser must not add their own."""
     with_nothing(sales.user)
 
     page = client_as(sales).get("/account/passkeys/new/")
@@ -114,7 +114,7 @@ def test_an_open_session_without_a_way_to_confirm_adds_none_either(client_as, sa
 
 
 def test_a_link_opened_before_the_provider_s_word_is_no_password(provider, server, admin, company):
-    """Whoever reads the mails opens the link in a browser of theirs, then signs in there with the provider."""
+    """Someone who can read the mails opens the link in another browser, then signs in there with the provider."""
     own, other = Client(), Client()
     sign_in(own, "admin@example.com")
     confirm_password(own)

@@ -31,7 +31,7 @@ def accept(path, client=None, **changes):
 
 
 def an_hour_passes():
-    """For the invitations, whose time is the database's."""
+    """Make all invitations an hour older: their time is the database's."""
     Invitation.objects.update(sent_at=F("sent_at") - timedelta(hours=1))
 
 
@@ -225,7 +225,7 @@ def test_a_reactivated_member_is_in_again(client_as, admin, sales):
 
 @pytest.mark.parametrize("shut_out", ["deactivated", "lowered", "switched off"])
 def test_keys_end_with_whoever_made_them(company, admin, shut_out):
-    """S08: the API keys of somebody who was shut out are dead from the very next request."""
+    """S08: the API keys of someone who was shut out no longer work from the very next request."""
     second = join(company, Role.ADMIN, email="second@example.com")
     _, text = ApiKey.objects.issue(company=company, role="sales", name="Website", user=second.user)
     _, other_text = ApiKey.objects.issue(company=company, role="sales", name="Website", user=admin.user)

@@ -1,4 +1,4 @@
-"""`manage.py reset_second_factor EMAIL`: the way in again without app and codes, or where their key is lost."""
+"""`manage.py reset_second_factor EMAIL`: the way back in without app and codes, or if their key is lost."""
 
 from io import StringIO
 

@@ -1,4 +1,4 @@
-"""An answer takes as long whether or not somebody has an account: the work is counted; mails are sent after it."""
+"""A response takes as long whether or not there is an account: its work is counted, and mails are sent after it."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -45,11 +45,11 @@ def _counting(settings, sales) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _posted() -> None:
-    """Nothing is sent between the answers: it is their own work that counts."""
+    """Send nothing between the responses: only their own work counts."""
 
 
 def work(path, fields, **environment) -> tuple[int, Counter[str], int]:
-    """The rounds of hashing, the statements by their first word, and the mails written down for this request."""
+    """The number of hashing rounds, of statements by first word, and of mails queued by this request."""
     ROUNDS.clear()
     queued = AccountMail.objects.count()
     client = Client()

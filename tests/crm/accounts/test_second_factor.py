@@ -1,4 +1,4 @@
-"""S15: codes of an authenticator app and recovery codes, each good once, and sealed in the database."""
+"""S15: codes of an authenticator app and recovery codes: each works once, and both are encrypted in the database."""
 
 import json
 import re

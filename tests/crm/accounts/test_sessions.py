@@ -1,4 +1,4 @@
-"""S16: sessions end after 8 hours of silence, after 7 days, at sign-out and from afar; and what their cookies are."""
+"""S16: sessions end after 8 hours without a request, after 7 days, at sign-out and remotely; and their cookies."""
 
 import os
 import subprocess
@@ -43,7 +43,7 @@ def test_a_session_in_use_ends_after_7_days(sales, clock):
     assert not is_in(client)
 
 
-LOOK_FOR_MAIL = 1  # by the worker that sends after each answer here: tests/crm/accounts/conftest.py
+LOOK_FOR_MAIL = 1  # by the worker that sends after each response here: tests/crm/accounts/conftest.py
 
 
 def test_a_click_now_and_then_writes_nothing(sales, django_assert_num_queries, clock):

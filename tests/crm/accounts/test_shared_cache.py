@@ -1,4 +1,4 @@
-"""What all web processes know together lives in Redis, as data; while Redis is away, each knows its own."""
+"""What all web processes share is in Redis, as JSON; while Redis is unreachable, each process keeps its own."""
 
 import pytest
 from django.conf import settings as django_settings
@@ -27,7 +27,7 @@ def shared(settings, request):
 
 
 def leave_process():
-    """What asks next for the cache gets a new one, as in another process, with a line of its own to Redis."""
+    """Give the next caller a new cache, as in another process, with its own connection to Redis."""
     for pool in caches["default"]._cache._pools.values():
         pool.disconnect()
     del caches["default"]
@@ -35,7 +35,7 @@ def leave_process():
 
 @pytest.fixture
 def away(settings):
-    """A Redis that nobody reaches."""
+    """A Redis that can't be reached."""
     settings.CACHES = {"default": {**SHARED, "LOCATION": "redis://127.0.0.1:9/0"}}
 
 

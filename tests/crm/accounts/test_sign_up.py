@@ -1,4 +1,4 @@
-"""Signing up: a company and its first admin in one form, and nobody in before the address is confirmed."""
+"""Signing up: a company and its first admin in one form, and no one gets in before the address is confirmed."""
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -69,7 +69,7 @@ def test_addresses_that_begin_alike_are_two_peoples(db, end):
 
 
 def test_an_address_that_is_the_username_of_another_can_be_used(db, sales):
-    """The operator's admin can give a person any username, and a new address without one."""
+    """The operator's admin can set any username, and can change an address without the username."""
     User.objects.filter(pk=sales.user.pk).update(username="ada@example.com")
 
     response = sign_up(Client())

@@ -1,4 +1,4 @@
-"""S07: a page of one company that is still open writes nothing into the other that one works in by now."""
+"""S07: a page left open in one company writes nothing into the company that the user has switched to since."""
 
 import re
 
@@ -23,7 +23,7 @@ def token_in(page):
 
 
 def new_lead(company, token):
-    """The form for a lead, good for this company in all but perhaps the token."""
+    """The form for a lead, valid for this company except perhaps for the token."""
     status = LeadStatus.objects.for_company(company).first()
     return {"first_name": "Ada", "type": "inbound", "status": status.pk, "csrfmiddlewaretoken": token}
 

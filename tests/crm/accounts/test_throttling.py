@@ -1,4 +1,4 @@
-"""S13: guessing passwords is slow, and nobody can lock out others by it."""
+"""S13: guessing passwords is slow, and no one can lock others out by it."""
 
 import pytest
 from allauth.usersessions.models import UserSession
@@ -165,7 +165,7 @@ def test_an_address_has_one_name(sales, named, address):
 
 
 def test_visitors_whose_addresses_are_written_within_ipv6_are_not_one(sales):
-    """Of an IPv6 address its first 64 bits count, and those of ::ffff:203.0.113.1 are everybody's."""
+    """Limits go by the first 64 bits of an IPv6 address, which all addresses like ::ffff:203.0.113.1 share."""
     fail(5, "sales@example.com", "::ffff:203.0.113.1")
 
     assert LOCKED in sign_in(Client(), address="203.0.113.1").content.decode()
@@ -197,7 +197,7 @@ def test_guessing_in_an_open_session_ends_it_and_no_other(sales, path, clock):
     set_up_app(sales.user)
 
     for _ in range(5):
-        clock.goes_on(seconds=16)  # within what a minute allows
+        clock.goes_on(seconds=16)  # slowly enough for the limit per minute
         client.post(path, GUESSES[path])
     still_in = is_in(client)
     page = client.post(path, GUESSES[path], follow=True)

@@ -1,4 +1,4 @@
-"""Calling the API with a company's key, and what every endpoint must answer to whom."""
+"""Calling the API with a company's key, and what every endpoint must answer to each role."""
 
 from typing import Any
 

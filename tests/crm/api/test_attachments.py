@@ -1,4 +1,4 @@
-"""Files through the API: sent as a form, one in a request, and downloaded as bytes."""
+"""Files through the API: sent as a form, one per request, and downloaded as bytes."""
 
 import pytest
 from rest_framework.test import APIClient

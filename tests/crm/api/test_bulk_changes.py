@@ -58,7 +58,7 @@ def vip(company: Company) -> Tag:
 
 @pytest.fixture
 def leads(company: Company) -> list[Lead]:
-    """Four of a fair."""
+    """Four leads from a fair."""
     return [
         make_lead(company, first_name=f"P{number}", email=f"p{number}@example.com", source="Fair")
         for number in range(4)
@@ -66,7 +66,7 @@ def leads(company: Company) -> list[Lead]:
 
 
 def confirmed(script: APIClient, asked: dict[str, Any]) -> dict[str, Any]:
-    """The body that starts what is asked, as its preview says."""
+    """The body that starts this change, confirmed as its preview says."""
     answer = script.post(PREVIEW, asked)
     assert answer.status_code == 200, answer.json()
     return {**asked, "confirm": answer.json()["confirm"]}
@@ -77,7 +77,7 @@ NO_OFFSET = "Write it with its offset from UTC, as in 2027-02-01T09:30:00Z."
 
 
 def confirm_to_tag(tag: Tag) -> dict[str, Any]:
-    """What a preview of giving one lead the tag says now."""
+    """The confirmation that a preview of adding the tag to one lead would contain now."""
     asked_at = timezone.now().isoformat()
     return {"kind": "add_tag", "target": tag.pk, "leads": 1, "conversions": 0, "rules": [], "asked_at": asked_at}
 
@@ -405,7 +405,7 @@ def test_a_preview_of_yesterday_or_of_tomorrow_has_to_be_asked_for_again(
     assert untouched()
 
 
-# A script that got no answer
+# A script that got no response
 
 
 def test_a_start_that_is_repeated_with_its_key_is_one_change(
@@ -761,7 +761,7 @@ def test_a_change_is_cancelled_and_what_is_done_stays(script: APIClient, vip: Ta
     asked = started(script, {"kind": "add_tag", "target": vip.pk, "filters": {"source": "Fair"}})
     bulk_changes.advance(asked.pk)
 
-    first, again = (script.post(f"{URL}{asked.pk}/cancel/") for _ in range(2))  # as if the answer had been lost
+    first, again = (script.post(f"{URL}{asked.pk}/cancel/") for _ in range(2))  # as if the response had been lost
     work_through(lambda: True)
 
     assert (first.status_code, again.status_code) == (200, 200)

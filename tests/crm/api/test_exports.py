@@ -32,7 +32,7 @@ def script(company: Company) -> APIClient:
 
 
 def exported(script: APIClient, **asked: Any) -> list[list[str]]:
-    """The rows of the file that is asked for, with the names of its columns."""
+    """The rows of the requested file, with its header."""
     answer = script.post(URL, {**LEADS, **asked})
     assert answer.status_code == 201, answer.json()
     data_exports.work_through(lambda: True)

@@ -1,4 +1,4 @@
-"""What the API says about a value that it can't take is what to send instead, whichever serializer it was meant for."""
+"""When the API rejects a value, it says what to send instead, whichever serializer checks it."""
 
 import re
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def is_base(kind: Any) -> bool:
 
 
 def written_fields(serializer: Any) -> Iterator[Any]:
-    """All fields that a request may have, with those inside of them."""
+    """The serializer and all fields that a request may have, nested ones included."""
     left = [serializer]
     while left:
         field = left.pop()

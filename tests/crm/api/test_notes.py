@@ -1,4 +1,4 @@
-"""Notes through the API: written and read as other rows are, changed by who wrote them alone."""
+"""Notes through the API: written and read like other rows, and changed only by those who wrote them."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""What the API says where it has nothing, or not that: a sentence in JSON, never a page."""
+"""What the API answers if it has no such URL, row or method, or fails: a sentence in JSON, never a page."""
 
 import pytest
 from django.test import Client

@@ -8,7 +8,7 @@ from tests.crm.api.calling import ADMIN_AND_SALES, ADMIN_ONLY, ALL, call, caller
 
 LEADS = "/api/v1/leads/"
 DEALS = "/api/v1/deals/"
-# method, path, body, what a success answers, who may
+# method, path, body, status of a success, who may
 OPERATIONS = [
     ("GET", LEADS, None, 200, ALL),
     ("GET", LEADS + "{lead}/", None, 200, ALL),

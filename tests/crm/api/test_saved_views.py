@@ -31,7 +31,7 @@ def script(company: Company) -> APIClient:
 
 @pytest.fixture
 def view(company: Company, sales: Membership) -> SavedView:
-    """Shared by a person."""
+    """A view shared by a person."""
     query = "source=Fair&sort=-updated"
     return SavedView.objects.create(
         company=company, owner=sales.user, name="Fair", query=query, columns="phone custom.plan", is_shared=True
@@ -40,7 +40,7 @@ def view(company: Company, sales: Membership) -> SavedView:
 
 @pytest.fixture
 def made(company: Company) -> SavedView:
-    """By a key."""
+    """A view made by a key."""
     return SavedView.objects.create(company=company, name="Of a key", is_shared=True)
 
 
@@ -135,7 +135,7 @@ def test_a_member_makes_views_of_their_own(sales: Membership):
     ]
 
 
-# method, body, what a success answers, and which keys may: of a view that a key has made, and of a person's
+# method, body, status of a success
 WRITES = [
     ("PUT", {"name": "New"}, 200),
     ("PATCH", {"name": "New"}, 200),

@@ -1,4 +1,4 @@
-"""Tasks through the API: written and read as others are, with reminders and what they may be about."""
+"""Tasks through the API: written and read like other rows, with reminders and what they may be about."""
 
 import pytest
 

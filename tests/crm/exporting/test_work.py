@@ -1,4 +1,4 @@
-"""The work on exports: by any number of workers, of which any may die at any moment."""
+"""The work on exports, by any number of workers, any of which may die at any moment."""
 
 import gc
 import threading
@@ -35,7 +35,7 @@ def client(client_as: Callable[[Membership], Client], sales: Membership) -> Clie
 
 @pytest.fixture
 def made(client: Client, sales: Membership, monkeypatch: pytest.MonkeyPatch) -> DataExport:
-    """An export of five leads in three chunks, none of which is written yet."""
+    """An export of five leads in three chunks, with none written yet."""
     monkeypatch.setattr(lists, "CHUNK", 2)
     monkeypatch.setattr(data_exports, "CHUNKS_AT_ONCE", 0)
     for number in range(5):
@@ -44,7 +44,7 @@ def made(client: Client, sales: Membership, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def killed_once(monkeypatch: pytest.MonkeyPatch, where: Any, name: str) -> None:
-    """Lets the first call of this function do its work and die after it."""
+    """Lets the first call of this function do its work, and die right after."""
     does_its_work = getattr(where, name)
 
     def dying(*args: Any) -> None:
@@ -177,7 +177,7 @@ def test_a_chunk_of_many_rows_takes_as_many_queries_as_one_of_a_few(
 def test_the_rows_of_a_chunk_are_freed_without_a_garbage_collection(
     client: Client, sales: Membership, monkeypatch: pytest.MonkeyPatch, page: str
 ) -> None:
-    """A worker collects rarely, and would keep those of dozens of chunks until then."""
+    """A worker collects garbage rarely, and would keep the rows of dozens of chunks until then."""
     monkeypatch.setattr(data_exports, "CHUNKS_AT_ONCE", 0)
     monkeypatch.setattr(lists, "CHUNK", 20)
     tag = Tag.objects.create(company=sales.company, name="VIP")

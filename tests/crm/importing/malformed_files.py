@@ -1,6 +1,6 @@
-"""Files that nobody should upload as a list of leads, and some that are nearly one, each made from a seed.
+"""Files that are no list of leads, or only nearly one, each made from a seed.
 
-A seed makes the same file again. Seeds of files that broke something are kept in failed_files.txt.
+A seed always makes the same file. Seeds of files that broke something are kept in failed_files.txt.
 """
 
 import codecs
@@ -68,7 +68,7 @@ class MalformedFile:
 
 
 def malformed_file(seed: int) -> MalformedFile:
-    """The file of this seed. Seeds that follow each other make files of different kinds."""
+    """The file of this seed. Consecutive seeds make files of different kinds."""
     dice = Dice(seed)
     make = MAKERS[seed % len(MAKERS)]
     name, content_type = dice.choice(NAMES), dice.choice(KINDS_OF_CONTENT)
@@ -80,7 +80,7 @@ def kept_seeds() -> list[int]:
 
 
 def keep_seeds(failed: Sequence[int]) -> None:
-    """Add to the seeds that are run first."""
+    """Add these to the seeds that are run first."""
     KEPT.write_text("".join(f"{seed}\n" for seed in dict.fromkeys([*kept_seeds(), *failed])))
 
 
@@ -232,7 +232,7 @@ def gigantic_cell(dice: Dice) -> bytes:
 
 
 def addresses_that_take_long(dice: Dice) -> bytes:
-    """What a pattern for an address tries in very many ways."""
+    """Cells that a pattern for addresses could match in very many ways, and so tries for long."""
     cell = "a@" + dice.choice([".", "a.", "@", ". "]) * 9_000 + "@"
     return "\n".join(["Wer,Wo,Was", *[f"Ada,{cell[:19_000]},x"] * dice.randint(1, 12)]).encode()
 
@@ -247,7 +247,7 @@ def formulas(dice: Dice) -> bytes:
     return f"{HEADER}\n".encode() + table([dice.choices(marks, k=14) for _ in range(5)])
 
 
-# --- what was good before chance got at it ---
+# --- valid files, damaged at random ---
 
 
 def mutated_csv(dice: Dice) -> bytes:
@@ -263,7 +263,7 @@ def mutated_ods(dice: Dice) -> bytes:
 
 
 def mutated(content: bytes, dice: Dice) -> bytes:
-    """With flipped bytes, cuts, garbage, and parts that are there twice."""
+    """The content with flipped bits, cuts, garbage and repeated parts."""
     changed = bytearray(content)
     for _ in range(dice.choice([1, 1, 2, 5, 30])):
         at = dice.randrange(len(changed) or 1)

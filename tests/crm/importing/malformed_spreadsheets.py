@@ -1,4 +1,4 @@
-"""Spreadsheets that are broken, odd, or made to take all memory. Each is made by chance; see `malformed_files`."""
+"""Spreadsheets that are broken, odd, or made to exhaust memory. Each is made at random; see `malformed_files`."""
 
 import io
 import random
@@ -143,7 +143,7 @@ def missing_part(dice: Dice) -> bytes:
 
 
 def broken_xml(dice: Dice) -> bytes:
-    """A good archive, one part of which is no XML any more."""
+    """A valid archive with one part that is no longer XML."""
     parts = parts_of(dice.choice([good_xlsx, good_ods])([["Name", "E-mail"], ["Ada", "ada@example.com"]]))
     name = dice.choice(sorted(parts))
     content, at = parts[name], dice.randrange(len(parts[name]))
@@ -177,7 +177,7 @@ def bomb(dice: Dice) -> bytes:
 
 
 def bomb_of_repeats(dice: Dice) -> bytes:
-    """What takes few bytes in the file and very many cells in memory."""
+    """A sheet that takes few bytes in the file, and very many cells in memory."""
     match dice.randrange(5):
         case 0:
             return xlsx(LEADS + '<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>')
@@ -224,9 +224,9 @@ def changed_ods(before: bytes, after: bytes, *, times: int = -1) -> bytes:
 
 
 def packed(block: str, *, megabytes: int, is_honest: bool = True) -> bytes:
-    """A workbook whose sheet has this XML again and again. It is packed once: the file is quickly made, and small.
+    """A workbook whose sheet repeats this XML. It is compressed only once, so the file is quickly made, and small.
 
-    If it is not honest, the archive says that the sheet is short.
+    Unless `is_honest`, the archive claims that the sheet is short.
     """
     repeated = (block * (MB // len(block))).encode()
     parts = parts_of(xlsx("@@"))
@@ -242,7 +242,7 @@ def packed(block: str, *, megabytes: int, is_honest: bool = True) -> bytes:
 
 
 def claiming(megabytes: int) -> bytes:
-    """A workbook whose archive says that its sheet is so large. There is nothing in it."""
+    """A workbook whose archive claims a sheet of this many megabytes, and has no content for it."""
     parts = parts_of(xlsx(""))
     del parts[SHEET]
     return _with_member(archive(parts), SHEET, b"nothing", 0, megabytes * MB)
@@ -254,7 +254,7 @@ def _flushed(data: bytes, mode: int = zlib.Z_FULL_FLUSH) -> bytes:
 
 
 def _with_member(content: bytes, name: str, data: bytes, checksum: int, size: int) -> bytes:
-    """The archive with one more member, which `zipfile` would have to be given unpacked."""
+    """The archive with one more member, compressed already: `zipfile` would need it uncompressed."""
     buffer = io.BytesIO(content)
     with zipfile.ZipFile(buffer, "a") as zipped:
         info = zipfile.ZipInfo(name)

@@ -1,4 +1,4 @@
-"""Spreadsheets made by hand: as small as they can be, and as wrong."""
+"""Handmade spreadsheets: as small as possible, and as wrong as a test needs."""
 
 import io
 import zipfile

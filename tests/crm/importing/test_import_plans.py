@@ -1,4 +1,4 @@
-"""PostgreSQL checks a file at the same cost for each row, also where it knows nothing of the import yet."""
+"""PostgreSQL checks each row of a file at the same cost, even before it has statistics on the import."""
 
 from collections.abc import Iterator
 
@@ -21,7 +21,7 @@ ROWS, KNOWN = 1_500, 100
 
 @pytest.fixture(autouse=True)
 def _as_in_a_large_table() -> Iterator[None]:
-    """Of a table as small as here, PostgreSQL may read all rows rather than an index, whatever it is asked for."""
+    """In a table as small as here, PostgreSQL might scan all rows instead of an index, whatever the query."""
     with connection.cursor() as cursor:
         cursor.execute("SET enable_seqscan = off")
         yield
@@ -58,7 +58,7 @@ def test_a_second_file_is_checked_without_reading_its_rows_again_for_each_known_
 
 
 def test_postgresql_counts_the_rows_of_a_large_file(sales: Membership, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of 60,000 that it doesn't know it reads all for each chunk: a tenth of its time for the import."""
+    """Without statistics it reads all of 60,000 rows for each chunk: a tenth of its time for the import."""
     monkeypatch.setattr(work, "CHANGED_ROWS", ROWS - 1)
 
     upload(sales, _file("counted"))

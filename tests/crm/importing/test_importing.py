@@ -1,4 +1,4 @@
-"""An import from the file to the leads: what is added, filled, left out and refused, and what LinkedIn hears of it."""
+"""An import from the file to the leads: what is added, filled, left out and refused, and what LinkedIn is told."""
 
 from contextlib import nullcontext
 from datetime import date, timedelta
@@ -178,7 +178,7 @@ def test_an_import_adds_each_lead_with_its_owner_and_its_history(sales: Membersh
 
 
 def test_a_new_row_has_the_key_of_its_lead_before_there_is_the_lead(sales: Membership) -> None:
-    """So it isn't written again. SQLite gives a key to a lead when it is added."""
+    """So the row isn't written twice. SQLite gives a lead its key only on insert."""
     if connection.vendor != "postgresql":
         pytest.skip("its rows get the keys of their leads when they are imported")
     checked = upload(sales, PEOPLE)
@@ -208,7 +208,7 @@ def test_a_row_whose_lead_was_deleted_after_the_check_gets_another_key(sales: Me
 
 
 def test_leads_that_were_added_after_the_check_are_older_than_those_of_the_file(sales: Membership) -> None:
-    """Lists have leads by key: a program that reads the newest would never see the others."""
+    """Lists are sorted by key: a program that reads only what is newest would never see leads with older keys."""
     known = make_lead(sales.company, email="ines@harbour.example", title="")
     checked = upload(sales, PEOPLE)
     make_lead(sales.company, first_name="Zoe", email="zoe@example.com")

@@ -1,6 +1,6 @@
-"""Files that break importers, through all of its steps: each is refused in a sentence, or checked, imported and undone.
+"""Files that break importers, through all steps of ours: refused in a sentence, or checked, imported and undone.
 
-What each seed is, is in `malformed_files`. Seeds that break something go into failed_files.txt, and are run first.
+`malformed_files` makes a file of each seed. Seeds that break something go into failed_files.txt, and are run first.
 """
 
 import csv
@@ -41,7 +41,7 @@ from tests.faults import figures
 UPLOAD: Final = reverse("lead_imports")
 SENTENCE: Final = re.compile(r"[A-Z“].{15,}[.?]", re.DOTALL)
 MOST_ROWS: Final = 400
-PARTS: Final = 6  # that the tests of very many files are done in, side by side
+PARTS: Final = 6  # into which the tests of very many files are split, to run in parallel
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -74,7 +74,7 @@ def test_no_malformed_file_breaks_an_import(part: int) -> None:
 
 
 def broken_by(seeds: Iterable[int]) -> dict[int, str]:
-    """The seeds of files that broke something, each with what that was."""
+    """The seeds of files that broke something, each with the error."""
     broken = {}
     for file in map(malformed_file, seeds):
         try:
@@ -86,7 +86,7 @@ def broken_by(seeds: Iterable[int]) -> dict[int, str]:
 
 
 def go_through(file: MalformedFile) -> None:
-    """Upload it, choose columns, import the rows and undo that, as far as it gets."""
+    """Upload the file, choose columns, import the rows and undo the import, as far as it gets."""
     member, dice = somebody(file.seed), random.Random(-file.seed)
     client = client_of(member.user)
     upload = SimpleUploadedFile(file.name, file.content, file.content_type)
@@ -122,7 +122,7 @@ def somebody(seed: int) -> Membership:
 
 
 def worked_on(client: Client, lead_import: LeadImport) -> Any:
-    """The page of the import, once a worker has done what was left to it."""
+    """The page of the import, after a worker has done its part."""
     lead_imports.work_through(lambda: True)
     lead_import.refresh_from_db()
     assert not lead_import.is_at_work
@@ -133,7 +133,7 @@ def worked_on(client: Client, lead_import: LeadImport) -> Any:
 
 
 def assert_told(page: Any, problem: str) -> None:
-    """The page has the problem, which is a sentence."""
+    """Assert that the page shows the problem, in a sentence."""
     assert page.status_code == 200
     assert SENTENCE.fullmatch(problem), problem
     assert problem in html.unescape(page.content.decode())
@@ -154,7 +154,7 @@ def assert_checked(lead_import: LeadImport) -> None:
 
 
 def choose_columns(client: Client, lead_import: LeadImport, page: Any, dice: random.Random) -> None:
-    """Choose any fields for the columns, which is refused in a sentence or checked again."""
+    """Choose random fields for the columns. The choice is refused in a sentence, or the file is checked again."""
     fields = page.context["columns_form"].fields
     choices = [name for name, _ in next(iter(fields.values())).choices if name]
     dice.shuffle(choices)
@@ -186,7 +186,7 @@ def run(client: Client, lead_import: LeadImport, dice: random.Random) -> None:
 
 
 def bad_rows(client: Client, lead_import: LeadImport) -> Iterator[list[str]]:
-    """The rows of the file that people correct, without its header."""
+    """The rows of the file with the bad rows, which people correct, without its header."""
     answer = client.post(reverse("lead_import_bad_rows", args=[lead_import.pk]))
     text = b"".join(answer.streaming_content).decode()  # type: ignore[attr-defined]
     lines = csv.reader(io.StringIO(text, newline=""), strict=True)

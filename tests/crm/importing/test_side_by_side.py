@@ -1,4 +1,4 @@
-"""Two chunks of an import at a time: the outcome is the same as one after the other, whatever comes between."""
+"""Two chunks of an import at a time: the outcome is the same as one after the other, whatever happens meanwhile."""
 
 import threading
 from collections.abc import Callable
@@ -254,7 +254,7 @@ def test_an_import_that_another_worker_has_to_itself_is_left_to_it(sales: Member
 def test_a_chunk_gives_way_to_the_one_before_that_waits_for_it(
     sales: Membership, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """PostgreSQL can't see this deadlock: the later one waits in Python."""
+    """PostgreSQL can't see this deadlock: the later chunk waits in Python."""
     known = make_lead(sales.company, email=f"a{CHUNK}@example.com", last_name="")
     lead_import = started(sales)
 
@@ -342,7 +342,7 @@ def test_a_claim_whose_connection_is_lost_ends_the_turns(sales: Membership, monk
 def test_rows_without_keys_get_them_in_the_order_of_the_file(
     sales: Membership, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As those that were checked by a former version, and those that are new only by now."""
+    """Like rows that an earlier version checked, and rows that became new only after the check."""
     lead_import = started(sales)
     LeadImportRow.objects.update(lead=None)
     second = threading.Event()

@@ -1,4 +1,4 @@
-"""Spreadsheets: what is read of them, and what happens to those that would take all memory."""
+"""Spreadsheets: what is read of them, and what happens to those that would exhaust memory."""
 
 from collections.abc import Callable
 
@@ -75,7 +75,7 @@ def test_what_can_t_be_read_is_refused_in_a_sentence(content: Callable[[], bytes
 
 
 def test_what_would_unpack_to_too_much_is_refused_before_it_is_unpacked() -> None:
-    """There is nothing in these: whoever unpacks them can't read them."""
+    """These have no content: if they were unpacked, the sentence would be that they can't be read."""
     for megabytes, sentence in ((63, "can.t be read"), (65, "too large"), (2_000, "too large")):
         with pytest.raises(UnreadableFile, match=sentence):
             read_table(claiming(megabytes))

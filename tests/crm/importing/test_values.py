@@ -1,4 +1,4 @@
-"""What is read in a shorter way than Django's or json's is read the same."""
+"""Our shorter ways to read and encode values have the same results as those of Django and json."""
 
 import gc
 import json
@@ -41,11 +41,11 @@ def test_an_address_is_accepted_as_django_accepts_it(address: str) -> None:
 
 
 class Rows(list[str]):
-    """The rows of a chunk, to which a reference can be weak."""
+    """The rows of a chunk, in a list that allows weak references."""
 
 
 def rows_after(read: Callable[[str], object], cell: str) -> Rows | None:
-    """What is left of the rows of which the reader has refused a cell, without a garbage collection."""
+    """The rows after the reader has refused one of their cells; None if they are freed without garbage collection."""
 
     def read_rows() -> weakref.ref[Rows]:
         rows = Rows([cell])

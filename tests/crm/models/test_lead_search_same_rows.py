@@ -44,7 +44,7 @@ def leads(company):
 
 
 def query(choose, leads):
-    """Part of what a lead says, its words in another order or case, or its number grouped in another way."""
+    """Part of a lead's text, its words in another order or case, or its number grouped in another way."""
     lead = choose.choice(leads)
     kind = choose.randrange(4)
     if kind == 0 and lead.phone:

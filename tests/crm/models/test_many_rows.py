@@ -1,4 +1,4 @@
-"""Many rows that are written at once become what the ORM's own statements would have made of them."""
+"""Many rows written at once end up as the ORM's own statements would have written them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,7 +46,7 @@ IGNORED = {"id", "created_at", "updated_at"}
 
 @contextmanager
 def received(signal: Signal) -> Iterator[list[dict[str, Any]]]:
-    """What is sent with the signal inside the block."""
+    """The arguments of each time that the signal is sent inside the block."""
     sent: list[dict[str, Any]] = []
 
     def listen(**values: Any) -> None:
@@ -134,7 +134,7 @@ def test_postgresql_counts_a_table_that_has_grown(company: Company) -> None:
     assert counted() == 200
 
     make_lead(company)
-    many_rows.count_again(Lead, 400, using="default")  # no such growth that a plan would suffer
+    many_rows.count_again(Lead, 400, using="default")  # hasn't grown enough for plans to suffer
     assert counted() == 200
 
 
@@ -186,7 +186,7 @@ def test_one_of_many_texts_is_found_however_it_is_written(company: Company, text
 
 
 def test_a_copy_is_a_statement_like_others(company: Company) -> None:
-    """To whoever counts them: the watchdog takes a worker without statements for stuck."""
+    """It must count as one: the watchdog takes a worker without statements for stuck."""
     statements = []
 
     def count(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A name of which nothing can be seen is refused wherever people or scripts name something."""
+"""A name without a visible character is refused wherever people or scripts name something."""
 
 from typing import Any
 

@@ -137,7 +137,7 @@ def test_a_save_has_no_statement_more(company: Company, django_assert_max_num_qu
     lead = make_lead(company, organisation="Acme")
     lead.organisation = "Acme Robotics"
 
-    # As without the index: on PostgreSQL one that writes and returns the row, on SQLite it is read before and after.
+    # As without the index: PostgreSQL writes and returns the row in one; SQLite also reads it before and after.
     with django_assert_max_num_queries(1 if connection.vendor == "postgresql" else 5):
         lead.save()
 

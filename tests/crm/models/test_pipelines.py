@@ -1,4 +1,4 @@
-"""The stages of before get one pipeline for each company, and a stage without one belongs to the default pipeline."""
+"""The migration gives each company's stages one pipeline, and a stage without one belongs to the default pipeline."""
 
 from importlib import import_module
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""How the search text comes into the database, and what someone is told who may not bring it there."""
+"""How the search text gets into the database, and what is said if the database user lacks the permission."""
 
 import pytest
 from django.core.management import CommandError
@@ -39,7 +39,7 @@ def test_a_save_has_no_statement_more(company, django_assert_max_num_queries):
     lead = make_lead(company)
     lead.title = "Countess"
 
-    # On PostgreSQL, one that writes and returns the row; on SQLite, the row is read before and after.
+    # PostgreSQL writes and returns the row in one statement; SQLite also reads it before and after.
     with django_assert_max_num_queries(1 if connection.vendor == "postgresql" else 5):
         lead.save()
 

@@ -20,7 +20,7 @@ RACERS = 8
 
 @pytest.fixture(params=["told", "looked_up"])
 def statements(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    """How many it takes PostgreSQL 18 to write a row and know what changed, and how many every other database."""
+    """How many statements write a row and tell what changed: on PostgreSQL 18, and on every other database."""
     if request.param == "looked_up":
         monkeypatch.setattr(tracking, "supports_returning_old", lambda connection: False)
         return 3
@@ -174,7 +174,7 @@ def test_of_many_who_move_a_lead_to_and_fro_each_records_what_it_changed(
     company: Company, ada: Lead, qualified: LeadStatus
 ) -> None:
     statuses = [ada.status, qualified]
-    journey = [ada.status]  # of the row: who appends holds its lock
+    journey = [ada.status]  # of the row: each thread appends while it holds the lock
 
     def move(number: int) -> None:
         lead = Lead.objects.get(pk=ada.pk)

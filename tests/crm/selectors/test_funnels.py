@@ -1,4 +1,4 @@
-"""The funnel: each of its numbers is true, and that of the leads behind its link."""
+"""The funnel: each of its numbers is true, and is the number of leads behind its link."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ def counts(groups: Sequence[funnels.FunnelGroup]) -> dict[str, list[int]]:
 
 @st.composite
 def questions(draw: st.DrawFn, known: Known) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """Leads, and what is asked of their funnel."""
+    """Leads, and the parameters of a request for their funnel."""
     made = draw(st.lists(leads(known), min_size=1, max_size=6))
     asked = {
         "since": draw(st.dates(FIRST, LAST)),

@@ -1,4 +1,4 @@
-"""Pages that follow from row to row: whole, without a row twice, whatever happens in between."""
+"""Pages that each continue after a row: none is missing or shown twice, whatever happens in between."""
 
 import pytest
 

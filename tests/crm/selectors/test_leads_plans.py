@@ -47,5 +47,5 @@ def test_no_page_reads_every_lead(company):
 
 
 def _is_bounded_count(plan):
-    """A count stops after 10,000 rows, so it may begin anywhere."""
+    """True for a count: it stops after 10,000 rows, so it may begin anywhere."""
     return "Aggregate" in str(plan) and "Limit" in str(plan)

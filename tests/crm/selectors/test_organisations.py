@@ -1,4 +1,4 @@
-"""Organisations as leads name them: the list, its pages, one of them, and what is found as one types."""
+"""Organisations as leads name them: the list, its pages, one of them, and what is found as you type."""
 
 from datetime import timedelta
 from decimal import Decimal

@@ -24,7 +24,7 @@ INDEX = "lead_by_organisation_key"
 
 
 def made(company: Company) -> list[Lead]:
-    """A tenth of them in one organisation, as “n/a” would be."""
+    """Leads, a tenth of them in one organisation, as with “n/a”."""
     return Lead.objects.bulk_create(
         Lead(
             company=company,
@@ -52,7 +52,7 @@ def leads(company: Company, other_company: Company) -> list[Lead]:
 
 @pytest.fixture
 def only_leads(company: Company) -> list[Lead]:
-    """Without those of another company, which PostgreSQL passes over where it takes them for as few as any."""
+    """Leads without those of another company, which PostgreSQL reads and skips if it expects only a few."""
     found = made(company)
     analyse()
     return found
@@ -67,7 +67,7 @@ def index_only(plan) -> set[str]:
 
 
 def scans(plan) -> set[str]:
-    """The ways in which crm_lead is read."""
+    """The node types that read crm_lead."""
     if isinstance(plan, dict):
         here = {plan["Node Type"]} if plan.get("Relation Name") == "crm_lead" else set()
         return here.union(*map(scans, plan.values()))

@@ -29,9 +29,9 @@ LEADS = 12_000
 
 @pytest.fixture(scope="module")
 def large_company(committed):
-    """Committed, because only after VACUUM does PostgreSQL believe what is in an index; once, for it takes seconds.
+    """Committed, because PostgreSQL relies on an index alone only after VACUUM; once, because it takes seconds.
 
-    The indexes are built anew: of two that would do, it takes the one in which earlier tests have left less room.
+    The indexes are rebuilt: if two would do, PostgreSQL uses the one that earlier tests have bloated less.
     """
     sizes = {"leads": LEADS, "deals": LEADS // 2, "tasks": LEADS, "notes": LEADS, "files": 0, "companies": 3}
     with override_settings(LINKEDIN_SANDBOX=True), committed():
@@ -55,7 +55,7 @@ def test_the_board_reads_the_deals_that_it_shows_and_sorts_no_others(seller):
 
     numbers, first, lately, *_ = found
     (cards,) = (plan for plan in found if "crm_lead" in read(plan))
-    for plan in (numbers, lately):  # what was closed lately is read in an index alone, once for all stages
+    for plan in (numbers, lately):  # recently closed deals are read from an index alone, once for all stages
         assert [node["Node Type"] for node in nodes(plan, "crm_crmevent")] == ["Index Only Scan"]
         assert "closed_deals" in indexes(plan)
     assert {node["Node Type"] for node in nodes(numbers, "crm_deal")} == {"Index Only Scan"}
@@ -65,7 +65,7 @@ def test_the_board_reads_the_deals_that_it_shows_and_sorts_no_others(seller):
     assert rows_read(cards, "crm_lead") == 5 * CARDS_PER_STAGE
     (closed,) = (plan for plan in found if "Aggregate" in str(plan) and read(plan) == {"crm_crmevent"})
     (node,) = nodes(closed, "crm_crmevent")
-    assert "company_id" in node["Index Cond"]  # not those of all companies, for the day of each card
+    assert "company_id" in node["Index Cond"]  # not the events of all companies, for the day of each card
 
 
 def test_the_board_of_one_owner_counts_their_deals_in_an_index(seller):
@@ -130,7 +130,7 @@ def test_a_funnel_counts_leads_in_indexes_and_reads_none(seller):
         assert "lead_by_creation" in indexes(plan)
         assert {node["Node Type"] for node in nodes(plan, "crm_lead")} == {"Index Only Scan"}
     assert "qualified_leads" in indexes(counts)
-    # Nothing of the leads of other periods, whose keys are others.
+    # Nothing is read of leads from other periods, which have other keys.
     events = CrmEvent.objects.filter(kind=CrmEventKind.LEAD_QUALIFIED, lead__in=leads)
     assert rows_read(counts, "crm_crmevent") == events.count()
     for plan in (counts, sums):

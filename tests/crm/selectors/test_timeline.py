@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def alone(monkeypatch):
-    """Nobody else has something to tell."""
+    """No other application adds to the timeline."""
     monkeypatch.setattr(timeline, "event_outcomes", [])
 
 
@@ -120,7 +120,7 @@ def test_many_notes_hide_no_outcome(sales, company, note, monkeypatch):
     first = timeline.of_lead(lead, sales)
 
     assert first.outcome == note
-    assert timeline.of_lead(lead, sales, before=first.older).outcome is None  # of older events alone it may be wrong
+    assert timeline.of_lead(lead, sales, before=first.older).outcome is None  # older events alone could mislead
 
 
 def test_what_was_typed_is_never_markup(client_as, sales, company):

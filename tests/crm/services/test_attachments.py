@@ -79,7 +79,7 @@ def test_a_file_changes_nothing_else(sales, lead):
 )
 def test_its_name_is_as_typed_but_for_what_could_deceive(sales, lead, typed, shown):
     file = upload()
-    file._name = typed  # past Django's own cleaning, which not every way has
+    file._name = typed  # bypasses Django's own cleaning, which not every upload goes through
 
     with stored([file], company=sales.company) as files:
         added = add_files(subject=lead, files=files, author=sales)[0]

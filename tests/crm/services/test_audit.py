@@ -1,4 +1,4 @@
-"""Who did what is put on record with the deed itself, stays as it is, and names no lead (S35, S36)."""
+"""Who did what is recorded together with the action, never changes, and names no lead (S35, S36)."""
 
 import pytest
 from django.contrib.auth import authenticate
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 
 def on_record(company):
-    """What is on record of the company beside sign-ins, oldest first."""
+    """The company's audit entries other than sign-ins, oldest first."""
     entries = AuditEntry.objects.for_company(company).exclude(action__startswith="sign_in").order_by("pk")
     return [(entry.action, entry.actor_name, entry.object_kind, entry.details) for entry in entries]
 

@@ -1,4 +1,4 @@
-"""PostgreSQL finds the leads of a chunk by their keys, also where it takes the whole company for a single row."""
+"""PostgreSQL finds the leads of a chunk by their keys, even if it estimates the whole company at a single row."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -45,11 +45,11 @@ def _add_leads(company: Company, count: int) -> list[Lead]:
 
 @pytest.fixture
 def leads(company: Company, other_company: Company) -> Iterator[list[Lead]]:
-    """Of a company that PostgreSQL hasn't counted yet."""
+    """Leads of a company that PostgreSQL has no statistics on yet."""
     _add_leads(other_company, LEADS)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
-        cursor.execute("SET enable_seqscan = off")  # of a table as small as here it may read all rows
+        cursor.execute("SET enable_seqscan = off")  # it might scan a table as small as this one
         yield _add_leads(company, LEADS)
         cursor.execute("RESET enable_seqscan")
 
@@ -124,7 +124,7 @@ def test_a_chunk_of_a_company_is_read_in_the_order_of_its_keys(company: Company,
 
 
 def _of_rows(found: list[Any]) -> set[str]:
-    """The indexes that are used."""
+    """The indexes that are used. Fails if crm_lead is read whole."""
     assert "crm_lead" not in read_whole(found)
     return indexes(found)
 

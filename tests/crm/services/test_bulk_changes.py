@@ -1,4 +1,4 @@
-"""Bulk changes in the background: by any number of workers, of which any may die at any moment."""
+"""Bulk changes in the background, by any number of workers, any of which may die at any moment."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -76,7 +76,7 @@ def outcome(bulk_change: BulkChange) -> tuple[str, dict[str, int]]:
 
 
 def names_of_qualified() -> list[str]:
-    """Of the leads that an event says were qualified, in the order of the events."""
+    """The names of the leads with an event that they were qualified, in the order of the events."""
     events = CrmEvent.objects.filter(kind="lead_qualified").order_by("pk")
     return list(events.values_list("lead__first_name", flat=True))
 
@@ -118,7 +118,7 @@ def test_each_event_waits_for_the_grace_period_and_is_by_whoever_asked(
 
 
 def killed_once(monkeypatch: pytest.MonkeyPatch, where: Any, name: str) -> None:
-    """Lets the first call of this function do its work and die after it."""
+    """Lets the first call of this function do its work, and die right after."""
     does_its_work = getattr(where, name)
 
     def dying(*args: Any, **kwargs: Any) -> None:

@@ -1,4 +1,4 @@
-"""Of two transactions that lock the same rows in another order, the one that PostgreSQL ends is run once more."""
+"""If two transactions lock the same rows in different orders, the one that PostgreSQL ends is run again."""
 
 import psycopg
 import pytest
@@ -15,7 +15,7 @@ def refused_by(cause: Exception | None, kind: type[Exception] = OperationalError
 
 
 def failing(*errors: Exception):
-    """A transaction that ends in these errors, one at each try, and then succeeds; and its tries."""
+    """A transaction that fails with these errors, one per attempt, and then succeeds; and its attempts."""
     left, tries = list(errors), []
 
     @tried_again

@@ -46,7 +46,7 @@ def grace(company):
 
 
 def people(deal):
-    """The lead, and the further people by key."""
+    """The keys of the deal's lead and of its further people."""
     return again(deal).lead_id, set(DealPerson.objects.filter(deal=deal).values_list("lead", flat=True))
 
 
@@ -120,7 +120,7 @@ def test_nobody_is_added_who_was_erased_or_merged_or_to_a_deal_that_is_another_l
 
 
 def erase_lead_in_test(lead):
-    """As an erasure leaves it, within the transaction of a test."""
+    """Leave the lead as an erasure does, within the transaction of a test."""
     Lead.objects.filter(pk=lead.pk).update(erased_at="2026-11-01T00:00Z", first_name="", last_name="", email="",
                                            share_with_ad_platforms=False)  # fmt: skip
 
@@ -147,7 +147,7 @@ def test_a_lead_that_was_no_person_of_the_deal_leaves_the_former_none(deal, grac
 
 @pytest.mark.parametrize("is_person", [True, False])
 def test_a_lead_whom_the_operator_left_a_place_can_be_replaced(company, deal, grace, is_person):
-    """The operator's admin knows nothing of people: it may have made one of them the lead."""
+    """The operator's admin doesn't know about people: it may have made one of them the lead."""
     DealPerson.objects.create(company=company, deal=deal, lead=deal.lead)
     if is_person:
         add_person(deal=deal, lead=grace)
@@ -254,10 +254,10 @@ def test_an_erased_person_is_no_person_of_a_deal_any_more(deal, grace):
     erase_lead(lead=grace)
 
     assert not DealPerson.objects.exists()
-    assert again(deal).title == deal.title  # it is about somebody else
+    assert again(deal).title == deal.title  # it is about someone else
 
 
-# Merges: each row is (the lead of the deal, its further people) before, after the merge and after its undo.
+# Merges: each row is (the lead of the deal, its further people) before the merge, which its undo restores, and after.
 KEPT, GONE, OTHER = "kept", "gone", "other"
 MERGES = [
     (OTHER, {GONE}, OTHER, {KEPT}),

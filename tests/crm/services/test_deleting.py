@@ -1,4 +1,4 @@
-"""Whoever deletes a lead or a deal, and wherever: the audit log has it, with numbers and no names."""
+"""Every deletion of a lead or a deal, by anyone and anywhere, is in the audit log, with numbers and no names."""
 
 import uuid
 

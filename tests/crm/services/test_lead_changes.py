@@ -46,7 +46,7 @@ def test_a_status_counts_what_changes_what_has_it_and_what_is_gone(
 
 
 def erase_in_a_test(lead: Lead) -> None:
-    """As `erase_lead` leaves it, which can't be part of a test's transaction."""
+    """Leave the lead as `erase_lead` does, which can't be part of a test's transaction."""
     personal = dict.fromkeys(("first_name", "last_name", "email"), "")
     Lead.objects.filter(pk=lead.pk).update(erased_at=timezone.now(), share_with_ad_platforms=False, **personal)
 

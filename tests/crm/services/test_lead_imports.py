@@ -1,4 +1,4 @@
-"""Imports as people and keys steer them: what is started at this moment, and who may no longer import."""
+"""Imports as people and keys control them: what may be started now, and who may no longer import."""
 
 import threading
 from typing import Any

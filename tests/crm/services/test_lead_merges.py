@@ -1,4 +1,4 @@
-"""Merging two leads: what follows to the one that is kept, what comes back, and what is refused."""
+"""Merging two leads: what moves to the one that is kept, what an undo brings back, and what is refused."""
 
 from datetime import timedelta
 
@@ -60,7 +60,7 @@ def again(row):
 
 
 def rows():
-    """All that a merge moves, as it is."""
+    """All rows that a merge moves, each with its present lead."""
     return [
         list(model._base_manager.order_by("pk").values_list("pk", column))
         for model, column in ((Deal, "lead"), (Task, "lead"), (CrmEvent, "lead"), (LeadTag, "lead"))

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
 
 
 def at_once(*calls) -> list[BaseException | None]:
-    """What each of the calls has raised."""
+    """Run the calls at once. Returns the exception of each, or None."""
     barrier, raised = threading.Barrier(len(calls)), [None] * len(calls)
 
     def run(at: int) -> None:
@@ -125,7 +125,7 @@ def test_a_deletion_locks_the_merged_leads_in_the_order_of_all_changes(leads):
         Lead.objects.select_for_update(no_key=True).get(pk=older.pk)
         deleting.start()
         wait_for(somebody_waits, seconds=30, told="The deletion did not come to wait for the lead.")
-        Lead.objects.select_for_update(no_key=True, nowait=True).get(pk=kept.pk)  # else this would be a deadlock
+        Lead.objects.select_for_update(no_key=True, nowait=True).get(pk=kept.pk)  # otherwise this would be a deadlock
     deleting.join()
 
     assert not Lead.objects.exists()

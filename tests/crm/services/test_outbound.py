@@ -1,4 +1,4 @@
-"""S51: what people enter leads to the internet alone, and not for long."""
+"""S51: what people enter leads only to the public internet, and not for long."""
 
 import socket
 import threading
@@ -37,14 +37,14 @@ def test_an_address_of_the_internet_is_public(address):
 
 @pytest.fixture
 def listener():
-    """A socket that counts who connects to it."""
+    """A socket that shows whether anything has connected to it."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server
 
 
 @pytest.fixture
 def _names(monkeypatch):
-    """Lets `example.com` be an address of this machine, and `mixed.example` one of both kinds."""
+    """Resolves `example.com` to this machine, and `mixed.example` to the internet and this machine."""
     real = socket.getaddrinfo
 
     def look_up(host, port, *args, **kwargs):
@@ -74,7 +74,7 @@ def test_nothing_but_https(url):
 
 @pytest.fixture
 def answering(settings):
-    """Starts a server on this machine that sends these bytes to whoever connects, and then waits. Returns its URL."""
+    """Starts a server on this machine that sends these bytes to its first client, and then waits. Returns its URL."""
     settings.OUTBOUND_TO_LOOPBACK = True
     servers = []
 

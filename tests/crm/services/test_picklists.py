@@ -54,7 +54,7 @@ def names(company: Company, model: type = LeadStatus) -> list[str]:
 
 
 def events() -> list[Any]:
-    """Everything that has happened, and what LinkedIn is to be told of it."""
+    """All CRM events and all conversion events."""
     return [
         list(CrmEvent.objects.order_by("pk").values_list("pk", "kind", "taken_back_at")),
         list(ConversionEvent.objects.order_by("pk").values_list("pk", "state", "reason")),
@@ -215,7 +215,7 @@ def test_with_another_of_its_meaning_the_first_status_can_go(company: Company) -
 
 def test_an_entry_is_checked_as_it_is_now_and_not_as_it_was_read(company: Company) -> None:
     fresh = add_entry(entry=LeadStatus(company=company, name="Fresh", meaning="working"))
-    LeadStatus.objects.filter(pk=fresh.pk).update(meaning="new")  # as a former version could
+    LeadStatus.objects.filter(pk=fresh.pk).update(meaning="new")  # as an earlier version could
     archive_entry(entry=status(company, "New"))
 
     with pytest.raises(ValidationError, match="the only one that means “New”"):
@@ -233,7 +233,7 @@ def test_an_entry_that_someone_has_just_deleted_is_said_to_be(company: Company, 
 
 @pytest.mark.parametrize("left", ["nothing", "an archived one", "its name"])
 def test_a_new_lead_never_gets_another_meaning_silently(company: Company, left: str) -> None:
-    """As in data that was restored, or changed past the service."""
+    """As in data that was restored, or changed without the service."""
     new = LeadStatus.objects.filter(pk=status(company, "New").pk)
     if left == "an archived one":
         new.update(archived_at="2026-01-01T00:00Z")

@@ -1,4 +1,4 @@
-"""Undo, and what is taken back because it is no longer so before its release."""
+"""Undo, and what is taken back because it was set back before its release."""
 
 import uuid
 from collections.abc import Iterator
@@ -414,7 +414,7 @@ def test_no_later_rule_sends_what_was_taken_back(taken_back, make_rule) -> None:
     assert not ConversionEvent.objects.filter(crm_event=taken_back).exists()
 
 
-# --- beside retries, second undos and moved deals --------------------------------------------------------------------
+# --- with retries, second undos and moved deals ----------------------------------------------------------------------
 
 
 def retry_all(company: Company) -> int:

@@ -117,7 +117,7 @@ def test_no_template_puts_a_moment_with_its_tags_into_an_attribute():
 def test_a_number_has_separators_only_where_a_template_asks_for_them():
     shown = Template("{% load formatting %}{{ pk }} {{ pk|grouped }}").render(Context({"pk": 12345}))
 
-    assert shown == "12345 12,345"  # ids stand in addresses and attributes
+    assert shown == "12345 12,345"  # ids are used in URLs and attributes
 
 
 def test_a_select_has_what_is_chosen_even_if_it_is_no_longer_offered():

@@ -1,4 +1,4 @@
-"""The audit log as an admin reads it, and takes it along as a file."""
+"""The audit log as an admin reads and downloads it."""
 
 import csv
 import io

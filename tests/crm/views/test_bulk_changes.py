@@ -255,7 +255,7 @@ def test_a_question_that_is_answered_twice_changes_once(
 def test_leads_that_match_since_are_asked_about_again(
     client: Client, company: Company, qualified: LeadStatus, count: int
 ) -> None:
-    """Of a few at once, and of many in the background."""
+    """Both for a few at once and for many in the background."""
     for number in range(count):
         make_lead(company, source="Fair", email=f"{number}@example.com")
     late = make_lead(company, source="Website")

@@ -61,7 +61,7 @@ def test_a_field_with_choices_is_added_and_its_choices_change(client_as: SignIn,
 
 
 def shown_inputs(page: Any) -> dict[str, Any]:
-    """What a browser sends if nobody changes the form of a field with choices."""
+    """What a browser sends if no one changes the form of a field with choices."""
     form = page.context["form"]
     hidden = {name: html.unescape(value) for name, value in re.findall(HIDDEN, page.content.decode())}
     keys, labels = zip(*form.choice_rows, strict=True)
@@ -254,7 +254,7 @@ def test_a_field_that_was_used_again_while_a_form_was_open_keeps_its_value(
 
     lead.refresh_from_db()
     assert (lead.first_name, lead.custom) == ("Bea", {"size": value})
-    assert 'name="custom_size"' not in refused.content.decode()  # which would send it empty the next time
+    assert 'name="custom_size"' not in refused.content.decode()  # which would submit it empty the next time
 
 
 def test_choices_of_which_none_is_checked_are_emptied(client_as: SignIn, sales: Membership) -> None:

@@ -92,7 +92,7 @@ def test_a_long_column_is_cut_and_leads_to_the_whole_list(client_as, sales, comp
 
 @pytest.fixture
 def seven(company, sales, monkeypatch):
-    """Deals in Discovery, two of them at first, of which only "Deal 4" is a colleague's."""
+    """Seven deals in Discovery, two shown at first. The sales rep owns all except "Deal 4", which no one owns."""
     monkeypatch.setattr(deals, "CARDS_PER_STAGE", 2)
     lead = make_lead(company)
     for number in range(7):
@@ -105,7 +105,7 @@ NUMBER = re.compile(r"Show (\d+) more<span")
 
 
 def link_to_more(response):
-    """The addresses of the board and of the cards alone, and how many cards the link promises; None without a link."""
+    """The URLs of the board and of the cards alone, and how many cards the link promises; None without a link."""
     text = unescape(response.content.decode())
     link = LINK.search(text)
     return link and (link["board"].partition("#")[0], link["cards"], int(NUMBER.search(text)[1]))

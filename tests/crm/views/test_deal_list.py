@@ -1,4 +1,4 @@
-"""The list of all deals: filtered, sorted and moved through, as that of leads."""
+"""The list of all deals: filtered, sorted and paged through like that of leads."""
 
 from datetime import date, timedelta
 

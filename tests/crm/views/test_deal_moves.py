@@ -34,7 +34,7 @@ def lost_url(deal):
 
 
 def lose(client, deal, **answer):
-    """Answer the question as a page does that is opened just now."""
+    """Answer the question as from a page that was opened just now."""
     seen = Deal.objects.get(pk=deal.pk).stage_id
     return client.post(lost_url(deal), {"stage": stage(deal.company, "Lost").pk, "seen": seen, **answer}, follow=True)
 
@@ -230,7 +230,7 @@ def test_a_deal_that_another_person_has_lost_meanwhile_is_lost_once(client_as, s
     assert "is now in Lost" not in text
     deal.refresh_from_db()
     assert (deal.lost_reason, deal.outcome_note) == (price, "Too dear.")
-    lose(client, deal, lost_reason=timing.pk, outcome_note="They wait for spring.")  # whoever has read that
+    lose(client, deal, lost_reason=timing.pk, outcome_note="They wait for spring.")  # after reading that
     deal.refresh_from_db()
     assert (deal.lost_reason, deal.outcome_note) == (timing, "They wait for spring.")
     assert kinds(deal) == ["deal_created", "deal_lost"]

@@ -59,7 +59,7 @@ def test_no_reader_finds_a_formula_in_cells_made_at_random(read: Reader) -> None
 
 
 def test_these_readers_would_find_one() -> None:
-    """Else the tests above would show nothing."""
+    """Otherwise the tests above would show nothing."""
     for by in SEPARATORS:
         assert all(formulas(f'"Ada"{by}{FORMULA}\n', by, read) == [FORMULA] for read in READERS.values())
 

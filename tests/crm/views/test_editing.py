@@ -127,7 +127,7 @@ def test_what_was_deleted_meanwhile_does_not_come_back(kind, one, lead, monkeypa
 
 @pytest.fixture
 def deleted_just_before(monkeypatch):
-    """Let somebody else delete all rows of a model at the moment when this function is called."""
+    """Let someone else delete all rows of a model at the moment when this function is called."""
 
     def at(owner, name: str, model) -> None:
         function = getattr(owner, name)

@@ -1,4 +1,4 @@
-"""What becomes of errors that no view has answered."""
+"""What happens to errors that no view has handled."""
 
 import os
 

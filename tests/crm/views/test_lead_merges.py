@@ -50,7 +50,7 @@ def test_the_page_asks_where_the_leads_differ_and_fills_what_is_empty(client, le
         "name": False, "email": False, "title": True,
     }  # fmt: skip
     assert "A merge sends nothing, and no conversion is lost or sent twice" in text_of(page)
-    # What there is none of is not named.
+    # Kinds without a row are not listed.
     assert re.findall(r"\d+ (?:deal|task|note|file|tag|CRM event)", text_of(page)) == ["1 CRM event"]
 
 

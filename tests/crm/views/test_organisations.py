@@ -1,4 +1,4 @@
-"""The pages of organisations, their names as one types, and the links that lead there."""
+"""The pages of organisations, their names as you type, and the links that lead there."""
 
 import re
 from html import unescape
@@ -296,7 +296,7 @@ def test_those_who_only_read_do_not_rename(client_as, ops, acme):
     assert client.post(f"{acme.organisation_url}rename/", {"name": "Bach"}).status_code == 403
 
 
-# Names as one types, and links
+# Names as you type, and links
 
 
 def test_names_are_suggested_as_one_types_and_nothing_is_kept(client, acme, other_company):

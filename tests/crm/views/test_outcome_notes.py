@@ -39,7 +39,7 @@ def move(client, deal, name):
 
 
 def edit(client, deal, name, **changes):
-    """Move the deal on its edit page, which shows the note that it has, to the stage with this name."""
+    """Move the deal to the stage with this name on its edit page, which shows the present note."""
     form = client.get(f"/deals/{deal.pk}/edit/").context["form"]
     shown = {field: form[field].value() or "" for field in form.fields}
     return client.post(

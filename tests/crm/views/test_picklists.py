@@ -1,4 +1,4 @@
-"""The lists of the company settings, as an admin changes them, and what others then can choose."""
+"""The lists of the company settings, as an admin changes them, and what others can choose then."""
 
 import re
 from typing import Any
@@ -232,7 +232,7 @@ def test_an_undo_finds_both_statuses_of_its_change(
     assert (lead.status, event.taken_back_at is None) == (warm, False)
 
 
-# A status or stage that is archived while somebody picks it: nothing changes, and a sentence says so.
+# A status or stage that is archived while someone picks it: nothing changes, and a sentence says so.
 
 
 @pytest.fixture
@@ -416,7 +416,7 @@ def test_two_admins_can_t_archive_the_last_two_of_a_meaning(client_as: Any, admi
 
 @pytest.fixture
 def deleted_meanwhile(company: Any, monkeypatch: pytest.MonkeyPatch) -> LeadStatus:
-    """A status that somebody else deletes after it was checked, and before the lead is written."""
+    """A status that someone else deletes after it was checked, and before the lead is written."""
     contacted, save = status(company, "Contacted"), Lead.save
 
     def someone_else_first(lead: Lead, *args: Any, **kwargs: Any) -> None:

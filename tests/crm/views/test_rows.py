@@ -1,4 +1,4 @@
-"""The rows of tasks, deals, leads and news that a template is filled in for: what each says, and that it is escaped."""
+"""The rows of tasks, deals, leads and news that a template renders: what each says, and that it is escaped."""
 
 import html
 import re
@@ -25,7 +25,7 @@ def today():
 
 
 def texts(page, element, css):
-    """What the elements with this class say."""
+    """The texts of the elements with this class."""
     found = re.findall(rf'<{element} class="{css}[^"]*">(.*?)</{element}>', page.content.decode(), re.DOTALL)
     return [" ".join(re.sub("<[^>]+>", " ", each).split()).replace(" ,", ",") for each in found]
 

@@ -108,7 +108,7 @@ def test_a_page_that_took_too_long_can_be_asked_for_again_and_a_form_is_not_sent
 
 
 def test_what_a_script_replaces_does_not_load_the_page_again():
-    """What htmx inserts is parsed as if there were no scripts: a <meta> in its <noscript> would count."""
+    """What htmx inserts is parsed as if there were no scripts: a <meta> in its <noscript> would take effect."""
     templates = settings.BASE_DIR / "templates"
     text_of = {path.relative_to(templates): path.read_text() for path in templates.rglob("*.html")}
 

@@ -1,4 +1,4 @@
-"""S51: setting up a company's sign-in provider, with a secret that never comes out again."""
+"""S51: setting up a company's sign-in provider, with a secret that is never shown again."""
 
 import pytest
 from allauth.socialaccount.models import SocialAccount

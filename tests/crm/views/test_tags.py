@@ -123,7 +123,7 @@ def test_only_an_admin_s_key_makes_a_tag_on_the_fly(company: Company) -> None:
 
 @pytest.mark.parametrize("method", ["post", "patch"])
 def test_a_new_tag_of_a_deal_locks_the_company_before_the_lead(company: Company, method: str) -> None:
-    """As deleting a status does, whose leads get another one: two in different orders would wait for each other."""
+    """Deleting a status, whose leads get another one, does the same: in different orders, the two would deadlock."""
     deal = make_deal(make_lead(company))
     path = "/api/v1/deals/" if method == "post" else f"/api/v1/deals/{deal.pk}/"
     body = {"lead": deal.lead_id, "title": "Ten", "tags": ["Brand new"]}

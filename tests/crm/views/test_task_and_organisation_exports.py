@@ -1,4 +1,4 @@
-"""Exports of tasks and of organisations: as their pages list them, through the work that leads and deals have."""
+"""Exports of tasks and of organisations: as their pages list them, by the same code as those of leads and deals."""
 
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, time

@@ -19,12 +19,12 @@ pytestmark = [
     pytest.mark.skipif("sqlite" in os.environ["DATABASE_URL"], reason="SQLite limits no statement"),
 ]
 
-LAST_WRITE = 'INSERT INTO "crm_auditentry"'  # of each change below: all else has been written by then
+LAST_WRITE = 'INSERT INTO "crm_auditentry"'  # of each change below: everything else is written by then
 
 
 @contextmanager
 def slow(beginning: str) -> Iterator[None]:
-    """Let PostgreSQL end the statements that begin so, at their time limit."""
+    """Let PostgreSQL end statements with this beginning at their time limit."""
 
     def execute_slowly(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         if sql.startswith(beginning):

@@ -1,4 +1,4 @@
-"""What people read after a change, and the Undo beside it."""
+"""What people read after a change, and the Undo next to it."""
 
 import re
 import uuid
