@@ -1,4 +1,4 @@
-"""What a worker's process does before its first task, and where its loop is stopped before it has begun."""
+"""What a worker's process does before its first task, and when its loop is stopped before it has begun."""
 
 import gc
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from leadmachine.watchdog import Watchdog
 
 @pytest.fixture
 def watchdogs(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Watchdog]]:
-    """Those that were started. They don't run: one that did would end this process in a later test."""
+    """The watchdogs that were started. They don't run: one that did would end this process in a later test."""
     started: list[Watchdog] = []
     monkeypatch.setattr(Watchdog, "start", lambda watchdog: started.append(watchdog))
     yield started

@@ -1,4 +1,4 @@
-"""The way to Redis keeps nothing there, lets a worker take no more than it may, and fails only by being lost."""
+"""The transport keeps nothing in Redis, lets a worker take no more than it may, and fails only as a lost connection."""
 
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -19,7 +19,7 @@ from tests.faults.proxy import Proxy
 QUEUE = Queue("tests-of-the-broker")
 
 
-WAITING = f"leadmachine:of-these-tests:{QUEUE.name}"  # where Redis keeps what nobody has taken
+WAITING = f"leadmachine:of-these-tests:{QUEUE.name}"  # where Redis keeps what no worker has taken
 
 
 @pytest.fixture(autouse=True)
@@ -158,7 +158,7 @@ def test_that_there_is_nothing_to_read_is_no_failure(line: Connection, taken: li
 
 @pytest.mark.parametrize("package", ["celery", "kombu", "redis"])
 def test_the_versions_are_those_that_were_read_and_tried(package: str) -> None:
-    """A newer one may go other ways. docs/decisions/wake-ups-in-memory.md says what to do before it is used."""
+    """A newer one may work differently. docs/decisions/wake-ups-in-memory.md says what to do before it is used."""
     page = (settings.BASE_DIR / "docs" / "decisions" / "wake-ups-in-memory.md").read_text()
     pins = (settings.BASE_DIR / "pyproject.toml").read_text()
 

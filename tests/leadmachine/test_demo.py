@@ -38,7 +38,7 @@ def load() -> str:
 
 @pytest.fixture(scope="module")
 def demo(made_once):
-    """Loaded once, for it takes half a second."""
+    """Loaded once, because it takes half a second."""
     with made_once(), override_settings(DEBUG=True):
         load()
 

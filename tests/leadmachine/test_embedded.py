@@ -1,4 +1,4 @@
-"""The worker inside a web process: the process ends with it, however that came to its end."""
+"""The worker inside a web process: however the worker ends, the process ends with it."""
 
 import logging
 import os
@@ -13,7 +13,7 @@ from leadmachine.celery import app
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """The signals that would have been sent, with the processes to which."""
+    """The signals that would have been sent, each after the id of its process."""
     sent: list[tuple[int, int]] = []
     monkeypatch.setattr(embedded.os, "kill", lambda *signal_: sent.append(signal_))
     return sent

@@ -1,4 +1,4 @@
-"""Each foreign key on whose target rows are deleted has an index: without one, every delete reads the whole table."""
+"""Each foreign key to rows that are deleted has an index: without one, every delete reads the whole table."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db
 
 RULES_STAY: Final = "a rule is marked as deleted, and its row stays"
 ONE_BY_ONE: Final = "the operator deletes users one at a time, and reads the table once for each"
-# Keys without an index, each with the reason for which no delete has to look for them.
+# Keys without an index, each with the reason why no delete has to search by them.
 EXEMPT: Final = {
     "capi_alert.rule_id": RULES_STAY,
     "capi_attempt.rule_id": RULES_STAY,
@@ -41,7 +41,7 @@ EXEMPT: Final = {
     "capi_mail.company_id": "mails are few, and a company is deleted by the operator, if ever",
     "capi_conversionevent.last_attempt_id": "on the path of each batch; retention looks by company and id instead",
 }
-# The leading column of each index that finds all rows with a value: of all rows, or of all in which it is not null.
+# The leading column of each index that finds every row with a value: of all rows, or of those where it is not null.
 LEADING: Final = """
     SELECT att.attname FROM pg_index ix
     JOIN pg_attribute att ON att.attrelid = ix.indrelid AND att.attnum = ix.indkey[0]
@@ -75,7 +75,7 @@ def test_each_foreign_key_has_an_index_or_a_reason_to_have_none() -> None:
 
 
 def test_no_delete_of_an_attempt_looks_for_events_by_their_last_attempt() -> None:
-    """Django would, for any other `on_delete`, and the database for a constraint: a scan of all events each time."""
+    """Django would for any other `on_delete`, and the database for a constraint: a scan of all events each time."""
     [last_attempt] = [key for key in foreign_keys() if name_of(key) == "capi_conversionevent.last_attempt_id"]
 
     assert last_attempt.remote_field.on_delete.__name__ == "DO_NOTHING"

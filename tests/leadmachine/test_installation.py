@@ -1,4 +1,4 @@
-"""An installation has one name, whichever way its processes reach the database; no other has it, nor takes its keys."""
+"""An installation has one name, however its processes reach the database; no other has it, or takes its keys."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ def _asked_anew() -> Iterator[None]:
 
 @pytest.fixture
 def reached(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Has the database reached in another way from now on, as another process may."""
+    """From now on, reach the database in another way, as another process may."""
 
     def reach(**changes: Any) -> None:
         installation.name.cache_clear()

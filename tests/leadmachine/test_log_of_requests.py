@@ -1,4 +1,4 @@
-"""What the log says of a request that was refused: a line. What went wrong here keeps its traceback."""
+"""A refused request is one line in the log. An error of ours keeps its traceback."""
 
 import logging
 
@@ -17,7 +17,7 @@ def told_by_django(caplog):
 
 
 def handlers_of(name):
-    """All that a line of this logger goes to, but for what the tests put there."""
+    """The types of the handlers that a line of this logger goes to, except those of the tests."""
     logger, found = logging.getLogger(name), []
     while logger:
         found += [type(handler) for handler in logger.handlers if type(handler) is logging.StreamHandler]

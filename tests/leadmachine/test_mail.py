@@ -1,4 +1,4 @@
-"""A mail server that speaks but never comes to an end holds nobody for ever."""
+"""A mail server that keeps talking and never finishes holds no process up for ever."""
 
 import contextlib
 import socket
@@ -15,7 +15,7 @@ from leadmachine.mail import SmtpBackend
 
 @pytest.fixture
 def dripping() -> Iterator[int]:
-    """The port of a server that begins to greet, again and again, but never comes to an end."""
+    """The port of a server that begins its greeting again and again, and never finishes it."""
     listener = socket.create_server(("127.0.0.1", 0))
     is_over = threading.Event()
 
@@ -38,13 +38,13 @@ def dripping() -> Iterator[int]:
 
 @pytest.fixture
 def mute() -> Iterator[int]:
-    """The port of a server that takes connections and says nothing, so that no TLS comes about either."""
+    """The port of a server that accepts connections and says nothing, so there is no TLS handshake either."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield listener.getsockname()[1]
 
 
 def given_up(port: int, *, use_ssl: bool) -> float:
-    """Send a mail there, which can't work. Returns after how many seconds it was given up."""
+    """Send a mail there, which can't work. Returns the seconds until it was given up."""
     backend = SmtpBackend(host="127.0.0.1", port=port, use_ssl=use_ssl, timeout=20)
     start = time.monotonic()
     with pytest.raises(OSError):  # noqa: PT011 - which of them, no caller asks

@@ -1,4 +1,4 @@
-"""An outage is told in full once, then in lines, then its end; any other error keeps its traceback."""
+"""An outage is logged in full once, then in a line each time, then its end; any other error keeps its traceback."""
 
 import io
 import logging
@@ -43,7 +43,7 @@ def log() -> Iterator[io.StringIO]:
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:
-    """A port of this machine on which nobody listens."""
+    """A port of this machine on which nothing listens."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield taken.getsockname()[1]
@@ -75,12 +75,12 @@ def events(log: io.StringIO) -> list[str]:
 
 
 def tracebacks(log: io.StringIO) -> int:
-    """How many errors are told in full. The causes of one belong to it."""
+    """How many errors are logged in full. The causes of an error belong to it."""
     return len(re.findall(r"^[A-Z]+ .+\n    Traceback", log.getvalue(), re.MULTILINE))
 
 
 def connect_again(*statements: str) -> None:
-    """Make one more connection to the tests' database, and have it do this."""
+    """Open one more connection to the tests' database, and execute these statements on it."""
     with closing(ConnectionHandler({"default": connection.settings_dict})["default"]) as new:
         new.ensure_connection()
         for statement in statements:

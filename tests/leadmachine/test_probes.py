@@ -1,4 +1,4 @@
-"""/healthz and /readyz: who is asked by whom, and what they say in each state."""
+"""/healthz and /readyz: what each of them checks, and what it says in each state."""
 
 import json
 import logging
@@ -38,7 +38,7 @@ def no_database(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def migrations() -> set[tuple[str, str]]:
-    """Those on disk."""
+    """The migrations on disk."""
     return set(MigrationLoader(connection).disk_migrations)
 
 

@@ -1,4 +1,4 @@
-"""Every line to Redis has an end: no read, write or connect waits for ever, and the kernel looks after idle ones."""
+"""Every connection to Redis has timeouts: no read, write or connect waits for ever, and the kernel checks idle ones."""
 
 import socket
 from collections.abc import Iterator

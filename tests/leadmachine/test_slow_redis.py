@@ -1,4 +1,4 @@
-"""A Redis that is far or slow costs a request one round trip, and after half a second in five nothing."""
+"""A distant or slow Redis costs a request one round trip; once it has cost half a second within five, nothing."""
 
 import time
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ SLOW = Trouble(latency=0.1)  # on the way there and on the way back
 
 
 class CountingProxy(Proxy):
-    """Counts in `asked` how often somebody waits for an answer: a round trip each."""
+    """Counts the round trips in `asked`: how often someone waits for a response."""
 
     asked = 0
 
@@ -35,7 +35,7 @@ class CountingProxy(Proxy):
 
 @pytest.fixture
 def redis(settings: Any, request: pytest.FixtureRequest) -> Iterator[CountingProxy]:
-    """The way of the cache to Redis."""
+    """A proxy between the cache and Redis."""
     address = urlsplit(django_settings.REDIS_URL)
     assert address.hostname
     assert address.port

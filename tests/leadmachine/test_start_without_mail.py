@@ -1,4 +1,4 @@
-"""Where nobody said how mail leaves, the start says what works without it; and sign-in works."""
+"""If no mail server is configured, the start says what works without one; and sign-in works."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Wrong settings are said at the start, each in a line that says what to do."""
+"""Wrong settings are reported at the start, each in a line that says what to do."""
 
 import base64
 import os
@@ -15,7 +15,7 @@ from leadmachine import checks
 GOOD = {
     "SECRET_KEY": "XGdOsyFzDSKNIlmjFJIXdvUxShfcAvwxkxIwRkyNvMZdMcmCXKpfWRoutGiXhpt4",
     "ALLOWED_HOSTS": "crm.example.com",
-    # The same in each process: the names of tests are made of it, and pytest-xdist's workers compare them.
+    # The same in each process: it becomes part of test names, which pytest-xdist's workers compare.
     "LEADMACHINE_TOKEN_KEYS": base64.urlsafe_b64encode(bytes(range(32))).decode(),
     "LEADMACHINE_EMBEDDED_WORKER": "0",
 }
@@ -44,7 +44,7 @@ def test_good_settings_start() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [  # Several at once, because a start takes seconds: settings, and the id and the mend of the line about them
+    [  # Several at once, because a start takes seconds: settings, and the id and the fix in the line about them
         [
             ({"SECRET_KEY": "short"}, "leadmachine.E001", "Set SECRET_KEY"),
             ({"ALLOWED_HOSTS": ""}, "leadmachine.E002", "Set ALLOWED_HOSTS"),

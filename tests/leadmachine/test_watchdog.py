@@ -1,4 +1,4 @@
-"""The watchdog: it tells a thread that stands still from one that gets on, and says where it stands."""
+"""The watchdog: it tells a thread that is stuck from one that makes progress, and says where it is stuck."""
 
 import logging
 import os
@@ -51,7 +51,7 @@ def stuck() -> Iterator[threading.Event]:
 
 
 def seconds_pass(watching: Watchdog, clock: list[float], seconds: int) -> bool:
-    """As many looks, one a second. False where one of them found something."""
+    """Let the watchdog check once a second for so many seconds. False if it found a stuck thread."""
     for _ in range(seconds):
         clock[0] += 1
         watching.check()
@@ -101,7 +101,7 @@ def test_a_process_that_was_frozen_for_an_hour_goes_on(clock, stuck) -> None:
     clock[0] += 3600
 
     assert seconds_pass(watching, clock, 30)
-    assert not seconds_pass(watching, clock, 10)  # what stood before it was frozen still counts
+    assert not seconds_pass(watching, clock, 10)  # the time stuck before the freeze still counts
 
 
 def test_the_file_of_a_process_is_touched_while_all_get_on_and_no_longer(clock, stuck) -> None:

@@ -29,7 +29,7 @@ POST = b"POST / HTTP/1.1\r\nHost: crm.example.com\r\nContent-Length: 100\r\n\r\n
 
 
 class Web:
-    """A server on a real socket, whose loop the test turns."""
+    """A server on a real socket, whose event loop the test runs."""
 
     def __init__(self, pages: int) -> None:
         self.connections: dict[int, Any] = {}
@@ -223,7 +223,7 @@ def test_a_file_takes_no_thread_however_slowly_it_is_read(web, tmp_path) -> None
     web.file = tmp_path / "file"
     web.file.write_bytes(b"x" * 5_000_000)
 
-    for served in (1, 2):  # one after the other by the only thread, while nobody reads
+    for served in (1, 2):  # one after the other by the only thread, while no one reads
         web.connect(HEAD + b"\r\n")
         web.turn_until(lambda served=served: len(web.served) == served)
 
@@ -233,7 +233,7 @@ def test_a_file_takes_no_thread_however_slowly_it_is_read(web, tmp_path) -> None
 
 @pytest.mark.parametrize("kind", ["file", "page", "page of unknown length"])
 def test_nothing_follows_the_head_of_a_response_to_head(web, tmp_path, kind) -> None:
-    """Behind a proxy that keeps the connection, what follows would be somebody else's response."""
+    """Behind a proxy that keeps the connection open, what follows would become the response to someone else."""
     if kind == "file":
         web.file = tmp_path / "file"
         web.file.write_bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged")

@@ -1,4 +1,4 @@
-"""How long a statement is waited for: on our side, on the server's, and where more time is given on purpose."""
+"""How long a statement may take: by our clock, by the server's, and where more time is given on purpose."""
 
 import threading
 import time
@@ -44,12 +44,12 @@ def line(half_a_second: None) -> Iterator[tuple[BaseDatabaseWrapper, Proxy]]:
     yield wrapper, proxy
     wrapper.close()
     proxy.down()
-    server.end_connections()  # which hear of no end while they are at work
+    server.end_connections()  # which don't notice that their client is gone while they are at work
 
 
 @contextmanager
 def given_up() -> Iterator[None]:
-    """Fails unless what is inside ends by our clock: after half a second, where the proxy would be silent for ever."""
+    """Fails unless our clock ends what is inside after half a second; the proxy would be silent for ever."""
     start = time.monotonic()
     with pytest.raises(
         (OperationalError, psycopg.OperationalError), match=r"PostgreSQL has not answered within 0.5 seconds"
@@ -182,7 +182,7 @@ def test_what_was_idle_when_another_connection_died_is_replaced_without_being_as
 
     assert not idle.is_usable()
 
-    assert not idle.connection.closed  # as it would be, had it been asked
+    assert not idle.connection.closed  # as it would be if it had been queried
     idle.close()
     idle.ensure_connection()
     assert idle.is_usable()

@@ -64,7 +64,7 @@ def test_what_the_address_of_the_database_says_wins(proxy) -> None:
     made = options(given, idle_seconds=60)
 
     assert (made["connect_timeout"], made["tcp_user_timeout"]) == (30, 1)
-    assert made["options"].endswith(given["options"])  # of two that set the same the server takes the last
+    assert made["options"].endswith(given["options"])  # if two set the same, the server takes the last
 
 
 def connect(proxy: Proxy) -> psycopg.Connection:

@@ -1,4 +1,4 @@
-"""PostgreSQL counts what is in the tables of a company again, however large these are."""
+"""PostgreSQL renews its statistics on the tables of the companies, however large these are."""
 
 import pytest
 from django.db import connection

@@ -1,4 +1,4 @@
-"""Wherever something is not as it should be, the page leads to its place in the help, and that place exists."""
+"""Wherever something is wrong, the page links to its place in the help, and that place exists."""
 
 import re
 from datetime import timedelta
@@ -24,7 +24,7 @@ def web(client_as, admin):
 
 
 def topics(answer) -> set[str]:
-    """The places in the help that the page leads to. Each of them exists."""
+    """The places in the help that the page links to. Fails if one doesn't exist."""
     found = set(re.findall(r'href="/help/troubleshooting/#([\w-]+)"', answer.content.decode()))
     assert found <= {section.anchor for section in page().sections}
     return found

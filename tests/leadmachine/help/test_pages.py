@@ -1,4 +1,4 @@
-"""The help: the guide of docs/guide and the catalogue, for everybody who is signed in, found by words."""
+"""The help: the guide of docs/guide and the catalogue, for everyone who is signed in, with a search."""
 
 import re
 
