@@ -1,4 +1,4 @@
-"""F56: the operator deactivates a company: nobody gets in, nothing is sent, nothing is stuck."""
+"""F56: the operator deactivates a company: no one gets in, nothing is sent, nothing is stuck."""
 
 import threading
 
@@ -63,7 +63,7 @@ def test_it_waits_for_the_request_that_is_under_way(company, connected, sandbox,
         pass
     deactivate_company(company=company)
 
-    assert states(company) == ["accepted"]  # its answer is on record when the call returns
+    assert states(company) == ["accepted"]  # its response is on record when the call returns
     worker.join()
     assert requests_made(sandbox) == [201]
 

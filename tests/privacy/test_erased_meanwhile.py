@@ -1,4 +1,4 @@
-"""S37: who opened something before an erasure and saves it afterwards gets a sentence, and brings nobody back."""
+"""S37: saving a form that was opened before an erasure is refused in a sentence, and brings no one back."""
 
 import threading
 
@@ -32,7 +32,7 @@ def deal(lead):
 
 @pytest.fixture
 def erased_just_before(monkeypatch, lead):
-    """Let somebody else erase the lead at the moment when this method of this class is called."""
+    """Let someone else erase the lead at the moment when this method of this class is called."""
 
     def at(cls, name):
         method = getattr(cls, name)

@@ -26,7 +26,7 @@ CANARIES = {
 
 @pytest.fixture
 def person(company, connected, make_rule, sandbox):
-    """Somebody with a sent, a refused, a waiting-to-be-sent event and a deal, whom the operator's admin has seen."""
+    """A lead with a deal, a sent event, a rejected one and a pending one, also in the log of the operator's admin."""
     make_rule()
     make_rule("deal_created", linkedin_id="422422")
     make_rule("lead_qualified")
@@ -63,7 +63,7 @@ def test_nothing_of_the_person_is_left_in_a_dump(person, admin, tmp_path):
 
 
 def test_nothing_of_the_person_is_left_in_any_column(person, admin):
-    """Also in those that are no fields of models, such as what a search compares."""
+    """Not even in columns that are no fields of models, such as the text that a search compares."""
     names = (*CANARIES.values(), "Quistgaard", "Looms")
     assert set(found_anywhere(names)) >= {"crm_lead", "crm_deal", "crm_note"}
 

@@ -1,4 +1,4 @@
-"""An erasure takes the person out of bulk changes that are waiting or at work, and these go on where they are."""
+"""An erasure takes the person out of pending and running bulk changes, and these continue where they are."""
 
 import threading
 from typing import Any
@@ -44,7 +44,7 @@ def names_of_qualified() -> list[str]:
 
 @pytest.mark.parametrize("erased", [0, 2, 4])
 def test_their_number_is_gone_and_nobody_else_is_left_out(asked: BulkChange, leads: list[Lead], erased: int) -> None:
-    """Also of somebody whom the work has been at: the places of the others stay."""
+    """Even if the change has passed them already: the positions of the others stay."""
     bulk_changes.advance(asked.pk)
 
     erase_lead(lead=leads[erased])
@@ -80,7 +80,7 @@ def test_another_companys_changes_stay(asked: BulkChange, other_company: Any) ->
 def test_a_change_that_is_asked_for_during_an_erasure_waits_for_its_end(
     sales: Membership, leads: list[Lead], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else it would have read the number before, and stored it after."""
+    """Otherwise it could read the lead's number before the erasure, and store it after."""
     if connection.vendor == "sqlite":
         pytest.skip("SQLite has one writer at a time.")
     made: list[BulkChange] = []

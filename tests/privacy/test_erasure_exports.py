@@ -96,7 +96,7 @@ def test_a_spreadsheet_that_was_packed_meanwhile_is_not_stored(
 def test_a_chunk_that_is_begun_during_an_erasure_waits_for_its_end(
     client: Client, sales: Membership, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else it would have read the person before, and stored them after."""
+    """Otherwise it could read the person before the erasure, and store them after."""
     lead = make_lead(sales.company)
     make_lead(sales.company, first_name="Bea")
     done: list[bool] = []

@@ -1,4 +1,4 @@
-"""An erasure reaches the rows of imports, whatever has become of them, and files that nobody has read yet."""
+"""An erasure reaches the rows of imports, whatever their outcome, and files that are still unread."""
 
 import threading
 from typing import Any

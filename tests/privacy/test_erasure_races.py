@@ -107,7 +107,7 @@ def test_of_200_persons_erased_while_workers_send_none_is_in_a_later_request(
     assert len(race.erased_at) == ROUNDS * PEOPLE
     assert 0 < len(received) < ROUNDS * PEOPLE
     assert under_way > 0
-    # What was under way when its person was erased is on record all the same.
+    # Requests that were under way when their person was erased are on record all the same.
     assert ConversionEvent.objects.filter(state="accepted").count() == len(received)
     assert Attempt.objects.count() == len(requests_made(sandbox))
     assert set(ConversionEvent.objects.values_list("state", "reason")) == {("accepted", ""), ("cancelled", "erased")}

@@ -1,4 +1,4 @@
-"""S37: after an erasure nobody's pages know any more what was searched for, whatever was under way."""
+"""S37: after an erasure no one's pages know any more what was searched for, whatever was under way."""
 
 from datetime import timedelta
 
@@ -21,7 +21,7 @@ def lead(company):
 
 
 def search(client, text="Lovelace"):
-    """Search on the page, and return the address of what was found."""
+    """Search on the page, and return the URL of the result."""
     return client.post("/leads/", {"search": text}).url
 
 

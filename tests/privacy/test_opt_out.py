@@ -1,4 +1,4 @@
-"""S39: who is not shared with ad platforms is in no request that begins after that was saved."""
+"""S39: a lead that is not shared with ad platforms is in no request that begins after this was saved."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""S05: the database itself takes no row that refers to another company's, whatever the code above it does."""
+"""S05: the database itself accepts no row that refers to another company's, whatever the code above it does."""
 
 import pytest
 from django.db import IntegrityError, connection, transaction
@@ -99,7 +99,7 @@ def fill(company):
 
 
 def point(table, column, company, pk) -> None:
-    """Past all of the code: let one row of the company refer to this id."""
+    """Let the company's rows refer to this id, bypassing all of the code."""
     with connection.cursor() as cursor:
         # Table and column come from TIES above.
         cursor.execute(f"UPDATE {table} SET {column} = %s WHERE company_id = %s", [pk, company.pk])

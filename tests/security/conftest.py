@@ -1,6 +1,6 @@
-"""Two companies side by side: ours, and the neighbour's, of which nobody of ours may see or change anything.
+"""Two companies side by side: ours, and the neighbour's, in which no one of ours may see or change anything.
 
-They are made once for each module. Each test begins with them as they were made, for its transaction is rolled back.
+They are made once for each module. Each test begins with them as they were made: its transaction is rolled back.
 """
 
 import shutil
@@ -23,7 +23,7 @@ def made(made_once: Any) -> tuple[Both, Path]:
 
 @pytest.fixture
 def both(made: tuple[Both, Path], db: None, tmp_path: Path) -> Both:
-    """Copies for this test alone, which may change what it holds in memory and what is in the files, too."""
+    """Copies for this test alone, which may change both the objects in memory and the files."""
     worlds, files = made
     shutil.copytree(files, tmp_path / "files")
     return deepcopy(worlds)

@@ -26,7 +26,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Echo(ThreadingHTTPServer):
-    """Takes events of the rule 104012 with 201, and refuses all others at length. Used as a context."""
+    """Accepts events of the rule 104012 with 201, and rejects all others at length. Used as a context."""
 
     daemon_threads = True
 

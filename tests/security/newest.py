@@ -1,7 +1,7 @@
 """S47: whether each pinned package is the newest patch of its line: `python -m tests.security.newest`.
 
-Exits with 0 where all are, 1 where some are behind, and 2 where the package index can't be asked: then nobody knows,
-and that counts as no pass. It is a step of a release and no test, since what others publish must fail nobody's commit.
+Exits with 0 if all are, 1 if some are behind, and 2 if the package index can't be reached: then it is unknown, which
+is no pass. It is a step of a release and no test, because what others publish must not make anyone's commit fail.
 """
 
 import json
@@ -27,13 +27,13 @@ def main() -> int:
 
 
 def pinned(lock: str) -> dict[str, str]:
-    """The version of each package of a lock file, by its name in small letters."""
+    """The version of each package of a lock file, by its name in lower case."""
     found = re.findall(r"^([\w.-]+)(?:\[[\w,]+\])?==([\w.]+)", lock, re.MULTILINE)
     return {name.lower(): version for name, version in found}
 
 
 def behind_in(outdated: list[dict[str, Any]], versions: dict[str, str]) -> list[str]:
-    """A line for each package that has a newer patch. A newer line is no patch."""
+    """A line for each package that has a newer patch. A newer minor or major version is no patch."""
     return [
         f"{row['name']} {row['version']}: {row['latest_version']} is out"
         for row in outdated

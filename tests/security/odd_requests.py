@@ -42,7 +42,7 @@ class Names:
 
     @contextmanager
     def watched(self) -> Iterator["Names"]:
-        """Sees every read of every request meanwhile."""
+        """Sees every read of every request inside the context."""
         with (
             self._seeing(QueryDict, "__getitem__", lambda: self.current),
             self._seeing(QueryDict, "_getlist", lambda: self.current),
@@ -53,7 +53,7 @@ class Names:
             yield self
 
     def at(self, route: Route) -> None:
-        """What is read from now on is read by this route."""
+        """Count what is read from now on as read by this route."""
         self.current = self.parameters.setdefault(route.name, {})
 
     def _seeing(self, kind: type, method: str, names: Callable[[], dict[str, None]]) -> Any:
@@ -78,7 +78,7 @@ class Names:
 
 @dataclass(frozen=True)
 class Door:
-    """An address and somebody who may open it."""
+    """A URL, and someone who may open it."""
 
     route: Route
     row: Row
@@ -104,7 +104,7 @@ class Sent:
     content_type: str = FORM
 
     def answer(self) -> Any:
-        """The response, read to its end. Whatever it wrote is taken back."""
+        """The response, read to its end. Whatever it wrote is rolled back."""
         before = transaction.savepoint()
         try:
             response = Client(raise_request_exception=False).generic(
@@ -116,11 +116,11 @@ class Sent:
         finally:
             transaction.set_rollback(False)
             transaction.savepoint_rollback(before)
-            cache.clear()  # no limit on tries: all of them are to get through
+            cache.clear()  # no rate limit: all of them are to get through
 
 
 def compose(door: Door, names: Names, chance: random.Random, *, method: str) -> Sent:
-    """A request that would be good, but for some of its values."""
+    """A request that would be valid but for some of its values."""
     headers = _headers(door, names, chance)
     known = names.of(door.route)
     query = _some_odd(chance.sample(known, min(len(known), 2)), door, chance) if chance.random() < 0.6 else []

@@ -1,4 +1,4 @@
-"""Every address of the installation, asked of Django's own resolver: no list by hand that could forget one."""
+"""Every URL of the installation, from Django's own resolver: a handwritten list could forget one."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from django.urls.resolvers import RoutePattern, URLPattern, URLResolver
 
 @dataclass(frozen=True)
 class Route:
-    """`name` with its namespace, and the address with `{pk}` where it takes something."""
+    """`name` with its namespace, and the URL with placeholders such as `{pk}`."""
 
     name: str
     template: str
@@ -39,6 +39,6 @@ def _walk(resolver: URLResolver, before: str, namespace: str) -> Iterator[Route]
 def _template(pattern: object) -> str:
     if isinstance(pattern, RoutePattern):
         return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", str(pattern))
-    # Of regular expressions only those with named groups of the simplest kind are in use.
+    # The only regular expressions in use have named groups of the simplest kind.
     text = re.sub(r"\(\?P<(\w+)>[^()]*\)", r"{\1}", str(pattern))
     return text.removeprefix("^").removesuffix("$").removesuffix("\\Z").replace("\\.", ".").replace("(?:/)?", "/")

@@ -38,7 +38,7 @@ NOBODYS = {
 
 
 def tenant_models() -> dict[type[Model], str]:
-    """Each model whose rows belong to a company, with the path to it. Raises AssertionError for one of neither kind."""
+    """Each model whose rows belong to a company, with the path to it. Raises AssertionError for a model of no kind."""
     found = {}
     for model in apps.get_models():
         label = model._meta.label
@@ -51,7 +51,7 @@ def tenant_models() -> dict[type[Model], str]:
 
 
 def checksum(company: Company) -> str:
-    """The same for the same rows of the company, in all tables."""
+    """A hash of the company's rows in all tables."""
     digest = hashlib.sha256()
     for model, path in tenant_models().items():
         rows = model._base_manager.filter(**{path: company.pk}).order_by("pk").values_list()
@@ -60,7 +60,7 @@ def checksum(company: Company) -> str:
 
 
 def checksum_of_everything(*, without: frozenset[str] = frozenset()) -> dict[str, str]:
-    """Per table, the same for the same rows; `without` names tables to leave out."""
+    """A hash of the rows of each table; `without` names tables to leave out."""
     return {table: _table(table) for table in connection.introspection.table_names() if table not in without}
 
 

@@ -1,6 +1,6 @@
 """S46: what is installed to run, as a CycloneDX file: `python -m tests.security.sbom > sbom.json`, or `make sbom`.
 
-It is made of requirements.lock alone, and so the same whenever and wherever it is made. Fields are those of
+It is made from requirements.lock alone, so it is the same whenever and wherever it is made. Fields are those of
 CycloneDX 1.6 (https://cyclonedx.org/docs/1.6/json/).
 """
 

@@ -1,4 +1,4 @@
-"""The table of docs/asvs.md is whole, and what it says of passwords, keys and browsers that no other test shows.
+"""The table of docs/asvs.md is complete; and what it says of passwords, keys and browsers that no other test shows.
 
 That the tests it names exist is checked by `pytest --covers` (tests/covers.py), which knows them all.
 """

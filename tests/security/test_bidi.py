@@ -1,4 +1,4 @@
-"""A name with a character that turns the direction of text turns nothing around it, on any page, in any mail."""
+"""A character in a name that reverses the direction of text reverses nothing around the name, on any page or mail."""
 
 from html.parser import HTMLParser
 from typing import Any
@@ -29,12 +29,12 @@ from tests.crm.custom_values import make_field
 pytestmark = pytest.mark.django_db
 
 TURN = "\u202e"
-ITS_OWN = {"bdi", "textarea", "pre"}  # what stands in these turns only itself
+ITS_OWN = {"bdi", "textarea", "pre"}  # text in these reverses only itself
 VOID = {"input", "meta", "link", "br", "hr", "img", "path", "circle", "rect"}
 
 
 class Turned(HTMLParser):
-    """Collects what would turn more than itself: text outside of a <bdi>, and attributes that are shown."""
+    """Collects what would reverse more than itself: text outside of a <bdi>, and attributes that are shown."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ def turned(html: str) -> list[str]:
 
 @pytest.fixture
 def lead(company: Company, admin: Membership) -> Lead:
-    """One whose every text has the character in it, like all names in the company."""
+    """A lead with the character in each of its texts, like all names in the company."""
     services.save_token(company=company, token=TOKEN)
     Company.objects.filter(pk=company.pk).update(name=f"North{TURN}wind")
     for steps in (LeadStatus.objects, Stage.objects):

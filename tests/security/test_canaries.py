@@ -46,11 +46,11 @@ SESSIONS = "from django.contrib.sessions.models import Session; print([s.get_dec
 
 
 class Monitor:
-    """All that goes over the broker while it is used as a context."""
+    """Records all commands that the broker gets while it is used as a context."""
 
     def __init__(self, url: str) -> None:
         self.seen: list[str] = []
-        self._client = redis.Redis.from_url(url, socket_timeout=None)  # nothing may go over it for a while
+        self._client = redis.Redis.from_url(url, socket_timeout=None)  # there may be no command for a while
         self._thread = threading.Thread(target=self._listen, daemon=True)
 
     def __enter__(self) -> "Monitor":
@@ -109,14 +109,14 @@ def test_a_token_and_a_person_are_found_nowhere_but_where_they_belong(tmp_path: 
 
 
 def person_in(sink: str) -> list[str]:
-    """What of the person must not be there."""
+    """What of the person must not be in this sink."""
     if OF_THE_CRM.match(sink):
         return []
     return [*dressed_up(ADDRESS), PHONE] + ([] if CALLS_THE_LEAD_BY_NAME.match(sink) else [NAME])
 
 
 def use_it(installation: Installation) -> dict[str, str]:
-    """The main job as an admin, with a mistake on the way; then every page and every answer."""
+    """Do the main job as an admin, with a mistake on the way. Returns every page and response by name."""
     admin = Browser(installation.url)
     admin.post("/login/", form_at="/login/", username=PEOPLE["admin"], password=PASSWORD)
     sinks = {"form with an error": admin.post(
@@ -171,7 +171,7 @@ def _api(installation: Installation) -> dict[str, str]:
 
 
 def machine(installation: Installation) -> dict[str, str]:
-    """What else holds anything: tables, sessions, arguments, health."""
+    """The sinks of the machine, by name: tables, sessions, process arguments, health."""
     dump = json.loads(installation.run(["python", "manage.py", "dumpdata"]))
     tables: dict[str, list[Any]] = {}
     for row in dump:

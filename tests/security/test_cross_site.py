@@ -18,7 +18,7 @@ from tests.security.world import Caller, World, everybody
 
 # A session is written when it is used; a key notes its last use.
 WRITTEN_BY_READING = frozenset({"django_session"})
-# At addresses where there is nothing, nothing is written either: they are 404 for whoever comes.
+# URLs that lead nowhere are 404 for everyone, and nothing is written there.
 WRITES = [route for route in all_routes() if not route.name.startswith("admin:") and route.name != "api-nowhere"]
 KEYS = {"key": "x-y", "uidb36": "1", "token": "x", "kind": "statuses", "action": UUID(int=1)}
 
@@ -34,7 +34,7 @@ def admin(callers: dict[str, Caller]) -> Caller:
 
 
 def strict(caller: Caller) -> Client:
-    """A browser that is asked for its CSRF token like every other."""
+    """The caller's browser, with its CSRF token checked as outside of tests."""
     client = Client(enforce_csrf_checks=True)
     client.cookies.update(caller.client().cookies)
     return client

@@ -1,4 +1,4 @@
-"""S26, S36: a report of a server error, mailed or kept by whoever collects them, tells nothing that anybody entered."""
+"""S26, S36: a report of a server error, mailed or kept by an error tracker, has nothing in it that anyone entered."""
 
 import logging
 import sys

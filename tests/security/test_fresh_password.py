@@ -1,4 +1,4 @@
-"""S28: the forms that save and remove an access token are shown to a session that proved itself lately."""
+"""S28: the forms that save and remove an access token are shown only to sessions that recently confirmed their user."""
 
 import time
 from typing import Any
@@ -102,7 +102,7 @@ def test_what_is_no_secret_is_still_there_after_the_password(client_as: Any, adm
 
     assert 'value="51 23"' in page
     assert 'value="2190-01-01"' in page
-    assert 'value="51 23"' not in client.get(SAVE).content.decode()  # once
+    assert 'value="51 23"' not in client.get(SAVE).content.decode()  # it is shown only once
 
 
 def test_signing_in_is_giving_it(client: Any, admin: Any) -> None:
@@ -174,7 +174,7 @@ def test_an_admin_is_invited_after_the_password_and_others_without(client_as: An
 @pytest.mark.covers("S28")
 @pytest.mark.parametrize("role", ["admin", "ops"])
 def test_an_invitation_is_sent_again_as_it_was_sent_first(client_as: Any, admin: Any, company: Any, role: str) -> None:
-    """A link that has run out is made to work again: for an admin with the password, for others without."""
+    """An expired link is made to work again: one for an admin with the password, others without."""
     asked = {"company": company, "email": "grace@example.com", "role": role, "invited_by": admin.user}
     invitation, _ = people.invite(**asked)
     Invitation.objects.update(sent_at="2026-01-01T00:00Z")

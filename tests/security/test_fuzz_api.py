@@ -1,4 +1,4 @@
-"""S41: requests made from the API's own schema, good and bad, find nothing that it does not tell, and get nobody in."""
+"""S41: requests made from the API's own schema, valid and not, find nothing undocumented, and let no one in."""
 
 import os
 import re
@@ -27,7 +27,7 @@ PHASES = "examples,fuzzing,stateful" if SMALL else "examples,coverage,fuzzing,st
 NO_KEYS = (
     "", "Bearer", "Bearer ", "Bearer lm_", "Bearer \xff", "Basic YTpi", "Token x", "Bearer lm_x lm_y", "bearer null",
 )  # fmt: skip
-# A body of the right shape may still name a lead that nobody has: no schema can tell.
+# A body of the right shape may still name a lead that doesn't exist: no schema can tell.
 LEFT_OUT = "positive_data_acceptance"
 
 

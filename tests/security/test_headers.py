@@ -1,4 +1,4 @@
-"""S17, S34, S44: what every answer carries, whoever gave it, and what none does."""
+"""S17, S34, S44: the headers that every response has, whatever made it, and those that none has."""
 
 import re
 from pathlib import Path
@@ -27,7 +27,7 @@ urlpatterns = [path("fails/", fails)]
 
 @pytest.fixture
 def answers(ours: World, client_as: Any, settings: Any, client: Client) -> dict[str, Any]:
-    """One answer of each kind: 2xx, 3xx, 4xx, 5xx, static, API, health."""
+    """One response of each kind: 2xx, 3xx, 4xx, 5xx, static, API, health."""
     from leadmachine import urls
 
     settings.ALLOWED_HOSTS = ["testserver"]
@@ -65,7 +65,7 @@ def answers(ours: World, client_as: Any, settings: Any, client: Client) -> dict[
 
 
 def read(answer: Any) -> Any:
-    """The answer, with its file closed."""
+    """The response, with its file closed."""
     b"".join(answer)
     answer.close()
     return answer
@@ -130,7 +130,7 @@ def test_the_redirect_to_https_carries_them_too(ours: World, settings: Any) -> N
 
 @pytest.mark.parametrize("end", ["x.css", "x.js", "x.png", ";x.css", "%2Fx.css", "%00.css", "..%2Fx.css"])
 def test_a_page_is_not_found_under_the_name_of_a_static_file(ours: World, client_as: Any, end: str) -> None:
-    """S44: a cache that goes by endings would keep it for the next who asks."""
+    """S44: a cache that goes by file extensions would keep it, and serve it to others."""
     client = client_as(ours.members["admin"])
 
     answer = client.get(f"/leads/{ours.ids['lead']}/{end}")
@@ -140,7 +140,7 @@ def test_a_page_is_not_found_under_the_name_of_a_static_file(ours: World, client
 
 
 def test_the_browser_keeps_no_page_of_its_own_either() -> None:
-    """S44: htmx would keep what it replaced in the browser's storage, beyond signing out."""
+    """S44: htmx would keep replaced pages in the browser's storage, even after signing out."""
     head = Path(product.BASE_DIR / "templates" / "_parts" / "head.html").read_text()
 
     assert '"historyCacheSize":0' in head

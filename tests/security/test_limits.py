@@ -26,7 +26,7 @@ def _two_a_minute(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def exported(client: Any) -> Any:
-    """The answer, read to its end."""
+    """The response, read to its end."""
     answer = client.post(EXPORT)
     b"".join(answer) if answer.streaming else answer.content
     return answer
@@ -90,7 +90,7 @@ def test_a_company_makes_two_exports_at_a_time_and_a_third_when_one_has_ended(
 
     third = client.post(EXPORT)
     b"".join(first)
-    for close in second._resource_closers:  # its reader has gone away before the first line
+    for close in second._resource_closers:  # its client disconnected before the first line
         close()
     later = [client.post(EXPORT).status_code for _ in range(3)]
 

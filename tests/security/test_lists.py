@@ -1,4 +1,4 @@
-"""S23: what a list is sorted and narrowed by comes from a list of ours; anything else reaches no column."""
+"""S23: lists are sorted and filtered only by what a list of ours allows; anything else reaches no column."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""S35, S36: nobody can write a line into the log that looks like another event, and errors tell nobody's data."""
+"""S35, S36: no one can write a line into the log that looks like another event, and errors reveal no one's data."""
 
 import io
 import logging

@@ -1,4 +1,4 @@
-"""S49: a database that came back without the keys: all runs on, and says whose token must be entered again."""
+"""S49: a database restored without the keys: everything still runs, and says whose token must be entered again."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""S49: a lost key and second factors: a sentence and no error page, nobody let in by it, nobody else shut out."""
+"""S49: second factors whose key is lost: a sentence and no error page, no one let in by it, no one else shut out."""
 
 import html
 import logging
@@ -20,7 +20,7 @@ from tests.crm.accounts.conftest import confirm_password, set_up_app, sign_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.covers("F71", "S49")]
 
-# Where something sealed is opened, and the test of what happens there without its key.
+# Where something encrypted is decrypted, and the test of what happens there without its key.
 OPENED_IN = {
     "capi/diagnostics/setup.py": "tests/capi/diagnostics/test_access_token.py",
     "capi/delivery/sending.py": "tests/security/test_lost_keys.py",
@@ -37,7 +37,7 @@ ALL_LOST = "No code can be checked: this installation has lost the encryption ke
 
 @pytest.fixture
 def lost_key(settings: Any) -> str:
-    """What `lose` takes away: the only key that there is."""
+    """The only key that there is, until `lose` replaces it."""
     settings.TOKEN_KEYS = [Fernet.generate_key().decode()]
     return str(settings.TOKEN_KEYS[0])
 
@@ -67,7 +67,7 @@ def recovery_codes(client: Client) -> list[str]:
 
 
 def reseal(kind: str, *, key: str) -> None:
-    """Seal the second factors of this kind under a key of their own."""
+    """Encrypt the second factors of this kind with a key of their own."""
     for stored in Authenticator.objects.filter(type=kind):
         name = "secret" if kind == "totp" else "hashes"
         stored.data[name] = Fernet(key).encrypt(crypto.unseal(stored.data[name]).encode()).decode()
@@ -114,7 +114,7 @@ def test_everybody_else_signs_in_as_ever(lost_key: str, company: Any, settings: 
     join(company, Role.ADMIN)
     set_up_app(locked_out.user)
     lose(settings)
-    secret = set_up_app(with_app.user)  # since then, under the key that is there
+    secret = set_up_app(with_app.user)  # set up since then, with the key that is there
     without_app, other = Client(), Client()
 
     sign_in(without_app, email="admin@example.com")

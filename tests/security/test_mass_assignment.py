@@ -1,4 +1,4 @@
-"""S10: what a form or a body names beyond what may be written changes nothing."""
+"""S10: whatever a form or a body contains beyond what may be written changes nothing."""
 
 import random
 from typing import Any
@@ -79,7 +79,7 @@ def test_a_form_writes_its_own_fields_alone(
     changed = {name.removesuffix("_id") for name in after if after[name] != before[name]}
     assert answer.status_code == 302
     assert changed <= {*allowed, "custom", "updated_at", "is_paused", "linkedin"}
-    assert after.get("custom") == before.get("custom")  # a custom field that the form has not is left as it is
+    assert after.get("custom") == before.get("custom")  # a custom field that the form lacks is left as it is
 
 
 @pytest.mark.sized

@@ -1,4 +1,4 @@
-"""S31, S30: whatever comes out of the broker, a worker takes ids and JSON, does no harm and does not fall."""
+"""S31, S30: whatever comes from the broker, a worker accepts only ids and JSON, does no harm and doesn't crash."""
 
 import json
 import pickle
@@ -72,7 +72,7 @@ def test_what_is_no_json_is_refused(queue: Any, body: bytes) -> None:
 
 
 def raise_if_readable(decoded: Any) -> None:
-    """An empty body decodes to nothing, which is no message either."""
+    """Raise DecodeError for an empty body as well: it decodes to nothing, which is no message either."""
     if decoded in (b"", "", None):
         raise DecodeError("nothing")
 

@@ -1,4 +1,4 @@
-"""S47: what the release's question about newer patches answers."""
+"""S47: what the release's check for newer patches reports."""
 
 import subprocess
 from typing import Any

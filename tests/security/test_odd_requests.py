@@ -1,4 +1,4 @@
-"""S23: whatever stands in a parameter, a field, a cookie or a header, at whatever address, the answer is no 500."""
+"""S23: whatever is in a parameter, a field, a cookie or a header, at whatever URL, the response is never a 500."""
 
 import logging
 import random
@@ -24,7 +24,7 @@ from tests.security.routes import Route, all_routes
 from tests.security.world import World
 from tests.size import sized
 
-OUR_SHARE = 4  # how often our own pages for one of the operator's, which are Django's
+OUR_SHARE = 4  # how many requests to our own pages for one to the operator's, which are Django's
 TOKEN = "an-invitation"
 
 
@@ -63,7 +63,7 @@ def test_odd_values_break_no_page_in_the_long_run(number: int, ours: World, name
 
 
 def broken(ours: World, names: Names, chance: random.Random, *, tries: int) -> list[str]:
-    """Send so many requests, after one of each kind to learn names. Prints those that get a 500, returns why."""
+    """Send `tries` requests, after one of each kind to learn names. Prints those that get a 500, returns why."""
     doors, statuses = doors_of(ours), Counter[int]()
     doors = chance.sample(doors, sized(len(doors), small=len(doors) // 6))
     found: list[str] = []
@@ -130,7 +130,7 @@ def test_what_broke_a_page_breaks_none_any_more(ours: World) -> None:
 
 
 def test_every_row_of_the_administration_has_a_number() -> None:
-    """It refuses selected rows by anything else."""
+    """It rejects a selection of rows by anything else."""
     assert all(isinstance(model._meta.pk, AutoField) for model in admin.site._registry)
 
 
@@ -138,7 +138,7 @@ def test_every_row_of_the_administration_has_a_number() -> None:
 
 
 def doors_of(ours: World) -> list[Door]:
-    """Every address, for somebody who gets in."""
+    """Every URL, with someone who gets in."""
     member = give_password(client_of(ours.members[Role.ADMIN].user))
     staff, half = staff_client(), half_signed_in(ours)
     Invitation.objects.filter(pk=ours.ids["invitation"]).update(token_sha256=sha256(TOKEN))
@@ -179,7 +179,7 @@ def first_row(name: str) -> object:
 
 
 def likely_values(ours: World) -> dict[str, Any]:
-    """What would be good under a name, so that more than the first field of a form is read."""
+    """Valid values by name: with invalid ones alone, no more than the first field of a form would be read."""
     return {
         "world": ours, **ours.ids, "email": "new@example.com", "username": "new@example.com", "password": PASSWORD,
         "password1": PASSWORD, "password2": PASSWORD, "oldpassword": PASSWORD, "company": "Teal BV",
@@ -192,7 +192,7 @@ def likely_values(ours: World) -> dict[str, Any]:
 
 
 def half_signed_in(ours: World) -> Client:
-    """Somebody who has given a password, and is asked for a code."""
+    """Someone who has given a password, and is asked for a code."""
     member, client = join(ours.company, Role.SALES, email="half@example.com"), Client()
     TOTP.activate(member.user, generate_totp_secret())
     client.post("/login/", {"username": "half@example.com", "password": PASSWORD})

@@ -20,7 +20,7 @@ LISTS = (
     "/tasks/", "/dashboard/", "/leads/", "/deals/", "/organisations/", "/integrations/linkedin/",
     "/integrations/linkedin/events/", "/sandbox/linkedin/",
 )  # fmt: skip
-# They take no filter, and some are slow to draw: each is asked for once.
+# They have no filters, and some are slow to render: each is requested once.
 PAGES = ("/my-day/", "/company/", "/company/people/", "/api/v1/docs/", "/account/")
 API_LISTS = (
     "leads", "deals", "tasks", "notes", "files", "saved-views", "bulk-changes", "organisations", "conversion-rules",
@@ -145,7 +145,7 @@ FURTHER = [
 
 @pytest.fixture
 def queries() -> list[str]:
-    """All of them; in `make test` a quarter of the further ones, drawn by the seed of the order."""
+    """All of them; in `make test` a random quarter of FURTHER, by the seed of the tests' order."""
     return [*ALWAYS, *random.sample(FURTHER, sized(len(FURTHER), small=len(FURTHER) // 4))]
 
 

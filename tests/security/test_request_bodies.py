@@ -1,4 +1,4 @@
-"""S22, and dear requests: a body that nobody asked for is refused before anything reads it."""
+"""S22, and expensive requests: a body that no view expects is refused before anything reads it."""
 
 import errno
 import html

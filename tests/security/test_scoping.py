@@ -20,7 +20,7 @@ EDGE_FILES = (
     "crm/accounts/sessions.py",
     "crm/accounts/company_sign_in.py",
 )
-# What is right without: where it stands, what it says, and why.
+# Calls that are right without the company: the file, the model and method, and why.
 REASONED = {
     ("crm/selectors/deals.py", "Deal.filter"): "by keys that a query of the company's deals finds",
     ("capi/selectors/rule_duplicates.py", "ConversionRule.filter"): "filtered by the company of each rule",
@@ -75,7 +75,7 @@ REASONED = {
 
 
 def unscoped() -> set[tuple[str, str]]:
-    """Where a tenant's rows are reached without their company: the file, the model and the method."""
+    """Each place that reaches a tenant's rows without their company: its file, with the model and the method."""
     root = settings.BASE_DIR
     files = [root / name for name in EDGE_FILES] + [path for folder in EDGES for path in (root / folder).glob("*.py")]
     return {

@@ -1,4 +1,4 @@
-"""S40, S06: the API answers 429 to whoever asks too often, and counts each caller of each company for itself."""
+"""S40, S06: the API answers 429 to callers who ask too often, and counts each caller of each company separately."""
 
 from typing import Any
 

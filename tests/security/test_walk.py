@@ -1,4 +1,4 @@
-"""S01, S09, S12: every address, every method, everybody, and whose id it is: own, the neighbour's, nobody's."""
+"""S01, S09, S12: every URL, every method, every caller, and ids of every owner: own, the neighbour's, no one's."""
 
 import json
 import logging
@@ -28,13 +28,13 @@ NOBODYS_ID = 10**15
 KEYS_OF_NOBODY = {"key": "x-y", "uidb36": "1", "token": "x", "kind": "nothing"}
 SIGN_IN = re.compile(r"(/admin)?/login/|/admin/$")
 NOT_FOUND, NOT_ALLOWED = 404, 405
-LOOK = re.compile(r"SELECT|SAVEPOINT|RELEASE SAVEPOINT|ROLLBACK TO SAVEPOINT")  # what leaves every row as it is
+LOOK = re.compile(r"SELECT|SAVEPOINT|RELEASE SAVEPOINT|ROLLBACK TO SAVEPOINT")  # statements that change no row
 API = {route.name for route in ROUTES if route.name.startswith("api-")} - {"api-docs"}
 
 
 @dataclass(frozen=True)
 class Try:
-    """One request, and what came of it."""
+    """One request, and its outcome."""
 
     route: Route
     row: Row
@@ -51,7 +51,7 @@ class Try:
         return f"{self.method} {self.route.name} ({self.whose}) as {self.caller.name}: {self.status} {self.location}"
 
     def is_as_it_should_be(self) -> bool:
-        """True if nobody got further than the matrix says, and everybody as far."""
+        """True if the caller got exactly as far as the matrix says."""
         if self.status >= 500:
             return False
         if Open.PUBLIC in self.row.methods.values():
@@ -66,17 +66,17 @@ class Try:
 
     @property
     def led_to_its_page(self) -> bool:
-        """True where a form's address was only looked at: the way leads up to the page of the form."""
+        """True if a GET of a form's URL was redirected up to the page with the form."""
         return self.method in ("GET", "HEAD") and self.status == 302 and self.path.startswith(self.location)
 
     @property
     def role(self) -> str | None:
-        """The caller's, as far as it counts here: keys open the API alone."""
+        """The caller's role, if it counts here: keys open the API alone."""
         return None if self.caller.is_key and self.route.name not in API else self.caller.role
 
     @property
     def was_turned_away(self) -> bool:
-        """True where nobody was let in: 401, 403, or the way to a page for signing in."""
+        """True if the caller wasn't let in: 401, 403, or a redirect to a page for signing in."""
         return self.status in (401, 403) or (self.status == 302 and SIGN_IN.match(self.location) is not None)
 
 
@@ -94,7 +94,7 @@ def _as_often_as_it_takes(settings, monkeypatch) -> None:
 
 @pytest.fixture
 def routes() -> list[Route]:
-    """All of them; in `make test` a tenth, drawn by the seed of the order."""
+    """All of them; in `make test` a random tenth, by the seed of the tests' order."""
     return random.sample(ROUTES, sized(len(ROUTES), small=len(ROUTES) // 10))
 
 
@@ -120,7 +120,7 @@ def test_every_try_at_every_door_goes_as_the_matrix_says(
 
 @pytest.mark.sized
 def test_methods_that_no_row_names_are_not_allowed(routes: list[Route], ours: World, settings: Any) -> None:
-    """S12, for somebody who may do everything else."""
+    """S12, for someone who may do everything else."""
     settings.LINKEDIN_SANDBOX = True
     walk = Walk(everybody(ours)[:1], ours, ours, checksum(ours.company))
 
@@ -149,7 +149,7 @@ def test_a_write_is_told_from_a_look(ours: World, method: str, wrote: bool) -> N
 
 
 def methods(route: Route) -> tuple[str, ...]:
-    """All; at the operator's hundred pages just two, of which all of them are made."""
+    """All methods; for the operator's hundred pages only two, which are all that they have."""
     return ("GET", "POST") if route.name.startswith("admin:") else METHODS
 
 
@@ -165,13 +165,13 @@ class Writes:
 
 @dataclass(frozen=True)
 class Walk:
-    """Goes to each door as everybody, with the ids of both companies."""
+    """Sends requests to each route as each caller, with the ids of both companies."""
 
     callers: list[Caller]
     ours: World
     theirs: World
     unchanged: str
-    # One for all requests: to load the middleware for each of 31,000 anew was a sixth of what they took.
+    # One for all requests: loading the middleware again for each of 31,000 took a sixth of the time.
     handler: ClientHandler = field(default_factory=partial(ClientHandler, enforce_csrf_checks=False))
 
     def tries(self, route: Route, methods: Sequence[str]) -> list[Try]:
@@ -185,7 +185,7 @@ class Walk:
 
     def _try(self, route: Route, row: Row, method: str, caller: Caller, whose: str) -> Try:
         ids = {"own": self.ours.ids, "the neighbour's": self.theirs.ids}.get(whose, {})
-        # Where each sees their own rows alone, keys have one of theirs.
+        # Where callers see only their own rows, keys have one of their own.
         row_id = (caller.is_key and ids.get(f"{row.of} of a key")) or ids.get(row.of, NOBODYS_ID)
         keys = {} if row.of == "organisation" else KEYS_OF_NOBODY
         values = {name: row.values.get(name, keys.get(name, row_id)) for name in route.parameters}
@@ -198,7 +198,7 @@ class Walk:
                     response = _ask(client, method, route.path(**values), row.body(self.ours), files=row.files)
                 is_suspect = writes.made and (whose == "the neighbour's" or response.status_code < 400)
                 harm = is_suspect and checksum(self.theirs.company) != self.unchanged
-                transaction.set_rollback(True)  # as if it had never been, for the next one
+                transaction.set_rollback(True)  # the next request finds everything as before
         else:
             response, harm = _ask(client, method, route.path(**values), {}), False
         body = b"".join(response) if response.streaming else response.content

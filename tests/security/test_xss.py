@@ -47,7 +47,7 @@ MARKS = "[window.xss, document.querySelectorAll('[data-xss], xss').length]"
 
 @pytest.fixture
 def full(company: Company, admin: Membership) -> Company:
-    """A company in whose every text stands something that would like to run."""
+    """A company that has, in each of its texts, a payload that tries to run."""
     services.save_token(company=company, token=TOKEN)
     Company.objects.filter(pk=company.pk).update(name=PAYLOADS[0])
     for steps in (LeadStatus.objects, Stage.objects):
@@ -160,7 +160,7 @@ def test_no_text_runs_in_the_operators_admin(page: Any, full: Company) -> None:
     seen: Counter[str] = Counter()
     for address in ["/admin/", *rows_in_the_admin()]:
         if operator.get(address).status_code != 200:
-            continue  # what may only be looked at has no page for deleting it
+            continue  # rows that can't be changed have no page for deleting them
         page.goto(page.server_url + address)
 
         seen[address.strip("/").split("/")[:3][-1]] += 1
@@ -171,7 +171,7 @@ def test_no_text_runs_in_the_operators_admin(page: Any, full: Company) -> None:
 
 
 def test_no_text_runs_in_any_mail(page: Any, client_as: Any, admin: Membership, full: Company) -> None:
-    """A part in plain text is no page; a part in HTML is looked at in the browser, as a mail program would."""
+    """A part in plain text is no page; a part in HTML is opened in the browser, as in a mail program."""
     client = client_as(type(admin).objects.get(pk=admin.pk))
     client.post("/company/people/", {"email": "grace@example.com", "role": "sales"})
     Client().post("/password/reset/", {"email": admin.user.email})

@@ -1,4 +1,4 @@
-"""Two companies full of words that nobody else uses, and everybody who may come by."""
+"""Two companies full of words that appear nowhere else, and callers of every kind."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -67,7 +67,7 @@ class World:
 
 
 def build(mark: str, number: str) -> World:
-    """The company. `number` is the mark of what can only be digits."""
+    """Build the company. `number` is its mark where only digits are possible."""
     company = Company.objects.create(name=f"{mark} Works", slug=mark.lower())
     world = World(company, mark)
     for steps in (LeadStatus.objects, Stage.objects):
@@ -180,7 +180,7 @@ def _fill(world: World, number: str) -> None:
 
 @dataclass(frozen=True)
 class Caller:
-    """Somebody at the door. `role` is None for whoever has none to show."""
+    """Someone who sends requests. `role` is None for those who have none."""
 
     name: str
     role: str | None
@@ -198,7 +198,7 @@ class Caller:
 
 
 def everybody(world: World) -> list[Caller]:
-    """Each role by session and by key, and those who have no business here."""
+    """Each role by session and by key, and callers who have no access."""
     found = [Caller(f"{role} by session", role, cookies=_session(world.members[role].user)) for role in Role]
     found += [Caller(f"{role} by key", role, is_key=True, key=world.keys[role]) for role in Role]
     found += [Caller("anonymous", None), Caller("unknown key", None, is_key=True, key="lm_nobody")]

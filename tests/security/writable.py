@@ -1,4 +1,4 @@
-"""All that each form and serializer may write. A new field is written here too, by somebody who thought about it."""
+"""All that each form and serializer may write. A new field has to be added here too, after some thought."""
 
 from capi.api.serializers import ConversionEventDetailSerializer, ConversionRuleSerializer
 from capi.forms.connection import TokenForm

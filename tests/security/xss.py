@@ -1,4 +1,4 @@
-"""Texts that would like to run. Each would set `window.xss`, or leave an element that nobody else makes."""
+"""Texts that try to run. Each would set `window.xss`, or leave an element that nothing else makes."""
 
 from typing import Final
 
