@@ -1,8 +1,8 @@
 """Which test covers which fault of docs/reliability.md: `@pytest.mark.covers("F57")`.
 
 A pytest plugin (`-p tests.covers` in pyproject.toml). `python -m pytest --covers` lists the tests of each code and the
-command that runs them, runs none of them, and fails where a fault has no test, a test that docs/asvs.md names is not
-there, or `make check` would do a test in part alone. `-k F57` chooses those of one code.
+command that runs them, runs none of them, and fails if a fault has no test, a test that docs/asvs.md names doesn't
+exist, or `make check` would run a test only in part. `-k F57` selects those of one code.
 """
 
 import inspect
@@ -47,7 +47,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 
 
 def done_in_part(items: list[pytest.Item]) -> list[str]:
-    """The representatives that `make check` would do at a small size alone."""
+    """The representative tests that `make check` would run only at a small size."""
     chosen = [item for item in items if item.get_closest_marker("representative")]
     whole = [item for item in chosen if not item.get_closest_marker("sized")]
     return sorted({item.nodeid.partition("[")[0] for item in whole if _has_a_size(item)})
@@ -58,13 +58,13 @@ def _has_a_size(item: pytest.Item) -> bool:
 
 
 def named_in_vain(text: str, items: list[pytest.Item]) -> list[str]:
-    """The tests, `tests/….py` or `tests/….py::test_…`, that a document names and that were not collected."""
+    """The tests, `tests/….py` or `tests/….py::test_…`, that a document names but that were not collected."""
     names = {name for item in items for name in (item.nodeid.partition("::")[0], item.nodeid.partition("[")[0])}
     return sorted(set(re.findall(r"`(tests/[\w/]+\.py(?:::\w+)?)`", text)) - names)
 
 
 def lines_of(items: list[pytest.Item]) -> dict[str, list[str]]:
-    """For each code its tests, each once whatever its parameters, beside the command that runs them."""
+    """For each code its tests with the command that runs them. A test with parameters is listed once."""
     found: dict[str, dict[str, None]] = defaultdict(dict)
     for item in items:
         for code in codes_of(item):

@@ -1,7 +1,7 @@
 """How the database is emptied after a test that committed.
 
-Django truncates every table and writes content types and permissions anew, which takes a third of a second. Where there
-is little to delete, deleting takes a twentieth of that.
+Django truncates every table and recreates content types and permissions, which takes a third of a second. If there is
+little to delete, deleting takes a twentieth of that.
 """
 
 from functools import cache
@@ -14,20 +14,20 @@ from django.test import TransactionTestCase
 
 KEPT: Final = {"django_content_type", "auth_permission"}  # the same for each test
 LOCK_SECONDS: Final = 60  # longer than any transaction of a test
-SMALL_BYTES: Final = 1 << 20  # what is deleted from a larger table slows down whoever reads it next
+SMALL_BYTES: Final = 1 << 20  # rows deleted from a larger table slow down its next reader
 
 truncate_everything = TransactionTestCase._fixture_teardown
 
 
 def empty(case: TransactionTestCase) -> None:
-    """In place of TransactionTestCase._fixture_teardown."""
+    """Empty the case's databases. Replaces TransactionTestCase._fixture_teardown."""
     databases = [connections[name] for name in case._databases_names(include_mirrors=False)]
     if not all(database.vendor == "postgresql" and _deleted(database) for database in databases):
         _truncate(case, databases)
 
 
 def _truncate(case: TransactionTestCase, databases: list[BaseDatabaseWrapper]) -> None:
-    """Truncate every table. Fails with the names of those who keep one for longer than they should."""
+    """Truncate every table. Fails with the open transactions if one holds a lock for longer than LOCK_SECONDS."""
     postgresql = [database for database in databases if database.vendor == "postgresql"]
     for database in postgresql:
         with database.cursor() as cursor:
@@ -43,7 +43,7 @@ def _truncate(case: TransactionTestCase, databases: list[BaseDatabaseWrapper]) -
 
 
 def _sessions(database: BaseDatabaseWrapper) -> list[str]:
-    """Who is in a transaction now, for how long, and what they asked for last."""
+    """The sessions that are in a transaction now, with its duration and their last query."""
     with database.cursor() as cursor:
         cursor.execute(
             "SELECT concat_ws(' ', pid, application_name, backend_type, state, wait_event, now() - xact_start, query) "
@@ -53,7 +53,7 @@ def _sessions(database: BaseDatabaseWrapper) -> list[str]:
 
 
 def _deleted(database: BaseDatabaseWrapper) -> bool:
-    """Delete all rows, unless one of the tables is large. No key is checked: in the end there is no row left."""
+    """Delete all rows, or none and return False if a table is large. No key is checked: in the end no row is left."""
     with transaction.atomic(using=database.alias), database.cursor() as cursor:
         cursor.execute(_what_is_filled(database.alias))
         filled = dict(cursor.fetchall())
@@ -68,7 +68,7 @@ def _deleted(database: BaseDatabaseWrapper) -> bool:
 
 @cache
 def _what_is_filled(alias: str) -> str:
-    """The query for the tables that have rows, with the bytes of each."""
+    """The query for the tables that have rows, with their sizes in bytes."""
     introspection = connections[alias].introspection
     tables = set(introspection.django_table_names(only_existing=True, include_views=False)) - KEPT
     return " UNION ALL ".join(
@@ -78,7 +78,7 @@ def _what_is_filled(alias: str) -> str:
 
 @cache
 def _without_triggers(alias: str) -> str:
-    """The statement after which a transaction runs no triggers; one that does nothing where that is not allowed."""
+    """The statement that turns triggers off in a transaction; one that does nothing where that is not allowed."""
     with connections[alias].cursor() as cursor:
         cursor.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
         (is_superuser,) = cursor.fetchone()

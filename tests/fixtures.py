@@ -1,4 +1,4 @@
-"""A company that is connected to a strict stand-in for LinkedIn on a real socket, and rows of a whole module."""
+"""A company that is connected to a strict stand-in for LinkedIn on a real socket, and rows shared by a module."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -36,7 +36,7 @@ def connected(company: Company, sandbox: SandboxServer) -> Connection:
 
 @pytest.fixture
 def token(company: Company) -> Connection:
-    """A saved token, with nobody at LinkedIn's end."""
+    """A saved token, with nothing at LinkedIn's end."""
     return services.save_token(company=company, token=TOKEN)
 
 
@@ -51,7 +51,7 @@ def make_rule(company: Company) -> Callable[..., ConversionRule]:
 
 @pytest.fixture(scope="module")
 def committed(django_db_setup: None, django_db_blocker: Any) -> Iterator[Callable[[], AbstractContextManager[None]]]:
-    """The context in which a fixture of a module commits rows. Its tests only read them; deleted after the last."""
+    """The context in which a module's fixture commits rows. Tests only read them; they are deleted after the last."""
     yield django_db_blocker.unblock
     with django_db_blocker.unblock():
         emptying.empty(TransactionTestCase())
@@ -61,7 +61,7 @@ def committed(django_db_setup: None, django_db_blocker: Any) -> Iterator[Callabl
 def made_once(
     committed: Callable[[], AbstractContextManager[None]], tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[], AbstractContextManager[Path]]:
-    """As `committed`, in one transaction, with the folder of the files. As after a test, its commit wakes nobody."""
+    """Like `committed`, in one transaction, with a folder for files. As after a test, its commit wakes no worker."""
 
     @contextmanager
     def making() -> Iterator[Path]:

@@ -1,4 +1,4 @@
-"""A day that has passed."""
+"""Let a day pass, and run the daily housekeeping."""
 
 from datetime import timedelta
 
@@ -9,14 +9,14 @@ from leadmachine.housekeeping import keep_house_if_due
 
 
 def let_a_day_pass() -> None:
-    """The last housekeeping was a day ago, and nobody is at it."""
+    """Set the last housekeeping to a day ago, with no worker at it."""
     row = Housekeeping(pk=1, done_at=Now() - timedelta(days=1))
     fields = ["done_at", "claim_id", "claimed_until"]
     Housekeeping.objects.bulk_create([row], update_conflicts=True, unique_fields=["id"], update_fields=fields)
 
 
 def keep_house() -> None:
-    """The daily housekeeping, from its beginning to its end. Nothing of it may fail."""
+    """Run the daily housekeeping from beginning to end. No part of it may fail."""
     let_a_day_pass()
     assert keep_house_if_due()
     assert Housekeeping.objects.filter(done_at__gt=Now() - timedelta(hours=1), claim_id=None).exists()

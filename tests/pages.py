@@ -1,4 +1,4 @@
-"""Pages as a browser reads them, so that a test says what a page shows and not how its template is laid out."""
+"""Pages as a browser reads them: a test then says what a page shows, not how its template is laid out."""
 
 import re
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from django.http import FileResponse
 KEPT: Final = re.compile(r"(<(pre|textarea|script)\b.*?</\2>)", re.DOTALL)
 REST_OF_TAG: Final = r"(?:[^<>\"']++|\"[^\"]*+\"|'[^']*+')*+>"
 TAG: Final = re.compile(rf"<[a-zA-Z/!]{REST_OF_TAG}")
-LOOSE: Final = re.compile(r"[^\S ]|  | >")  # in most tags there is nothing of it
+LOOSE: Final = re.compile(r"[^\S ]|  | >")  # most tags have none of this
 VALUE_OR_SPACE: Final = re.compile(r"(\"[^\"]*\"|'[^']*')|\s+")
 TAG_OR_SPACE: Final = re.compile(rf"({TAG.pattern})|[ \t\r\n\f]{{2,}}|[\t\r\n\f]")  # one blank stays as it is
 BLOCKS: Final = (  # a <small> too is a line of its own wherever there is one
@@ -20,8 +20,8 @@ AROUND_BLOCK: Final = re.compile(rf" ?(</?(?:{BLOCKS})\b{REST_OF_TAG}) ?")
 
 
 def as_read(html: str) -> str:
-    """The page without the white space that shows nowhere: within tags, around blocks, and after other white space."""
-    parts = KEPT.split(TAG.sub(_tight, html))  # what is between two matches, the match, and the name of its tag
+    """The page without white space that never shows: within tags, around blocks, and after other white space."""
+    parts = KEPT.split(TAG.sub(_tight, html))  # in turn: the text before a match, the match, the name of its tag
     return "".join(part if at % 3 == 1 else _squeezed(part) for at, part in enumerate(parts) if at % 3 != 2)
 
 
@@ -36,7 +36,7 @@ def _squeezed(html: str) -> str:
 
 
 def read(request: Callable[..., Any]) -> Callable[..., Any]:
-    """`Client.request`, whose HTML comes as it is read, and whose files have been read and closed."""
+    """`Client.request`, but with HTML as a browser reads it, and with files read and closed."""
 
     def reading(*args: Any, **kwargs: Any) -> Any:
         response = request(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""PostgreSQL's plans of the statements that something executes."""
+"""PostgreSQL's plans of the statements that a test executes."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ PLANNED: Final = re.compile(r"[\s(]*(SELECT|DELETE|UPDATE|WITH)\b")  # a UNION b
 
 @contextmanager
 def plans(*, is_measured: bool = False) -> Iterator[list[Any]]:
-    """Gathers the plan of each statement that reads, updates or deletes. Measured ones were executed, so only read."""
+    """Collects the plan of each statement that reads, updates or deletes. If `is_measured`, each is executed twice."""
     found: list[Any] = []
     options = "ANALYZE, FORMAT JSON" if is_measured else "FORMAT JSON"
 
@@ -28,7 +28,7 @@ def plans(*, is_measured: bool = False) -> Iterator[list[Any]]:
 
 
 def read_whole(plan: Any) -> set[str]:
-    """The tables that it reads from their beginning to their end."""
+    """The tables that the plan reads from beginning to end."""
     if isinstance(plan, dict):
         here = {plan["Relation Name"]} if plan.get("Node Type") == "Seq Scan" else set()
         return here.union(*map(read_whole, plan.values()))
@@ -36,7 +36,7 @@ def read_whole(plan: Any) -> set[str]:
 
 
 def read(plan: Any) -> set[str]:
-    """The tables that it reads in any way."""
+    """The tables that the plan reads in any way."""
     if isinstance(plan, dict):
         here = {plan["Relation Name"]} if "Relation Name" in plan else set()
         return here.union(*map(read, plan.values()))
@@ -44,7 +44,7 @@ def read(plan: Any) -> set[str]:
 
 
 def indexes(plan: Any) -> set[str]:
-    """The indexes that it uses."""
+    """The indexes that the plan uses."""
     if isinstance(plan, dict):
         here = {plan["Index Name"]} if "Index Name" in plan else set()
         return here.union(*map(indexes, plan.values()))
@@ -52,7 +52,7 @@ def indexes(plan: Any) -> set[str]:
 
 
 def rows_read(plan: Any, table: str) -> int:
-    """How many rows of the table a measured plan has read, those that a filter has left out among them."""
+    """How many rows of the table a measured plan has read, including those that a filter removed."""
     if isinstance(plan, dict):
         each = sum(plan.get(name, 0) for name in MEASURED) if plan.get("Relation Name") == table else 0
         return round(each * plan.get("Actual Loops", 1)) + sum(rows_read(part, table) for part in plan.values())
@@ -60,7 +60,7 @@ def rows_read(plan: Any, table: str) -> int:
 
 
 def nodes(plan: Any, table: str) -> list[dict[str, Any]]:
-    """The nodes that read the table itself or an index of it, and return its rows."""
+    """The plan's nodes that read the table itself or an index of it, and return its rows."""
     if isinstance(plan, dict):
         here = [plan] if plan.get("Relation Name") == table else []
         return here + [node for part in plan.values() for node in nodes(part, table)]

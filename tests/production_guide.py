@@ -25,7 +25,7 @@ UNITS = settings.BASE_DIR / "deploy" / "systemd"
 PASSWORD = "a long and good password"
 SERVICES = "leadmachine-web leadmachine-worker"
 
-# The lines that no test can run, and why. Every block whose lines are not all here is run.
+# The lines that no test can run, and why. A block is run unless all of its lines are here.
 NOT_RUN = {
     "apt install --yes python3-venv postgresql-common redis-server caddy curl": "Debian's packages",
     "/usr/share/postgresql-common/pgdg/apt.postgresql.org.sh -y": "Debian's packages",
@@ -145,7 +145,7 @@ class Machine:
     @property
     def database_url(self) -> str:
         url = self.server._replace(path=f"/{self.name}")
-        if "DATABASE_URL" in services._STARTED:  # there any role comes in without a password, as over Debian's socket
+        if "DATABASE_URL" in services._STARTED:  # there any role connects without a password, as over Debian's socket
             url = url._replace(netloc=url.netloc.replace("postgres:@", f"{self.name}:@"))
         return urlunsplit(url)
 
@@ -162,7 +162,7 @@ class Machine:
         }
 
     def take_packages(self) -> None:
-        """In the place of pip: what is installed for the tests, in the new virtual environment."""
+        """Instead of pip: give the new virtual environment the packages that are installed for the tests."""
         packages = Path(requests.__file__).parents[1]
         [site] = self.opt.glob(".venv/lib/python*/site-packages")
         (site / "of-the-tests.pth").write_text(f"{packages}\n")

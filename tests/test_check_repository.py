@@ -1,4 +1,4 @@
-"""What scripts/check_repository.py looks for is found where it is, and it looks at every file."""
+"""scripts/check_repository.py finds what it looks for, and checks every file."""
 
 from pathlib import Path
 

@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings
 
 PACKAGES = ("leadmachine", "capi", "crm", "postgresql")
-# An import that must not be, the module that makes it, and words from the name of the contract that it breaks.
+# A forbidden import, the module that makes it, and words from the name of the contract that it breaks.
 FORBIDDEN = [
     ("capi/models/event.py", "import leadmachine.checks", "leadmachine is the wiring"),
     ("crm/services/audit.py", "import capi.models", "crm knows neither"),

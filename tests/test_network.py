@@ -10,18 +10,18 @@ import pytest
 from tests import network
 
 SOON = 5  # seconds
-NOT_YET = 0.3  # seconds after which who could go on would have
+NOT_YET = 0.3  # seconds; anyone who could go on would have done so by then
 
 
 @pytest.fixture(autouse=True)
 def own_locks(tmp_path, monkeypatch) -> None:
-    """The others of this run are not held up."""
+    """Locks of this test's own, which hold up no other test of this run."""
     monkeypatch.setattr(network, "LOCKS", tmp_path)
 
 
 @pytest.fixture
 def enter() -> Iterator[Callable[..., tuple[Event, Event]]]:
-    """Enters a context in a thread of its own. Gives what is set once it is in, and what lets it leave."""
+    """Enters a context in a thread of its own. Returns the event set once it is in, and the one that lets it leave."""
     left: list[Event] = []
     with ThreadPoolExecutor() as pool:
 

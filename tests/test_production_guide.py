@@ -25,7 +25,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 
 class Person:
-    """Somebody at a browser behind Caddy, which speaks HTTPS and passes on the name of the host."""
+    """Someone with a browser behind Caddy, which speaks HTTPS and passes the host's name on."""
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
@@ -46,7 +46,7 @@ class Person:
             "X-Forwarded-Proto": "https",
             "X-Forwarded-For": "198.51.100.7",
             "Referer": f"https://{HOST}/",
-            # By hand: they are for HTTPS alone, which ends at Caddy.
+            # Set manually: they are for HTTPS alone, which ends at Caddy.
             "Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items()),
         }
         answer = requests.request(

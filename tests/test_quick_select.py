@@ -1,4 +1,4 @@
-"""A select saves through the one piece that waits for the choice to be made, on every page there is."""
+"""On every page, a select saves through the one template that waits for the choice to be made."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from django.conf import settings
 TEMPLATES = settings.BASE_DIR / "templates"
 PIECE = "_parts/quick_select.html"
 SEARCHES = {
-    # Posted to keep what somebody searches for out of the address. They change nothing but what is shown.
+    # They post to keep search terms out of the URL, and change only what is shown.
     "_parts/filters.html": 1,
     "_parts/lead_search.html": 1,
     "crm/finding/_palette.html": 1,
@@ -21,13 +21,13 @@ OF_DJANGO = re.compile(r"\{[{%#].*?[#%}]\}")
 TAG = re.compile(r"<[a-z]\w*(?:[^<>\"']|\"[^\"]*\"|'[^']*')*>")
 POSTS = re.compile(r"\bhx-(?:post|put|patch|delete)=")
 WHILE_CHOOSING = re.compile(r"hx-trigger=[\"'][^\"']*\b(?:change|input|keydown|keyup|keypress|blur|focusout)\b")
-# What htmx sends at a change where no hx-trigger says otherwise.
+# What htmx sends on a change unless hx-trigger says otherwise.
 FIELD = re.compile(r"<(?:select|input|textarea)\b")
 HANDLER = re.compile(r"\son[a-z]+=")
 
 
 def saving_while_choosing(template: str) -> list[str]:
-    """The tags that would save something at a change, or whatever else happens while somebody is choosing."""
+    """The tags that would save something on a change, or on another event while someone is choosing."""
     return [tag for tag in TAG.findall(OF_DJANGO.sub("", template)) if _saves_while_choosing(tag)]
 
 

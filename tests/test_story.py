@@ -51,7 +51,7 @@ def test_a_qualified_lead_and_a_won_deal_reach_linkedin(company, connected, sand
         },
     ]
     wire = sandbox.ledger.path.read_text().lower()
-    # No mark that hex digits or the digits of a time could make up by chance.
+    # None of these can appear by chance in hex digits or the digits of a time.
     for secret in ("augusta", "lovelace", "20 7946", "analytical", "test@example.com", "forty"):
         assert secret not in wire
 
@@ -64,7 +64,7 @@ TRACES = (
 
 @pytest.fixture
 def line(connected, sandbox, settings):
-    """LINKEDIN_API_URL points at it: another server than the built-in sandbox, which hears each byte."""
+    """A proxy that LINKEDIN_API_URL points at. It records each byte on its way to the stand-in."""
     line = RecordingProxy((sandbox.host, sandbox.port))
     settings.LINKEDIN_API_URL = f"http://127.0.0.1:{line.port}"
     yield line
@@ -104,7 +104,7 @@ def test_no_byte_about_the_person_but_the_hash_is_in_any_request(
 
 
 def forms_of(trace: str) -> set[bytes]:
-    """How it could look in a request, in small letters: plain, escaped in JSON, or quoted as in an address."""
+    """How it could look in a request, in lower case: plain, escaped in JSON, or quoted as in a URL."""
     return {form.lower().encode() for form in (trace, json.dumps(trace)[1:-1], quote(trace), quote_plus(trace))}
 
 
