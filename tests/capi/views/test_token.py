@@ -216,7 +216,7 @@ def test_a_token_without_a_date_has_none_also_after_one_that_had(web, company) -
 def test_a_date_that_is_over_is_shown_as_over(web, company) -> None:
     services.save_token(company=company, token=TOKEN, expires_on=timezone.localdate())
 
-    assert '<span class="badge bad">Over</span>' in web.get(PAGE).content.decode()
+    assert '<span class="badge bad">Expired</span>' in web.get(PAGE).content.decode()
 
 
 @pytest.mark.parametrize("day", ["yesterday", "2026-02-30", "0000-01-01", "1999-12-31", "2200-01-01", "2020-01-01"])

@@ -198,6 +198,7 @@ def test_five_files_of_a_company_wait_to_be_read_and_checked_and_no_more(
     assert LeadImport.objects.for_company(company).count() == 6
 
 
+@pytest.mark.usefixtures("one_minute")
 def test_too_many_files_in_a_minute_are_a_429_and_a_repeat_is_none(script: APIClient, settings: Any) -> None:
     settings.IMPORTS_PER_MINUTE = 2
 

@@ -46,7 +46,7 @@ def test_the_address_that_the_web_server_knows_is_the_pages() -> None:
 
 
 def test_too_many_uploads_are_refused_in_a_sentence(
-    client: Client, sales: Membership, settings: Any, monkeypatch: pytest.MonkeyPatch
+    client: Client, sales: Membership, settings: Any, monkeypatch: pytest.MonkeyPatch, one_minute: None
 ) -> None:
     settings.IMPORTS_PER_MINUTE = 6
     monkeypatch.setattr(lead_imports, "SMALL_FILE", 0)  # a worker reads them

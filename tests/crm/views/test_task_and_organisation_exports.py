@@ -204,7 +204,7 @@ def test_the_export_is_in_the_audit_log(
 def test_only_a_file_of_leads_is_said_to_be_for_an_import(client: Client, page: str, can_be: bool) -> None:
     content = client.get(reverse(page)).content.decode()
 
-    assert [text in content for text in ("for importing it again", "an import takes it off")] == [can_be, can_be]
+    assert [text in content for text in ("for importing it again", "an import removes it")] == [can_be, can_be]
 
 
 @pytest.mark.parametrize("page", ["task_export", "organisation_export"])
