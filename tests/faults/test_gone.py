@@ -82,7 +82,7 @@ CASES = [(way, *end) for way in ("erased", "closed") for end in ENDS]
 
 @pytest.mark.covers("F55", "F56")
 def test_who_goes_while_a_worker_lies_dead_is_gone_in_time_and_in_no_later_request(world, monkeypatch) -> None:
-    monkeypatch.setattr(recall, "GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(recall, "START_SECONDS", 0.2)
     companies = [world.connect(f"company-{n}", token=f"AQV-the-token-of-company-{n}") for n in range(len(CASES))]
     zombies = [die(world, *each) for each in zip(companies, CASES, strict=True)]
     gone = [company.leads.order_by("pk")[7] for company in companies]
