@@ -4,7 +4,6 @@ A rule with the frequency `once` counts each lead or deal once: see `places`.
 """
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from django.db import connections, transaction
@@ -52,7 +51,7 @@ def _run(
     with connections[using].cursor() as cursor:
         rows = run(cursor, statements, parameters)
     if any(wait is None for _, wait in rows) and (left := places.take_over(crm_event_ids)):
-        transaction.on_commit(partial(_look_again, left), using=using, robust=True)
+        transaction.on_commit(lambda: _look_again(left), using=using, robust=True)
     return {company: wait for company, wait in rows if wait is not None}
 
 

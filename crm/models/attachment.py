@@ -1,6 +1,5 @@
 """Files on leads, deals and notes. A row has the name and the size of a file, and where its content is stored."""
 
-from functools import partial
 from typing import Any, ClassVar, Final, Self
 
 from django.db import models, transaction
@@ -79,4 +78,4 @@ def delete_content(instance: Attachment, using: str, **kwargs: Any) -> None:
 
     Runs after the commit: no row is left without its file. The sweep deletes content that a crash in between leaves.
     """
-    transaction.on_commit(partial(discard, instance.stored_as), using=using, robust=True)
+    transaction.on_commit(lambda: discard(instance.stored_as), using=using, robust=True)

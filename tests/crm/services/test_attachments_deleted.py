@@ -1,6 +1,7 @@
 """The content of files goes with their rows, whatever deletes those, and a sweep deletes what is left over."""
 
 from datetime import UTC, datetime, timedelta
+from unittest.mock import Mock
 
 import pytest
 from django.db import transaction
@@ -45,6 +46,17 @@ def test_its_content_is_deleted_after_the_commit_and_stays_where_that_fails(sale
         delete_file(attachment=file)
         assert names_stored() == {file.stored_as}
     assert names_stored() == set()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_row_is_deleted_even_if_its_content_can_t_be(sales, lead, monkeypatch, caplog):
+    file = make_file(sales, lead)
+    monkeypatch.setattr("crm.models.attachment.discard", Mock(side_effect=OSError("the disk is read-only")))
+
+    delete_file(attachment=file)
+
+    assert not Attachment.objects.exists()
+    assert "the disk is read-only" in caplog.text
 
 
 def test_files_go_with_their_deal_and_their_lead_and_stay_on_a_deal_that_was_moved(sales, lead, after_commit):
