@@ -12,26 +12,14 @@ A merge of two leads can skip events under any other rule, too (Reason.MERGED, s
 way, once no event of the lead is reported or about to be.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Final
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import (
-    BigIntegerField,
-    Case,
-    Exists,
-    F,
-    Func,
-    OuterRef,
-    Q,
-    QuerySet,
-    Subquery,
-    When,
-    Window,
-)
+from django.db.models import BigIntegerField, Case, Exists, F, Func, OuterRef, Q, QuerySet, Subquery, When, Window
 from django.db.models.functions import Coalesce, Greatest, Now, RowNumber
 
 from capi.delivery.wakeup import wake_on_commit
@@ -91,6 +79,12 @@ def _holders() -> QuerySet[ConversionEvent]:
     return ConversionEvent.objects.filter(rule=OuterRef("rule"), once_key=key)
 
 
+def _in_places(places: Collection[tuple[int, int]]) -> QuerySet[ConversionEvent]:
+    """The events that have these places, (rule, key) each, or one that is made up of two of them."""
+    rules, keys = ({place[at] for place in places} for at in (0, 1))
+    return ConversionEvent.objects.filter(rule__in=rules, once_key__in=keys)
+
+
 def _others_of_lead() -> QuerySet[ConversionEvent]:
     others = ConversionEvent.objects.filter(rule=OuterRef("rule"), lead=OuterRef("lead"), deal=None, is_test=False)
     return others.exclude(pk=OuterRef("pk"))
@@ -119,12 +113,17 @@ def take_over(crm_event_ids: Sequence[int]) -> list[int]:
     """
     once = ConversionEvent.objects.filter(rule__frequency=Frequency.ONCE)
     skipped = list(once.filter(crm_event__in=crm_event_ids, **SKIPPED).values_list("pk", "rule", NEEDED_KEY))
-    rules, keys = ({row[at] for row in skipped} for at in (1, 2))
-    holders = ConversionEvent.objects.filter(rule__in=rules, once_key__in=keys)
+    holders = _in_places({(rule, key) for _, rule, key in skipped})
     kept = set(holders.exclude(state__in=OPEN_STATES).values_list("rule", "once_key"))
     if holders.filter(GIVES_ID).exists():
         _until_nobody_interferes(lambda: _hand_over(holders))
     return [pk for pk, *place in skipped if tuple(place) not in kept]
+
+
+def lock_holders(skipped: QuerySet[ConversionEvent]) -> None:
+    """Lock the events that have the places of these skipped ones, once nobody is ending them."""
+    holders = _in_places(set(skipped.values_list("rule", NEEDED_KEY)))
+    list(holders.order_by("pk").select_for_update(no_key=True).values_list("pk"))
 
 
 def pass_on(pks: IdList) -> None:
@@ -225,8 +224,7 @@ def _claim(pks: IdList) -> None:
     }
     if not first:
         return
-    rules, keys = ({place[at] for place in first} for at in (0, 1))
-    takers = ConversionEvent.objects.filter(rule__in=rules, once_key__in=keys, state__in=OPEN_STATES)
+    takers = _in_places(first.keys()).filter(state__in=OPEN_STATES)
     takers.filter(may_have_arrived=False).update(**SKIPPED, settled_at=Now())
     free = ConversionEvent.objects.filter(~is_already_counted(), pk__one_of=list(first.values()))
     ConversionEvent.objects.filter(pk__in=free.values("pk")).update(once_key=NEEDED_KEY)

@@ -51,25 +51,34 @@ def _run(
     with connections[using].cursor() as cursor:
         rows = run(cursor, statements, parameters)
     if any(wait is None for _, wait in rows) and (left := places.take_over(crm_event_ids)):
-        transaction.on_commit(lambda: _look_again(left), using=using, robust=True)
+        ConversionEvent.objects.filter(pk__one_of=left).update(needs_recheck=True)
+        transaction.on_commit(lambda: recheck(left), using=using, robust=True)
     return {company: wait for company, wait in rows if wait is not None}
 
 
+def recheck_all() -> None:
+    """Recheck the events whose process has not done so: it died after its commit, or failed."""
+    for pks in chunks(list(ConversionEvent.objects.filter(needs_recheck=True).values_list("pk", flat=True))):
+        recheck(pks)
+
+
 @transaction.atomic
-def _look_again(pks: Sequence[int]) -> None:
+def recheck(pks: Sequence[int]) -> None:
     """Let these skipped events take places that became free between their planning and their commit.
 
-    The transaction that ended the other event could not see them. This one locks the connection, as writing a request's
-    result does.
+    The transaction that ended the other event could not see them. This one waits for it: it locks the connections, as
+    writing a request's result does, and the events that have the places, as any end does.
     """
     skipped = ConversionEvent.objects.filter(pk__one_of=pks)
     lanes = Connection.objects.filter(company__in=skipped.values("company")).order_by("pk")
     list(lanes.select_for_update(no_key=True).values_list("pk"))
+    places.lock_holders(skipped)
     same = ConversionEvent.objects.filter(rule=OuterRef("rule"), lead=OuterRef("lead"))
     cancelled = same.filter(reason=Reason.CANCELLED_BY_HAND, settled_at__gte=OuterRef("created_at"))
     left = dict(skipped.filter(~Exists(cancelled)).values_list("pk", "crm_event"))
     places.take_over(list(left.values()))
     places.pass_on(IdList(left))
+    skipped.update(needs_recheck=False)
 
 
 def contact_changed(*, lead_ids: Sequence[int], using: str = "default") -> set[int]:

@@ -77,6 +77,8 @@ class ConversionEvent(models.Model):
     http_status = models.PositiveSmallIntegerField(null=True)
     # A request with this event had no clear answer, so LinkedIn may have it. It keeps its `once_key`, however it ends.
     may_have_arrived = models.BooleanField(default=False, db_default=False, editable=False)
+    # Skipped for an event that was not sent yet, and not checked again since the commit: see `planning.recheck`.
+    needs_recheck = models.BooleanField(default=False, db_default=False, editable=False)
     next_attempt_at = models.DateTimeField(null=True, db_default=Now())
     is_test = models.BooleanField(default=False)
     # No constraint and no index: checking the constraint cost a fifth of each settled batch, and each index costs it
@@ -111,6 +113,7 @@ class ConversionEvent(models.Model):
             models.Index(fields=["deal"], name="events_by_deal", condition=Q(deal__isnull=False)),
             models.Index(fields=["backfill"], name="events_by_backfill", condition=Q(backfill__isnull=False)),
             models.Index(fields=["company"], name="test_events_due", condition=Q(state="pending", is_test=True)),
+            models.Index(fields=["id"], name="events_to_recheck", condition=Q(needs_recheck=True)),
         ]
 
     def __str__(self) -> str:
