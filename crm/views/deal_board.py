@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from django.http import Http404, HttpResponse, QueryDict
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from crm.accounts.decorators import MemberRequest, member
@@ -16,7 +16,7 @@ from crm.selectors.boards import BoardColumn
 from crm.selectors.deals import CLOSED_DAYS, board_of, cards_after, end_in, search
 from crm.selectors.pipelines import choice_of, stages_on_boards
 from crm.services.searches import recall_search
-from crm.views.filtering import filter_bar, to_filtered
+from crm.views.filtering import filter_bar, list_address, to_filtered
 from crm.views.pipeline_choice import chosen_pipeline, with_pipeline
 
 # In the URL, for each column that shows more than its first cards: stage and number, as "12.100".
@@ -28,6 +28,8 @@ def deals(request: MemberRequest) -> HttpResponse:
     """The board of one pipeline, filtered by the URL. The filter form is posted here and redirects to such a URL."""
     if request.method == "POST":
         return to_filtered(request, BoardFilter.base_filters)
+    if request.GET.get("stage"):  # an old bookmark: the list of a stage's deals used to have this address
+        return redirect(list_address("deal_list", request.GET.urlencode()))
     company, choice = request.membership.company, chosen_pipeline(request)
     filtered = _filtered(request, with_pipeline(request, choice), choice.pipelines)
     text = _searched_for(request)

@@ -313,6 +313,17 @@ def test_the_name_of_each_stage_leads_to_the_list_of_its_deals(client_as, sales,
         assert f'<h2><a href="/deals/list/?stage={stage.pk}">{stage}</a></h2>' in board
 
 
+def test_an_old_bookmark_of_a_stage_leads_to_the_list_of_its_deals(client_as, sales, company, won):
+    lead = make_lead(company)
+    make_deal(lead, title="Open")
+    make_deal(lead, title="Closed", stage=won)
+
+    response = client_as(sales).get(f"/deals/?stage={won.pk}&page=1", follow=True)
+
+    assert response.redirect_chain == [(f"/deals/list/?stage={won.pk}&page=1", 302)]
+    assert [deal.title for deal, *_ in response.context["rows"]] == ["Closed"]
+
+
 def test_a_deal_that_was_moved_comes_first_in_its_new_stage(client_as, sales, company, won):
     lead = make_lead(company)
     old = make_deal(lead, title="Old")

@@ -86,7 +86,7 @@ def test_lists_and_cards_show_tags_and_are_filtered_by_them(client: Client, comp
 
     leads = client.get(f"/leads/?tag={vip.pk}").content.decode()
     board = client.get(f"/deals/?tag={vip.pk}").content.decode()
-    stage = client.get(f"/deals/?tag={vip.pk}&stage={deal.stage_id}").content.decode()
+    stage = client.get(f"/deals/list/?tag={vip.pk}&stage={deal.stage_id}").content.decode()
 
     assert 'class="badge tag test"' in leads
     assert "grace@example.com" not in leads
