@@ -133,7 +133,7 @@ def _finding(stored: dict[str, Any], checked_at: datetime | None) -> Finding:
 
 
 def step(number: int) -> str:
-    """The URL of step 1 or 2 of the LinkedIn page. Step 3 only explains: what to press is in step 2."""
+    """The URL of step 1 or 2 of the LinkedIn page. Nothing is fixed in step 3: even tests are sent from step 2."""
     return reverse("linkedin") + ("#connect", "#map")[number - 1]
 
 
