@@ -249,7 +249,10 @@ def test_the_question_says_how_many_are_left_out_and_why(web, rule) -> None:
 
 
 def test_a_filter_that_matches_nothing_has_nothing_to_retry(web, rule) -> None:
-    assert "Nothing to retry No matching events." in text_of(web.get(RETRY, {"state": "failed"}))
+    page = web.get(RETRY, {"state": "failed"})
+
+    assert "Nothing to retry No matching events." in text_of(page)
+    assert 'name="until"' not in page.content.decode()
 
 
 def test_those_left_out_of_a_filter_are_counted_up_to_a_limit(web, rule, monkeypatch) -> None:

@@ -148,6 +148,16 @@ def test_ops_may_not_merge(client_as, ops, leads):
     assert client_as(ops).get(URL, both(*leads)).status_code == 403
 
 
+def test_ops_see_a_merge_and_no_form_to_undo_it(client_as, ops, leads):
+    kept, gone = leads
+    merge_leads(kept=kept, gone=gone)
+
+    page = client_as(ops).get(kept.get_absolute_url())
+
+    assert "was merged into this lead" in text_of(page)
+    assert reverse("lead_merge_undo", args=[gone.pk]) not in page.content.decode()
+
+
 def test_of_several_merges_the_newest_is_offered_to_be_undone(client, company, leads):
     kept, first = leads
     second = make_lead(company, first_name="Second")

@@ -50,6 +50,18 @@ def test_a_tag_is_put_on_and_taken_off_on_the_page(client: Client, company: Comp
     assert tags_of(row) == []
 
 
+def test_whoever_may_only_look_sees_the_tags_and_no_form(
+    client_as: Any, ops: Membership, company: Company, vip: Tag
+) -> None:
+    lead = make_lead(company)
+    add_links(Lead, company.pk, [(lead.pk, vip)])
+
+    page = client_as(ops).get(lead.get_absolute_url()).content.decode()
+
+    assert 'class="badge tag test"' in page
+    assert f"{lead.get_absolute_url()}tags/" not in page
+
+
 def test_other_companies_tags_leads_and_deals_are_not_found(
     client: Client, company: Company, other_company: Company, vip: Tag
 ) -> None:
