@@ -158,45 +158,48 @@ def _leads(membership: Membership, now: datetime) -> NewLeads:
     # The statuses are read first, and what is about a lead belongs to its company anyway: so PostgreSQL finds all it
     # needs in indexes, and reads no more there than the member's new leads.
     own = own.filter(status__in=list(new.values_list("pk", flat=True)))
-    found, looked_through = _untouched(own)
+    found, new_leads = _untouched(own)
     rows = _by_key(Lead.objects.for_company(membership.company).only(*OF_A_LEAD), found)
     section = found.with_rows(lambda leads: [WaitingLead(lead, now) for lead in leads], rows)
-    return NewLeads(section.rows, section.total, looked_through if looked_through == LEADS_AT_MOST else None)
+    return NewLeads(section.rows, section.total, LEADS_AT_MOST if new_leads > LEADS_AT_MOST else None)
 
 
 # One step for each kind, with the leads that the steps before have left. With an array, PostgreSQL reads on in the
 # index from one lead to the next; with NOT EXISTS it starts at the root for each: 75 ms for 25,000 leads instead of 16.
-# There is a row even if no lead is left, because it also says how many were checked.
+# There is a row even if no lead is left, because it also says how many new leads there are.
 STEP: Final = (
     "{step} AS (SELECT id, created_at FROM {before} WHERE id NOT IN (SELECT lead_id FROM {table} WHERE {among}))"
 )
 AMONG: Final = {"postgresql": "lead_id = ANY(ARRAY(SELECT id FROM {before}))"}
 AMONG_ELSEWHERE: Final = "lead_id IN (SELECT id FROM {before})"
 FIRST_OF_STEPS: Final = (
-    "WITH own (id, created_at) AS ({own}), {steps} "
-    "SELECT number, untouched.id, untouched.total FROM (SELECT count(*) AS number FROM own) AS looked_through "
+    "WITH own (id, created_at) AS ({own}), "
+    "newest AS (SELECT id, created_at FROM own ORDER BY created_at DESC, id DESC LIMIT {looked_through}), {steps} "
+    "SELECT number, untouched.id, untouched.total FROM (SELECT count(*) AS number FROM own) AS new_leads "
     "LEFT JOIN (SELECT id, created_at, count(*) OVER () AS total FROM {last} ORDER BY created_at, id LIMIT {at_most}) "
     "AS untouched ON true ORDER BY untouched.created_at, untouched.id"
 )
 
 
 def _untouched(leads: LeadQuerySet) -> tuple["_Keys", int]:
-    """The keys of the untouched leads, oldest first, and how many leads were checked.
+    """The keys of the untouched ones among the newest LEADS_AT_MOST leads, oldest first, and how many leads there are.
 
-    One query.
+    They are counted up to LEADS_AT_MOST + 1. One query.
     """
-    newest = leads.order_by("-created_at", "-pk").values("pk", "created_at")[:LEADS_AT_MOST]
+    counted = leads.order_by("-created_at", "-pk").values("pk", "created_at")[: LEADS_AT_MOST + 1]
     try:
-        own, params = newest.query.sql_with_params()
+        own, params = counted.query.sql_with_params()
     except EmptyResultSet:  # the company has no status that means new
         return _Keys([], 0), 0
     among = AMONG.get(connection.vendor, AMONG_ELSEWHERE)
-    names = ["own", *(f"without_{kind._meta.model_name}" for kind in TOUCHES)]
+    names = ["newest", *(f"without_{kind._meta.model_name}" for kind in TOUCHES)]
     steps = [
         STEP.format(step=step, before=before, table=kind._meta.db_table, among=among.format(before=before))
         for kind, before, step in zip(TOUCHES, names, names[1:], strict=False)
     ]
-    statement = FIRST_OF_STEPS.format(own=own, steps=", ".join(steps), last=names[-1], at_most=ROWS_AT_MOST)
+    statement = FIRST_OF_STEPS.format(
+        own=own, looked_through=LEADS_AT_MOST, steps=", ".join(steps), last=names[-1], at_most=ROWS_AT_MOST
+    )
     with connection.cursor() as cursor:
         cursor.execute(statement, params)
         rows = cursor.fetchall()
