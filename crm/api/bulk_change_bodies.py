@@ -220,10 +220,11 @@ class PreviewSerializer(serializers.Serializer[BulkQuestion]):
 
 
 class ResultsSerializer(serializers.Serializer[Any]):
-    """How many leads were changed, were so already, were changed by others since, are gone, or were refused.
+    """How many leads had each result.
 
-    `unmatched` are those confirmed that did not match any more when it began. At the end of a change that is done, all
-    of them together are the leads that were confirmed.
+    `changed`; `unchanged`, which needed no change; `since`, which someone has changed since the change was requested;
+    `gone`, which no longer exist; `refused`, which could not be changed; and `unmatched`, which no longer matched when
+    the work began. Once a change is done, they add up to the leads that were confirmed.
     """
 
     changed = serializers.IntegerField()

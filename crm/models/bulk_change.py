@@ -54,11 +54,11 @@ class LeadResult(models.TextChoices):
     """The outcome of the change for a lead."""
 
     CHANGED = "changed", "Changed"
-    UNCHANGED = "unchanged", "Already so"
+    UNCHANGED = "unchanged", "No change needed"
     SINCE = "since", "Changed by someone since"
-    GONE = "gone", "No longer there"
-    REFUSED = "refused", "Refused"
-    UNMATCHED = "unmatched", "No longer matching when it began"
+    GONE = "gone", "No longer exists"
+    REFUSED = "refused", "Failed"
+    UNMATCHED = "unmatched", "No longer matched when it began"
 
 
 class BulkState(models.TextChoices):

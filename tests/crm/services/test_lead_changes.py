@@ -1,4 +1,4 @@
-"""One change of several leads: each counts as changed, already so, no longer there, or refused."""
+"""One change of several leads: each counts as changed, no change needed, no longer exists, or failed."""
 
 from typing import Any
 

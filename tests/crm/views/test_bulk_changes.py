@@ -467,6 +467,8 @@ def test_the_pages_show_what_has_been_deleted_since_and_why_something_stopped(
         assert title in page
     one = client.get(BulkChange.objects.latest("pk").get_absolute_url()).content.decode()
     assert "It was too late." in one
+    assert "Failed</dt>" in one
+    assert "Why changes failed" in one
     assert "It is locked." in one
 
 

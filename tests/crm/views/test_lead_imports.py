@@ -63,7 +63,7 @@ def test_from_the_file_to_the_report(client: Client, sales: Membership) -> None:
     lead_import = LeadImport.objects.get()
 
     assert "What will happen" in page
-    assert "E-mail is not an address" in page
+    assert "E-mail address is invalid" in page
     assert "There is nothing to tell" in page
     page = do(client, lead_import, "start", tell="no", owner=str(sales.user_id))
     assert "You can leave this page" in page
@@ -83,12 +83,12 @@ def test_the_bad_rows_come_back_with_their_reasons_and_without_formulas(client: 
     lines = b"".join(answer.streaming_content).decode().splitlines()  # type: ignore[attr-defined]
     assert lines == [
         "First name,Last name,E-mail,Phone,Company,Job title,'=cmd,Reason",
-        "Ada,B,bad@,'+31 6 1234,'=1+1,,x,E-mail is not an address",
+        "Ada,B,bad@,'+31 6 1234,'=1+1,,x,E-mail address is invalid",
     ]
 
 
 def test_rows_that_were_corrected_in_our_file_are_imported(client: Client, sales: Membership) -> None:
-    run(upload(sales, f"{HEADER},Reason\nAda,B,good@example.com,'+31 6 1234,,,E-mail is not an address\n"), sales)
+    run(upload(sales, f"{HEADER},Reason\nAda,B,good@example.com,'+31 6 1234,,,E-mail address is invalid\n"), sales)
 
     assert Lead.objects.get().phone == "+31 6 1234"
 
