@@ -99,8 +99,8 @@ def files_storage(**kwargs: Any) -> list[CheckMessage]:
     try:
         file_storage.storage()
     except Exception as error:  # each backend checks its options in its own way
-        hint = "docs/operating.md has an example. A backend that is a package of its own has to be installed."
-        text = f"LEADMACHINE_FILES_STORAGE is no storage that can be used ({type(error).__name__})."
+        hint = "docs/operating.md has an example. If the backend is a separate package, install it."
+        text = f"LEADMACHINE_FILES_STORAGE is not a usable storage ({type(error).__name__})."
         return [Error(text, hint=hint, id="leadmachine.E012")]
     return []
 
@@ -166,7 +166,7 @@ def where_conversions_go(**kwargs: Any) -> list[CheckMessage]:
 def _sandbox_that_gets_nothing() -> list[CheckMessage]:
     if not settings.LINKEDIN_SANDBOX:
         return []
-    text = "LINKEDIN_SANDBOX is on, but LINKEDIN_API_URL sends events to LinkedIn, and pages would say that nothing is."
+    text = "LINKEDIN_SANDBOX is on, but LINKEDIN_API_URL is LinkedIn: events would be sent, and pages would deny it."
     return [Error(text, hint="Remove one of the two.", id="capi.E103")]
 
 

@@ -232,7 +232,7 @@ def _per_element(part: Part, results: Sequence[ElementResult], snapshot: LaneSna
 
 def _log_limit(lease: Lease, request: Request, body_limit: int | None) -> None:
     logger.warning(
-        "LinkedIn refused a request of company %s with 413, for its %s bytes: the next ones have at most %s, and "
-        "twice as many after each that is accepted.",
+        "LinkedIn rejected a request of company %s with 413, because it had %s bytes. The next have at most %s bytes, "
+        "and twice as many after each that LinkedIn accepts.",
         lease.company_id, f"{request.body_bytes:,}", f"{body_limit:,}",
     )  # fmt: skip

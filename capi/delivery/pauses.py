@@ -17,11 +17,11 @@ logger = logging.getLogger(__name__)
 # Logged once for each pause that only the operator can fix.
 VERSION_IS_RETIRED: Final = (
     "LinkedIn no longer serves version %s of its API: all sending is paused (companies: %s). "
-    "Set LINKEDIN_API_VERSION to a newer version and restart; what is on hold then goes out."
+    "Set LINKEDIN_API_VERSION to a newer version and restart; events on hold are then sent."
 )
 REQUESTS_ARE_REFUSED: Final = (
-    "LinkedIn refuses the requests of rule %s of company %s as such. That points to a change at LinkedIn or a fault "
-    "in LeadMachine. The rule is paused until someone resumes it. LinkedIn's words: %s"
+    "LinkedIn rejects every request of rule %s of company %s, whatever is in it. That points to a change at LinkedIn "
+    "or a fault in LeadMachine. The rule is paused until someone resumes it. LinkedIn's message: %s"
 )
 
 

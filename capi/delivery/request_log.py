@@ -44,10 +44,10 @@ def log_request(attempt: Attempt, updates: Iterable[EventUpdate], *, linkedin_id
 
 
 def log_refused(attempt: Attempt, update: EventUpdate) -> None:
-    """Log one line about events of a request that later requests showed to be the refused ones."""
+    """Log one line about events of a request that later requests showed to be the reason why it was rejected."""
     counts = _counts([update])
     logger.info(
-        "Request %s for company %s, rule %s; %s of those refused: %s.",
+        "Request %s for company %s, rule %s; %s found to be the cause: %s.",
         attempt.pk,
         attempt.company_id,
         attempt.rule_id,

@@ -95,7 +95,7 @@ def until_written(write: Callable[[bool], T]) -> T:
     try:
         return write(False)
     except PASSING as error:
-        logger.warning("The database is away (%s); trying again to write a result.", type(error).__name__)
+        logger.warning("The database is unavailable (%s); retrying to write a result.", type(error).__name__)
     while True:
         connection.close()
         beats.beat()

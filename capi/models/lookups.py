@@ -66,7 +66,7 @@ def unpack_ids(packed: bytes | memoryview | None) -> IdList:
         unpacked = zlib.decompress(packed) if packed else b""
         return IdList(accumulate(distance for (distance,) in struct.iter_unpack(">q", unpacked)))
     except (zlib.error, struct.error):
-        logger.exception("A note of the events of a request can't be read. LinkedIn may have them.")
+        logger.exception("The stored ids of a request's events can't be read. LinkedIn may have received these events.")
         return IdList()
 
 

@@ -51,9 +51,9 @@ class FormParser(MultiPartParser):
 
 
 class FileSerializer(ContributionSerializer[Attachment]):
-    """A file on a lead, a deal or a note: `lead` and `deal` of one on a note are the note's. `size` is in bytes.
+    """A file on a lead, a deal or a note. On a note, its `lead` and `deal` are the note's. `size` is in bytes.
 
-    `author` is a user. It can't be changed: delete it, and add another.
+    `author` is a user. A file can't be changed: delete it, and add another.
     """
 
     note = OwnRowField(
@@ -79,7 +79,7 @@ class FileSerializer(ContributionSerializer[Attachment]):
 
 
 class FileRenderer(JSONRenderer):
-    """For clients that accept only the content of a file. Errors are JSON all the same."""
+    """For clients that accept only the content of a file. Errors are JSON nevertheless."""
 
     media_type = CONTENT_TYPE
 
@@ -96,10 +96,9 @@ class FileFilter(ContributionFilter):
 
 @extend_schema_view(destroy=extend_schema(responses={204: None, 409: DETAIL}))
 class FileViewSet(AddableViewSet[Attachment]):
-    """The company's files, newest first. A new one is sent as multipart/form-data: `file`, and `lead`, `deal` or
-    `note`.
+    """The company's files, newest first. To add one, send `file` and `lead`, `deal` or `note` as multipart/form-data.
 
-    An admin can delete any; others only those that they have added.
+    An admin can delete any file; others only those that they added.
     """
 
     queryset = Attachment.objects.all()
@@ -118,7 +117,7 @@ class FileViewSet(AddableViewSet[Attachment]):
     @takes_uploads
     @extend_schema(parameters=[IDEMPOTENCY_KEY])
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Add a file of up to 25 MB, sent as multipart/form-data. With an Idempotency-Key, only once."""
+        """Add a file of up to 25 MB, sent as multipart/form-data. With an Idempotency-Key, it is added only once."""
         files = request.FILES.getlist(FIELD)
         if len(files) > 1:
             raise serializers.ValidationError({FIELD: [ONE_EACH]})

@@ -1,4 +1,4 @@
-"""What a request about a bulk change says, and what the answers to it have."""
+"""The bodies of requests about bulk changes, and of the responses."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -41,9 +41,9 @@ NO_TARGET: Final = {
 
 
 class AskedChangeSerializer(StrictBody):
-    """What is to be done, and to which leads: those with the ids in `leads`, or all that `filters` find on the page.
+    """A change, and its leads: those with the ids in `leads`, or all that the page of leads shows with `filters`.
 
-    `target` is the id of the status, the owner or the tag: null for no owner, and left out to delete.
+    `target` is the id of the status, owner or tag; null for no owner. Leave it out to delete.
     """
 
     kind = serializers.ChoiceField(choices=BulkKind.choices, **one_of(BulkKind))
@@ -123,9 +123,9 @@ class AskedChangeSerializer(StrictBody):
 
 
 class ConfirmationSerializer(StrictBody):
-    """What a preview has told: this change, of so many leads at most that nobody has changed since.
+    """What was previewed: this change, of at most this many leads, which no one has changed since.
 
-    It sends so many conversions at most, by the rules with these ids.
+    It sends at most this many conversions, under the rules with these ids.
     """
 
     kind = serializers.ChoiceField(choices=BulkKind.choices, **one_of(BulkKind))
@@ -137,7 +137,7 @@ class ConfirmationSerializer(StrictBody):
 
 
 class ConfirmedChangeSerializer(AskedChangeSerializer):
-    """The body of a preview, and `confirm` from its answer as it is."""
+    """The body of a preview, with the `confirm` from its response, unchanged."""
 
     confirm = ConfirmationSerializer()
 
@@ -165,9 +165,9 @@ class RuleConversionsSerializer(serializers.Serializer[Any]):
 
 
 class BelongingsSerializer(serializers.Serializer[Any]):
-    """What is deleted along with the leads. `merged` are leads that were merged into them.
+    """What is deleted along with the leads. `merged` counts leads that were merged into them.
 
-    `shared_deals` is how many deals of other leads have them as further people, and stay.
+    `shared_deals` counts the deals of other leads that have them among their people. These deals stay.
     """
 
     deals = serializers.IntegerField()
@@ -179,10 +179,10 @@ class BelongingsSerializer(serializers.Serializer[Any]):
 
 
 class PreviewSerializer(serializers.Serializer[BulkQuestion]):
-    """What a change would do. `unchanged` leads have the status already.
+    """What a change would do. `unchanged` counts leads that have the status already.
 
-    `belongings` is null unless leads are deleted, and `confirm` if no lead matches. `left_out` says in sentences why
-    leads whose ids were sent are not among them.
+    `belongings` is null unless leads are deleted, and `confirm` is null if no lead matches. `left_out` says in
+    sentences why leads whose ids were sent are left out.
     """
 
     title = serializers.SerializerMethodField()
@@ -236,16 +236,17 @@ class ResultsSerializer(serializers.Serializer[Any]):
 
 
 class RefusalSerializer(serializers.Serializer[Any]):
-    """For how many leads there was this reason to refuse the change."""
+    """A reason why leads could not be changed, and how many."""
 
     reason = serializers.CharField()
     leads = serializers.IntegerField()
 
 
 class BulkChangeSerializer(serializers.ModelSerializer[BulkChange]):
-    """A bulk change. `reached` counts leads, of `lead_count`; `problem` says why it stopped.
+    """A bulk change. `reached` is how many of the `lead_count` leads are done; `problem` says why it stopped.
 
-    `made_by` is a user, null if a key has asked for it. `conversions` are confirmed, and not used up by what is done.
+    `made_by` is a user, null if an API key requested it. `conversions` is how many were confirmed: it stays the same
+    as they are sent.
     """
 
     results = serializers.SerializerMethodField()

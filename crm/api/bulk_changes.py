@@ -1,4 +1,4 @@
-"""`/api/v1/bulk-changes/`: one change of many leads. A preview tells what it would do, and a confirmation starts it."""
+"""`/api/v1/bulk-changes/`: one change of many leads. A preview says what it would do, and a confirmation starts it."""
 
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar
@@ -45,7 +45,7 @@ S = TypeVar("S", bound=AskedChangeSerializer)
 class BulkChangeViewSet(CreatableViewSet[BulkChange]):
     """The company's bulk changes of the last month, newest first. A worker makes them, one after the other.
 
-    Each lead is changed as it would be alone, and has the company's time to undo. To delete needs the role Admin.
+    Each lead is changed as if it were the only one, after the company's time to undo. Deleting needs the role Admin.
     """
 
     queryset = BulkChange.objects.all()
@@ -55,9 +55,9 @@ class BulkChangeViewSet(CreatableViewSet[BulkChange]):
     @extend_schema(request=AskedChangeSerializer, responses=PreviewSerializer)
     @action(detail=False, methods=["post"])
     def preview(self, request: Request) -> Response:
-        """What a change would do: how many leads it is about, what it sends, and what is deleted along.
+        """What a change would do: how many leads it changes, what it sends, and what else it deletes.
 
-        It changes nothing.
+        A preview changes nothing.
         """
         asked = self._body(AskedChangeSerializer)
         with statements_may_take(LONG_SECONDS):
@@ -66,9 +66,9 @@ class BulkChangeViewSet(CreatableViewSet[BulkChange]):
 
     @extend_schema(request=ConfirmedChangeSerializer, parameters=[IDEMPOTENCY_KEY])
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Start a change, with `confirm` from its preview. No more is done than that.
+        """Start a change, with `confirm` from its preview. It does no more than was confirmed.
 
-        With an Idempotency-Key, it is started once however often the request is repeated.
+        With an Idempotency-Key, it is started only once, however often the request is repeated.
         """
         return super().create(request, *args, **kwargs)
 
@@ -98,7 +98,9 @@ class BulkChangeViewSet(CreatableViewSet[BulkChange]):
     @extend_schema(request=None, responses={200: BulkChangeSerializer, 409: DETAIL})
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
-        """Cancel it; what has been changed by then stays. 409 if it has ended otherwise, or is at work just now."""
+        """Cancel the change; leads changed by then stay changed.
+
+        409 if it has ended otherwise, or is changing some leads at that moment."""
         bulk_change = self.get_object()
         try:
             is_cancelled = bulk_changes.cancel(bulk_change=bulk_change)

@@ -21,7 +21,7 @@ TWO_SUBJECTS: Final = "Choose a lead or a deal, not both."
 
 
 class ContributionSerializer(StrictSerializer[C]):
-    """Something on a lead or on a deal: `lead` of what is on a deal is the deal's lead. `author` is a user."""
+    """Something on a lead or a deal. On a deal, its `lead` is the deal's lead. `author` is a user."""
 
     lead = LeadField(required=False, allow_null=True)
     deal = DealField(required=False, allow_null=True)

@@ -21,7 +21,7 @@ IS_ARCHIVED: Final = "is_archived"
 
 
 class ChoiceSerializer(serializers.Serializer[Any]):
-    """A choice. Without a key, it is a new one; one that is left out is archived."""
+    """A choice. Without a key, it is a new one. Existing choices that are left out are archived."""
 
     key = Text(required=False, max_length=LONGEST_KEY)
     label = Text(max_length=LONGEST_CHOICE)  # type: ignore[assignment]  # fields have an attribute of this name
@@ -38,7 +38,7 @@ class ChoiceSerializer(serializers.Serializer[Any]):
 
 
 class CustomFieldSerializer(StrictSerializer[CustomField]):
-    """A custom field. `key` is made from the name, and names it in the object `custom` of leads or deals."""
+    """A custom field. `key` is made from the name, and identifies it in the object `custom` of leads or deals."""
 
     choices = ChoiceSerializer(many=True, required=False)
     is_archived = Switch(required=False)
@@ -106,7 +106,7 @@ def _labels(choices: Any) -> list[tuple[str, str]] | None:
 
 
 class CustomFieldViewSet(WritableViewSet[CustomField]):
-    """The company's custom fields, newest first. An archived one keeps its values; a deleted one takes them with it."""
+    """The company's custom fields, newest first. Archived ones keep their values. Deleting one deletes its values."""
 
     queryset = CustomField.objects.not_removed()
     serializer_class = CustomFieldSerializer

@@ -34,9 +34,9 @@ TOO_LARGE: Final = "Enter at most 12 digits before the decimal point."
 class DealSerializer(WithCustomValues[Deal], TaggedSerializer[Deal]):
     """A deal. `stage` defaults to the first open one of the default pipeline, `currency` to the company's.
 
-    `lead` is the person whom conversions are about. It can be changed until one has been sent about the deal; those
-    pending are then about the new lead. If that was one of the further `people`, the former lead takes its place.
-    `lost_reason` is cleared when a deal leaves its lost stage. `outcome_note` is why it was won or lost.
+    `lead` is the person whom conversions are about. It can be changed until one has been sent for the deal; pending
+    ones are then about the new lead. If that was one of the further `people`, the former lead takes its place.
+    `lost_reason` is cleared when a deal leaves its lost stage. `outcome_note` says why it was won or lost.
     """
 
     lead = LeadField()

@@ -18,7 +18,7 @@ from crm.services.lead_duplicates import dismiss
 
 
 class LeadDuplicateSerializer(serializers.ModelSerializer[LeadDuplicate]):
-    """Two leads that may be one person, the one with the lower id `first`, and why: the strongest reason."""
+    """Two leads that may be one person. `first` has the lower id, and `reason` is the strongest reason."""
 
     class Meta:
         model = LeadDuplicate
@@ -44,7 +44,7 @@ class DuplicateFilter(filters.FilterSet):  # type: ignore[misc]
 
 
 class LeadDuplicateViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, CompanyViewSet[LeadDuplicate]):
-    """The pairs that nobody has called two people, found last first. A worker looks for them when leads change.
+    """The pairs that no one has dismissed, last found first. A worker looks for them when leads change.
 
     To merge a pair: `/api/v1/leads/{id}/merge/`.
     """
@@ -61,7 +61,7 @@ class LeadDuplicateViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Com
     @extend_schema(request=None, responses=LeadDuplicateSerializer)
     @action(detail=True, methods=["post"])
     def dismiss(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Remember that the two are not one person: they are not found again. A repeat changes nothing."""
+        """Dismiss the pair: the two are not one person, and are not found again. A repeat changes nothing."""
         pair: LeadDuplicate = self.get_object()
         dismiss(pair=pair)
         pair.refresh_from_db()

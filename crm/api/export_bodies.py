@@ -1,4 +1,4 @@
-"""What a request for an export says, and what the answers about one have."""
+"""The bodies of requests for exports, and of the responses."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ def _choose(choices: Sequence[tuple[str, str]]) -> dict[str, Any]:
 class ExportableList:
     """A list as a request may ask for it: the orders and columns to choose from, and the ids of its rows in order.
 
-    `keys` raises ValidationError for a filter that is none, or has no valid value.
+    `keys` raises ValidationError for an unknown filter or an invalid value.
     """
 
     sorts: Collection[str]
@@ -96,9 +96,9 @@ LISTS: Final[Mapping[str, ExportableList]] = {
 
 
 class AskedExportSerializer(StrictBody):
-    """Which list, and as which file. `filters`, `sort` and `columns` of leads are those of a saved view.
+    """The list, and the kind of file. For leads, `filters`, `sort` and `columns` are as in a saved view.
 
-    `columns` are keys of the columns on the page of the list: none for all that a file can have.
+    `columns` are the keys of columns on the page of the list. None means all that a file can have.
     """
 
     kind = serializers.ChoiceField(choices=KINDS, error_messages=_choose(KINDS))
@@ -126,7 +126,7 @@ class AskedExportSerializer(StrictBody):
 
     @property
     def asked(self) -> dict[str, Any]:
-        """What the service wants to know."""
+        """The export, as the service takes it."""
         valid = self.validated_data
         columns = dict.fromkeys(valid.get("columns", ()))
         if columns and valid["kind"] == ExportKind.LEADS:
@@ -141,9 +141,9 @@ class AskedExportSerializer(StrictBody):
 
 
 class DataExportSerializer(serializers.ModelSerializer[DataExport]):
-    """An export. `reached` counts rows, of `row_count`; `size` is in bytes; `problem` says why it failed.
+    """An export. `reached` is how many of the `row_count` rows are done, and `problem` says why it failed.
 
-    `made_by` is a user, null if a key has asked for it.
+    `size` is in bytes. `made_by` is a user, null if an API key requested it.
     """
 
     class Meta:

@@ -32,21 +32,21 @@ OPERATIONS: Final = ("list", "retrieve", "create", "destroy", "content", "cancel
 
 
 class CsvRenderer(JSONRenderer):
-    """For clients that accept only CSV. Errors are JSON all the same."""
+    """For clients that accept only CSV. Errors are JSON nevertheless."""
 
     media_type = CSV
 
 
 class XlsxRenderer(JSONRenderer):
-    """For clients that accept only a spreadsheet. Errors are JSON all the same."""
+    """For clients that accept only a spreadsheet. Errors are JSON nevertheless."""
 
     media_type = XLSX
 
 
 class DataExportViewSet(AddableViewSet[DataExport]):
-    """The exports of the last day, newest first: a key's own; for one with the role Admin, all of the company's.
+    """The exports of the last day, newest first: your own or, with the role Admin, all of the company's.
 
-    The export of a whole company is on its page alone.
+    The export of a whole company is only available in the browser.
     """
 
     queryset = DataExport.objects.all()
@@ -58,7 +58,7 @@ class DataExportViewSet(AddableViewSet[DataExport]):
 
     @extend_schema(request=AskedExportSerializer, parameters=[IDEMPOTENCY_KEY])
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Ask for a file of a list. With an Idempotency-Key, it is written once however often that is repeated."""
+        """Request a file of a list. With an Idempotency-Key, it is written only once, however often you repeat that."""
         # The caller is included: another caller must not see the file that the first one requested.
         return self._created([self.caller._meta.model_name, self.caller.pk, request.data])
 
@@ -75,7 +75,7 @@ class DataExportViewSet(AddableViewSet[DataExport]):
     @extend_schema(responses={(200, CSV): OpenApiTypes.BINARY, (200, XLSX): OpenApiTypes.BINARY, 409: DETAIL})
     @action(detail=True, renderer_classes=[JSONRenderer, CsvRenderer, XlsxRenderer])
     def content(self, request: Request, pk: str) -> StreamingHttpResponse:
-        """Download the file. 409 until the export is done, and if it has none."""
+        """Download the file. 409 until the export is done, and if it has no file."""
         data_export = self.get_object()
         if not data_export.is_ready:
             raise Conflict(NOT_READY if data_export.is_at_work else NO_FILE)
@@ -89,7 +89,7 @@ class DataExportViewSet(AddableViewSet[DataExport]):
     @extend_schema(request=None, responses={200: DataExportSerializer, 409: DETAIL})
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
-        """Cancel it; nothing of it is kept. 409 if it has ended otherwise."""
+        """Cancel the export; nothing of it is kept. 409 if it has ended otherwise."""
         data_export = self.get_object()
         is_cancelled = data_exports.cancel(data_export=data_export)
         data_export.refresh_from_db()

@@ -1,4 +1,4 @@
-"""What requests about an import say, and what the answers about one have."""
+"""The bodies of requests about imports, and of the responses."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -22,7 +22,7 @@ OTHER_COUNT: Final = "Enter a field for each of the {} columns."
 
 
 class ImportColumnSerializer(serializers.Serializer[Any]):
-    """A column of the file: its name in there, and the field of a lead that it is, empty if it is left out."""
+    """A column of the file: its name there, and the field of a lead that it fills, empty if it is left out."""
 
     name = serializers.CharField()
     field = serializers.CharField(allow_blank=True)
@@ -36,7 +36,7 @@ class RowProblemSerializer(serializers.Serializer[Any]):
 
 
 class ImportTotalsSerializer(serializers.Serializer[Any]):
-    """How many rows have each outcome: together, they are those that have been looked at."""
+    """How many rows have each outcome. They add up to the rows checked so far."""
 
     new = serializers.IntegerField()
     update = serializers.IntegerField()  # type: ignore[assignment]
@@ -46,11 +46,11 @@ class ImportTotalsSerializer(serializers.Serializer[Any]):
 
 
 class LeadImportSerializer(serializers.ModelSerializer[LeadImport]):
-    """An import. `planned` is what its check says of the rows, and `done` what the import has done so far.
+    """An import. `planned` is the result of its check, and `done` what the import has done so far.
 
     `notes` say in sentences what was guessed about the file, and `problem` why it failed. `owner` gets the new leads.
-    `uploaded_by` is a user, null if a key has uploaded or started it. It can be undone until `undo_until`, and
-    `already_told` then counts the conversions that an undo came too late for.
+    `uploaded_by` is a user, null if an API key uploaded or started it. It can be undone until
+    `undo_until`. Then `already_told` counts the conversions for which the undo came too late.
     """
 
     columns = serializers.SerializerMethodField()
@@ -88,7 +88,7 @@ def _totals(counts: Mapping[str, int]) -> Any:
 
 
 class LeadImportDetailSerializer(LeadImportSerializer):
-    """An import, with the conversions that each rule would send of its new leads, if it tells ad platforms."""
+    """An import, with the conversions that each rule would send for its new leads, if ad platforms are told."""
 
     conversions = serializers.SerializerMethodField()
 
@@ -103,7 +103,7 @@ class LeadImportDetailSerializer(LeadImportSerializer):
 
 
 class LeadImportRowSerializer(serializers.ModelSerializer[LeadImportRow]):
-    """A bad row: its `number` in the file, its cells, and the column (from 0) of the one with the `problem`, if any."""
+    """A bad row: its `number` in the file, its cells, and the column (from 0) that has the `problem`, if one has."""
 
     class Meta:
         model = LeadImportRow
@@ -112,13 +112,13 @@ class LeadImportRowSerializer(serializers.ModelSerializer[LeadImportRow]):
 
 
 class UploadSerializer(StrictBody):
-    """The file, as multipart/form-data: CSV, XLSX or ODS, whose first row has the names of the columns."""
+    """The file, as multipart/form-data: CSV, XLSX or ODS, with the names of the columns in the first row."""
 
     file = serializers.FileField(allow_empty_file=True)
 
 
 class ImportColumnsSerializer(StrictBody):
-    """For each column of the file, in its order, the field that it is; empty to leave it out."""
+    """For each column of the file, in order, the field that it fills; empty to leave it out."""
 
     columns = serializers.ListField(child=Text(allow_blank=True, max_length=80), max_length=COLUMNS_AT_MOST)
 
@@ -137,9 +137,9 @@ class ImportColumnsSerializer(StrictBody):
 
 
 class StartSerializer(StrictBody):
-    """Who gets the new leads, and whether ad platforms are told of them: no, unless it is said.
+    """The owner of the new leads, and whether ad platforms are told about them. By default they are not.
 
-    Without `owner`, it is the person who has uploaded the file, and no one if that was a key.
+    `owner` defaults to the person who uploaded the file, and to no one if that was an API key.
     """
 
     owner = OwnRowField(rows=company_people, required=False, allow_null=True, otherwise=NO_COLLEAGUE)

@@ -54,7 +54,8 @@ class RowPagination(KeysetPagination):
 class LeadImportViewSet(AddableViewSet[LeadImport]):
     """The company's imports, newest first. A file is sent as multipart/form-data.
 
-    A worker reads it and checks its rows; `columns` says what its columns are, and `start` imports it.
+    A worker reads it and checks its rows. Post to `columns` to say which fields its columns fill, and to `start` to
+    import it.
     """
 
     queryset = LeadImport.objects.select_related("company")
@@ -73,9 +74,9 @@ class LeadImportViewSet(AddableViewSet[LeadImport]):
         parameters=[IDEMPOTENCY_KEY],
     )
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Upload a file of up to 20 MB and 100,000 rows. Nothing is imported before it is started.
+        """Upload a file of up to 20 MB and 100,000 rows. Nothing is imported until you start it.
 
-        With an Idempotency-Key, only once.
+        With an Idempotency-Key, it is uploaded only once.
         """
         files = request.FILES.getlist(FIELD)
         if len(files) > 1:
@@ -105,7 +106,9 @@ class LeadImportViewSet(AddableViewSet[LeadImport]):
     @extend_schema(request=ImportColumnsSerializer, responses={200: LeadImportDetailSerializer, 409: DETAIL})
     @action(detail=True, methods=["post"], parser_classes=[BoundedJSONParser])
     def columns(self, request: Request, pk: str) -> Response:
-        """Say what the columns are, and check all rows again. 409 once it was started, and before it is read."""
+        """Say which fields the columns fill, and check all rows again.
+
+        409 before the file is read, and once the import is started."""
         lead_import: LeadImport = self.get_object()
         if lead_import.state not in (ImportState.CHECKING, ImportState.READY):
             raise Conflict(NOT_READY)
@@ -117,7 +120,7 @@ class LeadImportViewSet(AddableViewSet[LeadImport]):
     @extend_schema(request=StartSerializer, responses={200: LeadImportDetailSerializer, 409: DETAIL})
     @action(detail=True, methods=["post"], parser_classes=[BoundedJSONParser])
     def start(self, request: Request, pk: str) -> Response:
-        """Import the rows. 409 if they have not been checked, or another import of the company is running."""
+        """Import the rows. 409 if they have not been checked yet, or another import of the company is running."""
         lead_import: LeadImport = self.get_object()
         body = StartSerializer(data=request.data, context=self.get_serializer_context())
         body.is_valid(raise_exception=True)
@@ -136,7 +139,7 @@ class LeadImportViewSet(AddableViewSet[LeadImport]):
     @extend_schema(request=None, responses={200: LeadImportDetailSerializer, 409: DETAIL})
     @action(detail=True, methods=["post"], parser_classes=[BoundedJSONParser])
     def cancel(self, request: Request, pk: str) -> Response:
-        """End it after the current chunk; leads imported by then are kept. 409 if it is not running."""
+        """Stop the import after the current chunk; leads imported by then are kept. 409 if it is not running."""
         lead_import: LeadImport = self.get_object()
         is_cancelled = lead_imports.cancel(lead_import=lead_import, actor=self._actor)
         return self._done(lead_import, otherwise=None if is_cancelled else NOT_RUNNING)
@@ -144,7 +147,7 @@ class LeadImportViewSet(AddableViewSet[LeadImport]):
     @extend_schema(request=None, responses={200: LeadImportDetailSerializer, 409: DETAIL})
     @action(detail=True, methods=["post"], parser_classes=[BoundedJSONParser])
     def undo(self, request: Request, pk: str) -> Response:
-        """Take back what it wrote, for a week. 409 if it has not ended, or is undone, or another one is running."""
+        """Undo the import, within a week. 409 if it has not ended or has been undone, or another one is running."""
         lead_import: LeadImport = self.get_object()
         try:
             is_undone = lead_imports.undo(lead_import=lead_import, actor=self._actor)

@@ -9,7 +9,7 @@ from crm.models.merge_fields import CHOSEN, CUSTOM
 
 
 class MergeSerializer(StrictBody):
-    """`take` names the fields whose values are those of the lead that goes, custom ones as `custom.key`."""
+    """`take` names the fields whose values are taken from the lead that goes, custom ones as `custom.key`."""
 
     lead = LeadField(with_merged=True)  # a script may repeat a request whose response was lost
     take = serializers.ListField(child=Text(max_length=80), required=False, max_length=100)

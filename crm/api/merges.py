@@ -22,7 +22,7 @@ from crm.services.merge_undo import SeparatedLeads, undo_merge
 
 
 class LeadMergeSerializer(serializers.ModelSerializer[LeadMerge]):
-    """A merge of the lead `gone` into the lead `kept`. `merged_by` is a user, null if a key has merged them."""
+    """A merge of the lead `gone` into the lead `kept`. `merged_by` is a user, null if an API key merged them."""
 
     class Meta:
         model = LeadMerge
@@ -31,9 +31,9 @@ class LeadMergeSerializer(serializers.ModelSerializer[LeadMerge]):
 
 
 class SeparatedLeadsSerializer(serializers.Serializer[SeparatedLeads]):
-    """The two leads again. `changed_since` has in words what was changed since the merge, and stays as it is now.
+    """The two leads again. `changed_since` lists what was changed after the merge, and stays as it is now.
 
-    `opted_out_since`: the person has opted out since the merge, and neither lead is shared with ad platforms.
+    `opted_out_since`: the person opted out after the merge, so neither lead is shared with ad platforms.
     """
 
     kept = serializers.IntegerField(source="kept.pk")
@@ -53,7 +53,7 @@ class MergeFilter(filters.FilterSet):  # type: ignore[misc]
 
 
 class LeadMergeViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, CompanyViewSet[LeadMerge]):
-    """The merges that can still be undone, newest first: those of the last day, until they are undone."""
+    """The merges that can still be undone, newest first: those of the last day."""
 
     queryset = LeadMerge.objects.all()
     serializer_class = LeadMergeSerializer
@@ -66,9 +66,9 @@ class LeadMergeViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Company
     @extend_schema(request=None, responses={200: SeparatedLeadsSerializer, 409: DETAIL})
     @action(detail=True, methods=["post"])
     def undo(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Make the lead that is gone one of its own again, with what it had. The merge is a 404 from then on.
+        """Make the lead that is gone a lead of its own again, with what it had. From then on, the merge is a 404.
 
-        409 if one of the two has been merged into another lead since, or was erased.
+        409 if one of the two has since been merged into another lead, or erased.
         """
         merge: LeadMerge = self.get_object()
         try:

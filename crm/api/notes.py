@@ -21,9 +21,9 @@ STAYS: Final = "A note stays where it was written."
 
 
 class NoteSerializer(ContributionSerializer[Note]):
-    """A note or a call, on a lead or on a deal: `lead` of one on a deal is the deal's lead. `author` is a user.
+    """A note or a call on a lead or a deal. On a deal, its `lead` is the deal's lead. `author` is a user.
 
-    Only who wrote it, a person or a key, can change it, within an hour.
+    Only the person or API key that added it can change it, within an hour.
     """
 
     class Meta:

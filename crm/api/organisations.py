@@ -1,4 +1,4 @@
-"""`/api/v1/organisations/`, to read: what leads have in common that name the same organisation."""
+"""`/api/v1/organisations/`, to read: the organisations that leads name, with their leads and open deals."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -19,7 +19,7 @@ from crm.models.roles import Action
 from crm.selectors.organisations import OrganisationPage, organisation_of, organisations_page
 
 KEY: Final = OpenApiParameter(
-    "key", str, OpenApiParameter.PATH, description="The `key` of an organisation, as the list has it."
+    "key", str, OpenApiParameter.PATH, description="The `key` of an organisation, from the list."
 )
 
 
@@ -31,9 +31,9 @@ class SumSerializer(serializers.Serializer[Any]):
 
 
 class OrganisationSerializer(serializers.Serializer[Organisation]):
-    """An organisation: a name that leads have. `lead_count` stops at 1,000, and `is_counted` is false beyond.
+    """An organisation: a name that leads have in common. `lead_count` stops at 1,000.
 
-    The open deals are then those of its newest 1,000 leads.
+    If it has more, `is_counted` is false, and the open deals are those of its newest 1,000 leads.
     """
 
     key = serializers.SerializerMethodField()
@@ -88,7 +88,7 @@ class OrganisationViewSet(CompanyViewSet[Lead]):
     actions = {"list": Action.SEE_LEADS, "retrieve": Action.SEE_LEADS}
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """The organisations by name, with what their leads and open deals come to."""
+        """The organisations by name, with the numbers of their leads and the sums of their open deals."""
         self.record_reading_on("organisations")
         pagination = OrganisationPagination()
         rows = pagination.page_of(self.caller.company, request)
@@ -96,7 +96,7 @@ class OrganisationViewSet(CompanyViewSet[Lead]):
 
     @extend_schema(parameters=[KEY])
     def retrieve(self, request: Request, key: str, *args: Any, **kwargs: Any) -> Response:
-        """The organisation with this key. A 404 once no lead has it any more."""
+        """The organisation with this key. 404 once no lead names it any more."""
         try:
             found = organisation_of(self.caller.company, OrganisationConverter().to_python(key))
         except ValueError:

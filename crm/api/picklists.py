@@ -16,7 +16,7 @@ class LeadStatusSerializer(serializers.ModelSerializer[LeadStatus]):
 
 
 class LeadTypeSerializer(serializers.ModelSerializer[LeadType]):
-    """A lead type. `code` is what a lead has as its `type`, whatever the type is called."""
+    """A lead type. A lead has its `code` as `type`, which stays the same when the type is renamed."""
 
     class Meta:
         model = LeadType
@@ -25,7 +25,7 @@ class LeadTypeSerializer(serializers.ModelSerializer[LeadType]):
 
 
 class LeadSourceSerializer(serializers.ModelSerializer[LeadSource]):
-    """A source that is suggested for leads. A lead has its `name`, or any other text."""
+    """A source that is suggested for leads. A lead has its `name` as `source`, or any other text."""
 
     class Meta:
         model = LeadSource
@@ -34,7 +34,7 @@ class LeadSourceSerializer(serializers.ModelSerializer[LeadSource]):
 
 
 class TagSerializer(serializers.ModelSerializer[Tag]):
-    """A tag. A lead or deal has its `name`; filters and bulk changes want its id."""
+    """A tag. Leads and deals have its `name`; filters and bulk changes take its id."""
 
     class Meta:
         model = Tag

@@ -29,10 +29,10 @@ FILTERS, SORT, COLUMNS = "filters", "sort", "column_keys"
 
 
 class SavedViewSerializer(StrictSerializer[SavedView]):
-    """A saved view. `owner` is a user, null for one that an API key has made; those are shared.
+    """A saved view. `owner` is a user, null for a view that an API key made; those are shared.
 
-    `filters` has the filters of the leads page by their names in its address, `sort` the column that it is sorted by,
-    and `columns` those that it shows next to name and status: none for the usual ones.
+    `filters` has the filters of the leads page by their names in its URL, `sort` the column that it is sorted by, and
+    `columns` those that it shows next to name and status: none for the usual ones.
     """
 
     filters = ListFiltersField(required=False)
@@ -117,9 +117,10 @@ class SavedViewSerializer(StrictSerializer[SavedView]):
 
 @extend_schema_view(destroy=extend_schema(responses={204: None, 409: DETAIL}))
 class SavedViewViewSet(WritableViewSet[SavedView]):
-    """The saved views of the leads list, newest first: a member's own and those that are shared; a key's are shared.
+    """The saved views of the leads list, newest first: a member's own and all shared ones.
 
-    A member can change their own, a key those that keys have made, and an admin all that are shared.
+    Those of API keys are shared. A member can change their own, an API key those that keys made, and an admin all
+    shared ones.
     """
 
     queryset = SavedView.objects.all()

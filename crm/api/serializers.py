@@ -159,7 +159,7 @@ TAGS = "tags"
 
 
 class TaggedSerializer(StrictSerializer[M]):
-    """A row with `tags`. Only someone who may manage the company adds one that there is not yet."""
+    """A row with `tags`. Only someone who may manage the company can add a new tag."""
 
     tags = TagNames(required=False)
 

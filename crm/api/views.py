@@ -86,7 +86,7 @@ class CreatableViewSet(mixins.ListModelMixin, mixins.CreateModelMixin, mixins.Re
 
     @extend_schema(parameters=[IDEMPOTENCY_KEY])
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Add one. With an Idempotency-Key, only once however often the request is repeated."""
+        """Add one. With an Idempotency-Key, it is added only once, however often the request is repeated."""
         return self._created(request.data)
 
     def _created(self, sent: Any) -> Response:
@@ -167,7 +167,7 @@ class LeadViewSet(PipelineViewSet[Lead]):
     def merge(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Merge another lead into this one. No conversion is sent, lost or doubled. Returns the merged lead.
 
-        A request that is repeated changes nothing, and has the same response.
+        A repeated request changes nothing, and gets the same response.
         """
         kept = self.get_object()
         body = MergeSerializer(data=request.data, context=self.get_serializer_context())
@@ -211,7 +211,7 @@ class DealViewSet(PipelineViewSet[Deal]):
 
 
 class TaskViewSet(WritableViewSet[Task]):
-    """The company's tasks, newest first. Anyone who may edit a lead may delete a task about it: it is no one's data."""
+    """The company's tasks, newest first. Anyone who may edit leads may delete tasks."""
 
     queryset = Task.objects.select_related("lead", "deal")
     serializer_class = TaskSerializer

@@ -112,7 +112,7 @@ class CompanyViewSet(viewsets.GenericViewSet[M]):
         return super().paginate_queryset(queryset)
 
     def record_reading_on(self, what: str) -> None:
-        """Record that a session reads on from page to page: it takes the list with it, as an export does."""
+        """Record that a session reads further pages of a list: that takes the list along, as an export does."""
         if isinstance(self.caller, Membership) and KeysetPagination.cursor_query_param in self.request.query_params:
             record_reading_on(membership=self.caller, what=what)
 
@@ -127,7 +127,7 @@ GONE: Final = "Nothing was saved: something that it refers to has just been dele
 
 
 class ServiceUnavailable(APIException):
-    """503: something that this needs is away. The message says what to do."""
+    """503: something that this needs is unavailable. The message says what to do."""
 
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
 

@@ -56,7 +56,7 @@ def pack(pk: int) -> bool:
         return False
     _clear_up()
     if _room_needed(data_export) > disk_usage(gettempdir()).free:
-        logger.warning("Export %s has no room in %s for its spreadsheet.", pk, gettempdir())
+        logger.warning("There is no space in %s for the spreadsheet of export %s.", gettempdir(), pk)
         packing.end_without_file(ExportState.FAILED, NO_ROOM)
         return False
     with (

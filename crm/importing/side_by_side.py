@@ -130,7 +130,7 @@ class Turns:
         except GaveWay:
             pass
         except Exception:
-            logger.warning("A chunk of import %s is done again.", self._pk, exc_info=True)
+            logger.warning("Retrying a chunk of import %s.", self._pk, exc_info=True)
         finally:
             self._waiting.put(None)
             connection.close()

@@ -354,7 +354,7 @@ def test_413_for_a_large_body_sends_half_of_the_bytes_and_doubles_with_each_succ
     assert sizes(sandbox) == [12, 5, 7, 12]  # what one company learns is not another's
     assert states(company) == ["accepted"] * 12
     assert (limit_of(company), limit_of(other_company)) == (4 * (refused // 2), None)
-    assert f"413, for its {refused:,} bytes: the next ones have at most {refused // 2:,}" in caplog.text
+    assert f"413, because it had {refused:,} bytes. The next have at most {refused // 2:,} bytes" in caplog.text
 
 
 def test_the_limit_is_gone_once_it_is_more_than_a_full_batch_can_have(company, connected, sandbox, make_rule) -> None:

@@ -91,7 +91,7 @@ def test_each_request_of_a_refused_batch_is_a_line_and_all_events_come_to_an_end
     assert told == [
         "3 events: 3 undecided.",
         "2 events: 2 accepted.",
-        "1 event of those refused: 1 rejected (data_refused).",
+        "1 event found to be the cause: 1 rejected (data_refused).",
     ]
     assert f"Request {first.pk} " in lines()[0]
     assert f"Request {second.pk} " in lines()[1]

@@ -100,7 +100,7 @@ def test_a_spreadsheet_that_the_disk_has_no_room_for_is_refused_in_a_sentence(
 
     assert (made.state, made.problem) == ("failed", spreadsheets.NO_ROOM)
     assert not ExportPart.objects.exists()
-    assert "has no room in" in caplog.text
+    assert "There is no space in" in caplog.text
 
 
 def test_nothing_of_the_rows_is_left_in_the_temporary_folder_when_packing_fails_or_a_worker_was_killed(
