@@ -19,6 +19,7 @@ def test_from_my_day_to_the_funnel_and_to_the_leads_behind_a_number(page: Page, 
     sign_in(page, admin)
     page.goto(page.server_url + "/my-day/")
     expect(page.get_by_role("img", name="Leads by what they have reached")).to_be_visible()
+    expect(page).to_have_title("My day · LeadMachine")
     assert_fit_to_use_in_each_look(page)
 
     page.get_by_role("link", name="Funnel", exact=True).press("Enter")
