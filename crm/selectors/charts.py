@@ -10,6 +10,7 @@ from itertools import count
 
 WIDTH, HEIGHT = 720, 230
 LEFT, RIGHT, TOP, BOTTOM = 44, 16, 10, 26
+FIGURE_WIDTH, OUTSIDE = 15, 20  # a figure of the axis on a phone, and how far the longest may reach to the left
 LABELS_AT_MOST = 8
 LABEL_WIDTH, COUNT_WIDTH = 170, 110  # left and right of the steps of a funnel
 STEP_HEIGHT, STEP_GAP = 40, 16
@@ -79,18 +80,20 @@ def bar_chart(days: Sequence[date], series: Sequence[Series], *, is_monthly: boo
     """A chart with one stack per day, or per month by its first day. Each series has one value for each."""
     labels = [f"{day:%b %Y}" if is_monthly else f"{day:%-d %b}" for day in days]
     top = _top_of_scale(max((sum(values) for values in zip(*(one.values for one in series), strict=True)), default=0))
+    left = max(LEFT, FIGURE_WIDTH * len(f"{top:,}") + 8 - OUTSIDE)
     return BarChart(
         series=series,
         days=days,
-        bars=list(_bars(labels, series, top)),
-        lines=[Mark(f"{value:,}", str(LEFT - 8), _number(_y(value, top))) for value in range(0, top + 1, top // 4)],
-        labels=list(_labels(labels)),
+        bars=list(_bars(labels, series, top, left)),
+        lines=[Mark(f"{value:,}", str(left - 8), _number(_y(value, top))) for value in range(0, top + 1, top // 4)],
+        labels=list(_labels(labels, left)),
         is_monthly=is_monthly,
+        left=left,
     )
 
 
-def _bars(labels: Sequence[str], series: Sequence[Series], top: int) -> Iterator[Bar]:
-    slot = (WIDTH - LEFT - RIGHT) / max(len(labels), 1)
+def _bars(labels: Sequence[str], series: Sequence[Series], top: int, left: int) -> Iterator[Bar]:
+    slot = (WIDTH - left - RIGHT) / max(len(labels), 1)
     for at, label in enumerate(labels):
         below = 0
         for one in series:
@@ -98,16 +101,16 @@ def _bars(labels: Sequence[str], series: Sequence[Series], top: int) -> Iterator
             if value:
                 y, height = _y(below + value, top), _y(below, top) - _y(below + value, top)
                 title = f"{label}: {value:,} {one.label}"
-                x = LEFT + slot * (at + 0.18)
+                x = left + slot * (at + 0.18)
                 yield Bar(_number(x), _number(y), _number(slot * 0.64), _number(height), one.tone, title)
             below += value
 
 
-def _labels(labels: Sequence[str]) -> Iterator[Mark]:
-    slot = (WIDTH - LEFT - RIGHT) / max(len(labels), 1)
+def _labels(labels: Sequence[str], left: int) -> Iterator[Mark]:
+    slot = (WIDTH - left - RIGHT) / max(len(labels), 1)
     every = -(-len(labels) // LABELS_AT_MOST) or 1
     for at in range((len(labels) - 1) % every, len(labels), every):
-        yield Mark(labels[at], _number(LEFT + slot * (at + 0.5)), str(HEIGHT - 6))
+        yield Mark(labels[at], _number(left + slot * (at + 0.5)), str(HEIGHT - 6))
 
 
 def _top_of_scale(highest: int) -> int:
