@@ -116,7 +116,7 @@ def lead_findings(company: Company) -> Iterator[Finding]:
         yield Finding(Check.LEADS, Level.UNKNOWN, "There are no leads yet.", fix, link)
         return
     percent = 100 * counts["reachable"] // counts["all"]
-    sentence = f"{percent} % of the newest {counts['all']:,} have one."
+    sentence = f"{percent}% of the newest {counts['all']:,} have one."
     if percent >= ENOUGH_PERCENT:
         yield Finding(Check.LEADS, Level.GREEN, sentence, link=link)
     else:

@@ -25,10 +25,10 @@ def test_without_leads_there_is_nothing_to_tell(company, other_company) -> None:
 @pytest.mark.parametrize(
     ("without", "level", "sentence"),
     [
-        (0, "green", "100 % of the newest 10 have one."),
-        (3, "green", "70 % of the newest 10 have one."),
-        (4, "amber", "60 % of the newest 10 have one."),
-        (10, "amber", "0 % of the newest 10 have one."),
+        (0, "green", "100% of the newest 10 have one."),
+        (3, "green", "70% of the newest 10 have one."),
+        (4, "amber", "60% of the newest 10 have one."),
+        (10, "amber", "0% of the newest 10 have one."),
     ],
 )
 def test_the_share_with_an_address_is_told(company, without, level, sentence) -> None:
@@ -49,4 +49,4 @@ def test_only_the_newest_count_and_nobody_who_was_erased(company, monkeypatch) -
         make_lead(company)
     erase_lead(lead=make_lead(company))
 
-    assert finding(company).sentence == "100 % of the newest 4 have one."
+    assert finding(company).sentence == "100% of the newest 4 have one."

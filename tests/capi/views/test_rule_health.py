@@ -48,7 +48,7 @@ def test_the_page_tells_what_became_of_the_rules_events_in_30_days(client_as, op
     assert (outcomes.sent, outcomes.failed, outcomes.not_sent, outcomes.on_the_way) == (2, 1, 1, 0)
     assert outcomes.accepted_percent == pytest.approx(66.67, abs=0.01)
     assert len(outcomes.chart.days) == 30
-    assert "66.7 % accepted" in page.content.decode()
+    assert "66.7% accepted" in page.content.decode()
     assert f'href="/integrations/linkedin/events/?rule={rule.pk}"' in page.content.decode()
 
 
