@@ -13,9 +13,9 @@ from capi.models import ConversionEventQuerySet as Events
 from capi.models.choices import Reason, State
 from capi.selectors.event_counts import BoundedCount
 from capi.selectors.events import EventFilter, matching
-from capi.selectors.explanations.explain import explain_state
+from capi.selectors.explanations.explain import explain_pause, explain_state
 from capi.selectors.explanations.reasons import REASONS
-from capi.selectors.explanations.states import TEST_EVENT, Explanation
+from capi.selectors.explanations.states import ON_HOLD, TEST_EVENT, Explanation
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 AT_MOST: Final = 100_000  # at once; the page then offers the next ones
@@ -27,11 +27,13 @@ class ChosenEvents:
     """The selected events, oldest first. `is_cut` if there are more than can be processed at once.
 
     If a filter selected them, `events` are all that match, and `pks` only those that can be retried (or cancelled).
+    Unless `is_sending`, all pending events of the company are on hold.
     """
 
     pks: Sequence[int]
     events: Events
     is_cut: bool = False
+    is_sending: bool = True
 
     @property
     def more_behind(self) -> int | None:
@@ -75,7 +77,7 @@ def chosen_by_filter(
 @statements_may_take(LONG_SECONDS)
 def preview_of_cancelling(company_id: int, choice: ChosenEvents) -> BulkPreview:
     following = cancellation.cancellable(_events(company_id, choice)).count()
-    return _preview(following, Counter(), choice.events.exclude(cancellation.CANCELLABLE))
+    return _preview(following, Counter(), choice, choice.events.exclude(cancellation.CANCELLABLE))
 
 
 @statements_may_take(LONG_SECONDS)
@@ -85,16 +87,26 @@ def preview_of_retrying(company_id: int, choice: ChosenEvents) -> BulkPreview:
     counts: Counter[str] = Counter(dict(sorted(rows.annotate(Count("pk")))))
     following = counts.pop("", 0)
     obstacles = Counter({REASONS[Reason(reason)]: count for reason, count in counts.items()})
-    return _preview(following, obstacles, choice.events.exclude(retries.RETRYABLE))
+    return _preview(following, obstacles, choice, choice.events.exclude(retries.RETRYABLE))
 
 
-def _preview(following: int, obstacles: Counter[Explanation], left_out: Events) -> BulkPreview:
-    rows = list(left_out.order_by("-pk").values_list("state", "reason", "is_test")[: LEFT_OUT_AT_MOST + 1])
-    others = obstacles + Counter(
-        TEST_EVENT if is_test else explain_state(State(state), reason)
-        for state, reason, is_test in rows[:LEFT_OUT_AT_MOST]
-    )
+def _preview(following: int, obstacles: Counter[Explanation], choice: ChosenEvents, left_out: Events) -> BulkPreview:
+    names = ("state", "reason", "is_test", "rule__is_paused", "rule__paused_reason")
+    rows = list(left_out.order_by("-pk").values_list(*names)[: LEFT_OUT_AT_MOST + 1])
+    others = obstacles + Counter(_why_left_out(choice, *row) for row in rows[:LEFT_OUT_AT_MOST])
     return BulkPreview(following, others.most_common(), is_more=len(rows) > LEFT_OUT_AT_MOST)
+
+
+def _why_left_out(
+    choice: ChosenEvents, state: str, reason: str, is_test: bool, is_rule_paused: bool, paused_reason: str
+) -> Explanation:
+    if is_test:
+        return TEST_EVENT
+    if state == State.PENDING and not choice.is_sending:
+        return ON_HOLD
+    if state == State.PENDING and is_rule_paused:
+        return explain_pause(paused_reason)
+    return explain_state(State(state), reason)
 
 
 def _events(company_id: int, choice: ChosenEvents) -> Events:

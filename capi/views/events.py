@@ -14,6 +14,7 @@ from django.views.decorators.vary import vary_on_headers
 from capi import services
 from capi.forms.events import EventFilterForm
 from capi.models import ConversionEvent, ConversionRule
+from capi.models.connection import is_sending
 from capi.selectors.connection import connection_status
 from capi.selectors.event_actions import (
     BulkPreview,
@@ -96,11 +97,13 @@ def _rest_url(request: MemberRequest, reached: int, back: str) -> str:
 
 
 def _choice(request: MemberRequest, verb: BulkAction) -> ChosenEvents:
-    company_id = request.membership.company_id
+    company_id, connection = request.membership.company_id, connection_status(request).connection
     if "event" in request.GET or "ticked" in request.GET:
-        return chosen_by_id(company_id, _ids(request.GET.getlist("event")))
+        choice = chosen_by_id(company_id, _ids(request.GET.getlist("event")))
+        return replace(choice, is_sending=is_sending(connection))
     _, event_filter = _filter(request, request.GET)
-    choice = chosen_by_filter(company_id, event_filter, connection_status(request).connection, retry=verb.is_retry)
+    choice = chosen_by_filter(company_id, event_filter, connection, retry=verb.is_retry)
+    choice = replace(choice, is_sending=is_sending(connection))
     # Events that arrived after the confirmation page was shown were not confirmed.
     until = next(iter(_ids([request.POST.get("until", "")])), None)
     return replace(choice, pks=[pk for pk in choice.pks if pk <= until]) if until else choice

@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 from django.urls import reverse
 
 from capi import services
-from capi.models import ConversionEvent
+from capi.models import Connection, ConversionEvent, ConversionRule
 from capi.selectors import event_actions
 from capi.services import events
 from crm.models import AuditEntry
@@ -246,6 +246,22 @@ def test_the_question_says_how_many_are_left_out_and_why(web, rule) -> None:
     assert "Nothing to retry" in retry
     assert "None of the selected events can be retried. Why: 2 sent:" in retry
     assert "0 event" not in retry
+
+
+@pytest.mark.parametrize(("paused", "why"), [("rule", "403"), ("connection", "Kept until sending can continue")])
+def test_the_question_says_of_events_on_hold_that_they_are(web, rule, paused, why) -> None:
+    if paused == "rule":
+        ConversionRule.objects.update(is_paused=True, paused_reason="rule_forbidden")
+    else:
+        Connection.objects.update(is_paused=True)
+    chosen = [event(rule), event(rule)]
+
+    for query in ({"state": "on_hold"}, {"ticked": "1", "event": [made.pk for made in chosen]}):
+        page = text_of(web.get(RETRY, query))
+
+        assert "2 on hold: " in page, query
+        assert why in page
+        assert "queued" not in page
 
 
 def test_a_filter_that_matches_nothing_has_nothing_to_retry(web, rule) -> None:
