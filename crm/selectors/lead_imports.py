@@ -17,7 +17,7 @@ WHAT: Final = {
     RowOutcome.NEW: "A lead is added",
     RowOutcome.UPDATE: "Only empty fields are filled",
     RowOutcome.DUPLICATE: "Left out: nothing new in it",
-    RowOutcome.BAD: "Left out, by reason:",
+    RowOutcome.BAD: "Left out",
 }
 BADGES: Final = {"new": "good", "update": "info", "duplicate": "", "bad": "bad"}
 
@@ -90,7 +90,8 @@ def totals(counts: Mapping[str, int], *, with_problems: bool = True) -> list[Out
         count = counts.get(outcome, 0)
         width = round(1000 * count / whole)
         problems = list(_problems(counts)) if with_problems and outcome == RowOutcome.BAD else []
-        result.append(OutcomeTotal(outcome, outcome.label, WHAT[outcome], count, start, width, problems))
+        what = f"{WHAT[outcome]}, by reason:" if problems else WHAT[outcome]
+        result.append(OutcomeTotal(outcome, outcome.label, what, count, start, width, problems))
         start += width
     return result
 

@@ -75,6 +75,16 @@ def test_from_the_file_to_the_report(client: Client, sales: Membership) -> None:
     assert AuditEntry.objects.get(action="import").details == {"rows": 4, "tells_ad_platforms": False}
 
 
+@pytest.mark.parametrize(
+    ("email", "words"), [("ada@example.com", "Bad0Left outLeads"), ("ada@", "Bad1Left out, by reason:E-mail")]
+)
+def test_reasons_are_announced_only_if_there_are_some(client: Client, email: str, words: str) -> None:
+    page = text_of(send(client, f"First name,E-mail\nAda,{email}\n".encode()))
+
+    assert words in page
+    assert ("by reason" in page) == ("by reason" in words)
+
+
 def test_the_bad_rows_come_back_with_their_reasons_and_without_formulas(client: Client, sales: Membership) -> None:
     done = run(upload(sales, f"{HEADER},=cmd\nAda,B,bad@,+31 6 1234,=1+1,,x\n"), sales)
 
@@ -150,7 +160,7 @@ def test_conversions_are_told_before_they_are_chosen(
     page = client.get(lead_import.get_absolute_url()).content.decode()
 
     assert "Yes: 3 conversions under 2 rules (Form sent, Good one)" in page
-    assert "1 of them once there is an e-mail address" in page
+    assert "1 is sent once the lead has an e-mail address" in page
     do(client, lead_import, "start", tell="yes")
     lead_import.refresh_from_db()
     assert lead_import.tells_platforms
