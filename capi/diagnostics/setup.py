@@ -30,14 +30,11 @@ def account_findings(connection: Connection | None, rows: Sequence[RuleRow]) -> 
         words = REASONS[Reason.RULE_FORBIDDEN]
         sentence = f"The token can't use any active rule. {words.what}"
         yield Finding(Check.ACCOUNT, Level.RED, sentence, words.next_step, step(1), words.topic)
-    elif connection is None or not connection.ad_account_id:
-        yield Finding(
-            Check.ACCOUNT,
-            Level.AMBER,
-            NOT_GIVEN,
-            "Press “Import from LinkedIn” in step 2 and enter it there.",
-            step(2),
-        )
+    elif connection is None or not (connection.ad_account_id or connection.has_token):
+        yield Finding(Check.ACCOUNT, Level.AMBER, NOT_GIVEN, "Enter it in step 1, with the access token.", step(1))
+    elif not connection.ad_account_id:
+        fix = "Press “Import from LinkedIn” in step 2 and enter it there."
+        yield Finding(Check.ACCOUNT, Level.AMBER, NOT_GIVEN, fix, step(2))
     else:
         yield _connected(connection, rows)
 

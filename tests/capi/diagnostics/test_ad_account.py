@@ -74,6 +74,15 @@ def test_without_one_the_rules_can_not_be_looked_up(company) -> None:
     found = finding(company)
 
     assert (found.level, found.sentence) == ("amber", setup.NOT_GIVEN)
+    assert "Press “Import from LinkedIn”" in found.fix
+
+
+def test_before_there_is_a_token_it_is_entered_with_it(company) -> None:
+    found = finding(company)
+
+    assert (found.level, found.sentence) == ("amber", setup.NOT_GIVEN)
+    assert found.fix == "Enter it in step 1, with the access token."  # step 2 has nothing to press yet
+    assert found.link.endswith("#connect")
 
 
 def test_where_no_rule_answers_to_the_token_the_account_is_suspect(company, make_rule) -> None:
