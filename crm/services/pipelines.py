@@ -75,9 +75,8 @@ def archive_pipeline(*, pipeline: Pipeline) -> None:
         if Pipeline.objects.filter(pk=pipeline.pk, is_default=True).exists():
             raise PipelineError(f"{pipeline} is the default pipeline. Make another one the default first.")
         if count := Deal.objects.open().in_pipeline(pipeline).count():
-            raise PipelineError(
-                f"{pipeline} has {count:,} open deal{'s' if count != 1 else ''}. Close or move them first."
-            )
+            deals, them = ("deal", "it") if count == 1 else ("deals", "them")
+            raise PipelineError(f"{pipeline} has {count:,} open {deals}. Close or move {them} first.")
         if Pipeline.objects.filter(pk=pipeline.pk, archived_at=None).update(archived_at=Now()):
             _record(pipeline, "archived")
 

@@ -116,8 +116,9 @@ def test_a_pipeline_with_open_deals_is_not_archived_and_the_page_says_how_many(c
     asked = client.get(f"{PAGE}{renewals.pk}/archive/").content.decode()
     answer = client.post(f"{PAGE}{renewals.pk}/archive/", follow=True).content.decode()
 
-    assert "1 open deal" in asked
-    assert "Renewals has 1 open deal. Close or move them first." in answer
+    assert "1 open deal</a>. Close it, or move it to another pipeline." in " ".join(asked.split())
+    assert "Archive pipeline" not in asked
+    assert "Renewals has 1 open deal. Close or move it first." in answer
     assert Pipeline.objects.get(pk=renewals.pk).archived_at is None
 
 
