@@ -100,4 +100,4 @@ class MailChoiceForm(ChangesMixin, forms.Form):
     """Which mails a person wants. An unselected box means no."""
 
     alerts = forms.BooleanField(label="When something changes: one mail per change", required=False)
-    weekly = forms.BooleanField(label="On Monday mornings: last week's reconcile", required=False)
+    weekly = forms.BooleanField(label="On Monday mornings: how last week's events turned out", required=False)

@@ -83,7 +83,7 @@ class CustomFieldForm(ChangesForm):
         widgets = {"subject": forms.RadioSelect, "type": forms.RadioSelect}
         labels = {"is_listed": "Show in the list of leads"}
         help_texts = {
-            "type": "The type can't change later.",
+            "type": "The type can't be changed later.",
             "is_required": "Asked for from now on. Leads and deals that exist keep it empty until someone edits them.",
             "is_listed": "The first two of them are shown, unless someone chooses other columns.",
         }

@@ -33,7 +33,7 @@ ANSWERS: Final[dict[str, tuple[Reason, ...]]] = {
     "501": (Reason.REFUSED,),
     "other 4xx": (Reason.REFUSED,),
     "other 5xx": (Reason.SERVER_TROUBLE,),
-    "timeout, or an unreadable response": (Reason.TIMED_OUT, Reason.UNREACHABLE, Reason.ANSWER_UNREADABLE),
+    "Timeout, or an unreadable response": (Reason.TIMED_OUT, Reason.UNREACHABLE, Reason.ANSWER_UNREADABLE),
 }
 # Explanations that are not about an event, by the place where they appear.
 OTHER_EXPLANATIONS: Final[dict[str, Sequence[Explanation]]] = {

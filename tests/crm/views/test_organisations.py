@@ -112,7 +112,15 @@ def test_the_page_has_people_deals_and_their_history_with_names(client, sales, c
 
     text = text_of(client.get(acme.organisation_url))
 
-    for said in ("Zoë Byron", "Grace Hopper", "CTO", "Forty licences", "Wants seats", "Deal created", "1 open deal"):
+    for said in (
+        "Zoë Byron",
+        "Grace Hopper",
+        "CTO",
+        "Forty licences",
+        "Wants seats",
+        "Deal created",
+        "1 open deal worth",
+    ):
         assert said in text
     assert "Elsewhere" not in text
     assert "Another deal" not in text

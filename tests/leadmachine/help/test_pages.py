@@ -49,7 +49,7 @@ def test_an_unknown_page_is_not_found(client_as, sales):
     [
         ("401", "401: Access token rejected"),
         ("429", "429: Too many requests"),
-        ("timeout", "timeout, or an unreadable response: Timed out"),
+        ("timeout", "Timeout, or an unreadable response: Timed out"),
         ("5xx", "408, 413, 421, 423, 425, other 5xx: LinkedIn has technical problems"),
         ("501", "501, other 4xx: Request rejected"),
         ("sha-256 HASH", "Privacy"),
