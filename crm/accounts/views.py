@@ -20,6 +20,7 @@ from crm.accounts.company_sign_in import COOKIE
 from crm.accounts.decorators import checked_again
 from crm.accounts.forms import FirstCodeForm, ProfileForm
 from crm.accounts.mfa import has_unreadable_factor, second_factors, use_step
+from crm.accounts.middleware import TYPED
 from crm.accounts.sessions import provider_of
 from crm.models import SignInProvider, User
 
@@ -31,6 +32,7 @@ class SignInView(LoginView):  # type: ignore[misc]
             **super().get_context_data(**kwargs),
             "signup_is_open": settings.SIGNUP,
             "provider": known.select_related("company").first(),
+            "is_typed_kept": TYPED in self.request.session,
         }
 
     def render_to_response(self, context: dict[str, Any], **response_kwargs: Any) -> HttpResponse:

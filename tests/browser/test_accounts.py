@@ -216,6 +216,7 @@ def test_what_was_typed_is_in_the_form_again_after_signing_in(page, sales, clock
     clock.goes_on(seconds=9 * 3600)
 
     page.locator("main button.primary").click()
+    expect(page.get_by_text("What you typed is kept")).to_be_visible()
     page.get_by_label("E-mail address").fill(sales.user.email)
     page.get_by_label("Password").fill(PASSWORD)
     press(page, "Sign in")

@@ -133,6 +133,7 @@ def test_text_outlives_the_session(client_as, sales, lead, settings):
 
     client.post(url, filled_in(), headers={"HX-Request": "true", "X-Keep-Typed": "true"})
     settings.SESSION_IDLE_SECONDS = 3600
+    assert "What you typed is kept" in client.get("/login/").content.decode()
     client.force_login(sales.user, backend="crm.accounts.adapter.EmailBackend")
 
     assert "Wants forty seats" in client.get(f"/leads/{lead.pk}/").content.decode()
