@@ -8,6 +8,7 @@ from crm.accounts.forms import CURRENCY_CHOICES, TIME_ZONE_CHOICES
 from crm.forms.changes import ChangesForm
 from crm.models import ApiKey, Company
 from crm.models.company import MAX_GRACE_SECONDS
+from crm.models.roles import Role
 
 GRACE_CHOICES: Final = (
     (0, "None: LinkedIn is told at once"),
@@ -56,6 +57,7 @@ class GraceForm(ChangesForm):
 class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"auto_id": "key_%s", **kwargs})  # the company form on the same page also has a name
+        self.fields["role"].choices = [("", "Choose a role"), *Role.choices]  # type: ignore[attr-defined]
 
     class Meta:
         model = ApiKey

@@ -23,6 +23,7 @@ class InvitationForm(forms.ModelForm):  # type: ignore[type-arg]
         self.company = company
         super().__init__(*args, **kwargs)
         self.initial["role"] = self.initial.get("role") or Role.SALES
+        self.fields["role"].choices = Role.choices  # type: ignore[attr-defined]
 
     def clean_email(self) -> str:
         """The address. Raises ValidationError for members and for people already invited."""

@@ -21,6 +21,9 @@ class PicklistForm(ChangesForm):
         if "meaning" in self.fields:
             is_new = self.instance._state.adding
             self.fields["meaning"].disabled = not is_new
+            self.fields["meaning"].choices = [  # type: ignore[attr-defined]
+                ("", "Choose a meaning"), *self.fields["meaning"].choices[1:]  # type: ignore[attr-defined]
+            ]  # fmt: skip
             self.fields["meaning"].help_text = (
                 "How LeadMachine and LinkedIn treat it, whatever you call it. It can't be changed later."
                 if is_new

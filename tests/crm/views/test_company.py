@@ -58,6 +58,17 @@ def test_people_are_listed(client_as, admin, sales, company):
     assert "sales@example.com" in client_as(admin).get("/company/").content.decode()
 
 
+def test_no_select_begins_with_dashes(client_as, admin):
+    client = client_as(admin)
+    pages = ("/company/", "/company/people/", "/company/lists/statuses/new/", "/company/lists/stages/new/")
+
+    texts = {path: client.get(path, follow=True).content.decode() for path in pages}
+
+    assert [path for path, text in texts.items() if "-----" in text] == []
+    assert "Choose a role" in texts["/company/"]
+    assert "Choose a meaning" in texts["/company/lists/statuses/new/"]
+
+
 def test_a_new_key_is_shown_once_and_never_again(client_as, admin, company):
     client = give_password(client_as(admin))
 
