@@ -245,8 +245,8 @@ class RefusalSerializer(serializers.Serializer[Any]):
 class BulkChangeSerializer(serializers.ModelSerializer[BulkChange]):
     """A bulk change. `reached` is how many of the `lead_count` leads are done; `problem` says why it stopped.
 
-    `made_by` is a user, null if an API key requested it. `conversions` is how many were confirmed: it stays the same
-    as they are sent.
+    `made_by` is a user, null if an API key requested it. `conversions` is how many of the confirmed ones may
+    still be planned, for the leads that are not done yet.
     """
 
     results = serializers.SerializerMethodField()
