@@ -179,9 +179,16 @@ Planned = list[tuple[int, float | None]]
 
 
 def _plan_at_once(cursor: Any, planning: Planning, parameters: Sequence[Any]) -> Planned:
-    """PostgreSQL: everything in one statement."""
+    """PostgreSQL: everything in one statement, unless the one CRM event was counted already."""
     cursor.execute(planning.at_once, parameters)
-    return cursor.fetchall()  # type: ignore[no-any-return]
+    rows = cursor.fetchall()
+    if not planning.is_of_one:
+        return rows  # type: ignore[no-any-return]
+    planned: Planned = [(company, wait) for company, wait, _ in rows if wait is not None]
+    if not_made := [pair for _, _, pair in rows if pair is not None]:
+        cursor.execute(planning.insert_counted, [f"[{','.join(not_made)}]"])
+        planned += cursor.fetchall()
+    return planned
 
 
 def _plan_in_steps(cursor: Any, planning: Planning, parameters: Sequence[Any]) -> Planned:

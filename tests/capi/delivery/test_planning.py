@@ -38,6 +38,33 @@ def test_a_mapped_event_is_planned_with_all_that_identifies_it(company, make_rul
     assert event.next_attempt_at is not None
 
 
+@pytest.mark.parametrize("is_one", [True, False])
+def test_what_a_rule_has_counted_is_recorded_in_full(company, make_rule, is_one: bool) -> None:
+    once, always = (
+        make_rule("lead_created", "1", frequency="once"),
+        make_rule("lead_created", "2", frequency="every_time"),
+    )
+    lead = make_lead(company)
+    again = [
+        CrmEvent.objects.create(company=company, lead=lead, kind="lead_created") for _ in range(1 if is_one else 2)
+    ]
+
+    due = planning.plan([event.pk for event in again])
+
+    assert due.keys() == {company.pk}
+    for crm_event in CrmEvent.objects.filter(pk__in=[event.pk for event in again]):
+        counted, sent = ConversionEvent.objects.filter(crm_event=crm_event).order_by("rule")
+        assert (counted.rule, counted.state, counted.reason) == (once, "skipped", "already_counted")
+        assert (sent.rule, sent.state, sent.reason) == (always, "pending", "")
+        for event in counted, sent:
+            assert (event.company, event.lead, event.deal, event.backfill) == (company, lead, None, None)
+            assert event.happened_at == crm_event.occurred_at
+            assert event.event_id == f"lm-{crm_event.public_id.hex}-{event.rule_id}"
+        assert (counted.once_key, counted.next_attempt_at, counted.settled_at is None) == (None, None, False)
+    assert planning.plan([event.pk for event in again]) == {}
+    assert ConversionEvent.objects.count() == 2 + 2 * len(again)
+
+
 def test_without_an_active_rule_nothing_is_planned(company, make_rule) -> None:
     make_rule("lead_created", is_active=False)
     make_rule("lead_qualified")
