@@ -166,14 +166,15 @@ def _update(model: "type[Tracked]", using: str, pk: int, values: Sequence[Any]) 
 
 def _snapshot(row: dict[str, Any]) -> RowSnapshot:
     is_deal = "lead_id" in row
+    company_of_step, _, meaning = (row["step"] or "").partition(" ")  # see `Tracked.snapshot_subqueries`
     return RowSnapshot(
         company_id=row["company_id"],
         lead_id=row["lead_id"] if is_deal else row["pk"],
         deal_id=row["pk"] if is_deal else None,
         step_id=row["stage_id"] if is_deal else row["status_id"],
-        meaning=row["meaning"],
+        meaning=meaning or None,
         owner_id=row["owner_id"],
-        owners=frozenset({row["step_company"], row.get("lead_company")} - {None}),
+        owners=frozenset(int(owner) for owner in (company_of_step, row.get("lead_company")) if owner),
         contact=None if is_deal else (row["email"], row["share_with_ad_platforms"]),
         amount=row.get("amount"),
         currency=row.get("currency", ""),
