@@ -35,6 +35,8 @@ def follow_merge(*, company_id: int, kept: int, gone: int, without_address: Coll
     merge, which has locked both leads and their deals.
     """
     on_the_wire = is_in(recall_unsent([company_id]))
+    # While the places of both leads are still told apart.
+    planning.recheck_all(ConversionEvent.objects.for_company(company_id).filter(lead__in=[kept, gone]))
     moved = IdList(_of_lead(company_id, gone).values_list("pk", flat=True))
     for lead in without_address:
         # The lead may have lost its address since its events were queued. They wait now, as they would have anyway.

@@ -62,15 +62,16 @@ def is_counted_by_merge() -> Q:
 
 def is_counted_otherwise() -> Q:
     """True if its rule reported the same lead or deal before it began to count people: no person was recorded then."""
-    same = ConversionEvent.objects.alias(about=NEEDED_KEY).filter(
-        MAY_HAVE_ARRIVED,
-        rule=OuterRef("rule"),
-        lead=OuterRef("lead"),
-        about=Coalesce(OuterRef("deal_id"), OuterRef("lead_id")),
-        counted_people=None,
-        is_test=False,
-    )
+    same = of_same_place().filter(MAY_HAVE_ARRIVED, counted_people=None, is_test=False)
     return Q(Exists(same.exclude(pk=OuterRef("pk"))), rule__frequency=Frequency.PER_PERSON)
+
+
+def of_same_place() -> QuerySet[ConversionEvent]:
+    """The events under the rule of the outer query's event that are about the same lead or deal."""
+    about = Coalesce(OuterRef("deal_id"), OuterRef("lead_id"))
+    return ConversionEvent.objects.alias(about=NEEDED_KEY).filter(
+        rule=OuterRef("rule"), lead=OuterRef("lead"), about=about
+    )
 
 
 def _holders() -> QuerySet[ConversionEvent]:
@@ -79,7 +80,7 @@ def _holders() -> QuerySet[ConversionEvent]:
     return ConversionEvent.objects.filter(rule=OuterRef("rule"), once_key=key)
 
 
-def _in_places(places: Collection[tuple[int, int]]) -> QuerySet[ConversionEvent]:
+def in_places(places: Collection[tuple[int, int]]) -> QuerySet[ConversionEvent]:
     """The events that have these places, (rule, key) each, or one that is made up of two of them."""
     rules, keys = ({place[at] for place in places} for at in (0, 1))
     return ConversionEvent.objects.filter(rule__in=rules, once_key__in=keys)
@@ -108,22 +109,16 @@ def claim(pks: IdList) -> None:
 def take_over(crm_event_ids: Sequence[int]) -> list[int]:
     """Let events of these CRM events that were skipped when planned take the places and event ids that are left.
 
-    Returns the primary keys of those whose place no ended event keeps. It may become free at this moment, so `planning`
-    looks again after the commit.
+    Returns the primary keys of those whose place no ended event keeps for good. It may become free at this moment, so
+    `planning` looks again after the commit.
     """
     once = ConversionEvent.objects.filter(rule__frequency=Frequency.ONCE)
     skipped = list(once.filter(crm_event__in=crm_event_ids, **SKIPPED).values_list("pk", "rule", NEEDED_KEY))
-    holders = _in_places({(rule, key) for _, rule, key in skipped})
-    kept = set(holders.exclude(state__in=OPEN_STATES).values_list("rule", "once_key"))
+    holders = in_places({(rule, key) for _, rule, key in skipped})
+    kept = set(holders.filter(MAY_HAVE_ARRIVED).exclude(state__in=OPEN_STATES).values_list("rule", "once_key"))
     if holders.filter(GIVES_ID).exists():
         _until_nobody_interferes(lambda: _hand_over(holders))
     return [pk for pk, *place in skipped if tuple(place) not in kept]
-
-
-def lock_holders(skipped: QuerySet[ConversionEvent]) -> None:
-    """Lock the events that have the places of these skipped ones, once nobody is ending them."""
-    holders = _in_places(set(skipped.values_list("rule", NEEDED_KEY)))
-    list(holders.order_by("pk").select_for_update(no_key=True).values_list("pk"))
 
 
 def pass_on(pks: IdList) -> None:
@@ -136,10 +131,12 @@ def pass_on(pks: IdList) -> None:
     has_heir = Q(rule__frequency=Frequency.ONCE) | Q(Exists(merged), deal=None)
     left = ConversionEvent.objects.filter(has_heir, pk__one_of=pks, once_key=None, is_test=False)
     left = left.exclude(reason=Reason.CANCELLED_BY_HAND)
-    freed = list(left.filter(lead__isnull=False).values_list("rule", "lead").distinct())
+    freed = list(left.filter(lead__isnull=False).values_list("rule", "lead", NEEDED_KEY).distinct())
     if freed:
-        rules, leads = ({pair[at] for pair in freed} for at in (0, 1))
-        _until_nobody_interferes(lambda: _queue_first(_heirs().filter(rule__in=rules, lead__in=leads)))
+        rules, leads, keys = ({place[at] for place in freed} for at in (0, 1, 2))
+        heirs = _heirs().alias(about=NEEDED_KEY).filter(rule__in=rules, lead__in=leads, about__in=keys)
+        if not _until_nobody_interferes(lambda: _queue_first(heirs)):
+            heirs.update(needs_recheck=True)
 
 
 def reopen(skipped: QuerySet[ConversionEvent]) -> None:
@@ -192,14 +189,16 @@ def assign(rule: ConversionRule, on_the_wire: Q) -> None:
     _hand_over(events.filter(pk__one_of=first))
 
 
-def _until_nobody_interferes(work: Callable[[], None]) -> None:
+def _until_nobody_interferes(work: Callable[[], None]) -> bool:
+    """Do the work. Returns False, and nothing is done, if events planned at this very moment keep taking places."""
     for _ in range(TRIES):
         try:
             with transaction.atomic():
-                return work()
+                work()
+                return True
         except IntegrityError:
-            continue  # an event planned at this very moment has taken a place: try again
-    return None
+            continue
+    return False
 
 
 def _queue_in_place(pks: IdList, key: int) -> None:
@@ -224,7 +223,7 @@ def _claim(pks: IdList) -> None:
     }
     if not first:
         return
-    takers = _in_places(first.keys()).filter(state__in=OPEN_STATES)
+    takers = in_places(first.keys()).filter(state__in=OPEN_STATES)
     takers.filter(may_have_arrived=False).update(**SKIPPED, settled_at=Now())
     free = ConversionEvent.objects.filter(~is_already_counted(), pk__one_of=list(first.values()))
     ConversionEvent.objects.filter(pk__in=free.values("pk")).update(once_key=NEEDED_KEY)

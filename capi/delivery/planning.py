@@ -3,6 +3,7 @@
 A rule with the frequency `once` counts each lead or deal once: see `places`.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -56,29 +57,46 @@ def _run(
     return {company: wait for company, wait in rows if wait is not None}
 
 
-def recheck_all() -> None:
-    """Recheck the events whose process has not done so: it died after its commit, or failed."""
-    for pks in chunks(list(ConversionEvent.objects.filter(needs_recheck=True).values_list("pk", flat=True))):
-        recheck(pks)
+def recheck_all(events: QuerySet[ConversionEvent]) -> None:
+    """Recheck those of these events whose process has not done so: it died after its commit, or failed.
+
+    One company after the other, so that none waits for another's locks.
+    """
+    marked: defaultdict[int, list[int]] = defaultdict(list)
+    for company_id, pk in events.filter(needs_recheck=True).order_by("company", "pk").values_list("company", "pk"):
+        marked[company_id].append(pk)
+    for pks in marked.values():
+        for part in chunks(pks):
+            recheck(part)
 
 
 @transaction.atomic
 def recheck(pks: Sequence[int]) -> None:
     """Let these skipped events take places that became free between their planning and their commit.
 
-    The transaction that ended the other event could not see them. This one waits for it: it locks the connections, as
-    writing a request's result does, and the events that have the places, as any end does.
+    The transaction that ended the other event could not see them. This one locks the connections, as writing a
+    request's result does, and then waits for nobody: with somebody's save it could deadlock. What others have locked,
+    perhaps to end it, stays marked for the sweep.
     """
     skipped = ConversionEvent.objects.filter(pk__one_of=pks)
     lanes = Connection.objects.filter(company__in=skipped.values("company")).order_by("pk")
     list(lanes.select_for_update(no_key=True).values_list("pk"))
-    places.lock_holders(skipped)
-    same = ConversionEvent.objects.filter(rule=OuterRef("rule"), lead=OuterRef("lead"))
-    cancelled = same.filter(reason=Reason.CANCELLED_BY_HAND, settled_at__gte=OuterRef("created_at"))
+    skipped = ConversionEvent.objects.filter(pk__one_of=_with_places_locked(skipped))
+    cancelled = places.of_same_place().filter(reason=Reason.CANCELLED_BY_HAND, settled_at__gte=OuterRef("created_at"))
     left = dict(skipped.filter(~Exists(cancelled)).values_list("pk", "crm_event"))
+    skipped.update(needs_recheck=False)
     places.take_over(list(left.values()))
     places.pass_on(IdList(left))
-    skipped.update(needs_recheck=False)
+
+
+def _with_places_locked(skipped: QuerySet[ConversionEvent]) -> list[int]:
+    """Lock these events and those that have their places. Returns these, but for what others have locked."""
+    ours = skipped.select_for_update(no_key=True, skip_locked=True)
+    locked = list(ours.values_list("pk", "rule", places.NEEDED_KEY))
+    holders = places.in_places({(rule, key) for _, rule, key in locked})
+    locked_holders = list(holders.select_for_update(no_key=True, skip_locked=True).values_list("pk", flat=True))
+    others = set(holders.exclude(pk__one_of=locked_holders).values_list("rule", "once_key"))
+    return [pk for pk, *place in locked if tuple(place) not in others]
 
 
 def contact_changed(*, lead_ids: Sequence[int], using: str = "default") -> set[int]:

@@ -40,7 +40,7 @@ def tidy() -> None:
     Backfill.objects.filter(rule__deleted_at__isnull=False).cancel(Reason.RULE_DELETED)
     planning.end(events.filter(company__in=closed), State.CANCELLED, Reason.COMPANY_CLOSED)
     planning.skip(events)
-    planning.recheck_all()
+    planning.recheck_all(events)
 
 
 def _resume_after_version_change() -> None:
