@@ -75,12 +75,13 @@ def recheck(pks: Sequence[int]) -> None:
     """Let these skipped events take places that became free between their planning and their commit.
 
     The transaction that ended the other event could not see them. This one locks the connections, as writing a
-    request's result does, and then waits for nobody: with somebody's save it could deadlock. What others have locked,
-    perhaps to end it, stays marked for the sweep.
+    request's result does, and the events. It waits for nobody: a save waits for it, and with another save it could
+    deadlock. What others have locked, perhaps to end it, stays marked for the sweep.
     """
     skipped = ConversionEvent.objects.filter(pk__one_of=pks)
     lanes = Connection.objects.filter(company__in=skipped.values("company")).order_by("pk")
-    list(lanes.select_for_update(no_key=True).values_list("pk"))
+    if len(lanes.select_for_update(no_key=True, skip_locked=True).values_list("pk")) < lanes.count():
+        return
     skipped = ConversionEvent.objects.filter(pk__one_of=_with_places_locked(skipped))
     cancelled = places.of_same_place().filter(reason=Reason.CANCELLED_BY_HAND, settled_at__gte=OuterRef("created_at"))
     left = dict(skipped.filter(~Exists(cancelled)).values_list("pk", "crm_event"))
