@@ -124,6 +124,24 @@ if (typedInto) {
   document.getElementById("typed-note").hidden = false;
 }
 
+// Other requests lead to the sign-in page. There, and on the page after it, a note says that the change is not saved.
+const SAVES_NOTHING = ".filters, .palette form, .doctor form, .rule-tools form";
+document.addEventListener("htmx:beforeOnLoad", ({ target, detail: { xhr, requestConfig } }) => {
+  const isKept = "X-Keep-Typed" in requestConfig.headers;
+  if (!xhr.getResponseHeader("HX-Refresh") || requestConfig.verb !== "post" || isKept) return;
+  if (!target.matches(SAVES_NOTHING)) sessionStorage.setItem("unsaved", "true");
+});
+if (sessionStorage.getItem("unsaved")) {
+  const isSigningIn = document.body.matches(".alone");
+  const note = document.createElement("p");
+  note.id = "unsaved-note";
+  note.className = "note wait";
+  note.setAttribute("role", "status");
+  note.textContent = `Your session had ended, so your last change was not saved. ${isSigningIn ? "Sign in, then make" : "Make"} it again.`;
+  document.getElementById("main").prepend(note);
+  if (!isSigningIn) sessionStorage.removeItem("unsaved");
+}
+
 // On a phone, the current tab may be out of view. (After scrollIntoView, Tab would begin there instead of at the top.)
 const tab = document.querySelector(".tabs [aria-current]");
 if (tab) tab.parentElement.scrollLeft = tab.getBoundingClientRect().right - tab.parentElement.getBoundingClientRect().right;

@@ -9,10 +9,10 @@ from django.core import mail
 from playwright.sync_api import expect
 
 from crm.accounts import mails
-from crm.models import Invitation, Lead, Membership
+from crm.models import Deal, Invitation, Lead, Membership
 from crm.models.roles import Role
 from tests.browser.looks import SIZES, assert_fit_to_use, show_at
-from tests.conftest import PASSWORD, code_now, guarded, join, sign_in
+from tests.conftest import PASSWORD, code_now, guarded, join, make_deal, make_lead, sign_in
 from tests.crm.accounts.conftest import Clock, set_up_app
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -225,6 +225,42 @@ def test_what_was_typed_is_in_the_form_again_after_signing_in(page, sales, clock
     expect(page.locator("[name=email]")).to_have_value("grace@example.com")
     expect(page.locator("#typed-note")).to_be_visible()
     assert not Lead.objects.exists()
+
+
+@pytest.mark.parametrize("path", ["/leads/", "/deals/"])
+def test_a_choice_made_after_the_session_has_ended_is_said_not_to_be_saved(page, sales, company, clock, path):
+    lead = make_lead(company)
+    deal = make_deal(lead)
+    sign_in(page, sales)
+    page.goto(page.server_url + path)
+    clock.goes_on(seconds=9 * 3600)
+
+    page.locator("main form.quick select").first.select_option("Qualified" if path == "/leads/" else "Lost")
+    note = page.get_by_text("Your session had ended, so your last change was not saved.")
+    expect(note).to_contain_text("Sign in, then make it again.")
+    assert_fit_to_use(page)
+    page.get_by_label("E-mail address").fill(sales.user.email)
+    page.get_by_label("Password").fill(PASSWORD)
+    press(page, "Sign in")
+
+    expect(note).to_contain_text("Make it again.")
+    assert page.url.startswith(page.server_url + path)
+    lead.refresh_from_db()
+    assert (str(lead.status), str(Deal.objects.get().stage)) == ("New", str(deal.stage))
+    page.reload()
+    expect(note).to_have_count(0)
+
+
+def test_a_search_after_the_session_has_ended_lost_nothing(page, sales, company, clock):
+    make_lead(company)
+    sign_in(page, sales)
+    page.goto(f"{page.server_url}/leads/")
+    clock.goes_on(seconds=9 * 3600)
+
+    page.locator("#search").press_sequentially("Ada")
+
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    expect(page.get_by_text("was not saved")).to_have_count(0)
 
 
 def test_the_time_zone_is_guessed_from_the_browser(page):
