@@ -36,15 +36,29 @@ const actions = {
   c: () => { if (palette.dataset.addLead) location.assign(palette.dataset.addLead); },
 };
 
-// None works while someone types, nor with a modifier: those combinations belong to the browser.
+// None works while someone types, nor with a modifier: those combinations belong to the browser, but for Ctrl-K, and for
+// Ctrl-Z where there is no text to undo. After a choice in a select, which takes letters, the select has the focus.
 const isTyping = (target) => target.closest?.("input, textarea, select, [contenteditable]");
+const hasText = (target) => target.closest?.("input:not([type=checkbox], [type=radio]), textarea, [contenteditable]");
+const withCtrl = {
+  k: () => open,
+  z: (target) => !hasText(target) && lastUndo(),
+};
+
+// That of the last toast that offers one (toasts.js): by Tab, it is far from what has just been changed.
+function lastUndo() {
+  const button = [...document.querySelectorAll("#messages [data-undo]:enabled")].at(-1);
+  return button && (() => button.click());
+}
 
 if (palette) { // standalone pages have none
   document.addEventListener("keydown", (event) => {
-    if (event.defaultPrevented || document.querySelector("dialog[open]")) return;
-    const isCtrlK = event.key?.toLowerCase() === "k" && (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey;
+    if (event.defaultPrevented || event.repeat || document.querySelector("dialog[open]")) return;
+    const isCtrl = (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey;
     const hasModifier = event.ctrlKey || event.metaKey || event.altKey;
-    const action = isCtrlK ? open : !hasModifier && !event.repeat && !isTyping(event.target) && actions[event.key];
+    const action = isCtrl
+      ? withCtrl[event.key?.toLowerCase()]?.(event.target)
+      : !hasModifier && !isTyping(event.target) && actions[event.key];
     if (!action) return;
     event.preventDefault();
     action();

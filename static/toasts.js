@@ -4,6 +4,7 @@
 const SECONDS = 8;
 const SECONDS_AFTER_HOVER = 2;
 const SHOWN_AT_MOST = 3;
+const WANTED = ":hover, :focus-within";
 
 const toasts = document.getElementById("messages");
 
@@ -13,7 +14,7 @@ function show(toast) {
   toast.append(closeButton(toast));
   if (toast.dataset.seconds) toast.prepend(countdown());
   if (!toast.matches(".bad")) dismissLater(toast);
-  const dated = [...toasts.children].filter((each) => !each.matches(".bad"));
+  const dated = [...toasts.children].filter((each) => !each.matches(`.bad, ${WANTED}`));
   dated.slice(0, -SHOWN_AT_MOST).forEach((each) => each.remove());
 }
 
@@ -41,7 +42,7 @@ function dismissLater(toast) {
   const ring = toast.querySelector(".countdown");
   const tick = () => {
     if (!toast.isConnected) return clearInterval(timer);
-    const isWanted = document.hidden || toast.matches(":hover, :focus-within");
+    const isWanted = document.hidden || toast.matches(WANTED);
     stay = isWanted ? Math.max(stay - 1, SECONDS_AFTER_HOVER) : stay - 1;
     drawCountdown(ring, total - (Date.now() - began) / 1000, total);
     if (stay <= 0) dismiss(toast);

@@ -48,6 +48,7 @@ def test_keys_work_on_the_page_but_not_in_a_field_nor_with_a_modifier(page: Page
 
     page.keyboard.press("?")
     expect(keys).to_be_visible()
+    expect(keys).to_contain_text("Undo the last change")
     assert_fit_to_use_in_each_look(page)
     page.keyboard.press("Escape")
     page.keyboard.press("/")

@@ -55,6 +55,16 @@ def test_a_toast_stays_eight_seconds_and_longer_while_it_is_pointed_at(page: Pag
     expect(toast).to_have_count(0)
 
 
+def test_a_toast_with_the_focus_stays_even_if_others_come(page: Page, toast):
+    toast.get_by_role("button", name="Undo").focus()
+    for _ in range(4):
+        add_toast(page)
+    pass_seconds(page, 60)
+
+    expect(toast).to_have_count(1)
+    expect(toast.get_by_role("button", name="Undo")).to_be_focused()
+
+
 def test_a_toast_is_dismissed_and_the_focus_is_not_lost(page: Page, toast):
     page.get_by_role("button", name="Dismiss").focus()
     page.keyboard.press("Enter")

@@ -120,6 +120,37 @@ def test_a_card_that_was_dragged_to_won_goes_back(page: Page, deal, company, san
     assert sent_after_grace(company, sandbox) == 0
 
 
+def test_ctrl_z_undoes_a_move_by_keyboard_and_the_card_keeps_the_focus(page: Page, deal, company, sandbox) -> None:
+    page.goto(page.server_url + "/deals/")
+    stage = page.locator(f"#stage-{deal.pk}")
+    stage.focus()
+    for key in ("w", "Enter"):
+        page.keyboard.press(key)
+    expect(page.get_by_role("status").filter(has_text=TOLD)).to_contain_text("Ctrl+Z undoes this.")
+    expect(stage).to_be_focused()
+
+    page.keyboard.press("Control+z")
+
+    expect(page.locator("#messages")).to_contain_text("Undone:")
+    expect(page.get_by_role("button", name="Undo")).to_have_count(0)
+    expect(stage).to_be_focused()
+    deal.refresh_from_db()
+    assert deal.stage.name == "Discovery"
+    assert sent_after_grace(company, sandbox) == 0
+
+
+def test_ctrl_z_in_a_text_field_is_left_to_the_text(page: Page, leads) -> None:
+    choose_in_the_list(page)
+    expect(page.get_by_role("button", name="Undo")).to_be_visible()
+    page.locator("#search").press_sequentially("Ad")
+
+    page.keyboard.press("Control+z")
+
+    expect(page.locator("#search")).not_to_have_value("Ad")
+    page.wait_for_load_state("networkidle")
+    assert Lead.objects.get(first_name="Ada").status.name == "Qualified"
+
+
 def test_a_status_that_is_set_back_is_never_received_and_the_history_says_so(
     page: Page, leads, company, sandbox
 ) -> None:
