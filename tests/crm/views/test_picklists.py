@@ -511,5 +511,6 @@ def test_a_form_writes_what_was_changed_in_it_and_not_what_someone_else_has_chan
     assert '<input type="hidden" name="initial-name" value="Hot"' in shown
     assert after_another_colour == ("Sales ready", "red")
     assert "Nothing was saved: this was changed after you opened it." in text_of(refused)
+    assert text_of(refused).count("Nothing was saved") == 1
     assert '<input type="hidden" name="initial-name" value="Sales ready"' in refused.content.decode()
     assert hot.name == "Sales ready"
