@@ -55,7 +55,7 @@ ICONS: Final[dict[Level, str]] = {
 class Finding:
     """The result of one check: a sentence, what to do (`fix`), where (`link`), and the `topic` in the help.
 
-    `fix`, `link` and `topic` may be "".
+    `ask_admin` is what non-admins are to do, where `fix` needs an admin. Each of these four may be "".
     """
 
     check: Check
@@ -64,6 +64,7 @@ class Finding:
     fix: str = ""
     link: str = ""
     topic: str = ""
+    ask_admin: str = ""
     checked_at: datetime | None = None  # None: just now
 
     @property

@@ -40,7 +40,8 @@ def ask_for_rules(connection: Connection | None) -> RulesRead | None:
 def rules_findings(read: RulesRead | None, rules: Sequence[ConversionRule]) -> Iterator[Finding]:
     """The findings about the response. Without one, they are "unknown", not an error. `rules` are the active ones."""
     if read is None:
-        yield Finding(Check.AT_LINKEDIN, Level.UNKNOWN, NOT_ASKED, "Enter both in step 1.", step(1))
+        fix, ask_admin = "Enter both in step 1.", "Ask an admin to enter both."
+        yield Finding(Check.AT_LINKEDIN, Level.UNKNOWN, NOT_ASKED, fix, step(1), ask_admin=ask_admin)
         yield _clock({}, database_now())
         return
     yield _clock(read.headers, database_now())
@@ -49,7 +50,7 @@ def rules_findings(read: RulesRead | None, rules: Sequence[ConversionRule]) -> I
     else:
         words = READINGS[read.outcome]
         level = Level.RED if read.outcome in REFUSALS else Level.UNKNOWN
-        yield Finding(Check.AT_LINKEDIN, level, words.what, words.next_step, step(1), words.topic)
+        yield Finding(Check.AT_LINKEDIN, level, words.what, words.next_step, step(1), words.topic, words.ask_admin)
 
 
 def _compare(read: RulesRead, rules: Sequence[ConversionRule]) -> Iterator[Finding]:
@@ -60,13 +61,19 @@ def _compare(read: RulesRead, rules: Sequence[ConversionRule]) -> Iterator[Findi
     wrong = [rule for rule, other in known if other.enabled and _has_wrong_method(other)]
     if off:
         fix = "Enable it in Campaign Manager. If the rule is paused here, resume it."
-        yield _about(off, Level.RED, "Switched off in Campaign Manager", fix)
+        ask_admin = "Ask an admin to enable it in Campaign Manager and, if the rule is paused here, to resume it."
+        yield _about(off, Level.RED, "Switched off in Campaign Manager", fix, ask_admin)
     if wrong:
         fix = "In Campaign Manager, create a conversion with the source “Conversions API (direct)”, and use its id."
-        yield _about(wrong, Level.RED, "Not set up for the Conversions API", fix)
+        ask_admin = (
+            "Ask an admin to create a conversion in Campaign Manager with the source “Conversions API (direct)”, and "
+            "to use its id."
+        )
+        yield _about(wrong, Level.RED, "Not set up for the Conversions API", fix, ask_admin)
     if missing:
         fix = "Compare the rule ids and the ad account with Campaign Manager."
-        yield _about(missing, Level.AMBER, "Not among the ad account's rules", fix)
+        ask_admin = "Ask an admin to compare the rule ids and the ad account with Campaign Manager."
+        yield _about(missing, Level.AMBER, "Not among the ad account's rules", fix, ask_admin)
     if not (off or wrong or missing):
         sentence = f"LinkedIn lists {len(read.rules):,} rules. All active ones are enabled and accept our events."
         yield Finding(Check.AT_LINKEDIN, Level.GREEN, sentence, link=step(2))
@@ -76,8 +83,8 @@ def _has_wrong_method(rule: LinkedInRule) -> bool:
     return bool(rule.method) and not rule.takes_events
 
 
-def _about(rules: Sequence[ConversionRule], level: Level, what: str, fix: str) -> Finding:
-    return Finding(Check.AT_LINKEDIN, level, f"{what}: {with_ids(rules)}.", fix, step(2))
+def _about(rules: Sequence[ConversionRule], level: Level, what: str, fix: str, ask_admin: str) -> Finding:
+    return Finding(Check.AT_LINKEDIN, level, f"{what}: {with_ids(rules)}.", fix, step(2), ask_admin=ask_admin)
 
 
 def _clock(headers: Mapping[str, str], now: datetime) -> Finding:

@@ -25,7 +25,8 @@ def findings(rows: Sequence[RuleRow], now: datetime) -> Iterator[Finding]:
     yield from _refused(rows)
     yield from _confirmed(running)
     if not running and not any(row.rule.is_paused for row in rows):
-        yield Finding(Check.PAUSED, Level.UNKNOWN, NO_ID, "Switch a rule on in step 2, or add one.", step(2))
+        fix, ask_admin = "Switch a rule on in step 2, or add one.", "Ask an admin to switch a rule on, or to add one."
+        yield Finding(Check.PAUSED, Level.UNKNOWN, NO_ID, fix, step(2), ask_admin=ask_admin)
     if running:
         yield from _sent(running, now)
 
@@ -33,10 +34,13 @@ def findings(rows: Sequence[RuleRow], now: datetime) -> Iterator[Finding]:
 def _active(rows: Sequence[RuleRow]) -> Finding:
     off = [row.rule for row in rows if not row.rule.is_active]
     if not rows:
-        return Finding(Check.ACTIVE, Level.AMBER, "There are no rules yet.", "Add one in step 2.", step(2))
+        ask_admin, sentence = "Ask an admin to add one.", "There are no rules yet."
+        return Finding(Check.ACTIVE, Level.AMBER, sentence, "Add one in step 2.", step(2), ask_admin=ask_admin)
     if len(off) == len(rows):
         fix = "Switch a rule on in step 2 to send future events."
-        return Finding(Check.ACTIVE, Level.RED, f"Switched off: {listed(str(rule) for rule in off)}.", fix, step(2))
+        sentence = f"Switched off: {listed(str(rule) for rule in off)}."
+        ask_admin = "Ask an admin to switch a rule on for future events."
+        return Finding(Check.ACTIVE, Level.RED, sentence, fix, step(2), ask_admin=ask_admin)
     if off:
         sentence = f"{len(rows) - len(off):,} of {len(rows):,} on. Off: {listed(str(rule) for rule in off)}."
         return Finding(Check.ACTIVE, Level.GREEN, sentence, link=step(2))
@@ -51,7 +55,7 @@ def _refused(rows: Sequence[RuleRow]) -> Iterator[Finding]:
     for reason, rules in by_reason.items():
         words = explain_pause(reason)
         sentence = f"{with_ids(rules)}: {words.what}"
-        yield Finding(Check.PAUSED, Level.RED, sentence, words.next_step, step(2), words.topic)
+        yield Finding(Check.PAUSED, Level.RED, sentence, words.next_step, step(2), words.topic, words.ask_admin)
 
 
 def _confirmed(running: Sequence[RuleRow]) -> Iterator[Finding]:

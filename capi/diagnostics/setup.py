@@ -29,12 +29,13 @@ def account_findings(connection: Connection | None, rows: Sequence[RuleRow]) -> 
     if active and all(rule.is_paused and rule.paused_reason == Reason.RULE_FORBIDDEN for rule in active):
         words = REASONS[Reason.RULE_FORBIDDEN]
         sentence = f"The token can't use any active rule. {words.what}"
-        yield Finding(Check.ACCOUNT, Level.RED, sentence, words.next_step, step(1), words.topic)
+        yield Finding(Check.ACCOUNT, Level.RED, sentence, words.next_step, step(1), words.topic, words.ask_admin)
     elif connection is None or not (connection.ad_account_id or connection.has_token):
-        yield Finding(Check.ACCOUNT, Level.AMBER, NOT_GIVEN, "Enter it in step 1, with the access token.", step(1))
+        fix, ask_admin = "Enter it in step 1, with the access token.", "Ask an admin to enter it with the access token."
+        yield Finding(Check.ACCOUNT, Level.AMBER, NOT_GIVEN, fix, step(1), ask_admin=ask_admin)
     elif not connection.ad_account_id:
         fix = "Press “Import from LinkedIn” in step 2 and enter it there."
-        yield Finding(Check.ACCOUNT, Level.AMBER, NOT_GIVEN, fix, step(2))
+        yield Finding(Check.ACCOUNT, Level.AMBER, NOT_GIVEN, fix, step(2), ask_admin="Ask an admin to enter it.")
     else:
         yield _connected(connection, rows)
 
@@ -44,7 +45,7 @@ def _connected(connection: Connection, rows: Sequence[RuleRow]) -> Finding:
     name, hold = f"Account {connection.ad_account_id}", hold_of_connection(connection)
     if hold is not None:
         sentence = f"{name}. It can't be checked while nothing is sent."
-        return Finding(Check.ACCOUNT, Level.UNKNOWN, sentence, hold.next_step, step(1), hold.topic)
+        return Finding(Check.ACCOUNT, Level.UNKNOWN, sentence, hold.next_step, step(1), hold.topic, hold.ask_admin)
     confirmed_at = last_confirmed(connection, rows)
     if confirmed_at is None:
         sentence = f"{name}. LinkedIn has not confirmed it since the token was saved."
@@ -90,12 +91,12 @@ def _expiry(connection: Connection, today: date) -> Finding:
         return Finding(Check.EXPIRY, Level.GREEN, NO_DATE, link=step(1))
     if not end.is_near:
         return Finding(Check.EXPIRY, Level.GREEN, end.words.what, link=step(1))
-    level = Level.RED if end.words.tone == "bad" else Level.AMBER
-    return Finding(Check.EXPIRY, level, end.words.what, end.words.next_step, step(1), end.words.topic)
+    words, level = end.words, Level.RED if end.words.tone == "bad" else Level.AMBER
+    return Finding(Check.EXPIRY, level, words.what, words.next_step, step(1), words.topic, words.ask_admin)
 
 
 def _token_finding(words: Explanation, level: Level = Level.RED) -> Finding:
-    return Finding(Check.TOKEN, level, words.what, words.next_step, step(1), words.topic)
+    return Finding(Check.TOKEN, level, words.what, words.next_step, step(1), words.topic, words.ask_admin)
 
 
 # The leads: events of a lead without an e-mail address can't be sent.
@@ -110,7 +111,8 @@ def lead_findings(company: Company) -> Iterator[Finding]:
     link = reverse("leads")
     if not counts["all"]:
         fix = "Add the first one: without leads there is nothing to send."
-        yield Finding(Check.LEADS, Level.UNKNOWN, "There are no leads yet.", fix, link)
+        ask_admin = "Ask an admin, or someone in sales, to add the first one."
+        yield Finding(Check.LEADS, Level.UNKNOWN, "There are no leads yet.", fix, link, ask_admin=ask_admin)
         return
     percent = 100 * counts["reachable"] // counts["all"]
     sentence = f"{percent}% of the newest {counts['all']:,} have one."

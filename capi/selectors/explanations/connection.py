@@ -41,6 +41,7 @@ def about_token(day: date, days_left: int) -> Explanation:
         "Generate a new token in Campaign Manager and save it on the LinkedIn page (step 1).",
         _tone(days_left, bad_from=3),
         topic=REASONS[Reason.TOKEN_REFUSED].topic,
+        ask_admin="Ask an admin to save a new access token.",
     )
 
 

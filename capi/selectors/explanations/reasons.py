@@ -203,6 +203,8 @@ REFUSED_WITH: Final[dict[int, Explanation]] = {
 }
 
 _PASTE: Final = "Or copy the id of each rule from Campaign Manager and add the rule manually."
+_COMPARE: Final = "Ask an admin to compare the ad account id with Campaign Manager."
+_AGAIN: Final = "Try again in a few minutes."
 
 # The results of reading an ad account's rules.
 _READINGS: Final[dict[ReadStatus, Explanation]] = {
@@ -219,6 +221,7 @@ _READINGS: Final[dict[ReadStatus, Explanation]] = {
         f"Compare the ad account id with Campaign Manager. {_PASTE}",
         "wait",
         403,
+        ask_admin=_COMPARE,
     ),
     ReadStatus.TOKEN_REFUSED: REASONS[Reason.TOKEN_REFUSED],
     ReadStatus.VERSION_RETIRED: REASONS[Reason.VERSION_RETIRED],
@@ -227,21 +230,28 @@ _READINGS: Final[dict[ReadStatus, Explanation]] = {
         "LinkedIn rejected the request for the rules of this ad account.",
         f"Compare the ad account id with Campaign Manager. {_PASTE}",
         "bad",
+        ask_admin=_COMPARE,
     ),
     ReadStatus.SERVER_TROUBLE: Explanation(
         "Not now",
         "LinkedIn has technical problems, or asks us to slow down.",
-        f"Try again in a few minutes. {_PASTE}",
+        f"{_AGAIN} {_PASTE}",
         "wait",
+        ask_admin=_AGAIN,
     ),
     ReadStatus.UNREACHABLE: Explanation(
         "No response",
         "LinkedIn did not respond in time, or could not be reached.",
-        f"Try again in a few minutes. {_PASTE}",
+        f"{_AGAIN} {_PASTE}",
         "wait",
+        ask_admin=_AGAIN,
     ),
     ReadStatus.UNREADABLE: Explanation(
-        "Unreadable", "LinkedIn's response is not a readable list of rules.", f"Try again. {_PASTE}", "wait"
+        "Unreadable",
+        "LinkedIn's response is not a readable list of rules.",
+        f"Try again. {_PASTE}",
+        "wait",
+        ask_admin=_AGAIN,
     ),
 }
 

@@ -148,6 +148,21 @@ def test_what_the_banner_says_of_events_on_hold_it_says_too(client_as, admin, co
     assert "1 is on hold." in page.split('id="doctor"')[1]
 
 
+def test_ops_staff_are_told_to_ask_an_admin_for_what_they_cannot_do(
+    client_as, admin, ops, company, token, make_rule
+) -> None:
+    rule = make_rule()
+    rule.is_paused, rule.paused_reason = True, "rule_forbidden"
+    rule.save()
+
+    admins, theirs = (card(client_as(member).get(PAGE)) for member in (admin, ops))
+
+    assert "Then edit or resume the rule." in admins
+    assert "Ask an admin" not in admins
+    assert "Then edit or resume the rule." not in theirs
+    assert "Ask an admin to compare the rule id with Campaign Manager" in theirs
+
+
 def test_what_was_found_earlier_is_dated(client_as, admin, company, token) -> None:
     Checkup.objects.create(company=company, findings=as_json([Finding(Check.LEADS, Level.AMBER, "As it was.")]))
     Checkup.objects.update(ran_at=Now() - timedelta(hours=5))
