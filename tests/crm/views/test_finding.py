@@ -3,7 +3,8 @@
 import pytest
 
 from crm.models import LeadSearch
-from tests.conftest import make_deal, make_lead
+from crm.models.roles import Role
+from tests.conftest import join, make_deal, make_lead
 
 pytestmark = pytest.mark.django_db
 
@@ -50,6 +51,30 @@ def test_roles_are_offered_what_they_may_do(client_as, ops):
 
     assert "Recent Events" in places
     assert not {"Add lead", "Add task", "Import leads", "My day", "Company"} & set(places)
+
+
+@pytest.mark.parametrize("name", ["forecast", "funnel", "list of deals", "overview", "audit log", "custom fields"])
+def test_pages_behind_a_tab_or_a_button_are_found_by_their_name_but_not_listed_unasked(client_as, admin, name):
+    client = client_as(admin)
+
+    assert [place.lower() for place in found(client.post("/find/", {"search": name}, headers=HTMX))[2]] == [name]
+    assert name not in [place.lower() for place in found(client.get("/find/"))[2]]
+
+
+@pytest.mark.parametrize("role", Role)
+def test_each_role_may_open_each_page_that_it_finds(client_as, company, role):
+    client = client_as(join(company, role, email="ada@example.com"))
+    places = {place for letter in "aeiou" for place in _places(client, letter)}
+
+    answers = {url: client.get(url) for url in places}
+
+    assert "/deals/forecast/" in places
+    assert ("/company/people/" in places, "/deals/new/" in places) == (role == Role.ADMIN, role != Role.OPS)
+    assert {url: answer.status_code for url, answer in answers.items() if answer.status_code not in (200, 302)} == {}
+
+
+def _places(client, text):
+    return [place.url for place in client.post("/find/", {"search": text}, headers=HTMX).context["places"]]
 
 
 @pytest.mark.parametrize("text", ["\x00", "a" * 101, "a b c d e f g h i"])
