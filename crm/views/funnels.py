@@ -24,6 +24,7 @@ def funnel(request: MemberRequest) -> HttpResponse:
         **filter_bar(filtered.form, unfolding=("since", "until")),
         "funnel": funnel_of(request.membership.company, filtered.qs, filtered.asked),
         "days": filtered.form.cleaned_data,
+        "is_filtered": not filtered.asked.keys().isdisjoint({"source", "owner"}),
         "is_narrowed": any(request.GET.get(name) for name in filtered.filters),
     }
     return render(request, "crm/deals/funnel.html", context)

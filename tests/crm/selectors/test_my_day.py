@@ -90,7 +90,7 @@ def test_of_very_many_new_leads_the_newest_are_looked_through_and_the_page_says_
         make_note(sales, lead)
     assert my_day_of(sales).leads.total == 0
     text = " ".join(client.get("/my-day/").content.decode().split())
-    assert "Each of your last 3 new leads has a task, a note or a deal." in text
+    assert "Each of your last 3 new leads has a task, a note, a file or a deal." in text
 
 
 def test_each_deal_that_needs_something_is_there_once(sales, admin, company, today):

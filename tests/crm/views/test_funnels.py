@@ -61,6 +61,15 @@ def test_without_leads_it_says_so(client_as, sales, leads):
     assert 'class="chart' not in content
 
 
+def test_it_speaks_of_filters_only_if_there_are_any(client_as, sales):
+    client = client_as(sales)
+
+    pages = [client.get(f"/deals/funnel/?{query}").content.decode() for query in ("", f"owner={sales.user_id}")]
+
+    assert ["No leads in this period" in page for page in pages] == [True, True]
+    assert ["No lead that fits these filters" in page for page in pages] == [False, True]
+
+
 def test_what_is_not_valid_is_ignored_and_named(client_as, sales, leads):
     answer = client_as(sales).get("/deals/funnel/?source=%00&owner=x&since=yesterday&period=never")
 

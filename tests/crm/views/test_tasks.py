@@ -173,5 +173,5 @@ def test_ops_see_the_tasks_of_a_lead_and_can_do_nothing_about_them(client_as, sa
 def test_an_empty_day_says_what_will_be_there(client_as, sales):
     page = client_as(sales).get("/my-day/").content.decode()
 
-    for words in ("Nothing due today", "Each of your new leads", "Each of your open deals", "What others change"):
+    for words in ("Nothing due today", "You have no new leads", "You have no open deals", "What others change"):
         assert words in page
