@@ -233,6 +233,14 @@ def test_a_member_sees_their_own_exports_and_an_admin_everyones(
     assert client_as(admin).get(reverse("data_exports")).context["exports"] == [made]
 
 
+def test_the_way_to_the_exports_is_named_for_what_it_leads_to(
+    client_as: Callable[[Membership], Client], admin: Membership, sales: Membership
+) -> None:
+    pages = [client_as(member).get(reverse("lead_export")).content.decode() for member in (admin, sales)]
+
+    assert [("All exports" in page, "Your exports" in page) for page in pages] == [(True, False), (False, True)]
+
+
 def test_someone_who_was_deactivated_or_has_another_role_downloads_nothing(client: Client, sales: Membership) -> None:
     make_lead(sales.company)
     address = reverse("data_export_download", args=[ask(client).pk])
