@@ -49,6 +49,12 @@ def reactivate(*, membership: Membership) -> None:
     _record(AuditAction.MEMBER_REACTIVATED, membership, {"role": membership.role})
 
 
+def is_last_admin(membership: Membership) -> bool:
+    """True if the company would have no active admin without this member."""
+    others = Membership.objects.for_company(membership.company).active().exclude(pk=membership.pk)
+    return not others.filter(role=Role.ADMIN).exists()
+
+
 @contextmanager
 def _keep_an_admin(company: Company) -> Iterator[None]:
     with transaction.atomic():

@@ -110,7 +110,9 @@ def member_deactivate(request: MemberRequest, pk: int) -> HttpResponse:
     """Ask for confirmation, then deactivate a member."""
     person = own_or_404(Membership.objects.all(), request, pk)
     if request.method != "POST":
-        return render(request, "crm/people/deactivate.html", {"person": person})
+        is_last = services.is_last_admin(person)
+        context = {"person": person, "is_last_admin": is_last, "is_oneself": person == request.membership}
+        return render(request, "crm/people/deactivate.html", context)
     try:
         services.deactivate(membership=person)
     except services.LastAdmin:

@@ -255,6 +255,19 @@ def test_the_last_admin_can_not_be_shut_out(client_as, admin):
     assert not AuditEntry.objects.filter(action__in=["role_changed", "member_deactivated"]).exists()
 
 
+def test_the_page_says_before_that_the_last_admin_can_not_be_deactivated(client_as, admin, company):
+    client, question = client_as(admin), f"/company/people/{admin.pk}/deactivate/"
+
+    alone = client.get(question).content.decode()
+    join(company, Role.ADMIN, email="second@example.com")
+    with_another = client.get(question).content.decode()
+
+    told = ("can't be deactivated yet", "Make someone else an admin first.", "you lose access at once")
+    assert [words in alone for words in told] == [True, True, False]
+    assert [words in with_another for words in told] == [False, False, True]
+    assert [page.count(">Deactivate</button>") for page in (alone, with_another)] == [0, 1]
+
+
 def test_an_admin_can_not_demote_themselves(client_as, admin, company):
     join(company, Role.ADMIN, email="second@example.com")
 
