@@ -42,3 +42,18 @@ def test_the_help_is_searched_with_the_keyboard(page, sales) -> None:
     page.get_by_role("link", name="400, 426: API version retired").first.click()
 
     assert page.locator(":target h2").inner_text() == "400, 426: API version retired"
+
+
+def test_topics_stand_clear_of_the_bullets_of_the_next_column(page, sales) -> None:
+    sign_in(page, sales)
+
+    open_page(page, "/help/")
+    gaps = page.evaluate("""() => [...document.querySelectorAll(".help-topics")].map((list) => {
+      const boxes = [...list.querySelectorAll("a")].map((each) => each.getBoundingClientRect());
+      const lefts = [...new Set(boxes.map(({ left }) => Math.round(left)))].sort((one, other) => one - other);
+      return Math.min(...lefts.slice(1).map((left) => left - Math.max(
+        ...boxes.filter((box) => box.left < left - 1).map(({ right }) => right))));
+    })""")
+
+    assert len(gaps) >= 3
+    assert min(gaps) >= 40  # px, of which a bullet and its gap take 16
