@@ -13,6 +13,7 @@ way, once no event of the lead is reported or about to be.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -103,21 +104,21 @@ def claim(pks: IdList) -> None:
     An event that took such a place meanwhile is skipped. Call it while the lane's row is locked, so that this event
     can't be in a request.
     """
-    _until_nobody_interferes(lambda: _claim(pks))
+    _for_all_or_each(_claim, pks)
 
 
 def take_over(crm_event_ids: Sequence[int]) -> list[int]:
     """Let events of these CRM events that were skipped when planned take the places and event ids that are left.
 
     Returns the primary keys of those whose place no ended event keeps for good. It may become free at this moment, so
-    `planning` looks again after the commit.
+    `planning` rechecks them after the commit.
     """
     once = ConversionEvent.objects.filter(rule__frequency=Frequency.ONCE)
     skipped = list(once.filter(crm_event__in=crm_event_ids, **SKIPPED).values_list("pk", "rule", NEEDED_KEY))
     holders = in_places({(rule, key) for _, rule, key in skipped})
     kept = set(holders.filter(MAY_HAVE_ARRIVED).exclude(state__in=OPEN_STATES).values_list("rule", "once_key"))
-    if holders.filter(GIVES_ID).exists():
-        _until_nobody_interferes(lambda: _hand_over(holders))
+    if giving := holders.filter(GIVES_ID).values_list("pk", flat=True):
+        _for_all_or_each(_hand_over, IdList(giving))
     return [pk for pk, *place in skipped if tuple(place) not in kept]
 
 
@@ -126,7 +127,7 @@ def pass_on(pks: IdList) -> None:
 
     An event that a person cancelled passes nothing on: that person has decided about the lead or deal.
     """
-    _until_nobody_interferes(lambda: _hand_over(ConversionEvent.objects.filter(pk__one_of=pks)))
+    _for_all_or_each(_hand_over, pks)
     merged = _others_of_lead().filter(state=State.SKIPPED, reason=Reason.MERGED)
     has_heir = Q(rule__frequency=Frequency.ONCE) | Q(Exists(merged), deal=None)
     left = ConversionEvent.objects.filter(has_heir, pk__one_of=pks, once_key=None, is_test=False)
@@ -186,19 +187,23 @@ def assign(rule: ConversionRule, on_the_wire: Q) -> None:
     others.filter(is_about_it, state__in=OPEN_STATES).update(**SKIPPED, settled_at=Now())
     others.filter(once_key__isnull=False).update(once_key=None)
     events.filter(pk__one_of=first).update(once_key=NEEDED_KEY)
-    _hand_over(events.filter(pk__one_of=first))
+    _hand_over(IdList(first))
 
 
 def _until_nobody_interferes(work: Callable[[], None]) -> bool:
     """Do the work. Returns False, and nothing is done, if events planned at this very moment keep taking places."""
     for _ in range(TRIES):
-        try:
-            with transaction.atomic():
-                work()
-                return True
-        except IntegrityError:
-            continue
+        with suppress(IntegrityError), transaction.atomic():
+            work()
+            return True
     return False
+
+
+def _for_all_or_each(work: Callable[[IdList], None], pks: IdList) -> None:
+    """Do the work for these events or, if others keep taking places of some of them, for each by itself."""
+    if not _until_nobody_interferes(lambda: work(pks)):
+        for pk in pks:
+            _until_nobody_interferes(partial(work, IdList([pk])))
 
 
 def _queue_in_place(pks: IdList, key: int) -> None:
@@ -251,9 +256,10 @@ def _may_move_up() -> Q:
     )
 
 
-def _hand_over(holders: QuerySet[ConversionEvent]) -> None:
+def _hand_over(pks: IdList) -> None:
     """For each of these that GIVES_ID, queue the oldest event that was skipped for it, in its place, under its id."""
-    giving = holders.filter(GIVES_ID, lead__isnull=False).values_list("pk", "lead", "rule", "once_key")
+    holders = ConversionEvent.objects.filter(GIVES_ID, pk__one_of=pks, lead__isnull=False)
+    giving = holders.values_list("pk", "lead", "rule", "once_key")
     # The lead is in the key: an id that was sent about one person is never sent about another, even for the same deal.
     left = {(rule, key, lead): pk for pk, lead, rule, key in giving}
     if not left:

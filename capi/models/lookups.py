@@ -7,7 +7,7 @@ sub-select of the same keys is joined instead, which costs 13 ms for 5,000 rows 
 import logging
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import accumulate, pairwise
 from typing import Any, TypeVar
 
@@ -34,6 +34,9 @@ class IdList:
 
     def __len__(self) -> int:
         return self.count
+
+    def __iter__(self) -> Iterator[int]:
+        return map(int, self.text.split(",") if self.text else ())
 
 
 NO_IDS = IdList()

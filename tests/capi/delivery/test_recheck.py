@@ -1,6 +1,7 @@
 """An event is skipped for one that ends before the skipped one is committed, so that neither sees the other."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import timedelta
@@ -20,8 +21,15 @@ from crm.models import Company, Deal, Lead, LeadStatus, Stage
 from crm.services.editing import move_deal
 from crm.services.lead_merges import merge_leads
 from crm.services.merge_undo import undo_merge
-from tests.capi.conftest import send_all, states
-from tests.capi.delivery.test_places import cancel, expire, pick, qualify_again, send_all_in_the_end
+from tests.capi.conftest import received, send_all, states
+from tests.capi.delivery.test_places import (
+    cancel,
+    during_the_request,
+    expire,
+    pick,
+    qualify_again,
+    send_all_in_the_end,
+)
 from tests.conftest import TOKEN, make_deal, make_lead
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -284,3 +292,40 @@ def qualify_at_once(lead: Lead) -> None:
 
 def set_all(company: Company, meaning: str) -> None:
     Lead.objects.filter(company=company).update(status=LeadStatus.objects.get(company=company, meaning=meaning))
+
+
+def test_what_linkedin_has_gets_its_places_back_however_often_others_take_one(
+    company, lead, sandbox, monkeypatch
+) -> None:
+    """All ended in their request. Some are made again, in transactions that end one after the other."""
+    leads = [lead, *(make_lead(company, email=f"{at}@example.com") for at in range(places.TRIES + 1))]
+    for each in leads[1:]:
+        pick(each, "qualified")
+    claim, retaken = places.claim, ExitStack()
+
+    def end_all_and_make_some_again() -> None:
+        for shares in (False, True):
+            Lead.objects.filter(company=company).update(share_with_ad_platforms=shares)
+        for each in reversed(leads[1:-1]):  # so that the first ends first
+            retaken.enter_context(ended_later(each))
+
+    def claim_meanwhile(pks) -> None:
+        ending = threading.Thread(target=retaken.close)
+        ending.start()
+        claim(pks)
+        ending.join(SECONDS)
+
+    during_the_request(monkeypatch, end_all_and_make_some_again)
+    monkeypatch.setattr(places, "claim", claim_meanwhile)
+    send_all(company)
+    send_all_in_the_end(company)
+
+    assert len(received(sandbox)) == len(leads)
+
+
+@contextmanager
+def ended_later(lead: Lead) -> Iterator[None]:
+    """As `qualified_again_without_a_commit`, which is committed after others have had time to wait for it."""
+    with qualified_again_without_a_commit(lead):
+        yield
+        time.sleep(0.2)
