@@ -1,6 +1,7 @@
 """The help: the guide of docs/guide and the catalogue, for everyone who is signed in, with a search."""
 
 import re
+from collections import Counter
 
 import pytest
 from django.conf import settings
@@ -100,6 +101,37 @@ def test_each_guide_of_the_repository_is_in_the_help():
     files = {path.stem for path in (settings.BASE_DIR / "docs" / "guide").glob("*.md")}
 
     assert files | {"troubleshooting"} == set(all_pages())
+
+
+def test_each_page_has_sections_for_the_index_and_the_search():
+    assert {slug for slug, page in all_pages().items() if len(page.sections) < 3} == set()
+
+
+@pytest.mark.parametrize(
+    ("asked", "title", "url"),
+    [
+        ("calendar", "Tasks in your calendar", "/help/sales/#tasks-in-your-calendar"),
+        ("undo import", "Undoing an import", "/help/sales/#undoing-an-import"),
+        ("retry", "Retry and cancel", "/help/ops/#retry-and-cancel"),
+    ],
+)
+def test_the_index_and_the_search_lead_to_the_sections_of_the_guides_for_sales_and_ops(
+    client_as, sales, asked, title, url
+):
+    client = client_as(sales)
+
+    index, found = client.get("/help/"), client.get("/help/", {"q": asked})
+
+    assert f'<a href="{url}">{title}</a>' in index.content.decode()
+    assert url in [section.url for section in found.context["found"]]
+
+
+def test_no_section_has_the_id_of_another_element_of_its_page(client_as, admin):
+    client = client_as(admin)
+
+    for page in all_pages().values():
+        ids = Counter(re.findall(r'\sid="([^"]+)"', client.get(page.url).content.decode()))
+        assert {name for name, count in ids.items() if count > 1} == set(), page.slug
 
 
 def link(reason):
