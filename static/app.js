@@ -125,13 +125,15 @@ if (typedInto) {
 }
 
 // Other requests lead to the sign-in page. There, and on the page after it, a note says that the change is not saved.
+// The address carries that along: its fragment survives redirects, and never leaves the browser.
 const SAVES_NOTHING = ".filters, .palette form, .doctor form, .rule-tools form";
+const UNSAVED = "#unsaved";
 document.addEventListener("htmx:beforeOnLoad", ({ target, detail: { xhr, requestConfig } }) => {
   const isKept = "X-Keep-Typed" in requestConfig.headers;
   if (!xhr.getResponseHeader("HX-Refresh") || requestConfig.verb !== "post" || isKept) return;
-  if (!target.matches(SAVES_NOTHING)) sessionStorage.setItem("unsaved", "true");
+  if (!target.matches(SAVES_NOTHING)) location.hash = UNSAVED;
 });
-if (sessionStorage.getItem("unsaved")) {
+if (location.hash === UNSAVED) {
   const isSigningIn = document.body.matches(".alone");
   const note = document.createElement("p");
   note.id = "unsaved-note";
@@ -139,7 +141,11 @@ if (sessionStorage.getItem("unsaved")) {
   note.setAttribute("role", "status");
   note.textContent = `Your session had ended, so your last change was not saved. ${isSigningIn ? "Sign in, then make" : "Make"} it again.`;
   document.getElementById("main").prepend(note);
-  if (!isSigningIn) sessionStorage.removeItem("unsaved");
+  if (isSigningIn) {
+    for (const form of document.querySelectorAll("form[method=post]")) form.action += UNSAVED;
+  } else {
+    history.replaceState(null, "", location.pathname + location.search);
+  }
 }
 
 // On a phone, the current tab may be out of view. (After scrollIntoView, Tab would begin there instead of at the top.)
