@@ -22,16 +22,24 @@ def all_pages() -> dict[str, Page]:
     return {page.slug: page for page in pages}
 
 
-def find(text: str) -> list[Section]:
-    """Return the sections that contain every word of `text`, ignoring case, those with all in the title first."""
+def find(text: str) -> list[tuple[Page, Section]]:
+    """Return the sections that contain every word of `text`, ignoring case, each with its page.
+
+    One with this title comes first, then those with all words in the title.
+    """
     words = text.casefold().split()
     matches = [
-        section
+        (page, section)
         for page in all_pages().values()
         for section in page.sections
         if all(word in f"{page.title} {section.title} {section.text}".casefold() for word in words)
     ]
-    return sorted(matches, key=lambda section: not all(word in section.title.casefold() for word in words))
+
+    def rank(match: tuple[Page, Section]) -> tuple[bool, bool]:
+        title = match[1].title.casefold()
+        return title.split() != words, not all(word in title for word in words)
+
+    return sorted(matches, key=rank)
 
 
 @require_safe

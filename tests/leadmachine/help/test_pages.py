@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 from django.conf import settings
 from django.test import Client
+from django.utils.html import escape
 
 from capi import services
 from capi.models import Alert, Connection, ConversionEvent, ConversionRule
@@ -56,13 +57,17 @@ def test_an_unknown_page_is_not_found(client_as, sales):
         ("sha-256 HASH", "Privacy"),
         ("rename stage", "What happens if I rename a status or a stage?"),
         ("gave up", "State “Gave up”"),
+        ("undo", "Undo"),
+        ("idempotency-key twice", "Repeating a request"),
     ],
 )
 def test_a_search_finds_the_section_with_all_words_titles_first(client_as, sales, asked, found):
     answer = client_as(sales).get("/help/", {"q": asked})
 
-    assert answer.context["found"][0].title == found
-    assert f'href="{answer.context["found"][0].url}"' in answer.content.decode()
+    page, section = answer.context["found"][0]
+    assert section.title == found
+    assert f'href="{section.url}"' in answer.content.decode()
+    assert f"<small>{escape(page.title)}: " in answer.content.decode()
 
 
 def test_a_search_without_a_find_says_so_and_repeats_no_markup(client_as, sales):
@@ -123,7 +128,7 @@ def test_the_index_and_the_search_lead_to_the_sections_of_the_guides_for_sales_a
     index, found = client.get("/help/"), client.get("/help/", {"q": asked})
 
     assert f'<a href="{url}">{title}</a>' in index.content.decode()
-    assert url in [section.url for section in found.context["found"]]
+    assert url in [section.url for _, section in found.context["found"]]
 
 
 def test_no_section_has_the_id_of_another_element_of_its_page(client_as, admin):
