@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from django.db import connections, transaction
+from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Greatest, Now
 from django.db.models.lookups import IsNull
@@ -23,7 +23,7 @@ from crm.models import CrmEvent
 from crm.models.snapshots import chunks
 
 
-def plan(crm_event_ids: Sequence[int], *, using: str = "default") -> dict[int, float]:
+def plan(crm_event_ids: Sequence[int]) -> dict[int, float]:
     """Create a conversion event for each of these CRM events and each active rule of its kind.
 
     Returns, for each company with something to send, in how many seconds it is due: 0 or less means now. Call it inside
@@ -31,8 +31,8 @@ def plan(crm_event_ids: Sequence[int], *, using: str = "default") -> dict[int, f
     """
     due: dict[int, float] = {}
     for ids in chunks(crm_event_ids):
-        statements, chosen = planning_sql.planning(ids, using)
-        due |= _run(statements, [chosen], ids, using)
+        statements, chosen = planning_sql.planning(ids)
+        due |= _run(statements, [chosen], ids)
     return due
 
 
@@ -45,15 +45,13 @@ def plan_past(crm_event_ids: Sequence[int], *, backfill: Backfill) -> None:
     _run(statements, [backfill.pk, planning_sql.one_of(crm_event_ids), backfill.rule_id], crm_event_ids)
 
 
-def _run(
-    statements: Planning, parameters: Sequence[Any], crm_event_ids: Sequence[int], using: str = "default"
-) -> dict[int, float]:
-    run = _plan_at_once if connections[using].vendor == "postgresql" else _plan_in_steps
-    with connections[using].cursor() as cursor:
+def _run(statements: Planning, parameters: Sequence[Any], crm_event_ids: Sequence[int]) -> dict[int, float]:
+    run = _plan_at_once if connection.vendor == "postgresql" else _plan_in_steps
+    with connection.cursor() as cursor:
         rows = run(cursor, statements, parameters)
     if any(wait is None for _, wait in rows) and (left := places.take_over(crm_event_ids)):
         ConversionEvent.objects.filter(pk__one_of=left).update(needs_recheck=True)
-        transaction.on_commit(lambda: recheck(left), using=using, robust=True)
+        transaction.on_commit(lambda: recheck(left), robust=True)
     return {company: wait for company, wait in rows if wait is not None}
 
 
@@ -100,16 +98,16 @@ def _with_places_locked(skipped: QuerySet[ConversionEvent]) -> list[int]:
     return [pk for pk, *place in locked if tuple(place) not in others]
 
 
-def contact_changed(*, lead_ids: Sequence[int], using: str = "default") -> set[int]:
+def contact_changed(*, lead_ids: Sequence[int]) -> set[int]:
     """Update the leads' open events after a changed address or opt-out. Returns the companies with something due.
 
     Waiting events become pending if there is now an address. Open events are skipped if the lead opted out.
     """
     due: set[int] = set()
-    companies = {company_id for ids in chunks(lead_ids) for company_id in _connected_companies(ids, using)}
-    recall_on_commit(companies, using=using)
+    companies = {company_id for ids in chunks(lead_ids) for company_id in _connected_companies(ids)}
+    recall_on_commit(companies)
     for ids in chunks(lead_ids):
-        events = ConversionEvent.objects.using(using).filter(lead__in=ids, is_test=False)
+        events = ConversionEvent.objects.filter(lead__in=ids, is_test=False)
         skip(events)
         due |= release_waiting(events)
     return due
@@ -187,10 +185,10 @@ def of_leads(condition: Q, events: QuerySet[ConversionEvent]) -> QuerySet[Conver
     return events.filter(IsNull(Subquery(lead_of_event().filter(condition).values("pk")[:1]), False))
 
 
-def _connected_companies(lead_ids: Sequence[int], using: str) -> set[int]:
+def _connected_companies(lead_ids: Sequence[int]) -> set[int]:
     # By the leads and not by their events: another transaction may be planning one at this moment.
-    connections = Connection.objects.using(using).filter(company__leads__in=lead_ids)
-    return set(connections.values_list("company", flat=True).distinct())
+    connected = Connection.objects.filter(company__leads__in=lead_ids)
+    return set(connected.values_list("company", flat=True).distinct())
 
 
 # Each company with the seconds until one of its events is due, or with None if an event was skipped as a duplicate.

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from django.conf import settings
-from django.db import connections
+from django.db import connection
 
 from capi.models import ConversionEvent, ConversionRule
 from crm.models import CrmEvent, Lead
@@ -169,12 +169,12 @@ class Planning:
     is_of_one: bool = False
 
 
-def planning(ids: Sequence[int], using: str = "default") -> tuple[Planning, Any]:
+def planning(ids: Sequence[int]) -> tuple[Planning, Any]:
     """The statements for these CRM events and all active rules of their kind, with their one parameter."""
-    if len(ids) == 1 and connections[using].vendor == "postgresql":
+    if len(ids) == 1 and connection.vendor == "postgresql":
         return _planning_one(settings.EVENT_MAX_AGE_DAYS), ids[0]
-    planned = _planning(_dialect(using), "e.id {one_of}", NO_BACKFILL, settings.EVENT_MAX_AGE_DAYS)
-    return planned, one_of(ids, using)
+    planned = _planning(_dialect(), "e.id {one_of}", NO_BACKFILL, settings.EVENT_MAX_AGE_DAYS)
+    return planned, one_of(ids)
 
 
 def planning_backfill(*, about_deal: bool) -> Planning:
@@ -196,9 +196,9 @@ def preview_of_ids(*, about_deal: bool) -> str:
     return _preview(_dialect(), "e.id {one_of}", about_deal, settings.EVENT_MAX_AGE_DAYS)
 
 
-def one_of(ids: Sequence[int], using: str = "default") -> Any:
+def one_of(ids: Sequence[int]) -> Any:
     """The ids as the one parameter that the statements accept."""
-    return list(ids) if connections[using].vendor == "postgresql" else str(list(ids))
+    return list(ids) if connection.vendor == "postgresql" else str(list(ids))
 
 
 @cache
@@ -263,5 +263,5 @@ def _is_gone(about_deal: bool) -> str:
     return "e.lead_id IS NULL OR e.deal_id IS NULL" if about_deal else "e.lead_id IS NULL"
 
 
-def _dialect(using: str = "default") -> Dialect:
-    return POSTGRESQL if connections[using].vendor == "postgresql" else SQLITE
+def _dialect() -> Dialect:
+    return POSTGRESQL if connection.vendor == "postgresql" else SQLITE
