@@ -6,11 +6,12 @@ drops packets, the kernel does get replies, and only a timeout of ours ends the 
 """
 
 import time
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, Final, TypeVar
 
 import psycopg
-from django.db.backends.postgresql import base
+from django.db.backends.postgresql import base, features, operations
 from psycopg import errors
 from psycopg.abc import PQGen
 
@@ -54,8 +55,20 @@ class Driver(ModuleType):
         return getattr(psycopg, name)
 
 
+class DatabaseFeatures(features.DatabaseFeatures):
+    max_query_params = 2**16 - 1  # the protocol counts them in 16 bits, and server-side binding sends each by itself
+
+
+class DatabaseOperations(operations.DatabaseOperations):
+    def bulk_batch_size(self, fields: Sequence[Any], objs: Sequence[Any]) -> int:
+        """How many rows with these columns one statement can have. Django 5.2 puts all of them into one."""
+        return DatabaseFeatures.max_query_params // max(len(fields), 1)
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
     Database = Driver("psycopg")
+    features_class = DatabaseFeatures
+    ops_class = DatabaseOperations
     _found_usable_at = 0.0  # or when it began to connect; on the monotonic clock
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Connection:
