@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
-from django.db.models.functions import Now
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce, Now
 
 from crm.models import (
     Attachment,
@@ -108,12 +108,23 @@ class SortedRows:
 def _put_back(model: type[Tracked], changes: QuerySet[Change], events: QuerySet[CrmEvent], result: UndoResult) -> None:
     rows = _sorted(model, changes, result)
     of_set_back = _of_rows(events, rows.set_back)
-    left_open = set(of_set_back.values_list("deal" if model is Deal else "lead", flat=True))
-    result.told += take_back(_of_rows(events, [*rows.put_back, *rows.set_back]), sender=model)
+    left_open = dict(of_set_back.values_list("pk", "deal" if model is Deal else "lead"))
+    told = take_back(_of_rows(events, [*rows.put_back, *rows.set_back]), sender=model)
+    if not told:
+        _leave_to_undo_of_set_back(CrmEvent._base_manager.filter(pk__in=left_open))
+    result.told += told
     with undoing(_ended_by(changes)):
         for former, alike in rows.by_former.items():
             model._default_manager.filter(pk__in=[row.pk for row in alike]).update(**former.columns(model))
-    result.put_back += [*rows.put_back, *(row for row in rows.set_back if row.pk in left_open)]
+    result.put_back += [*rows.put_back, *(row for row in rows.set_back if row.pk in left_open.values())]
+
+
+def _leave_to_undo_of_set_back(events: QuerySet[CrmEvent]) -> None:
+    """Let the undo of the change that set these rows back record these unsent events again, as if it had ended them."""
+    newest = Change._base_manager.filter(field__in=STEPS).order_by("-pk").values("action")
+    of_deal, of_lead = newest.filter(deal=OuterRef("deal")), newest.filter(lead=OuterRef("lead"), deal=None)
+    for about, changes in ((events.exclude(deal=None), of_deal), (events.filter(deal=None), of_lead)):
+        about.update(taken_back_by=Coalesce(Subquery(changes[:1]), F("taken_back_by")))
 
 
 def _sorted(model: type[Tracked], changes: QuerySet[Change], result: UndoResult) -> SortedRows:

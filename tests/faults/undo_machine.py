@@ -8,7 +8,7 @@ import uuid
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.functions import Now
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
@@ -106,8 +106,9 @@ class UndoHistories(Histories):
         assert self._without_an_event(Deal, "stage__meaning", "lost", "deal_lost") == []
 
     def _without_an_event(self, model: Any, step: str, meaning: str, kind: str) -> list[Any]:
-        """The rows that have this meaning, but whose event of this kind was taken back all the same."""
-        told = CrmEvent.objects.filter(kind=kind, taken_back_at=None)
+        """The rows that have this meaning, but whose event of this kind was taken back before anyone was told of it."""
+        was_tried = Q(conversion_events__last_attempt__isnull=False) | Q(conversion_events__may_have_arrived=True)
+        told = CrmEvent.objects.filter(was_tried | Q(taken_back_at=None), kind=kind)
         of_row = "deal" if model is Deal else "lead"
         return list(
             model.objects.filter(**{step: meaning}).exclude(pk__in=told.exclude(**{of_row: None}).values(of_row))

@@ -76,6 +76,7 @@ def log(kind: str) -> list[tuple[str, str]]:
 
 TAKEN_BACK = (State.CANCELLED, Reason.TAKEN_BACK)
 QUEUED = (State.PENDING, Reason.NONE)
+SENT = (State.ACCEPTED, Reason.NONE)
 
 
 def end_grace() -> None:
@@ -476,6 +477,44 @@ def test_undo_stops_what_is_on_hold_although_the_status_was_set_back_by_hand(pat
 
     assert undone.put_back == [lead]
     assert log("lead_qualified") == [TAKEN_BACK]
+
+
+@pytest.mark.parametrize(("state", "recorded"), [("pending", [TAKEN_BACK, QUEUED]), ("accepted", [SENT])])
+def test_what_an_old_undo_has_stopped_is_recorded_again_if_the_status_returns(
+    patient, rules, person, state, recorded
+) -> None:
+    lead, actions = make_lead(patient), []
+    for name in ("Qualified", "New"):
+        with person():
+            give(lead, name)
+        actions.append(person.action)
+        end_grace()
+        ConversionEvent.objects.filter(crm_event__kind="lead_qualified").update(state=state)
+
+    for action in actions:  # the first one of a page that was left open
+        with person():
+            undo(company=patient, action=action)
+
+    lead.refresh_from_db()
+    assert lead.status.name == "Qualified"
+    assert log("lead_qualified") == recorded
+
+
+@pytest.mark.parametrize("first", ["Won", "Lost"])
+def test_so_is_the_win_or_loss_of_a_deal(patient, rules, person, first) -> None:
+    deal, actions = make_deal(make_lead(patient)), []
+    for name in (first, "Discovery"):
+        with person():
+            move(deal, name)
+        actions.append(person.action)
+        end_grace()
+
+    for action in actions:
+        with person():
+            undo(company=patient, action=action)
+
+    deal.refresh_from_db()
+    assert (deal.stage.name, log(f"deal_{first.lower()}")) == (first, [TAKEN_BACK, QUEUED])
 
 
 def test_a_win_is_recorded_again_although_the_deal_has_another_lead_now(patient, rules, person) -> None:
