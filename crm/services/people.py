@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from crm.models import ApiKey, AuditAction, Company, Invitation, Membership, User
@@ -51,8 +51,7 @@ def reactivate(*, membership: Membership) -> None:
 
 def is_last_admin(membership: Membership) -> bool:
     """True if the company would have no active admin without this member."""
-    others = Membership.objects.for_company(membership.company).active().exclude(pk=membership.pk)
-    return not others.filter(role=Role.ADMIN).exists()
+    return not _active_admins(membership.company).exclude(pk=membership.pk).exists()
 
 
 @contextmanager
@@ -61,8 +60,12 @@ def _keep_an_admin(company: Company) -> Iterator[None]:
         # The lock makes two admins who remove each other do so one after the other.
         Company.objects.select_for_update().get(pk=company.pk)
         yield
-        if not Membership.objects.for_company(company).active().filter(role=Role.ADMIN).exists():
+        if not _active_admins(company).exists():
             raise LastAdmin
+
+
+def _active_admins(company: Company) -> QuerySet[Membership]:
+    return Membership.objects.for_company(company).active().filter(role=Role.ADMIN)
 
 
 def _end_power_of(membership: Membership) -> None:
