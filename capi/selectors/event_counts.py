@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from django.db.models import QuerySet, Subquery
-from django.db.models.functions import Coalesce
 
 from capi.models import Connection, ConversionEvent, DayCount
 from capi.models import ConversionEventQuerySet as Events
-from capi.models.choices import Reason
+from capi.models.choices import Reason, State
 from capi.selectors import events as log
 from capi.selectors.events import NO_REASON, EventFilter
 from capi.selectors.state_groups import PARTS, STATES, StateFilter
@@ -31,7 +30,7 @@ class BoundedCount:
 
 
 def chip_counts(company_id: int, wanted: EventFilter, connection: Connection | None) -> dict[str, BoundedCount]:
-    """The number of events in each state that match the other filters, in one statement.
+    """The number of events in each state that match the other filters, in two statements.
 
     Empty for a filter by week: it would have to read all of the week's events for each state.
     """
@@ -39,40 +38,55 @@ def chip_counts(company_id: int, wanted: EventFilter, connection: Connection | N
         return {}
     events = log.within(ConversionEvent.objects.for_company(company_id), company_id, wanted)
     single = [chip for chip in StateFilter if chip not in PARTS]
-    floors = {chip: _floor(events, replace(wanted, chip=chip)) for chip in single}
-    columns: dict[str, Subquery[Any]] = {
+    floors = _floors(company_id, events, [replace(wanted, chip=chip) for chip in single])
+    columns = {
         f"count_{chip.name}": CountOf(_matching(events, company_id, replace(wanted, chip=chip), connection, floor))
-        for chip, floor in floors.items()
+        for chip in single
+        for floor in [floors.get(chip)]
     }
-    columns |= {f"floor_{chip.name}": Subquery(floor) for chip, floor in floors.items() if floor is not None}
     row: dict[str, Any] = dict(Company.objects.filter(pk=company_id).values(**columns).get())
     found: dict[str, BoundedCount] = {
-        chip: _bounded(row[f"count_{chip.name}"], is_cut=row.get(f"floor_{chip.name}") is not None) for chip in single
+        chip: _bounded(row[f"count_{chip.name}"], is_cut=floors.get(chip) is not None) for chip in single
     }
     return {**found, **{whole: _sum(found[part] for part in parts) for whole, parts in PARTS.items()}}
 
 
-def _floor(events: Events, wanted: EventFilter) -> QuerySet[ConversionEvent] | None:
-    """A query for the newest id outside the scan. None if the scan needs no limit."""
+def _floors(company_id: int, events: Events, chips: Sequence[EventFilter]) -> dict[str, int | None]:
+    """The newest id outside the scan, for each chip whose scan needs a limit. None if there are no such rows.
+
+    PostgreSQL gets them as numbers, not as subqueries: otherwise it can't tell how few rows are left, and may read the
+    whole log for a rare reason.
+    """
+    states = {wanted.chip: STATES.get(wanted.chip, ()) for wanted in chips if _is_scanned(wanted)}
+    columns = {_floor_name(of): Subquery(_behind_stretch(events, of)) for of in states.values()}
+    if not columns:
+        return {}
+    row: dict[str, Any] = dict(Company.objects.filter(pk=company_id).values(**columns).get())
+    return {chip: row[_floor_name(of)] for chip, of in states.items()}
+
+
+def _is_scanned(wanted: EventFilter) -> bool:
     needs_rule = wanted.chip in (StateFilter.QUEUED, StateFilter.ON_HOLD)
-    if not (needs_rule or log.is_searched(wanted)) or wanted.request is not None:
-        return None
-    looked_at = events.filter(state__in=STATES[wanted.chip]) if wanted.chip in STATES else events
-    return looked_at.order_by("-pk").values("pk")[log.STRETCH : log.STRETCH + 1]  # type: ignore[return-value]
+    return (needs_rule or log.is_searched(wanted)) and wanted.request is None
+
+
+def _floor_name(states: Sequence[State]) -> str:
+    return "_".join(["floor", *states])
+
+
+def _behind_stretch(events: Events, states: Sequence[State]) -> QuerySet[ConversionEvent]:
+    scanned = events.filter(state__in=states) if states else events
+    return scanned.order_by("-pk").values("pk")[log.STRETCH : log.STRETCH + 1]  # type: ignore[return-value]
 
 
 def _matching(
-    events: Events,
-    company_id: int,
-    wanted: EventFilter,
-    connection: Connection | None,
-    floor: QuerySet[ConversionEvent] | None,
+    events: Events, company_id: int, wanted: EventFilter, connection: Connection | None, floor: int | None
 ) -> QuerySet[ConversionEvent]:
     found = log.narrowed(events, company_id, wanted, connection)
     if wanted.chip in STATES:
         found = found.filter(state__in=STATES[wanted.chip])
     if floor is not None:
-        found = found.filter(pk__gt=Coalesce(Subquery(floor), 0))
+        found = found.filter(pk__gt=floor)
     return found.order_by("-pk").values("pk")[: COUNT_LIMIT + 1]  # type: ignore[return-value]
 
 
