@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Now
 
 from capi.linkedin import payload
@@ -223,15 +223,22 @@ def due_events(*, behind: IdList = NO_IDS, since: datetime | None = None) -> Que
     return without(due.filter(next_attempt_at__gte=since) if since else due, behind)
 
 
-def rules_with_due_events(*, behind: IdList = NO_IDS, since: datetime | None = None) -> QuerySet[ConversionRule]:
-    """Rules that have due events, deleted rules included. `oldest` is when the first of these events became due.
+def rules_with_due_events() -> QuerySet[Any]:
+    """Rules that have due events, deleted rules included: `rules_by_age` without the others."""
+    return rules_by_age().filter(oldest__isnull=False)
 
-    Queried per rule and not over the events, so that the 10,000 events of a paused rule are never read to find the one
+
+def rules_by_age(*, behind: IdList = NO_IDS, since: datetime | None = None) -> QuerySet[Any]:
+    """The rules that aren't paused, deleted rules included, beginning with the one whose due event is the oldest.
+
+    `oldest` is when that event became due, None without any: a filter by `oldest` would look it up a second time. This
+    queries per rule and not over the events, so that the 10,000 events of a paused rule are never read to find the one
     behind them.
     """
     events = due_events(behind=behind, since=since).filter(rule=OuterRef("pk")).order_by("next_attempt_at")
     rules = ConversionRule._base_manager.filter(is_paused=False)
-    return rules.annotate(oldest=Subquery(events.values("next_attempt_at")[:1])).filter(oldest__isnull=False)
+    annotated = rules.annotate(oldest=Subquery(events.values("next_attempt_at")[:1]))
+    return annotated.order_by(F("oldest").asc(nulls_last=True))
 
 
 def _tests() -> QuerySet[ConversionEvent]:

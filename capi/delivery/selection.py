@@ -11,10 +11,10 @@ from typing import Any, Final, NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Expression, F, Model, OuterRef, QuerySet, Subquery, Value
+from django.db.models import Expression, Model, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Greatest
 
-from capi.delivery.lane import due_events, rules_with_due_events
+from capi.delivery.lane import due_events, rules_by_age
 from capi.linkedin import payload
 from capi.linkedin.identity import email_sha256
 from capi.linkedin.payload import Conversion
@@ -123,7 +123,8 @@ def next_batch(
     `behind` are the primary keys of events that are on the wire, which are left out. With `since`, only events that
     have become due since then.
     """
-    rules = rules_with_due_events(behind=behind, since=since).filter(company=company_id).order_by(F("oldest"))[:2]
+    first = rules_by_age(behind=behind, since=since).filter(company=company_id)[:2]
+    rules = [rule for rule in first if rule.oldest is not None]
     if not rules:
         return None
     rule = rules[0]
