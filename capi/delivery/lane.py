@@ -229,10 +229,12 @@ def rules_with_due_events() -> QuerySet[Any]:
 
 
 def rules_by_age(*, behind: IdList = NO_IDS, since: datetime | None = None) -> QuerySet[Any]:
-    """The rules that aren't paused, deleted rules included, beginning with the one whose due event is the oldest.
+    """The rules that aren't paused, deleted rules included. The one that has had a due event for longest comes first.
 
-    `oldest` is when that event became due, None without any: a filter by `oldest` would look it up a second time. This
-    queries per rule and not over the events, so that the 10,000 events of a paused rule are never read to find the one
+    `oldest` is when the first due event of a rule became due. It is None without any: such rules are not left out here,
+    because a filter by `oldest` would look it up a second time.
+
+    Queried per rule and not over the events, so that the 10,000 events of a paused rule are never read to find the one
     behind them.
     """
     events = due_events(behind=behind, since=since).filter(rule=OuterRef("pk")).order_by("next_attempt_at")

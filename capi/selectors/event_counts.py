@@ -39,11 +39,10 @@ def chip_counts(company_id: int, wanted: EventFilter, connection: Connection | N
     events = log.within(ConversionEvent.objects.for_company(company_id), company_id, wanted)
     single = [chip for chip in StateFilter if chip not in PARTS]
     floors = _floors(company_id, events, [replace(wanted, chip=chip) for chip in single])
-    columns = {
-        f"count_{chip.name}": CountOf(_matching(events, company_id, replace(wanted, chip=chip), connection, floor))
-        for chip in single
-        for floor in [floors.get(chip)]
+    matching = {
+        chip: _matching(events, company_id, replace(wanted, chip=chip), connection, floors.get(chip)) for chip in single
     }
+    columns = {f"count_{chip.name}": CountOf(query) for chip, query in matching.items()}
     row: dict[str, Any] = dict(Company.objects.filter(pk=company_id).values(**columns).get())
     found: dict[str, BoundedCount] = {
         chip: _bounded(row[f"count_{chip.name}"], is_cut=floors.get(chip) is not None) for chip in single

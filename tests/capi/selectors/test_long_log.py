@@ -51,7 +51,7 @@ def test_neither_the_page_nor_the_file_nor_the_mail_of_a_week_reads_a_large_tabl
 
 
 @pytest.mark.thorough
-def test_recent_events_reads_no_large_table_whole_whatever_is_chosen(log, ops, client_as) -> None:
+def test_recent_events_does_not_read_the_whole_log_whatever_is_chosen(log, ops, client_as) -> None:
     # As after a delivery: updated rows are at the end of the table, so that reading by id costs more than in its order.
     ConversionEvent.objects.filter(pk__in=ConversionEvent.objects.order_by("pk").values("pk")[: EVENTS // 4]).update(
         attempts=1
