@@ -43,8 +43,7 @@ class Row(NamedTuple):
     last_attempt_id: int | None
     lead_id: int | None
     deal_id: int | None
-    email: str | None
-    share: bool | None
+    email: str | None  # None: the lead has opted out, or is gone
     amount: Decimal | None = None
     currency: str | None = None
 
@@ -55,10 +54,10 @@ def columns(*, with_value: bool) -> tuple[str | Expression, ...]:
         "pk", "event_id", Greatest("happened_at", Value(EARLIEST)), "attempts", "reason", "last_attempt_id", "lead_id",
         "deal_id",
     )  # fmt: skip
-    lead, crm_event = lead_of_event(), CrmEvent._base_manager.filter(pk=OuterRef("crm_event_id")).order_by()
-    of_lead = Subquery(lead.values("email")[:1]), Subquery(lead.values("share_with_ad_platforms")[:1])
+    email = Subquery(lead_of_event().filter(share_with_ad_platforms=True).values("email")[:1])
+    crm_event = CrmEvent._base_manager.filter(pk=OuterRef("crm_event_id")).order_by()
     value = (Subquery(crm_event.values("amount")[:1]), Subquery(crm_event.values("currency")[:1])) if with_value else ()
-    return (*of_event, *of_lead, *value)
+    return (*of_event, email, *value)
 
 
 def lead_of_event() -> QuerySet[Lead]:
@@ -71,8 +70,7 @@ def lead_of_event() -> QuerySet[Lead]:
     return Lead._base_manager.filter(pk=OuterRef("lead_id")).order_by()
 
 
-@dataclass(frozen=True, slots=True)
-class Sendable:
+class Sendable(NamedTuple):
     """An event that passed every check, and the element that is sent for it."""
 
     row: Row
@@ -190,7 +188,7 @@ class EligibilityCheck:
             return NotSendable(State.CANCELLED, Reason.LEAD_DELETED)
         if row.deal_id is None and self.is_about_deal:
             return NotSendable(State.CANCELLED, Reason.DEAL_DELETED)
-        if not row.share:
+        if row.email is None:
             return NotSendable(State.SKIPPED, Reason.OPTED_OUT)
         # An event that was committed after `now` was read is newer, but not in the future.
         now = max(self.now, row.happened_at)

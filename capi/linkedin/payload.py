@@ -6,11 +6,10 @@ from a whitelist, never from whatever columns a row has.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from json.encoder import encode_basestring_ascii as json_text
-from typing import Any
+from typing import Any, NamedTuple
 
 EVENT_ID_MAX_LENGTH = 64
 SHORTEST_ELEMENT_BYTES = 200  # with ids of one character and no value it has 207
@@ -22,8 +21,7 @@ _IS_LINKEDIN_ID = re.compile(r"[1-9][0-9]{0,18}")
 _IS_HASH = re.compile(r"[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True)
-class Conversion:
+class Conversion(NamedTuple):
     """One conversion, ready to send.
 
     `linkedin_id` is the bare rule id, `happened_at` an aware datetime. `amount` and `currency` (ISO 4217) are set

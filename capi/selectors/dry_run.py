@@ -70,7 +70,7 @@ def dry_run(rule: ConversionRule, lead: Lead, deal: Deal | None, connection: Con
     row = selection.row_of(event) if event else _row(rule, lead, deal)
     check = selection.EligibilityCheck(rule, now=database_now())
     checked = check.check(row)
-    conversion = checked.conversion if isinstance(checked, Sendable) else _if_eligible(check, row, checked)
+    conversion = checked.conversion if isinstance(checked, Sendable) else _if_eligible(check, lead, row, checked)
     no_value = NO_CURRENCY if rule.sends_value and row.amount is not None and not row.currency else None
     run = replace(run, event=event, request=_outgoing(conversion) if conversion else None, no_value=no_value)
     if isinstance(checked, NotSendable):
@@ -80,9 +80,9 @@ def dry_run(rule: ConversionRule, lead: Lead, deal: Deal | None, connection: Con
     return replace(run, words=words, taken_by=taken_by)
 
 
-def _if_eligible(check: selection.EligibilityCheck, row: Row, refused: NotSendable) -> Conversion | None:
+def _if_eligible(check: selection.EligibilityCheck, lead: Lead, row: Row, refused: NotSendable) -> Conversion | None:
     """The conversion that would be sent if the event were eligible, None if it can't be built."""
-    digest = email_sha256(row.email)
+    digest = email_sha256(lead.email)
     return None if digest is None or refused.reason == Reason.DATA_REFUSED else check.conversion(row, digest)
 
 
@@ -116,8 +116,7 @@ def _row(rule: ConversionRule, lead: Lead, deal: Deal | None) -> Row:
         last_attempt_id=None,
         lead_id=lead.pk,
         deal_id=deal.pk if deal else None,
-        email=lead.email,
-        share=lead.share_with_ad_platforms,
+        email=lead.email if lead.share_with_ad_platforms else None,
         amount=deal.amount if deal and is_about_deal else None,
         currency=deal.currency if deal and is_about_deal else None,
     )

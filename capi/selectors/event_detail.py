@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from capi.delivery import selection
 from capi.delivery.selection import Sendable
@@ -54,7 +54,7 @@ def _as_sent(event: ConversionEvent, attempt: Attempt) -> Conversion:
     digest = hash_of(bytes(attempt.sent_hashes), event.pk) or HASH_GONE
     conversion = Conversion(attempt.linkedin_id, event.happened_at, event.event_id, digest)
     if attempt.sent_value and event.crm_event is not None:
-        return replace(conversion, amount=event.crm_event.amount, currency=event.crm_event.currency)
+        return conversion._replace(amount=event.crm_event.amount, currency=event.crm_event.currency)
     return conversion
 
 

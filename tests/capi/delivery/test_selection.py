@@ -2,10 +2,12 @@
 
 import pytest
 from django.db import connection
+from django.db.models import QuerySet
 
 from capi.delivery.lane import due_events
-from capi.delivery.selection import columns, fetch
+from capi.delivery.selection import Row, columns, fetch
 from capi.models import ConversionEvent, ConversionRule, lookups
+from crm.models import Lead
 from tests.conftest import make_deal, make_lead
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
@@ -27,6 +29,12 @@ def test_rows_come_as_the_orm_gives_them(events) -> None:
 
     assert fetch(rows, COLUMNS) == list(rows.values_list(*COLUMNS))
     assert fetch(rows.filter(pk=0), COLUMNS) == []
+
+
+def test_the_address_of_a_lead_that_has_opted_out_is_not_read(events) -> None:
+    QuerySet(Lead).update(share_with_ad_platforms=False)
+
+    assert [Row(*row).email for row in fetch(ConversionEvent.objects.order_by("pk"), COLUMNS)] == [None] * 3
 
 
 def test_keys_are_one_parameter(events) -> None:
