@@ -39,6 +39,7 @@ def one_company(
                 plain.append(rate)
                 plain_cpu.append(cpu_per_event)
                 tuned.append(_baseline(baseline_events, delay_ms, "NAIVE_TUNED")[0])
+            _tidy_up()  # or the bound would pay for what the recipes left behind
             bounds.append(_bound(events))
         detail = f"{events:,} events of one company, LinkedIn answers after {delay_ms} ms"
         yield compared(f"drain_{delay_ms}ms", ours, plain, "events/s", detail)

@@ -1,6 +1,5 @@
 """Finds leads that may be the same person, a few at a time, after leads have been added or changed."""
 
-import random
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -75,16 +74,15 @@ def _behind() -> list[int]:
     companies = Company.objects.annotate(
         changed_at=Subquery(last.values("updated_at")[:1]), changed_id=Subquery(last.values("pk")[:1])
     )
-    found = companies.values_list(
+    # In random order: a round may end after the first.
+    found = companies.order_by("?").values_list(
         "pk", "changed_at", "changed_id", "duplicate_search__reached_at", "duplicate_search__reached_id"
     )
-    behind = [
+    return [
         company_id
         for company_id, changed_at, changed_id, reached_at, reached_id in found
         if changed_at is not None and (changed_at, changed_id) > (reached_at or BEGINNING, reached_id or 0)
     ]
-    random.shuffle(behind)  # a round may end after the first
-    return behind
 
 
 def _note(company_id: int, leads: Sequence[Lead]) -> None:
