@@ -112,6 +112,7 @@ class ConversionEvent(models.Model):
             models.Index(fields=["lead"], name="events_by_lead"),
             models.Index(fields=["deal"], name="events_by_deal", condition=Q(deal__isnull=False)),
             models.Index(fields=["backfill"], name="events_by_backfill", condition=Q(backfill__isnull=False)),
+            models.Index(fields=["company", "-id"], name="test_events", condition=Q(is_test=True)),
             models.Index(fields=["company"], name="test_events_due", condition=Q(state="pending", is_test=True)),
             models.Index(fields=["id"], name="events_to_recheck", condition=Q(needs_recheck=True)),
         ]

@@ -8,7 +8,7 @@ from django.db.models import QuerySet, Subquery
 
 from capi.models import Connection, ConversionEvent, DayCount
 from capi.models import ConversionEventQuerySet as Events
-from capi.models.choices import Reason, State
+from capi.models.choices import Reason
 from capi.selectors import events as log
 from capi.selectors.events import NO_REASON, EventFilter
 from capi.selectors.state_groups import PARTS, STATES, StateFilter
@@ -56,12 +56,12 @@ def _floors(company_id: int, events: Events, chips: Sequence[EventFilter]) -> di
     PostgreSQL gets them as numbers, not as subqueries: otherwise it can't tell how few rows are left, and may read the
     whole log for a rare reason.
     """
-    states = {wanted.chip: STATES.get(wanted.chip, ()) for wanted in chips if _is_scanned(wanted)}
-    columns = {_floor_name(of): Subquery(_behind_stretch(events, of)) for of in states.values()}
+    names = {wanted.chip: _floor_name(wanted.chip) for wanted in chips if _is_scanned(wanted)}
+    columns = {name: Subquery(_behind_stretch(log.to_search(events, chip))) for chip, name in names.items()}
     if not columns:
         return {}
     row: dict[str, Any] = dict(Company.objects.filter(pk=company_id).values(**columns).get())
-    return {chip: row[_floor_name(of)] for chip, of in states.items()}
+    return {chip: row[name] for chip, name in names.items()}
 
 
 def _is_scanned(wanted: EventFilter) -> bool:
@@ -69,13 +69,13 @@ def _is_scanned(wanted: EventFilter) -> bool:
     return (needs_rule or log.is_searched(wanted)) and wanted.request is None
 
 
-def _floor_name(states: Sequence[State]) -> str:
-    return "_".join(["floor", *states])
+def _floor_name(chip: str) -> str:
+    """The same for states that are searched among the same events."""
+    return "_".join(["floor", *([chip] if chip == StateFilter.TEST else STATES.get(chip, ()))])
 
 
-def _behind_stretch(events: Events, states: Sequence[State]) -> QuerySet[ConversionEvent]:
-    scanned = events.filter(state__in=states) if states else events
-    return scanned.order_by("-pk").values("pk")[log.STRETCH : log.STRETCH + 1]  # type: ignore[return-value]
+def _behind_stretch(events: Events) -> QuerySet[ConversionEvent]:
+    return events.order_by("-pk").values("pk")[log.STRETCH : log.STRETCH + 1]  # type: ignore[return-value]
 
 
 def _matching(

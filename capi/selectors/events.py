@@ -167,8 +167,15 @@ def narrowed(events: Events, company_id: int, wanted: EventFilter, connection: C
 
 def is_searched(wanted: EventFilter) -> bool:
     """True if no index leads to the rows, so other rows have to be read too."""
-    by_state = wanted.chip in (StateFilter.SENT, StateFilter.TEST)
-    return by_state or bool(wanted.rule or wanted.crm_event or wanted.reason or wanted.search)
+    by_field = bool(wanted.rule or wanted.crm_event or wanted.reason or wanted.search)
+    return by_field or wanted.chip == StateFilter.SENT
+
+
+def to_search(events: Events, chip: str) -> Events:
+    """The events among which those of this state are searched: as few as an index leads to."""
+    if chip == StateFilter.TEST:
+        return events.filter(is_test=True)
+    return events.filter(state__in=STATES[chip]) if chip in STATES else events
 
 
 def _end_of_stretch(events: Events, wanted: EventFilter, *, order: str) -> int | None:
@@ -178,7 +185,7 @@ def _end_of_stretch(events: Events, wanted: EventFilter, *, order: str) -> int |
     if not is_searched(wanted):
         return None
     if wanted.chip not in STATES:
-        return id_behind(events, STRETCH, order=order)
+        return id_behind(to_search(events, wanted.chip), STRETCH, order=order)
     ends = [id_behind(events.filter(state=state), STRETCH, order=order) for state in STATES[wanted.chip]]
     nearest = min if order == "pk" else max
     return nearest((end for end in ends if end is not None), default=None)

@@ -14,7 +14,7 @@ from capi.models import ConversionEvent, Mail
 from capi.models.choices import MailKind
 from capi.models.functions import monday_of
 from tests.conftest import make_lead
-from tests.plans import plans, read, read_whole
+from tests.plans import indexes, plans, read, read_whole
 
 pytestmark = pytest.mark.django_db
 
@@ -67,3 +67,4 @@ def test_recent_events_does_not_read_the_whole_log_whatever_is_chosen(log, ops, 
 
     assert "capi_conversionevent" in read(found)
     assert "capi_conversionevent" not in read_whole(found)
+    assert "test_events" in indexes(found)

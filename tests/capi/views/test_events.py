@@ -241,6 +241,20 @@ def test_a_long_search_stops_and_says_where_to_go_on(web, make_rule, monkeypatch
     assert further.context["page"].look_on is None
 
 
+@pytest.mark.parametrize("is_of_rule", [False, True])
+def test_an_old_test_event_is_found_at_once_and_counted(web, make_rule, monkeypatch, is_of_rule) -> None:
+    monkeypatch.setattr(log_module, "STRETCH", 10)
+    rule = make_rule()
+    old = log(rule, is_test=True)
+    for _ in range(15):
+        log(rule)
+
+    page = web.get(PAGE, {"state": "test", **({"rule": rule.pk} if is_of_rule else {})})
+
+    assert ([row.event for row in page.context["page"].rows], page.context["page"].look_on) == ([old], None)
+    assert counts(page)["Test"] == "1"
+
+
 def test_only_the_first_page_refreshes_itself(web, make_rule) -> None:
     rule = make_rule()
     event = log(rule)
