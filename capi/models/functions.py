@@ -7,6 +7,7 @@ from django.db import connection
 from django.utils import timezone
 
 from capi.models import ConversionEvent, ConversionEventQuerySet
+from capi.models.lookups import EQUALS
 
 # The database's clock, where Python needs the value: workers' own clocks may be wrong and differ.
 
@@ -27,12 +28,14 @@ WEEK: Final = timedelta(weeks=1)
 # the time would slow down every insert.
 SEARCH: Final = """
     WITH RECURSIVE search (low, high) AS (
-        SELECT MIN(id), MAX(id) + 1 FROM {table} WHERE company_id = %s
+        SELECT (SELECT id FROM {table} WHERE {own} ORDER BY company_id DESC, id LIMIT 1),
+               (SELECT id + 1 FROM {table} WHERE {own} ORDER BY company_id, id DESC LIMIT 1)
         UNION ALL
         SELECT CASE WHEN probe.created_at < %s THEN probe.id + 1 ELSE search.low END,
                CASE WHEN probe.created_at < %s THEN search.high ELSE (search.low + search.high) / 2 END
         FROM search JOIN {table} AS probe ON probe.id = (
-            SELECT id FROM {table} WHERE company_id = %s AND id >= (search.low + search.high) / 2 ORDER BY id LIMIT 1
+            SELECT id FROM {table} WHERE {own} AND id >= (search.low + search.high) / 2
+            ORDER BY company_id DESC, id LIMIT 1
         )
         WHERE search.low < search.high
     )
@@ -44,7 +47,8 @@ def first_id_since(company_id: int, moment: datetime) -> int:
     """The lowest id of the company's events recorded at or after `moment`; 0 if it has no events."""
     since = connection.ops.adapt_datetimefield_value(moment)
     with connection.cursor() as cursor:
-        cursor.execute(SEARCH.format(table=ConversionEvent._meta.db_table), [company_id, since, since, company_id])
+        search = SEARCH.format(table=ConversionEvent._meta.db_table, own=EQUALS[connection.vendor].format("company_id"))
+        cursor.execute(search, [company_id, company_id, since, since, company_id])
         return cursor.fetchone()[0] or 0
 
 

@@ -11,13 +11,14 @@ from collections.abc import Iterable, Iterator
 from itertools import accumulate, pairwise
 from typing import Any, TypeVar
 
-from django.db.models import BigAutoField, Lookup, Model, QuerySet
+from django.db.models import BigAutoField, ForeignKey, Lookup, Model, QuerySet
 
 logger = logging.getLogger(__name__)
 
 M = TypeVar("M", bound=Model)
 ARRAY = "{} = ANY(%s::bigint[])"
 JSON = "{} IN (SELECT value FROM json_each(%s))"
+EQUALS = {"postgresql": "{} = ANY(ARRAY[%s]::bigint[])", "sqlite": "{} = %s"}
 
 
 class IdList:
@@ -55,6 +56,22 @@ class OneOf(Lookup):
         if connection.vendor == "postgresql":
             return ARRAY.format(key), [*parameters, f"{{{pks}}}"]
         return JSON.format(key), [*parameters, f"[{pks}]"]
+
+
+@ForeignKey.register_lookup
+class OrderedWithin(Lookup):
+    """`filter(company__ordered_within=pk)`: like `company=pk`, for rows that are ordered by company and then by id.
+
+    PostgreSQL drops a column that equals a value from the order, and may then walk the primary key past the rows of
+    all other companies until it meets the first of this one. It keeps a column that equals one of an array.
+    """
+
+    lookup_name = "ordered_within"
+    prepare_rhs = False
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
+        key, parameters = self.process_lhs(compiler, connection)
+        return EQUALS[connection.vendor].format(key), [*parameters, self.rhs]
 
 
 def pack_ids(pks: Iterable[int]) -> bytes:

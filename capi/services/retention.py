@@ -11,7 +11,7 @@ from functools import cache
 from capi.models import Attempt, ConversionEvent, ConversionEventQuerySet, EarlierAttempt
 from capi.models.choices import OPEN_STATES
 from capi.models.functions import first_id_since
-from capi.services.statistics import MARGIN, recount_days, seal_counts
+from capi.services.statistics import EARLIEST, MARGIN, recount_days, seal_counts
 from crm.models import Company
 
 
@@ -53,6 +53,10 @@ def attempts_in_use(before: datetime) -> Callable[[Sequence[int]], set[int]]:
 
 
 def _recorded_before(company_id: int, moment: datetime) -> ConversionEventQuerySet:
-    """The company's events recorded before this time, and up to an hour of later ones."""
-    bound = first_id_since(company_id, moment + MARGIN)
-    return ConversionEvent.objects.for_company(company_id).filter(pk__lt=bound)
+    """The company's events recorded before this time, and up to an hour of later ones.
+
+    The range begins at the company's first event: PostgreSQL may walk the primary key through it, and would otherwise
+    begin at the first event of all companies.
+    """
+    first, bound = (first_id_since(company_id, since) for since in (EARLIEST, moment + MARGIN))
+    return ConversionEvent.objects.for_company(company_id).filter(pk__gte=first, pk__lt=bound)

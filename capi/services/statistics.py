@@ -18,7 +18,7 @@ from django.db.models.functions import Now, TruncDate
 from django.utils import timezone
 
 from capi.delivery import shutdown
-from capi.models import ConversionEvent, ConversionEventQuerySet, ConversionRule, CountedLog, DayCount
+from capi.models import ConversionEvent, ConversionRule, CountedLog, DayCount
 from capi.models.choices import OPEN_STATES, State
 from capi.models.functions import database_now, first_id_since
 from capi.models.statistics import bucket_between
@@ -69,7 +69,7 @@ def _count_log(log: CountedLog, *, everything: bool = False, renew: Callable[[],
         if log.time_zone != log.company.time_zone:
             _reset(log)
         started = database_now()
-        newest = _events(log).order_by("-pk").values_list("pk", flat=True).first() or 0
+        newest = ConversionEvent.objects.newest_of(log.company_id).values_list("pk", flat=True).first() or 0
         open_now = _open_by_day(log)
         for day in sorted(_changed_days(log, newest, open_now, everything=everything), reverse=True):
             renew()
@@ -79,14 +79,11 @@ def _count_log(log: CountedLog, *, everything: bool = False, renew: Callable[[],
         CountedLog.objects.filter(pk=log.pk).update(counted_at=started, newest_id=newest)
 
 
-def _events(log: CountedLog) -> ConversionEventQuerySet:
-    return ConversionEvent.objects.for_company(log.company_id)
-
-
 def _open_by_day(log: CountedLog) -> dict[date, str]:
     """A fingerprint of each day's open events: per state, their number and the sum of their ids."""
-    events = _events(log).counted().filter(state__in=OPEN_STATES).annotate(day=TruncDate("created_at"))
-    rows = events.order_by("day", "state").values_list("day", "state").annotate(Count("pk"), Sum("pk"))
+    events = ConversionEvent.objects.for_company(log.company_id).counted().filter(state__in=OPEN_STATES)
+    by_day = events.annotate(day=TruncDate("created_at")).order_by("day", "state").values_list("day", "state")
+    rows = by_day.annotate(Count("pk"), Sum("pk"))
     fingerprints: defaultdict[date, str] = defaultdict(str)
     for day, state, count, ids in rows:
         fingerprints[day] += f"{state} {count} {ids} "
@@ -107,7 +104,8 @@ def _changed_days(log: CountedLog, newest: int, open_now: dict[date, str], *, ev
 def _days_with_events(log: CountedLog, since: datetime = EARLIEST) -> Iterator[date]:
     """The days that have events, one query per day."""
     while True:
-        later = _events(log).filter(pk__gte=first_id_since(log.company_id, since)).order_by("pk")
+        oldest_first = ConversionEvent.objects.oldest_of(log.company_id)
+        later = oldest_first.filter(pk__gte=first_id_since(log.company_id, since))
         recorded_at = later.values_list("created_at", flat=True).first()
         if recorded_at is None:
             return

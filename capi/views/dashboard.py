@@ -77,10 +77,11 @@ class GettingStarted:
 def _start(membership: Membership, connection: Connection | None) -> GettingStarted:
     company = membership.company
     invites = membership.may(Action.MANAGE_COMPANY)
+    sent = ConversionEvent.objects.newest_of(company.pk).filter(state=State.ACCEPTED)
     return GettingStarted(
         has_token=connection is not None and connection.has_token,
         has_rule=ConversionRule.objects.for_company(company).active().exists(),
-        has_sent=ConversionEvent.objects.for_company(company).filter(state=State.ACCEPTED).exists(),
+        has_sent=sent.values("pk").first() is not None,
         has_leads=Lead.objects.for_company(company).exists(),
         has_colleagues=Membership.objects.for_company(company).exclude(pk=membership.pk).exists() if invites else None,
     )
@@ -91,5 +92,5 @@ def _held(company: Company, connection: Connection | None) -> OnHold | None:
 
 
 def _latest(company: Company, connection: Connection | None) -> list[ExplainedEvent]:
-    events = ConversionEvent.objects.for_company(company).counted().select_related("rule", "lead", "crm_event")
-    return all_explained(events.order_by("-pk")[:LATEST_EVENTS], connection)
+    newest = ConversionEvent.objects.newest_of(company.pk).counted().select_related("rule", "lead", "crm_event")
+    return all_explained(newest[:LATEST_EVENTS], connection)
