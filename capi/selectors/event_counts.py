@@ -57,7 +57,7 @@ def _floors(company_id: int, events: Events, chips: Sequence[EventFilter]) -> di
     whole log for a rare reason.
     """
     names = {wanted.chip: _floor_name(wanted.chip) for wanted in chips if _is_scanned(wanted)}
-    columns = {name: Subquery(_behind_stretch(log.to_search(events, chip))) for chip, name in names.items()}
+    columns = {name: Subquery(_behind_stretch(log.in_state(events, chip))) for chip, name in names.items()}
     if not columns:
         return {}
     row: dict[str, Any] = dict(Company.objects.filter(pk=company_id).values(**columns).get())
@@ -81,9 +81,7 @@ def _behind_stretch(events: Events) -> QuerySet[ConversionEvent]:
 def _matching(
     events: Events, company_id: int, wanted: EventFilter, connection: Connection | None, floor: int | None
 ) -> QuerySet[ConversionEvent]:
-    found = log.narrowed(events, company_id, wanted, connection)
-    if wanted.chip in STATES:
-        found = found.filter(state__in=STATES[wanted.chip])
+    found = log.in_state(log.narrowed(events, company_id, wanted, connection), wanted.chip)
     if floor is not None:
         found = found.filter(pk__gt=floor)
     return found.order_by("-pk").values("pk")[: COUNT_LIMIT + 1]  # type: ignore[return-value]

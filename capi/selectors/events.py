@@ -105,8 +105,7 @@ def log_page(company_id: int, wanted: EventFilter, connection: Connection | None
 def matching(company_id: int, wanted: EventFilter, connection: Connection | None) -> Events:
     """All matching events, whatever the page."""
     events = within(ConversionEvent.objects.for_company(company_id), company_id, wanted)
-    events = narrowed(events, company_id, wanted, connection)
-    return events.filter(state__in=STATES[wanted.chip]) if wanted.chip in STATES else events
+    return in_state(narrowed(events, company_id, wanted, connection), wanted.chip)
 
 
 def all_rows(company_id: int, wanted: EventFilter, connection: Connection | None) -> Iterator[ExplainedEvent]:
@@ -143,10 +142,8 @@ def _events_in_request(company_id: int, request: int) -> list[int]:
 
 
 def narrowed(events: Events, company_id: int, wanted: EventFilter, connection: Connection | None) -> Events:
-    """The events that match the other filters. If STATES lists the state, the caller still has to filter by it."""
-    if wanted.chip == StateFilter.TEST:
-        events = events.filter(is_test=True)
-    elif wanted.chip == StateFilter.SENT:
+    """The events that match the other filters. The caller still has to filter by `in_state`, or state by state."""
+    if wanted.chip == StateFilter.SENT:
         events = events.counted().filter(state=State.ACCEPTED)
     elif wanted.chip == StateFilter.ON_HOLD:
         events = events.on_hold(connection)
@@ -171,8 +168,8 @@ def is_searched(wanted: EventFilter) -> bool:
     return by_field or wanted.chip == StateFilter.SENT
 
 
-def to_search(events: Events, chip: str) -> Events:
-    """The events among which those of this state are searched: as few as an index leads to."""
+def in_state(events: Events, chip: str) -> Events:
+    """The events in this state, as far as an index leads to them; in SENT, all events."""
     if chip == StateFilter.TEST:
         return events.filter(is_test=True)
     return events.filter(state__in=STATES[chip]) if chip in STATES else events
@@ -185,7 +182,7 @@ def _end_of_stretch(events: Events, wanted: EventFilter, *, order: str) -> int |
     if not is_searched(wanted):
         return None
     if wanted.chip not in STATES:
-        return id_behind(to_search(events, wanted.chip), STRETCH, order=order)
+        return id_behind(in_state(events, wanted.chip), STRETCH, order=order)
     ends = [id_behind(events.filter(state=state), STRETCH, order=order) for state in STATES[wanted.chip]]
     nearest = min if order == "pk" else max
     return nearest((end for end in ends if end is not None), default=None)
@@ -194,7 +191,7 @@ def _end_of_stretch(events: Events, wanted: EventFilter, *, order: str) -> int |
 def _fetch(company_id: int, events: Events, wanted: EventFilter, *, order: str) -> list[ConversionEvent]:
     """Up to one row more than a page, in this order."""
     if wanted.chip not in STATES:
-        return _first(company_id, events, wanted, order=order)
+        return _first(company_id, in_state(events, wanted.chip), wanted, order=order)
     # State by state: the index is in id order only within a state.
     by_state = [_first(company_id, events.filter(state=state), wanted, order=order) for state in STATES[wanted.chip]]
     merged = [row for rows in by_state for row in rows]
