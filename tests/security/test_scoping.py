@@ -74,6 +74,9 @@ REASONED = {
 }
 
 
+OF_A_COMPANY = ("for_company", "newest_of", "oldest_of")
+
+
 def unscoped() -> set[tuple[str, str]]:
     """Each place that reaches a tenant's rows without their company: its file, with the model and the method."""
     root = settings.BASE_DIR
@@ -83,7 +86,7 @@ def unscoped() -> set[tuple[str, str]]:
         for path in files
         for line in path.read_text().splitlines()
         for match in TENANT_ROWS.finditer(line)
-        if match[2] != "for_company" and "for_company(" not in line[match.end() :] and "own_or_404(" not in line
+        if match[2] not in OF_A_COMPANY and "for_company(" not in line[match.end() :] and "own_or_404(" not in line
     }
 
 
