@@ -1,4 +1,4 @@
-"""Many primary keys as one parameter, `filter(pk__one_of=pks)`, and as one small column.
+"""Many primary keys as one parameter, `filter(pk__one_of=pks)`, and as one small column; a company's rows in order.
 
 A list of 5,000 placeholders takes longer to write than to execute. PostgreSQL walks its index once for a whole array. A
 sub-select of the same keys is joined instead, which costs 13 ms for 5,000 rows (EXPLAIN ANALYZE).
@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 M = TypeVar("M", bound=Model)
 ARRAY = "{} = ANY(%s::bigint[])"
 JSON = "{} IN (SELECT value FROM json_each(%s))"
+# The same as `=`, as OrderedWithin needs it.
 EQUALS = {"postgresql": "{} = ANY(ARRAY[%s]::bigint[])", "sqlite": "{} = %s"}
 
 
