@@ -169,7 +169,7 @@ def is_searched(wanted: EventFilter) -> bool:
 
 
 def in_state(events: Events, chip: str) -> Events:
-    """The events in this state, as far as an index leads to them; in SENT, all events."""
+    """The events in this state, as far as an index leads to them: all for SENT, all pending ones for ON_HOLD."""
     if chip == StateFilter.TEST:
         return events.filter(is_test=True)
     return events.filter(state__in=STATES[chip]) if chip in STATES else events

@@ -11,7 +11,7 @@ from functools import cache
 from capi.models import Attempt, ConversionEvent, ConversionEventQuerySet, EarlierAttempt
 from capi.models.choices import OPEN_STATES
 from capi.models.functions import first_id_since
-from capi.services.statistics import EARLIEST, MARGIN, recount_days, seal_counts
+from capi.services.statistics import MARGIN, recount_days, seal_counts
 from crm.models import Company
 
 
@@ -58,5 +58,6 @@ def _recorded_before(company_id: int, moment: datetime) -> ConversionEventQueryS
     The range begins at the company's first event: PostgreSQL may walk the primary key through it, and would otherwise
     begin at the first event of all companies.
     """
-    first, bound = (first_id_since(company_id, since) for since in (EARLIEST, moment + MARGIN))
+    first = ConversionEvent.objects.oldest_of(company_id).values_list("pk", flat=True).first() or 0
+    bound = first_id_since(company_id, moment + MARGIN)
     return ConversionEvent.objects.for_company(company_id).filter(pk__gte=first, pk__lt=bound)

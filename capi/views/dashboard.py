@@ -81,7 +81,7 @@ def _start(membership: Membership, connection: Connection | None) -> GettingStar
     return GettingStarted(
         has_token=connection is not None and connection.has_token,
         has_rule=ConversionRule.objects.for_company(company).active().exists(),
-        has_sent=sent.values("pk").first() is not None,
+        has_sent=sent.values("pk").first() is not None,  # exists() would drop the order, and with it the index
         has_leads=Lead.objects.for_company(company).exists(),
         has_colleagues=Membership.objects.for_company(company).exclude(pk=membership.pk).exists() if invites else None,
     )
