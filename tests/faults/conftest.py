@@ -10,7 +10,7 @@ import pytest
 from tests.faults import figures
 from tests.faults.ledger import LinkedIn
 from tests.faults.servers import Broker
-from tests.faults.world import SMALL, World
+from tests.faults.world import SMALL, Surroundings, World
 
 
 def pytest_runtest_logfinish() -> None:
@@ -51,9 +51,18 @@ def small(settings: Any) -> None:
         setattr(settings, name, value)
 
 
+@pytest.fixture(scope="session")
+def surroundings(
+    django_db_setup: None, linkedin: LinkedIn, broker: Broker, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Surroundings]:
+    surroundings = Surroundings(tmp_path_factory.mktemp("surroundings"), linkedin, broker)
+    yield surroundings
+    surroundings.close()
+
+
 @pytest.fixture
-def world(transactional_db: None, small: None, tmp_path: Any, linkedin: LinkedIn, broker: Broker) -> Iterator[World]:
+def world(transactional_db: None, small: None, tmp_path: Any, request: pytest.FixtureRequest) -> Iterator[World]:
     if "sqlite" in os.environ["DATABASE_URL"]:
         pytest.skip("several processes need PostgreSQL")
-    with World(tmp_path, linkedin, broker) as world:
+    with World(tmp_path, request.getfixturevalue("surroundings")) as world:
         yield world

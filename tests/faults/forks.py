@@ -1,51 +1,112 @@
-"""Deliveries as processes that cost 20 ms each: a server that has loaded everything forks one for each order.
+"""Processes of LeadMachine that cost 20 ms each: a server that has loaded all of it forks one for each order.
 
-Run as `python -m tests.faults.forks`. It reads one order per line, and answers each with a line:
+Run as `python -m tests.faults.forks`. It reads one order per line, as JSON, and answers each with a line:
 
-    deliver ID ...   a process that works the lanes of these companies; its process id
-    poll PID         its exit code, or "running"
+    {"words": [...], "log": PATH}   a process that runs this command and writes to this file; its process id
+    {"poll": PID}                   its exit code, or "running"
+
+From there on a forked process does what a started one does: it reads its command line, checks its settings, opens its
+connections, and ends as an interpreter does. What it doesn't show is that the modules load, and with which settings:
+the tests of starting and stopping (`test_processes.py`, `test_deploys.py` and others) start real ones.
 """
 
+import importlib
+import json
 import os
 import subprocess
 import sys
+import threading
 import time
-import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import Any
 
 import psutil
 
-from leadmachine.startup import bound_worker
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAMS = ("gunicorn", "celery", "deliver")  # the last one is our own: deliver ID ...
+# What the programs load once they run. `leadmachine.wsgi` is left to them, since loading it starts the web server.
+LOADED_LATER = (
+    "gunicorn.arbiter", "gunicorn.glogging", "leadmachine.web_worker", "leadmachine.embedded", "leadmachine.startup",
+    "leadmachine.urls", "celery.bin.celery", "celery.apps.worker", "celery.worker.consumer",
+    "celery.concurrency.prefork", "celery.concurrency.thread", "kombu.transport.redis", "capi.delivery.deliver",
+)  # fmt: skip
 
 
-class Deliveries:
+class Forks:
     """The caller's side of the server."""
 
     def __init__(self, environment: Mapping[str, str], log: Path) -> None:
-        self.folder = Path(environment["LEADMACHINE_KILL_POINTS"])
+        self.environment = dict(environment)
         with log.open("ab") as errors:
             self._server = subprocess.Popen(
-                [sys.executable, "-m", "tests.faults.forks"], env=dict(environment), text=True,
+                [sys.executable, "-m", "tests.faults.forks"], env=self.environment, cwd=ROOT, text=True,
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
             )  # fmt: skip
 
-    def start(self, *company_ids: int) -> int:
-        """Start a process that delivers for these companies, one after the other. Returns its process id."""
-        return int(self._ask(f"deliver {' '.join(map(str, company_ids))}"))
+    def start(self, words: list[str], log: Path) -> "Forked":
+        """Start a process that runs one of `PROGRAMS`, in a session of its own."""
+        log.touch()
+        return Forked(self, int(self.ask({"words": words, "log": str(log)})))
 
-    def poll(self, pid: int) -> int | None:
-        """Returns how it ended: 0, or the negative number of the signal. None while it runs."""
-        answer = self._ask(f"poll {pid}")
-        return None if answer == "running" else int(answer)
+    def ask(self, order: Mapping[str, Any]) -> str:
+        assert self._server.stdin
+        assert self._server.stdout
+        self._server.stdin.write(json.dumps(order) + "\n")
+        self._server.stdin.flush()
+        return self._server.stdout.readline().strip()
 
-    def wait(self, pid: int, *, seconds: float = 20) -> int:
-        end = time.monotonic() + seconds
-        while (code := self.poll(pid)) is None:
-            assert time.monotonic() < end, f"delivery {pid} has not ended within {seconds} s"
+    def close(self) -> None:
+        assert self._server.stdin
+        assert self._server.stdout
+        self._server.stdin.close()
+        self._server.wait(10)
+        self._server.stdout.close()
+
+
+class Forked:
+    """A process that was forked, with what tests use of `subprocess.Popen`."""
+
+    def __init__(self, forks: Forks, pid: int) -> None:
+        self.pid = pid
+        self._forks = forks
+        self._code: int | None = None
+
+    def poll(self) -> int | None:
+        """Returns how it ended: its exit code, or the negative number of the signal. None while it runs."""
+        if self._code is None and (answer := self._forks.ask({"poll": self.pid})) != "running":
+            self._code = int(answer)
+        return self._code
+
+    def wait(self, timeout: float = 20) -> int:
+        """Wait at most so many seconds until it ends. Returns how it ended. Raises subprocess.TimeoutExpired."""
+        end = time.monotonic() + timeout
+        while (code := self.poll()) is None:
+            if time.monotonic() > end:
+                raise subprocess.TimeoutExpired(f"process {self.pid}", timeout)
             time.sleep(0.002)
         return code
+
+
+class Deliveries:
+    """Deliveries without Celery, for kills by the hundred. Each is known by its process id."""
+
+    def __init__(self, forks: Forks, log: Path) -> None:
+        self._forks = forks
+        self._log = log
+        self._started: dict[int, Forked] = {}
+
+    def start(self, *company_ids: int) -> int:
+        """Start a process that delivers for these companies, one after the other. Returns its process id."""
+        forked = self._forks.start(["deliver", *map(str, company_ids)], self._log)
+        self._started[forked.pid] = forked
+        return forked.pid
+
+    def poll(self, pid: int) -> int | None:
+        return self._started[pid].poll()
+
+    def wait(self, pid: int, *, seconds: float = 20) -> int:
+        return self._started[pid].wait(seconds)
 
     def run(self, *company_ids: int) -> int:
         """Run a whole delivery. Returns how it ended."""
@@ -58,50 +119,57 @@ class Deliveries:
             assert time.monotonic() < end, f"delivery {pid} has not come to the point where it freezes"
             time.sleep(0.002)
 
-    def close(self) -> None:
-        assert self._server.stdin
-        assert self._server.stdout
-        self._server.stdin.close()
-        self._server.wait(10)
-        self._server.stdout.close()
-
-    def _ask(self, order: str) -> str:
-        assert self._server.stdin
-        assert self._server.stdout
-        self._server.stdin.write(order + "\n")
-        self._server.stdin.flush()
-        return self._server.stdout.readline().strip()
-
 
 def main() -> None:
     import django
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leadmachine.settings")
     django.setup()
-    import capi.delivery.deliver  # noqa: F401 - loaded once, for all that are forked
+    for module in LOADED_LATER:
+        importlib.import_module(module)
+    from celery.__main__ import main as celery
+    from gunicorn.app.wsgiapp import run as gunicorn
 
-    bound_worker()
+    programs = dict(zip(PROGRAMS, (gunicorn, celery, _deliver), strict=True))
+    assert threading.active_count() == 1, "a thread would not be there in what is forked"
     for line in sys.stdin:
-        word, *ids = line.split()
-        if word == "poll":
-            answer = _poll(int(ids[0]))
-        elif (pid := os.fork()) == 0:
-            _deliver(map(int, ids))
+        order = json.loads(line)
+        if "poll" in order:
+            answer = _poll(order["poll"])
+        elif (pid := _fork(order["log"])) == 0:
+            sys.argv[:] = order["words"]
+            programs[sys.argv[0]]()
+            return  # out of the loop: this is the process that was ordered
         else:
             answer = str(pid)
         print(answer, flush=True)
 
 
-def _deliver(company_ids: Iterable[int]) -> NoReturn:
+def _deliver() -> None:
     from capi.delivery.deliver import deliver
+    from leadmachine.startup import bound_worker
 
-    try:
-        for company_id in company_ids:
-            deliver(company_id)
-    except BaseException:
-        traceback.print_exc()
-        os._exit(1)
-    os._exit(0)
+    bound_worker()
+    for company_id in sys.argv[1:]:
+        deliver(int(company_id))
+
+
+def _fork(log: str) -> int:
+    """Fork a process with this log and no input, in a session of its own. Returns its process id, or 0 in it."""
+    is_ready, ready = os.pipe()
+    if (pid := os.fork()) == 0:
+        os.setsid()
+        for number, path, flags in ((0, os.devnull, os.O_RDONLY), (1, log, os.O_WRONLY | os.O_APPEND)):
+            opened = os.open(path, flags)
+            os.dup2(opened, number)
+            os.close(opened)
+        os.dup2(1, 2)
+        os.close(ready)
+    else:
+        os.close(ready)
+        os.read(is_ready, 1)  # whoever gets its id may at once end it with its whole session
+    os.close(is_ready)
+    return pid
 
 
 def _poll(pid: int) -> str:

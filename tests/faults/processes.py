@@ -19,6 +19,8 @@ import yaml
 from cryptography.fernet import Fernet
 from django.conf import settings
 
+from tests.faults.forks import PROGRAMS, Forked, Forks
+
 COMPOSE = yaml.safe_load((settings.BASE_DIR / "docker-compose.yml").read_text())
 PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 STOP_SECONDS = 15
@@ -52,10 +54,14 @@ def wait_for(what: Callable[[], Any], *, seconds: float, told: str, every: float
 
 
 class Processes:
-    """Starts processes with one environment, and ends all that it started, each by its id."""
+    """Starts processes with one environment, and ends all that it started, each by its id.
 
-    def __init__(self, folder: Path, *, port: int, **environment: str) -> None:
+    With `forks`, those with the environment of that server are forked from it.
+    """
+
+    def __init__(self, folder: Path, *, port: int, forks: Forks | None = None, **environment: str) -> None:
         self.folder = folder
+        self.forks = forks
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self.environment = {
@@ -68,7 +74,7 @@ class Processes:
             "LEADMACHINE_EMBEDDED_WORKER": "off",
             **environment,
         }
-        self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self.running: dict[str, subprocess.Popen[bytes] | Forked] = {}
 
     def run(self, words: list[str]) -> str:
         """Run a command to its end and return what it printed."""
@@ -83,13 +89,17 @@ class Processes:
         assert done.returncode == 0, f"{shlex.join(words)}\n{done.stdout}{done.stderr}"
         return done.stdout
 
-    def start(self, name: str, words: list[str], **environment: str) -> subprocess.Popen[bytes]:
+    def start(self, name: str, words: list[str], **environment: str) -> subprocess.Popen[bytes] | Forked:
         """Start a process that keeps running. A second one of the same name appends to the log of the first."""
-        with (self.folder / f"{name}.log").open("ab") as log:
-            self.running[name] = subprocess.Popen(
-                words, env={**self.environment, **environment}, cwd=settings.BASE_DIR, stdout=log, stderr=log,
-                start_new_session=True,
-            )  # fmt: skip
+        log = self.folder / f"{name}.log"
+        environment = {**self.environment, **environment}
+        if self.forks and words[0] in PROGRAMS and environment == self.forks.environment:
+            self.running[name] = self.forks.start(words, log)
+        else:
+            with log.open("ab") as opened:
+                self.running[name] = subprocess.Popen(
+                    words, env=environment, cwd=settings.BASE_DIR, stdout=opened, stderr=opened, start_new_session=True
+                )
         return self.running[name]
 
     def start_worker(self, name: str = "worker1", *options: str, **environment: str) -> None:
@@ -150,7 +160,7 @@ class Processes:
         return sorted(self.folder.glob("*.log"))
 
 
-def _end_of(process: subprocess.Popen[bytes]) -> int:
+def _end_of(process: subprocess.Popen[bytes] | Forked) -> int:
     try:
         return process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:

@@ -1,7 +1,6 @@
 """Everything of an installation under fire: LinkedIn, broker and database behind proxies, and processes to kill."""
 
 import itertools
-import os
 import re
 import signal
 import threading
@@ -25,7 +24,7 @@ from crm.views import errors
 from leadmachine import installation
 from leadmachine.celery import app
 from tests.conftest import TOKEN
-from tests.faults.forks import Deliveries
+from tests.faults.forks import Deliveries, Forks
 from tests.faults.invariants import Allowed, broken, leased_lanes
 from tests.faults.ledger import LinkedIn
 from tests.faults.processes import Processes, as_environment, command, free_port, wait_for
@@ -67,12 +66,14 @@ ABOUT_BROKER = r"celery\.(worker|bootsteps)|redis|broker"
 LIKE_A_TOKEN = re.compile(r"AQ[VX]\S{8}")  # of the tests and of LinkedIn alike
 
 
-class World(Processes):
-    """Used as a context. The tests' own database is the database of all processes."""
+class Surroundings:
+    """What the worlds of a test run share: LinkedIn, broker and database, their proxies, and a server that forks.
 
-    lease_seconds = float(SMALL["LEASE_SECONDS"])
+    Because the addresses stay the same, one server that has loaded them can fork the processes of all worlds.
+    """
 
     def __init__(self, folder: Path, linkedin: LinkedIn, broker: Broker) -> None:
+        self.folder = folder
         self.ledger, self.broker_server = linkedin, broker
         self.database_server = Database()
         self.linkedin = Proxy(("127.0.0.1", linkedin.port))
@@ -80,10 +81,46 @@ class World(Processes):
         self.database = Proxy(self.database_server.address)
         self.kill_points = folder / "kill-points"
         self.kill_points.mkdir()
+        self.port = free_port()
+        self.forks: Forks | None = None
+
+    @property
+    def proxies(self) -> tuple[Proxy, ...]:
+        return self.linkedin, self.broker, self.database
+
+    def make_good(self) -> None:
+        """Leave nothing of the world before: no connection, no trouble, no signal that waits, no message."""
+        for proxy in self.proxies:
+            proxy.reset()
+            proxy.up()
+        for order in self.kill_points.iterdir():
+            order.unlink()
+        self.ledger.clear()
+        with self.broker_server.client() as client:
+            client.flushall()
+
+    def close(self) -> None:
+        if self.forks:
+            self.forks.close()
+        for proxy in self.proxies:
+            proxy.down()
+
+
+class World(Processes):
+    """Used as a context. The tests' own database is the database of all processes."""
+
+    lease_seconds = float(SMALL["LEASE_SECONDS"])
+
+    def __init__(self, folder: Path, surroundings: Surroundings) -> None:
+        self._surroundings = surroundings
+        self.ledger, self.broker_server = surroundings.ledger, surroundings.broker_server
+        self.database_server = surroundings.database_server
+        self.linkedin, self.broker, self.database = surroundings.proxies
+        self.kill_points = surroundings.kill_points
         self._deliveries: Deliveries | None = None
         super().__init__(
             folder,
-            port=free_port(),
+            port=surroundings.port,
             LINKEDIN_API_URL=f"http://127.0.0.1:{self.linkedin.port}",
             DATABASE_URL=self.database_server.url(port=self.database.port),
             REDIS_URL=f"redis://127.0.0.1:{self.broker.port}/0",
@@ -94,21 +131,20 @@ class World(Processes):
             **PRODUCTION,
         )
         self.environment["LEADMACHINE_TOKEN_KEYS"] = ",".join(settings.TOKEN_KEYS)
+        if surroundings.forks is None:
+            surroundings.forks = Forks(self.environment, surroundings.folder / "forks.log")
+        self.forks = surroundings.forks
 
     def __enter__(self) -> "World":
-        self.ledger.clear()
-        with self.broker_server.client() as client:
-            client.flushall()
+        self._surroundings.make_good()
         return self
 
     def __exit__(self, kind: object, error: object, at: object) -> None:
-        if self._deliveries is not None:
-            self._deliveries.close()
         for name in self.running:
             self.send_signal(name, signal.SIGCONT)
         self.kill(*list(self.running))
-        for proxy in (self.linkedin, self.broker, self.database):
-            proxy.down()
+        if self.forks is not None and self.forks is not self._surroundings.forks:
+            self.forks.close()
         # pytest shows it if the test has failed.
         print("\n".join(line for line in self.logs().splitlines() if " INFO " not in line))
 
@@ -122,7 +158,9 @@ class World(Processes):
     def deliveries(self) -> Deliveries:
         """Deliveries without Celery, for kills by the hundred."""
         if self._deliveries is None:
-            self._deliveries = Deliveries({**os.environ, **self.environment}, self.folder / "deliveries.log")
+            if self.forks is None or self.forks.environment != self.environment:
+                self.forks = Forks(self.environment, self.folder / "forks.log")
+            self._deliveries = Deliveries(self.forks, self.folder / "deliveries.log")
         return self._deliveries
 
     def arm(self, point: str, order: str = "SIGKILL") -> None:
@@ -310,6 +348,7 @@ __all__ = [
     "Allowed",
     "Api",
     "Saver",
+    "Surroundings",
     "World",
     "make_leads",
     "timed",
