@@ -62,13 +62,30 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("browser")
             if not CHROMIUM:
                 item.add_marker(pytest.mark.skip(reason="no Chromium found: install it, or name it in CHROMIUM"))
-    items.sort(key=_allowed_minutes, reverse=True)  # a long test that begins last would keep one worker busy
+    items[:] = _with_long_ones_first(items)
 
 
 def pytest_collection_finish() -> None:
     """Exempt what stays to the end anyway from garbage collection, which saves a tenth of the tests' CPU."""
     gc.collect()
     gc.freeze()
+
+
+def _with_long_ones_first(items: list[pytest.Item]) -> list[pytest.Item]:
+    """The same tests, the long ones first in the part of each worker: one that begins last would keep it busy alone.
+
+    pytest-xdist gives each worker a part of the list, in order (`--dist worksteal`).
+    """
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    long = sorted(filter(_allowed_minutes, items), key=_allowed_minutes, reverse=True)
+    others = [item for item in items if not _allowed_minutes(item)]
+    parts = [long[first::workers] for first in range(workers)]
+    ordered: list[pytest.Item] = []
+    for left, part in zip(range(workers, 0, -1), parts, strict=True):
+        count = max(0, (len(items) - len(ordered)) // left - len(part))
+        ordered += part + others[:count]
+        del others[:count]
+    return ordered + others
 
 
 def _allowed_minutes(item: pytest.Item) -> int:
