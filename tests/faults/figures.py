@@ -39,14 +39,14 @@ FIGURES = {
     "fault-free events": Figure(30_000, 1_000_000),
     "malformed answers": Figure(5_000, 1_000_000),
     "kinds of faulty answers": Figure(80, 80),
-    "histories": Figure(60, 2_000),
+    "histories": Figure(40, 2_000),
     "sequences of answers": Figure(15, 1_000),
     "histories of alerts": Figure(50, 1_000),
     "writes on SQLite": Figure(2_000, 20_000),
     "token rows rotated": Figure(1_000, 10_000),
     "kills of a rotation": Figure(3, 100),
     "leads imported": Figure(20_000, 100_000),
-    "malformed files of leads": Figure(300, 3_000),
+    "malformed files of leads": Figure(150, 3_000),
 }
 
 TALLY: Counter[str] = Counter()

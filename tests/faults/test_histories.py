@@ -19,7 +19,7 @@ pytestmark = [
 ]
 
 SHAPE = settings(
-    max_examples=sized(60, small=3),
+    max_examples=sized(40, small=3),
     stateful_step_count=50,
     deadline=None,
     database=None,
@@ -30,7 +30,7 @@ SHAPE = settings(
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("number", figures.seeds(figures.rounds(1, long=34)))
+@pytest.mark.parametrize("number", figures.seeds(figures.rounds(1, long=51)))
 @pytest.mark.sized
 @pytest.mark.representative
 def test_random_histories_of_50_steps_break_no_invariant(number, sandbox) -> None:
@@ -38,7 +38,7 @@ def test_random_histories_of_50_steps_break_no_invariant(number, sandbox) -> Non
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("number", figures.seeds(figures.rounds(1, long=4)))
+@pytest.mark.parametrize("number", figures.seeds(figures.rounds(1, long=6)))
 @pytest.mark.sized
 @pytest.mark.representative
 @pytest.mark.covers("F76")
