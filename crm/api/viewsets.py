@@ -20,7 +20,7 @@ from crm.api.filters import ByCompany, KeysetPagination
 from crm.models import ApiKey, Membership
 from crm.models.file_storage import StorageFailed
 from crm.models.lead import PersonErased
-from crm.models.recorder import act_as, current_actor
+from crm.models.origin import act_as, current_actor
 from crm.models.roles import Action
 from crm.models.tracking import DeletedMeanwhile
 from crm.services.audit import record_reading_on

@@ -10,7 +10,7 @@ from crm.importing.custom_columns import as_columns, column_names
 from crm.importing.judging import JUDGEMENT, JudgedRow
 from crm.importing.matching import SHARED, TAGS
 from crm.models import Lead, LeadImport, LeadImportRow, LeadTag, RowOutcome, Tag, many_rows
-from crm.models.recorder import acting_as
+from crm.models.origin import acting_as
 from crm.models.tag import add_links
 
 

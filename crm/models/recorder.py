@@ -3,11 +3,9 @@
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
 from django.db import connections
@@ -17,7 +15,7 @@ from django.db.models.functions import Now
 from crm.models.change import STEPS, Change, ChangedField, differences
 from crm.models.event import CrmEvent, CrmEventKind
 from crm.models.many_rows import can_copy
-from crm.models.people import ApiKey, User
+from crm.models.origin import Origin, current_origin, occasion, told_all_the_same
 from crm.models.recorder_sql import NewChange, insert, insert_history
 from crm.models.snapshots import RowSnapshot, prepared_statements, snapshots
 from crm.signals import (
@@ -30,76 +28,6 @@ from crm.signals import (
 
 if TYPE_CHECKING:
     from crm.models.tracking import Tracked
-
-Occasion = tuple[str, int | None, int | None]  # the kind of a CRM event, and its deal or else its lead
-
-
-def occasion(kind: str, lead_id: int | None, deal_id: int | None) -> Occasion:
-    """What a CRM event is about. A deal counts without its lead: it may have been moved to another one since."""
-    return kind, lead_id if deal_id is None else None, deal_id
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Who makes the changes of a block, and how.
-
-    `action` identifies a request whose changes can be undone: its CRM events are released only after the company's
-    grace period. `reinstates` is set by an undo, which records CRM events only for these occasions. `told` collects
-    what ad platforms were told about CRM events that the action took back, in sentences. With `history_only`, CRM
-    events are recorded, but no ad platform will ever be told about them.
-    """
-
-    actor: User | ApiKey | None = None
-    action: uuid.UUID | None = None
-    reinstates: Collection[Occasion] | None = None
-    told: list[str] = field(default_factory=list, compare=False)
-    history_only: bool = False
-
-
-SYSTEM: Final = Origin()
-_origin: ContextVar[Origin] = ContextVar("origin", default=SYSTEM)
-
-
-@contextmanager
-def acting_as(
-    actor: User | ApiKey | None, *, action: uuid.UUID | None = None, history_only: bool = False
-) -> Iterator[None]:
-    """Attribute every change inside this block to a user or an API key."""
-    token = _origin.set(Origin(actor, action, history_only=history_only))
-    try:
-        yield
-    finally:
-        _origin.reset(token)
-
-
-def act_as(actor: User | ApiKey | None, *, action: uuid.UUID | None = None) -> None:
-    """Set the actor for the rest of the current `acting_as` block, once it is known."""
-    _origin.set(Origin(actor, action))
-
-
-@contextmanager
-def undoing(reinstates: Collection[Occasion]) -> Iterator[None]:
-    """Record the changes inside this block as an undo."""
-    token = _origin.set(replace(_origin.get(), reinstates=reinstates))
-    try:
-        yield
-    finally:
-        _origin.reset(token)
-
-
-def current_actor() -> User | ApiKey | None:
-    """The current actor; None for the operator's commands and automatic changes."""
-    return _origin.get().actor
-
-
-def current_action() -> uuid.UUID | None:
-    """The action of the current request; None where changes can't be undone."""
-    return _origin.get().action
-
-
-def told_all_the_same() -> list[str]:
-    """What ad platforms were told about CRM events that the current action took back, in sentences."""
-    return _origin.get().told
 
 
 def record(
@@ -120,7 +48,7 @@ def record(
     both = {pk: (before[pk], now) for pk, now in after.items() if pk in before}
     _take_back_what_was_left(model, both.values(), using)
     _correct_values(model, both.values(), using)
-    origin = _origin.get()
+    origin = current_origin()
     events = [
         _event(kind, now, origin)
         for pk, now in after.items()
@@ -140,9 +68,9 @@ def record(
 
 def record_new(model: "type[Tracked]", pks: Sequence[int], *, using: str) -> None:
     """Like `record`, for new rows. If possible, inserts events only for the history without reading the rows."""
-    origin = _origin.get()
+    origin = current_origin()
     if origin.history_only and origin.action is None and origin.reinstates is None and can_copy(using):
-        actor = _actor_columns(origin)
+        actor = origin.actor_columns
         if insert_history(model, model.created_kind, pks, actor, using) < len(pks):
             # Refuses rows that refer to another company's. A reference to a deleted row fails at the commit, as usual.
             _refuse_foreign_rows(model, snapshots(model, pks, using=using))
@@ -155,7 +83,7 @@ def record_new(model: "type[Tracked]", pks: Sequence[int], *, using: str) -> Non
 def record_changes(before: Mapping[int, RowSnapshot], after: Mapping[int, RowSnapshot], *, using: str) -> None:
     """Write what differs between the two snapshots only as `Change`s, which no undo of an action finds."""
     both = [(before[pk], now) for pk, now in after.items()]
-    if changes := list(_changes(both, [], replace(_origin.get(), action=None))):
+    if changes := list(_changes(both, [], replace(current_origin(), action=None))):
         insert([], changes, using)
 
 
@@ -169,7 +97,7 @@ def record_merge(*, kept_id: int, gone_id: int, company_id: int, of_leads: Colle
             old=str(gone_id),
             new=str(kept_id),
             is_undo=is_undo,
-            **_actor_columns(_origin.get()),
+            **current_origin().actor_columns,
         )
         for lead_id in of_leads
     )
@@ -185,7 +113,7 @@ def record_person(*, deal_id: int, lead_id: int, company_id: int, is_added: bool
         field=ChangedField.PERSON,
         old=old,
         new=new,
-        **_actor_columns(_origin.get()),
+        **current_origin().actor_columns,
     )
 
 
@@ -201,7 +129,7 @@ def take_back_with_counts(events: QuerySet[CrmEvent], *, sender: type) -> list[A
         return []
     pks, companies = [pk for pk, _ in rows], {company_id for _, company_id in rows}
     marked = CrmEvent._base_manager.using(events.db).filter(pk__in=pks)
-    marked.update(taken_back_at=Now(), taken_back_by=_origin.get().action)
+    marked.update(taken_back_at=Now(), taken_back_by=current_origin().action)
     answers = crm_events_taken_back.send(sender=sender, company_ids=companies, crm_event_ids=pks)
     return [answer for _, answer in answers if answer is not None]  # type: ignore[misc]
 
@@ -218,7 +146,7 @@ def _take_back_what_was_left(
         of_rows = Q(deal__in=[row.deal_id for row in rows]) if rows[0].deal_id else _of_leads(rows)
         unreleased = CrmEvent._base_manager.using(using).filter(of_rows, kind=kind, release_at__gt=Now())
         told = take_back(unreleased.filter(taken_back_at=None), sender=model)
-        if _origin.get().action is not None:  # `SYSTEM` is shared by all, and has no one to tell
+        if current_origin().action is not None:  # `SYSTEM` is shared by all, and has no one to tell
             told_all_the_same().extend(told)
 
 
@@ -249,7 +177,7 @@ def _event(kind: CrmEventKind, row: RowSnapshot, origin: Origin) -> CrmEvent:
         "kind": kind,
         "lead_id": row.lead_id,
         "deal_id": row.deal_id,
-        **_actor_columns(origin),
+        **origin.actor_columns,
         "amount": row.amount,
         "currency": row.currency,
         "action": origin.action,
@@ -278,19 +206,11 @@ def _changes(
                 field=changed,
                 old=old,
                 new=new,
-                **_actor_columns(origin),
+                **origin.actor_columns,
                 action=origin.action,
                 is_undo=origin.reinstates is not None,
                 caused=caused.get((now.lead_id, now.deal_id)) if changed in STEPS else None,
             )
-
-
-def _actor_columns(origin: Origin) -> dict[str, int | None]:
-    actor = origin.actor
-    return {
-        "actor_id": actor.pk if isinstance(actor, User) else None,
-        "api_key_id": actor.pk if isinstance(actor, ApiKey) else None,
-    }
 
 
 def _refuse_foreign_rows(model: "type[Tracked]", after: Mapping[int, RowSnapshot]) -> None:

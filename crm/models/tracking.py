@@ -22,7 +22,8 @@ from django.db.models import OuterRef, Q, QuerySet, Subquery
 from crm.models import many_rows
 from crm.models.company import Company
 from crm.models.event import CrmEventKind
-from crm.models.recorder import acting_as, record, record_changes, record_new
+from crm.models.origin import acting_as
+from crm.models.recorder import record, record_changes, record_new
 from crm.models.snapshots import RowSnapshot, chunks, snapshots, supports_returning_old, update
 from crm.models.steps import StepQuerySet
 from crm.models.tenancy import CompanyQuerySet

@@ -8,7 +8,7 @@ from django.db import models
 
 from crm.models import ApiKey, AuditAction, AuditEntry, Company, Deal, Invitation, Lead, Membership, User
 from crm.models.audit import ActorKind
-from crm.models.recorder import current_actor
+from crm.models.origin import current_actor
 
 READING_SECONDS: Final = 3600
 Details = dict[str, int | str | bool | list[str] | list[int] | None]

@@ -27,7 +27,7 @@ from crm.models import (
 from crm.models.contribution import Author, active_author
 from crm.models.key_selection import packed_keys
 from crm.models.lead_import import add_counts
-from crm.models.recorder import acting_as
+from crm.models.origin import acting_as
 from crm.services import audit, background
 from crm.services.deadlocks import tried_again
 from crm.services.lead_changes import (

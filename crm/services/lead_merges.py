@@ -21,7 +21,8 @@ from crm.models import (
 )
 from crm.models.lead_merge import FOLLOWING
 from crm.models.merge_fields import CHOSEN, CUSTOM, KNOWN_BY, NOTES, as_columns, result_of, value_of
-from crm.models.recorder import current_actor, record_merge
+from crm.models.origin import current_actor
+from crm.models.recorder import record_merge
 from crm.services import audit
 from crm.services.deadlocks import tried_again
 from crm.services.editing import ChangedMeanwhile, version_of

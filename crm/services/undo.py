@@ -25,7 +25,8 @@ from crm.models import (
     StageMeaning,
 )
 from crm.models.change import STEPS
-from crm.models.recorder import Occasion, occasion, take_back, undoing
+from crm.models.origin import Occasion, occasion, undoing
+from crm.models.recorder import take_back
 from crm.models.tracking import Tracked
 from crm.services import idempotency
 from crm.services.editing import delete

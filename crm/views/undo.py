@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 from crm.accounts.decorators import MemberRequest, member
 from crm.models import Change, CrmEvent
 from crm.models.change import STEPS
-from crm.models.recorder import current_action, told_all_the_same
+from crm.models.origin import current_action, told_all_the_same
 from crm.models.roles import Action
 from crm.selectors.timeline import outlooks
 from crm.services.undo import NothingToUndo, UndoResult, undo

@@ -17,7 +17,7 @@ from capi.linkedin.failpoints import POINTS
 from capi.models import ConversionEvent
 from capi.models.choices import Reason
 from crm.models import Company, CrmEvent, Deal, Lead, LeadStatus, Stage
-from crm.models.recorder import acting_as
+from crm.models.origin import acting_as
 from crm.services.editing import change_status, move_deal
 from crm.services.undo import NothingToUndo, undo
 from tests.faults import figures

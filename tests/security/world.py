@@ -42,7 +42,7 @@ from crm.models import (
 )
 from crm.models.key_selection import packed_keys
 from crm.models.merge_fields import SHARING
-from crm.models.recorder import acting_as
+from crm.models.origin import acting_as
 from crm.models.roles import Role
 from crm.models.tag import add_links
 from crm.services import audit

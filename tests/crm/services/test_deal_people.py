@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from crm.importing.undoing import undo_chunk
 from crm.models import Change, ChangedField, CrmEvent, Deal, DealPerson, Lead, LeadImport, LeadImportRow
 from crm.models.lead import DealReassigned, LeadMerged, PersonErased
-from crm.models.recorder import acting_as
+from crm.models.origin import acting_as
 from crm.models.tracking import DeletedMeanwhile
 from crm.selectors import timeline
 from crm.selectors.bulk_changes import belongings_of

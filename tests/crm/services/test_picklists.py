@@ -27,7 +27,7 @@ from crm.models import (
     Tag,
 )
 from crm.models.company import MAX_GRACE_SECONDS
-from crm.models.recorder import acting_as
+from crm.models.origin import acting_as
 from crm.models.tag import add_links
 from crm.services import picklists
 from crm.services.picklists import (

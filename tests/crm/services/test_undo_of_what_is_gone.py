@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from crm.models import ApiKey, Change, Company, CrmEvent, Deal, IdempotencyRecord, Lead, LeadStatus, Stage, snapshots
-from crm.models.recorder import acting_as
+from crm.models.origin import acting_as
 from crm.services import idempotency
 from crm.services.editing import change_status, move_deal
 from crm.services.erasure import erase_lead
