@@ -10,9 +10,11 @@ connections, and ends as an interpreter does. What it doesn't show is that the m
 the tests of starting and stopping (`test_processes.py`, `test_deploys.py` and others) start real ones.
 """
 
+import gc
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -30,6 +32,7 @@ LOADED_LATER = (
     "gunicorn.arbiter", "gunicorn.glogging", "leadmachine.web_worker", "leadmachine.embedded", "leadmachine.startup",
     "leadmachine.urls", "celery.bin.celery", "celery.apps.worker", "celery.worker.consumer",
     "celery.concurrency.prefork", "celery.concurrency.thread", "kombu.transport.redis", "capi.delivery.deliver",
+    "leadmachine.timers",
 )  # fmt: skip
 
 
@@ -112,6 +115,13 @@ class Deliveries:
         """Run a whole delivery. Returns how it ended."""
         return self.wait(self.start(*company_ids))
 
+    def kill(self) -> None:
+        """End those that still run: the next world has the same addresses."""
+        for pid, forked in self._started.items():
+            if forked.poll() is None:
+                os.kill(pid, signal.SIGKILL)
+                forked.wait()
+
     def wait_until_stopped(self, pid: int) -> None:
         process = psutil.Process(pid)
         end = time.monotonic() + 10
@@ -131,6 +141,7 @@ def main() -> None:
     from gunicorn.app.wsgiapp import run as gunicorn
 
     programs = dict(zip(PROGRAMS, (gunicorn, celery, _deliver), strict=True))
+    gc.freeze()  # a collection in a forked process would copy the memory of all that is loaded
     assert threading.active_count() == 1, "a thread would not be there in what is forked"
     for line in sys.stdin:
         order = json.loads(line)

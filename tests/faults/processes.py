@@ -54,14 +54,12 @@ def wait_for(what: Callable[[], Any], *, seconds: float, told: str, every: float
 
 
 class Processes:
-    """Starts processes with one environment, and ends all that it started, each by its id.
+    """Starts processes with one environment, and ends all that it started, each by its id."""
 
-    With `forks`, those with the environment of that server are forked from it.
-    """
+    forks: Forks | None = None  # forks the processes that are to have its environment, instead of loading all for each
 
-    def __init__(self, folder: Path, *, port: int, forks: Forks | None = None, **environment: str) -> None:
+    def __init__(self, folder: Path, *, port: int, **environment: str) -> None:
         self.folder = folder
-        self.forks = forks
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self.environment = {

@@ -88,7 +88,7 @@ class Surroundings:
     def proxies(self) -> tuple[Proxy, ...]:
         return self.linkedin, self.broker, self.database
 
-    def make_good(self) -> None:
+    def reset(self) -> None:
         """Leave nothing of the world before: no connection, no trouble, no signal that waits, no message."""
         for proxy in self.proxies:
             proxy.reset()
@@ -136,13 +136,15 @@ class World(Processes):
         self.forks = surroundings.forks
 
     def __enter__(self) -> "World":
-        self._surroundings.make_good()
+        self._surroundings.reset()
         return self
 
     def __exit__(self, kind: object, error: object, at: object) -> None:
         for name in self.running:
             self.send_signal(name, signal.SIGCONT)
         self.kill(*list(self.running))
+        if self._deliveries is not None:
+            self._deliveries.kill()
         if self.forks is not None and self.forks is not self._surroundings.forks:
             self.forks.close()
         # pytest shows it if the test has failed.
