@@ -127,7 +127,7 @@ def test_from_signing_up_to_a_colleague_with_a_second_factor_and_a_new_role(page
     expect(hers.get_by_role("link", name="Add lead")).to_have_count(0)
 
 
-@pytest.mark.sized
+@pytest.mark.thorough
 @pytest.mark.parametrize("size", SIZES)
 def test_no_page_has_a_finding(page, company, admin, size):
     show_at(page, size)

@@ -61,7 +61,7 @@ def let_seconds_pass(page, seconds: float) -> None:
     page.wait_for_timeout(300)
 
 
-@pytest.mark.sized
+@pytest.mark.thorough
 @pytest.mark.parametrize("size", SIZES)
 def test_no_page_has_a_finding(page, company, admin, history, settings, sandbox, size) -> None:
     settings.LINKEDIN_SANDBOX, settings.LINKEDIN_SANDBOX_LEDGER = True, sandbox.ledger.path

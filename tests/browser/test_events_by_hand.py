@@ -26,7 +26,7 @@ def held(company, connected, make_rule) -> None:
     Connection.objects.update(is_paused=True, paused_reason="token_refused")
 
 
-@pytest.mark.sized
+@pytest.mark.thorough
 @pytest.mark.parametrize("size", SIZES)
 def test_no_page_has_a_finding(page, company, admin, held, size) -> None:
     lead, deal = company.leads.first(), company.deals.first()

@@ -10,7 +10,7 @@ from tests.conftest import make_lead, sign_in
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.mark.sized
+@pytest.mark.thorough
 def test_no_page_of_the_help_has_a_finding(page, sales) -> None:
     sign_in(page, sales)
 

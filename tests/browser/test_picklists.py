@@ -70,7 +70,7 @@ def test_a_list_is_kept_without_scripts(plain_page: Page, admin, company):
     assert names(company) == ["New", "Qualified", "Unqualified", "Nurture"]
 
 
-@pytest.mark.sized
+@pytest.mark.thorough
 def test_lists_and_tags_have_no_finding_of_axe_and_a_tag_is_one_click(page: Page, admin, company):
     lead = make_lead(company)
     vip, old = (Tag.objects.create(company=company, name=name, colour="purple") for name in ("VIP", "Old"))

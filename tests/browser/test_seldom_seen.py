@@ -17,7 +17,7 @@ from tests.browser.looks import assert_fit_to_use_in_each_look
 from tests.browser.test_accounts import _site, newest_link, press  # noqa: F401 - mails lead to the live server
 from tests.conftest import PASSWORD, code_now, join, make_deal, make_lead, sign_in
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sized]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.thorough]
 
 
 def look(page, path: str, *, status: int = 200, heading: str) -> None:

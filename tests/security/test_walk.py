@@ -95,8 +95,8 @@ def _as_often_as_it_takes(settings, monkeypatch) -> None:
 
 @pytest.fixture
 def routes() -> list[Route]:
-    """All of them; in `make test` a random tenth, by the seed of the tests' order."""
-    return random.sample(ROUTES, sized(len(ROUTES), small=len(ROUTES) // 10))
+    """All of them; in `make test` a random twentieth, by the seed of the tests' order."""
+    return random.sample(ROUTES, sized(len(ROUTES), small=len(ROUTES) // 20))
 
 
 @pytest.mark.sized

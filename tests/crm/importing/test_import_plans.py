@@ -14,7 +14,7 @@ from tests.conftest import join, make_lead
 from tests.crm.importing.uploading import run, upload, work_on
 from tests.plans import plans, rows_read
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.thorough]
 
 ROWS, KNOWN = 1_500, 100
 

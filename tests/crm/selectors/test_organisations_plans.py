@@ -11,7 +11,7 @@ from crm.selectors.organisations import names_like, organisation_of, organisatio
 from tests.conftest import join
 from tests.plans import analyse, indexes, plans, read, read_whole, rows_read
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 LEADS, ORGANISATIONS = 20_000, 400
 INDEX = "lead_by_organisation_key"

@@ -8,7 +8,7 @@ from crm.selectors.organisations import SEARCHED_AT_MOST, SUGGESTED_FROM, names_
 from tests.crm.selectors.test_organisations_plans import make_leads
 from tests.plans import analyse, plans, rows_read
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 A_FEW = 100  # that begin with the text, or share a page of the table with another lead
 

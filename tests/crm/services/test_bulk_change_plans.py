@@ -31,7 +31,7 @@ from crm.services.lead_changes import Confirmation, change_leads
 from tests.conftest import make_deal
 from tests.plans import indexes, plans, read, read_whole, rows_read
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 LEADS = 1_200
 OF_COMPANY = {

@@ -10,7 +10,7 @@ from crm.models import Company, DuplicateSearch, Lead
 from crm.services.lead_duplicates import look_for_duplicates
 from tests.plans import plans, rows_read
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 COMPANIES, LEADS = 40, 100
 
