@@ -85,11 +85,12 @@ check: TESTED := (not faults or representative) and not sized
 check: FAULTS := faults and not representative
 check: static-checks test faults
 
-# In two halves of the same length, at once.
+# In two halves that take about equally long, side by side.
 static-checks: .venv/.to-develop
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target code-checks project-checks
+	@$(MAKE) --no-print-directory --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) \
+	  code-checks project-checks
 
-code-checks:
+code-checks: .venv/.to-develop
 	@echo "Format:"
 	@$(BIN)/ruff format --check
 	@$(BIN)/djangofmt --check templates
@@ -104,7 +105,7 @@ code-checks:
 	@echo "Security lint:"
 	@$(BIN)/bandit --quiet --recursive --severity-level medium --ignore-nosec crm capi leadmachine postgresql
 
-project-checks:
+project-checks: .venv/.to-develop
 	@echo "Secrets, pinned packages, and what pages load:"
 	@$(BIN)/python scripts/check_repository.py
 	@echo "Containers and their proxy:"

@@ -28,7 +28,7 @@ def plans(*, is_measured: bool = False) -> Iterator[list[Any]]:
 
 
 def analyse(*tables: str) -> None:
-    """Let PostgreSQL count what is in these tables, or in all, as autovacuum does now and then."""
+    """Refresh PostgreSQL's statistics of these tables, or of all, as autovacuum does now and then."""
     with connection.cursor() as cursor:
         cursor.execute(f"ANALYZE {', '.join(tables)}")
 

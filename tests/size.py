@@ -1,4 +1,4 @@
-"""The size of tests: those that make thousands of requests or histories make a tenth of them in `make test`.
+"""The size of tests: those that make thousands of requests or histories make a few of them in `make test`.
 
 `SMALL_SIZE=1` says so, and only `make test` sets it. `make faults` runs all that is marked `sized` in full.
 """
