@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,8 @@ def pytest_configure() -> None:
         raise pytest.UsageError("LEADMACHINE_REQUIRE_BROWSER is set, and no Chromium was found.")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
     later = [item for item in items if item.get_closest_marker("thorough") or _is_second_look(item)]
     for item in later:
         item.add_marker("sized")
@@ -62,6 +63,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("browser")
             if not CHROMIUM:
                 item.add_marker(pytest.mark.skip(reason="no Chromium found: install it, or name it in CHROMIUM"))
+    yield  # by now `-m` has deselected what is not asked for, and the order is random
     items[:] = _with_long_ones_first(items)
 
 
@@ -72,7 +74,7 @@ def pytest_collection_finish() -> None:
 
 
 def _with_long_ones_first(items: list[pytest.Item]) -> list[pytest.Item]:
-    """The same tests, the long ones first in the part of each worker: one that begins last would keep it busy alone.
+    """The same tests, the long ones first in each worker's part: one that starts last outlasts all other workers.
 
     pytest-xdist gives each worker a part of the list, in order (`--dist worksteal`).
     """
