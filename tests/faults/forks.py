@@ -1,17 +1,18 @@
-"""Processes of LeadMachine that cost 20 ms each: a server that has loaded all of it forks one for each order.
+"""Forks processes of LeadMachine from a server that has already loaded its modules.
 
-Run as `python -m tests.faults.forks`. It reads one order per line, as JSON, and answers each with a line:
+Run as `python -m tests.faults.forks`. It reads one order per line, as JSON, and answers each with its number and
 
-    {"words": [...], "log": PATH}   a process that runs this command and writes to this file; its process id
-    {"poll": PID}                   its exit code, or "running"
+    {"words": [...], "log": PATH}   the id of a process that runs this command and writes to this file
+    {"poll": PID}                   the exit code of that process, or "running"
 
-From there on a forked process does what a started one does: it reads its command line, checks its settings, opens its
-connections, and ends as an interpreter does. What it doesn't show is that the modules load, and with which settings:
-the tests of starting and stopping (`test_processes.py`, `test_deploys.py` and others) start real ones.
+From there on a forked web server or worker does what a started one does: it reads its command line, checks its
+settings, opens its connections, and ends as an interpreter does. What it doesn't show is that the modules load, and
+with which settings: where that matters, a test calls `World.stop_forking()`, or uses `Processes` as it is.
 """
 
 import gc
 import importlib
+import itertools
 import json
 import os
 import signal
@@ -19,9 +20,10 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import psutil
 
@@ -41,10 +43,13 @@ class Forks:
 
     def __init__(self, environment: Mapping[str, str], log: Path) -> None:
         self.environment = dict(environment)
+        self._log = log
+        self._numbers = itertools.count(1)
         with log.open("ab") as errors:
+            # In a session of its own: Ctrl-C would end it before the processes that it has forked.
             self._server = subprocess.Popen(
                 [sys.executable, "-m", "tests.faults.forks"], env=self.environment, cwd=ROOT, text=True,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, start_new_session=True,
             )  # fmt: skip
 
     def start(self, words: list[str], log: Path) -> "Forked":
@@ -53,11 +58,20 @@ class Forks:
         return Forked(self, int(self.ask({"words": words, "log": str(log)})))
 
     def ask(self, order: Mapping[str, Any]) -> str:
+        """Returns the answer to this order, and drops those that a test's time limit has kept it from reading."""
         assert self._server.stdin
         assert self._server.stdout
-        self._server.stdin.write(json.dumps(order) + "\n")
+        number = next(self._numbers)
+        self._server.stdin.write(json.dumps({"number": number, **order}) + "\n")
         self._server.stdin.flush()
-        return self._server.stdout.readline().strip()
+        for line in self._server.stdout:
+            answered, answer = line.split()
+            if int(answered) == number:
+                return answer
+        raise AssertionError(f"the server that forks has ended:\n{self._log.read_text()}")
+
+    def is_running(self) -> bool:
+        return self._server.poll() is None
 
     def close(self) -> None:
         assert self._server.stdin
@@ -117,10 +131,11 @@ class Deliveries:
 
     def kill(self) -> None:
         """End those that still run: the next world has the same addresses."""
-        for pid, forked in self._started.items():
-            if forked.poll() is None:
-                os.kill(pid, signal.SIGKILL)
-                forked.wait()
+        running = [forked for forked in self._started.values() if forked.poll() is None]
+        for forked in running:
+            os.kill(forked.pid, signal.SIGKILL)
+        for forked in running:
+            forked.wait()
 
     def wait_until_stopped(self, pid: int) -> None:
         process = psutil.Process(pid)
@@ -143,26 +158,33 @@ def main() -> None:
     programs = dict(zip(PROGRAMS, (gunicorn, celery, _deliver), strict=True))
     gc.freeze()  # a collection in a forked process would copy the memory of all that is loaded
     assert threading.active_count() == 1, "a thread would not be there in what is forked"
+    codes: dict[int, int] = {}  # of those that have ended, by process id
     for line in sys.stdin:
         order = json.loads(line)
         if "poll" in order:
-            answer = _poll(order["poll"])
+            answer = _poll(order["poll"], codes)
         elif (pid := _fork(order["log"])) == 0:
             sys.argv[:] = order["words"]
             programs[sys.argv[0]]()
             return  # out of the loop: this is the process that was ordered
         else:
+            codes.pop(pid, None)  # the id of one that ended long ago
             answer = str(pid)
-        print(answer, flush=True)
+        print(order["number"], answer, flush=True)
 
 
-def _deliver() -> None:
+def _deliver() -> NoReturn:
     from capi.delivery.deliver import deliver
     from leadmachine.startup import bound_worker
 
-    bound_worker()
-    for company_id in sys.argv[1:]:
-        deliver(int(company_id))
+    try:
+        bound_worker()
+        for company_id in sys.argv[1:]:
+            deliver(int(company_id))
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)  # at once: a kill at a random time is to hit the delivery, not the end of the interpreter
 
 
 def _fork(log: str) -> int:
@@ -183,9 +205,13 @@ def _fork(log: str) -> int:
     return pid
 
 
-def _poll(pid: int) -> str:
-    ended, status = os.waitpid(pid, os.WNOHANG)
-    return str(os.waitstatus_to_exitcode(status)) if ended else "running"
+def _poll(pid: int, codes: dict[int, int]) -> str:
+    if pid not in codes:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if not ended:
+            return "running"
+        codes[pid] = os.waitstatus_to_exitcode(status)
+    return str(codes[pid])
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def wait_for(what: Callable[[], Any], *, seconds: float, told: str, every: float
 class Processes:
     """Starts processes with one environment, and ends all that it started, each by its id."""
 
-    forks: Forks | None = None  # forks the processes that are to have its environment, instead of loading all for each
+    forks: Forks | None = None  # forks the processes that have the same environment, which saves loading all again
 
     def __init__(self, folder: Path, *, port: int, **environment: str) -> None:
         self.folder = folder

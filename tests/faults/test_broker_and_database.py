@@ -245,6 +245,7 @@ def test_a_database_restored_from_an_older_dump_sends_again_under_the_same_ids(w
 @pytest.mark.covers("F63")
 def test_a_power_cut_of_everything_and_a_start_in_any_order(world) -> None:
     world.database_server.keep_commits()
+    world.stop_forking()  # loading needs neither of them
     orders = list(itertools.permutations(["database", "broker", "web", "worker"]))
     with figures.chance(figures.SEED) as chance:
         chance.shuffle(orders)

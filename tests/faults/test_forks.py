@@ -4,6 +4,9 @@ import os
 
 import psutil
 import pytest
+from cryptography.fernet import Fernet
+
+from tests.faults.world import World
 
 pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 
@@ -34,6 +37,26 @@ def test_a_process_with_other_settings_is_started_and_reads_them(world) -> None:
     assert [is_forked(world, name) for name in ("worker1", "worker2", "worker3")] == [True, False, False]
     assert "WARNING leadmachine.startup" in world.log("worker1")
     assert "WARNING leadmachine.startup" not in world.log("worker2") + world.log("worker3")
+
+
+def test_an_answer_that_nobody_waited_for_is_not_taken_for_the_next(world) -> None:
+    world.forks._server.stdin.write('{"number": 0, "words": ["deliver"], "log": "/dev/null"}\n')
+
+    world.start_worker()
+
+    world.wait_for_worker()
+
+
+def test_the_first_world_decides_no_setting_for_the_others(world, settings, tmp_path) -> None:
+    settings.TOKEN_KEYS = [Fernet.generate_key().decode()]
+    surroundings = world._surroundings
+    surroundings._forks.close()
+    (tmp_path / "other").mkdir()
+
+    with World(tmp_path / "other", surroundings) as other:
+        assert other.forks.environment != other.environment
+
+    assert other.forks.environment == world.environment
 
 
 def test_a_forked_process_ends_with_its_own_exit_code(world) -> None:

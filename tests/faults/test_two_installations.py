@@ -31,6 +31,7 @@ def test_a_worker_leaves_the_wake_ups_of_another_installation_where_they_are(
 
 def test_a_worker_that_starts_without_its_database_hears_wake_ups_once_that_is_there(world) -> None:
     company = world.connect()
+    world.stop_forking()  # loading needs no database either
     world.database.down()
     world.start_worker()
     wait_for(
@@ -48,6 +49,7 @@ def test_a_worker_that_starts_without_its_database_hears_wake_ups_once_that_is_t
 
 def test_a_web_server_that_starts_without_its_database_wakes_workers_once_that_is_there(world) -> None:
     company = world.connect()
+    world.stop_forking()
     world.database.down()
     world.start("web", command("web"))
     wait_for(lambda: "LeadMachine is ready" in world.log("web"), seconds=30, told="it has started")

@@ -191,6 +191,7 @@ def test_rows_that_were_due_long_before_the_start_are_all_taken_with_the_first_s
     world.broker.down()
     make_leads(company, 300)
     ConversionEvent.objects.update(next_attempt_at=Now() - timedelta(hours=6))
+    world.stop_forking()  # loading needs no broker either
 
     world.start_worker()
 

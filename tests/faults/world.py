@@ -3,6 +3,7 @@
 import itertools
 import re
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -27,7 +28,7 @@ from tests.conftest import TOKEN
 from tests.faults.forks import Deliveries, Forks
 from tests.faults.invariants import Allowed, broken, leased_lanes
 from tests.faults.ledger import LinkedIn
-from tests.faults.processes import Processes, as_environment, command, free_port, wait_for
+from tests.faults.processes import Processes, as_environment, command, wait_for
 from tests.faults.proxy import Proxy
 from tests.faults.servers import Broker, Database
 
@@ -46,6 +47,7 @@ SMALL: Mapping[str, Any] = {
     "REQUESTS_PER_MINUTE": 6000,
     "WEB_STATEMENT_SECONDS": 3,
 }
+USUAL_KEYS = ",".join(settings.TOKEN_KEYS)
 RECOVERY_SECONDS = SMALL["LEASE_SECONDS"] + SMALL["SWEEP_SECONDS"] + SMALL["SEND_TIMEOUT_SECONDS"]
 
 # As it is installed. With DEBUG there are Django's pages for developers, and each statement is kept.
@@ -69,7 +71,7 @@ LIKE_A_TOKEN = re.compile(r"AQ[VX]\S{8}")  # of the tests and of LinkedIn alike
 class Surroundings:
     """What the worlds of a test run share: LinkedIn, broker and database, their proxies, and a server that forks.
 
-    Because the addresses stay the same, one server that has loaded them can fork the processes of all worlds.
+    Because the addresses stay the same, one server that has read them as settings can fork for all worlds.
     """
 
     def __init__(self, folder: Path, linkedin: LinkedIn, broker: Broker) -> None:
@@ -81,15 +83,26 @@ class Surroundings:
         self.database = Proxy(self.database_server.address)
         self.kill_points = folder / "kill-points"
         self.kill_points.mkdir()
-        self.port = free_port()
-        self.forks: Forks | None = None
+        # Bound, but not listening: nobody else gets the port, and a web server may listen on it.
+        self._port = socket.socket()
+        self._port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._port.bind(("127.0.0.1", 0))
+        self.port = int(self._port.getsockname()[1])
+        self._forks: Forks | None = None
 
     @property
     def proxies(self) -> tuple[Proxy, ...]:
         return self.linkedin, self.broker, self.database
 
+    def forks(self, environment: Mapping[str, str]) -> Forks:
+        """The server that forks for every world. A first test with other keys must not decide for all."""
+        if self._forks is None or not self._forks.is_running():
+            usual = {**environment, "LEADMACHINE_TOKEN_KEYS": USUAL_KEYS}
+            self._forks = Forks(usual, self.folder / "forks.log")
+        return self._forks
+
     def reset(self) -> None:
-        """Leave nothing of the world before: no connection, no trouble, no signal that waits, no message."""
+        """Remove what the previous world left: connections, faults, armed kill points, messages."""
         for proxy in self.proxies:
             proxy.reset()
             proxy.up()
@@ -100,10 +113,11 @@ class Surroundings:
             client.flushall()
 
     def close(self) -> None:
-        if self.forks:
-            self.forks.close()
+        if self._forks:
+            self._forks.close()
         for proxy in self.proxies:
             proxy.down()
+        self._port.close()
 
 
 class World(Processes):
@@ -131,24 +145,27 @@ class World(Processes):
             **PRODUCTION,
         )
         self.environment["LEADMACHINE_TOKEN_KEYS"] = ",".join(settings.TOKEN_KEYS)
-        if surroundings.forks is None:
-            surroundings.forks = Forks(self.environment, surroundings.folder / "forks.log")
-        self.forks = surroundings.forks
+        self.forks = surroundings.forks(self.environment)
+        self._own_forks: Forks | None = None
 
     def __enter__(self) -> "World":
         self._surroundings.reset()
         return self
 
     def __exit__(self, kind: object, error: object, at: object) -> None:
-        for name in self.running:
-            self.send_signal(name, signal.SIGCONT)
-        self.kill(*list(self.running))
-        if self._deliveries is not None:
-            self._deliveries.kill()
-        if self.forks is not None and self.forks is not self._surroundings.forks:
-            self.forks.close()
-        # pytest shows it if the test has failed.
-        print("\n".join(line for line in self.logs().splitlines() if " INFO " not in line))
+        try:
+            for name in self.running:
+                self.send_signal(name, signal.SIGKILL)
+            if self._deliveries is not None:
+                self._deliveries.kill()
+            self.kill(*list(self.running))
+        finally:
+            for proxy in self._surroundings.proxies:
+                proxy.reset()
+            if self._own_forks is not None:
+                self._own_forks.close()
+            # pytest shows it if the test has failed.
+            print("\n".join(line for line in self.logs().splitlines() if " INFO " not in line))
 
     # --- our side ---
 
@@ -160,10 +177,15 @@ class World(Processes):
     def deliveries(self) -> Deliveries:
         """Deliveries without Celery, for kills by the hundred."""
         if self._deliveries is None:
-            if self.forks is None or self.forks.environment != self.environment:
-                self.forks = Forks(self.environment, self.folder / "forks.log")
-            self._deliveries = Deliveries(self.forks, self.folder / "deliveries.log")
+            forks = self._surroundings.forks(self.environment)
+            if forks.environment != self.environment:
+                forks = self._own_forks = Forks(self.environment, self.folder / "forks.log")
+            self._deliveries = Deliveries(forks, self.folder / "deliveries.log")
         return self._deliveries
+
+    def stop_forking(self) -> None:
+        """From now on, let each web server and worker load its own modules, as in production."""
+        self.forks = None
 
     def arm(self, point: str, order: str = "SIGKILL") -> None:
         """The next process that comes to the kill point gets this signal."""
