@@ -119,9 +119,6 @@ class Deliveries:
         self._started[forked.pid] = forked
         return forked.pid
 
-    def poll(self, pid: int) -> int | None:
-        return self._started[pid].poll()
-
     def wait(self, pid: int, *, seconds: float = 20) -> int:
         return self._started[pid].wait(seconds)
 

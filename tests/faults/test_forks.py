@@ -45,6 +45,7 @@ def test_an_answer_that_nobody_waited_for_is_not_taken_for_the_next(world) -> No
     world.start_worker()
 
     world.wait_for_worker()
+    assert world.running["worker1"].poll() is None  # it is the worker, and not the delivery, which has ended
 
 
 def test_the_first_world_decides_no_setting_for_the_others(world, settings, tmp_path) -> None:
