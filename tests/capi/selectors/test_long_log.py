@@ -5,7 +5,6 @@ from io import StringIO
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
@@ -14,7 +13,7 @@ from capi.models import ConversionEvent, Mail
 from capi.models.choices import MailKind
 from capi.models.functions import monday_of
 from tests.conftest import make_lead
-from tests.plans import indexes, plans, read, read_whole
+from tests.plans import analyse, indexes, plans, read, read_whole
 
 pytestmark = pytest.mark.django_db
 
@@ -29,8 +28,7 @@ def log(company, make_rule, settings) -> None:
     make_lead(company)
     make_rule()
     call_command("make_events", company=company.slug, count=EVENTS, stdout=StringIO())
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
+    analyse()
 
 
 @pytest.mark.thorough
@@ -56,8 +54,7 @@ def test_recent_events_does_not_read_the_whole_log_whatever_is_chosen(log, ops, 
     ConversionEvent.objects.filter(pk__in=ConversionEvent.objects.order_by("pk").values("pk")[: EVENTS // 4]).update(
         attempts=1
     )
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
+    analyse()
     web = client_as(ops)
     url = reverse("events")
 

@@ -5,7 +5,6 @@ from io import StringIO
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
@@ -15,7 +14,7 @@ from capi.services.retention import attempts_in_use, ended_events
 from capi.services.statistics import recount_days
 from crm.models import Company
 from tests.conftest import make_lead
-from tests.plans import plans, rows_read
+from tests.plans import analyse, plans, rows_read
 
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
@@ -34,8 +33,7 @@ def quiet(company, other_company, make_rule, settings):
         call_command("make_events", company=owner.slug, count=EACH, stdout=StringIO())
     # As after a delivery: PostgreSQL has to expect that each entry of an index leads to another page of the table.
     ConversionEvent.objects.update(attempts=1)
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
+    analyse()
     return company
 
 

@@ -12,7 +12,7 @@ from crm.models import Company, ImportState, Lead, LeadImportRow, Membership, Ro
 from crm.models.roles import Role
 from tests.conftest import join, make_lead
 from tests.crm.importing.uploading import run, upload, work_on
-from tests.plans import plans, rows_read
+from tests.plans import analyse, plans, rows_read
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.thorough]
 
@@ -38,8 +38,7 @@ def test_a_second_file_is_checked_without_reading_its_rows_again_for_each_known_
 ) -> None:
     first = join(other_company, Role.SALES, email="first@example.com")
     run(upload(first, _file("first")), first)
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE crm_lead, crm_leadimportrow")  # as autovacuum does, now and then
+    analyse("crm_lead", "crm_leadimportrow")  # as autovacuum does, now and then
     for number in range(KNOWN):
         make_lead(sales.company, email=f"second{number}@example.com", phone="")
     second = upload(sales, _file("second"))
@@ -70,8 +69,7 @@ def test_postgresql_counts_the_rows_of_a_large_file(sales: Membership, monkeypat
 
 def test_an_undo_reads_no_row_again_for_each_chunk(sales: Membership) -> None:
     done = run(upload(sales, _file("undone")), sales)
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE crm_lead, crm_leadimportrow")
+    analyse("crm_lead", "crm_leadimportrow")
 
     with plans(is_measured=True) as found, transaction.atomic():
         while undo_chunk(done, 100):

@@ -1,12 +1,11 @@
 """Which plan PostgreSQL has for a filter by a custom choice."""
 
 import pytest
-from django.db import connection
 
 from crm.models import Company, Lead
 from crm.models.custom_lookups import holds
 from tests.crm.custom_values import make_field
-from tests.plans import indexes, plans
+from tests.plans import analyse, indexes, plans
 
 LEADS = 3_000
 
@@ -19,8 +18,7 @@ def test_a_filter_by_a_rare_choice_uses_the_index(company: Company, other_compan
             Lead(company=each, first_name="Ada", custom={"region": "emea" if number % 1_000 == 0 else "americas"})
             for number in range(LEADS)
         )
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE crm_lead")
+    analyse("crm_lead")
 
     with plans() as found:
         leads = list(Lead.objects.for_company(company).filter(holds(field, "emea")).order_by("-pk")[:25])

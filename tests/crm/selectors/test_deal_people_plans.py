@@ -1,12 +1,11 @@
 """The page that erases a person finds the deals that may name them without reading the company's history."""
 
 import pytest
-from django.db import connection
 
 from crm.models import Change, ChangedField, Company
 from crm.selectors.deal_people import deals_that_may_name
 from tests.conftest import make_deal, make_lead
-from tests.plans import indexes, plans
+from tests.plans import analyse, indexes, plans
 
 CHANGES = 3_000
 
@@ -20,8 +19,7 @@ def test_the_deals_that_were_someones_once_are_found_by_an_index(company: Compan
         for number in range(CHANGES)
     )
     Change.objects.create(company=company, lead=deal.lead, deal=deal, field=ChangedField.LEAD, old=str(lead.pk))
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE crm_change")
+    analyse("crm_change")
 
     with plans() as found:
         deals = deals_that_may_name(lead)

@@ -4,11 +4,10 @@ from io import StringIO
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
 
 from crm.models import Company, Lead
 from crm.selectors.leads import COLUMNS, leads_page, sources_of
-from tests.plans import plans, read_whole
+from tests.plans import analyse, plans, read_whole
 
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
@@ -22,8 +21,7 @@ def company(settings):
     settings.LINKEDIN_SANDBOX = True
     sizes = {"leads": LEADS, "deals": 10, "tasks": 10, "notes": 10, "companies": 3, "analyze": False}
     call_command("make_crm", stdout=StringIO(), **sizes)
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
+    analyse()
     return Company.objects.get(name="Measured 1")
 
 

@@ -3,12 +3,11 @@
 from datetime import timedelta
 
 import pytest
-from django.db import connection
 from django.db.models.functions import Now
 
 from crm.models import Company, DuplicateSearch, Lead
 from crm.services.lead_duplicates import look_for_duplicates
-from tests.plans import plans, rows_read
+from tests.plans import analyse, plans, rows_read
 
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
@@ -20,8 +19,7 @@ def test_a_round_reads_the_last_change_of_each_company_and_no_other_lead() -> No
     Lead.objects.bulk_create(Lead(company=company, last_name="Lead") for company in companies for _ in range(LEADS))
     Lead.objects.update(updated_at=Now() - timedelta(minutes=2))
     DuplicateSearch.objects.bulk_create(DuplicateSearch(company=company, reached_at=Now()) for company in companies)
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
+    analyse()
 
     with plans(is_measured=True) as found:
         look_for_duplicates(go_on=lambda: True, is_sending=lambda: False)
