@@ -12,6 +12,7 @@ from typing import Any
 from zlib import crc32
 
 import pytest
+from _pytest import runner
 from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_totp_secret, hotp_value
 from django.conf import settings
 from django.contrib.auth import login
@@ -24,12 +25,13 @@ from django.test import Client, TransactionTestCase
 from django.utils import timezone
 from playwright.sync_api import expect
 
+from crm.accounts import mfa
 from crm.models import Company, Deal, Lead, Membership, Note, Task, User, file_storage
 from crm.models.roles import Role
 from crm.services import rate_limits
 from crm.services.notes import add_note
 from crm.services.tasks import save_task
-from tests import emptying, network, pages, services, size
+from tests import data_stack, emptying, network, pages, services, size
 
 pytest_plugins = ["tests.fixtures", "tests.faults.tally"]
 
@@ -46,6 +48,8 @@ TOKEN = "AQXdSP_W41_UPs5ioT_t8HESyODB4FqbkJ8LrV_5mff4gPODzOYR"
 
 def pytest_configure() -> None:
     expect.set_options(timeout=20_000)  # bounds a wait of a browser test, whatever the load of the machine
+    runner.runtestprotocol = data_stack.with_room(runner.runtestprotocol)
+    data_stack.give_room_to_threads()
     if not CHROMIUM and os.environ.get("LEADMACHINE_REQUIRE_BROWSER"):
         raise pytest.UsageError("LEADMACHINE_REQUIRE_BROWSER is set, and no Chromium was found.")
 
@@ -151,6 +155,7 @@ def _no_database_lost_before(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _quick_passwords() -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    mfa.ROUNDS = 1  # type: ignore[misc]  # of the hashes of recovery codes
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,7 @@
 """How the database is emptied after a test that committed.
 
-Django truncates every table and recreates content types and permissions, which takes a third of a second. If there is
-little to delete, deleting takes a twentieth of that.
+Django truncates every table and recreates content types and permissions, which takes a third of a second in
+PostgreSQL. If there is little to delete, deleting takes a twentieth of that.
 """
 
 from functools import cache
@@ -22,22 +22,21 @@ truncate_everything = TransactionTestCase._fixture_teardown
 def empty(case: TransactionTestCase) -> None:
     """Empty the case's databases. Replaces TransactionTestCase._fixture_teardown."""
     databases = [connections[name] for name in case._databases_names(include_mirrors=False)]
-    if not all(database.vendor == "postgresql" and _deleted(database) for database in databases):
+    if not all(_deleted(database) for database in databases):
         _truncate(case, databases)
 
 
 def _truncate(case: TransactionTestCase, databases: list[BaseDatabaseWrapper]) -> None:
-    """Truncate every table. Fails with the open transactions if one holds a lock for longer than LOCK_SECONDS."""
-    postgresql = [database for database in databases if database.vendor == "postgresql"]
-    for database in postgresql:
+    """Truncate every table of PostgreSQL. Fails with the open transactions if one holds a lock for LOCK_SECONDS."""
+    for database in databases:
         with database.cursor() as cursor:
             cursor.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
     try:
         truncate_everything(case)
     except CommandError as error:
-        raise AssertionError("\n".join(who for database in postgresql for who in _sessions(database))) from error
+        raise AssertionError("\n".join(who for database in databases for who in _sessions(database))) from error
     finally:
-        for database in postgresql:
+        for database in databases:
             with database.cursor() as cursor:
                 cursor.execute("RESET lock_timeout")
 
@@ -60,25 +59,28 @@ def _deleted(database: BaseDatabaseWrapper) -> bool:
         if max(filled.values(), default=0) > SMALL_BYTES:
             return False
         if filled:
-            cursor.execute(
-                "; ".join([_without_triggers(database.alias), *(f"DELETE FROM {table}" for table in filled)])
-            )
+            statements = [_without_checks(database.alias), *(f"DELETE FROM {table}" for table in filled)]
+            for statement in ["; ".join(statements)] if database.vendor == "postgresql" else statements:
+                cursor.execute(statement)
     return True
 
 
 @cache
 def _what_is_filled(alias: str) -> str:
     """The query for the tables that have rows, with their sizes in bytes."""
-    introspection = connections[alias].introspection
-    tables = set(introspection.django_table_names(only_existing=True, include_views=False)) - KEPT
+    database = connections[alias]
+    tables = set(database.introspection.django_table_names(only_existing=True, include_views=False)) - KEPT
+    size = "pg_relation_size('{0}')" if database.vendor == "postgresql" else "0"  # SQLite uses freed pages again
     return " UNION ALL ".join(
-        f"SELECT '{table}', pg_relation_size('{table}') WHERE EXISTS (SELECT FROM {table})" for table in sorted(tables)
+        f"SELECT '{table}', {size.format(table)} WHERE EXISTS (SELECT 1 FROM {table})" for table in sorted(tables)
     )
 
 
 @cache
-def _without_triggers(alias: str) -> str:
-    """The statement that turns triggers off in a transaction; one that does nothing where that is not allowed."""
+def _without_checks(alias: str) -> str:
+    """The statement that lets rows go in any order; one that does nothing where that is not allowed."""
+    if connections[alias].vendor == "sqlite":
+        return "PRAGMA defer_foreign_keys = ON"  # until the end of the transaction
     with connections[alias].cursor() as cursor:
         cursor.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
         (is_superuser,) = cursor.fetchone()

@@ -27,6 +27,8 @@ from typing import Any, NoReturn
 
 import psutil
 
+from tests import data_stack
+
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = ("gunicorn", "celery", "deliver")  # the last one is our own: deliver ID ...
 # What the programs load once they run. `leadmachine.wsgi` is left to them, since loading it starts the web server.
@@ -212,4 +214,5 @@ def _poll(pid: int, codes: dict[int, int]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    data_stack.give_room_to_threads()
+    data_stack.with_room(main)()
