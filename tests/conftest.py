@@ -25,6 +25,7 @@ from django.test import Client, TransactionTestCase
 from django.utils import timezone
 from playwright.sync_api import expect
 
+from capi.delivery.wakeup import publisher
 from crm.accounts import mfa
 from crm.models import Company, Deal, Lead, Membership, Note, Task, User, file_storage
 from crm.models.roles import Role
@@ -159,13 +160,15 @@ def _quick_passwords() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _settings(settings: Any, tmp_path: Any) -> None:
+def _settings(settings: Any, tmp_path: Any) -> Iterator[None]:
     settings.LINKEDIN_SANDBOX = False
     settings.LINKEDIN_SANDBOX_LEDGER = tmp_path / "sandbox.jsonl"
     settings.LINKEDIN_API_URL = "http://127.0.0.1:9"  # nothing listens there: a test that sends sets another
     settings.LINKEDIN_API_VERSION = "202609"
     # A cache per test: failed sign-ins of one are not counted in another.
     settings.CACHES = {"default": {"BACKEND": "leadmachine.cache.OwnCache", "LOCATION": str(tmp_path)}}
+    yield
+    publisher.flush(seconds=10)  # for a moment, while they are put back, its thread would find no settings
 
 
 @pytest.fixture
