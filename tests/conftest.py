@@ -21,6 +21,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.core.servers.basehttp import WSGIRequestHandler
 from django.db import connections
 from django.http import HttpRequest
+from django.template import Template
 from django.test import Client, TransactionTestCase
 from django.utils import timezone
 from playwright.sync_api import expect
@@ -121,6 +122,11 @@ def _quick_answers() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _quick_emptying() -> None:
     TransactionTestCase._fixture_teardown = emptying.empty  # type: ignore[method-assign]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_templates(django_test_environment: None) -> None:
+    Template._render = pages.render  # type: ignore[method-assign]
 
 
 @pytest.fixture(scope="session", autouse=True)

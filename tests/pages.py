@@ -5,6 +5,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from django.http import FileResponse
+from django.template import Context, Template
+from django.test.signals import template_rendered
 
 KEPT: Final = re.compile(r"(<(pre|textarea|script)\b.*?</\2>)", re.DOTALL)
 REST_OF_TAG: Final = r"(?:[^<>\"']++|\"[^\"]*+\"|'[^']*+')*+>"
@@ -17,6 +19,16 @@ BLOCKS: Final = (  # a <small> too is a line of its own wherever there is one
     "meta|nav|ol|option|p|path|pre|rect|script|section|select|small|summary|table|tbody|td|text|th|thead|title|tr|ul"
 )
 AROUND_BLOCK: Final = re.compile(rf" ?(</?(?:{BLOCKS})\b{REST_OF_TAG}) ?")
+
+
+def render(template: Template, context: Context) -> str:
+    """As Django renders templates in tests, which also copies the context for each one that a page includes, for tests
+    to look at. Here they have the page's own context, and save a twentieth of its time.
+    """
+    if context.template is template:
+        template_rendered.send(sender=template, template=template, context=context)
+    rendered: str = template.nodelist.render(context)
+    return rendered
 
 
 def as_read(html: str) -> str:

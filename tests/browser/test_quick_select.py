@@ -87,8 +87,10 @@ PLACES = {
     "stage": "/deals/list/?stage={stage}",
     "deal": "/deals/{deal}/",
 }
-# The same script serves all of them, and other tests below are about the board.
-LOOKED_AT = [pytest.param(at, marks=() if at == "leads" else pytest.mark.thorough) for at in PLACES]
+# The same script serves all of them, so most tests choose for one lead and one deal; others below are about the board.
+EVERYWHERE = [pytest.param(at, marks=() if at == "leads" else pytest.mark.thorough) for at in PLACES]
+LEAD_AND_DEAL = [at for at in EVERYWHERE if at.values[0] in ("leads", "deal")]
+everywhere = pytest.mark.parametrize("choosing", EVERYWHERE, indirect=True)
 
 
 @pytest.fixture
@@ -108,7 +110,7 @@ def rules(company, token, make_rule, ada, deal) -> None:
         make_rule(kind)
 
 
-@pytest.fixture(params=LOOKED_AT)
+@pytest.fixture(params=LEAD_AND_DEAL)
 def choosing(request, page: Page, sales, ada, deal, rules) -> Choosing:
     address = PLACES[request.param].format(lead=ada.pk, deal=deal.pk, stage=deal.stage_id)
     sign_in(page, sales)
@@ -133,6 +135,7 @@ def test_arrow_keys_only_choose(choosing):
     expect(choosing.page.get_by_role("button", name="Save")).to_have_count(0)
 
 
+@everywhere
 def test_enter_saves_what_is_chosen_and_keeps_the_focus(choosing):
     choosing.choose_by_keyboard()
 
@@ -536,6 +539,7 @@ def test_a_session_that_has_ended_leads_to_the_sign_in_page(on_the_board):
 # --- looks, and what else there is ---
 
 
+@everywhere
 def test_the_hint_is_readable_for_everybody_and_moves_nothing(choosing):
     page = choosing.page
     for width, height in SIZES.values():
@@ -572,7 +576,7 @@ def test_the_company_changes_with_enter_and_not_with_an_arrow(page: Page, sales,
     expect(company.locator("option:checked")).to_have_text("Contoso GmbH")
 
 
-@pytest.mark.parametrize("place", LOOKED_AT)
+@pytest.mark.parametrize("place", EVERYWHERE)
 def test_without_javascript_there_is_a_button(plain_page: Page, sales, ada, deal, rules, place):
     sign_in(plain_page, sales)
     plain_page.goto(plain_page.server_url + PLACES[place].format(lead=ada.pk, deal=deal.pk, stage=deal.stage_id))

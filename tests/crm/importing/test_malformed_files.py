@@ -53,7 +53,7 @@ def _small_limits(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     monkeypatch.setattr(work, "CHUNK", 50)
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.thorough) for part in range(1, PARTS))])
 def test_a_file_of_each_kind_is_refused_in_a_sentence_or_checked(part: int) -> None:
     first = kept_seeds() if part == 0 else []
 
