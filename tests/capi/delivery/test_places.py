@@ -246,7 +246,7 @@ def test_an_event_id_of_someone_who_was_erased_is_left_to_nobody_else(company, c
     win(company)
     send_all_in_the_end(company)
 
-    won_by_bob = ConversionEvent.objects.filter(lead=bob, crm_event__taken_back_at=None).order_by("pk")
+    won_by_bob = ConversionEvent.objects.filter(lead=bob, crm_event__taken_back_at=None).order_by("deal")
     assert list(won_by_bob.values_list("deal", "state")) == [(deals[0].pk, "skipped"), (deals[1].pk, "accepted")]
 
 
