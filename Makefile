@@ -11,7 +11,7 @@ help:
 	@echo "make test     all tests, with one fault test of each group; those that SQLite differs in also there"
 	@echo "make faults   all fault tests; what make test does at a small size is done in full"
 	@echo "make chaos    the long fault runs (RUNS=10 times as much as in make faults; SEED=... repeats one; LONG=1: a release)"
-	@echo "make check    format, lint, types, boundaries, migrations, settings; the tests of make test and make faults: what CI runs"
+	@echo "make check    format, lint, types, boundaries, migrations, settings, then make test and make faults: what CI runs"
 	@echo "make bench    the benchmarks, each next to its baseline; BENCH=--quick for a look, BENCH='--only drain' for one"
 	@echo "make format   put all code into its usual form"
 	@echo "make lock     write the lock files again from pyproject.toml (needs uv)"
@@ -43,7 +43,7 @@ run: .venv/.to-run
 # --- tests and checks ---
 
 # One worker more than processors, because tests wait for browsers, processes and clocks; each has a PostgreSQL and a
-# Valkey of its own. Two more gain nothing: the same tests take a tenth more CPU, and miss their time limits sooner.
+# Valkey of its own. Two more take a tenth more CPU for the same tests, which then miss time limits sooner.
 # SIDE_BY_SIDE= runs one test at a time.
 WORKERS := $(shell $(PYTHON) -c 'import os; print(min(os.cpu_count() + 1, 8))')
 SIDE_BY_SIDE ?= --numprocesses $(WORKERS) --dist worksteal
@@ -59,32 +59,33 @@ quick: .venv/.to-develop
 	  $(or $(TESTS),$(shell $(BIN)/python scripts/tests_of_changes.py))
 
 # If the environment forbids bytecode files, each worker of each run would compile all tests again.
-quick test faults check: export PYTHONDONTWRITEBYTECODE :=
+quick test faults: export PYTHONDONTWRITEBYTECODE :=
 
+TESTED := not faults or representative
 test: export SMALL_SIZE ?= 1
 test: .venv/.to-develop
 	@echo "All tests, and one fault test of each group:"
-	@$(PYTEST) -m "not faults or representative" $(TESTS)
+	@$(PYTEST) -m "$(TESTED)" $(TESTS)
 	@echo "The tests that SQLite differs in, again on SQLite:"
-	@$(ON_SQLITE) -m "sqlite and (not faults or representative)" $(call marked,sqlite)
+	@$(ON_SQLITE) -m "sqlite and ($(TESTED))" $(call marked,sqlite)
 
+FAULTS := faults
 faults: .venv/.to-develop
 	@echo "All fault tests, and in full what make test does at a small size:"
-	@$(PYTEST) -m "faults or sized" $(call marked,faults|sized|thorough) $(if $(TESTS),,tests/browser)
+	@$(PYTEST) -m "$(FAULTS) or sized" $(call marked,faults|sized|thorough) $(if $(TESTS),,tests/browser)
 	@echo "Those that SQLite differs in, again on SQLite:"
-	@$(ON_SQLITE) -m "sqlite and (faults or sized)" $(call marked,sqlite)
+	@$(ON_SQLITE) -m "sqlite and ($(FAULTS) or sized)" $(call marked,sqlite)
 
 RUNS ?= 10
 
 chaos: .venv/.to-develop
 	@$(BIN)/python -m tests.faults.chaos $(if $(LONG),--long,--runs $(RUNS)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only "$(ONLY)")
 
-# The tests of both in one go: none of them runs twice, and all of them in full.
-check: static-checks
-	@echo "The tests of make test and make faults:"
-	@$(PYTEST)
-	@echo "Those that SQLite differs in, again on SQLite:"
-	@$(ON_SQLITE) -m sqlite $(call marked,sqlite)
+# Nothing runs twice: make test leaves out the tests that make faults runs in full, and make faults those already run.
+# Not in one run of pytest: next to the fault tests, all others took a tenth longer (tests/crm and tests/capi).
+check: TESTED := (not faults or representative) and not sized
+check: FAULTS := faults and not representative
+check: static-checks test faults
 
 # In two halves that take about equally long, side by side.
 static-checks: .venv/.to-develop

@@ -1,10 +1,11 @@
 """Which test covers which fault of docs/reliability.md: `@pytest.mark.covers("F57")`.
 
 A pytest plugin (`-p tests.covers` in pyproject.toml). `python -m pytest --covers` lists the tests of each code and the
-command that runs them, runs none of them, and fails if a fault has no test or a test that docs/asvs.md names doesn't
-exist. `-k F57` selects those of one code.
+command that runs them, runs none of them, and fails if a fault has no test, a test that docs/asvs.md names doesn't
+exist, or `make check` would run a test only in part. `-k F57` selects those of one code.
 """
 
+import inspect
 import re
 from collections import defaultdict
 from pathlib import Path
@@ -38,7 +39,22 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         pytest.exit(f"No test covers {', '.join(missing)}.", returncode=1)
     if missing := named_in_vain(STANDARD.read_text(), session.items):
         pytest.exit(f"{STANDARD.name} names tests that there are not: {', '.join(missing)}.", returncode=1)
+    if missing := done_in_part(session.items):
+        pytest.exit(
+            f"Done at a small size in make test, and marked `sized` nowhere: {', '.join(missing)}.", returncode=1
+        )
     return True
+
+
+def done_in_part(items: list[pytest.Item]) -> list[str]:
+    """The representative tests that `make check` would run only at a small size."""
+    chosen = [item for item in items if item.get_closest_marker("representative")]
+    whole = [item for item in chosen if not item.get_closest_marker("sized")]
+    return sorted({item.nodeid.partition("[")[0] for item in whole if _has_a_size(item)})
+
+
+def _has_a_size(item: pytest.Item) -> bool:
+    return "rounds(" in inspect.getsource(item.function) or "sized(" in inspect.getsource(item.module)
 
 
 def named_in_vain(text: str, items: list[pytest.Item]) -> list[str]:
