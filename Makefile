@@ -82,7 +82,7 @@ chaos: .venv/.to-develop
 	@$(BIN)/python -m tests.faults.chaos $(if $(LONG),--long,--runs $(RUNS)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only "$(ONLY)")
 
 # Nothing runs twice: make test leaves out the tests that make faults runs in full, and make faults those already run.
-# Not in one run of pytest: next to the fault tests, all others took a tenth longer (tests/crm and tests/capi).
+# Not in one run of pytest: among the fault tests, those of crm and capi took up to a tenth longer.
 check: TESTED := (not faults or representative) and not sized
 check: FAULTS := faults and not representative
 check: static-checks test faults

@@ -70,7 +70,7 @@ def _what_is_filled(alias: str) -> str:
     """The query for the tables that have rows, with their sizes in bytes."""
     database = connections[alias]
     tables = set(database.introspection.django_table_names(only_existing=True, include_views=False)) - KEPT
-    size = "pg_relation_size('{0}')" if database.vendor == "postgresql" else "0"  # SQLite uses freed pages again
+    size = "pg_relation_size('{0}')" if database.vendor == "postgresql" else "0"  # SQLite reuses freed pages
     return " UNION ALL ".join(
         f"SELECT '{table}', {size.format(table)} WHERE EXISTS (SELECT 1 FROM {table})" for table in sorted(tables)
     )

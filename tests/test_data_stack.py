@@ -3,8 +3,6 @@
 import resource
 import threading
 
-from tests.data_stack import with_room
-
 DEPTHS, CALLS = 300, 50
 
 
@@ -21,20 +19,22 @@ def len_of(items: list[int]) -> int:
 
 
 def pages_mapped() -> int:
-    """The pages of memory that a new thread maps while it calls at each depth."""
-    found = []
-
-    def count() -> None:
-        before = resource.getrusage(resource.RUSAGE_THREAD).ru_minflt
-        for depth in range(DEPTHS):
-            call(depth)
-        found.append(resource.getrusage(resource.RUSAGE_THREAD).ru_minflt - before)
-
-    thread = threading.Thread(target=with_room(count))
-    thread.start()
-    thread.join()
-    return found[0]
+    """The pages of memory that this thread maps while it calls at each depth."""
+    before = resource.getrusage(resource.RUSAGE_THREAD).ru_minflt
+    for depth in range(DEPTHS):
+        call(depth)
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_minflt - before
 
 
 def test_a_loop_at_any_depth_maps_its_memory_once() -> None:
     assert pages_mapped() < CALLS
+
+
+def test_in_a_thread_too() -> None:
+    found: list[int] = []
+    thread = threading.Thread(target=lambda: found.append(pages_mapped()))
+
+    thread.start()
+    thread.join()
+
+    assert found[0] < CALLS

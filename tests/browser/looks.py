@@ -82,7 +82,7 @@ def _asked_again(page: Page, options: dict[str, Any]) -> AxeResults:
 
 
 def _asked(page: Page, options: dict[str, Any]) -> AxeResults:
-    """Run axe, as axe_playwright_python does, which also loads its half a megabyte into the page for each run."""
+    """Run axe. axe_playwright_python would load its half a megabyte into the page for each run."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE_SCRIPT)
     return AxeResults(page.evaluate(RUN_AXE, options))
