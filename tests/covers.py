@@ -54,7 +54,8 @@ def done_in_part(items: list[pytest.Item]) -> list[str]:
 
 
 def _has_a_size(item: pytest.Item) -> bool:
-    return "rounds(" in inspect.getsource(item.function) or "sized(" in inspect.getsource(item.module)
+    in_rounds = "rounds(" in inspect.getsource(item.function)
+    return in_rounds or re.search(r"\bsized(_sample)?\(", inspect.getsource(item.module)) is not None
 
 
 def named_in_vain(text: str, items: list[pytest.Item]) -> list[str]:

@@ -66,8 +66,7 @@ def made_once(
     @contextmanager
     def making() -> Iterator[Path]:
         folder = tmp_path_factory.mktemp("files")
-        own = {"STORAGES": storages_with(folder), "LINKEDIN_SANDBOX": False}
-        with committed(), override_settings(**own), transaction.atomic():
+        with committed(), override_settings(STORAGES=storages_with(folder)), transaction.atomic():
             yield folder
             transaction.get_connection().run_on_commit.clear()
 

@@ -1,6 +1,6 @@
 """The tenant, and the lists that a new company starts with."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, ClassVar, Final
 
 from django.core.validators import MaxValueValidator
@@ -8,8 +8,8 @@ from django.db import models, transaction
 from django.utils.text import slugify
 
 from crm.models.bidi import without_bidi_controls
-from crm.models.picklist import FIRST_TYPE, LeadType, PicklistEntry
-from crm.models.steps import LeadMeaning, LeadStatus, Pipeline, Stage, add_usual_stages
+from crm.models.picklist import FIRST_TYPE, LeadType
+from crm.models.steps import USUAL_PIPELINE, LeadMeaning, LeadStatus, Pipeline, Stage, add_usual_stages
 from crm.models.validators import usual_time_zone, validate_currency, validate_name, validate_time_zone
 
 USUAL_GRACE_SECONDS: Final = 30
@@ -65,14 +65,18 @@ class Company(models.Model):
         with transaction.atomic(using=kwargs.get("using")):
             super().save(*args, **kwargs)
             if adding:
-                self.ensure_steps()
+                _add_statuses(self)
+                add_usual_stages(Pipeline.objects.create(company=self, is_default=True, name=USUAL_PIPELINE))
+                _add_types(self)
 
     def ensure_steps(self) -> None:
         """Add the default statuses, stages or lead types if the company has none."""
-        _add_defaults(LeadStatus, self, "meaning", DEFAULT_STATUSES)
+        if not LeadStatus.objects.for_company(self).exists():
+            _add_statuses(self)
         if not Stage.objects.for_company(self).exists():
             add_usual_stages(Pipeline.objects.default_of(self))
-        _add_defaults(LeadType, self, "code", DEFAULT_TYPES)
+        if not LeadType.objects.for_company(self).exists():
+            _add_types(self)
 
 
 DEFAULT_STATUSES = [
@@ -89,13 +93,15 @@ DEFAULT_TYPES = [
 ]
 
 
-def _add_defaults(
-    model: type[PicklistEntry], company: Company, field: str, defaults: Sequence[tuple[str, str]]
-) -> None:
-    """Add an entry for each name and value of `field`."""
-    entries: models.Manager[Any] = model._default_manager
-    if not entries.filter(company=company).exists():
-        entries.bulk_create(
-            model(company=company, name=name, position=position, **{field: value})
-            for position, (name, value) in enumerate(defaults, start=1)
-        )
+def _add_statuses(company: Company) -> None:
+    LeadStatus.objects.bulk_create(
+        LeadStatus(company=company, name=name, meaning=meaning, position=position)
+        for position, (name, meaning) in enumerate(DEFAULT_STATUSES, start=1)
+    )
+
+
+def _add_types(company: Company) -> None:
+    LeadType.objects.bulk_create(
+        LeadType(company=company, name=name, code=code, position=position)
+        for position, (name, code) in enumerate(DEFAULT_TYPES, start=1)
+    )

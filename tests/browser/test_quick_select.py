@@ -218,7 +218,9 @@ def on_the_board(page: Page, sales, deal, rules) -> Choosing:
     return choosing_on(page, deal)
 
 
-@pytest.fixture(params=["Space", "Alt+ArrowDown", "mouse"])
+@pytest.fixture(
+    params=["mouse", *(pytest.param(key, marks=pytest.mark.thorough) for key in ("Space", "Alt+ArrowDown"))]
+)
 def open_list(request, on_the_board) -> Choosing:
     on_the_board.select.click() if request.param == "mouse" else on_the_board.select.press(request.param)
     for key in on_the_board.keys:

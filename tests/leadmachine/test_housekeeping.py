@@ -256,7 +256,7 @@ def test_rows_go_in_small_statements_also_where_some_that_stay_lie_between(compa
 @pytest.mark.parametrize("is_on", [True, False], ids=["sandbox", "no sandbox"])
 def test_the_file_of_the_sandbox_is_set_aside_where_there_is_a_sandbox(is_on, settings, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(housekeeping, "LEDGER_BYTES", 10)
-    settings.LINKEDIN_SANDBOX = is_on
+    settings.LINKEDIN_SANDBOX, settings.LINKEDIN_SANDBOX_LEDGER = is_on, tmp_path / "sandbox.jsonl"
     settings.LINKEDIN_SANDBOX_LEDGER.write_text("more than ten bytes")
 
     keep_house()
@@ -265,8 +265,9 @@ def test_the_file_of_the_sandbox_is_set_aside_where_there_is_a_sandbox(is_on, se
 
 
 @pytest.mark.parametrize("is_on", [True, False], ids=["sandbox", "no sandbox"])
-def test_what_the_sandbox_received_goes_with_the_log(is_on, settings) -> None:
+def test_what_the_sandbox_received_goes_with_the_log(is_on, settings, tmp_path) -> None:
     settings.LINKEDIN_SANDBOX, settings.RETENTION_DAYS = is_on, 30
+    settings.LINKEDIN_SANDBOX_LEDGER = tmp_path / "sandbox.jsonl"
     ledger = RequestLog(settings.LINKEDIN_SANDBOX_LEDGER)
     for days in (31, 29):
         ledger.append(replace(entry(), time=timezone.now() - timedelta(days=days)))

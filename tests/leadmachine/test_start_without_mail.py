@@ -25,7 +25,7 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
 
 
 @pytest.mark.processes
-@pytest.mark.parametrize("name", ["web", "worker"])
+@pytest.mark.parametrize("name", ["web", pytest.param("worker", marks=pytest.mark.thorough)])
 def test_each_process_says_so_at_its_start(processes: Processes, name: str) -> None:
     processes.start(name, command(name))
 

@@ -42,45 +42,49 @@ def test_good_settings_start() -> None:
     assert "does not start" not in result.stderr
 
 
+# Several at once, because a start takes seconds: settings, and the id and the fix in the line about them
+WRONG = [
+    [
+        ({"SECRET_KEY": "short"}, "leadmachine.E001", "Set SECRET_KEY"),
+        ({"ALLOWED_HOSTS": ""}, "leadmachine.E002", "Set ALLOWED_HOSTS"),
+        ({"LEADMACHINE_TOKEN_KEYS": ""}, "capi.E101", "Generate one"),
+        ({"TRUSTED_PROXIES": "10.0.0.1,caddy"}, "leadmachine.E007", "addresses or networks"),
+        ({"LINKEDIN_API_URL": "http://127.0.0.1:9"}, "capi.E103", "LINKEDIN_SANDBOX=1"),
+        ({"LINKEDIN_API_VERSION": "latest"}, "capi.E105", "such as 202609"),
+        ({"LEADMACHINE_BATCH_SIZE": "5001"}, "capi.E108", "1 to 5000"),
+        ({"LEADMACHINE_LEASE_SECONDS": "45"}, "capi.E107", "LEADMACHINE_LEASE_SECONDS"),
+    ],
+    [
+        ({"SECRET_KEY": ""}, "leadmachine.E001", "on a development machine: set DEBUG=1"),
+        ({"ALLOWED_HOSTS": "*"}, "leadmachine.E002", "Set ALLOWED_HOSTS"),
+        ({"LEADMACHINE_TOKEN_KEYS": "not-a-key"}, "capi.E102", "Generate one"),
+        ({"REDIS_URL": "redis://broker.example.com:6379/0"}, "leadmachine.E005", "add it to REDIS_URL"),
+        ({"LINKEDIN_API_URL": "https://example.org"}, "capi.E103", "Leave LINKEDIN_API_URL unset"),
+    ],
+    [
+        ({"SECRET_KEY": GOOD["LEADMACHINE_TOKEN_KEYS"]}, "leadmachine.E003", "Generate a separate key"),
+        ({"LEADMACHINE_HTTPS": "off"}, "leadmachine.E006", "put a TLS proxy in front"),
+        ({"LEADMACHINE_FILES_STORAGE": '{"BACKEND": "storages.s4"}'}, "leadmachine.E012", "docs/operating.md"),
+        ({"LINKEDIN_API_URL": "https://api.linkedin.com.example.org"}, "capi.E103", "on this machine"),
+    ],
+    [
+        ({"SECRET_KEY": "x" * 60}, "leadmachine.E001", "50 or more random characters"),
+        ({"LEADMACHINE_TOKEN_KEYS": KEY_OF_ONE_LETTER}, "capi.E104", "a new one in front"),
+        ({"LEADMACHINE_FILES_STORAGE": "s3://crm-files"}, "leadmachine.E012", "docs/operating.md"),
+        ({"LINKEDIN_API_URL": "https://127.0.0.1@example.org"}, "capi.E103", "on this machine"),
+    ],
+    [
+        ({"TRUSTED_PROXIES": "10.0.0.0/33", "DEBUG": "on"}, "leadmachine.E007", "addresses or networks"),
+        ({"LINKEDIN_API_URL": "http://10.0.0.7:8001"}, "capi.E103", "on this machine"),
+    ],
+    [({"LINKEDIN_API_URL": "http://10.0.0.7:8001", "LINKEDIN_SANDBOX": "1"}, "capi.E103", "on this machine")],
+    [({"LINKEDIN_API_URL": "https://api.linkedin.com", "LINKEDIN_SANDBOX": "1"}, "capi.E103", "Remove one")],
+]
+
+
 @pytest.mark.parametrize(
     "wrong",
-    [  # Several at once, because a start takes seconds: settings, and the id and the fix in the line about them
-        [
-            ({"SECRET_KEY": "short"}, "leadmachine.E001", "Set SECRET_KEY"),
-            ({"ALLOWED_HOSTS": ""}, "leadmachine.E002", "Set ALLOWED_HOSTS"),
-            ({"LEADMACHINE_TOKEN_KEYS": ""}, "capi.E101", "Generate one"),
-            ({"TRUSTED_PROXIES": "10.0.0.1,caddy"}, "leadmachine.E007", "addresses or networks"),
-            ({"LINKEDIN_API_URL": "http://127.0.0.1:9"}, "capi.E103", "LINKEDIN_SANDBOX=1"),
-            ({"LINKEDIN_API_VERSION": "latest"}, "capi.E105", "such as 202609"),
-            ({"LEADMACHINE_BATCH_SIZE": "5001"}, "capi.E108", "1 to 5000"),
-            ({"LEADMACHINE_LEASE_SECONDS": "45"}, "capi.E107", "LEADMACHINE_LEASE_SECONDS"),
-        ],
-        [
-            ({"SECRET_KEY": ""}, "leadmachine.E001", "on a development machine: set DEBUG=1"),
-            ({"ALLOWED_HOSTS": "*"}, "leadmachine.E002", "Set ALLOWED_HOSTS"),
-            ({"LEADMACHINE_TOKEN_KEYS": "not-a-key"}, "capi.E102", "Generate one"),
-            ({"REDIS_URL": "redis://broker.example.com:6379/0"}, "leadmachine.E005", "add it to REDIS_URL"),
-            ({"LINKEDIN_API_URL": "https://example.org"}, "capi.E103", "Leave LINKEDIN_API_URL unset"),
-        ],
-        [
-            ({"SECRET_KEY": GOOD["LEADMACHINE_TOKEN_KEYS"]}, "leadmachine.E003", "Generate a separate key"),
-            ({"LEADMACHINE_HTTPS": "off"}, "leadmachine.E006", "put a TLS proxy in front"),
-            ({"LEADMACHINE_FILES_STORAGE": '{"BACKEND": "storages.s4"}'}, "leadmachine.E012", "docs/operating.md"),
-            ({"LINKEDIN_API_URL": "https://api.linkedin.com.example.org"}, "capi.E103", "on this machine"),
-        ],
-        [
-            ({"SECRET_KEY": "x" * 60}, "leadmachine.E001", "50 or more random characters"),
-            ({"LEADMACHINE_TOKEN_KEYS": KEY_OF_ONE_LETTER}, "capi.E104", "a new one in front"),
-            ({"LEADMACHINE_FILES_STORAGE": "s3://crm-files"}, "leadmachine.E012", "docs/operating.md"),
-            ({"LINKEDIN_API_URL": "https://127.0.0.1@example.org"}, "capi.E103", "on this machine"),
-        ],
-        [
-            ({"TRUSTED_PROXIES": "10.0.0.0/33", "DEBUG": "on"}, "leadmachine.E007", "addresses or networks"),
-            ({"LINKEDIN_API_URL": "http://10.0.0.7:8001"}, "capi.E103", "on this machine"),
-        ],
-        [({"LINKEDIN_API_URL": "http://10.0.0.7:8001", "LINKEDIN_SANDBOX": "1"}, "capi.E103", "on this machine")],
-        [({"LINKEDIN_API_URL": "https://api.linkedin.com", "LINKEDIN_SANDBOX": "1"}, "capi.E103", "Remove one")],
-    ],
+    [*WRONG[:2], *(pytest.param(wrong, marks=pytest.mark.thorough) for wrong in WRONG[2:])],
     ids=lambda wrong: " ".join(id_ for _, id_, _ in wrong),
 )
 def test_wrong_settings_refuse_to_start_and_say_how_to_mend_each(wrong: list[tuple[dict[str, str], str, str]]) -> None:
@@ -135,7 +139,7 @@ def test_keys_in_any_order_and_any_usual_form_are_taken(settings: Any, keys: lis
 
 @pytest.mark.parametrize(
     ("keys", "id_"),
-    [(",", "capi.E101"), (f"{KEY},{OTHER_KEY[:-4]}", "capi.E102")],
+    [pytest.param(",", "capi.E101", marks=pytest.mark.thorough), (f"{KEY},{OTHER_KEY[:-4]}", "capi.E102")],
     ids=["a comma", "the second cut"],
 )
 def test_a_command_refuses_wrong_keys_without_a_traceback(keys: str, id_: str) -> None:
@@ -160,7 +164,11 @@ def test_a_standstill_that_is_no_longer_than_a_statement_or_a_request_is_warned_
     assert all("may take 60 s" in message.msg for message in messages)
 
 
-@pytest.mark.parametrize(("level", "told"), [({}, 3), ({"LOG_LEVEL": "WARNING"}, 0)], ids=["", "WARNING"])
+@pytest.mark.parametrize(
+    ("level", "told"),
+    [({}, 3), pytest.param({"LOG_LEVEL": "WARNING"}, 0, marks=pytest.mark.thorough)],
+    ids=["", "WARNING"],
+)
 def test_what_each_part_of_the_product_tells_is_logged_unless_the_operator_wants_less(level, told) -> None:
     tell = "[logging.getLogger(f'{name}.housekeeping').info('Done.') for name in ('crm', 'capi', 'leadmachine')]"
 

@@ -22,10 +22,10 @@ def made(made_once: Any) -> tuple[Both, Path]:
 
 
 @pytest.fixture
-def both(made: tuple[Both, Path], db: None, tmp_path: Path) -> Both:
+def both(made: tuple[Both, Path], db: None, own_folder: Path) -> Both:
     """Copies for this test alone, which may change both the objects in memory and the files."""
     worlds, files = made
-    shutil.copytree(files, tmp_path / "files")
+    shutil.copytree(files, own_folder / "files")
     return deepcopy(worlds)
 
 

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import random
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -20,7 +19,7 @@ from tests.security.matrix import ROWS, Open, Row, row_of
 from tests.security.routes import Route, all_routes
 from tests.security.rows import checksum
 from tests.security.world import NEIGHBOURS_NUMBER, Caller, World, everybody
-from tests.size import sized
+from tests.size import sized_sample
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 ROUTES = all_routes()
@@ -94,8 +93,8 @@ def _as_often_as_it_takes(settings, monkeypatch) -> None:
 
 @pytest.fixture
 def routes() -> list[Route]:
-    """All of them; in `make test` a random twentieth, by the seed of the tests' order."""
-    return random.sample(ROUTES, sized(len(ROUTES), small=len(ROUTES) // 20))
+    """All of them; in `make test` a twentieth."""
+    return sized_sample(ROUTES, one_in=20)
 
 
 @pytest.mark.sized

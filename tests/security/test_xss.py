@@ -32,7 +32,7 @@ from crm.models import (
 from tests.conftest import TOKEN, sign_in, staff_client
 from tests.crm.custom_values import make_field
 from tests.security.xss import PAYLOADS
-from tests.size import sized
+from tests.size import sized, sized_sample
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -130,7 +130,7 @@ def test_no_text_runs_on_any_page(page: Any, admin: Membership, full: Company) -
     page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
     sign_in(page, admin)
 
-    for address in addresses(full):
+    for address in sized_sample(addresses(full), one_in=4):
         answer = page.goto(page.server_url + address)
 
         assert answer.status == 200, address

@@ -35,7 +35,7 @@ from tests.crm.api.calling import ADMIN_AND_SALES, caller, with_key
 from tests.crm.api.test_saved_views import member
 from tests.crm.custom_values import make_field
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 URL = "/api/v1/bulk-changes/"
 PREVIEW = f"{URL}preview/"

@@ -7,7 +7,7 @@ from crm.models import Company, Lead, LeadDuplicate
 from tests.conftest import make_lead
 from tests.crm.api.calling import ADMIN_AND_SALES, caller
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 URL = "/api/v1/duplicates/"
 

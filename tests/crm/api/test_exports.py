@@ -20,7 +20,7 @@ from tests.conftest import join, make_deal, make_lead, make_task
 from tests.crm.api.calling import ADMIN_AND_SALES, caller, with_key
 from tests.crm.api.test_saved_views import member
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 URL = "/api/v1/exports/"
 LEADS = {"kind": "leads", "format": "csv"}

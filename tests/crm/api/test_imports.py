@@ -17,7 +17,7 @@ from tests.crm.api.calling import ADMIN_AND_SALES, caller
 from tests.crm.api.test_saved_views import member
 from tests.crm.importing.uploading import PEOPLE, run, upload
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 URL = "/api/v1/imports/"
 BAD = "First name,E-mail,Phone\nIda,ida@example.com,\nBo,not an address,1\n,x@example.com,\nCy,cy at home,\n"

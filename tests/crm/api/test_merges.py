@@ -12,7 +12,7 @@ from crm.services.lead_merges import merge_leads
 from tests.conftest import make_deal, make_lead
 from tests.crm.api.calling import ADMIN_AND_SALES, caller
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 URL = "/api/v1/merges/"
 

@@ -10,7 +10,7 @@ from tests.conftest import make_deal, make_lead
 from tests.crm.api.calling import caller
 from tests.crm.api.test_sessions import signed_in
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 URL = "/api/v1/organisations/"
 

@@ -41,7 +41,7 @@ from tests.faults import figures
 UPLOAD: Final = reverse("lead_imports")
 SENTENCE: Final = re.compile(r"[A-Z“].{15,}[.?]", re.DOTALL)
 MOST_ROWS: Final = 400
-PARTS: Final = 6  # into which the tests of very many files are split, to run in parallel
+PARTS: Final = 12  # into which the tests of very many files are split, to run in parallel
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

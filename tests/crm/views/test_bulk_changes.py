@@ -29,7 +29,7 @@ from crm.services.custom_fields import add_field, set_archived
 from crm.services.searches import remember_search
 from tests.conftest import join, make_deal, make_lead, make_note, make_task
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 NEW = reverse("bulk_change_new")
 

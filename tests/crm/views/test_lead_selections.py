@@ -10,7 +10,7 @@ from crm.models.roles import Role
 from crm.services.bulk_changes import AT_ONCE
 from tests.conftest import join, make_deal, make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from crm.models import Deal, Lead, Note
 from crm.services.undo import NothingToUndo, undo
 from tests.conftest import make_deal, make_lead, make_note
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

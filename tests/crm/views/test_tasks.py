@@ -11,7 +11,7 @@ from crm.models.task import next_monday
 from crm.services.tasks import finish_task
 from tests.conftest import make_deal, make_lead, make_task
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 
 def filled_in(membership, **fields):
