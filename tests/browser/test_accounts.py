@@ -45,6 +45,7 @@ def press(page, name):
         page.get_by_role("button", name=name, exact=True).click()
 
 
+@pytest.mark.sized
 @pytest.mark.parametrize("size", SIZES)
 def test_from_signing_up_to_a_colleague_with_a_second_factor_and_a_new_role(page, another_browser, size):
     width, height = SIZES[size]

@@ -86,6 +86,7 @@ def test_no_page_has_a_finding(page, company, admin, history, settings, sandbox,
         assert_fit_to_use(page)
 
 
+@pytest.mark.sized
 @pytest.mark.parametrize("size", SIZES)
 def test_no_empty_page_has_a_finding(page, company, admin, settings, size) -> None:
     settings.LINKEDIN_SANDBOX = True
@@ -96,16 +97,16 @@ def test_no_empty_page_has_a_finding(page, company, admin, settings, size) -> No
         assert_fit_to_use(page)
 
 
-@pytest.mark.parametrize("width", [780, 1080, 1190])
-def test_no_table_is_wider_than_its_card_on_widths_in_between(page, company, admin, history, width) -> None:
+def test_no_table_is_wider_than_its_card_on_widths_in_between(page, company, admin, history) -> None:
     show_outcomes(membership=admin, shown=True)
     sign_in(page, admin)
 
     for address in (reverse("leads"), LINKEDIN, EVENTS, ConversionEvent.objects.latest("pk").get_absolute_url()):
-        page.set_viewport_size({"width": width, "height": 900})
         page.goto(page.server_url + address)
-        fits = "table => table.scrollWidth <= table.parentElement.clientWidth"
-        assert page.evaluate(f"[...document.querySelectorAll('table')].every({fits})"), address
+        for width in (780, 1080, 1190):
+            page.set_viewport_size({"width": width, "height": 900})
+            fits = "table => table.scrollWidth <= table.parentElement.clientWidth"
+            assert page.evaluate(f"[...document.querySelectorAll('table')].every({fits})"), (address, width)
 
 
 def save_token(page) -> None:

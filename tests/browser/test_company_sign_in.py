@@ -31,6 +31,7 @@ def abroad(browser, live_server):
     context.close()
 
 
+@pytest.mark.sized
 @pytest.mark.parametrize("size", SIZES)
 def test_an_admin_sets_it_up_and_a_colleague_comes_in_with_it(page, abroad, server, admin, sales, size):
     for each in (page, abroad):

@@ -20,6 +20,7 @@ def leads(company):
     return kept, gone
 
 
+@pytest.mark.sized
 def test_leads_are_merged_and_separated_by_keyboard_alone(page: Page, sales, leads):
     sign_in(page, sales)
     page.goto(page.server_url + "/leads/duplicates/")

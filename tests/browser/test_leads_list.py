@@ -5,12 +5,11 @@ from playwright.sync_api import Page, expect
 
 from crm.models import Company, Lead, Membership
 from crm.services.people import show_outcomes
-from tests.browser.looks import assert_fit_to_use_in_each_look
+from tests.browser.looks import SIZES, assert_fit_to_use_in_each_look, open_page
 from tests.conftest import make_lead, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-DESK, PHONE = (1280, 900), (390, 844)
 LONG = {
     "first_name": "Maximiliane",
     "last_name": "von Hohenstein-Oberwaldersdorf",
@@ -32,10 +31,9 @@ def leads(company: Company, sales: Membership) -> list[Lead]:
     return [*plain, without_address, make_lead(company, owner=sales.user, **LONG)]
 
 
-def open_list(page: Page, member: Membership, size: tuple[int, int]) -> None:
-    page.set_viewport_size({"width": size[0], "height": size[1]})
+def open_list(page: Page, member: Membership, size: str) -> None:
     sign_in(page, member)
-    page.goto(page.server_url + "/leads/")
+    open_page(page, "/leads/", size)
 
 
 def heights(page: Page) -> set[float]:
@@ -43,7 +41,7 @@ def heights(page: Page) -> set[float]:
 
 
 @pytest.mark.sized
-@pytest.mark.parametrize(("size", "row", "whole"), [(DESK, 48, 1500), (PHONE, 96, 2700)], ids=["desk", "phone"])
+@pytest.mark.parametrize(("size", "row", "whole"), [("desktop", 48, 1500), ("phone", 96, 2700)])
 def test_rows_have_one_height_and_a_page_of_them_is_short(page: Page, sales, leads, size, row, whole):
     open_list(page, sales, size)
 
@@ -53,15 +51,16 @@ def test_rows_have_one_height_and_a_page_of_them_is_short(page: Page, sales, lea
     assert_fit_to_use_in_each_look(page)
 
 
-@pytest.mark.parametrize("width", [900, 1024, 1920])
-def test_it_is_a_table_on_every_screen_but_a_phones(page: Page, sales, leads, width):
-    open_list(page, sales, (width, 900))
+def test_it_is_a_table_on_every_screen_but_a_phones(page: Page, sales, leads):
+    open_list(page, sales, "desktop")
 
-    assert heights(page) == {48}
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    for width in (900, 1024, 1920):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert heights(page) == {48}, width
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
 
 
-@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize("size", SIZES)
 def test_it_keeps_its_place_to_the_pixel_when_a_status_changes(page: Page, sales, leads, size):
     open_list(page, sales, size)
     select = page.get_by_label("Status of Lead 10")
@@ -78,7 +77,7 @@ def test_it_keeps_its_place_to_the_pixel_when_a_status_changes(page: Page, sales
     assert (select.bounding_box()["y"], page.evaluate("scrollY")) == (before[0]["y"], before[1])
 
 
-@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize("size", SIZES)
 def test_it_keeps_its_place_when_many_change_together(page: Page, sales, leads, size):
     open_list(page, sales, size)
     page.get_by_label("Select Lead 10").check()
@@ -94,7 +93,7 @@ def test_it_keeps_its_place_when_many_change_together(page: Page, sales, leads, 
 
 
 def test_the_bar_for_many_comes_with_the_first_and_goes_with_the_last(page: Page, sales, leads):
-    open_list(page, sales, DESK)
+    open_list(page, sales, "desktop")
     bar = page.locator(".bulk-bar")
     expect(bar).to_be_hidden()
 
@@ -108,7 +107,7 @@ def test_the_bar_for_many_comes_with_the_first_and_goes_with_the_last(page: Page
 
 
 def test_a_row_says_that_its_change_is_under_way_and_is_sent_once(page: Page, sales, leads):
-    open_list(page, sales, DESK)
+    open_list(page, sales, "desktop")
     posts = []
     page.route("**/status/", lambda route: posts.append(route))
     select, row = page.get_by_label("Status of Lead 10"), page.get_by_role("row", name="Lead 10")
@@ -124,13 +123,13 @@ def test_a_row_says_that_its_change_is_under_way_and_is_sent_once(page: Page, sa
 
 
 def test_a_lead_without_an_address_is_called_from_the_list(page: Page, sales, leads):
-    open_list(page, sales, PHONE)
+    open_list(page, sales, "phone")
 
     expect(page.get_by_role("link", name="+31 20 555 0142")).to_have_attribute("href", "tel:+31205550142")
 
 
 def test_on_a_phone_a_name_keeps_its_room_while_a_status_is_chosen(page: Page, sales, leads):
-    open_list(page, sales, PHONE)
+    open_list(page, sales, "phone")
     title, select = page.locator("td.title").nth(9), page.locator("td.end select").nth(9)
     before = title.bounding_box()["width"]
 

@@ -20,6 +20,7 @@ def leads(company):
     return first, second
 
 
+@pytest.mark.sized
 def test_an_organisation_is_found_opened_and_renamed_by_keyboard_alone(page: Page, sales, leads):
     sign_in(page, sales)
     page.goto(page.server_url + "/organisations/")

@@ -41,6 +41,7 @@ def add_passkey(page):
     expect(page.get_by_text("Save these codes somewhere safe now.")).to_be_visible()
 
 
+@pytest.mark.sized
 @pytest.mark.parametrize("size", SIZES)
 def test_a_passkey_is_added_and_signs_in_by_keyboard(page, sales, size):
     page.set_viewport_size(dict(zip(("width", "height"), SIZES[size], strict=True)))
