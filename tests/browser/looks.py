@@ -1,5 +1,6 @@
 """Checks of a page at two sizes and in two themes: axe finds nothing, and nothing scrolls sideways."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import count, cycle
 from typing import Any, Final
@@ -15,7 +16,7 @@ THEMES = ("light", "dark")
 IN_TURN = cycle([("desktop", "light"), ("phone", "dark"), ("phone", "light"), ("desktop", "dark")])
 
 PAGES = count()
-CHECKED: Final = 3  # of so many pages one, in `make test` and of tests that are marked `sized`
+ONE_IN: Final = 3  # pages of a test that is marked `sized` is checked in `make test`
 
 # Changing the theme of an open page changes only its colours.
 ABOUT_COLOURS = ("color-contrast", "link-in-text-block")
@@ -41,31 +42,33 @@ def assert_fit_to_use(page: Page) -> None:
 
     Of a test that is marked `sized`, `make test` checks a part of the pages.
     """
-    if SMALL:
-        if getattr(page, "is_sized", False) and next(PAGES) % CHECKED:
-            return
-        page.emulate_media(color_scheme=next(IN_TURN)[1])
-        _assert_no_finding(page)
-    else:
-        page.emulate_media(color_scheme="light")
-        _assert_no_finding(page)
-        page.emulate_media(color_scheme="dark")
-        _assert_no_finding(page, *ABOUT_COLOURS)
-    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), page.url
+    if not _is_left_out(page):
+        _check(page, [next(IN_TURN)[1]] if SMALL else THEMES)
 
 
 def assert_fit_to_use_in_each_look(page: Page) -> None:
     """Check the open page on a desk and a phone, in light and dark. Not for pages that refresh themselves.
 
-    In `make test`, each page is checked in one look, and the looks take turns.
+    In `make test`, each page that is checked is checked in one look, and the looks take turns.
     """
-    if SMALL:
-        show_at(page, next(IN_TURN)[0])
-        assert_fit_to_use(page)
-    else:
-        for size in SIZES:
-            show_at(page, size)
-            assert_fit_to_use(page)
+    if _is_left_out(page):
+        return
+    size, theme = next(IN_TURN)
+    looks = {size: [theme]} if SMALL else dict.fromkeys(SIZES, THEMES)
+    for size, themes in looks.items():
+        show_at(page, size)
+        _check(page, themes)
+
+
+def _is_left_out(page: Page) -> bool:
+    return SMALL and getattr(page, "is_sized", False) and next(PAGES) % ONE_IN != 0
+
+
+def _check(page: Page, themes: Sequence[str]) -> None:
+    for theme in themes:
+        page.emulate_media(color_scheme=theme)
+        _assert_no_finding(page, *(() if theme == themes[0] else ABOUT_COLOURS))
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), page.url
 
 
 def _assert_no_finding(page: Page, *rules: str) -> None:
