@@ -38,6 +38,7 @@ ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # or anyone could make us mail strangers
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_USER_DISPLAY = str
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "crm.accounts.passwords.ResetTokenGenerator"  # noqa: S105, the name of a class
 ACCOUNT_RATE_LIMITS = {
     "login": "30/m/ip",
     "login_failed": "5/15m/key",  # the key is an IP address and a user name: see AccountAdapter

@@ -7,10 +7,12 @@ from uuid import UUID
 import pytest
 from django.core import mail
 from django.test import Client
+from django.utils.http import int_to_base36
 
 from capi.linkedin.sandbox.server import SandboxServer
 from crm.models import Invitation
 from crm.models.people import sha256
+from crm.models.roles import Role
 from tests.security.matrix import ROWS, Open
 from tests.security.routes import Route, all_routes
 from tests.security.rows import checksum_of_everything
@@ -21,7 +23,7 @@ from tests.size import sized, sized_sample
 WRITTEN_BY_READING = frozenset({"django_session"})
 # URLs that lead nowhere are 404 for everyone, and nothing is written there.
 ROUTES = [route for route in all_routes() if not route.name.startswith("admin:") and route.name != "api-nowhere"]
-KEYS = {"key": "x-y", "uidb36": "1", "token": "x", "kind": "statuses", "action": UUID(int=1)}
+KEYS = {"key": "x-y", "token": "x", "kind": "statuses", "action": UUID(int=1)}
 
 
 @pytest.fixture
@@ -49,7 +51,8 @@ def strict(caller: Caller) -> Client:
 
 def address(route: Route, ours: World) -> str:
     row_id = ours.ids.get(ROWS[route.name].of, 1)
-    return route.path(**{name: KEYS.get(name, row_id) for name in route.parameters})
+    keys = {**KEYS, "uidb36": int_to_base36(ours.members[Role.SALES].user.pk)}
+    return route.path(**{name: keys.get(name, row_id) for name in route.parameters})
 
 
 def unsafe_methods(route: Route) -> list[str]:

@@ -4,6 +4,7 @@ import pytest
 from allauth.account.models import EmailAddress
 from django.core import mail
 from django.test import Client
+from django.utils.http import int_to_base36
 
 from crm.models import User
 from tests.conftest import PASSWORD
@@ -199,3 +200,24 @@ def test_somebody_who_was_switched_off_gets_no_link(sales):
     ask()
 
     assert mail.outbox == []
+
+
+def test_a_stranger_can_make_nobody_confirm_the_address_that_the_operator_has_entered(sales):
+    ask()
+    Client().get(link())
+    Client().get(f"/password/reset/{int_to_base36(sales.user.pk)}-x-y/")
+    written = EmailAddress.objects.count()
+
+    sign_in(client := Client())
+
+    assert written == 0
+    assert is_in(client)
+
+
+def test_a_link_ends_when_another_address_is_entered(sales):
+    ask()
+    EmailAddress.objects.create(user=sales.user, email="new@example.com")
+
+    page = Client().get(link())
+
+    assert "This link no longer works" in page.content.decode()
