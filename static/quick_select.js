@@ -178,17 +178,11 @@ function answered(form, { successful, xhr }) {
   if (select?.form === form) {
     sent = null;
     setBusy(form, false);
-    if (successful) return; // the others wait until htmx knows the new forms
-    restore(select); // also if a question comes first: nothing has been saved yet
-    saveNext();
+    if (!successful) restore(select); // also if a question comes first: nothing has been saved yet
+    saveNext(); // htmx knows the new forms: it has no settle delay (_parts/head.html)
   }
   if (xhr.status) ask(); // without a connection, there is no other page to go to
 }
-
-document.addEventListener("htmx:afterSettle", () => {
-  saveNext();
-  ask();
-});
 
 function saveNext() {
   const ids = [...next];

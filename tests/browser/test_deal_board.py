@@ -12,6 +12,13 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 PLACE = "frame => [frame.scrollLeft, frame.scrollTop, scrollX, scrollY]"
 HOLD_MS = 500  # longer than the board waits for
+MOVE_TO_WON = """id => new MutationObserver((_, observer) => {
+    const select = document.getElementById(id)?.querySelector("select");
+    if (!select) return;
+    observer.disconnect();
+    select.value = [...select.options].find((option) => option.text === "Won").value;
+    select.dispatchEvent(new Event("change", { bubbles: true }));
+}).observe(document.body, { childList: true, subtree: true })"""
 
 
 @pytest.fixture
@@ -282,6 +289,21 @@ def test_further_cards_that_come_during_a_move_stay(page: Page, sales, company, 
 
     expect(page.get_by_role("status")).to_contain_text("is now in Won.")
     expect(discovery.locator(".deal")).to_have_count(6)
+
+
+def test_further_cards_can_be_moved_from_the_moment_they_are_on_the_page(page: Page, sales, company, monkeypatch):
+    monkeypatch.setattr(board_selectors, "CARDS_PER_STAGE", 3)
+    lead = make_lead(company)
+    deals = [make_deal(lead, title=f"Licences {n}") for n in range(8)][::-1]
+    sign_in(page, sales)
+    page.goto(page.server_url + "/deals/")
+    page.evaluate(MOVE_TO_WON, f"deal-{deals[4].pk}")
+
+    page.get_by_role("link", name="Show 3 more deals in Discovery").click()
+
+    expect(page.get_by_role("status")).to_contain_text("is now in Won.")
+    shows_in(page, deals[4], "Won")
+    expect(stage(page, "Discovery").locator(".deal")).to_have_count(6)
 
 
 # --- dropped while another move is pending ---
