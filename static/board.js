@@ -53,22 +53,6 @@ document.addEventListener("htmx:afterOnLoad", ({ target: cards, detail }) => {
   history.replaceState(history.state, "", url);
 });
 
-// A board that was requested before further cards came is drawn without them: they are requested again.
-document.addEventListener("htmx:afterSettle", ({ detail }) => {
-  if (detail.target.id !== "board") return;
-  for (const shown of new URL(location).searchParams.getAll("shown")) {
-    const [stage, count] = shown.split(".");
-    const column = frame().querySelector(`[data-stage="${CSS.escape(stage)}"]`);
-    const isShort = column && column.querySelectorAll(".deal").length < Number(count);
-    if (isShort) column.querySelector("[data-more]")?.click();
-  }
-});
-
-// Otherwise a form that was drawn earlier would lead back to the board as it was then.
-document.addEventListener("htmx:configRequest", ({ detail }) => {
-  if (frame() && detail.parameters.next) detail.parameters.next = location.pathname + location.search;
-});
-
 // Dragging
 
 let press = null; // the pointer that is down on a card: its id, type, start and position, and the id of the card

@@ -6,6 +6,7 @@
 const quickSelect = (node) => (node.matches?.("[data-quick-select] select") ? node : null);
 const saved = (select) => [...select.options].find((option) => option.defaultSelected);
 const isUnsaved = (select) => select.value !== saved(select).value;
+const isSent = (select) => select.id === sent?.select.id; // a response to something else may have redrawn it
 
 const LIST_CLOSED_MS = 500; // longer than anyone holds Escape down
 let opener = null; // the last input on a select: "key", "mouse", "touch" or "pen"; null if it was on another element
@@ -27,7 +28,7 @@ document.addEventListener("change", ({ target }) => {
   const select = quickSelect(target);
   if (!select) return;
   next.delete(select.id);
-  if (sent?.select === select) select.value = sent.value;
+  if (isSent(select)) select.value = sent.value;
   else if (opener === "key" || opener === "mouse") chosen(select);
   else save(select); // phones fire one change at the end; a dragged deal or voice control opens no list
 });
@@ -56,7 +57,7 @@ document.addEventListener("keydown", (event) => {
   const select = quickSelect(event.target);
   if (!select || !isUnsaved(select)) return;
   if (event.key === "Enter") save(select);
-  else if (event.key === "Escape" && sent?.select !== select) restore(select);
+  else if (event.key === "Escape" && !isSent(select)) restore(select);
   else return;
   event.preventDefault();
 });
@@ -78,7 +79,7 @@ document.addEventListener("submit", (event) => {
   } else {
     event.preventDefault();
     event.stopPropagation();
-    if (isUnsaved(select) && sent && sent.select !== select) next.add(select.id);
+    if (isUnsaved(select) && sent && !isSent(select)) next.add(select.id);
   }
   showHint(select);
 }, true);
@@ -103,7 +104,7 @@ function restore(select) {
 
 function showHint(select) {
   const hint = document.getElementById(select.getAttribute("aria-describedby"));
-  const isWanted = isUnsaved(select) && sent?.select !== select && !next.has(select.id);
+  const isWanted = isUnsaved(select) && !isSent(select) && !next.has(select.id);
   if (hint?.hidden !== isWanted) return; // so that screen readers read it once, not for each key
   hint.hidden = !isWanted;
   hint.classList.remove("at-end");
@@ -111,27 +112,41 @@ function showHint(select) {
   document.getElementById("quick-select-says").textContent = isWanted ? hint.textContent : "";
 }
 
-// A response redraws more than the one select. Keep unsaved choices in the others, and the focus.
+// A response redraws more than the one select. Keep unsaved choices in the others, and the focus. A select that waits to
+// be saved may not be in the response: the row no longer matches a search, or is among further cards. Its form is kept.
 let kept = [];
 let focused = [];
+const outOfSight = () => document.querySelectorAll("#main > [data-quick-select][hidden] select");
 document.addEventListener("htmx:beforeSwap", ({ detail, target }) => {
   if (!detail.shouldSwap) return;
-  const selects = [...target.querySelectorAll("[data-quick-select] select")];
-  const unsaved = selects.filter((select) => isUnsaved(select) && select !== sent?.select);
-  kept = unsaved.map((select) => ({ id: select.id, value: select.value, from: saved(select).value }));
+  const selects = new Set([...target.querySelectorAll("[data-quick-select] select"), ...outOfSight()]);
+  const unsaved = [...selects].filter((select) => isUnsaved(select) && !isSent(select));
+  kept = unsaved.map((select) => ({ id: select.id, value: select.value, from: saved(select).value, form: select.form }));
   unsaved.forEach((select) => { saved(select).selected = true; }); // Chromium fires focusout for a removed element
+  kept.filter(({ form }) => form.hidden).forEach(({ form }) => form.remove());
   const isOurs = detail.requestConfig.elt.matches("[data-quick-select], .bulk-bar");
   focused = isOurs && target.contains(document.activeElement) ? placesOf(document.activeElement, target) : [];
 });
-document.addEventListener("htmx:afterSwap", () => {
-  for (const { id, value, from } of kept.splice(0)) {
-    const select = document.getElementById(id);
+document.addEventListener("htmx:afterSwap", ({ detail }) => {
+  for (const { id, value, form, from } of kept.splice(0)) {
+    const select = document.getElementById(id) ?? (next.has(id) && keepOutOfSight(form));
     if (!select || saved(select).value !== from) continue; // removed, or changed by another user
     select.value = value;
     showHint(select);
   }
+  const pending = sent && sent.select.form !== detail.requestConfig.elt && document.getElementById(sent.select.id);
+  if (pending) {
+    pending.value = sent.value;
+    setBusy(pending.form, true);
+  }
   if (focused.length) focusAt(focused.splice(0));
 });
+
+function keepOutOfSight(form) {
+  form.hidden = true;
+  document.getElementById("main").append(form); // htmx looks for all parts of the page from its place
+  return form.querySelector("select");
+}
 
 // htmx restores the focus by the element's id. Some elements have none, and a row may leave its list. The focus then
 // goes to the same position in the row, or in the list, where the next row has moved up.
@@ -166,22 +181,36 @@ document.addEventListener("htmx:beforeSend", ({ target: form, detail }) => {
   if (sent?.select.form !== form) return;
   detail.xhr.addEventListener("readystatechange", ({ target: xhr }) => {
     if (xhr.readyState !== xhr.DONE || form.isConnected) return;
-    form.hidden = true;
-    document.getElementById("main").append(form); // htmx looks for all parts of the page from its place
+    keepOutOfSight(form);
     detail.target = document.getElementById(detail.target.id) ?? detail.target;
-    xhr.addEventListener("loadend", () => form.remove());
   });
+  detail.xhr.addEventListener("loadend", () => form.hidden && form.remove());
 });
 
-function answered(form, { successful, xhr }) {
+function answered(form, { successful, xhr, target, requestConfig }) {
   const { select } = sent ?? {};
   if (select?.form === form) {
     sent = null;
-    setBusy(form, false);
-    if (!successful) restore(select); // also if a question comes first: nothing has been saved yet
+    for (const each of new Set([select, document.getElementById(select.id) ?? select])) {
+      setBusy(each.form, false);
+      if (!successful) restore(each); // also if a question comes first: nothing has been saved yet
+    }
     saveNext(); // htmx knows the new forms: it has no settle delay (_parts/head.html)
   }
   if (xhr.status) ask(); // without a connection, there is no other page to go to
+  if (successful && !sent && requestConfig.parameters.next && requestConfig.parameters.next !== here()) redraw(target);
+}
+
+// A search, a filter or further cards change the address of the page. A form that was drawn before leads back to the page
+// as it is now. If it changes during the request, the response shows it as it was, so that part is requested again.
+const here = () => location.pathname + location.search;
+
+document.addEventListener("htmx:configRequest", ({ detail }) => {
+  if (detail.parameters.next) detail.parameters.next = here();
+});
+
+function redraw({ id }) {
+  if (id && !isLeaving) htmx.ajax("GET", here(), { target: `#${id}`, select: `#${id}`, swap: "outerHTML" });
 }
 
 function saveNext() {
@@ -189,7 +218,9 @@ function saveNext() {
   next.clear(); // saving adds those that have to wait again
   for (const id of ids) {
     const select = document.getElementById(id);
-    if (select) save(select);
+    if (!select) continue;
+    htmx.process(select.form); // it forgets a form that it removes, even if it is kept out of sight
+    save(select);
   }
 }
 
@@ -234,4 +265,8 @@ addEventListener("pageshow", ({ persisted }) => {
   sent = null;
   setBusy(select.form, false);
   restore(select);
+  saveNext();
 });
+
+// What waits would be lost with the page.
+addEventListener("beforeunload", (event) => next.size && !isLeaving && event.preventDefault());

@@ -9,8 +9,6 @@ const WANTED = ":hover, :focus-within";
 const toasts = document.getElementById("messages");
 
 function show(toast) {
-  // htmx would process its form only after 20 ms, or later on a busy machine: an undo before that would load the page.
-  globalThis.htmx?.process(toast);
   toast.append(closeButton(toast));
   if (toast.dataset.seconds) toast.prepend(countdown());
   if (!toast.matches(".bad")) dismissLater(toast);

@@ -288,7 +288,30 @@ def test_further_cards_that_come_during_a_move_stay(page: Page, sales, company, 
     held[0].continue_()
 
     expect(page.get_by_role("status")).to_contain_text("is now in Won.")
-    expect(discovery.locator(".deal")).to_have_count(6)
+    shows_in(page, deals[0], "Won")
+    expect(discovery.locator(".deal")).to_have_count(5)
+
+
+@pytest.mark.thorough
+def test_moves_of_further_cards_that_wait_for_another_one_are_saved(page: Page, sales, company, monkeypatch, held):
+    monkeypatch.setattr(board_selectors, "CARDS_PER_STAGE", 3)
+    lead = make_lead(company)
+    deals = [make_deal(lead, title=f"Licences {n}") for n in range(8)][::-1]
+    sign_in(page, sales)
+    page.goto(page.server_url + "/deals/")
+    card(page, deals[0]).get_by_role("combobox").select_option("Won")
+    page.get_by_role("link", name="Show 3 more deals in Discovery").click()
+    card(page, deals[4]).get_by_role("combobox").select_option("Proposal")
+    card(page, deals[5]).get_by_role("combobox").select_option("Negotiation")
+
+    for count in (1, 2, 3):
+        let_go(page, held, count)
+
+    expect(page.locator("#messages")).to_contain_text("is now in Negotiation.")
+    expect(stage(page, "Discovery").locator(".deal")).to_have_count(5)
+    shows_in(page, deals[4], "Proposal")
+    shows_in(page, deals[5], "Negotiation")
+    expect(page.locator("#main > form.quick")).to_have_count(0)
 
 
 def test_further_cards_can_be_moved_from_the_moment_they_are_on_the_page(page: Page, sales, company, monkeypatch):
@@ -420,6 +443,55 @@ def test_a_move_is_shown_and_the_next_one_saved_although_a_search_redraws_the_bo
     shows_in(board, two[1], "Proposal")
     expect(board.locator("#messages")).to_contain_text("is now in Proposal.")
     assert [in_stage(each) for each in two] == ["Won", "Proposal"]
+
+
+def test_a_move_that_waits_is_saved_although_a_search_hides_its_card_meanwhile(board, deals, held):
+    first, second, third = deals[-1], deals[-2], deals[-3]
+    drag(board, first, "Won")
+    drag(board, second, "Proposal")
+    drag(board, third, "Negotiation")
+    board.get_by_label("Search deals").press_sequentially("licences 11")
+    expect(board.locator(".deal")).to_have_count(1)
+
+    for count in (1, 2, 3):
+        let_go(board, held, count)
+
+    expect(board.locator("#messages")).to_contain_text("is now in Negotiation.")
+    expect(board.locator(".deal")).to_have_count(1)
+    shows_in(board, first, "Won")
+    expect(board.locator("[aria-busy]")).to_have_count(0)
+    expect(board.locator("#main > form.quick")).to_have_count(0)
+    assert [in_stage(each) for each in (first, second, third)] == ["Won", "Proposal", "Negotiation"]
+
+
+@pytest.mark.thorough
+def test_a_card_whose_move_is_pending_stays_busy_when_a_search_redraws_it(board, two, held):
+    drag(board, two[0], "Won")
+    board.get_by_label("Search deals").press_sequentially("licences 11")
+    expect(board.locator(".deal")).to_have_count(1)
+
+    expect(card(board, two[0])).to_have_attribute("aria-busy", "true")
+    card(board, two[0]).get_by_role("combobox").select_option("Proposal")
+    let_go(board, held)
+
+    shows_in(board, two[0], "Won")
+    expect(card(board, two[0])).not_to_have_attribute("aria-busy", "true")
+    expect(board.locator(".deal")).to_have_count(1)  # the search still holds
+    assert (len(held), in_stage(two[0])) == (1, "Won")
+
+
+@pytest.mark.thorough
+def test_a_card_that_was_redrawn_and_is_refused_is_no_longer_busy(board, two, held):
+    board.refusals.add(409)
+    drag(board, two[0], "Won")
+    board.get_by_label("Search deals").press_sequentially("licences 11")
+    expect(board.locator(".deal")).to_have_count(1)
+
+    held[0].fulfill(status=409, body="<h1>No</h1>")
+
+    expect(board.get_by_role("status")).to_contain_text("nothing was changed")
+    expect(card(board, two[0])).not_to_have_attribute("aria-busy", "true")
+    expect(card(board, two[0]).locator("option:checked")).to_have_text("Discovery")
 
 
 def test_cards_can_be_dragged_after_an_undo_has_redrawn_the_board(board, two, held):

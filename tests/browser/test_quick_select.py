@@ -374,6 +374,61 @@ def test_a_second_select_is_saved_after_the_first(page: Page, two, held):
     assert len(held) == 2
 
 
+@pytest.mark.thorough
+def test_a_second_select_is_saved_although_a_search_hides_its_row_meanwhile(page: Page, two, held):
+    first, second = two
+    page.get_by_role("searchbox").fill("ada")
+    expect(second.select).to_be_hidden()
+
+    let_go(page, held, count=1)
+    let_go(page, held, count=2)
+
+    expect(page.locator("#messages")).to_contain_text("Grace Hopper is now Unqualified.")
+    first.shows("Unqualified")
+    expect(page.locator("#main > form.quick")).to_have_count(0)
+    expect(second.select).to_have_count(0)  # the search still holds
+    first.is_saved_as("Unqualified")
+    second.is_saved_as("Unqualified")
+
+
+def test_the_answer_to_a_change_keeps_to_the_search_that_came_meanwhile(page: Page, two, held):
+    first, second = two
+    page.keyboard.press("Escape")
+    page.get_by_role("searchbox").fill("ada")
+    expect(second.select).to_be_hidden()
+
+    let_go(page, held)
+
+    expect(page.get_by_role("status")).to_contain_text("Ada Byron is now Unqualified.")
+    first.shows("Unqualified")
+    expect(second.select).to_be_hidden()
+
+
+def test_what_waits_is_saved_when_the_browser_shows_the_page_again(page: Page, two, held):
+    page.keyboard.press("Enter")
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+
+    let_go(page, held, count=2)
+
+    expect(page.get_by_role("status")).to_contain_text("Grace Hopper is now Unqualified.")
+
+
+@pytest.mark.thorough
+def test_leaving_the_page_asks_first_while_a_choice_waits(page: Page, two, held):
+    asked = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    page.keyboard.press("Enter")
+
+    page.get_by_role("link", name="Deals").first.click(no_wait_after=True)
+
+    let_go(page, held, count=1)
+    let_go(page, held, count=2)
+    expect(page.locator("#messages")).to_contain_text("Grace Hopper is now Unqualified.")
+    page.get_by_role("link", name="Deals").first.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Deals")
+    assert asked == ["beforeunload"]
+
+
 def test_a_question_about_many_waits_for_what_is_still_to_be_saved(page: Page, two, held):
     first, second = two
     page.get_by_label("Select Grace Hopper").check()  # which leaves the second: its choice waits for the first
