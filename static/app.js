@@ -187,10 +187,11 @@ function showError(text) {
   note.textContent = text;
   document.getElementById("messages")?.append(note);
 }
-document.addEventListener("htmx:responseError", ({ detail: { xhr } }) => {
+document.addEventListener("htmx:responseError", ({ detail: { xhr, requestConfig } }) => {
   const page = new DOMParser().parseFromString(xhr.responseText, "text/html"); // it may say what happened
   showError(page.querySelector("[data-toast]")?.textContent ?? (xhr.status === 403
     ? "You may not do that, or the page is out of date. Reload it and try again."
+    : requestConfig.verb === "get" ? "This part of the page could not be shown. Reload the page."
     : "That did not work and nothing was changed. Reload the page and try again."));
 });
 document.addEventListener("htmx:sendError", () => showError("The server could not be reached. Check your connection and try again."));

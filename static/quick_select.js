@@ -6,6 +6,7 @@
 const quickSelect = (node) => (node.matches?.("[data-quick-select] select") ? node : null);
 const saved = (select) => [...select.options].find((option) => option.defaultSelected);
 const isUnsaved = (select) => select.value !== saved(select).value;
+const isWholePage = (select) => !select.form.hasAttribute("hx-post"); // that of the company
 const isSent = (select) => select.id === sent?.select.id; // a response to something else may have redrawn it
 
 const LIST_CLOSED_MS = 500; // longer than anyone holds Escape down
@@ -76,6 +77,7 @@ document.addEventListener("submit", (event) => {
     sent = { select, value: select.value };
     questions.delete(event.target.getAttribute("action")); // it is chosen again
     setBusy(select.form, true);
+    if (isWholePage(select)) leave(true);
   } else {
     event.preventDefault();
     event.stopPropagation();
@@ -124,7 +126,8 @@ document.addEventListener("htmx:beforeSwap", ({ detail, target }) => {
   kept = unsaved.map((select) => ({ id: select.id, value: select.value, from: saved(select).value, form: select.form }));
   unsaved.forEach((select) => { saved(select).selected = true; }); // Chromium fires focusout for a removed element
   kept.filter(({ form }) => form.hidden).forEach(({ form }) => form.remove());
-  const isOurs = detail.requestConfig.elt.matches("[data-quick-select], .bulk-bar");
+  const { elt } = detail.requestConfig;
+  const isOurs = (elt.id && elt.id === target.id) || elt.matches("[data-quick-select], .bulk-bar, .filters");
   focused = isOurs && target.contains(document.activeElement) ? placesOf(document.activeElement, target) : [];
 });
 document.addEventListener("htmx:afterSwap", ({ detail }) => {
@@ -174,54 +177,64 @@ function stops(area) {
 }
 
 // Each response is waited for on its request: an undo or a filter may redraw the page meanwhile, and what happens to a
-// removed form doesn't reach the document.
+// removed form doesn't reach the document. The response goes to what is in the place of a removed target.
 document.addEventListener("htmx:beforeSend", ({ target: form, detail }) => {
   form.addEventListener("htmx:beforeOnLoad", keepQuestion);
-  detail.xhr.addEventListener("loadend", () => answered(form, detail));
-  if (sent?.select.form !== form) return;
   detail.xhr.addEventListener("readystatechange", ({ target: xhr }) => {
-    if (xhr.readyState !== xhr.DONE || form.isConnected) return;
-    keepOutOfSight(form);
-    detail.target = document.getElementById(detail.target.id) ?? detail.target;
+    if (xhr.readyState !== xhr.DONE) return;
+    if (sent?.select.form === form && !form.isConnected) keepOutOfSight(form);
+    if (!detail.target.isConnected) detail.target = document.getElementById(detail.target.id) ?? detail.target;
   });
-  detail.xhr.addEventListener("loadend", () => form.hidden && form.remove());
+  detail.xhr.addEventListener("loadend", () => {
+    answered(form, detail);
+    if (form.hidden && form.matches("[data-quick-select]")) form.remove();
+  });
 });
 
 function answered(form, { successful, xhr, target, requestConfig }) {
-  const { select } = sent ?? {};
-  if (select?.form === form) {
-    sent = null;
-    for (const each of new Set([select, document.getElementById(select.id) ?? select])) {
-      setBusy(each.form, false);
-      if (!successful) restore(each); // also if a question comes first: nothing has been saved yet
-    }
-    saveNext(); // htmx knows the new forms: it has no settle delay (_parts/head.html)
-  }
+  if (sent?.select.form === form) end(successful);
   if (xhr.status) ask(); // without a connection, there is no other page to go to
-  if (successful && !sent && requestConfig.parameters.next && requestConfig.parameters.next !== here()) redraw(target);
+  if (!successful || !target.id) return;
+  const { next: address } = requestConfig.parameters;
+  if (address && address !== here()) outdated.add(target.id);
+  else outdated.delete(target.id);
+  if (!sent && !isLeaving) redrawOutdated();
+}
+
+function end(successful) {
+  const { select } = sent;
+  sent = null;
+  for (const each of new Set([select, document.getElementById(select.id) ?? select])) {
+    setBusy(each.form, false);
+    if (!successful) restore(each); // also if a question comes first: nothing has been saved yet
+  }
+  saveNext(); // htmx knows the new forms: it has no settle delay (_parts/head.html)
+}
+
+function saveNext() {
+  const selects = [...next].map((id) => document.getElementById(id)).filter(Boolean);
+  next.clear(); // saving adds those that have to wait again
+  for (const select of selects.sort((one, other) => isWholePage(one) - isWholePage(other))) {
+    htmx.process(select.form); // it forgets a form that it removes, even if it is kept out of sight
+    save(select);
+  }
 }
 
 // A search, a filter or further cards change the address of the page. A form that was drawn before leads back to the page
 // as it is now. If it changes during the request, the response shows it as it was, so that part is requested again.
+const outdated = new Set(); // ids
 const here = () => location.pathname + location.search;
 
 document.addEventListener("htmx:configRequest", ({ detail }) => {
   if (detail.parameters.next) detail.parameters.next = here();
 });
 
-function redraw({ id }) {
-  if (id && !isLeaving) htmx.ajax("GET", here(), { target: `#${id}`, select: `#${id}`, swap: "outerHTML" });
-}
-
-function saveNext() {
-  const ids = [...next];
-  next.clear(); // saving adds those that have to wait again
-  for (const id of ids) {
-    const select = document.getElementById(id);
-    if (!select) continue;
-    htmx.process(select.form); // it forgets a form that it removes, even if it is kept out of sight
-    save(select);
+function redrawOutdated() {
+  for (const id of outdated) {
+    const source = document.getElementById(id);
+    if (source) htmx.ajax("GET", here(), { source, target: source, select: `#${id}`, swap: "outerHTML" });
   }
+  outdated.clear();
 }
 
 // A response may lead to a page with a question. Going there at once would lose the other unsaved choices, so these are
@@ -260,12 +273,7 @@ function leave(really) {
 addEventListener("pageshow", ({ persisted }) => {
   if (!persisted) return;
   leave(false);
-  if (!sent) return;
-  const { select } = sent;
-  sent = null;
-  setBusy(select.form, false);
-  restore(select);
-  saveNext();
+  if (sent) end(false);
 });
 
 // What waits would be lost with the page.

@@ -87,8 +87,8 @@ def test_only_the_script_of_the_piece_saves_and_the_other_sends_what_only_asks()
     of_the_piece = scripts.pop("quick_select.js")
     assert len([line for line in of_the_piece if "requestSubmit" in line]) == 1
     assert [line.strip() for line in of_the_piece if "requestSubmit" not in line] == [
-        'if (id && !isLeaving) htmx.ajax("GET", here(), { target: `#${id}`, select: `#${id}`, swap: "outerHTML" });',
         "htmx.process(select.form); // it forgets a form that it removes, even if it is kept out of sight",
+        'if (source) htmx.ajax("GET", here(), { source, target: source, select: `#${id}`, swap: "outerHTML" });',
     ]
     scripts.pop("reorder.js")  # its buttons send where an entry of a list was moved to
     scripts.pop("passkeys.js")  # its buttons send what the browser says of a passkey; no page with one has a select

@@ -153,7 +153,8 @@ def test_an_error_that_comes_again_is_shown_once(page: Page, toast):
     for name in ("sendError", "sendError", "responseError", "sendError"):
         page.evaluate(
             """name => document.dispatchEvent(
-                new CustomEvent(`htmx:${name}`, {detail: {xhr: {responseText: "", status: 500}}}))""",
+                new CustomEvent(`htmx:${name}`, {detail: {
+                    xhr: {responseText: "", status: 500}, requestConfig: {verb: "post"}}}))""",
             name,
         )
 
