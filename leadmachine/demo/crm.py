@@ -60,7 +60,8 @@ def fill(company: Company, now: datetime, dice: random.Random, *, leads: int, de
             elif deal.title == "Annual renewal" and deal.stage.is_open:
                 deal.stage = renewals[at % 2]
         Deal.objects.bulk_create(made)
-        _qualify_again(qualified[:2])
+        middle = len(qualified) // 2  # the oldest may be too old to be sent, which depends on the weekday
+        _qualify_again(qualified[middle : middle + 2])
     _move_back(company, now, dice)
 
 

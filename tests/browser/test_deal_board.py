@@ -437,6 +437,7 @@ def test_a_move_is_shown_and_the_next_one_saved_although_a_search_redraws_the_bo
     let_go(board, held, 1)
     expect(board.locator("#messages")).to_contain_text("is now in Won.")
     shows_in(board, two[0], "Won")
+    expect(board.locator(".deal")).to_have_count(12)
     drag(board, two[1], "Proposal")
     let_go(board, held, 2)
 
