@@ -238,11 +238,16 @@ def test_the_keyboard_moves_a_card_and_stays_on_its_select(board, moved, held):
 # --- further cards of a column ---
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_further_cards_are_added_in_place_and_stay_through_a_move(page: Page, sales, company, monkeypatch, size):
+@pytest.fixture
+def long_column(company, monkeypatch) -> list[Deal]:
+    """Eight deals in Discovery as the board orders them. It shows three of them at a time."""
     monkeypatch.setattr(board_selectors, "CARDS_PER_STAGE", 3)
     lead = make_lead(company)
-    deals = [make_deal(lead, title=f"Licences {n}") for n in range(8)][::-1]
+    return [make_deal(lead, title=f"Licences {n}") for n in range(8)][::-1]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_further_cards_are_added_in_place_and_stay_through_a_move(page: Page, sales, long_column, size):
     show_at(page, size)
     sign_in(page, sales)
     page.goto(page.server_url + "/deals/")
@@ -251,13 +256,13 @@ def test_further_cards_are_added_in_place_and_stay_through_a_move(page: Page, sa
     page.get_by_role("link", name="Show 3 more deals in Discovery").focus()
     page.keyboard.press("Enter")
 
-    expect(card(page, deals[3]).get_by_role("link")).to_be_focused()
+    expect(card(page, long_column[3]).get_by_role("link")).to_be_focused()
     expect(page.locator("#board-says")).to_have_text("3 more deals in Discovery")
     expect(discovery.locator(".deal")).to_have_count(6)
     assert page.evaluate("document.documentElement.scrollWidth") == SIZES[size][0]
 
-    card(page, deals[4]).get_by_role("combobox").select_option("Won")
-    shows_in(page, deals[4], "Won")
+    card(page, long_column[4]).get_by_role("combobox").select_option("Won")
+    shows_in(page, long_column[4], "Won")
     expect(page.get_by_role("status")).to_contain_text("is now in Won.")
     expect(discovery.locator(".count")).to_have_text("7")
     expect(discovery.locator(".deal")).to_have_count(6)
@@ -274,58 +279,49 @@ def test_further_cards_are_added_in_place_and_stay_through_a_move(page: Page, sa
     assert "shown" not in page.url
 
 
-def test_further_cards_that_come_during_a_move_stay(page: Page, sales, company, monkeypatch, held):
-    monkeypatch.setattr(board_selectors, "CARDS_PER_STAGE", 3)
-    lead = make_lead(company)
-    deals = [make_deal(lead, title=f"Licences {n}") for n in range(8)][::-1]
+def test_further_cards_that_come_during_a_move_stay(page: Page, sales, long_column, held):
     sign_in(page, sales)
     page.goto(page.server_url + "/deals/")
     discovery = stage(page, "Discovery")
 
-    card(page, deals[0]).get_by_role("combobox").select_option("Won")
+    card(page, long_column[0]).get_by_role("combobox").select_option("Won")
     page.get_by_role("link", name="Show 3 more deals in Discovery").click()
     expect(discovery.locator(".deal")).to_have_count(5)  # without the one that is being moved
     held[0].continue_()
 
     expect(page.get_by_role("status")).to_contain_text("is now in Won.")
-    shows_in(page, deals[0], "Won")
+    shows_in(page, long_column[0], "Won")
     expect(discovery.locator(".deal")).to_have_count(5)
 
 
 @pytest.mark.thorough
-def test_moves_of_further_cards_that_wait_for_another_one_are_saved(page: Page, sales, company, monkeypatch, held):
-    monkeypatch.setattr(board_selectors, "CARDS_PER_STAGE", 3)
-    lead = make_lead(company)
-    deals = [make_deal(lead, title=f"Licences {n}") for n in range(8)][::-1]
+def test_moves_of_further_cards_that_wait_for_another_one_are_saved(page: Page, sales, long_column, held):
     sign_in(page, sales)
     page.goto(page.server_url + "/deals/")
-    card(page, deals[0]).get_by_role("combobox").select_option("Won")
+    card(page, long_column[0]).get_by_role("combobox").select_option("Won")
     page.get_by_role("link", name="Show 3 more deals in Discovery").click()
-    card(page, deals[4]).get_by_role("combobox").select_option("Proposal")
-    card(page, deals[5]).get_by_role("combobox").select_option("Negotiation")
+    card(page, long_column[4]).get_by_role("combobox").select_option("Proposal")
+    card(page, long_column[5]).get_by_role("combobox").select_option("Negotiation")
 
     for count in (1, 2, 3):
         let_go(page, held, count)
 
     expect(page.locator("#messages")).to_contain_text("is now in Negotiation.")
     expect(stage(page, "Discovery").locator(".deal")).to_have_count(5)
-    shows_in(page, deals[4], "Proposal")
-    shows_in(page, deals[5], "Negotiation")
+    shows_in(page, long_column[4], "Proposal")
+    shows_in(page, long_column[5], "Negotiation")
     expect(page.locator("#main > form.quick")).to_have_count(0)
 
 
-def test_further_cards_can_be_moved_from_the_moment_they_are_on_the_page(page: Page, sales, company, monkeypatch):
-    monkeypatch.setattr(board_selectors, "CARDS_PER_STAGE", 3)
-    lead = make_lead(company)
-    deals = [make_deal(lead, title=f"Licences {n}") for n in range(8)][::-1]
+def test_further_cards_can_be_moved_from_the_moment_they_are_on_the_page(page: Page, sales, long_column):
     sign_in(page, sales)
     page.goto(page.server_url + "/deals/")
-    page.evaluate(MOVE_TO_WON, f"deal-{deals[4].pk}")
+    page.evaluate(MOVE_TO_WON, f"deal-{long_column[4].pk}")
 
     page.get_by_role("link", name="Show 3 more deals in Discovery").click()
 
     expect(page.get_by_role("status")).to_contain_text("is now in Won.")
-    shows_in(page, deals[4], "Won")
+    shows_in(page, long_column[4], "Won")
     expect(stage(page, "Discovery").locator(".deal")).to_have_count(6)
 
 
