@@ -22,7 +22,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tests.faults.figures import FIGURES
+from tests.faults.figures import GOALS
 
 KEPT = Path(__file__).with_name("failed_seeds.txt")
 WHERE = (
@@ -120,7 +120,7 @@ def run(log: Path, *, words: str, seed: int, runs: int = 1, is_long: bool = Fals
 
 def told(tally: dict[str, int]) -> str:
     """The tally as text, with each figure that a release has to reach next to what was reached."""
-    goals = {name: f" (a release: {figure.long:,})" for name, figure in FIGURES.items()}
+    goals = {name: f" (a release: {goal:,})" for name, goal in GOALS.items()}
     return ", ".join(f"{number:,} {name}{goals.get(name, '')}" for name, number in tally.items())
 
 

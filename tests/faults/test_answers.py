@@ -19,6 +19,7 @@ from tests.capi.conftest import requests_made, send_all, states
 from tests.conftest import TOKEN, make_lead
 from tests.faults import figures
 from tests.faults.invariants import Allowed, broken, extra_acceptances
+from tests.faults.processes import wait_for
 from tests.faults.proxy import BLACK_HOLE, REFUSE, Proxy, Trouble, drip
 from tests.faults.world import make_leads
 
@@ -441,7 +442,7 @@ def go_wrong(proxy: Proxy, name: str) -> None:
         proxy.down()
     elif name == "reset":
         proxy.trouble = Trouble(latency=0.5)
-        threading.Timer(0.25, proxy.reset).start()  # while the request is on its way
+        threading.Thread(target=reset_the_next, args=(proxy, proxy.taken)).start()
     else:
         proxy.trouble = {
             "refuse": REFUSE,
@@ -452,6 +453,13 @@ def go_wrong(proxy: Proxy, name: str) -> None:
             "drip": drip(0.02),
             "slow close": Trouble(slow_close=0.2),
         }[name]
+
+
+def reset_the_next(proxy: Proxy, taken: int) -> None:
+    """Reset the next connection while a request is on its way through it."""
+    wait_for(lambda: proxy.taken > taken, seconds=10, told="a connection is made")
+    time.sleep(proxy.trouble.latency / 2)
+    proxy.reset()
 
 
 CHUNKED = {"Transfer-Encoding": "chunked"}

@@ -19,7 +19,7 @@ pytestmark = [
 ]
 
 SHAPE = settings(
-    max_examples=40 if figures.LONG else sized(25, small=3),
+    max_examples=40 if figures.LONG else sized(12, small=3),
     stateful_step_count=50,
     deadline=None,
     database=None,

@@ -67,7 +67,7 @@ class SmallInstallation(Processes):
 @pytest.mark.timeout(1800)
 @pytest.mark.covers("F30")
 def test_4_who_write_2_workers_and_an_import_share_a_sqlite_file_and_nobody_sees_it_locked(tmp_path, linkedin) -> None:
-    writes = figures.rounds(2_000, long=20_000)
+    writes = figures.rounds(1_000, long=20_000)
     with SmallInstallation(tmp_path, linkedin) as small:
         small.start("second worker", job("work"))
         importer = small.start("import", job("add", "northwind", str(IMPORTED)))

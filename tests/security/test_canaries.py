@@ -129,6 +129,7 @@ def use_it(installation: Installation) -> dict[str, str]:
             "/integrations/linkedin/rules/new/", form_at="/integrations/linkedin/rules/new/", crm_event=event,
             name=event, linkedin_id=linkedin_id, frequency="once", is_active="on",
         )  # fmt: skip
+    admin.post("/integrations/linkedin/grace/", form_at="/integrations/linkedin/", grace_seconds="0")
     status = re.search(r'<option value="(\d+)"[^>]*>\s*Qualified', admin.get("/leads/new/"))
     assert status
     admin.post(
