@@ -19,7 +19,7 @@ __all__ = ["history"]
 ALERTS, RECONCILE = reverse("alerts"), reverse("reconcile")
 
 
-@pytest.mark.sized
+@pytest.mark.thorough
 @pytest.mark.parametrize("size", SIZES)
 def test_neither_page_has_a_finding(page, company, admin, history, size) -> None:
     sign_in(page, admin)

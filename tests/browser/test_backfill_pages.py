@@ -16,7 +16,7 @@ __all__ = ["worker"]
 LIST, PLAN = reverse("backfills"), reverse("backfill_plan")
 
 
-@pytest.mark.sized
+@pytest.mark.thorough
 @pytest.mark.parametrize("size", SIZES)
 def test_no_page_has_a_finding(page, company, admin, connected, make_rule, size) -> None:
     make_leads(company, 3)

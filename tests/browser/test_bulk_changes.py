@@ -35,7 +35,7 @@ def all_of_the_fair(page: Page, member: Membership, size: Any = "desktop") -> No
     page.get_by_label("All on this page").check()
 
 
-@pytest.mark.sized
+@pytest.mark.thorough
 @pytest.mark.parametrize("size", SIZES)
 def test_no_page_has_a_finding(
     page: Page, admin: Membership, leads: list[Lead], token: Any, make_rule: Any, size: Any

@@ -86,7 +86,7 @@ def test_no_page_has_a_finding(page, company, admin, history, settings, sandbox,
         assert_fit_to_use(page)
 
 
-@pytest.mark.sized
+@pytest.mark.thorough
 @pytest.mark.parametrize("size", SIZES)
 def test_no_empty_page_has_a_finding(page, company, admin, settings, size) -> None:
     settings.LINKEDIN_SANDBOX = True
@@ -97,6 +97,7 @@ def test_no_empty_page_has_a_finding(page, company, admin, settings, size) -> No
         assert_fit_to_use(page)
 
 
+@pytest.mark.thorough
 def test_no_table_is_wider_than_its_card_on_widths_in_between(page, company, admin, history) -> None:
     show_outcomes(membership=admin, shown=True)
     sign_in(page, admin)
@@ -175,6 +176,7 @@ def test_from_sign_up_to_sent_with_the_token_pasted_once(page, db, sandbox, sett
     expect(page.locator(".rule", has=button).locator(".rule-health")).to_contain_text("Sent")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("rules", "at_most"), [(7, 2000), (10, 2700)])
 def test_the_page_stays_short_with_many_rules(page, company, admin, connected, make_rule, rules, at_most) -> None:
     for number in range(rules - 2):

@@ -63,7 +63,7 @@ def test_a_field_is_dragged(page: Page, admin: Membership) -> None:
     assert [str(field) for field in CustomField.objects.all()] == ["C", "A", "B"]
 
 
-@pytest.mark.sized
+@pytest.mark.thorough
 def test_no_page_has_a_finding(page: Page, admin: Membership) -> None:
     fields = make_every_field(admin.company, is_listed=True, help_text="Ask for it in the first call.")
     make_every_field(admin.company, subject="deal")

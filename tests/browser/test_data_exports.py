@@ -33,7 +33,7 @@ def exports_in_each_state(admin: Membership) -> list[DataExport]:
     return made
 
 
-@pytest.mark.sized
+@pytest.mark.thorough
 @pytest.mark.parametrize("size", SIZES)
 def test_no_page_has_a_finding(page: Page, admin: Membership, size: Any) -> None:
     make_lead(admin.company, organisation="Harbour & Sons")

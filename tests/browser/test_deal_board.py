@@ -279,6 +279,7 @@ def test_further_cards_are_added_in_place_and_stay_through_a_move(page: Page, sa
     assert "shown" not in page.url
 
 
+@pytest.mark.thorough
 def test_further_cards_that_come_during_a_move_stay(page: Page, sales, long_column, held):
     sign_in(page, sales)
     page.goto(page.server_url + "/deals/")
@@ -313,6 +314,7 @@ def test_moves_of_further_cards_that_wait_for_another_one_are_saved(page: Page, 
     expect(page.locator("#main > form.quick")).to_have_count(0)
 
 
+@pytest.mark.thorough
 def test_further_cards_can_be_moved_from_the_moment_they_are_on_the_page(page: Page, sales, long_column):
     sign_in(page, sales)
     page.goto(page.server_url + "/deals/")
@@ -353,6 +355,7 @@ def two(deals) -> tuple[Deal, Deal]:
     return deals[-1], deals[-2]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("first_answer", ["Move to Lost", "Cancel"])
 def test_each_of_two_deals_that_are_lost_at_once_is_asked_about(board, two, held, price, first_answer):
     drag(board, two[0], "Lost")
@@ -372,6 +375,7 @@ def test_each_of_two_deals_that_are_lost_at_once_is_asked_about(board, two, held
     assert in_stage(two[1]) == "Lost"
 
 
+@pytest.mark.thorough
 def test_what_is_dropped_before_a_question_is_saved_first(board, two, held, price):
     drag(board, two[0], "Lost")
     drag(board, two[1], "Won")
@@ -386,6 +390,7 @@ def test_what_is_dropped_before_a_question_is_saved_first(board, two, held, pric
     assert [in_stage(each) for each in two] == ["Discovery", "Won"]
 
 
+@pytest.mark.thorough
 def test_the_question_is_asked_although_another_move_is_refused_meanwhile(board, two, held, price):
     board.refusals.add(409)
     drag(board, two[0], "Lost")
@@ -400,6 +405,7 @@ def test_the_question_is_asked_although_another_move_is_refused_meanwhile(board,
     assert in_stage(two[1]) == "Discovery"
 
 
+@pytest.mark.thorough
 def test_nothing_can_be_dropped_any_more_once_the_page_leads_to_a_question(board, two, price):
     board.evaluate(
         "addEventListener('pagehide', () => sessionStorage.setItem('inert', document.getElementById('main').inert))"
@@ -411,6 +417,7 @@ def test_nothing_can_be_dropped_any_more_once_the_page_leads_to_a_question(board
     assert board.evaluate("sessionStorage.getItem('inert')") == "true"
 
 
+@pytest.mark.thorough
 def test_a_refused_card_comes_back_although_the_next_one_is_on_its_way(board, two, held):
     board.refusals.add(409)
     drag(board, two[0], "Won")
@@ -425,6 +432,7 @@ def test_a_refused_card_comes_back_although_the_next_one_is_on_its_way(board, tw
     assert [in_stage(each) for each in two] == ["Discovery", "Proposal"]
 
 
+@pytest.mark.thorough
 def test_a_move_is_shown_and_the_next_one_saved_although_a_search_redraws_the_board_meanwhile(board, two, held):
     drag(board, two[0], "Won")
     board.get_by_label("Search deals").press_sequentially("licences")
@@ -491,6 +499,7 @@ def test_a_card_that_was_redrawn_and_is_refused_is_no_longer_busy(board, two, he
     expect(card(board, two[0]).locator("option:checked")).to_have_text("Discovery")
 
 
+@pytest.mark.thorough
 def test_cards_can_be_dragged_after_an_undo_has_redrawn_the_board(board, two, held):
     drag(board, two[0], "Won")
     let_go(board, held, 1)

@@ -26,7 +26,7 @@ Tomas,Berg,t.berg@fjord.example,,Fjord Foods,Buyer,,
 """
 
 
-@pytest.mark.sized
+@pytest.mark.thorough
 @pytest.mark.parametrize("size", SIZES)
 def test_no_page_has_a_finding(page: Page, sales: Membership, make_rule: Any, token: Any, size: Any) -> None:
     make_rule("lead_created", name="Lead form sent")

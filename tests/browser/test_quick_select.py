@@ -255,12 +255,14 @@ AT_ONCE = """(select, last) => {
   key("keyup", last); }"""
 
 
+@pytest.mark.thorough
 def test_enter_saves_however_fast_the_list_opens_and_closes(on_the_board):
     on_the_board.select.evaluate(AT_ONCE, "Enter")
 
     on_the_board.happened_once()
 
 
+@pytest.mark.thorough
 def test_escape_saves_nothing_however_fast_the_list_opens_and_closes(on_the_board):
     on_the_board.select.focus()
 
@@ -271,6 +273,7 @@ def test_escape_saves_nothing_however_fast_the_list_opens_and_closes(on_the_boar
     on_the_board.nothing_happened()
 
 
+@pytest.mark.thorough
 def test_closing_the_list_with_alt_and_up_only_chooses(on_the_board):
     for key in ("Alt+ArrowDown", *on_the_board.keys, "Alt+ArrowUp"):
         on_the_board.select.press(key)
@@ -280,6 +283,7 @@ def test_closing_the_list_with_alt_and_up_only_chooses(on_the_board):
     on_the_board.nothing_happened()
 
 
+@pytest.mark.thorough
 def test_a_list_opened_by_mouse_saves_although_no_click_follows_the_choice(on_the_board):
     on_the_board.select.dispatch_event("pointerdown", {"pointerType": "mouse"})
 
@@ -288,6 +292,7 @@ def test_a_list_opened_by_mouse_saves_although_no_click_follows_the_choice(on_th
     on_the_board.happened_once()
 
 
+@pytest.mark.thorough
 def test_a_window_that_loses_the_focus_leaves_the_choice_open(on_the_board):
     on_the_board.choose_by_keyboard()
 
@@ -297,6 +302,7 @@ def test_a_window_that_loses_the_focus_leaves_the_choice_open(on_the_board):
     expect(on_the_board.hint).to_be_visible()
 
 
+@pytest.mark.thorough
 def test_a_deal_that_went_out_of_sight_comes_into_it_with_the_focus(on_the_board):
     page = on_the_board.page
     page.set_viewport_size({"width": 390, "height": 844})
@@ -404,6 +410,7 @@ def test_the_answer_to_a_change_keeps_to_the_search_that_came_meanwhile(page: Pa
     expect(second.select).to_be_hidden()
 
 
+@pytest.mark.thorough
 def test_what_waits_is_saved_when_the_browser_shows_the_page_again(page: Page, two, held):
     page.keyboard.press("Enter")
     page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
@@ -429,6 +436,7 @@ def test_leaving_the_page_asks_first_while_a_choice_waits(page: Page, two, held)
     assert asked == ["beforeunload"]
 
 
+@pytest.mark.thorough
 def test_a_question_about_many_waits_for_what_is_still_to_be_saved(page: Page, two, held):
     first, second = two
     page.get_by_label("Select Grace Hopper").check()  # which leaves the second: its choice waits for the first
@@ -445,6 +453,7 @@ def test_a_question_about_many_waits_for_what_is_still_to_be_saved(page: Page, t
     second.is_saved_as("Unqualified")
 
 
+@pytest.mark.thorough
 def test_a_choice_in_another_select_outlives_the_answer(page: Page, two, held):
     _, second = two
 
@@ -461,6 +470,7 @@ def test_a_choice_in_another_select_outlives_the_answer(page: Page, two, held):
     assert len(held) == 1
 
 
+@pytest.mark.thorough
 def test_a_choice_that_somebody_else_overtook_is_dropped(page: Page, two, held, company):
     _, second = two
     contacted = LeadStatus.objects.for_company(company).get(name="Contacted")
@@ -483,6 +493,7 @@ def test_tab_goes_on_to_the_next_thing_although_the_answer_draws_the_list_anew(p
     expect(page.get_by_label("Select Ada Byron")).to_be_focused()
 
 
+@pytest.mark.thorough
 def test_the_focus_goes_to_the_next_row_where_its_own_leaves_the_list(page: Page, sales, ada, deal):
     make_deal(ada, title="Ten seats", stage=deal.stage)
     sign_in(page, sales)
@@ -523,6 +534,7 @@ def test_a_refusal_brings_the_saved_one_back_and_says_so(choosing):
     brings_the_saved_one_back(choosing)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("status", [403, 409, 500])
 def test_so_does_every_other_refusal(on_the_board, status):
     refuse(on_the_board.page, status)
@@ -568,6 +580,7 @@ def test_a_server_out_of_reach_brings_the_saved_one_back_and_the_next_try_succee
     choosing.happened_once()
 
 
+@pytest.mark.thorough
 def test_a_person_erased_meanwhile_is_not_changed(page: Page, sales, ada, rules):
     page.refusals.add(404)
     sign_in(page, sales)

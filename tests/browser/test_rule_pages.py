@@ -40,7 +40,7 @@ def test_rules_are_imported_from_the_linkedin_page(page, company, admin, sandbox
     expect(page.get_by_text("Mapped: Deal created")).to_be_visible()
 
 
-@pytest.mark.sized
+@pytest.mark.thorough
 @pytest.mark.parametrize("size", SIZES)
 def test_no_state_of_the_import_has_a_finding(page, company, admin, sandbox, size) -> None:
     sign_in(page, admin)
@@ -116,7 +116,7 @@ def test_without_javascript_a_button_shows_how_often_it_would_fire(plain_page, c
     assert not ConversionRule.objects.exists()
 
 
-@pytest.mark.sized
+@pytest.mark.thorough
 @pytest.mark.parametrize("size", SIZES)
 def test_a_rules_page_has_no_finding(page, company, ops, connected, make_rule, size) -> None:
     rule = make_rule("deal_lost", "404404", linkedin_type="PURCHASE", linkedin_read_at=timezone.now())

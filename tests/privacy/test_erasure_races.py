@@ -21,7 +21,7 @@ from tests.size import sized
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite, pytest.mark.sized]
 
-ROUNDS, PEOPLE, ERASERS, WORKERS = sized(25, small=4), 8, 4, 3
+ROUNDS, PEOPLE, ERASERS, WORKERS = sized(25, small=2), 8, 4, 3
 
 
 class Race:

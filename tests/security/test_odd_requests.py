@@ -48,7 +48,7 @@ def names() -> Iterator[Names]:
 def test_odd_values_break_no_page(ours: World, names: Names) -> None:
     chance = random.Random(random.getrandbits(32))
 
-    assert broken(ours, names, chance, tries=sized(500, small=150)) == []
+    assert broken(ours, names, chance, tries=sized(500, small=50)) == []
 
 
 @pytest.mark.long
