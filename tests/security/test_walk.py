@@ -15,6 +15,7 @@ from django.test import Client
 from django.test.client import ClientHandler
 
 from crm.api import authentication
+from crm.models import Lead
 from tests.security.matrix import ROWS, Open, Row, row_of
 from tests.security.routes import Route, all_routes
 from tests.security.rows import checksum
@@ -145,6 +146,15 @@ def test_a_write_is_told_from_a_look(ours: World, method: str, wrote: bool) -> N
         client.generic(method, path)
 
     assert writes.made is wrote
+
+
+def test_a_checksum_changes_with_a_row_of_its_company_and_with_no_other(ours: World, theirs: World) -> None:
+    before = checksum(ours.company), checksum(theirs.company)
+
+    Lead.objects.for_company(theirs.company).update(phone="12")
+
+    assert checksum(ours.company) == before[0]
+    assert checksum(theirs.company) != before[1]
 
 
 def methods(route: Route) -> tuple[str, ...]:
