@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.timeout(300)]
 
 SCHEMA = SchemaGenerator().get_schema(request=None, public=True)
 READS = sorted(path for path, item in SCHEMA["paths"].items() if "get" in item)
-# Per address and method, in the phase "fuzzing". With 25, all phases together make some 6,700 requests.
+# Per address and method. With 25, all phases together make some 6,700 requests.
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", sized(25, small=2)))
 # The phase of coverage alone makes 4,000 requests, however small the rest is.
 PHASES = "examples,fuzzing,stateful" if SMALL else "examples,coverage,fuzzing,stateful"
