@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from django.core.mail.backends import smtp
 
-from crm.services.socket_deadline import SocketDeadline
+from crm.services.outbound import SocketDeadline
 
 SESSION_SECONDS: Final = 30.0  # from connecting to the last response; a mail server nearby takes less than one
 

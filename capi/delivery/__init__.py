@@ -2,9 +2,9 @@
 
     planning    in the transaction of the change: one ConversionEvent for each active rule
     ═══════════ commit, then a wake-up that may get lost ═══════════
-    deliver     one turn of a company's lane: lease ─▶ select ─▶ send ─▶ settle, until nothing is due
+    deliver     one turn of a company's lane: lease ─▶ select ─▶ send ─▶ settle, until nothing is due. First it follows
+                up a request whose worker died in the middle of it
       lane        the lease, the rest, the request budget, and which events the current request contains
-      interruption  follows up a request whose worker died in the middle of it
       selection   the next batch of one rule, with each event checked again
       sending     sends the batch
       bisection   halves a refused batch until the bad events are known, or the rule is to blame

@@ -71,7 +71,7 @@ def take_back(*, company_ids: Collection[int], crm_event_ids: Sequence[int]) -> 
 
     Call it inside a transaction. An event in a request in flight is marked and keeps its place: no later request
     contains it. Unless LinkedIn accepts it, it ends when the answer is written (`settle.write`), or, if none comes,
-    when another worker takes over the lane (`interruption`).
+    when another worker takes over the lane (`deliver`).
     """
     in_one = is_in(recall_unsent(company_ids)) & Q(state=State.PENDING)
     events = ConversionEvent.objects.filter(crm_event__in=crm_event_ids)

@@ -9,12 +9,16 @@ import time
 from dataclasses import replace
 from datetime import timedelta
 
-from capi.delivery import backfill, interruption, lane, selection, settle, shutdown
+from django.db import transaction
+
+from capi.delivery import backfill, lane, planning, selection, settle, shutdown
 from capi.delivery.lane import LaneSnapshot, Lease, LeaseLost
 from capi.delivery.scheduling import BatchQueue, ReadAhead
 from capi.delivery.selection import Batch
 from capi.delivery.sending import BatchSender, DeliveryResult
 from capi.linkedin import failpoints
+from capi.models import Connection, ConversionEvent
+from capi.models.lookups import unpack_ids
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +58,7 @@ def _work(lease: Lease, result: DeliveryResult, until: float) -> None:
             result.more_in = 0.0
             return
         snapshot = lane.read_lane(lease)
-        interruption.follow_up(lease, snapshot.connection)
+        _follow_up_interruption(lease, snapshot.connection)
         # Read before the batch, so that `recall.spend_unless_recalled` notices any later recall.
         recalls = snapshot.connection.recalls
         if snapshot.has_test:
@@ -74,6 +78,23 @@ def _work(lease: Lease, result: DeliveryResult, until: float) -> None:
             # reading the lane and its rules again before that would take a tenth of such a turn's CPU time.
             if batch.is_all and result.requests == 1 and not snapshot.has_backfill:
                 return
+
+
+def _follow_up_interruption(lease: Lease, connection: Connection) -> None:
+    """Treat a request that is still noted as one without a clear answer. Raises LeaseLost.
+
+    The UPDATE that pays for a request also notes its events on the lane's row, and writing the result deletes the note.
+    If a worker finds a note at the beginning of its turn, the one before died in the middle of the request, or could
+    not write its result: LinkedIn may have these events, and no others. They stay queued and are sent again under their
+    ids. However they end, they keep their places.
+    """
+    if connection.request_started_at is None and connection.request_events is None:
+        return  # if only one is null, a worker of the previous version, which knows no notes, has had the lane since
+    pks = unpack_ids(connection.request_events)
+    with transaction.atomic():
+        lane.renew(lease)  # which also deletes the note
+        ConversionEvent.objects.filter(pk__one_of=pks, is_test=False).update(may_have_arrived=True)
+        planning.tidy_after_recall(pks)
 
 
 def _may_go_on(lease: Lease, snapshot: LaneSnapshot, result: DeliveryResult, until: float) -> bool:

@@ -38,7 +38,7 @@ class LeaseLost(Exception):
 def take_lease(company_id: int) -> Lease | None:
     """Lease the lane, or return None while another worker has it. It is one UPDATE, so only one worker can win.
 
-    If a request is still noted on the lane, its worker is gone and its result is unknown: see `interruption`.
+    If a request is still noted on the lane, its worker is gone and its result is unknown: see `deliver`.
     """
     lease = Lease(company_id, uuid.uuid4())
     free = Q(leased_until=None) | Q(leased_until__lt=Now())
@@ -197,7 +197,7 @@ CHECK_ALERTS: dict[str, Any] = {"next_look_at": None}
 
 
 def due_lanes() -> QuerySet[Connection]:
-    """The connections that have something to send, or a request to follow up (`interruption`), and no worker."""
+    """The connections that have something to send, or a request to follow up (`deliver`), and no worker."""
     company = OuterRef("company")
     free = Q(leased_until=None) | Q(leased_until__lt=Now())
     rested = Q(next_attempt_at=None) | Q(next_attempt_at__lte=Now())

@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from capi.models import ConversionRule
 from capi.models.functions import database_now, days_ago
 from crm.models import Company
-from crm.models.dates import start_of
+from crm.models.company import start_of
 
 OTHER_DATES: Final = 0
 

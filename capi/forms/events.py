@@ -14,7 +14,7 @@ from capi.selectors.state_groups import StateFilter
 from crm.forms.changes import ChangesMixin
 from crm.forms.filters import SearchableSelect
 from crm.models import Company
-from crm.models.dates import start_of
+from crm.models.company import start_of
 
 
 class HashForm(forms.Form):

@@ -11,8 +11,7 @@ from capi.models.choices import (
     only_digits,
 )
 from capi.models.connection import Checkup, Connection
-from capi.models.event import ConversionEvent, ConversionEventQuerySet, new_test_event_id
-from capi.models.person import CountedPerson
+from capi.models.event import ConversionEvent, ConversionEventQuerySet, CountedPerson, new_test_event_id
 from capi.models.rule import ConversionRule, ConversionRuleQuerySet
 from capi.models.statistics import CountedLog, DayCount
 from capi.models.workers import SWEEP, Heartbeat, Housekeeping

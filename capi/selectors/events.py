@@ -20,7 +20,7 @@ from capi.models.functions import WEEK, first_id_since, id_behind
 from capi.selectors.explained_events import ExplainedEvent, all_explained
 from capi.selectors.state_groups import STATES, StateFilter
 from crm.models import Lead
-from crm.models.dates import start_of
+from crm.models.company import start_of
 
 ROWS_PER_PAGE: Final = 50
 STRETCH: Final = 20_000

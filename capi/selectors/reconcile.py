@@ -22,7 +22,7 @@ from capi.selectors.explanations.explain import became
 from capi.selectors.explanations.states import Explanation
 from capi.selectors.state_groups import StateFilter, filter_of
 from crm.models import CrmEvent
-from crm.models.dates import start_of
+from crm.models.company import start_of
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 # One statement, so one snapshot: it counts the CRM events twice, on their own and by outcome. It looks up the

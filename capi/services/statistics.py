@@ -22,7 +22,7 @@ from capi.models import ConversionEvent, ConversionRule, CountedLog, DayCount
 from capi.models.choices import OPEN_STATES, State
 from capi.models.functions import database_now, first_id_since
 from capi.models.statistics import bucket_between
-from crm.models.dates import start_of
+from crm.models.company import start_of
 
 COUNT_EVERY_SECONDS: Final = 30
 # How far ids and times may be out of order: all rows of a long statement have its start time.

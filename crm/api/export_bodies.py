@@ -17,7 +17,7 @@ from crm.api.serializers import StrictBody
 from crm.forms.deal_filters import DealFilter
 from crm.forms.filters import filters_in_words
 from crm.models import DataExport, Deal, ExportFormat, ExportKind, FieldSubject, Lead, Task
-from crm.models.key_selection import keys_of
+from crm.models.jobs import keys_of
 from crm.models.task import TaskQuerySet
 from crm.selectors import deal_list
 from crm.selectors.custom_fields import fields_in_use

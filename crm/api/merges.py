@@ -1,4 +1,4 @@
-"""`/api/v1/merges/`: the merges of two leads of the last day, and their undo."""
+"""The body of a merge of two leads. `/api/v1/merges/`: the merges of the last day, and their undo."""
 
 from typing import Any
 
@@ -11,14 +11,33 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from crm.api.fields import LeadField, Text
 from crm.api.filters import IdFilter
 from crm.api.schema import DETAIL
+from crm.api.serializers import StrictBody
 from crm.api.viewsets import CompanyViewSet, Conflict
-from crm.models import LeadMerge
+from crm.models import CustomField, FieldSubject, LeadMerge
 from crm.models.lead_merge import UNDO_FOR
+from crm.models.merge_fields import CHOSEN, CUSTOM
 from crm.models.roles import Action
 from crm.services.lead_merges import MergeRefused
 from crm.services.merge_undo import SeparatedLeads, undo_merge
+
+
+class MergeSerializer(StrictBody):
+    """`take` names the fields whose values are taken from the lead that goes, custom ones as `custom.key`."""
+
+    lead = LeadField(with_merged=True)  # a script may repeat a request whose response was lost
+    take = serializers.ListField(child=Text(max_length=80), required=False, max_length=100)
+
+    def validate_take(self, names: list[str]) -> list[str]:
+        """Raise ValidationError unless all of them are fields that can be chosen."""
+        company = self.context["request"].auth.company
+        keys = CustomField.objects.of(company, FieldSubject.LEAD).in_use().values_list("key", flat=True)
+        fields = [*CHOSEN, *(f"{CUSTOM}{key}" for key in keys)]
+        if set(names) - set(fields):
+            raise serializers.ValidationError(f"Choose from: {', '.join(fields)}.")
+        return names
 
 
 class LeadMergeSerializer(serializers.ModelSerializer[LeadMerge]):

@@ -19,7 +19,7 @@ from rest_framework.views import APIView
 
 from crm.api.deals import DealSerializer
 from crm.api.filters import DealFilter, LeadFilter, TaskFilter
-from crm.api.lead_merges import MergeSerializer
+from crm.api.merges import MergeSerializer
 from crm.api.permissions import AnyCaller
 from crm.api.serializers import LeadSerializer, TaskSerializer
 from crm.api.viewsets import GRACE, CompanyViewSet, Conflict, M

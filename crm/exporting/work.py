@@ -17,7 +17,7 @@ from crm.exporting.cells import as_csv, as_json
 from crm.exporting.spreadsheets import pack
 from crm.models import DataExport, ExportFormat, ExportKind, ExportPart, ExportState
 from crm.models.contribution import active_author
-from crm.models.time_limits import TOO_SLOW, timed_out_too_often
+from crm.models.jobs import TOO_SLOW, timed_out_too_often
 from postgresql.bounds import LONG_SECONDS, statements_may_take, took_too_long
 
 logger = logging.getLogger(__name__)

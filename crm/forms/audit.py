@@ -9,7 +9,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 
 from crm.models import ApiKey, AuditAction, AuditEntry, Company, Membership
 from crm.models.audit import ActorKind, AuditEntryQuerySet
-from crm.models.dates import start_of
+from crm.models.company import start_of
 
 VALID_DATES: Final = [MinValueValidator(date(2000, 1, 1)), MaxValueValidator(date(2199, 12, 31))]  # for any database
 

@@ -20,7 +20,7 @@ from crm.forms.filters import (
     tags,
     unfiltered,
 )
-from crm.forms.stage_field import StageChoiceField
+from crm.forms.pipelines import StageChoiceField
 from crm.models import LostReason, Pipeline, Stage, StageMeaning
 from crm.models.deal import DealQuerySet
 

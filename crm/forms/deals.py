@@ -8,9 +8,9 @@ from crm.accounts.forms import CURRENCY_CHOICES
 from crm.forms.custom_fields import WithCustomFields
 from crm.forms.leads import company_people, limit_to_company
 from crm.forms.outcomes import OutcomeForm
-from crm.forms.stage_field import StageChoiceField
+from crm.forms.pipelines import StageChoiceField
 from crm.models import Deal, FieldSubject, Lead, LostReason, Stage, StageMeaning
-from crm.models.amounts import AmountField
+from crm.models.validators import AmountField
 
 
 class DealForm(WithCustomFields, OutcomeForm):

@@ -13,7 +13,7 @@ from crm.forms.custom_filters import custom_filters
 from crm.forms.leads import company_people
 from crm.models import Company, CustomField, FunnelStep, Lead, LeadSource, LeadStatus, LeadType, Tag, User
 from crm.models.bidi import without_bidi_controls
-from crm.models.dates import start_of
+from crm.models.company import start_of
 from crm.models.funnel import has_reached
 from crm.models.lead import LeadQuerySet
 from crm.models.picklist import PicklistQuerySet

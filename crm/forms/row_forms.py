@@ -1,9 +1,15 @@
 """Forms of some fields of a lead or a deal. They ignore errors of other fields, which can't be corrected in them."""
 
+from typing import Any, Final
+
 from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 
+from crm.forms.changes import ChangesForm
+from crm.forms.leads import LeadForm
 from crm.forms.outcomes import OutcomeForm
+
+EDITED_IN_PLACE: Final = ("email", "phone", "organisation", "source", "type", "owner", "share_with_ad_platforms")
 
 
 class OwnErrorsMixin(forms.ModelForm):  # type: ignore[type-arg]
@@ -17,3 +23,15 @@ class OwnErrorsMixin(forms.ModelForm):  # type: ignore[type-arg]
 
 class DealRowForm(OwnErrorsMixin, OutcomeForm):
     """A deal in a list whose stage can be changed."""
+
+
+class LeadFieldForm(OwnErrorsMixin, ChangesForm, LeadForm):
+    """One field of the lead's form. Rejects a change if someone else has changed the field meanwhile."""
+
+    def __init__(self, *args: Any, field: str, **kwargs: Any) -> None:
+        super().__init__(*args, auto_id="edit_%s", **kwargs)
+        self.custom_fields = []
+        for name in self.fields.keys() - {field}:
+            del self.fields[name]
+        self.fields[field].help_text = ""  # there is no room in a row
+        self.shown = self[field]

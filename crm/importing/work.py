@@ -23,10 +23,10 @@ from crm.importing.values import RowReader
 from crm.importing.writing import renew_keys, reserve_keys, save_rows, write
 from crm.models import ImportState, Lead, LeadImport, LeadImportFile, LeadImportRow, RowOutcome, many_rows
 from crm.models.contribution import active_author
+from crm.models.jobs import TOO_SLOW, timed_out_too_often
 from crm.models.lead_import import add_counts
 from crm.models.origin import acting_as
 from crm.models.roles import Action
-from crm.models.time_limits import TOO_SLOW, timed_out_too_often
 from postgresql.bounds import LONG_SECONDS, statements_may_take, took_too_long
 from postgresql.results import send_as_binary
 from postgresql.statistics import CHANGED_ROWS

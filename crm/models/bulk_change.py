@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 from django.urls import reverse
 
 from crm.models.company import Company
-from crm.models.key_selection import KeySelection, packed_keys
+from crm.models.jobs import KeySelection, packed_keys
 from crm.models.people import ApiKey, User
 from crm.models.picklist import Tag
 from crm.models.roles import Action

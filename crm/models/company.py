@@ -1,10 +1,12 @@
-"""The tenant, and the lists that a new company starts with."""
+"""The tenant, and the lists that a new company starts with. And when its days begin."""
 
 from collections.abc import Iterable
+from datetime import date, datetime, time
 from typing import Any, ClassVar, Final
 
 from django.core.validators import MaxValueValidator
 from django.db import models, transaction
+from django.utils import timezone
 from django.utils.text import slugify
 
 from crm.models.bidi import without_bidi_controls
@@ -105,3 +107,11 @@ def _add_types(company: Company) -> None:
         LeadType(company=company, name=name, code=code, position=position)
         for position, (name, code) in enumerate(DEFAULT_TYPES, start=1)
     )
+
+
+def start_of(day: date) -> datetime:
+    """When the day begins, in the active time zone (the company's).
+
+    Filters by day are comparisons of times, which an index serves, unlike a cast to a date.
+    """
+    return timezone.make_aware(datetime.combine(day, time.min))

@@ -14,9 +14,9 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
 
-from crm.models.amounts import AmountField
 from crm.models.bidi import without_bidi_controls
 from crm.models.custom_field import WITH_CHOICES, CustomField, FieldType
+from crm.models.validators import AmountField
 
 Value = str | bool | list[str]
 

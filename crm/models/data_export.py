@@ -16,11 +16,10 @@ from django.utils.timezone import localdate
 
 from crm.models.company import Company
 from crm.models.contribution import Author
-from crm.models.key_selection import KeySelection
+from crm.models.jobs import KeySelection, TimeLimited
 from crm.models.people import ApiKey, Membership, User
 from crm.models.roles import Action
 from crm.models.tenancy import CompanyQuerySet
-from crm.models.time_limits import TimeLimited
 
 KEPT_FOR: Final = timedelta(days=1)  # after its end
 

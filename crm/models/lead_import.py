@@ -17,10 +17,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.models.company import Company
+from crm.models.jobs import TimeLimited
 from crm.models.lead import Lead
 from crm.models.people import ApiKey, User
 from crm.models.tenancy import CompanyQuerySet
-from crm.models.time_limits import TimeLimited
 
 ROWS_KEPT_FOR: Final = timedelta(days=7)  # after the upload, and after the end: until then it can be undone
 

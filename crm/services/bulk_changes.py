@@ -25,7 +25,7 @@ from crm.models import (
     Membership,
 )
 from crm.models.contribution import Author, active_author
-from crm.models.key_selection import packed_keys
+from crm.models.jobs import packed_keys
 from crm.models.lead_import import add_counts
 from crm.models.origin import acting_as
 from crm.services import audit, background

@@ -23,7 +23,7 @@ from crm.models import (
     Membership,
 )
 from crm.models.contribution import Author
-from crm.models.key_selection import packed_keys
+from crm.models.jobs import packed_keys
 from crm.services import audit, background, rate_limits
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 

@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any, Final
 
@@ -17,8 +18,6 @@ import urllib3
 from django.conf import settings
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
-
-from crm.services.socket_deadline import SocketDeadline
 
 TIMEOUT_SECONDS: Final = 3  # for the look-up of the name, each connection attempt and each read
 EXCHANGE_SECONDS: Final = 5.0  # from the connection to the last byte
@@ -42,6 +41,29 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
         return True
     is_tunnel = any(address in each for each in TUNNELS if each.version == address.version)
     return address.is_global and not address.is_multicast and not is_tunnel
+
+
+class SocketDeadline:
+    """Shuts the socket down after some seconds, whatever happens on it then, including a TLS handshake.
+
+    Timeouts apply to each read: at a byte a second, a response could go on for ever.
+    """
+
+    def __init__(self, sock: socket.socket, seconds: float) -> None:
+        # A duplicate, because TLS detaches the original socket.
+        self._handle = sock.dup()
+        self._timer = threading.Timer(seconds, self._shut_down)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def cancel(self) -> None:
+        self._timer.cancel()
+        self._handle.close()
+
+    def _shut_down(self) -> None:
+        with suppress(OSError):  # already closed
+            self._handle.shutdown(socket.SHUT_RDWR)
+        self._handle.close()
 
 
 class GuardedConnection(HTTPConnection):

@@ -17,7 +17,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from crm.accounts.decorators import MemberRequest, checked_again, member, own_or_404, require
 from crm.models import BulkChange, BulkKind, FieldSubject, LeadChange, LeadResult
-from crm.models.key_selection import keys_of
+from crm.models.jobs import keys_of
 from crm.models.lead import LeadQuerySet
 from crm.models.roles import Action
 from crm.models.validators import is_number

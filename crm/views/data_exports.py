@@ -17,7 +17,7 @@ from crm.accounts.fresh_password import fresh_password
 from crm.exporting import archive
 from crm.forms.data_exports import SHOWN, ExportForm
 from crm.models import DataExport, ExportFormat, ExportKind, FieldSubject
-from crm.models.key_selection import keys_of
+from crm.models.jobs import keys_of
 from crm.models.roles import Action
 from crm.selectors import data_exports as selector
 from crm.selectors.custom_fields import fields_in_use

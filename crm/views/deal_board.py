@@ -17,7 +17,7 @@ from crm.selectors.deals import CLOSED_DAYS, board_of, cards_after, end_in, sear
 from crm.selectors.pipelines import choice_of, stages_on_boards
 from crm.services.searches import recall_search
 from crm.views.filtering import filter_bar, list_address, to_filtered
-from crm.views.pipeline_choice import chosen_pipeline, with_pipeline
+from crm.views.pipelines import chosen_pipeline, with_pipeline
 
 # In the URL, for each column that shows more than its first cards: stage and number, as "12.100".
 SHOWN: Final = "shown"

@@ -12,7 +12,7 @@ from crm.models import Deal
 from crm.models.roles import Action
 from crm.selectors.forecasts import forecast_of
 from crm.views.filtering import filter_bar, to_filtered
-from crm.views.pipeline_choice import chosen_pipeline, with_pipeline
+from crm.views.pipelines import chosen_pipeline, with_pipeline
 
 
 @member(Action.SEE_LEADS)

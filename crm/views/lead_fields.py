@@ -7,7 +7,7 @@ from django.views.decorators.vary import vary_on_headers
 from django_htmx.http import reselect, retarget
 
 from crm.accounts.decorators import MemberRequest, checked_again, member, own_or_404
-from crm.forms.lead_fields import EDITED_IN_PLACE, LeadFieldForm
+from crm.forms.row_forms import EDITED_IN_PLACE, LeadFieldForm
 from crm.models import Lead
 from crm.models.roles import Action
 from crm.services.erasure import locking_person

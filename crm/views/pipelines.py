@@ -1,9 +1,13 @@
-"""For admins: the company's pipelines. Their stages are among the lists (`crm/views/picklists.py`)."""
+"""The pipeline that a page of deals shows. For admins: the company's pipelines.
+
+Their stages are among the lists (`crm/views/picklists.py`).
+"""
 
 from collections.abc import Callable
+from typing import Final
 
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
@@ -11,7 +15,7 @@ from crm.accounts.decorators import MemberRequest, checked_again, member, own_or
 from crm.forms.pipelines import PipelineForm
 from crm.models import Deal, Pipeline
 from crm.models.roles import Action
-from crm.selectors.pipelines import pipelines_of
+from crm.selectors.pipelines import PipelineChoice, choice_of, pipelines_of, stages_on_boards
 from crm.services.pipelines import (
     PipelineError,
     add_pipeline,
@@ -21,6 +25,27 @@ from crm.services.pipelines import (
     rename_pipeline,
     unarchive_pipeline,
 )
+
+PIPELINE: Final = "pipeline"  # in the URL, and in the session by company
+
+
+def chosen_pipeline(request: MemberRequest) -> PipelineChoice:
+    """The pipeline in the URL or in the session, or else the default one. One from the URL is stored in the session."""
+    stages = stages_on_boards(request.membership.company)
+    remembered = request.session.get(PIPELINE, {})
+    company = str(request.membership.company_id)
+    choice = choice_of(stages, request.GET.get(PIPELINE, "") or remembered.get(company, ""))
+    if PIPELINE in request.GET and choice.chosen and remembered.get(company) != str(choice.chosen.pk):
+        request.session[PIPELINE] = {**remembered, company: str(choice.chosen.pk)}
+    return choice
+
+
+def with_pipeline(request: MemberRequest, choice: PipelineChoice) -> QueryDict:
+    """The parameters of the URL, with the pipeline that is shown."""
+    query = request.GET.copy()
+    if choice.chosen:
+        query[PIPELINE] = str(choice.chosen.pk)
+    return query
 
 
 @member(Action.MANAGE_COMPANY)

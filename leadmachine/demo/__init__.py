@@ -2,10 +2,9 @@
 
     people   the two companies and their users, and the names of leads: all synthetic, all at .example
     crm      leads and deals, spread over the last 94 days
-    lists    sources, tags and a status of the company's own
+    lists    sources, tags, a status of the company's own, and custom fields with some values
     notes    notes and calls about leads and deals
     attachments   a few files on leads and deals
-    custom_fields   the companies' custom fields, with some values
     capi     the connection to the sandbox, the conversion rules, and conversion events in every state
 
 The history is written to the database as already settled, and is not sent. The sandbox would accept it, but then every
@@ -19,7 +18,7 @@ from datetime import datetime
 from django.db import transaction
 
 from crm.models import Company
-from leadmachine.demo import attachments, capi, crm, custom_fields, lists, notes, people
+from leadmachine.demo import attachments, capi, crm, lists, notes, people
 
 
 @transaction.atomic
@@ -37,7 +36,7 @@ def load(now: datetime) -> bool:
         crm.add_people(company)
         crm.add_tasks(company, now, dice)
         crm.add_view(company)
-        custom_fields.add(company, dice)
+        lists.add_custom_fields(company, dice)
     lists.fill(northwind, dice)
     for company in (northwind, contoso):
         notes.add(company, now, dice)

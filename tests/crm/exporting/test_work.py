@@ -14,8 +14,8 @@ from django.test.utils import CaptureQueriesContext
 
 from crm.exporting import lists, spreadsheets, work
 from crm.models import DataExport, Deal, ExportPart, ExportState, Lead, Membership, Tag
+from crm.models.jobs import TOO_SLOW, TRIES, timed_out_too_often
 from crm.models.tag import add_links
-from crm.models.time_limits import TOO_SLOW, TRIES, timed_out_too_often
 from crm.services import data_exports
 from tests.conftest import make_deal, make_lead
 from tests.crm.exporting.reading import ask, content, rows

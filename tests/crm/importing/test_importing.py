@@ -29,7 +29,7 @@ from crm.models import (
     Note,
     Task,
 )
-from crm.models.time_limits import TOO_SLOW, TRIES
+from crm.models.jobs import TOO_SLOW, TRIES
 from crm.services import lead_imports
 from crm.services.tasks import save_task
 from tests.conftest import make_deal, make_lead, make_note

@@ -5,7 +5,7 @@ import re
 import pytest
 from django.utils import timezone
 
-from crm.forms.lead_fields import EDITED_IN_PLACE
+from crm.forms.row_forms import EDITED_IN_PLACE
 from crm.models import Lead
 from tests.conftest import make_lead
 
