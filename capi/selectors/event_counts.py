@@ -16,6 +16,7 @@ from crm.models import Company
 from crm.selectors.counts import CountOf
 
 COUNT_LIMIT: Final = 1_000
+SHORT_STRETCH: Final = 2 * COUNT_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,34 +31,44 @@ class BoundedCount:
 
 
 def chip_counts(company_id: int, wanted: EventFilter, connection: Connection | None) -> dict[str, BoundedCount]:
-    """The number of events in each state that match the other filters, in two statements.
+    """The number of events in each state that match the other filters, in two statements, or four for a rare state.
 
     Empty for a filter by week: it would have to read all of the week's events for each state.
     """
     if wanted.week is not None:
         return {}
+    # Without a filter that has to read other events, too, a short scan usually finds as many as are counted.
+    is_narrow = log.is_searched(replace(wanted, chip=StateFilter.ALL))
+    for stretch in [log.STRETCH] if is_narrow else [min(SHORT_STRETCH, log.STRETCH), log.STRETCH]:
+        found = _counts(company_id, wanted, connection, stretch)
+        if not any(count.is_more and count.count < COUNT_LIMIT for count in found.values()):
+            break
+    return {**found, **{whole: _sum(found[part] for part in parts) for whole, parts in PARTS.items()}}
+
+
+def _counts(
+    company_id: int, wanted: EventFilter, connection: Connection | None, stretch: int
+) -> dict[str, BoundedCount]:
+    """The counts of single states. Where no index leads to the events, of those in the newest `stretch`."""
     events = log.within(ConversionEvent.objects.for_company(company_id), company_id, wanted)
     single = [chip for chip in StateFilter if chip not in PARTS]
-    floors = _floors(company_id, events, [replace(wanted, chip=chip) for chip in single])
+    floors = _floors(company_id, events, [replace(wanted, chip=chip) for chip in single], stretch)
     matching = {
         chip: _matching(events, company_id, replace(wanted, chip=chip), connection, floors.get(chip)) for chip in single
     }
     columns = {f"count_{chip.name}": CountOf(query) for chip, query in matching.items()}
     row: dict[str, Any] = dict(Company.objects.filter(pk=company_id).values(**columns).get())
-    found: dict[str, BoundedCount] = {
-        chip: _bounded(row[f"count_{chip.name}"], is_cut=floors.get(chip) is not None) for chip in single
-    }
-    return {**found, **{whole: _sum(found[part] for part in parts) for whole, parts in PARTS.items()}}
+    return {chip: _bounded(row[f"count_{chip.name}"], is_cut=floors.get(chip) is not None) for chip in single}
 
 
-def _floors(company_id: int, events: Events, chips: Sequence[EventFilter]) -> dict[str, int | None]:
+def _floors(company_id: int, events: Events, chips: Sequence[EventFilter], stretch: int) -> dict[str, int | None]:
     """The newest id outside the scan, for each chip whose scan needs a limit. None if there are no such rows.
 
     PostgreSQL gets them as numbers, not as subqueries: otherwise it can't tell how few rows are left, and may read the
     whole log for a rare reason.
     """
     names = {wanted.chip: _floor_name(wanted.chip) for wanted in chips if _is_scanned(wanted)}
-    columns = {name: Subquery(_behind_stretch(log.in_state(events, chip))) for chip, name in names.items()}
+    columns = {name: Subquery(_behind(log.in_state(events, chip), stretch)) for chip, name in names.items()}
     if not columns:
         return {}
     row: dict[str, Any] = dict(Company.objects.filter(pk=company_id).values(**columns).get())
@@ -74,8 +85,8 @@ def _floor_name(chip: str) -> str:
     return "_".join(["floor", *([chip] if chip == StateFilter.TEST else STATES.get(chip, ()))])
 
 
-def _behind_stretch(events: Events) -> QuerySet[ConversionEvent]:
-    return events.order_by("-pk").values("pk")[log.STRETCH : log.STRETCH + 1]  # type: ignore[return-value]
+def _behind(events: Events, stretch: int) -> QuerySet[ConversionEvent]:
+    return events.order_by("-pk").values("pk")[stretch : stretch + 1]  # type: ignore[return-value]
 
 
 def _matching(

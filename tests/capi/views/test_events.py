@@ -449,6 +449,26 @@ def test_counting_stops_where_it_would_take_long(web, make_rule, monkeypatch) ->
     assert counts(web.get(PAGE, {"week": "2026-11-23"}))["All"] == "None"
 
 
+def test_what_a_short_scan_misses_is_counted_by_a_long_one(web, make_rule, monkeypatch) -> None:
+    monkeypatch.setattr(event_counts, "COUNT_LIMIT", 3)
+    monkeypatch.setattr(event_counts, "SHORT_STRETCH", 4)
+    rule = make_rule()
+    for _ in range(5):
+        log(rule)
+    with CaptureQueriesContext(database) as captured:
+        assert counts(web.get(PAGE))["Sent"] == "3+"
+    usual = len(captured)
+
+    for _ in range(4):
+        log(rule, "rejected")
+    with CaptureQueriesContext(database) as captured:
+        assert counts(web.get(PAGE))["Sent"] == "3+"
+    assert len(captured) == usual + 2
+
+    monkeypatch.setattr(event_counts, "COUNT_LIMIT", 5)
+    assert counts(web.get(PAGE))["Sent"] == "5"
+
+
 def test_only_reasons_that_occur_are_offered_in_groups(web, make_rule) -> None:
     rule = make_rule()
     record(rule, "rejected", reason="data_refused")
