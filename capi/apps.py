@@ -9,7 +9,7 @@ class CapiConfig(AppConfig):
         from capi import receivers  # noqa: F401 - importing it connects the signal handlers
         from capi.selectors import deal_people, expected_conversions, timeline
         from capi.selectors.company_archive import CONVERSION_EVENTS
-        from crm.exporting import archive
+        from crm.data_exchange.exporting import archive
         from crm.selectors import lead_imports, picklists
         from crm.selectors.timeline import event_outcomes, outlooks
         from crm.services import status_changes

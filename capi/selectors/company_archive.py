@@ -3,7 +3,7 @@
 from typing import Final
 
 from capi.models import ConversionEvent
-from crm.exporting.archive import ArchiveFile, columns_of, rows_of
+from crm.data_exchange.exporting.archive import ArchiveFile, columns_of, rows_of
 
 CONVERSION_EVENTS: Final = ArchiveFile(
     "conversion-events.csv",

@@ -9,10 +9,10 @@ from rest_framework import serializers
 from crm.api.bulk_change_bodies import RuleConversionsSerializer
 from crm.api.fields import OwnRowField, Switch, Text
 from crm.api.serializers import NO_COLLEAGUE, StrictBody
+from crm.data_exchange.importing.columns import LEFT_OUT
+from crm.data_exchange.importing.judging import PROBLEM
 from crm.forms.lead_imports import ColumnsForm
 from crm.forms.leads import company_people
-from crm.importing.columns import LEFT_OUT
-from crm.importing.judging import PROBLEM
 from crm.models import LeadImport, LeadImportRow, RowOutcome, RowProblem
 from crm.selectors.lead_imports import conversions, field_labels
 

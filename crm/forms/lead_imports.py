@@ -5,8 +5,8 @@ from typing import Any, Final
 from django import forms
 from django.core.exceptions import ValidationError
 
+from crm.data_exchange.importing.columns import LEFT_OUT, NAMES
 from crm.forms.leads import company_people, limit_to_company
-from crm.importing.columns import LEFT_OUT, NAMES
 from crm.models import LeadImport, User
 from crm.selectors.lead_imports import ColumnView, Conversions, field_labels
 

@@ -7,7 +7,7 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 from django.http import StreamingHttpResponse
 from django.utils.timezone import localtime
 
-from crm.exporting import archive
+from crm.data_exchange.exporting import archive
 from crm.models import DataExport, ExportFormat, ExportPart, Membership
 from crm.selectors.downloads import in_time, streamed, take_place
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from crm.importing.columns import FIELDS, GUESSED_FROM, LEFT_OUT, guess_columns
-from crm.importing.custom_columns import custom_columns
-from crm.importing.judging import LATER, PROBLEM
+from crm.data_exchange.importing.columns import FIELDS, GUESSED_FROM, LEFT_OUT, guess_columns
+from crm.data_exchange.importing.custom_columns import custom_columns
+from crm.data_exchange.importing.judging import LATER, PROBLEM
 from crm.models import Company, CrmEventKind, LeadImport, LeadImportRow, RowOutcome, RowProblem, RowUndo
 from crm.services.status_changes import ExpectedConversions
 

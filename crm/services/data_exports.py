@@ -1,4 +1,4 @@
-"""Requesting, cancelling and deleting exports. The work itself is in `crm.exporting`."""
+"""Requesting, cancelling and deleting exports. The work itself is in `crm.data_exchange.exporting`."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
@@ -8,9 +8,9 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import F
 
-from crm.exporting import archive, lists
-from crm.exporting.spreadsheets import MAX_ROWS
-from crm.exporting.work import advance
+from crm.data_exchange.exporting import archive, lists
+from crm.data_exchange.exporting.spreadsheets import MAX_ROWS
+from crm.data_exchange.exporting.work import advance
 from crm.models import (
     AuditAction,
     Company,

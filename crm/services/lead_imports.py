@@ -1,4 +1,7 @@
-"""Uploading, mapping, starting, cancelling and undoing imports of leads. The work itself is in `crm.importing`."""
+"""Uploading, mapping, starting, cancelling and undoing imports of leads.
+
+The work itself is in `crm.data_exchange.importing`.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -10,11 +13,11 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from crm.importing.matching import NAMED_BY
-from crm.importing.reading import MAX_BYTES
-from crm.importing.side_by_side import import_chunks
-from crm.importing.values import person_key
-from crm.importing.work import CHUNK, advance
+from crm.data_exchange.importing.matching import NAMED_BY
+from crm.data_exchange.importing.reading import MAX_BYTES
+from crm.data_exchange.importing.side_by_side import import_chunks
+from crm.data_exchange.importing.values import person_key
+from crm.data_exchange.importing.work import CHUNK, advance
 from crm.models import (
     ApiKey,
     AuditAction,

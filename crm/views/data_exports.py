@@ -14,7 +14,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from crm.accounts.decorators import MemberRequest, member, require
 from crm.accounts.fresh_password import fresh_password
-from crm.exporting import archive
+from crm.data_exchange.exporting import archive
 from crm.forms.data_exports import SHOWN, ExportForm
 from crm.models import DataExport, ExportFormat, ExportKind, FieldSubject
 from crm.models.jobs import keys_of

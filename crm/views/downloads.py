@@ -8,7 +8,7 @@ from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 
 from crm.accounts.decorators import MemberRequest
-from crm.exporting.cells import csv_line
+from crm.data_exchange.exporting.cells import csv_line
 from crm.models import AuditAction, DataExport, ExportFormat
 from crm.selectors.data_exports import CONTENT_TYPES, download_of
 from crm.selectors.downloads import in_time, streamed, take_place

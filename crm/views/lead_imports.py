@@ -13,8 +13,8 @@ from django.views.decorators.vary import vary_on_headers
 
 from crm.accounts.bodies import takes_import
 from crm.accounts.decorators import MemberRequest, member, own_or_404
+from crm.data_exchange.importing.columns import REASON
 from crm.forms.lead_imports import ColumnsForm, StartForm, UploadForm
-from crm.importing.columns import REASON
 from crm.models import ImportState, LeadImport
 from crm.models.roles import Action
 from crm.selectors import lead_imports as selector

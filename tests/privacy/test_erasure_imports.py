@@ -7,14 +7,14 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 
-from crm.importing import work
-from crm.importing.side_by_side import import_chunks
+from crm.data_exchange.importing import work
+from crm.data_exchange.importing.side_by_side import import_chunks
 from crm.models import ImportState, Lead, LeadImportFile, LeadImportRow, Membership
 from crm.services import erasure, lead_imports
 from crm.services.erasure import erase_lead
 from tests.capi.delivery.test_result_stands import somebody_waits
 from tests.conftest import make_lead
-from tests.crm.importing.uploading import HEADER, PEOPLE, names, run, upload, work_on
+from tests.crm.data_exchange.importing.uploading import HEADER, PEOPLE, names, run, upload, work_on
 from tests.faults.processes import wait_for
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]

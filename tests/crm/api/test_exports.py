@@ -10,7 +10,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from crm.api.exports import DOWNLOAD_WAIT, NO_FILE
-from crm.exporting import work
+from crm.data_exchange.exporting import work
 from crm.models import ApiKey, AuditEntry, Company, DataExport, ExportPart, Lead, Membership, Tag
 from crm.models.data_export import KEPT_FOR
 from crm.models.roles import Role

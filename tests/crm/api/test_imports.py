@@ -15,7 +15,7 @@ from crm.services import lead_imports
 from tests.conftest import make_lead
 from tests.crm.api.calling import ADMIN_AND_SALES, caller
 from tests.crm.api.test_saved_views import member
-from tests.crm.importing.uploading import PEOPLE, run, upload
+from tests.crm.data_exchange.importing.uploading import PEOPLE, run, upload
 
 pytestmark = pytest.mark.django_db
 

@@ -28,7 +28,7 @@ from crm.models.sign_in_provider import SignInProvider
 from crm.models.validators import NOT_SEEN, is_seen, validate_name
 from tests.conftest import make_lead
 from tests.crm.api.calling import caller
-from tests.crm.importing.uploading import names, run, upload
+from tests.crm.data_exchange.importing.uploading import names, run, upload
 
 INVISIBLE = "\u200b\u2060\u202e"
 

@@ -8,8 +8,8 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from crm.exporting.archive import FILES
-from crm.exporting.work import advance as write_chunk
+from crm.data_exchange.exporting.archive import FILES
+from crm.data_exchange.exporting.work import advance as write_chunk
 from crm.models import (
     BulkChange,
     BulkKind,

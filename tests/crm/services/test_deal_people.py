@@ -7,7 +7,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from crm.importing.undoing import undo_chunk
+from crm.data_exchange.importing.undoing import undo_chunk
 from crm.models import Change, ChangedField, CrmEvent, Deal, DealPerson, Lead, LeadImport, LeadImportRow
 from crm.models.lead import DealReassigned, LeadMerged, PersonErased
 from crm.models.origin import acting_as

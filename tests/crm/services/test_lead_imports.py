@@ -7,13 +7,13 @@ import pytest
 from django.db import connection, transaction
 
 from capi.models import ConversionEvent
-from crm.importing import work
+from crm.data_exchange.importing import work
 from crm.models import ApiKey, Company, Lead, LeadImport, Membership, User
 from crm.models.roles import Role
 from crm.services import lead_imports
 from tests.capi.delivery.test_result_stands import somebody_waits
 from tests.conftest import join
-from tests.crm.importing.uploading import PEOPLE, names, upload, work_on
+from tests.crm.data_exchange.importing.uploading import PEOPLE, names, upload, work_on
 from tests.faults.processes import wait_for
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]

@@ -6,8 +6,8 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 
-from crm.importing.matching import existing_leads
-from crm.importing.values import person_key
+from crm.data_exchange.importing.matching import existing_leads
+from crm.data_exchange.importing.values import person_key
 from crm.models import (
     AuditEntry,
     Change,

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from crm.exporting.cells import as_text
+from crm.data_exchange.exporting.cells import as_text
 from crm.models import ApiKey, AuditAction, AuditEntry
 from crm.models.roles import Role
 from crm.services import audit

@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 
 from capi.models import ConversionEvent, ConversionRule
-from crm.exporting import archive
+from crm.data_exchange.exporting import archive
 from crm.models import AuditEntry, CustomField, DataExport, ExportPart, Lead, Membership, Note, Tag, Task
 from crm.models.tag import add_links
 from crm.services import data_exports
@@ -21,7 +21,7 @@ from crm.services.custom_fields import add_field, set_archived
 from crm.services.deal_people import add_person
 from crm.services.erasure import erase_lead
 from tests.conftest import PASSWORD, TOKEN, make_deal, make_lead, make_task
-from tests.crm.exporting.reading import content
+from tests.crm.data_exchange.exporting.reading import content
 from tests.crm.files import make_file
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]

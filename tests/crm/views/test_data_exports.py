@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from crm.exporting import lists, work
+from crm.data_exchange.exporting import lists, work
 from crm.models import AuditEntry, CustomField, DataExport, ExportPart, Lead, LeadStatus, Membership, Tag
 from crm.models.roles import Role
 from crm.models.tag import add_links
@@ -19,8 +19,8 @@ from crm.services import data_exports
 from crm.services.custom_fields import add_field, set_archived
 from crm.services.searches import remember_search
 from tests.conftest import join, make_deal, make_lead
-from tests.crm.exporting.reading import ask, content, rows
-from tests.crm.importing.uploading import run, upload
+from tests.crm.data_exchange.exporting.reading import ask, content, rows
+from tests.crm.data_exchange.importing.uploading import run, upload
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 

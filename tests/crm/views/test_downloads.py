@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from crm.exporting.cells import as_text
+from crm.data_exchange.exporting.cells import as_text
 from crm.views.downloads import _lines
 from tests.size import sized
 

@@ -16,7 +16,7 @@ from crm.accounts.bodies import UPLOAD_PATHS
 from crm.models import AuditEntry, ImportState, Lead, LeadImport, LeadImportRow, Membership
 from crm.services import lead_imports
 from tests.conftest import make_note
-from tests.crm.importing.uploading import HEADER, PEOPLE, run, upload, work_on
+from tests.crm.data_exchange.importing.uploading import HEADER, PEOPLE, run, upload, work_on
 
 pytestmark = pytest.mark.django_db
 

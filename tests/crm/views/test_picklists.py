@@ -14,7 +14,7 @@ from crm.services.picklists import archive_entry, change_entry
 from crm.services.tags import put_tag
 from tests.conftest import make_deal, make_lead
 from tests.crm.api.calling import caller
-from tests.crm.importing.uploading import upload
+from tests.crm.data_exchange.importing.uploading import upload
 from tests.faults.threads import in_threads
 
 pytestmark = pytest.mark.django_db

@@ -16,7 +16,7 @@ from crm.services.picklists import archive_entry, change_entry
 from crm.services.tags import TAGS_AT_MOST, put_tag, take_tag
 from tests.conftest import make_deal, make_lead
 from tests.crm.api.calling import caller
-from tests.crm.importing.uploading import run, upload, work_on
+from tests.crm.data_exchange.importing.uploading import run, upload, work_on
 from tests.faults.threads import in_threads
 
 pytestmark = pytest.mark.django_db

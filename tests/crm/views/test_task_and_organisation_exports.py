@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from crm.exporting import lists
+from crm.data_exchange.exporting import lists
 from crm.models import AuditEntry, DataExport, Membership, Task
 from crm.models.roles import Role
 from crm.selectors.organisations import oldest_leads
@@ -20,7 +20,7 @@ from crm.services import data_exports
 from crm.services.lead_merges import merge_leads
 from crm.services.searches import remember_search
 from tests.conftest import join, make_deal, make_lead
-from tests.crm.exporting.reading import ask, rows
+from tests.crm.data_exchange.exporting.reading import ask, rows
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 

@@ -1,0 +1,1 @@
+"""Lists as files: `importing` reads them, `exporting` writes them. Neither knows the other."""

@@ -1,0 +1,171 @@
+"""Decides the outcome of each row of a chunk: new, an update, a duplicate, or bad. Writes nothing."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from crm.data_exchange.importing.custom_columns import set_value
+from crm.data_exchange.importing.matching import SHARED, TAGS, existing_leads, news_for
+from crm.data_exchange.importing.values import RowReader
+from crm.models import CrmEventKind, Lead, LeadImport, LeadImportRow, RowOutcome, RowProblem
+
+LATER: Final = ":later"  # suffix of a CRM event in the counts: its leads have no e-mail address yet
+PROBLEM: Final = "bad:"  # prefix of a problem in the counts
+
+
+KNOWN: Final = ("key", "outcome", "problem", "column", "of_row", "lead_id")
+STORED: Final = ("pk", "number", "cells", *KNOWN)
+UNKNOWN: Final = ("", "", "", None, None, None)  # the `KNOWN` of a row that is judged for the first time
+JUDGEMENT: Final = (*KNOWN, "filled")
+
+OUTCOME: Final = KNOWN.index("outcome")
+LEAD: Final = KNOWN.index("lead_id")
+
+StoredRow = tuple[Any, ...]  # the `STORED` fields of a `LeadImportRow`
+
+
+@dataclass(slots=True)
+class JudgedRow:
+    """A row and its outcome, as in `LeadImportRow`, its values, and the existing `lead` that it is about.
+
+    `news` is what it adds to that lead. Not a model: Django takes longer to create one than it takes to judge a row.
+    """
+
+    pk: int
+    number: int
+    before: tuple[Any, ...]  # its `KNOWN`
+    values: dict[str, Any]
+    key: str = ""
+    outcome: str = ""
+    problem: str = ""
+    column: int | None = None
+    of_row: int | None = None
+    lead_id: int | None = None
+    filled: dict[str, Any] = field(default_factory=dict)
+    lead: Lead | None = None
+    news: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def judgement(self) -> tuple[object, ...]:
+        """The values of `JUDGEMENT`."""
+        return self.key, self.outcome, self.problem, self.column, self.of_row, self.lead_id, self.filled
+
+    @property
+    def is_new(self) -> bool:
+        return self.outcome == RowOutcome.NEW
+
+    @property
+    def reserved(self) -> int | None:
+        """The key that was reserved for its lead when it was last judged, if it was new then."""
+        return self.before[LEAD] if self.before[OUTCOME] == RowOutcome.NEW else None
+
+    @property
+    def has_changed(self) -> bool:
+        """True if the row has to be saved. One that fills a lead always is: its stored `filled` is not read."""
+        return bool(self.filled) or self.before != self.judgement[:-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """Earlier rows that need no query, or that no query can see yet because they are not committed."""
+
+    after: int  # the number of the last row before these, 0 if there is none
+    first: Mapping[str, int]  # the number of the first of these rows with each key
+    leads: Collection[int] = ()  # filled by these rows
+
+
+def former(after: int, judged: Iterable[JudgedRow]) -> Former:
+    """What the next chunk needs to know about this one."""
+    rows = [row for row in judged if row.key]
+    filled = {row.lead.pk for row in rows if row.lead and row.outcome == RowOutcome.UPDATE}
+    return Former(after, {row.key: row.of_row or row.number for row in rows}, filled)
+
+
+def judge(
+    lead_import: LeadImport,
+    rows: Sequence[StoredRow],
+    reader: RowReader,
+    *,
+    locks: bool,
+    former: Former | None = None,
+) -> list[JudgedRow]:
+    """The outcome of each row. Only the first of several rows about one person counts.
+
+    With `locks`, the leads that the rows are about can't change until the transaction ends.
+    """
+    judged = [_read(row, reader) for row in rows]
+    first = _first_rows(lead_import, judged, former)
+    leading = {row.key: row.values for row in judged if _leads(row, first)}
+    leads = existing_leads(lead_import, leading, locks=locks, but=former.leads if former else ())
+    for row in judged:
+        if row.outcome != RowOutcome.BAD:
+            _decide(row, first, leads, reader)
+    return judged
+
+
+def count(judged: Iterable[JudgedRow]) -> Counter[str]:
+    """Counts the rows by outcome and problem, and the CRM events that the new leads may cause."""
+    counts: Counter[str] = Counter()
+    for row in judged:
+        counts[row.outcome] += 1
+        if row.outcome == RowOutcome.BAD:
+            counts[PROBLEM + row.problem] += 1
+        elif row.is_new and row.values.get(SHARED, True):
+            later = "" if row.values.get("email") else LATER
+            for kind in _kinds(row.values):
+                counts[kind + later] += 1
+    return counts
+
+
+def _kinds(values: dict[str, Any]) -> list[str]:
+    status = values.get("status")
+    reached = Lead.kinds_by_meaning.get(status.meaning) if status else None
+    return [CrmEventKind.LEAD_CREATED.value, *([reached.value] if reached else [])]
+
+
+def _read(row: StoredRow, reader: RowReader) -> JudgedRow:
+    pk, number, cells, *before = row
+    read = reader.read(cells)
+    outcome = RowOutcome.BAD.value if read.problem else ""
+    return JudgedRow(pk, number, tuple(before), read.values, read.key, outcome, read.problem, read.column)
+
+
+def _first_rows(lead_import: LeadImport, judged: Sequence[JudgedRow], former: Former | None) -> dict[str, int]:
+    """The number of the first row about each person, in this chunk or before it."""
+    keys = {row.key for row in judged} - {""}
+    last = former.after if former else judged[0].number - 1
+    first = dict(former.first) if former else {}
+    if last:
+        before = LeadImportRow.objects.for_company(lead_import.company_id).filter(
+            lead_import=lead_import, key__one_of_texts=keys, number__lte=last, of_row=None
+        )
+        first |= before.values_list("key", "number")
+    for row in judged:
+        if row.key:
+            first.setdefault(row.key, row.number)
+    return first
+
+
+def _leads(row: JudgedRow, first: dict[str, int]) -> bool:
+    return first.get(row.key) == row.number
+
+
+def _decide(row: JudgedRow, first: dict[str, int], leads: dict[str, Lead], reader: RowReader) -> None:
+    first.setdefault(row.key, row.number)
+    if not _leads(row, first):
+        row.outcome, row.of_row = RowOutcome.DUPLICATE.value, first[row.key]
+        return
+    row.lead = leads.get(row.key)
+    if row.lead is None and reader.lacks(row.values):
+        del first[row.key]  # a later row about the person may have what this one lacks
+        row.outcome, row.problem, row.key = RowOutcome.BAD.value, RowProblem.REQUIRED.value, ""
+        return
+    if row.lead is None:
+        row.outcome, row.lead_id = RowOutcome.NEW.value, row.reserved
+        return
+    row.news = row.filled = news_for(row.lead, row.values)
+    row.outcome = RowOutcome.UPDATE.value if row.news else RowOutcome.DUPLICATE.value
+    for name, value in row.news.items():  # a later row about the same lead finds these fields filled
+        if name != TAGS:
+            set_value(row.lead, name, value)

@@ -1,0 +1,105 @@
+"""Undoes an import: removes the leads that it added, and empties the fields that it filled.
+
+A lead that has a deal, a task, a note or a file, or that someone has changed since, stays as it is.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import reduce
+from operator import or_
+from typing import Any, Final
+
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Now
+
+from crm.data_exchange.importing.custom_columns import CUSTOM, value_of
+from crm.data_exchange.importing.matching import SHARED, TAGS
+from crm.models import (
+    Attachment,
+    Change,
+    CrmEvent,
+    Deal,
+    DealPerson,
+    Lead,
+    LeadImport,
+    LeadImportRow,
+    LeadTag,
+    Note,
+    RowOutcome,
+    RowUndo,
+    Task,
+)
+from crm.models.custom_lookups import with_keys_set
+from crm.models.recorder import take_back_with_counts
+
+WORK: Final[tuple[Any, ...]] = (Change, Deal, DealPerson, Task, Note, Attachment)  # what people do on a lead
+JUST_ADDED: Final = timedelta(seconds=1)  # a lead whose last change is later than this after its creation was edited
+
+
+def undo_chunk(lead_import: LeadImport, size: int) -> bool:
+    """Undo the newest rows, `size` at most. False if there are none left."""
+    own = LeadImportRow.objects.for_company(lead_import.company_id)
+    written = own.filter(
+        lead_import=lead_import,
+        outcome__in=(RowOutcome.NEW, RowOutcome.UPDATE),
+        undo="",
+        number__lte=lead_import.reached,
+    )
+    rows = list(written.order_by("-number")[:size])
+    leads = _locked([row.lead_id for row in rows if row.lead_id])
+    _remove([row for row in rows if row.outcome == RowOutcome.NEW], leads, lead_import)
+    _empty([row for row in rows if row.outcome == RowOutcome.UPDATE], leads)
+    for outcome in RowUndo:
+        own.filter(pk__in=[row.pk for row in rows if row.undo == outcome]).update(undo=outcome)
+    if rows:
+        lead_import.reached = rows[-1].number - 1  # the next chunk doesn't read these again
+    return bool(rows)
+
+
+def _locked(pks: Sequence[int]) -> dict[int, Lead]:
+    """The leads by id, each with `is_touched`: True if anyone has worked on it.
+
+    They are locked here, before `take_back_with_counts` locks other rows.
+    """
+    somebodys_work = (Exists(model.objects.filter(lead=OuterRef("pk"))) for model in WORK)
+    leads = Lead.objects.select_for_update(no_key=True, of=("self",)).filter(pk__in=pks).order_by("pk")
+    return {lead.pk: lead for lead in leads.annotate(is_touched=reduce(or_, map(Q, somebodys_work)))}
+
+
+def _remove(rows: Sequence[LeadImportRow], leads: dict[int, Lead], lead_import: LeadImport) -> None:
+    for row in rows:
+        lead = leads.get(row.lead_id or 0)
+        row.undo = RowUndo.REMOVED if lead is None or _is_untouched(lead) else RowUndo.KEPT
+    pks = [row.lead_id for row in rows if row.undo == RowUndo.REMOVED and row.lead_id]
+    events = CrmEvent.objects.for_company(lead_import.company_id).filter(lead__in=pks)
+    told = take_back_with_counts(events.filter(history_only=False, taken_back_at=None), sender=Lead)
+    lead_import.already_told += sum(each.conversions for each in told)
+    Lead.objects.for_company(lead_import.company_id).filter(pk__in=pks).delete()
+
+
+def _is_untouched(lead: Any) -> bool:
+    is_just_added = lead.updated_at - lead.created_at < JUST_ADDED
+    return lead.erased_at is None and lead.merged_into_id is None and is_just_added and not lead.is_touched
+
+
+def _empty(rows: Sequence[LeadImportRow], leads: dict[int, Lead]) -> None:
+    """Empty each field that still has the import's value, and remove the tags that the import added."""
+    links = {pk for row in rows for pk in row.filled.get(TAGS, ())}
+    links &= set(LeadTag.objects.filter(pk__in=links, lead__in=leads).values_list("pk", flat=True))
+    by_fields: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
+    for row in rows:
+        found = leads.get(row.lead_id or 0)
+        lead = found if found and found.erased_at is None and found.merged_into_id is None else None
+        fields = {name: value for name, value in row.filled.items() if name != TAGS}
+        unchanged = tuple(name for name, value in fields.items() if lead and value_of(lead, name) == value)
+        is_as_written = len(unchanged) == len(fields) and links.issuperset(row.filled.get(TAGS, ()))
+        row.undo = RowUndo.PUT_BACK if lead and is_as_written else RowUndo.KEPT
+        if lead and unchanged:
+            by_fields[unchanged].append(lead.pk)
+    for names, pks in by_fields.items():
+        old: dict[str, Any] = {name: name == SHARED or "" for name in names if not name.startswith(CUSTOM)}
+        if keys := [name.removeprefix(CUSTOM) for name in names if name.startswith(CUSTOM)]:
+            old["custom"] = with_keys_set(dict.fromkeys(keys))
+        Lead.objects.filter(pk__in=pks).update(**old, updated_at=Now())
+    LeadTag.objects.filter(pk__in=links).delete()

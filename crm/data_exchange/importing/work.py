@@ -1,0 +1,264 @@
+"""The work on imports: reading the file and checking its rows, importing them chunk by chunk, and undoing that.
+
+A chunk is one transaction that locks the import's row: no two workers do the same chunk, and a process that dies has
+done the whole chunk or none of it. The cursor is part of the transaction, and another worker continues from it.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from itertools import chain, islice
+from typing import Final
+
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, DataError, connection, transaction
+from django.db.models.functions import Now
+
+from crm.data_exchange.importing.columns import GUESSED_FROM, LEFT_OUT, REASON, guess_columns
+from crm.data_exchange.importing.custom_columns import custom_columns
+from crm.data_exchange.importing.judging import JUDGEMENT, STORED, UNKNOWN, Former, JudgedRow, count, former, judge
+from crm.data_exchange.importing.reading import MAX_ROWS, FileRow, Table, read_table
+from crm.data_exchange.importing.spreadsheets import UnreadableFile
+from crm.data_exchange.importing.undoing import undo_chunk
+from crm.data_exchange.importing.values import RowReader
+from crm.data_exchange.importing.writing import renew_keys, reserve_keys, save_rows, write
+from crm.models import ImportState, Lead, LeadImport, LeadImportFile, LeadImportRow, RowOutcome, many_rows
+from crm.models.contribution import active_author
+from crm.models.jobs import TOO_SLOW, timed_out_too_often
+from crm.models.lead_import import add_counts
+from crm.models.origin import acting_as
+from crm.models.roles import Action
+from postgresql.bounds import LONG_SECONDS, statements_may_take, took_too_long
+from postgresql.results import send_as_binary
+from postgresql.statistics import CHANGED_ROWS
+
+logger = logging.getLogger(__name__)
+
+CHUNK: Final = 5_000
+CHECKED_WHILE_READ: Final = 6.0  # seconds: an erasure waits while a file is being read
+REMEMBERED: Final = 20  # past imports that are searched for the same columns
+CELLS: Final = STORED.index("cells")
+NEW_ROW: Final = ("company_id", "lead_import_id", "number", "cells", *JUDGEMENT)
+LOOKED_FOR: Final = ("company", "lead_import", "number", "key", "outcome", "lead")
+FAILED: Final = (
+    "Something went wrong on our side. Undo the import, or ask the operator of LeadMachine to check the log."
+)
+NO_LONGER_ALLOWED: Final = (
+    "The person or API key that started it may no longer import leads. What was imported by then stays, unless you "
+    "undo it."
+)
+
+
+class LeftToWorker(Exception):
+    """The file has more rows than may be read now. None of them was stored."""
+
+
+def advance(pk: int, *, rows_at_once: int = MAX_ROWS) -> bool:
+    """Do the next chunk of an import. False if there is none, or another process is doing it.
+
+    A file with more than `rows_at_once` rows is not read. An error ends the import, because every retry would fail
+    too. A database error is raised instead, unless it is about the data or a statement has timed out too often.
+    """
+    try:
+        return _advance(pk, rows_at_once)
+    except LeftToWorker:
+        return False
+    except Exception as error:
+        own, problem = LeadImport.objects.filter(pk=pk).at_work(), FAILED
+        if took_too_long(error):
+            own, problem = timed_out_too_often(own), TOO_SLOW
+        elif isinstance(error, DatabaseError) and not isinstance(error, DataError):
+            raise
+        with transaction.atomic():
+            if own.update(state=ImportState.FAILED, problem=problem, finished_at=Now()):
+                LeadImportFile.objects.filter(lead_import=pk).delete()
+            elif problem == TOO_SLOW:
+                raise
+        logger.exception("Import %s has failed.", pk)
+        return False
+
+
+def _advance(pk: int, rows_at_once: int) -> bool:
+    table = _open_file(pk)
+    with transaction.atomic():
+        lead_import = LeadImport.objects.select_for_update(skip_locked=True).at_work().filter(pk=pk).first()
+        if lead_import is None:
+            return False
+        with statements_may_take(LONG_SECONDS):
+            if lead_import.state == ImportState.READING:
+                _read(lead_import, table, rows_at_once)
+            else:
+                WORK[ImportState(lead_import.state)](lead_import)
+            lead_import.timeouts = 0
+            lead_import.save()
+    return True
+
+
+def _open_file(pk: int) -> Table | UnreadableFile | None:
+    """The file of an import that is still to be read, or why it can't be read; None if there is no such file.
+
+    Takes no lock: a child process may read a spreadsheet for half a minute. With a lock, an erasure would wait that
+    long, and on SQLite no one could save anything.
+    """
+    files = LeadImportFile.objects.filter(lead_import=pk, lead_import__state=ImportState.READING)
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            send_as_binary(cursor)
+        cursor.execute(*files.values_list("content").query.sql_with_params())
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    try:
+        return read_table(bytes(row[0]))
+    except UnreadableFile as error:
+        return error
+
+
+def _read(lead_import: LeadImport, table: Table | UnreadableFile | None, rows_at_once: int) -> None:
+    """Turn the file into rows, in one transaction: a file that can't be read to its end leaves none."""
+    assert table is not None, "The file is gone."
+    try:
+        if isinstance(table, UnreadableFile):
+            raise table
+        with transaction.atomic():
+            _add_rows(lead_import, table, rows_at_once)
+    except UnreadableFile as error:
+        lead_import.header, lead_import.columns, lead_import.planned = [], [], {}
+        lead_import.row_count = lead_import.reached = 0
+        _end(lead_import, ImportState.FAILED, str(error))
+    LeadImportFile.objects.for_company(lead_import.company_id).filter(lead_import=lead_import).delete()
+
+
+def _add_rows(lead_import: LeadImport, table: Table, rows_at_once: int) -> None:
+    """Insert the rows of the file with their outcomes, based on guessed columns.
+
+    Each row is then written only once, unless someone maps the columns. Rows that are read after CHECKED_WHILE_READ
+    are checked later, chunk by chunk, to keep this transaction short.
+    """
+    sample = list(islice(table.rows, GUESSED_FROM))
+    if not sample:
+        raise UnreadableFile("This file has the names of columns, but no leads below them.")
+    lead_import.header, lead_import.notes = list(table.header), table.notes
+    lead_import.columns = _columns(lead_import, sample)
+    reader, until = RowReader(lead_import.company, lead_import.columns), time.monotonic() + CHECKED_WHILE_READ
+    lead_import.state = ImportState.READY
+    rows, first = chain(sample, table.rows), dict[str, int]()
+    for chunk in iter(lambda: list(islice(rows, CHUNK)), []):
+        if lead_import.row_count + len(chunk) > rows_at_once:
+            raise LeftToWorker
+        _add_chunk(lead_import, chunk, reader, first, checks=time.monotonic() < until)
+    if lead_import.row_count > CHANGED_ROWS:  # else PostgreSQL reads all rows of the file for each chunk of the import
+        many_rows.count_now(LeadImportRow, *LOOKED_FOR, using=DEFAULT_DB_ALIAS)
+
+
+def _add_chunk(
+    lead_import: LeadImport, rows: Sequence[FileRow], reader: RowReader, first: dict[str, int], *, checks: bool
+) -> None:
+    """Insert these rows, with their outcomes if it `checks` them. Adds the first row of each new key to `first`.
+
+    All keys of the file are in memory, 20 MB for the largest file: to query them takes longer.
+    """
+    lead_import.row_count += len(rows)
+    judged: list[JudgedRow] = []
+    if checks:
+        unknown = [(0, row.number, row.cells, *UNKNOWN) for row in rows]
+        judged = judge(lead_import, unknown, reader, locks=False, former=Former(0, first))
+        first |= former(0, judged).first
+        reserve_keys(judged)
+        lead_import.planned = add_counts(lead_import.planned, count(judged))
+        lead_import.reached = rows[-1].number
+    else:
+        lead_import.state = ImportState.CHECKING
+    _store(lead_import, rows, judged)
+
+
+def _store(lead_import: LeadImport, rows: Sequence[FileRow], judged: Sequence[JudgedRow]) -> None:
+    judgements = [row.judgement for row in judged] or [(*UNKNOWN, {})] * len(rows)
+    both = zip(rows, judgements, strict=True)
+    new = ((lead_import.company_id, lead_import.pk, row.number, row.cells, *judgement) for row, judgement in both)
+    many_rows.insert_rows(LeadImportRow, NEW_ROW, new, using=DEFAULT_DB_ALIAS)
+
+
+def _columns(lead_import: LeadImport, sample: Sequence[FileRow]) -> list[str]:
+    """The field of each column, from the company's last import with the same column names, or else guessed."""
+    guesses = guess_columns(lead_import.header, [row.cells for row in sample], custom_columns(lead_import.company))
+    return _remembered(lead_import) or [guess.field for guess in guesses]
+
+
+def _remembered(lead_import: LeadImport) -> list[str]:
+    """The fields of the columns in the company's last import with the same column names, or []."""
+    alike = LeadImport.objects.for_company(lead_import.company_id).filter(started_at__isnull=False)
+    names = [name for name in lead_import.header if name != REASON]
+    for earlier in alike.order_by("-pk").values("header", "columns")[:REMEMBERED]:
+        fields = dict(zip(earlier["header"], earlier["columns"], strict=True))
+        if [name for name in earlier["header"] if name != REASON] == names:
+            return [fields.get(name, LEFT_OUT) for name in lead_import.header]
+    return []
+
+
+def _check(lead_import: LeadImport) -> None:
+    """Judge the next rows, and save their expected outcomes."""
+    judged = judge_next(lead_import, locks=False)
+    reserve_keys(judged)
+    lead_import.planned = add_counts(lead_import.planned, count(judged))
+    save_rows(lead_import, judged)
+    if len(judged) < CHUNK:
+        lead_import.state = ImportState.READY
+
+
+def _run(lead_import: LeadImport) -> None:
+    """Judge the next rows again, because leads may have been added since, and import them."""
+    if not may_go_on(lead_import):
+        _end(lead_import, ImportState.FAILED, NO_LONGER_ALLOWED)
+        return
+    many_rows.count_again(Lead, lead_import.done.get(RowOutcome.NEW, 0), using=DEFAULT_DB_ALIAS)
+    judged = judge_next(lead_import, locks=True)
+    renew_keys(lead_import, judged)
+    write(lead_import, judged)
+    lead_import.done = add_counts(lead_import.done, count(judged))
+    if len(judged) < CHUNK:
+        _end(lead_import, ImportState.DONE)
+        if lead_import.done.get(RowOutcome.NEW, 0) > CHANGED_ROWS:
+            many_rows.count_now(Lead, using=DEFAULT_DB_ALIAS)
+
+
+def may_go_on(lead_import: LeadImport) -> bool:
+    """False if the person or API key was deactivated or may no longer import, or the company was switched off."""
+    author = active_author(
+        company_id=lead_import.company_id, user_id=lead_import.uploaded_by_id, api_key_id=lead_import.api_key_id
+    )
+    return author is not None and author.may(Action.IMPORT_LEADS)
+
+
+def judge_next(lead_import: LeadImport, *, locks: bool, former: Former | None = None) -> list[JudgedRow]:
+    """The outcomes of the next CHUNK rows. Moves `reached` to the last of them.
+
+    With `locks`, the rows are judged again if a person in them was erased meanwhile: nothing identifies the erased lead
+    any more, and the row would add it again. Once the leads are locked, an erasure waits for them.
+    """
+    rest = LeadImportRow.objects.of(lead_import).filter(number__gt=lead_import.reached)
+    reader = RowReader(lead_import.company, lead_import.columns)
+    while rows := list(rest.values_list(*STORED)[:CHUNK]):
+        lead_import.reached = rows[-1][1]
+        judged = judge(lead_import, rows, reader, locks=locks, former=former)
+        emptied = rest.filter(number__lte=lead_import.reached, cells=[])
+        if not locks or emptied.count() == sum(not row[CELLS] for row in rows):
+            return judged
+    return []
+
+
+def _undo(lead_import: LeadImport) -> None:
+    with acting_as(lead_import.author, history_only=True):
+        if not undo_chunk(lead_import, CHUNK):
+            lead_import.state = ImportState.UNDONE
+
+
+def _end(lead_import: LeadImport, state: ImportState, problem: str = "") -> None:
+    lead_import.state, lead_import.problem = state, problem
+    lead_import.finished_at = Now()
+
+
+WORK: Final[dict[ImportState, Callable[[LeadImport], None]]] = {
+    ImportState.CHECKING: _check,
+    ImportState.RUNNING: _run,
+    ImportState.UNDOING: _undo,
+}

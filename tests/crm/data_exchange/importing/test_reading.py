@@ -1,0 +1,114 @@
+"""Files as people have them: how each is read, and the sentence for each that can't be."""
+
+import pytest
+
+from crm.data_exchange.importing import reading
+from crm.data_exchange.importing.columns import Guess, guess_columns, looks_like_value
+from crm.data_exchange.importing.reading import read_table
+from crm.data_exchange.importing.spreadsheets import UnreadableFile
+from crm.data_exchange.importing.values import TextReader
+
+HEADER = "Vorname;Nachname;E-Mail\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"{HEADER}Jörg;Müller;j@example.com\n".encode(),
+        f"{HEADER}Jörg;Müller;j@example.com\n".encode("utf-8-sig"),
+        f"{HEADER}Jörg;Müller;j@example.com\n".encode("utf-16"),
+        f"{HEADER}Jörg;Müller;j@example.com\n".encode("cp1252"),
+        f"{HEADER}Jörg;Müller;j@example.com\n".replace(";", ",").replace("\n", "\r\n").encode(),
+        f"{HEADER}Jörg;Müller;j@example.com\n".replace(";", "\t").replace("\n", "\r").encode(),
+        f"\n{HEADER}\n\n;;\nJörg;Müller;j@example.com;;\n".encode(),
+        f'{HEADER}"Jörg";"Müller";"j@example.com"'.encode(),
+    ],
+    ids=["UTF-8", "with a BOM", "UTF-16", "Windows-1252", "commas", "tabs", "empty rows", "quoted"],
+)
+def test_a_file_is_read_whatever_its_encoding_and_delimiter(content: bytes) -> None:
+    table = read_table(content)
+
+    assert table.header == ["Vorname", "Nachname", "E-Mail"]
+    assert [row.cells for row in table.rows] == [["Jörg", "Müller", "j@example.com"]]
+
+
+def test_rows_keep_the_numbers_that_they_have_in_the_file() -> None:
+    assert [row.number for row in read_table(b"name\n\nAda\n\nIda\n").rows] == [3, 5]
+
+
+def test_a_file_that_ends_in_mid_character_says_so() -> None:
+    table = read_table("name,city\nAda,Köln\nIda,Malmö".encode()[:-1])
+
+    assert [row.cells for row in table.rows] == [["Ada", "Köln"], ["Ida", "Malm"]]
+    assert any("middle of a character" in note for note in table.notes)
+
+
+def test_without_a_header_the_first_row_is_a_lead() -> None:
+    table = read_table(b"Ada,ada@example.com\nIda,ida@example.com\n")
+
+    assert table.header == ["Column 1", "Column 2"]
+    assert len(list(table.rows)) == 2
+
+
+def test_columns_of_one_name_stay_apart() -> None:
+    assert read_table(b"name,name,,name (2)\nAda,B,C,D\n").header == ["name", "name (2)", "Column 3", "name (2) (2)"]
+    assert read_table(b"name (2),name,name\nAda,B,C\n").header == ["name (2)", "name", "name (3)"]
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "empty"),
+        (b" \n \n", "empty"),
+        (b"\xef\xbb\xbf", "empty"),
+        (b",,,\n,,,\n", "empty"),
+        (b"\xd0\xcf\x11\xe0" + bytes(600), "old Excel"),
+        (b"%PDF-1.7 ...", "PDF"),
+        (b"\x89PNG\r\n" + bytes(30), "picture"),
+        (b"\x7fELF" + bytes(200), "neither a CSV"),
+        (b"a," * 999 + b"a\nAda\n", "1,000 columns"),
+        (b"," * 2_000_000, "too long"),
+        (b'name\n"Ada' + b"\nx" * 200_000, "quotation mark"),
+    ],
+    ids=["nothing", "blanks", "a BOM", "commas", "XLS", "PDF", "PNG", "a program", "wide", "one line", "open quote"],
+)
+def test_what_is_no_table_gets_a_sentence(content: bytes, sentence: str) -> None:
+    with pytest.raises(UnreadableFile, match=sentence):
+        list(read_table(content).rows)
+
+
+def test_too_many_rows_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MAX_ROWS", 2)
+
+    with pytest.raises(UnreadableFile, match="more than 2 rows"):
+        list(read_table(b"name\na\nb\nc\n").rows)
+
+
+def test_what_a_text_has_many_times_is_no_delimiter() -> None:
+    table = read_table(b'first name,notes\nAda,"a|b\nc|d\ne|f\ng|h"\n')
+
+    assert table.header == ["first name", "notes"]
+
+
+def test_an_address_is_read_without_what_came_along_unseen_when_it_was_copied() -> None:
+    assert TextReader("email")("\ufeffada@example.com\u200b") == {"email": "ada@example.com"}
+
+
+def test_a_long_text_is_no_address_and_is_not_tried_as_one() -> None:
+    """The pattern takes seconds for such a cell of 20,000 characters."""
+    for cell in ("a@b." + "x" * 251, "a@" + "." * 20_000 + "@", "1" * 255):
+        assert guess_columns(["?"], [[cell]], {}) == [Guess("", is_sure=True)]
+        assert not looks_like_value(cell)
+    assert looks_like_value("a@b." + "x" * 250)
+
+
+def test_columns_are_guessed_by_name_or_else_by_what_is_in_them() -> None:
+    header = ["Prénom", "NACHNAME", "Kontakt", "E mail", "Mail", "Nr", "Campaign", "Colour"]
+    rows = [["Ada", "B", "ada@example.com", "a@example.com", "", "+31 6 1234", "Expo", "red"]]
+
+    guesses = guess_columns(header, rows, {})
+
+    assert [(guess.field, guess.is_sure) for guess in guesses] == [
+        ("first_name", True), ("last_name", True), ("", True), ("email", True), ("", True), ("phone", False),
+        ("source", False), ("", True),
+    ]  # fmt: skip
