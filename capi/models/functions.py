@@ -19,7 +19,12 @@ def database_now() -> datetime:
             cursor.execute("SELECT clock_timestamp()")
             return cursor.fetchone()[0]  # type: ignore[no-any-return]
         cursor.execute("SELECT strftime('%Y-%m-%dT%H:%M:%f', 'now')")
-        return datetime.fromisoformat(cursor.fetchone()[0]).replace(tzinfo=UTC)
+        return as_time(cursor.fetchone()[0])  # type: ignore[return-value]
+
+
+def as_time(value: datetime | str | None) -> datetime | None:
+    """A time that a statement of ours has returned. SQLite returns text, in UTC."""
+    return datetime.fromisoformat(value).replace(tzinfo=UTC) if isinstance(value, str) else value
 
 
 WEEK: Final = timedelta(weeks=1)
@@ -52,9 +57,9 @@ def first_id_since(company_id: int, moment: datetime) -> int:
         return cursor.fetchone()[0] or 0
 
 
-def id_behind(events: ConversionEventQuerySet, count: int, *, order: str) -> int | None:
-    """The id of the event after the first `count` in this order, None if there are no more than `count`."""
-    return next(iter(events.order_by(order).values_list("pk", flat=True)[count : count + 1]), None)
+def id_behind(events: ConversionEventQuerySet, count: int) -> int | None:
+    """The id of the event after the first `count`, None if there are no more than `count`."""
+    return next(iter(events.values_list("pk", flat=True)[count : count + 1]), None)
 
 
 def monday_of(day: date) -> date:

@@ -1,6 +1,6 @@
 """Recent Events: how many events each state has, and which reasons occur. Neither reads the whole log."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -50,24 +50,25 @@ def _counts(
     company_id: int, wanted: EventFilter, connection: Connection | None, stretch: int
 ) -> dict[str, BoundedCount]:
     """The counts of single states. Where no index leads to the events, of those in the newest `stretch`."""
-    events = log.within(ConversionEvent.objects.for_company(company_id), company_id, wanted)
-    single = [chip for chip in StateFilter if chip not in PARTS]
-    floors = _floors(company_id, events, [replace(wanted, chip=chip) for chip in single], stretch)
-    matching = {
-        chip: _matching(events, company_id, replace(wanted, chip=chip), connection, floors.get(chip)) for chip in single
-    }
+    # In the company's own order, so that its events are not looked for among those of other companies.
+    events = ConversionEvent.objects.newest_of(company_id).filter(log.period(company_id, wanted))
+    filters = {chip: replace(wanted, chip=chip) for chip in StateFilter if chip not in PARTS}
+    floors = _floors(company_id, events, filters, stretch)
+    matching = {chip: _matching(events, company_id, one, connection, floors.get(chip)) for chip, one in filters.items()}
     columns = {f"count_{chip.name}": CountOf(query) for chip, query in matching.items()}
     row: dict[str, Any] = dict(Company.objects.filter(pk=company_id).values(**columns).get())
-    return {chip: _bounded(row[f"count_{chip.name}"], is_cut=floors.get(chip) is not None) for chip in single}
+    return {chip: _bounded(row[f"count_{chip.name}"], is_cut=floors.get(chip) is not None) for chip in filters}
 
 
-def _floors(company_id: int, events: Events, chips: Sequence[EventFilter], stretch: int) -> dict[str, int | None]:
+def _floors(
+    company_id: int, events: Events, filters: Mapping[StateFilter, EventFilter], stretch: int
+) -> dict[StateFilter, int | None]:
     """The newest id outside the scan, for each chip whose scan needs a limit. None if there are no such rows.
 
     PostgreSQL gets them as numbers, not as subqueries: otherwise it can't tell how few rows are left, and may read the
     whole log for a rare reason.
     """
-    names = {wanted.chip: _floor_name(wanted.chip) for wanted in chips if _is_scanned(wanted)}
+    names = {chip: _floor_name(chip) for chip, wanted in filters.items() if _is_scanned(wanted)}
     columns = {name: Subquery(_behind(log.in_state(events, chip), stretch)) for chip, name in names.items()}
     if not columns:
         return {}
@@ -86,7 +87,7 @@ def _floor_name(chip: str) -> str:
 
 
 def _behind(events: Events, stretch: int) -> QuerySet[ConversionEvent]:
-    return events.order_by("-pk").values("pk")[stretch : stretch + 1]  # type: ignore[return-value]
+    return events.values("pk")[stretch : stretch + 1]  # type: ignore[return-value]
 
 
 def _matching(
@@ -95,7 +96,7 @@ def _matching(
     found = log.in_state(log.narrowed(events, company_id, wanted, connection), wanted.chip)
     if floor is not None:
         found = found.filter(pk__gt=floor)
-    return found.order_by("-pk").values("pk")[: COUNT_LIMIT + 1]  # type: ignore[return-value]
+    return found.values("pk")[: COUNT_LIMIT + 1]  # type: ignore[return-value]
 
 
 def _bounded(count: int, *, is_cut: bool) -> BoundedCount:

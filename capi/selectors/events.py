@@ -5,7 +5,7 @@ it scans `STRETCH` rows and returns the id to continue from. Only the filter by 
 index of CRM events.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
@@ -79,20 +79,22 @@ class LogPage:
 
 def log_page(company_id: int, wanted: EventFilter, connection: Connection | None) -> LogPage:
     """One page of the company's log."""
-    events = within(ConversionEvent.objects.for_company(company_id), company_id, wanted)
-    found = narrowed(events, company_id, wanted, connection)
+    # In the company's own order, so that its events are not looked for among those of other companies.
+    own = ConversionEvent.objects.oldest_of if wanted.after is not None else ConversionEvent.objects.newest_of
+    events = own(company_id).filter(period(company_id, wanted))
     if wanted.after is not None:
-        newer_rows = Q(pk__gt=wanted.after)
-        ceiling = _end_of_stretch(events.filter(newer_rows), wanted, order="pk")
-        limits = [newer_rows, Q(pk__lte=ceiling)] if ceiling else [newer_rows]
-        fetched = _fetch(company_id, found.filter(*limits), wanted, order="pk")
+        events = events.filter(pk__gt=wanted.after)
+        ceiling = _end_of_stretch(events, wanted, nearest=min)
+        found = narrowed(events.filter(pk__lte=ceiling) if ceiling else events, company_id, wanted, connection)
+        fetched = _fetch(company_id, found, wanted, order="pk")
         rows = fetched[:ROWS_PER_PAGE][::-1]
         newer = rows[0].pk if len(fetched) > ROWS_PER_PAGE else ceiling
         return LogPage(all_explained(rows, connection), older=rows[-1].pk if rows else None, newer=newer)
-    older_rows = Q() if wanted.before is None else Q(pk__lt=wanted.before)
-    floor = _end_of_stretch(events.filter(older_rows), wanted, order="-pk")
-    limits = [older_rows, Q(pk__gte=floor)] if floor else [older_rows]
-    fetched = _fetch(company_id, found.filter(*limits), wanted, order="-pk")
+    if wanted.before is not None:
+        events = events.filter(pk__lt=wanted.before)
+    floor = _end_of_stretch(events, wanted, nearest=max)
+    found = narrowed(events.filter(pk__gte=floor) if floor else events, company_id, wanted, connection)
+    fetched = _fetch(company_id, found, wanted, order="-pk")
     rows, is_full = fetched[:ROWS_PER_PAGE], len(fetched) > ROWS_PER_PAGE
     return LogPage(
         all_explained(rows, connection),
@@ -104,7 +106,7 @@ def log_page(company_id: int, wanted: EventFilter, connection: Connection | None
 
 def matching(company_id: int, wanted: EventFilter, connection: Connection | None) -> Events:
     """All matching events, whatever the page."""
-    events = within(ConversionEvent.objects.for_company(company_id), company_id, wanted)
+    events = ConversionEvent.objects.for_company(company_id).filter(period(company_id, wanted))
     return in_state(narrowed(events, company_id, wanted, connection), wanted.chip)
 
 
@@ -117,22 +119,23 @@ def all_rows(company_id: int, wanted: EventFilter, connection: Connection | None
         older_rows = Q(pk__lt=rows[-1].pk)
 
 
-def within(events: Events, company_id: int, wanted: EventFilter) -> Events:
-    """The events of the period or request."""
+def period(company_id: int, wanted: EventFilter) -> Q:
+    """True for events of the period or request."""
+    found = Q()
     if wanted.request is not None:
-        events = events.filter(pk__one_of=_events_in_request(company_id, wanted.request))
+        found &= Q(pk__one_of=_events_in_request(company_id, wanted.request))
     if wanted.since is not None:
-        events = events.filter(pk__gte=first_id_since(company_id, wanted.since))
+        found &= Q(pk__gte=first_id_since(company_id, wanted.since))
     if wanted.until is not None:
-        events = events.filter(pk__lt=first_id_since(company_id, wanted.until))
+        found &= Q(pk__lt=first_id_since(company_id, wanted.until))
     if wanted.week is not None:
-        events = events.filter(
+        found &= Q(
             crm_event__company=company_id,  # its index begins with company and kind
             crm_event__kind__in=[wanted.rule.crm_event] if wanted.rule else CrmEventName.values,
             crm_event__occurred_at__gte=start_of(wanted.week),
             crm_event__occurred_at__lt=start_of(wanted.week + WEEK),
         )
-    return events
+    return found
 
 
 def _events_in_request(company_id: int, request: int) -> list[int]:
@@ -175,17 +178,16 @@ def in_state(events: Events, chip: str) -> Events:
     return events.filter(state__in=STATES[chip]) if chip in STATES else events
 
 
-def _end_of_stretch(events: Events, wanted: EventFilter, *, order: str) -> int | None:
+def _end_of_stretch(events: Events, wanted: EventFilter, *, nearest: Callable[[Iterable[int]], int]) -> int | None:
     """The last id to scan, if no index leads to the rows. Otherwise None."""
     if wanted.week is not None or wanted.request is not None:
         return None
     if not is_searched(wanted):
         return None
     if wanted.chip not in STATES:
-        return id_behind(in_state(events, wanted.chip), STRETCH, order=order)
-    ends = [id_behind(events.filter(state=state), STRETCH, order=order) for state in STATES[wanted.chip]]
-    nearest = min if order == "pk" else max
-    return nearest((end for end in ends if end is not None), default=None)
+        return id_behind(in_state(events, wanted.chip), STRETCH)
+    ends = [id_behind(events.filter(state=state), STRETCH) for state in STATES[wanted.chip]]
+    return nearest([end for end in ends if end is not None]) if any(ends) else None
 
 
 def _fetch(company_id: int, events: Events, wanted: EventFilter, *, order: str) -> list[ConversionEvent]:
@@ -205,5 +207,6 @@ def _first(company_id: int, events: Events, wanted: EventFilter, *, order: str) 
         # week. Leads and rules are read only for the rows of the page.
         by_sum = (F("pk") + 0).asc() if order == "pk" else (F("pk") + 0).desc()
         page = events.order_by(by_sum).values("pk")[: ROWS_PER_PAGE + 1]
-        events = ConversionEvent.objects.for_company(company_id).filter(pk__in=page)
-    return list(events.select_related("rule", "lead", "crm_event").order_by(order)[: ROWS_PER_PAGE + 1])
+        events = ConversionEvent.objects.newest_of(company_id).filter(pk__in=page)
+    by_id = ("-company_id", "pk") if order == "pk" else ("company_id", "-pk")
+    return list(events.select_related("rule", "lead", "crm_event").order_by(*by_id)[: ROWS_PER_PAGE + 1])

@@ -65,8 +65,8 @@ def health_of(rule: ConversionRule, connection: Connection | None) -> RuleHealth
 
 
 def _last_failed(rule: ConversionRule) -> ConversionEvent | None:
-    events = ConversionEvent.objects.for_company(rule.company_id)
-    newest = events.filter(pk__gt=id_behind(events, STRETCH, order="-pk") or 0).counted().select_related("crm_event")
+    events = ConversionEvent.objects.newest_of(rule.company_id)
+    newest = events.filter(pk__gt=id_behind(events, STRETCH) or 0).counted().select_related("crm_event")
     # Ordered by time of failure, not by id: an event retried for days may fail after a newer one.
     failed = newest.filter(rule=rule, state__in=FAILED).order_by(F("settled_at").desc(nulls_last=True), "-pk").first()
     if failed is not None:

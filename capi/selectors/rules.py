@@ -3,13 +3,15 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from typing import Any, Final
+from typing import Final
 
-from django.db.models import Count, Max, Q
+from django.db import connection as database
+from django.db.models import Count, Max
 
 from capi.models import Connection, ConversionEvent, ConversionEventQuerySet, ConversionRule, DayCount
 from capi.models.choices import Frequency, State
-from capi.models.functions import id_behind
+from capi.models.functions import as_time
+from capi.models.lookups import EQUALS
 from capi.selectors.explained_events import ExplainedEvent, explained
 from capi.selectors.explanations.explain import explain_pause
 from capi.selectors.explanations.rules import EVENTS, EventAdvice
@@ -21,6 +23,16 @@ from capi.selectors.state_groups import FAILED
 NEVER: Final = datetime.min.replace(tzinfo=UTC)
 OFTEN: Final = {Frequency.ONCE: "Once", Frequency.PER_PERSON: "Once per person", Frequency.EVERY_TIME: "Every time"}
 HEALTH_ROWS: Final = 20_000  # the company's newest events; older ones say little about the rule's health now
+# Its newest events are read first, in the order of an index. By their ids alone, PostgreSQL may read those of all other
+# companies, too: 150 ms for a company with 2,000,000 newer events of others, where this takes 6.
+NEWEST_RESULTS: Final = """SELECT
+        rule_id, MAX(settled_at) FILTER (WHERE state = %s), MAX(settled_at) FILTER (WHERE state IN ({failed}))
+    FROM (
+        SELECT rule_id, state, is_test, settled_at FROM {events} WHERE {own} ORDER BY company_id, id DESC LIMIT %s
+    ) AS newest
+    WHERE NOT is_test {of_rule}
+    GROUP BY rule_id
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +43,18 @@ class LastResult:
     tone: Tone
     at: datetime | None
     test: ExplainedEvent | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """When an event of a rule was last sent and when one last failed, and the id of its last test. None: unknown."""
+
+    last_sent_at: datetime | None = None
+    last_failed_at: datetime | None = None
+    last_test: int | None = None
+
+
+UNKNOWN: Final = Health()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,27 +121,34 @@ class RuleRow:
 
 
 def rule_rows(company_id: int, connection: Connection | None) -> list[RuleRow]:
-    """The company's rules, oldest first, in at most six queries, plus up to three for each pending test."""
+    """The company's rules, oldest first, in at most seven queries, plus up to three for each pending test."""
     rules = list(ConversionRule.objects.for_company(company_id))
     health = _health(company_id)
     on_hold = _on_hold_by_rule(company_id, connection)
-    ids = [row["last_test"] for row in health.values() if row["last_test"]]
+    ids = [known.last_test for known in health.values() if known.last_test]
     last_tests = ConversionEvent.objects.select_related("last_attempt").in_bulk(ids)
     tests = {test.rule_id: test for test in last_tests.values()}
     days = _days_of_last_sent(company_id, rules, health)
     groups = RuleGroups(rules)
     rows = (
-        _row(rule, health.get(rule.pk, {}), days.get(rule.pk), on_hold.get(rule.pk, 0), tests.get(rule.pk), connection)
+        _row(
+            rule,
+            health.get(rule.pk, UNKNOWN),
+            days.get(rule.pk),
+            on_hold.get(rule.pk, 0),
+            tests.get(rule.pk),
+            connection,
+        )
         for rule in rules
     )
     return [replace(row, warnings=groups.warnings(row.rule)) for row in rows]
 
 
 def rule_row(rule: ConversionRule, connection: Connection | None) -> RuleRow:
-    """One rule as `rule_rows` returns it, in at most five queries, plus up to three for a pending test."""
+    """One rule as `rule_rows` returns it, in at most six queries, plus up to three for a pending test."""
     by_rule = _health(rule.company_id, rule)
-    health = by_rule.get(rule.pk, {})
-    test = ConversionEvent.objects.for_company(rule.company_id).filter(pk=health.get("last_test") or 0).first()
+    health = by_rule.get(rule.pk, UNKNOWN)
+    test = ConversionEvent.objects.for_company(rule.company_id).filter(pk=health.last_test or 0).first()
     day = _days_of_last_sent(rule.company_id, [rule], by_rule).get(rule.pk)
     on_hold = _on_hold_by_rule(rule.company_id, connection, rule).get(rule.pk, 0)
     return _row(rule, health, day, on_hold, test, connection)
@@ -131,7 +162,7 @@ def last_days(company_id: int, rules: Iterable[ConversionRule], states: Collecti
 
 def _row(
     rule: ConversionRule,
-    health: Mapping[str, Any],
+    health: Health,
     last_sent_on: date | None,
     on_hold: int,
     test: ConversionEvent | None,
@@ -141,37 +172,33 @@ def _row(
         test.rule = rule
     return RuleRow(
         rule=rule,
-        last_sent_at=health.get("last_sent_at"),
+        last_sent_at=health.last_sent_at,
         last_sent_on=last_sent_on,
-        last_failed_at=health.get("last_failed_at"),
+        last_failed_at=health.last_failed_at,
         on_hold=on_hold,
         last_test=explained(test, connection) if test is not None else None,
         progress=play_progress(test, connection) if test is not None and test.state == State.PENDING else None,
     )
 
 
-def _health(company_id: int, rule: ConversionRule | None = None) -> dict[int, dict[str, Any]]:
-    """By rule (or for this one): when an event was last sent, when one last failed, and the id of the last test."""
-    events = ConversionEvent.objects.for_company(company_id)
-    counted = Q(is_test=False)
-    rows = (
-        _of(rule, events.filter(pk__gt=id_behind(events, HEALTH_ROWS, order="-pk") or 0))
-        .order_by()
-        .values("rule")
-        .annotate(
-            last_sent_at=Max("settled_at", filter=counted & Q(state=State.ACCEPTED)),
-            last_failed_at=Max("settled_at", filter=counted & Q(state__in=FAILED)),
-            last_test=Max("pk", filter=Q(is_test=True)),
-        )
-    )
-    return {row["rule"]: dict(row) for row in rows}
+def _health(company_id: int, rule: ConversionRule | None = None) -> dict[int, Health]:
+    """By rule (or for this one): the results of the company's newest events, and its last test."""
+    events, of_rule = ConversionEvent._meta.db_table, "AND rule_id = %s" if rule else ""
+    own = EQUALS[database.vendor].format("company_id")
+    results = NEWEST_RESULTS.format(events=events, own=own, failed=", ".join(["%s"] * len(FAILED)), of_rule=of_rule)
+    with database.cursor() as cursor:
+        cursor.execute(results, [State.ACCEPTED, *FAILED, company_id, HEALTH_ROWS, *([rule.pk] if rule else [])])
+        times = {pk: (as_time(last_sent), as_time(last_failed)) for pk, last_sent, last_failed in cursor.fetchall()}
+    tests = _of(rule, ConversionEvent.objects.for_company(company_id).filter(is_test=True)).order_by()
+    last_tests = dict(tests.values_list("rule").annotate(Max("pk")))
+    return {pk: Health(*times.get(pk, (None, None)), last_tests.get(pk)) for pk in times.keys() | last_tests.keys()}
 
 
 def _days_of_last_sent(
-    company_id: int, rules: Sequence[ConversionRule], health: Mapping[int, Mapping[str, Any]]
+    company_id: int, rules: Sequence[ConversionRule], health: Mapping[int, Health]
 ) -> dict[int, date]:
     """By rule: the day of its last sent event, for the rules whose last sent time is unknown."""
-    unknown = [rule for rule in rules if health.get(rule.pk, {}).get("last_sent_at") is None]
+    unknown = [rule for rule in rules if health.get(rule.pk, UNKNOWN).last_sent_at is None]
     return last_days(company_id, unknown, [State.ACCEPTED]) if unknown else {}
 
 

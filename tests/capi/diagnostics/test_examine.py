@@ -44,8 +44,8 @@ def test_it_takes_the_same_queries_however_many_rules_there_are_and_writes_nothi
     with CaptureQueriesContext(database) as queries:
         findings = examine(company)
 
-    # Connection; rules, where their health begins, their health, what is pending, the days of what was sent earlier;
-    # the clock; due; the sweep; leads; the clock again.
+    # Connection; rules, their newest results, their tests, what is pending, the days of what was sent earlier; the
+    # clock; due; the sweep; leads; the clock again.
     assert len(queries) == 11
     assert all(query["sql"].startswith("SELECT") for query in queries)
     assert len(findings) < 20

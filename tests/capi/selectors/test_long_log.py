@@ -12,8 +12,9 @@ from capi.alerts.notifications import mail_content
 from capi.models import ConversionEvent, Mail
 from capi.models.choices import MailKind
 from capi.models.functions import monday_of
+from capi.selectors import event_counts, events, rule_health, rules
 from tests.conftest import make_lead
-from tests.plans import analyse, indexes, plans, read, read_whole
+from tests.plans import analyse, indexes, plans, read, read_whole, rows_read
 
 pytestmark = pytest.mark.django_db
 
@@ -46,6 +47,36 @@ def test_neither_the_page_nor_the_file_nor_the_mail_of_a_week_reads_a_large_tabl
     assert "Lead created" in letter.text
     assert {"crm_crmevent", "capi_conversionevent"} <= read(found)
     assert read_whole(found) & LARGE == set()
+
+
+@pytest.fixture
+def quiet(company, other_company, make_rule, settings, monkeypatch):
+    """A company that used to have many events. Since then, only another one has had some."""
+    monkeypatch.setattr(event_counts, "COUNT_LIMIT", 50)
+    monkeypatch.setattr(event_counts, "SHORT_STRETCH", 100)
+    monkeypatch.setattr(events, "STRETCH", 200)
+    monkeypatch.setattr(rule_health, "STRETCH", 200)
+    monkeypatch.setattr(rules, "HEALTH_ROWS", 100)
+    settings.LINKEDIN_SANDBOX = True
+    for owner, count in ((company, 5_000), (other_company, 20_000)):
+        make_lead(owner)
+        make_rule(company=owner)
+        call_command("make_events", company=owner.slug, count=count, stdout=StringIO())
+    analyse()
+    return company
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("page", ["events", "events of a rule", "linkedin", "rule"])
+def test_a_page_of_a_company_does_not_read_the_newer_events_of_others(quiet, ops, client_as, page) -> None:
+    rule = quiet.conversion_rules.get()
+    urls = {"events of a rule": f"{reverse('events')}?rule={rule.pk}", "rule": rule.get_absolute_url()}
+    web = client_as(ops)
+
+    with plans(is_measured=True) as found:
+        assert web.get(urls.get(page) or reverse(page)).status_code == 200
+
+    assert 0 < rows_read(found, ConversionEvent._meta.db_table) < 4_000
 
 
 @pytest.mark.thorough

@@ -191,6 +191,19 @@ def test_a_rule_behind_the_newest_events_of_a_busy_company_shows_the_day_it_last
     assert "Nothing sent" not in step(page, "map").split(f'id="rule-{busy.pk}"')[0]
 
 
+def test_the_last_test_of_a_rule_is_shown_however_far_back(client_as, admin, token, make_rule, monkeypatch) -> None:
+    monkeypatch.setattr(rules, "HEALTH_ROWS", 1)
+    tested, busy = make_rule(), make_rule("deal_won", "104013")
+    log(tested, "accepted", is_test=True)
+    test = log(tested, "rejected", is_test=True, reason="data_refused")
+    for _ in range(2):
+        log(busy, "accepted")
+
+    row = page_of(client_as, admin).context["rows"][0]
+
+    assert row.last_test.event == test
+
+
 def test_a_paused_rule_shows_why_what_waits_and_how_to_go_on(client_as, admin, token, make_rule) -> None:
     rule = make_rule(is_paused=True, paused_reason="rule_misconfigured", paused_message="Conversion is disabled")
     log(rule, "pending")
