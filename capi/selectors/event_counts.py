@@ -33,31 +33,37 @@ class BoundedCount:
 def chip_counts(company_id: int, wanted: EventFilter, connection: Connection | None) -> dict[str, BoundedCount]:
     """The number of events in each state that match the other filters, in two statements, or four for a rare state.
 
-    Empty for a filter by week: it would have to read all of the week's events for each state.
+    Two more find out where a period begins and ends. Empty for a filter by week: it would have to read all of the
+    week's events for each state.
     """
     if wanted.week is not None:
         return {}
+    # In the company's own order, so that its events are not looked for among those of other companies.
+    events = ConversionEvent.objects.newest_of(company_id).filter(log.period(company_id, wanted))
     # Without a filter that has to read other events, too, a short scan usually finds as many as are counted.
     is_narrow = log.is_searched(replace(wanted, chip=StateFilter.ALL))
     for stretch in [log.STRETCH] if is_narrow else [min(SHORT_STRETCH, log.STRETCH), log.STRETCH]:
-        found = _counts(company_id, wanted, connection, stretch)
-        if not any(count.is_more and count.count < COUNT_LIMIT for count in found.values()):
+        counts = _counts(company_id, events, wanted, connection, stretch)
+        if all(count > COUNT_LIMIT or not is_cut for count, is_cut in counts.values()):
             break
+    found: dict[str, BoundedCount] = {chip: _bounded(count, is_cut=is_cut) for chip, (count, is_cut) in counts.items()}
     return {**found, **{whole: _sum(found[part] for part in parts) for whole, parts in PARTS.items()}}
 
 
 def _counts(
-    company_id: int, wanted: EventFilter, connection: Connection | None, stretch: int
-) -> dict[str, BoundedCount]:
-    """The counts of single states. Where no index leads to the events, of those in the newest `stretch`."""
-    # In the company's own order, so that its events are not looked for among those of other companies.
-    events = ConversionEvent.objects.newest_of(company_id).filter(log.period(company_id, wanted))
+    company_id: int, events: Events, wanted: EventFilter, connection: Connection | None, stretch: int
+) -> dict[StateFilter, tuple[int, bool]]:
+    """How many events each single state has, up to COUNT_LIMIT + 1.
+
+    Where no index leads to them, those among the newest `stretch` are counted, and whether there are older ones is
+    returned, too.
+    """
     filters = {chip: replace(wanted, chip=chip) for chip in StateFilter if chip not in PARTS}
     floors = _floors(company_id, events, filters, stretch)
     matching = {chip: _matching(events, company_id, one, connection, floors.get(chip)) for chip, one in filters.items()}
     columns = {f"count_{chip.name}": CountOf(query) for chip, query in matching.items()}
     row: dict[str, Any] = dict(Company.objects.filter(pk=company_id).values(**columns).get())
-    return {chip: _bounded(row[f"count_{chip.name}"], is_cut=floors.get(chip) is not None) for chip in filters}
+    return {chip: (row[f"count_{chip.name}"], floors.get(chip) is not None) for chip in filters}
 
 
 def _floors(

@@ -7,6 +7,7 @@ from typing import Final
 
 from django.db import connection as database
 from django.db.models import Count, Max
+from django.utils.timezone import localdate
 
 from capi.models import Connection, ConversionEvent, ConversionEventQuerySet, ConversionRule, DayCount
 from capi.models.choices import Frequency, State
@@ -112,12 +113,18 @@ class RuleRow:
 
     @property
     def is_proven(self) -> bool:
-        """True if the rule isn't paused and LinkedIn accepted its last test, or any event if there was no test."""
+        """True if the rule isn't paused and LinkedIn accepted its last test or, since then or without one, an event."""
         if self.rule.is_paused:
             return False
-        if self.last_test is not None:
-            return bool(self.last_test.event.state == State.ACCEPTED)
-        return self.has_sent
+        if self.last_test is None:
+            return self.has_sent
+        test = self.last_test.event
+        return test.state == State.ACCEPTED or (test.settled_at is not None and self._has_sent_since(test.settled_at))
+
+    def _has_sent_since(self, moment: datetime) -> bool:
+        if self.last_sent_at is not None:
+            return self.last_sent_at > moment
+        return self.last_sent_on is not None and self.last_sent_on > localdate(moment)
 
 
 def rule_rows(company_id: int, connection: Connection | None) -> list[RuleRow]:

@@ -469,6 +469,18 @@ def test_what_a_short_scan_misses_is_counted_by_a_long_one(web, make_rule, monke
     assert counts(web.get(PAGE))["Sent"] == "5"
 
 
+def test_exactly_as_many_as_are_counted_are_not_more(web, make_rule, monkeypatch) -> None:
+    monkeypatch.setattr(event_counts, "COUNT_LIMIT", 3)
+    monkeypatch.setattr(event_counts, "SHORT_STRETCH", 4)
+    rule = make_rule()
+    for _ in range(5):
+        log(rule, "skipped")
+    for _ in range(3):
+        log(rule)
+
+    assert counts(web.get(PAGE))["Sent"] == "3"
+
+
 def test_only_reasons_that_occur_are_offered_in_groups(web, make_rule) -> None:
     rule = make_rule()
     record(rule, "rejected", reason="data_refused")

@@ -204,6 +204,22 @@ def test_the_last_test_of_a_rule_is_shown_however_far_back(client_as, admin, tok
     assert row.last_test.event == test
 
 
+@pytest.mark.parametrize(("sent_days_ago", "rows", "is_proven"), [(1, 20_000, True), (1, 0, True), (9, 20_000, False)])
+def test_an_event_that_linkedin_accepted_after_a_failed_test_proves_the_rule(
+    client_as, admin, token, make_rule, monkeypatch, sent_days_ago, rows, is_proven
+) -> None:
+    monkeypatch.setattr(rules, "HEALTH_ROWS", rows)
+    rule, now = make_rule(), timezone.now()
+    record(rule, "rejected", now - timedelta(days=10), is_test=True, settled_at=now - timedelta(days=4))
+    sent_at = now - timedelta(days=sent_days_ago)
+    record(rule, "accepted", sent_at, settled_at=sent_at)
+    count_now()
+
+    row = page_of(client_as, admin).context["rows"][0]
+
+    assert row.is_proven == is_proven
+
+
 def test_a_paused_rule_shows_why_what_waits_and_how_to_go_on(client_as, admin, token, make_rule) -> None:
     rule = make_rule(is_paused=True, paused_reason="rule_misconfigured", paused_message="Conversion is disabled")
     log(rule, "pending")
