@@ -21,7 +21,7 @@ from tests.size import sized
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite, pytest.mark.sized]
 
-ROUNDS, PEOPLE, ERASERS, WORKERS = sized(25, small=2), 8, 4, 3
+LEAST, MOST, PEOPLE, ERASERS, WORKERS = sized(25, small=2), 25, 8, 4, 3  # rounds; people and threads of each
 
 
 class Race:
@@ -42,6 +42,9 @@ class Race:
         for hand in hands:
             hand.join()
 
+    def sent_during_the_call(self, received: list[tuple[str, datetime]]) -> int:
+        return sum(self.called_at[digest] < moment for digest, moment in received)
+
     def _guarded(self, work, *args) -> None:
         try:
             work(*args)
@@ -61,6 +64,15 @@ class Race:
             self.called_at[digest] = datetime.now(UTC)
             erase_lead(lead=lead)
             self.erased_at[digest] = datetime.now(UTC)
+
+
+def received_by(sandbox) -> list[tuple[str, datetime]]:
+    """The hash of each person in a request, and when it came."""
+    return [
+        (element["user"]["userIds"][0]["idValue"], entry.time)
+        for entry in sandbox.ledger.tail(10_000)
+        for element in entry.elements
+    ]
 
 
 @pytest.fixture
@@ -87,26 +99,25 @@ def test_of_200_persons_erased_while_workers_send_none_is_in_a_later_request(
     make_rule()
     race = Race(company, random.Random(55))
 
-    for number in range(ROUNDS):
+    for number in range(MOST):
         addresses = [f"person-{number}-{n}@example.com" for n in range(PEOPLE)]
         race.run([(make_lead(company, email=address), email_sha256(address)) for address in addresses])
+        received = received_by(sandbox)
+        # In a few rounds, it may happen that all are erased before any is sent, or the other way round.
+        if number + 1 >= LEAST and race.sent_during_the_call(received) and len(received) < len(race.erased_at):
+            break
     pipeline.deliver(company.pk)
 
     assert race.errors == []
-    received = [
-        (element["user"]["userIds"][0]["idValue"], entry.time)
-        for entry in sandbox.ledger.tail(10_000)
-        for element in entry.elements
-    ]
+    received = received_by(sandbox)
     late = [digest for digest, moment in received if moment > race.erased_at[digest]]
-    under_way = sum(race.called_at[digest] < moment for digest, moment in received)
+    under_way = race.sent_during_the_call(received)
     print(
         f"{len(race.erased_at)} erased, {len(received)} sent, {under_way} of them during the call, {len(late)} after it"
     )
     assert late == []
-    assert len(race.erased_at) == ROUNDS * PEOPLE
-    assert 0 < len(received) < ROUNDS * PEOPLE
-    assert under_way > 0
+    assert len(race.erased_at) == (number + 1) * PEOPLE
+    assert 0 < under_way <= len(received) < len(race.erased_at)
     # Requests that were under way when their person was erased are on record all the same.
     assert ConversionEvent.objects.filter(state="accepted").count() == len(received)
     assert Attempt.objects.count() == len(requests_made(sandbox))
