@@ -68,7 +68,9 @@ def test_after_3_days_without_linkedin_all_goes_out_in_order_at_the_rate_and_the
     began, ended = (
         ConversionEvent.objects.filter(company=company).aggregate(at=each("settled_at"))["at"] for each in (Min, Max)
     )
-    # 75 requests: half a minute's worth at once, and the others at the pace that LinkedIn grants.
-    assert (ended - began).total_seconds() >= (75 - PER_MINUTE / 2 - 1) * 60 / PER_MINUTE
+    # 75 requests: 61 at once, down to half a minute's worth, and 14 at the pace that LinkedIn grants. One less here,
+    # because an event is settled a moment after its request, and the first one's moment may be the longest.
+    at_the_pace = 75 - (PER_MINUTE / 2 + 1) - 1
+    assert (ended - began).total_seconds() >= at_the_pace * 60 / PER_MINUTE
     assert set(states(company)) == {"accepted"}
     assert broken(entries) == []
