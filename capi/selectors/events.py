@@ -5,7 +5,7 @@ it scans `STRETCH` rows and returns the id to continue from. Only the filter by 
 index of CRM events.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
@@ -59,6 +59,11 @@ class EventFilter:
         return self.before is None and self.after is None
 
     @property
+    def is_oldest_first(self) -> bool:
+        """True if rows are read from `after` on. They are shown newest first all the same."""
+        return self.after is not None
+
+    @property
     def is_live(self) -> bool:
         """True if new events may appear, so the page should refresh itself."""
         return self.is_first_page and self.week is None and self.request is None
@@ -79,22 +84,20 @@ class LogPage:
 
 def log_page(company_id: int, wanted: EventFilter, connection: Connection | None) -> LogPage:
     """One page of the company's log."""
-    # In the company's own order, so that its events are not looked for among those of other companies.
-    own = ConversionEvent.objects.oldest_of if wanted.after is not None else ConversionEvent.objects.newest_of
-    events = own(company_id).filter(period(company_id, wanted))
-    if wanted.after is not None:
+    events = _in_order(company_id, wanted).filter(period(company_id, wanted))
+    if wanted.is_oldest_first:
         events = events.filter(pk__gt=wanted.after)
-        ceiling = _end_of_stretch(events, wanted, nearest=min)
+        ceiling = _end_of_stretch(events, wanted)
         found = narrowed(events.filter(pk__lte=ceiling) if ceiling else events, company_id, wanted, connection)
-        fetched = _fetch(company_id, found, wanted, order="pk")
+        fetched = _fetch(company_id, found, wanted)
         rows = fetched[:ROWS_PER_PAGE][::-1]
         newer = rows[0].pk if len(fetched) > ROWS_PER_PAGE else ceiling
         return LogPage(all_explained(rows, connection), older=rows[-1].pk if rows else None, newer=newer)
     if wanted.before is not None:
         events = events.filter(pk__lt=wanted.before)
-    floor = _end_of_stretch(events, wanted, nearest=max)
+    floor = _end_of_stretch(events, wanted)
     found = narrowed(events.filter(pk__gte=floor) if floor else events, company_id, wanted, connection)
-    fetched = _fetch(company_id, found, wanted, order="-pk")
+    fetched = _fetch(company_id, found, wanted)
     rows, is_full = fetched[:ROWS_PER_PAGE], len(fetched) > ROWS_PER_PAGE
     return LogPage(
         all_explained(rows, connection),
@@ -178,7 +181,13 @@ def in_state(events: Events, chip: str) -> Events:
     return events.filter(state__in=STATES[chip]) if chip in STATES else events
 
 
-def _end_of_stretch(events: Events, wanted: EventFilter, *, nearest: Callable[[Iterable[int]], int]) -> int | None:
+def _in_order(company_id: int, wanted: EventFilter) -> Events:
+    """The company's events in its own order, so that they are not looked for among those of other companies."""
+    events = ConversionEvent.objects
+    return events.oldest_of(company_id) if wanted.is_oldest_first else events.newest_of(company_id)
+
+
+def _end_of_stretch(events: Events, wanted: EventFilter) -> int | None:
     """The last id to scan, if no index leads to the rows. Otherwise None."""
     if wanted.week is not None or wanted.request is not None:
         return None
@@ -187,26 +196,26 @@ def _end_of_stretch(events: Events, wanted: EventFilter, *, nearest: Callable[[I
     if wanted.chip not in STATES:
         return id_behind(in_state(events, wanted.chip), STRETCH)
     ends = [id_behind(events.filter(state=state), STRETCH) for state in STATES[wanted.chip]]
-    return nearest([end for end in ends if end is not None]) if any(ends) else None
+    nearest = min if wanted.is_oldest_first else max
+    return nearest((end for end in ends if end is not None), default=None)
 
 
-def _fetch(company_id: int, events: Events, wanted: EventFilter, *, order: str) -> list[ConversionEvent]:
-    """Up to one row more than a page, in this order."""
+def _fetch(company_id: int, events: Events, wanted: EventFilter) -> list[ConversionEvent]:
+    """Up to one row more than a page, in the order of `events`."""
     if wanted.chip not in STATES:
-        return _first(company_id, in_state(events, wanted.chip), wanted, order=order)
+        return _first(company_id, in_state(events, wanted.chip), wanted)
     # State by state: the index is in id order only within a state.
-    by_state = [_first(company_id, events.filter(state=state), wanted, order=order) for state in STATES[wanted.chip]]
+    by_state = [_first(company_id, events.filter(state=state), wanted) for state in STATES[wanted.chip]]
     merged = [row for rows in by_state for row in rows]
-    merged.sort(key=lambda row: row.pk, reverse=order == "-pk")
+    merged.sort(key=lambda row: row.pk, reverse=not wanted.is_oldest_first)
     return merged[: ROWS_PER_PAGE + 1]
 
 
-def _first(company_id: int, events: Events, wanted: EventFilter, *, order: str) -> list[ConversionEvent]:
+def _first(company_id: int, events: Events, wanted: EventFilter) -> list[ConversionEvent]:
     if wanted.week is not None:
         # No index has this sum: ordering by it stops PostgreSQL from scanning back from the newest event to an old
         # week. Leads and rules are read only for the rows of the page.
-        by_sum = (F("pk") + 0).asc() if order == "pk" else (F("pk") + 0).desc()
+        by_sum = (F("pk") + 0).asc() if wanted.is_oldest_first else (F("pk") + 0).desc()
         page = events.order_by(by_sum).values("pk")[: ROWS_PER_PAGE + 1]
-        events = ConversionEvent.objects.newest_of(company_id).filter(pk__in=page)
-    by_id = ("-company_id", "pk") if order == "pk" else ("company_id", "-pk")
-    return list(events.select_related("rule", "lead", "crm_event").order_by(*by_id)[: ROWS_PER_PAGE + 1])
+        events = _in_order(company_id, wanted).filter(pk__in=page)
+    return list(events.select_related("rule", "lead", "crm_event")[: ROWS_PER_PAGE + 1])
