@@ -15,8 +15,8 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from crm.accounts.forms import AddressField
-from crm.forms.outcomes import OutcomeForm
+from crm.accounts.forms import AccountEmailField
+from crm.forms.deal_outcomes import OutcomeForm
 from crm.forms.row_forms import DealRowForm, OwnErrorsMixin
 from crm.models import (
     ApiKey,
@@ -223,7 +223,7 @@ for model in (Authenticator, EmailAddress, SocialAccount, SocialApp, SocialToken
 class AddressForm(forms.ModelForm):  # type: ignore[type-arg]
     """An address in its normal form, as everywhere else: a second spelling would be a second name for an account."""
 
-    email = AddressField()
+    email = AccountEmailField()
 
 
 @admin.register(EmailAddress)

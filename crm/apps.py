@@ -9,7 +9,7 @@ class CrmConfig(AppConfig):
 
     def ready(self) -> None:
         from crm.accounts import mfa, middleware, receivers  # noqa: F401 - two of them connect signal handlers
-        from crm.api.messages import install_messages
+        from crm.api.error_messages import install_messages
         from crm.models import fixtures, search_index  # noqa: F401 - the first connects signal handlers
 
         connection_created.connect(search_index.give_functions)

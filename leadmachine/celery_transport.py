@@ -42,7 +42,7 @@ class QoS(virtual.QoS):
         return []
 
 
-class Channel(redis.Channel):
+class RedisChannel(redis.Channel):
     QoS = QoS  # type: ignore[assignment]
 
     @property
@@ -83,7 +83,7 @@ class Poller(redis.MultiChannelPoller):
 
 
 class Transport(redis.Transport):
-    Channel = Channel
+    Channel = RedisChannel
     # Errors of Redis itself, such as a write to a new replica, are temporary like a lost connection: try again.
     connection_errors = (*redis.Transport.connection_errors, RedisError)
 

@@ -115,7 +115,7 @@ class ReportFilter(SafeExceptionReporterFilter):
         return {**meta, **{name: MASK for name in ("QUERY_STRING", "HTTP_REFERER") if meta.get(name)}}
 
 
-class Report(ExceptionReporter):
+class MaskedReport(ExceptionReporter):
     """Django's report without the query string, and with every exception's message masked."""
 
     def get_traceback_data(self) -> dict[str, Any]:

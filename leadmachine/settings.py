@@ -141,7 +141,7 @@ if "postgresql" in DATABASES["default"]["ENGINE"]:
 EMAIL_URL: str = env.str("EMAIL_URL", default="") or ("consolemail://" if DEBUG else "")
 vars().update(env.email_url_config(EMAIL_URL or "smtp://localhost:25"))
 if vars()["EMAIL_BACKEND"] == "django.core.mail.backends.smtp.EmailBackend":
-    EMAIL_BACKEND = "leadmachine.mail.SmtpBackend"  # our own, which limits a whole session
+    EMAIL_BACKEND = "leadmachine.smtp.SmtpBackend"  # our own, which limits a whole session
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="LeadMachine <leadmachine@localhost>")
 
@@ -247,7 +247,7 @@ SPECTACULAR_SETTINGS = {
 }
 
 # Logging
-DEFAULT_EXCEPTION_REPORTER = "leadmachine.log_format.Report"
+DEFAULT_EXCEPTION_REPORTER = "leadmachine.log_format.MaskedReport"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "leadmachine.log_format.ReportFilter"
 LOGGING = {
     "version": 1,

@@ -112,7 +112,7 @@ class Sweeper(Repeating):
         sweep.note_round()
 
 
-class Counter(Repeating):
+class DailyCounter(Repeating):
     """Keeps the daily counts up to date. Separate from the sweep, because the first count of a long log is slow."""
 
     name = "count of the log"

@@ -70,7 +70,7 @@ class RequestParser(HTTPRequestParser):
             self.adj = with_room_for_files(self.adj)
 
 
-class Task(WSGITask):
+class RequestTask(WSGITask):
     """A request. If the process is stopping, its response says that the connection will be closed.
 
     The response to a HEAD has no body. Django leaves that to its server, and waitress (3.0) to the application. On a
@@ -98,10 +98,10 @@ class Task(WSGITask):
         return bytes(super().build_response_header())
 
 
-class Channel(HTTPChannel):
+class ClientChannel(HTTPChannel):
     """A connection, and the deadline for the next step of its client."""
 
-    task_class = Task
+    task_class = RequestTask
     parser_class = RequestParser
     _began = 0.0  # when the current request began to arrive
     _behind_since = 0.0  # when the client got something to read, or when the current period began
@@ -144,7 +144,7 @@ class Channel(HTTPChannel):
 class Server(TcpWSGIServer):
     """The connections that came through one listening socket."""
 
-    channel_class = Channel
+    channel_class = ClientChannel
 
     def maintenance(self, now: float) -> None:
         """Close the connections of late clients. Called by waitress once per `cleanup_interval`.

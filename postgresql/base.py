@@ -25,7 +25,7 @@ RV = TypeVar("RV")
 _last_timeout = float("-inf")
 
 
-class Connection(psycopg.Connection[Any]):
+class BoundedConnection(psycopg.Connection[Any]):
     """Closes itself if a statement gets no response within this thread's limit.
 
     Every wait in psycopg 3.3 goes through `wait`: statements, COMMIT and ROLLBACK, each FETCH of a server-side cursor,
@@ -49,7 +49,7 @@ class Connection(psycopg.Connection[Any]):
 class Driver(ModuleType):
     """psycopg with another connection class."""
 
-    connect = Connection.connect
+    connect = BoundedConnection.connect
 
     def __getattr__(self, name: str) -> Any:
         return getattr(psycopg, name)
@@ -71,9 +71,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
     ops_class = DatabaseOperations
     _found_usable_at = 0.0  # or when it began to connect; on the monotonic clock
 
-    def get_new_connection(self, conn_params: dict[str, Any]) -> Connection:
+    def get_new_connection(self, conn_params: dict[str, Any]) -> BoundedConnection:
         self._found_usable_at = time.monotonic()
-        connection: Connection = super().get_new_connection(conn_params)
+        connection: BoundedConnection = super().get_new_connection(conn_params)
         return connection
 
     def get_connection_params(self) -> dict[str, Any]:

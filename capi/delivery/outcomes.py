@@ -24,7 +24,7 @@ from typing import Any
 
 from django.conf import settings
 
-from capi.delivery import backoff, pauses, request_log, settle
+from capi.delivery import backoff, log_lines, pauses, settle
 from capi.delivery.backoff import Rest
 from capi.delivery.bisection import BatchBisection
 from capi.delivery.lane import LaneSnapshot, LaneUpdate, Lease
@@ -66,7 +66,7 @@ def apply_decision(
     outcome = outcome_of(decision, request, snapshot)
     attempt = settle.until_written(lambda again: settle.write(lease, outcome, again=again))
     failpoints.reached("after_commit")
-    request_log.log_request(attempt, outcome.updates, linkedin_id=request.linkedin_id)
+    log_lines.log_request(attempt, outcome.updates, linkedin_id=request.linkedin_id)
     if isinstance(decision, VersionRetired):
         pauses.pause_all_for_version(request.api_version)  # after the commit: it locks every connection, in order
     if request.is_test:
@@ -98,7 +98,7 @@ def apply_refusals(lease: Lease, bisection: BatchBisection, now: datetime) -> in
     if wrong:
         applied += settle.reject(lease, wrong)
     for attempt, update in applied:
-        request_log.log_refused(attempt, update)
+        log_lines.log_refused(attempt, update)
     return len(wrong)
 
 

@@ -8,7 +8,7 @@ from functools import partial
 
 from django.conf import settings
 
-from capi.delivery import http_session, lane, outcomes, persons, recall, request_log, settle, shutdown
+from capi.delivery import http_session, lane, log_lines, outcomes, persons, recall, settle, shutdown
 from capi.delivery.bisection import BatchBisection
 from capi.delivery.lane import LaneSnapshot, Lease
 from capi.delivery.scheduling import ReadAhead
@@ -106,7 +106,7 @@ class BatchSender:
             body_bytes=len(body),
             token_version=snapshot.connection.token_version,
             recalls=self.recalls,
-            linkedin_id=request_log.linkedin_id(answer.headers),
+            linkedin_id=log_lines.linkedin_id(answer.headers),
         )
         decision = answers.decide(answer, count=len(part), sent_bytes=len(body))
         if not isinstance(decision, Accepted):

@@ -30,7 +30,7 @@ from crm.services.companies import create_company
 from crm.services.rate_limits import DAY_SECONDS, are_within
 
 
-class AddressField(EmailField):  # type: ignore[misc]
+class AccountEmailField(EmailField):  # type: ignore[misc]
     """An account's e-mail address, in its normal form."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -73,7 +73,7 @@ LABELS: Final = {
 
 
 class SignInForm(PlainLabelsMixin, account.LoginForm):  # type: ignore[misc]
-    username = AddressField(
+    username = AccountEmailField(
         label="E-mail address",
         widget=forms.TextInput(
             attrs={"autofocus": True, "inputmode": "email", "autocapitalize": "none", "autocomplete": "username"}
@@ -113,7 +113,7 @@ class SignUpForm(PlainLabelsMixin, account.SignupForm):  # type: ignore[misc]
     """Creates a company and its first admin."""
 
     cleaned_data: dict[str, Any]
-    email = AddressField()
+    email = AccountEmailField()
     company = forms.CharField(
         label="Company", max_length=Company._meta.get_field("name").max_length, validators=[validate_name]
     )
@@ -192,7 +192,7 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
 class NewAddressForm(PlainLabelsMixin, account.AddEmailForm):  # type: ignore[misc]
     """A new e-mail address, which takes effect once it is confirmed."""
 
-    email = AddressField()
+    email = AccountEmailField()
 
     def clean_email(self) -> str:
         """The address. Raises ValidationError if it has been sent enough mails: its owner may be a stranger."""
@@ -205,7 +205,7 @@ class NewAddressForm(PlainLabelsMixin, account.AddEmailForm):  # type: ignore[mi
 class ResetPasswordForm(PlainLabelsMixin, account.ResetPasswordForm):  # type: ignore[misc]
     """Requests a link. Whether the address has an account is checked only when it is sent: see `crm.accounts.mails`."""
 
-    email = AddressField()
+    email = AccountEmailField()
 
     def clean_email(self) -> str:
         """The address. allauth's method would query the user here."""

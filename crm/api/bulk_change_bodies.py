@@ -8,9 +8,9 @@ from rest_framework import serializers
 from rest_framework.exceptions import PermissionDenied
 
 from crm.api.authentication import Caller
+from crm.api.error_messages import REQUIRED
 from crm.api.fields import Moment, WholeNumber
 from crm.api.list_filters import ListFiltersField, check_filters, filtered, list_filter
-from crm.api.messages import REQUIRED
 from crm.api.permissions import RolePermission
 from crm.api.serializers import NO_COLLEAGUE, StrictBody, one_of
 from crm.forms.filters import filters_in_words

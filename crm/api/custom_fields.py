@@ -7,8 +7,8 @@ from django.core.exceptions import ValidationError as ModelError
 from django.db import transaction
 from rest_framework import serializers
 
+from crm.api.error_messages import REQUIRED
 from crm.api.fields import Switch, Text
-from crm.api.messages import REQUIRED
 from crm.api.serializers import StrictSerializer, model_errors_answered, one_of
 from crm.api.views import WritableViewSet
 from crm.models import CustomField, FieldSubject, FieldType

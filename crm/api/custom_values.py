@@ -8,7 +8,7 @@ from django.db.models import Model
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from crm.api.messages import REQUIRED
+from crm.api.error_messages import REQUIRED
 from crm.models import CustomField, FieldSubject, FieldType
 from crm.models.custom_lookups import COLUMN, with_keys_set
 from crm.models.custom_values import Value, form_field

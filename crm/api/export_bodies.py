@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from crm.api.authentication import Caller
 from crm.api.fields import Text
 from crm.api.filters import TaskFilter
-from crm.api.list_filters import NO_FILTER, SEARCH, FilterRequest, ListFiltersField, check_filters, list_filter
+from crm.api.list_filters import NO_FILTER, SEARCH, ApiFilterRequest, ListFiltersField, check_filters, list_filter
 from crm.api.serializers import StrictBody
 from crm.forms.deal_filters import DealFilter
 from crm.forms.filters import filters_in_words
@@ -61,7 +61,9 @@ def _leads(caller: Caller, request: Request, filters: Filters, sort: str) -> Ite
 
 
 def _deals(caller: Caller, request: Request, filters: Filters, sort: str) -> Iterable[int]:
-    found = DealFilter(dict(filters), queryset=Deal.objects.for_company(caller.company), request=FilterRequest(caller))
+    found = DealFilter(
+        dict(filters), queryset=Deal.objects.for_company(caller.company), request=ApiFilterRequest(caller)
+    )
     check_filters(found, filters, keeps_texts=True)
     with timezone.override(caller.company.time_zone):
         deals = search(found.qs, caller.company, filters.get(SEARCH, ""))

@@ -13,7 +13,7 @@ from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 
 from crm.api.list_filters import filtered, list_filter
-from crm.forms.leads import AddressField as PersonAddressField
+from crm.forms.leads import PersonAddressField
 from crm.forms.organisations import LONGEST_NAME
 from crm.models import Company, Deal, Lead, Membership, Pipeline, SavedView, Task
 from crm.models.addresses import NO_ADDRESS
@@ -31,7 +31,7 @@ class NotEmpty(forms.Field):
         return super().clean(value)
 
 
-class AddressField(NotEmpty, PersonAddressField):
+class AddressFilterField(NotEmpty, PersonAddressField):
     default_error_messages = {"required": NO_ADDRESS, "invalid": NO_ADDRESS}
 
 
@@ -50,7 +50,7 @@ class AddressFilter(filters.CharFilter):  # type: ignore[misc]
     A lead that was merged into another one is found as that: it is the same person.
     """
 
-    field_class = AddressField
+    field_class = AddressFilterField
 
     def filter(self, leads: LeadQuerySet, address: str) -> LeadQuerySet:
         if not address:

@@ -11,7 +11,7 @@ from crm.api.fields import OwnRowField, Switch, Text
 from crm.api.serializers import NO_COLLEAGUE, StrictBody
 from crm.data_exchange.importing.columns import LEFT_OUT
 from crm.data_exchange.importing.judging import PROBLEM
-from crm.forms.lead_imports import ColumnsForm
+from crm.forms.lead_imports import ImportColumnsForm
 from crm.forms.leads import company_people
 from crm.models import LeadImport, LeadImportRow, RowOutcome, RowProblem
 from crm.selectors.lead_imports import conversions, field_labels
@@ -130,7 +130,9 @@ class ImportColumnsSerializer(StrictBody):
         fields = field_labels(lead_import.company)
         if set(columns) - {*fields, LEFT_OUT}:
             raise serializers.ValidationError(NO_FIELD.format(", ".join(fields)))
-        form = ColumnsForm({f"column_{index}": field for index, field in enumerate(columns)}, lead_import=lead_import)
+        form = ImportColumnsForm(
+            {f"column_{index}": field for index, field in enumerate(columns)}, lead_import=lead_import
+        )
         if not form.is_valid():
             raise serializers.ValidationError([str(message) for message in form.non_field_errors()])
         return columns

@@ -23,7 +23,7 @@ NOT_KEPT: Final = "A view doesn't keep what is searched for: that is personal da
 
 
 @dataclass(frozen=True, slots=True)
-class FilterRequest:
+class ApiFilterRequest:
     """What the filters of the page have to know of a request. An API key has a company as a member has."""
 
     membership: Caller
@@ -47,7 +47,7 @@ def list_filter(caller: Caller, filters: Mapping[str, str], leads: LeadQuerySet)
         dict(filters),
         custom_fields=fields_in_use(caller.company, FieldSubject.LEAD),
         queryset=leads,
-        request=FilterRequest(caller),
+        request=ApiFilterRequest(caller),
         recall=str,
     )
 

@@ -6,8 +6,8 @@ from django import forms
 
 from crm.accounts.forms import CURRENCY_CHOICES
 from crm.forms.custom_fields import WithCustomFields
+from crm.forms.deal_outcomes import OutcomeForm
 from crm.forms.leads import company_people, limit_to_company
-from crm.forms.outcomes import OutcomeForm
 from crm.forms.pipelines import StageChoiceField
 from crm.models import Deal, FieldSubject, Lead, LostReason, Stage, StageMeaning
 from crm.models.validators import AmountField

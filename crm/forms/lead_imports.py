@@ -27,7 +27,7 @@ class UploadForm(forms.Form):
     )
 
 
-class ColumnsForm(forms.Form):
+class ImportColumnsForm(forms.Form):
     """One choice for each column of the file."""
 
     def __init__(self, *args: Any, lead_import: LeadImport, **kwargs: Any) -> None:

@@ -15,7 +15,7 @@ from crm.models.addresses import without_formats
 BACKGROUND: Final = "Lasting facts about the person. What happens belongs in the history, as a note."
 
 
-class AddressField(forms.EmailField):
+class PersonAddressField(forms.EmailField):
     """The address of a person, typed or pasted. Invisible formatting characters are removed."""
 
     def to_python(self, value: Any) -> Any:
@@ -43,7 +43,7 @@ class LeadForm(WithCustomFields):
             "share_with_ad_platforms",
             "notes",
         )
-        field_classes = {"email": AddressField}
+        field_classes = {"email": PersonAddressField}
         help_texts = {
             "email": "LinkedIn only ever receives a hash of it.",
             "source": "Where the lead came from.",

@@ -6,14 +6,14 @@ from allauth.account.fields import SetPasswordField
 from django import forms
 from django.core.exceptions import ValidationError
 
-from crm.accounts.forms import GOOD_PASSWORD, AddressField
+from crm.accounts.forms import GOOD_PASSWORD, AccountEmailField
 from crm.forms.changes import ChangesForm
 from crm.models import Company, Invitation, Membership, User
 from crm.models.roles import Role
 
 
 class InvitationForm(forms.ModelForm):  # type: ignore[type-arg]
-    email = AddressField(label="E-mail address")
+    email = AccountEmailField(label="E-mail address")
 
     class Meta:
         model = Invitation

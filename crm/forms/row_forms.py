@@ -6,8 +6,8 @@ from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 
 from crm.forms.changes import ChangesForm
+from crm.forms.deal_outcomes import OutcomeForm
 from crm.forms.leads import LeadForm
-from crm.forms.outcomes import OutcomeForm
 
 EDITED_IN_PLACE: Final = ("email", "phone", "organisation", "source", "type", "owner", "share_with_ad_platforms")
 

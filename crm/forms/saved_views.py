@@ -35,7 +35,7 @@ class SavedViewForm(ChangesForm):
 HIDDEN: Final = ("", "Not shown")
 
 
-class ColumnsForm(ChangesMixin, forms.Form):
+class TableColumnsForm(ChangesMixin, forms.Form):
     """One choice for each place in the table, from left to right, so columns can be moved without scripts too.
 
     `shown` are the saved columns.

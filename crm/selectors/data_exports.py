@@ -9,7 +9,7 @@ from django.utils.timezone import localtime
 
 from crm.data_exchange.exporting import archive
 from crm.models import DataExport, ExportFormat, ExportPart, Membership
-from crm.selectors.downloads import in_time, streamed, take_place
+from crm.selectors.streaming import in_time, streamed, take_place
 
 LISTED: Final = 50
 README: Final = "README.txt"

@@ -12,7 +12,7 @@ HOUR_SECONDS: Final = 3600
 DAY_SECONDS: Final = 86_400
 
 
-class Counter(Protocol):
+class CountingCache(Protocol):
     """The method that our cache adds to Django's: see leadmachine/cache.py."""
 
     def count(self, keys: Sequence[str], seconds: int) -> list[int]: ...
@@ -34,7 +34,7 @@ def are_within(limits: Mapping[str, int], *, seconds: int | None = None) -> bool
     """Like `is_within`, for several names in one round trip. If one name refuses, those after it count nothing."""
     window = seconds or WINDOW_SECONDS
     counters = {f"{name}:{int(time.time()) // window}": at_most for name, at_most in limits.items()}
-    counts = cast(Counter, cache).count([*counters], 2 * window)
+    counts = cast(CountingCache, cache).count([*counters], 2 * window)
     refused = [number > at_most for number, at_most in zip(counts, counters.values(), strict=True)]
     if True not in refused:
         return True

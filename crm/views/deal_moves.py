@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from crm.accounts.decorators import MemberRequest, checked_again, member, own_or_404
-from crm.forms.outcomes import LossForm
+from crm.forms.deal_outcomes import LossForm
 from crm.models import Deal, LostReason, Stage, StageMeaning
 from crm.models.roles import Action
 from crm.services.editing import ChangedMeanwhile, move_deal

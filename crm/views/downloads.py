@@ -11,7 +11,7 @@ from crm.accounts.decorators import MemberRequest
 from crm.data_exchange.exporting.cells import csv_line
 from crm.models import AuditAction, DataExport, ExportFormat
 from crm.selectors.data_exports import CONTENT_TYPES, download_of
-from crm.selectors.downloads import in_time, streamed, take_place
+from crm.selectors.streaming import in_time, streamed, take_place
 from crm.services import audit, rate_limits
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 

@@ -14,7 +14,7 @@ from django.views.decorators.vary import vary_on_headers
 from crm.accounts.bodies import takes_import
 from crm.accounts.decorators import MemberRequest, member, own_or_404
 from crm.data_exchange.importing.columns import REASON
-from crm.forms.lead_imports import ColumnsForm, StartForm, UploadForm
+from crm.forms.lead_imports import ImportColumnsForm, StartForm, UploadForm
 from crm.models import ImportState, LeadImport
 from crm.models.roles import Action
 from crm.selectors import lead_imports as selector
@@ -50,7 +50,7 @@ def detail(request: MemberRequest, pk: int) -> HttpResponse:
     """The check of an import before it is started, then its progress and its report."""
     lead_import = _own(request, pk)
     if lead_import.state == ImportState.READY:
-        return _check_page(request, lead_import, ColumnsForm(lead_import=lead_import))
+        return _check_page(request, lead_import, ImportColumnsForm(lead_import=lead_import))
     template = "_progress" if request.htmx and lead_import.is_at_work else "progress"
     context = {
         "lead_import": lead_import,
@@ -68,7 +68,7 @@ def map_columns(request: MemberRequest, pk: int) -> HttpResponse:
     lead_import = _own(request, pk)
     if lead_import.state not in TO_BE_CHECKED:
         return redirect(lead_import)
-    form = ColumnsForm(request.POST, lead_import=lead_import)
+    form = ImportColumnsForm(request.POST, lead_import=lead_import)
     if not form.is_valid():
         return _check_page(request, lead_import, form)
     try:
@@ -83,7 +83,7 @@ def start(request: MemberRequest, pk: int) -> HttpResponse:
     lead_import = _own(request, pk)
     form = StartForm(request.POST, lead_import=lead_import, conversions=selector.conversions(lead_import))
     if not form.is_valid():
-        return _check_page(request, lead_import, ColumnsForm(lead_import=lead_import), form)
+        return _check_page(request, lead_import, ImportColumnsForm(lead_import=lead_import), form)
     try:
         lead_imports.start(
             lead_import=lead_import,
@@ -138,7 +138,7 @@ def download_bad_rows(request: MemberRequest, pk: int) -> HttpResponseBase:
 
 
 def _check_page(
-    request: MemberRequest, lead_import: LeadImport, columns: ColumnsForm, start: StartForm | None = None
+    request: MemberRequest, lead_import: LeadImport, columns: ImportColumnsForm, start: StartForm | None = None
 ) -> HttpResponse:
     conversions, outcome = selector.conversions(lead_import), request.GET.get("outcome", "")
     shown = selector.columns(lead_import)

@@ -14,7 +14,7 @@ from crm.accounts.decorators import MemberRequest, checked_again, member, own_or
 from crm.forms.custom_filters import custom_filters
 from crm.forms.filters import LeadFilter, colleagues, statuses, tags
 from crm.forms.leads import ErasureForm, LeadForm
-from crm.forms.saved_views import ColumnsForm
+from crm.forms.saved_views import TableColumnsForm
 from crm.models import CustomField, FieldSubject, Lead, LeadStatus, LeadType, SavedView
 from crm.models.lead import LeadQuerySet
 from crm.models.lead_duplicate import Likeness, likely_duplicates
@@ -82,7 +82,7 @@ def leads(request: MemberRequest) -> HttpResponse:
             "broken": list(dict.fromkeys(filtered.broken.values())),
             "without_broken": list_address("leads", query_without(request, (*filtered.broken, *OF_THIS_PAGE))),
             "columns": [(column, column.toggled(sort), column.direction(sort)) for column in columns],
-            "columns_form": ColumnsForm(shown=columns, offered=offered)
+            "columns_form": TableColumnsForm(shown=columns, offered=offered)
             if views.view is None or views.may_change
             else None,
             "views": views,

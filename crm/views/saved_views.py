@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST
 
 from crm.accounts.decorators import MemberRequest, member, own_or_404
 from crm.forms.changes import CHANGED_HERE
-from crm.forms.saved_views import ColumnsForm, SavedViewForm
+from crm.forms.saved_views import SavedViewForm, TableColumnsForm
 from crm.models import FieldSubject, SavedView
 from crm.models.roles import Action
 from crm.selectors.custom_fields import fields_in_use
@@ -88,7 +88,7 @@ def lead_columns(request: MemberRequest) -> HttpResponse:
     view = _changeable(request, request.GET["view"]) if request.GET.get("view") else None
     company = request.membership.company
     offered = all_columns(company, fields_in_use(company, FieldSubject.LEAD))
-    form = ColumnsForm(request.POST, shown=chosen_columns(request, view, offered), offered=offered)
+    form = TableColumnsForm(request.POST, shown=chosen_columns(request, view, offered), offered=offered)
     if form.non_field_errors():
         messages.error(request, CHANGED_HERE.format(what="the columns were"))
     elif not form.is_valid():

@@ -18,7 +18,7 @@ from datetime import datetime
 from django.db import transaction
 
 from crm.models import Company
-from leadmachine.demo import attachments, capi, crm, lists, notes, people
+from leadmachine.demo import attachments, capi, crm, customisation, notes, people
 
 
 @transaction.atomic
@@ -36,8 +36,8 @@ def load(now: datetime) -> bool:
         crm.add_people(company)
         crm.add_tasks(company, now, dice)
         crm.add_view(company)
-        lists.add_custom_fields(company, dice)
-    lists.fill(northwind, dice)
+        customisation.add_custom_fields(company, dice)
+    customisation.fill(northwind, dice)
     for company in (northwind, contoso):
         notes.add(company, now, dice)
         attachments.add(company, now, dice)

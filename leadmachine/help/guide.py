@@ -18,7 +18,7 @@ EXCERPT_LENGTH: Final = 180
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class HelpSection:
     """The part of a page under one heading. `html` is trusted: it never contains user input."""
 
     page_slug: str
@@ -41,13 +41,13 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class HelpPage:
     """A help page."""
 
     slug: str
     title: str
     intro: str
-    sections: tuple[Section, ...]
+    sections: tuple[HelpSection, ...]
 
     @property
     def url(self) -> str:
@@ -58,11 +58,11 @@ FOLDER: Final[Path] = settings.BASE_DIR / "docs" / "guide"
 HEADING: Final = re.compile(r"^## (.+)$", re.MULTILINE)
 
 
-def page_from(slug: str) -> Page:
+def page_from(slug: str) -> HelpPage:
     """Return the page of `docs/guide/<slug>.md`. Its intro is everything before the first second-level heading."""
     title, _, rest = (FOLDER / f"{slug}.md").read_text().removeprefix("# ").partition("\n")
     intro, *parts = HEADING.split(rest)
-    return Page(slug, title.strip(), to_html(intro), tuple(_sections(slug, parts)))
+    return HelpPage(slug, title.strip(), to_html(intro), tuple(_sections(slug, parts)))
 
 
 def to_html(text: str) -> str:
@@ -71,6 +71,6 @@ def to_html(text: str) -> str:
     return engines["django"].from_string(html).render()
 
 
-def _sections(slug: str, parts: list[str]) -> Iterator[Section]:
+def _sections(slug: str, parts: list[str]) -> Iterator[HelpSection]:
     for title, text in zip(parts[::2], parts[1::2], strict=True):
-        yield Section(slug, slugify(title), title, to_html(text))
+        yield HelpSection(slug, slugify(title), title, to_html(text))

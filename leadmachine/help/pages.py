@@ -8,7 +8,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from leadmachine.help import troubleshooting
-from leadmachine.help.guide import Page, Section, page_from
+from leadmachine.help.guide import HelpPage, HelpSection, page_from
 
 BEFORE: Final = ("linkedin", "admin", "sales", "ops")
 AFTER: Final = ("faq", "glossary", "api")
@@ -16,13 +16,13 @@ LONGEST_SEARCH: Final = 100
 
 
 @cache
-def all_pages() -> dict[str, Page]:
+def all_pages() -> dict[str, HelpPage]:
     """Return the pages by slug. Cached for good: they change only with the code."""
     pages = [*map(page_from, BEFORE), troubleshooting.page(), *map(page_from, AFTER)]
     return {page.slug: page for page in pages}
 
 
-def find(text: str) -> list[tuple[Page, Section]]:
+def find(text: str) -> list[tuple[HelpPage, HelpSection]]:
     """Return the sections that contain every word of `text`, ignoring case, each with its page.
 
     One with this title comes first, then those with all words in the title.
@@ -35,7 +35,7 @@ def find(text: str) -> list[tuple[Page, Section]]:
         if all(word in f"{page.title} {section.title} {section.text}".casefold() for word in words)
     ]
 
-    def rank(match: tuple[Page, Section]) -> tuple[bool, bool]:
+    def rank(match: tuple[HelpPage, HelpSection]) -> tuple[bool, bool]:
         title = match[1].title.casefold()
         return title.split() != words, not all(word in title for word in words)
 

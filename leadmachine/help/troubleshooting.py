@@ -12,7 +12,7 @@ from capi.selectors.explanations.dry_run import NO_CURRENCY, NO_DEAL, NO_HASH, R
 from capi.selectors.explanations.explain import NO_EVENT
 from capi.selectors.explanations.reasons import READINGS, REASONS, REFUSED_WITH
 from capi.selectors.explanations.states import HELP_PAGE, ON_HOLD, STATES, Explanation
-from leadmachine.help.guide import Page, Section
+from leadmachine.help.guide import HelpPage, HelpSection
 
 _DATA: Final = (Reason.DATA_REFUSED, Reason.RULE_MISCONFIGURED)
 # LinkedIn's responses and the reasons that each may lead to. Covers every status from 400 up.
@@ -46,7 +46,7 @@ OTHER_EXPLANATIONS: Final[dict[str, Sequence[Explanation]]] = {
 }
 
 
-def page() -> Page:
+def page() -> HelpPage:
     """Return the page: first all reasons, starting with those from LinkedIn's responses, then states and the rest."""
     with_answer = list(dict.fromkeys(reason for reasons in ANSWERS.values() for reason in reasons))
     others = [reason for reason in REASONS if reason not in with_answer]
@@ -57,10 +57,10 @@ def page() -> Page:
     ]
     intro = render_to_string("leadmachine/help/answers.html", {"table": table})
     sections += [*_refusal_sections(), *_state_sections(), *_other_sections()]
-    return Page(HELP_PAGE, "Troubleshooting", intro, tuple(sections))
+    return HelpPage(HELP_PAGE, "Troubleshooting", intro, tuple(sections))
 
 
-def _reason_section(reason: Reason) -> Section:
+def _reason_section(reason: Reason) -> HelpSection:
     answers = ", ".join(answer for answer, reasons in ANSWERS.items() if reason in reasons)
     return _section(f"{answers}: {reason.label}" if answers else str(reason.label), REASONS[reason])
 
@@ -71,23 +71,23 @@ def _explanation(answer: str, reason: Reason) -> Explanation:
     return REASONS[reason]
 
 
-def _refusal_sections() -> Iterator[Section]:
+def _refusal_sections() -> Iterator[HelpSection]:
     for status, explanation in REFUSED_WITH.items():
         yield _section(f"{Reason.DATA_REFUSED.label} with {status}", explanation)
 
 
-def _state_sections() -> Iterator[Section]:
+def _state_sections() -> Iterator[HelpSection]:
     for state in State:
         yield _section(f"State “{STATES[state].label}”", STATES[state])
     yield _section(f"“{ON_HOLD.label}”", ON_HOLD)
 
 
-def _other_sections() -> Iterator[Section]:
+def _other_sections() -> Iterator[HelpSection]:
     for place, explanations in OTHER_EXPLANATIONS.items():
         for explanation in explanations:
             yield _section(f"{place}: {explanation.label}", explanation)
 
 
-def _section(title: str, explanation: Explanation) -> Section:
+def _section(title: str, explanation: Explanation) -> HelpSection:
     html = render_to_string("leadmachine/help/words.html", {"words": explanation})
-    return Section(HELP_PAGE, explanation.topic, title, html)
+    return HelpSection(HELP_PAGE, explanation.topic, title, html)

@@ -8,7 +8,7 @@ from django.urls import reverse
 from capi.models import ConversionEvent
 from crm.models import AuditEntry
 from crm.models.roles import Role
-from crm.selectors import downloads
+from crm.selectors import streaming
 from crm.services import rate_limits
 from tests.conftest import join
 
@@ -104,9 +104,9 @@ def test_a_company_makes_two_exports_at_a_time_and_a_third_when_one_has_ended(
 def test_an_export_whose_reader_takes_too_long_ends_in_the_middle(
     client_as: Any, admin: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(downloads, "EXPORT_SECONDS", -1)
+    monkeypatch.setattr(streaming, "EXPORT_SECONDS", -1)
 
     answer = client_as(admin).post(EXPORT)
 
-    with pytest.raises(downloads.ReaderTooSlow):
+    with pytest.raises(streaming.ReaderTooSlow):
         b"".join(answer)

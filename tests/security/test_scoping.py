@@ -41,7 +41,7 @@ REASONED = {
     ("crm/selectors/timeline.py", "CrmEvent.filter"): "of the leads or deals of a page, which are the company's own",
     ("crm/forms/leads.py", "LeadStatus.first_for"): "takes the company itself",
     ("crm/forms/deals.py", "Stage.first_for"): "takes the company itself",
-    ("crm/forms/outcomes.py", "LostReason.none"): "none, until the form knows its deal",
+    ("crm/forms/deal_outcomes.py", "LostReason.none"): "none, until the form knows its deal",
     ("crm/api/pipelines.py", "Pipeline.prefetch_related"): "CompanyViewSet narrows it to the caller's company",
     ("crm/api/pipelines.py", "LostReason.all"): "CompanyViewSet narrows it to the caller's company",
     ("crm/api/picklists.py", "LeadStatus.all"): "CompanyViewSet narrows it to the caller's company",

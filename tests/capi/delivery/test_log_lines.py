@@ -8,7 +8,7 @@ import pytest
 from django.urls import reverse
 
 from capi import services
-from capi.delivery.request_log import linkedin_id
+from capi.delivery.log_lines import linkedin_id
 from capi.linkedin.sandbox.faults import Drop, Fault
 from capi.models import Attempt, ConversionEvent, ConversionRule
 from crm.models import Lead
@@ -24,7 +24,7 @@ UUID = "AAYc7WzGX3kq0tVx6f5qjQ=="
 def lines(caplog: pytest.LogCaptureFixture) -> Any:
     caplog.set_level(logging.INFO, "capi")
     return lambda: [
-        re.sub(r" in \d+ ms", " in … ms", text) for name, _, text in caplog.record_tuples if "request_log" in name
+        re.sub(r" in \d+ ms", " in … ms", text) for name, _, text in caplog.record_tuples if "log_lines" in name
     ]
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 from django.core.mail import EmailMessage
 
-from leadmachine import mail
-from leadmachine.mail import SmtpBackend
+from leadmachine import smtp
+from leadmachine.smtp import SmtpBackend
 
 
 @pytest.fixture
@@ -53,13 +53,13 @@ def given_up(port: int, *, use_ssl: bool) -> float:
 
 
 def test_a_server_that_goes_on_greeting_is_given_up_in_all(dripping, monkeypatch) -> None:
-    monkeypatch.setattr(mail, "SESSION_SECONDS", 0.5)
+    monkeypatch.setattr(smtp, "SESSION_SECONDS", 0.5)
 
     assert 0.5 <= given_up(dripping, use_ssl=False) < 10
 
 
 def test_so_is_one_that_does_not_come_to_tls(mute, monkeypatch) -> None:
-    monkeypatch.setattr(mail, "SESSION_SECONDS", 0.5)
+    monkeypatch.setattr(smtp, "SESSION_SECONDS", 0.5)
 
     assert 0.5 <= given_up(mute, use_ssl=True) < 10
 
@@ -70,4 +70,4 @@ def test_settings_choose_it(settings) -> None:
     shown = start("manage.py", "shell", "--command", "from django.conf import settings; print(settings.EMAIL_BACKEND)",
                   EMAIL_URL="smtp+tls://crm:secret@mail.example.com:587")  # fmt: skip
 
-    assert "leadmachine.mail.SmtpBackend" in shown.stdout
+    assert "leadmachine.smtp.SmtpBackend" in shown.stdout
