@@ -13,6 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from postgresql import bounds
 from postgresql.base import DatabaseWrapper
 from postgresql.bounds import statements_may_take
+from tests.faults.processes import wait_for
 from tests.faults.proxy import Proxy
 from tests.faults.servers import OURS, Database
 
@@ -203,9 +204,10 @@ def test_a_silent_connection_is_closed_at_once(line) -> None:
 
 
 def test_a_statement_that_takes_long_is_ended_by_the_server_first_and_the_connection_stays(half_a_second) -> None:
+    bounds.bound_thread(3)  # of which the server has 2.7 seconds
     with connection.cursor() as cursor:
         with pytest.raises(OperationalError, match="statement timeout"):
-            cursor.execute("SELECT pg_sleep(5)")
+            cursor.execute("SELECT pg_sleep(30)")
 
         cursor.execute("SELECT 1")
         assert cursor.fetchone() == (1,)
@@ -256,12 +258,12 @@ def test_what_the_address_of_the_database_says_of_statements_wins(half_a_second)
 
 
 def test_the_server_ends_a_session_that_has_said_nothing_for_its_time_and_nobody_notices(half_a_second) -> None:
-    bounds._bound.idle_seconds = 0.2
+    bounds._bound.idle_seconds = 0.5
     try:
         connection.ensure_connection()
         connection.health_check_enabled = True
         ended = connection.connection.info.backend_pid
-        time.sleep(0.5)
+        wait_for(lambda: not is_there(ended), seconds=30, told="PostgreSQL has ended the session.")
 
         connection.close_if_unusable_or_obsolete()  # as at the start of a request
         with connection.cursor() as cursor:
@@ -269,6 +271,16 @@ def test_the_server_ends_a_session_that_has_said_nothing_for_its_time_and_nobody
             assert cursor.fetchone() != (ended,)
     finally:
         del bounds._bound.idle_seconds
+
+
+def is_there(session: int) -> bool:
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", [session])
+            return cursor.fetchone() is not None
+    finally:
+        other.close()
 
 
 def told_to_server() -> str:

@@ -13,6 +13,7 @@ from crm.models import ApiKey, AuditEntry, Company, Lead, Membership
 from crm.services.companies import deactivate_company, reactivate_company
 from tests.capi.conftest import requests_made, send_all, states
 from tests.conftest import make_lead
+from tests.faults.processes import wait_for
 from tests.privacy.test_opt_out import once
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -49,7 +50,7 @@ def test_a_batch_that_was_read_before_is_not_sent(company, connected, sandbox, m
 
 @pytest.mark.covers("F56")
 def test_it_waits_for_the_request_that_is_under_way(company, connected, sandbox, make_rule) -> None:
-    sandbox.faults.script(b'[{"delay_ms": 700}]')
+    sandbox.faults.script(b'[{"delay_ms": 2000}]')
     make_rule()
     make_lead(company)
 
@@ -59,8 +60,9 @@ def test_it_waits_for_the_request_that_is_under_way(company, connected, sandbox,
 
     worker = threading.Thread(target=send)
     worker.start()
-    while not Connection.objects.filter(request_started_at__isnull=False).exists():
-        pass
+    wait_for(
+        Connection.objects.filter(request_started_at__isnull=False).exists, seconds=30, told="A request is under way."
+    )
     deactivate_company(company=company)
 
     assert states(company) == ["accepted"]  # its response is on record when the call returns

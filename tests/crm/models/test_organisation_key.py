@@ -94,7 +94,7 @@ def test_the_database_and_python_agree(db: None, name: str) -> None:
     assert key == organisation_key(name)
 
 
-@settings(max_examples=sized(1_000, small=200), database=None)
+@settings(max_examples=sized(1_000, small=200), deadline=None, database=None)
 @given(NAMES)
 def test_a_key_is_its_own_key_and_survives_a_url(name: str) -> None:
     key, converter = organisation_key(name), OrganisationConverter()

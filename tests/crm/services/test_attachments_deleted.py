@@ -16,9 +16,6 @@ from tests.crm.files import make_file, names_stored, put
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 
-OLD = (datetime.now(UTC).date() - timedelta(days=2)).isoformat()
-YESTERDAY = (datetime.now(UTC).date() - timedelta(days=1)).isoformat()
-
 
 @pytest.fixture
 def lead(company):
@@ -28,6 +25,11 @@ def lead(company):
 @pytest.fixture
 def after_commit(django_capture_on_commit_callbacks):
     return lambda: django_capture_on_commit_callbacks(execute=True)
+
+
+def folder(days_ago: int) -> str:
+    """The folder of the files that were stored so many days ago."""
+    return (datetime.now(UTC).date() - timedelta(days=days_ago)).isoformat()
 
 
 def sweep_up():
@@ -121,19 +123,19 @@ def test_an_erasure_does_not_wait_for_a_storage_that_is_away(sales, lead, monkey
 
 def test_the_sweep_deletes_what_no_row_has_once_its_day_and_the_next_are_over(sales, lead):
     file = make_file(sales, lead)
-    Attachment.objects.update(stored_as=put(f"{OLD}/used"))
-    young = put(f"{YESTERDAY}/young")
-    put(f"{OLD}/orphan")
+    Attachment.objects.update(stored_as=put(f"{folder(2)}/used"))
+    young = put(f"{folder(1)}/young")
+    put(f"{folder(2)}/orphan")
     others = put("backups/not-ours")
 
     assert sweep_up() == 1
 
-    assert names_stored() == {f"{OLD}/used", young, others, file.stored_as}
+    assert names_stored() == {f"{folder(2)}/used", young, others, file.stored_as}
 
 
 def test_the_sweep_takes_a_step_before_each_deletion_so_that_a_slow_storage_is_no_standstill(company):
     for number in range(5):
-        put(f"{OLD}/orphan-{number}")
+        put(f"{folder(2)}/orphan-{number}")
     steps = []
 
     assert sweep(lambda: steps.append(1)) == 5
@@ -146,7 +148,7 @@ def test_the_sweep_needs_no_storage_that_has_anything(company):
 
 
 def test_the_sweep_removes_the_folders_of_days_that_have_no_file_left(company):
-    put(f"{OLD}/orphan")
+    put(f"{folder(2)}/orphan")
 
     sweep_up()
     sweep_up()
@@ -156,7 +158,7 @@ def test_the_sweep_removes_the_folders_of_days_that_have_no_file_left(company):
 
 def test_what_a_restore_has_left_is_deleted(sales, lead):
     """The file is there, and its row is not: the backup of the database was older."""
-    put(f"{OLD}/stored-since")
+    put(f"{folder(2)}/stored-since")
 
     sweep_up()
 

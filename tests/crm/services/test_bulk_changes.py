@@ -526,13 +526,13 @@ def test_a_cancel_that_has_to_wait_too_long_says_so(asked: BulkChange, sales: Me
             may_go.wait(20)
         connection.close()
 
-    holder = threading.Thread(target=hold)
+    holder, client = threading.Thread(target=hold), client_as(sales)
     holder.start()
     held.wait()
     with connection.cursor() as cursor:
-        cursor.execute("SET statement_timeout = 300")
+        cursor.execute("SET statement_timeout = 1000")
     try:
-        answer = client_as(sales).post(f"{asked.get_absolute_url()}cancel/", follow=True)
+        answer = client.post(f"{asked.get_absolute_url()}cancel/", follow=True)
     finally:
         may_go.set()
         holder.join()

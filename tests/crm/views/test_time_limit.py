@@ -27,15 +27,17 @@ def slow(beginning: str) -> Iterator[None]:
     """Let PostgreSQL end statements with this beginning at their time limit."""
 
     def execute_slowly(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if sql.startswith(beginning):
-            execute("SET statement_timeout = 20", None, False, context)
-            execute("SELECT pg_sleep(5)", None, False, context)
-        return execute(sql, params, many, context)
+        if not sql.startswith(beginning):
+            return execute(sql, params, many, context)
+        execute("SET statement_timeout = 20", None, False, context)
+        try:
+            return execute("SELECT pg_sleep(5)", None, False, context)
+        finally:
+            if not connection.in_atomic_block:  # which would take the limit back
+                execute("SET statement_timeout = 0", None, False, context)
 
     with connection.execute_wrapper(execute_slowly):
         yield
-    with connection.cursor() as cursor:
-        cursor.execute("SET statement_timeout = 0")
 
 
 @pytest.fixture
