@@ -26,6 +26,7 @@ from django.http import HttpRequest
 from django.template import Template
 from django.test import Client, TransactionTestCase, override_settings
 from django.utils import timezone
+from hypothesis import settings as hypothesis_settings
 from playwright.sync_api import expect
 
 from capi.delivery.wakeup import publisher
@@ -51,6 +52,10 @@ TOKEN = "AQXdSP_W41_UPs5ioT_t8HESyODB4FqbkJ8LrV_5mff4gPODzOYR"
 
 
 def pytest_configure() -> None:
+    hypothesis_settings.register_profile(
+        "without a deadline", deadline=None
+    )  # no example fails because others are busy
+    hypothesis_settings.load_profile("without a deadline")
     expect.set_options(timeout=20_000)  # bounds a wait of a browser test, whatever the load of the machine
     runner.runtestprotocol = data_stack.with_room(runner.runtestprotocol)
     data_stack.give_room_to_threads()

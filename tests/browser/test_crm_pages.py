@@ -109,7 +109,8 @@ def test_searching_while_typing_keeps_the_words_out_of_the_address(page: Page, s
     sign_in(page, sales)
     page.goto(page.server_url + "/leads/")
 
-    page.get_by_label("Search").press_sequentially("grace@")
+    with page.expect_response(lambda response: "grace%40" in (response.request.post_data or "")):
+        page.get_by_label("Search").press_sequentially("grace@")
 
     expect(page.get_by_role("link", name="Ada Byron")).to_have_count(0)
     expect(page.get_by_role("link", name="Grace Hopper")).to_be_visible()

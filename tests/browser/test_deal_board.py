@@ -5,6 +5,7 @@ from playwright.sync_api import CDPSession, Locator, Page, Route, expect
 
 from crm.models import CrmEvent, Deal, LostReason, Stage
 from crm.selectors import deals as board_selectors
+from tests.browser.held import are_posted, let_go
 from tests.browser.looks import SIZES, show_at
 from tests.conftest import make_deal, make_lead, sign_in
 
@@ -159,7 +160,8 @@ def test_a_dragged_card_moves_at_once_and_is_sent_once(board, moved, held):
     card(board, moved).dispatch_event("pointerdown", {"button": 0, "pointerType": "mouse", "clientX": 1, "clientY": 1})
     board.mouse.move(300, 300, steps=3)
     expect(board.locator(".drag-image")).to_have_count(0)
-    assert (len(held), in_stage(moved), place(board)) == (1, "Discovery", before)
+    assert are_posted(board, held)
+    assert (in_stage(moved), place(board)) == ("Discovery", before)
     held[0].continue_()
     expect(board.get_by_role("status")).to_contain_text("is now in Won.")
     expect(card(board, moved)).not_to_have_attribute("aria-busy", "true")
@@ -229,7 +231,7 @@ def test_the_keyboard_moves_a_card_and_stays_on_its_select(board, moved, held):
 
     shows_in(board, moved, "Proposal")
     expect(select).to_be_focused()
-    held[0].continue_()
+    let_go(board, held)
     expect(board.get_by_role("status")).to_contain_text("is now in Proposal.")
     expect(select).to_be_focused()
     assert len(held) == 1
@@ -288,7 +290,7 @@ def test_further_cards_that_come_during_a_move_stay(page: Page, sales, long_colu
     card(page, long_column[0]).get_by_role("combobox").select_option("Won")
     page.get_by_role("link", name="Show 3 more deals in Discovery").click()
     expect(discovery.locator(".deal")).to_have_count(5)  # without the one that is being moved
-    held[0].continue_()
+    let_go(page, held)
 
     expect(page.get_by_role("status")).to_contain_text("is now in Won.")
     shows_in(page, long_column[0], "Won")
@@ -333,16 +335,6 @@ def test_further_cards_can_be_moved_from_the_moment_they_are_on_the_page(page: P
 @pytest.fixture
 def price(company) -> LostReason:
     return LostReason.objects.create(company=company, name="Price")
-
-
-def let_go(page: Page, held: list[Route], count: int = 1) -> None:
-    """Let the last of `count` moves reach the server, once it is posted."""
-    for _ in range(100):
-        if len(held) == count:
-            break
-        page.wait_for_timeout(50)
-    assert len(held) == count
-    held[-1].continue_()
 
 
 def asks_about(page: Page, deal: Deal) -> None:
@@ -396,8 +388,8 @@ def test_the_question_is_asked_although_another_move_is_refused_meanwhile(board,
     drag(board, two[0], "Lost")
     drag(board, two[1], "Won")
     let_go(board, held, 1)
-    shows_in(board, two[1], "Won")  # so it has been posted
-    board.wait_for_timeout(100)
+    shows_in(board, two[1], "Won")
+    assert are_posted(board, held, 2)
 
     held[1].fulfill(status=409, body="<h1>No</h1>")
 

@@ -15,6 +15,7 @@ from crm.models import CrmEvent, Deal, Lead, LeadStatus, Membership, Stage
 from crm.models.roles import Role
 from crm.services.erasure import erase_lead
 from crm.views.errors import TOO_LONG, took_long
+from tests.browser.held import let_go
 from tests.browser.looks import SIZES, assert_fit_to_use
 from tests.conftest import make_deal, make_lead, sign_in
 
@@ -325,16 +326,6 @@ def held(page: Page) -> list[Route]:
     for pattern in CHANGES:
         page.route(pattern, lambda route: routes.append(route))
     return routes
-
-
-def let_go(page: Page, held: list[Route], count: int = 1) -> None:
-    """Let the last of `count` changes reach the server, once it is posted."""
-    for _ in range(50):
-        if len(held) == count:
-            break
-        page.wait_for_timeout(50)
-    assert len(held) == count
-    held[-1].continue_()
 
 
 def test_nothing_can_be_chosen_or_sent_while_a_request_is_under_way(choosing, held):

@@ -5,7 +5,8 @@ from playwright.sync_api import Page, Route, expect
 
 from crm.models import Membership
 from crm.models.roles import Role
-from tests.browser.test_deal_board import board, card, deals, drag, held, in_stage, let_go, shows_in, two
+from tests.browser.held import let_go
+from tests.browser.test_deal_board import board, card, deals, drag, held, in_stage, shows_in, two
 from tests.browser.test_quick_select import ada, choosing_on, deal, grace, rules
 from tests.conftest import make_lead, sign_in
 

@@ -28,6 +28,7 @@ def toast(page: Page, sales, company):
     page.get_by_label("Status of Ada Byron").select_option("Qualified")
     toast = page.locator("#messages .note")
     expect(toast).to_contain_text("Ada Byron is now Qualified.")
+    page.clock.pause_at(page.evaluate("Date.now()") / 1000 + 1)
     return toast
 
 

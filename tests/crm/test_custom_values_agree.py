@@ -56,7 +56,7 @@ def test_all_ways_in_store_the_same(sales: Membership, kind: str, monkeypatch: p
     make_field(sales.company, "Field", kind)
     client = caller(sales.company)
 
-    @settings(max_examples=sized(12, small=2), deadline=None, database=None)
+    @settings(max_examples=sized(12, small=2), database=None)
     @given(ENTERED[kind])
     def agree(entered: Any) -> None:
         # A file can't begin a cell with the apostrophe of a spreadsheet's text, and its reader keeps no spaces around.

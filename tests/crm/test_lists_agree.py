@@ -90,7 +90,7 @@ def test_filters_searches_and_views_find_what_python_finds(
     make_lead(other_company, first_name="Zoë", source="Web")
     others = list(Lead.objects.for_company(company).values_list("pk", flat=True))
 
-    @settings(max_examples=sized(150, small=30), deadline=None, database=None)
+    @settings(max_examples=sized(150, small=30), database=None)
     @given(questions(known))
     def agree(question: tuple[list[dict[str, Any]], dict[str, str], str]) -> None:
         made, asked, text = question

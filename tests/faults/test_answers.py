@@ -150,7 +150,7 @@ def test_troubles_of_another_kind_and_a_throttle_that_asks_for_a_second_silence_
     send_all(company)
 
     assert all(rest <= 36 for rest in rests[:4])
-    assert rests[4] <= 1
+    assert rests[4] <= 2  # the one that LinkedIn asked for, and what passes meanwhile
     assert [rest <= most for rest, most in zip(rests[5:9], [72, 144, 288, 576], strict=True)] == [True] * 4
     assert rests[9] <= 36
     assert rests[10] <= 72

@@ -21,7 +21,6 @@ pytestmark = [
 SHAPE = settings(
     max_examples=40 if figures.LONG else sized(12, small=3),
     stateful_step_count=50,
-    deadline=None,
     database=None,
     phases=[Phase.generate, Phase.shrink],
     suppress_health_check=list(HealthCheck),

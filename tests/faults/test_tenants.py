@@ -37,7 +37,7 @@ def books(sandbox):
 BATCH = 100
 NEIGHBOURS = {
     "backlog": (2_000, {"delay_ms": 250, "times": 21}),
-    "slow": (500, {"delay_ms": 1_500, "times": 6}),
+    "slow": (500, {"delay_ms": 1_000, "times": 6}),
     "throttled": (500, {"status": 429, "headers": {"Retry-After": "6"}}),
 }
 

@@ -34,7 +34,7 @@ def test_each_alert_is_told_exactly_once_per_change_over_random_histories(
 
     @seed(figures.SEED)
     @how(
-        max_examples=figures.rounds(50, long=1_000), deadline=None, database=None,
+        max_examples=figures.rounds(50, long=1_000), database=None,
         phases=[Phase.explicit, Phase.generate, Phase.shrink], suppress_health_check=list(HealthCheck), print_blob=True,
     )  # fmt: skip
     @example(EVERY_KIND)

@@ -33,7 +33,7 @@ def run(size: int, refuse, *, words=lambda event: f"Bad thing {event!r}") -> tup
 
 
 @given(st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_exactly_the_bad_ones_are_found_within_the_bound(data) -> None:
     size = data.draw(st.integers(2, 5000))
     bad = data.draw(st.sets(st.integers(0, size - 1), max_size=min(size - 1, 12)))

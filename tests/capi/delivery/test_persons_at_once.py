@@ -66,7 +66,7 @@ def test_a_worker_that_dies_with_a_request_in_flight_leaves_the_place_taken(comp
 @with_commits
 def test_if_the_first_is_cancelled_while_linkedin_takes_it_the_second_is_skipped(company, rule, sandbox) -> None:
     make_lead(company)
-    sandbox.faults.add(Fault(delay_ms=300))
+    sandbox.faults.add(Fault(delay_ms=1000))
     sender = threading.Thread(target=lambda: (deliver(company.pk), database.close()))
     sender.start()
     while Connection.objects.get().request_started_at is None:

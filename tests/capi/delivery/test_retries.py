@@ -325,7 +325,7 @@ def test_what_linkedin_took_while_it_was_cancelled_is_sent_and_keeps_its_place(
 ) -> None:
     make_rule()
     make_lead(company)
-    sandbox.faults.add(Fault(delay_ms=300))
+    sandbox.faults.add(Fault(delay_ms=1000))
     sender = threading.Thread(target=lambda: (pipeline.deliver(company.pk), database.close()))
     sender.start()
     while Connection.objects.get().request_started_at is None:

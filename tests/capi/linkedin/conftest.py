@@ -8,7 +8,7 @@ def client_for():
     """Makes clients for a URL; they are closed when the test ends."""
     clients = []
 
-    def make(url, *, timeout=1.0):
+    def make(url, *, timeout=10):
         clients.append(Client(base_url=url, version="202609", timeout=timeout, connect_timeout=timeout))
         return clients[-1]
 

@@ -67,14 +67,14 @@ answers = st.builds(
 )
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=2000)
 @given(answer=answers, count=st.integers(1, 4))
 def test_any_answer_gives_a_decision_and_accepts_only_what_was_accepted(answer, count):
     assert_sound(answer, count)
     figures.count("malformed answers")
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=2000)
 @given(
     elements=st.lists(st.one_of(created, created, created, element), min_size=2, max_size=4),
     start=st.integers(0, 80),
@@ -92,7 +92,7 @@ def test_a_nearly_good_batch_is_accepted_only_if_each_element_plainly_is(element
     figures.count("malformed answers")
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(answer=answers)
 def test_what_is_kept_of_any_answer_can_be_stored(answer):
     kept = api_message(answer)

@@ -1,4 +1,4 @@
-import time
+import threading
 
 from capi.linkedin.client import TransportError
 from tests.capi.linkedin.wire import BODY, CREATED, TOKEN, Wire, headers_of, keeping_alive, ok, saying, send
@@ -64,10 +64,16 @@ def test_one_connection_carries_many_requests(client_for):
 
 
 def test_a_connection_that_the_server_closed_meanwhile_is_not_used_again(client_for):
-    with Wire(saying(CREATED)) as wire:
+    closed = threading.Event()
+
+    def answer(connection, request):
+        saying(CREATED)(connection, request)
+        closed.set()
+
+    with Wire(answer) as wire:
         client = client_for(wire.url)
         first = send(client)
-        time.sleep(0.1)
+        closed.wait(10)
         second = send(client)
 
     assert (first.status, second.status) == (201, 201)

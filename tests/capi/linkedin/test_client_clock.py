@@ -15,7 +15,7 @@ def assert_given_up_after(seconds, client, **request):
     took = time.monotonic() - started_at
 
     assert (answer.status, answer.trouble, answer.body) == (None, TransportError.TIMED_OUT, b"")
-    assert answer.duration_ms == pytest.approx(took * 1000, abs=50)
+    assert answer.duration_ms == pytest.approx(took * 1000, abs=200)
     assert seconds * 0.95 <= took <= seconds + 1
 
 
@@ -82,12 +82,12 @@ def test_after_a_time_out_the_next_request_has_a_new_connection_and_all_of_its_t
         if len(wire.requests) == 1:
             wire.drip(connection, CREATED)
         else:
-            time.sleep(0.3)
+            time.sleep(1)
             connection.sendall(CREATED)
 
     with Wire(answer) as wire:
-        client = client_for(wire.url, timeout=0.5)
-        assert_given_up_after(0.5, client)
+        client = client_for(wire.url, timeout=2)
+        assert_given_up_after(2, client)
         second = send(client)
 
     assert (second.status, second.trouble) == (201, None)

@@ -72,19 +72,19 @@ def test_a_dripping_answer_is_given_up_in_time(client_for, tmp_path, trusted):
 
     with Wire(lambda connection, request: wire.drip(connection, CREATED), tls=serving(certificate)) as wire:
         started_at = time.monotonic()
-        answer = send(client_for(wire.url))
+        answer = send(client_for(wire.url, timeout=1))
 
     assert answer.trouble is TransportError.TIMED_OUT
-    assert 0.9 <= time.monotonic() - started_at <= 2
+    assert 0.9 <= time.monotonic() - started_at <= 5
 
 
 def test_a_handshake_that_never_comes_is_given_up_in_time(client_for):
     with Wire(lambda connection, request: None) as wire:
         started_at = time.monotonic()
-        answer = send(client_for(wire.url.replace("http:", "https:")))
+        answer = send(client_for(wire.url.replace("http:", "https:"), timeout=1))
 
     assert answer.trouble is TransportError.TIMED_OUT
-    assert 0.9 <= time.monotonic() - started_at <= 2
+    assert 0.9 <= time.monotonic() - started_at <= 5
 
 
 def test_more_body_than_announced_is_cut(client_for, tmp_path, trusted):

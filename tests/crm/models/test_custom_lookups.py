@@ -46,7 +46,7 @@ def test_each_filter_finds_what_python_finds(company: Company, other_company: Co
     texts = LATIN if kind in ("text", "long_text") else ENTERED[kind]
     asked = st.sampled_from(KEYS) if kind == "choices" else BOUNDS[kind]
 
-    @settings(max_examples=sized(30, small=8), deadline=None, database=None)
+    @settings(max_examples=sized(30, small=8), database=None)
     @given(st.lists(st.none() | texts, min_size=1, max_size=5), asked)
     def finds(entered: list[Any], wanted: str) -> None:
         values = [None if each is None else form_field(field).clean(each) for each in entered]

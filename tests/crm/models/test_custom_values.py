@@ -2,7 +2,7 @@
 
 import pytest
 from django.core.exceptions import ValidationError
-from hypothesis import given, settings
+from hypothesis import given
 
 from crm.models import CustomField
 from crm.models.custom_field import changed_choices, free_key
@@ -92,7 +92,6 @@ def test_anything_else_is_a_sentence(kind: str, entered: object, sentence: str) 
 def test_a_stored_value_is_shown_in_a_form_and_comes_back_as_it_is(kind: str) -> None:
     field = form_field(unsaved(kind))
 
-    @settings(deadline=None)
     @given(ENTERED[kind])
     def comes_back(entered: object) -> None:
         value = field.clean(entered)

@@ -83,7 +83,6 @@ def test_the_database_has_the_same_key_for_each_letter() -> None:
 @pytest.mark.sqlite
 @settings(
     max_examples=sized(300, small=60),
-    deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -94,7 +93,7 @@ def test_the_database_and_python_agree(db: None, name: str) -> None:
     assert key == organisation_key(name)
 
 
-@settings(max_examples=sized(1_000, small=200), deadline=None, database=None)
+@settings(max_examples=sized(1_000, small=200), database=None)
 @given(NAMES)
 def test_a_key_is_its_own_key_and_survives_a_url(name: str) -> None:
     key, converter = organisation_key(name), OrganisationConverter()

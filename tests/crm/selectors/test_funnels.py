@@ -93,7 +93,7 @@ def test_each_number_is_true_and_that_of_the_leads_behind_its_link(
 
     deals, request = Deal.objects.for_company(company), as_request(sales)
 
-    @settings(max_examples=sized(100, small=8), deadline=None, database=None)
+    @settings(max_examples=sized(100, small=8), database=None)
     @given(questions(known))
     def agree(question: tuple[list[dict[str, Any]], dict[str, str]]) -> None:
         made, asked = question

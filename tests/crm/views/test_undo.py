@@ -16,6 +16,8 @@ from tests.conftest import make_deal, make_lead
 
 pytestmark = pytest.mark.django_db
 
+SECONDS = "(30|2[5-9]) seconds"  # fewer if the machine is busy
+
 
 @pytest.fixture
 def patient(company: Company) -> Company:
@@ -47,7 +49,7 @@ def test_a_change_says_when_linkedin_is_told(client_as, sales, patient, reported
     response = qualify(client_as(sales), make_lead(patient))
 
     (text,) = texts(response)
-    assert re.fullmatch(r"Ada is now Qualified\. LinkedIn is told in (30|29|28) seconds\.", text)
+    assert re.fullmatch(rf"Ada is now Qualified\. LinkedIn is told in {SECONDS}\.", text)
 
 
 def test_a_change_that_no_rule_maps_says_nothing_of_linkedin_but_can_be_undone(client_as, sales, patient) -> None:
@@ -78,7 +80,8 @@ def test_a_bulk_change_names_the_number_of_conversions(client_as, sales, patient
 
     response = client_as(sales).post("/leads/status/", form, follow=True)
 
-    assert texts(response) == ["3 leads are now Qualified. LinkedIn is told about 3 conversions in 30 seconds."]
+    (text,) = texts(response)
+    assert re.fullmatch(rf"3 leads are now Qualified\. LinkedIn is told about 3 conversions in {SECONDS}\.", text)
 
 
 def test_undo_puts_it_back_and_linkedin_hears_nothing(client_as, sales, patient, reported) -> None:
