@@ -52,9 +52,8 @@ TOKEN = "AQXdSP_W41_UPs5ioT_t8HESyODB4FqbkJ8LrV_5mff4gPODzOYR"
 
 
 def pytest_configure() -> None:
-    hypothesis_settings.register_profile(
-        "without a deadline", deadline=None
-    )  # no example fails because others are busy
+    # No example fails because the machine is busy.
+    hypothesis_settings.register_profile("without a deadline", deadline=None)
     hypothesis_settings.load_profile("without a deadline")
     expect.set_options(timeout=20_000)  # bounds a wait of a browser test, whatever the load of the machine
     runner.runtestprotocol = data_stack.with_room(runner.runtestprotocol)

@@ -33,7 +33,7 @@ def slow(beginning: str) -> Iterator[None]:
         try:
             return execute("SELECT pg_sleep(5)", None, False, context)
         finally:
-            if not connection.in_atomic_block:  # which would take the limit back
+            if not connection.in_atomic_block:  # its rollback takes the limit back
                 execute("SET statement_timeout = 0", None, False, context)
 
     with connection.execute_wrapper(execute_slowly):
