@@ -1,4 +1,4 @@
-"""How soon PostgreSQL analyses a table again, for the statistics that its plans are based on.
+"""How soon PostgreSQL analyses a table again, and how closely, for the statistics that its plans are based on.
 
 By default, it does so once a tenth of the table has changed. Until then it expects a single row where it has no
 statistics: the pages of a company that was new in a large installation compared each of its leads with all of them, as
@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from django.db.migrations import RunPython
 
+KEPT_TEXTS: Final = 300  # of a search text; PostgreSQL keeps 100 values of a column by default
 CHANGED_ROWS: Final = 2_000  # after so many, a table is analysed again, once a minute at most
 OFTEN: Final = f"SET (autovacuum_analyze_threshold = {CHANGED_ROWS}, autovacuum_analyze_scale_factor = 0)"
 AS_USUAL: Final = "RESET (autovacuum_analyze_threshold, autovacuum_analyze_scale_factor)"
@@ -22,6 +23,15 @@ def count_often(*tables: str) -> RunPython:
     Settings of a table: https://www.postgresql.org/docs/current/sql-createtable.html#SQL-CREATETABLE-STORAGE-PARAMETERS
     """
     return RunPython(partial(_alter, tables, OFTEN), partial(_alter, tables, AS_USUAL))
+
+
+def know_search_texts(*tables: str) -> RunPython:
+    """A migration operation that lets ANALYZE keep KEPT_TEXTS of the search texts in these tables.
+
+    With 100, PostgreSQL expected 49 leads where 96,100 of 3.2 million matched, and sorted all of them for one page.
+    """
+    change = "ALTER COLUMN search_text SET STATISTICS {}".format
+    return RunPython(partial(_alter, tables, change(KEPT_TEXTS)), partial(_alter, tables, change(-1)))
 
 
 def _alter(tables: Sequence[str], change: str, apps: Any, editor: Any) -> None:

@@ -54,6 +54,12 @@ def test_the_server_is_asked_to_do_the_same_for_this_session_and_to_end_it_in_mi
     assert idle == "1min"
 
 
+def test_an_index_is_preferred_to_the_rows_of_all_companies() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT setting, source FROM pg_settings WHERE name = 'random_page_cost'")
+        assert cursor.fetchone() == ("1.1", "client")
+
+
 def test_nobody_waits_for_a_connection_for_more_than_five_seconds() -> None:
     assert connection.settings_dict["OPTIONS"]["connect_timeout"] == 5
 

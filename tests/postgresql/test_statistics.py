@@ -7,10 +7,11 @@ from django.db import connection
 
 from crm.models import CrmEvent, Deal, Lead, LeadImportRow, Membership, Note, Task
 from crm.models.many_rows import count_now
-from postgresql.statistics import CHANGED_ROWS
+from postgresql.statistics import CHANGED_ROWS, KEPT_TEXTS
 from tests.crm.data_exchange.importing.uploading import run, upload
 
 COUNTED = "SELECT reltuples FROM pg_class WHERE relname = %s"
+KEPT = "SELECT attstattarget FROM pg_attribute WHERE attrelid = %s::regclass AND attname = 'search_text'"
 OPTIONS = "SELECT coalesce(reloptions, '{}') FROM pg_class WHERE relname = %s"
 
 
@@ -37,6 +38,12 @@ def test_it_counts_after_so_many_changes_and_not_after_a_share_of_the_table(mode
 
     assert f"autovacuum_analyze_threshold={CHANGED_ROWS}" in options
     assert "autovacuum_analyze_scale_factor=0" in options
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("model", [Lead, Deal])
+def test_it_keeps_more_of_the_texts_that_are_searched(model) -> None:
+    assert _ask(KEPT, model._meta.db_table) == KEPT_TEXTS
 
 
 @pytest.mark.usefixtures("leads_left_alone")
