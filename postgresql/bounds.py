@@ -89,7 +89,7 @@ def _statement_timeout() -> int:
     return round((_bound.seconds or 0) * SERVER_SHARE * 1000)
 
 
-# Connection options that let both ends notice a peer that has disappeared, before any timeout of ours, and one more.
+# Connection options. Most of them let both ends notice a peer that has disappeared, before any timeout of ours.
 #
 # https://www.postgresql.org/docs/18/libpq-connect.html
 # https://www.postgresql.org/docs/18/runtime-config-connection.html
