@@ -6,6 +6,7 @@ import pytest
 from django.core.management import call_command
 
 from crm.models import Company, Lead
+from crm.selectors import keyset
 from crm.selectors.leads import COLUMNS, leads_page, sources_of
 from tests.plans import analyse, plans, read_whole
 
@@ -47,3 +48,37 @@ def test_no_page_reads_every_lead(company):
 def _is_bounded_count(plan):
     """True for a count: it stops after 10,000 rows, so it may begin anywhere."""
     return "Aggregate" in str(plan) and "Limit" in str(plan)
+
+
+FILTERS = [
+    {},
+    {"type": "partner"},
+    {"share_with_ad_platforms": False},
+    {"email": ""},
+    {"updated_at__gte": "2020-01-01T00:00Z"},
+    {"title": "Nobody has this title"},
+]
+
+
+@pytest.fixture
+def one_among_others(settings, monkeypatch):
+    monkeypatch.setattr(keyset, "COUNTED_UP_TO", 100)  # of 5,000, as 10,000 of 500,000
+    settings.LINKEDIN_SANDBOX = True
+    sizes = {"deals": 10, "tasks": 10, "notes": 10, "companies": 1, "analyze": False}
+    call_command("make_crm", name="Others", leads=30_000, stdout=StringIO(), **sizes)
+    call_command("make_crm", name="Measured", leads=5_000, anyway=True, stdout=StringIO(), **sizes)
+    analyse()
+    return Company.objects.get(name="Measured 1")
+
+
+def test_no_page_and_no_count_reads_the_leads_of_other_companies(one_among_others):
+    leads = Lead.objects.for_company(one_among_others).current()
+    read_others = []
+
+    for filters in FILTERS:
+        with plans() as found:
+            leads_page(leads.filter(**filters), one_among_others, "", after="", before="")
+        if "crm_lead" in read_whole(found):
+            read_others.append(filters)
+
+    assert read_others == []
