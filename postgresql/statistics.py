@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from django.db.migrations import RunPython
 
-KEPT_TEXTS: Final = 300  # of a search text; PostgreSQL keeps 100 values of a column by default
+SEARCH_STATISTICS_TARGET: Final = 300  # PostgreSQL's default is 100
 CHANGED_ROWS: Final = 2_000  # after so many, a table is analysed again, once a minute at most
 OFTEN: Final = f"SET (autovacuum_analyze_threshold = {CHANGED_ROWS}, autovacuum_analyze_scale_factor = 0)"
 AS_USUAL: Final = "RESET (autovacuum_analyze_threshold, autovacuum_analyze_scale_factor)"
@@ -25,13 +25,14 @@ def count_often(*tables: str) -> RunPython:
     return RunPython(partial(_alter, tables, OFTEN), partial(_alter, tables, AS_USUAL))
 
 
-def know_search_texts(*tables: str) -> RunPython:
-    """A migration operation that lets ANALYZE keep KEPT_TEXTS of the search texts in these tables.
+def raise_search_statistics_target(*tables: str) -> RunPython:
+    """A migration operation that lets ANALYZE keep more values of the search texts in these tables.
 
     With 100, PostgreSQL expected 49 leads where 96,100 of 3.2 million matched, and sorted all of them for one page.
+    The statistics target of a column: https://www.postgresql.org/docs/current/sql-altertable.html
     """
     change = "ALTER COLUMN search_text SET STATISTICS {}".format
-    return RunPython(partial(_alter, tables, change(KEPT_TEXTS)), partial(_alter, tables, change(-1)))
+    return RunPython(partial(_alter, tables, change(SEARCH_STATISTICS_TARGET)), partial(_alter, tables, change(-1)))
 
 
 def _alter(tables: Sequence[str], change: str, apps: Any, editor: Any) -> None:

@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from postgresql.statistics import know_search_texts
+from postgresql.statistics import raise_search_statistics_target
 
 
 class Migration(migrations.Migration):
@@ -10,5 +10,5 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        know_search_texts('crm_lead', 'crm_deal'),
+        raise_search_statistics_target('crm_lead', 'crm_deal'),
     ]

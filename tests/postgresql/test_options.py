@@ -54,7 +54,7 @@ def test_the_server_is_asked_to_do_the_same_for_this_session_and_to_end_it_in_mi
     assert idle == "1min"
 
 
-def test_an_index_is_preferred_to_the_rows_of_all_companies() -> None:
+def test_postgresql_plans_as_if_random_reads_were_cheap() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT setting, source FROM pg_settings WHERE name = 'random_page_cost'")
         assert cursor.fetchone() == ("1.1", "client")

@@ -7,11 +7,11 @@ from django.db import connection
 
 from crm.models import CrmEvent, Deal, Lead, LeadImportRow, Membership, Note, Task
 from crm.models.many_rows import count_now
-from postgresql.statistics import CHANGED_ROWS, KEPT_TEXTS
+from postgresql.statistics import CHANGED_ROWS, SEARCH_STATISTICS_TARGET
 from tests.crm.data_exchange.importing.uploading import run, upload
 
 COUNTED = "SELECT reltuples FROM pg_class WHERE relname = %s"
-KEPT = "SELECT attstattarget FROM pg_attribute WHERE attrelid = %s::regclass AND attname = 'search_text'"
+TARGET = "SELECT attstattarget FROM pg_attribute WHERE attrelid = %s::regclass AND attname = 'search_text'"
 OPTIONS = "SELECT coalesce(reloptions, '{}') FROM pg_class WHERE relname = %s"
 
 
@@ -43,7 +43,7 @@ def test_it_counts_after_so_many_changes_and_not_after_a_share_of_the_table(mode
 @pytest.mark.django_db
 @pytest.mark.parametrize("model", [Lead, Deal])
 def test_it_keeps_more_of_the_texts_that_are_searched(model) -> None:
-    assert _ask(KEPT, model._meta.db_table) == KEPT_TEXTS
+    assert _ask(TARGET, model._meta.db_table) == SEARCH_STATISTICS_TARGET
 
 
 @pytest.mark.usefixtures("leads_left_alone")
