@@ -99,8 +99,8 @@ TCP: Final = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count
 USER_TIMEOUT_MILLISECONDS: Final = 20_000
 CONNECT_SECONDS: Final = 5  # for each address of a host name
 
-# What PostgreSQL's documentation suggests for solid-state disks. The default of 4 is for disks that have to seek: to
-# count some leads of one company, PostgreSQL then read the leads of all companies instead of the company's index.
+# What PostgreSQL's documentation suggests for solid-state disks. With the default of 4, meant for disks that have to
+# seek, PostgreSQL read the leads of all companies to count some leads of one, instead of using the company's index.
 # https://www.postgresql.org/docs/18/runtime-config-query.html#GUC-RANDOM-PAGE-COST
 RANDOM_PAGE_COST: Final = 1.1
 

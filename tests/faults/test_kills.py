@@ -72,7 +72,7 @@ def test_killed_at_random_times(world) -> None:
 
 
 def deliver_the_rest(world, company) -> None:
-    """Deliver all. What the last one sent may reach the database after its death: then its lease lapses by itself."""
+    """Deliver all. What the last killed process sent may still reach the database: then wait for its lease to lapse."""
 
     def is_delivered() -> bool:
         assert world.deliveries.run(company.pk) == 0
