@@ -53,14 +53,18 @@ SELECT {names}, CASE WHEN action IS NOT NULL THEN statement_timestamp() + (
 """
 # Without a grace period: the statement above prepares to read the company, even where it then reads nothing.
 RELEASED: Final = "INSERT INTO crm_crmevent ({names}) SELECT * FROM {rows} AS new RETURNING id, public_id"
-# The events of new rows, inserted without reading these into Python.
+# The events of new rows, inserted without reading these into Python. They are read first, by their keys: PostgreSQL
+# would rather begin with the steps of all companies, if it expects few, and look through each company's rows.
 HISTORY: Final = """
+WITH new AS MATERIALIZED (SELECT {columns} FROM {table} WHERE id = ANY(%s::bigint[]))
 INSERT INTO crm_crmevent
   (company_id, kind, lead_id, deal_id, amount, currency, actor_id, api_key_id, public_id, history_only)
 SELECT new.company_id, %s, {values}, %s, %s, gen_random_uuid(), true
-FROM {table} AS new JOIN {steps} AS step ON (step.company_id, step.id) = (new.company_id, new.{step}_id) {and_lead}
-WHERE new.id = ANY(%s::bigint[]) AND step.meaning = COALESCE(%s, step.meaning) ORDER BY new.id
+FROM new JOIN {steps} AS step ON (step.company_id, step.id) = (new.company_id, new.{step}_id) {and_lead}
+{with_meaning} ORDER BY new.id
 """
+LEAD_COLUMNS: Final = "id, company_id, status_id"
+DEAL_COLUMNS: Final = "id, company_id, stage_id, lead_id, amount, currency"
 OF_LEAD: Final = "new.id, NULL, NULL, ''"
 OF_DEAL: Final = "new.lead_id, new.id, new.amount, new.currency"
 AND_LEAD: Final = "JOIN crm_lead AS lead ON (lead.company_id, lead.id) = (new.company_id, new.lead_id)"  # of deals
@@ -136,12 +140,14 @@ def insert_history(
     """
     is_deal = model.step == "stage"
     statement = HISTORY.format(
+        columns=DEAL_COLUMNS if is_deal else LEAD_COLUMNS, table=model._meta.db_table,
         values=OF_DEAL if is_deal else OF_LEAD, and_lead=AND_LEAD if is_deal else "",
-        table=model._meta.db_table, steps=model.step_model()._meta.db_table, step=model.step,
+        steps=model.step_model()._meta.db_table, step=model.step,
+        with_meaning="WHERE step.meaning = %s" if meaning else "",
     )  # fmt: skip
     keys = f"{{{','.join(map(str, pks))}}}"  # as text, which psycopg writes in a fraction of the time
     with connections[using].cursor() as cursor:
-        cursor.execute(statement, [kind, actor["actor_id"], actor["api_key_id"], keys, meaning])
+        cursor.execute(statement, [keys, kind, actor["actor_id"], actor["api_key_id"], *([meaning] if meaning else [])])
         return int(cursor.rowcount)
 
 
