@@ -53,8 +53,8 @@ SELECT {names}, CASE WHEN action IS NOT NULL THEN statement_timestamp() + (
 """
 # Without a grace period: the statement above prepares to read the company, even where it then reads nothing.
 RELEASED: Final = "INSERT INTO crm_crmevent ({names}) SELECT * FROM {rows} AS new RETURNING id, public_id"
-# The events of new rows, inserted without reading these into Python. They are read first, by their keys: PostgreSQL
-# would rather begin with the steps of all companies, if it expects few, and look through each company's rows.
+# The events of new rows, inserted without reading these into Python. PostgreSQL has to find the rows first, by their
+# keys. Where it expects few steps, it would begin with those of all companies, and look through each company's rows.
 HISTORY: Final = """
 WITH new AS MATERIALIZED (SELECT {columns} FROM {table} WHERE id = ANY(%s::bigint[]))
 INSERT INTO crm_crmevent
