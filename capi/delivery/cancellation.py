@@ -17,6 +17,7 @@ from capi.linkedin.sandbox.request_log import RequestLog
 from capi.models import Backfill, Connection, ConversionEvent
 from capi.models import ConversionEventQuerySet as Events
 from capi.models.choices import OPEN_STATES, Reason, State
+from capi.models.event import MAY_HAVE_ARRIVED
 from capi.models.lookups import IdList
 from crm.models.snapshots import chunks
 
@@ -84,8 +85,7 @@ def take_back(*, company_ids: Collection[int], crm_event_ids: Sequence[int]) -> 
     end(others, State.CANCELLED, Reason.TAKEN_BACK)
     for pks in chunks(leaving_pks):
         pass_on(IdList(pks))
-    without_answer = Q(reason=Reason.TAKEN_BACK) & (Q(last_attempt__isnull=False) | Q(may_have_arrived=True))
-    return events.filter(Q(state__in=[State.ACCEPTED, State.PENDING, State.EXHAUSTED]) | without_answer)
+    return events.filter(MAY_HAVE_ARRIVED | Q(state=State.PENDING))  # only those in a request are still pending
 
 
 CANCELLABLE: Final = Q(state__in=OPEN_STATES, is_test=False)

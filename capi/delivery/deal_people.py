@@ -10,7 +10,6 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 
 from capi.delivery import merges, places, planning
-from capi.delivery.places import MAY_HAVE_ARRIVED
 from capi.delivery.recall import is_in, recall_unsent
 from capi.delivery.sent_hashes import forget_hashes
 from capi.delivery.wakeup import wake_on_commit
@@ -18,6 +17,7 @@ from capi.linkedin.sandbox.request_log import RequestLog
 from capi.models import ConversionEvent
 from capi.models import ConversionEventQuerySet as Events
 from capi.models.choices import Frequency, Reason, State
+from capi.models.event import MAY_HAVE_ARRIVED
 from crm.models import Change, ChangedField
 
 

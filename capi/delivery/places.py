@@ -26,6 +26,7 @@ from django.db.models.functions import Coalesce, Greatest, Now, RowNumber
 from capi.delivery.wakeup import wake_on_commit
 from capi.models import ConversionEvent, ConversionRule
 from capi.models.choices import OPEN_STATES, STATES_THAT_HOLD_ONCE, BackfillState, Frequency, Reason, State
+from capi.models.event import MAY_HAVE_ARRIVED
 from capi.models.lookups import IdList
 from crm.models import CrmEvent
 
@@ -33,8 +34,6 @@ TRIES: Final = 3
 NEEDED_KEY: Final = Coalesce("deal_id", "lead_id")
 # The `once_key` of an event that ends without being accepted.
 KEY_AFTER_END: Final = Case(When(may_have_arrived=True, then=F("once_key")), output_field=BigIntegerField())
-# Events that LinkedIn has received, or may have.
-MAY_HAVE_ARRIVED: Final = Q(state=State.ACCEPTED) | Q(may_have_arrived=True)
 # Events that are reported, may be, or are about to be.
 REPORTED: Final = Q(state__in=STATES_THAT_HOLD_ONCE) | Q(may_have_arrived=True)
 # Ended events that LinkedIn may have, and that are never sent again: see `_hand_over`.

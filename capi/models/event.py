@@ -2,7 +2,7 @@
 
 import uuid
 from datetime import datetime
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self
 
 from django.db import models
 from django.db.models import Q
@@ -13,6 +13,9 @@ from capi.models.choices import OPEN_STATES, Reason, State
 from capi.models.connection import Connection, is_sending
 from capi.models.rule import ConversionRule
 from crm.models.tenancy import CompanyQuerySet
+
+# The events that LinkedIn has, or may have: all that a page, a message or an undo says about it follows from this.
+MAY_HAVE_ARRIVED: Final = Q(state=State.ACCEPTED) | Q(may_have_arrived=True)
 
 
 def new_test_event_id() -> str:

@@ -8,7 +8,7 @@ import uuid
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
@@ -16,6 +16,7 @@ from hypothesis.stateful import initialize, rule
 from capi.linkedin.failpoints import POINTS
 from capi.models import ConversionEvent
 from capi.models.choices import Reason
+from capi.models.event import MAY_HAVE_ARRIVED
 from crm.models import Company, CrmEvent, Deal, Lead, LeadStatus, Stage
 from crm.models.origin import acting_as
 from crm.services.editing import change_status, move_deal
@@ -107,8 +108,8 @@ class UndoHistories(Histories):
 
     def _without_an_event(self, model: Any, step: str, meaning: str, kind: str) -> list[Any]:
         """The rows that have this meaning, but whose event of this kind was taken back before anyone was told of it."""
-        was_tried = Q(conversion_events__last_attempt__isnull=False) | Q(conversion_events__may_have_arrived=True)
-        told = CrmEvent.objects.filter(was_tried | Q(taken_back_at=None), kind=kind)
+        may_have_it = Exists(ConversionEvent.objects.filter(MAY_HAVE_ARRIVED, crm_event=OuterRef("pk")))
+        told = CrmEvent.objects.filter(may_have_it | Q(taken_back_at=None), kind=kind)
         of_row = "deal" if model is Deal else "lead"
         return list(
             model.objects.filter(**{step: meaning}).exclude(pk__in=told.exclude(**{of_row: None}).values(of_row))

@@ -8,7 +8,7 @@ from typing import Final
 from django.utils import timezone
 
 from capi.models import Connection, ConversionEvent, ConversionRule
-from capi.models.choices import Reason, RestCause, State
+from capi.models.choices import OPEN_STATES, Reason, RestCause, State
 from capi.selectors.explanations.connection import REST_NEXT_STEP, why_resting
 from capi.selectors.explanations.reasons import REASONS, REFUSED_WITH
 from capi.selectors.explanations.states import ON_HOLD, STATES, Explanation
@@ -58,14 +58,20 @@ def explain(event: ConversionEvent, connection: Connection | None) -> Explanatio
             return SAME_PERSON_FIRST
         if reason not in TRANSIENT:
             return STATES[state]  # what put it on hold has been fixed
-    words = _refused_with(event) or explain_state(state, reason)
-    if event.may_have_arrived and state in (State.CANCELLED, State.SKIPPED, State.EXPIRED):
+    words = _explain_end(event, state, reason)
+    if event.may_have_arrived and not event.is_test and state not in (*OPEN_STATES, State.ACCEPTED):
         step = "No action needed." if reason == Reason.TAKEN_BACK else words.next_step
-        return replace(words, what=MAY_HAVE_ARRIVED.format(why=reason.label), next_step=step)
-    if state in (State.REJECTED, State.EXHAUSTED) and reason != Reason.NONE:
-        step = _final_step(event, words)
-        return words if step == words.next_step else replace(words, next_step=step, ask_admin="")
+        why = reason.label if reason else words.label
+        return replace(words, what=MAY_HAVE_ARRIVED.format(why=why), next_step=step)
     return words
+
+
+def _explain_end(event: ConversionEvent, state: State, reason: Reason) -> Explanation:
+    words = _refused_with(event) or explain_state(state, reason)
+    if state not in (State.REJECTED, State.EXHAUSTED) or reason == Reason.NONE:
+        return words
+    step = _final_step(event, words)
+    return words if step == words.next_step else replace(words, next_step=step, ask_admin="")
 
 
 def explain_grace(seconds: float) -> Explanation:

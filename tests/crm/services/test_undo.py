@@ -534,7 +534,8 @@ def test_undo_names_what_may_have_arrived_although_no_answer_came(patient, rules
     lead = make_lead(patient)
     with person():
         give(lead, "Qualified")
-    ConversionEvent.objects.filter(crm_event__kind="lead_qualified").update(state=State.EXHAUSTED)
+    exhausted = {"state": State.EXHAUSTED, "may_have_arrived": True}
+    ConversionEvent.objects.filter(crm_event__kind="lead_qualified").update(**exhausted)
 
     undone = undo(company=patient, action=person.action)
 
