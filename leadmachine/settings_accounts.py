@@ -38,6 +38,8 @@ ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # or anyone could make us mail strangers
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_USER_DISPLAY = str
+# Not by a code in a mail: the inbox of an open browser is often open next to it.
+ACCOUNT_REAUTHENTICATION_METHODS = ["password", "mfa"]
 ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "crm.accounts.passwords.ResetTokenGenerator"  # noqa: S105, the name of a class
 ACCOUNT_RATE_LIMITS = {
     "login": "30/m/ip",

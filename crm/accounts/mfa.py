@@ -69,8 +69,8 @@ LAST_STEP: Final = "last_step"  # key in an authenticator app's data: the time s
 class SingleUseTOTP(totp_auth.TOTP):  # type: ignore[misc]
     """An authenticator app whose codes count once. It rejects every code if its secret can't be decrypted.
 
-    allauth (65.21) remembers a used code as typed and for one period, but accepts it in three, with any dashes. So we
-    store the time step and reject every code from that step or an earlier one, as RFC 6238 demands.
+    allauth (65.22) remembers used codes in the cache, whose contents may be lost at any time. So we store the time step
+    and reject every code from that step or an earlier one, as RFC 6238 demands.
     """
 
     instance: Authenticator

@@ -1,6 +1,6 @@
 """OpenID Connect: reads a provider's discovery document, and validates its ID tokens.
 
-allauth (65.21) sends no nonce, trusts the issuer that the provider claims, and doesn't verify the signature of tokens
+allauth (65.22) sends no nonce, trusts the issuer that the provider claims, and doesn't verify the signature of tokens
 that it fetched itself. Here all three are checked.
 """
 
