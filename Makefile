@@ -123,7 +123,7 @@ project-checks: .venv/.to-develop
 	@echo "Settings of a production installation:"
 	@DEBUG=0 LINKEDIN_SANDBOX=0 LEADMACHINE_HTTPS=1 ALLOWED_HOSTS=crm.example.com \
 	  DATABASE_URL=postgres://leadmachine:secret@127.0.0.1/leadmachine REDIS_URL=redis://127.0.0.1:6379/0 \
-	  EMAIL_URL=smtp://localhost:25 \
+	  EMAIL_URL=smtp://localhost:25 TRUSTED_PROXIES=127.0.0.1 \
 	  SECRET_KEY="$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))')" \
 	  LEADMACHINE_TOKEN_KEYS="$$($(BIN)/python -c \
 	    'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())')" \

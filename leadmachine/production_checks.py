@@ -15,6 +15,7 @@ from crm.models import User
 from leadmachine.demo.people import CONTOSO, NORTHWIND, PASSWORD
 
 OWN_MACHINE: Final = {"localhost", "127.0.0.1", "::1", "[::1]"}
+YEAR_SECONDS: Final = 365 * 24 * 3600
 DIFFERENT_CHARACTERS: Final = 10  # 50 random hexadecimal digits have 16
 
 Check = Callable[..., list[CheckMessage]]
@@ -93,6 +94,29 @@ def demo_people(**kwargs: Any) -> list[CheckMessage]:
     )
     text = f"{users[0].email} can sign in with the password of the demo, which is public."
     return [Error(text, hint=hint, id="leadmachine.E011")]
+
+
+@register(Tags.security)
+@in_production
+def proxy_is_named(**kwargs: Any) -> list[CheckMessage]:
+    """W013: the proxy that terminates TLS is in TRUSTED_PROXIES."""
+    if not settings.HTTPS or settings.TRUSTED_PROXIES:
+        return []
+    text = "TRUSTED_PROXIES is empty: everyone behind your proxy has the same address, so failed sign-ins add up."
+    hint = "Set it to the address or network of the proxy that terminates TLS: 127.0.0.1 if it is on this machine."
+    return [Warn(text, hint=hint, id="leadmachine.W013")]
+
+
+@register(Tags.security)
+@in_production
+def preload_needs_more(**kwargs: Any) -> list[CheckMessage]:
+    """E013: browsers only build in a host that binds its subdomains, for at least a year."""
+    is_complete = settings.SECURE_HSTS_INCLUDE_SUBDOMAINS and settings.SECURE_HSTS_SECONDS >= YEAR_SECONDS
+    if is_complete or not settings.SECURE_HSTS_PRELOAD:
+        return []
+    hint = f"Set LEADMACHINE_HSTS_SUBDOMAINS=on and LEADMACHINE_HSTS_SECONDS={YEAR_SECONDS}, or remove it."
+    text = "LEADMACHINE_HSTS_PRELOAD is on, without its subdomains or for less than a year."
+    return [Error(text, hint=hint, id="leadmachine.E013")]
 
 
 @register(Tags.security)

@@ -6,6 +6,7 @@ Without `DEBUG` the production rules apply: no setting falls back to an unsafe v
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from leadmachine.environment import (
     BASE_DIR,
@@ -27,12 +28,14 @@ from postgresql.bounds import options
 # The installation
 HTTPS: bool = env.bool("LEADMACHINE_HTTPS", default=not DEBUG)
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
-CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 TRUSTED_PROXIES: list[str] = env.list("TRUSTED_PROXIES", default=[])
 SITE_URL: str = env.str(
     "LEADMACHINE_URL",
     default=f"http://127.0.0.1:{PORT}" if DEBUG else f"https://{ALLOWED_HOSTS[0].lstrip('.') if ALLOWED_HOSTS else ''}",
 ).rstrip("/")
+# Forms come from the public URL, whatever host and port a proxy passes on.
+_site = urlsplit(SITE_URL)
+CSRF_TRUSTED_ORIGINS: list[str] = [f"{_site.scheme}://{_site.netloc}", *env.list("CSRF_TRUSTED_ORIGINS", default=[])]
 
 SECRET_KEY: str = env.str("SECRET_KEY", default="") or (dev_secret_key() if DEBUG else "")
 TOKEN_KEYS: list[str] = env.list("LEADMACHINE_TOKEN_KEYS", default=[]) or (dev_token_keys() if DEBUG else [])
@@ -169,9 +172,12 @@ SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # probes use the machine's address and plain HTTP
 if HTTPS:
     SECURE_SSL_REDIRECT = True
-    SECURE_HSTS_SECONDS = 365 * 24 * 3600
-    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
-    SECURE_HSTS_PRELOAD = True
+    # A browser that has seen these obeys them until they expire, so a long time and other hosts are up to the operator.
+    SECURE_HSTS_SECONDS: int = env.int("LEADMACHINE_HSTS_SECONDS", default=24 * 3600)
+    SECURE_HSTS_INCLUDE_SUBDOMAINS: bool = env.bool("LEADMACHINE_HSTS_SUBDOMAINS", default=False)
+    SECURE_HSTS_PRELOAD: bool = env.bool("LEADMACHINE_HSTS_PRELOAD", default=False)
+    # Django's warnings that the two switches above are off.
+    SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SESSION_COOKIE_SECURE = True
     SESSION_COOKIE_NAME = "__Host-sessionid"

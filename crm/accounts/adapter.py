@@ -1,5 +1,7 @@
 """Sign-in by e-mail address, and our adapters for allauth: sign-up, error messages, client addresses and e-mail."""
 
+import logging
+from functools import cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -22,6 +24,8 @@ from crm.models import User, crypto
 from crm.models.addresses import find_address
 from crm.services.people import confirm_address
 
+logger = logging.getLogger(__name__)
+
 Address = IPv4Address | IPv6Address
 
 IPV4_IN_IPV6: Final = 96  # the bits before an IPv4 address in ::ffff:0:0/96
@@ -36,12 +40,24 @@ def client_address(request: HttpRequest) -> str:
     """
     address = _parsed(request.META.get("REMOTE_ADDR", ""))
     forwarded = request.headers.get("X-Forwarded-For", "").split(",")
+    if address and address.is_private and "X-Forwarded-For" in request.headers and not _is_our_proxy(address):
+        _report_unnamed_proxy(str(address))
     while address and _is_our_proxy(address) and forwarded:
         previous = _parsed(forwarded.pop())
         if previous is None:
             break
         address = previous
     return str(address) if address else UNKNOWN
+
+
+@cache
+def _report_unnamed_proxy(address: str) -> None:
+    """Log once per address that TRUSTED_PROXIES seems to lack it. Private addresses only, so few."""
+    logger.warning(
+        "%s passes on requests for others, and TRUSTED_PROXIES doesn't name it: failed sign-ins of all of them are "
+        "counted together.",
+        address,
+    )
 
 
 def _is_our_proxy(address: Address) -> bool:

@@ -15,7 +15,7 @@ from django.contrib.auth.signals import user_logged_in
 from django.contrib.sessions.models import Session
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
-from django.middleware.csrf import rotate_token
+from django.middleware.csrf import REASON_BAD_ORIGIN, rotate_token
 from django.shortcuts import render
 
 from crm.accounts.sessions import memberships_of
@@ -169,5 +169,11 @@ def _company_changed(request: HttpRequest) -> bool:
     return True
 
 
+FOREIGN_ORIGIN: Final = REASON_BAD_ORIGIN.partition("%s")[0]
+
+
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    return render(request, "403_csrf.html", status=403)
+    """The page for a form that may not be submitted. For another origin it names the setting that may be wrong."""
+    is_foreign = reason.startswith(FOREIGN_ORIGIN)
+    origin = request.headers.get("Origin", "") if is_foreign else ""
+    return render(request, "403_csrf.html", {"origin": origin, "site_url": settings.SITE_URL}, status=403)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
-from leadmachine import checks
+from leadmachine import checks, production_checks
 
 GOOD = {
     "SECRET_KEY": "XGdOsyFzDSKNIlmjFJIXdvUxShfcAvwxkxIwRkyNvMZdMcmCXKpfWRoutGiXhpt4",
@@ -68,6 +68,7 @@ WRONG = [
         ({"LINKEDIN_API_URL": "https://api.linkedin.com.example.org"}, "capi.E103", "on this machine"),
     ],
     [
+        ({"LEADMACHINE_HSTS_PRELOAD": "on"}, "leadmachine.E013", "LEADMACHINE_HSTS_SUBDOMAINS=on"),
         ({"SECRET_KEY": "x" * 60}, "leadmachine.E001", "50 or more random characters"),
         ({"LEADMACHINE_TOKEN_KEYS": KEY_OF_ONE_LETTER}, "capi.E104", "a new one in front"),
         ({"LEADMACHINE_FILES_STORAGE": "s3://crm-files"}, "leadmachine.E012", "docs/operating.md"),
@@ -175,6 +176,15 @@ def test_what_each_part_of_the_product_tells_is_logged_unless_the_operator_wants
     result = start("-c", f"import leadmachine.wsgi, logging; {tell}", **level)
 
     assert len(re.findall("INFO (?:crm|capi|leadmachine).housekeeping: Done.", result.stderr)) == told
+
+
+@pytest.mark.parametrize(
+    ("https", "proxies", "found"), [(True, [], True), (True, ["127.0.0.1"], False), (False, [], False)]
+)
+def test_a_proxy_that_no_setting_names_is_warned_of(settings, https, proxies, found) -> None:
+    settings.DEBUG, settings.HTTPS, settings.TRUSTED_PROXIES = False, https, proxies
+
+    assert [message.id for message in production_checks.proxy_is_named()] == ["leadmachine.W013"] * found
 
 
 def test_workers_refuse_too() -> None:

@@ -1,20 +1,24 @@
 """S17, S34, S44: the headers that every response has, whatever made it, and those that none has."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.urls import path, reverse
 
+from leadmachine.environment import BASE_DIR
 from tests.security.world import World
 
 CSP = {
     "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' data:", "font-src 'self'",
     "connect-src 'self'", "form-action 'self'", "base-uri 'none'", "object-src 'none'", "frame-ancestors 'none'",
 }  # fmt: skip
-YEAR_SECONDS = 31_536_000
+DAY_SECONDS = 86_400
 
 
 def fails(request: Any) -> None:
@@ -105,16 +109,41 @@ def test_no_answer_tells_of_the_inside(answers: dict[str, Any]) -> None:
             assert not inside.search(answer.content.replace(b"django_htmx", b"")), name
 
 
-def test_over_https_every_answer_asks_for_https_for_a_year(ours: World, settings: Any, client_as: Any) -> None:
-    settings.SECURE_HSTS_SECONDS, settings.SECURE_HSTS_INCLUDE_SUBDOMAINS = YEAR_SECONDS, True
+def test_over_https_every_answer_asks_for_https(ours: World, settings: Any, client_as: Any) -> None:
+    settings.SECURE_HSTS_SECONDS = DAY_SECONDS
     client = client_as(ours.members["admin"])
 
     answers = [client.get(address, secure=True) for address in ("/leads/", "/nothing/", "/healthz", "/readyz")]
     answers.append(read(client.get("/static/app.css", secure=True)))
 
-    assert {answer.headers["Strict-Transport-Security"] for answer in answers} == {
-        f"max-age={YEAR_SECONDS}; includeSubDomains"
-    }
+    assert {answer.headers["Strict-Transport-Security"] for answer in answers} == {f"max-age={DAY_SECONDS}"}
+
+
+ALL_HSTS = {
+    "LEADMACHINE_HSTS_SECONDS": "31536000",
+    "LEADMACHINE_HSTS_SUBDOMAINS": "on",
+    "LEADMACHINE_HSTS_PRELOAD": "on",
+}
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [({}, [DAY_SECONDS, False, False]), (ALL_HSTS, [31_536_000, True, True])],
+    ids=["as it comes", "all of it"],
+)
+def test_other_hosts_of_the_domain_are_bound_only_if_the_operator_says_so(environment, expected) -> None:
+    names = ["SECURE_HSTS_SECONDS", "SECURE_HSTS_INCLUDE_SUBDOMAINS", "SECURE_HSTS_PRELOAD"]
+    program = (
+        f"import json; from leadmachine import settings; print(json.dumps([getattr(settings, n) for n in {names}]))"
+    )
+
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PATH": os.environ["PATH"], "DEBUG": "off", "ALLOWED_HOSTS": "crm.example.com", **environment},
+        cwd=BASE_DIR, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    assert json.loads(run.stdout) == expected
 
 
 def test_the_redirect_to_https_carries_them_too(ours: World, settings: Any) -> None:

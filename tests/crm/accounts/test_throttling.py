@@ -4,6 +4,7 @@ import pytest
 from allauth.usersessions.models import UserSession
 from django.test import Client
 
+from crm.accounts import adapter
 from tests.conftest import PASSWORD
 from tests.crm.accounts.conftest import is_in, set_up_app, sign_in
 from tests.size import sized
@@ -180,6 +181,21 @@ def test_a_proxy_is_trusted_under_both_of_its_names(sales, settings, trusted, pr
     sign_in(Client(), address=proxy, **{"X-Forwarded-For": "203.0.113.9"})
 
     assert UserSession.objects.get().ip == "203.0.113.9"
+
+
+@pytest.mark.parametrize(
+    ("peer", "trusted", "reported"),
+    [("10.1.2.3", [], 1), ("10.1.2.3", ["127.0.0.1"], 1), ("10.1.2.3", ["10.0.0.0/8"], 0), ("8.8.8.8", [], 0)],
+    ids=["no proxy is named", "another is", "it is", "a visitor who pretends"],
+)
+def test_a_proxy_that_is_not_named_is_reported_once(sales, settings, caplog, peer, trusted, reported):
+    settings.TRUSTED_PROXIES = trusted
+    adapter._report_unnamed_proxy.cache_clear()
+
+    for _ in range(2):
+        sign_in(Client(), address=peer, **{"X-Forwarded-For": "203.0.113.9"})
+
+    assert caplog.text.count(f"{peer} passes on requests for others") == reported
 
 
 GUESSES = {
