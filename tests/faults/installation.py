@@ -52,9 +52,9 @@ class Installation(Processes):
 class Browser:
     """A person at the pages, without a screen: keeps cookies, fills in forms, follows redirects."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, session: requests.Session | None = None) -> None:
         self.url = url
-        self._session = requests.Session()
+        self._session = session or requests.Session()
 
     def get(self, path: str) -> str:
         return self._checked(self._session.get(self.url + path, timeout=10)).text

@@ -32,10 +32,12 @@ def test_the_processes_share_the_volume_of_the_files() -> None:
         assert SERVICES[name]["environment"]["LEADMACHINE_FILES_DIR"] == "/app/files"
 
 
-def test_the_proxy_lets_files_through_to_the_same_addresses_as_the_web_server() -> None:
-    caddyfile = (product.BASE_DIR / "deploy" / "caddy" / "Caddyfile").read_text()
+def test_the_proxies_let_files_through_to_the_same_addresses_as_the_web_server() -> None:
+    caddy = (product.BASE_DIR / "deploy" / "caddy" / "Caddyfile").read_text()
+    nginx = (product.BASE_DIR / "deploy" / "nginx" / "leadmachine.conf").read_text()
 
-    assert caddyfile.count(f"path_regexp ^{UPLOAD_PATHS.pattern}$") == 2
+    assert caddy.count(f"path_regexp ^{UPLOAD_PATHS.pattern}$") == 2
+    assert f"location ~ ^{UPLOAD_PATHS.pattern}$ {{\n        client_max_body_size 26m;" in nginx
     assert MAX_UPLOAD_BODY_BYTES <= 26 * 2**20
     assert web_worker.UPLOAD_SECONDS == 300
 
