@@ -15,7 +15,6 @@ from django.db.models.functions import Now
 
 from crm.data_exchange.importing.matching import NAMED_BY
 from crm.data_exchange.importing.reading import MAX_BYTES
-from crm.data_exchange.importing.side_by_side import import_chunks
 from crm.data_exchange.importing.values import person_key
 from crm.data_exchange.importing.work import CHUNK, advance
 from crm.models import (
@@ -94,7 +93,7 @@ def map_columns(*, lead_import: LeadImport, columns: Sequence[str]) -> LeadImpor
     """Map the columns to these fields, and check all rows again."""
     with transaction.atomic():
         unstarted = LeadImport.objects.filter(pk=lead_import.pk, state__in=(ImportState.CHECKING, ImportState.READY))
-        locked = unstarted.select_for_update().first()  # no other: a running one stays locked for many chunks
+        locked = unstarted.select_for_update().first()  # no other: a running one is locked chunk by chunk
         if locked:
             locked.columns, locked.planned, locked.reached = list(columns), {}, 0
             locked.state = ImportState.CHECKING
@@ -135,7 +134,7 @@ def discard(*, lead_import: LeadImport) -> bool:
     with transaction.atomic():
         own = LeadImport.objects.filter(pk=lead_import.pk).exclude(written)
         # Locked: otherwise an import that starts between the deletion's two statements would be deleted. Running
-        # imports are left out, because they stay locked for many chunks.
+        # imports are left out: each of their chunks locks them.
         return bool(list(own.select_for_update()) and own.delete()[0])
 
 
@@ -158,12 +157,8 @@ def undo(*, lead_import: LeadImport, actor: Actor) -> bool:
 
 
 def work_through(go_on: Callable[[], bool]) -> None:
-    """Work on all imports, one or more chunks of each in turn, until none is left or `go_on` returns False."""
-
-    def step(pk: int) -> bool:
-        return import_chunks(pk, go_on) or advance(pk)
-
-    background.work_through(LeadImport.objects.at_work(), step, go_on=go_on)
+    """Work on all imports, a chunk of each in turn, until none is left or `go_on` returns False."""
+    background.work_through(LeadImport.objects.at_work(), advance, go_on=go_on)
 
 
 def forget_person(lead: Lead) -> None:

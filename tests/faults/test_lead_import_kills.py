@@ -34,7 +34,7 @@ def test_an_import_that_is_killed_twice_adds_and_tells_each_lead_once(world) -> 
 
 @pytest.mark.timeout(900)
 @pytest.mark.covers("F59")
-def test_an_import_of_two_chunks_at_a_time_that_is_killed_twice_adds_each_lead_once(world) -> None:
+def test_an_import_that_tells_nothing_and_is_killed_twice_adds_each_lead_once(world) -> None:
     new = import_and_kill(world, tells_platforms=False)
 
     assert Lead.objects.count() == CrmEvent.objects.filter(history_only=True).count() == new

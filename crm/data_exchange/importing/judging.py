@@ -1,7 +1,7 @@
 """Decides the outcome of each row of a chunk: new, an update, a duplicate, or bad. Writes nothing."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -66,42 +66,32 @@ class JudgedRow:
         return bool(self.filled) or self.before != self.judgement[:-1]
 
 
-@dataclass(frozen=True, slots=True)
-class Former:
-    """Earlier rows that need no query, or that no query can see yet because they are not committed."""
-
-    after: int  # the number of the last row before these, 0 if there is none
-    first: Mapping[str, int]  # the number of the first of these rows with each key
-    leads: Collection[int] = ()  # filled by these rows
-
-
-def former(after: int, judged: Iterable[JudgedRow]) -> Former:
-    """What the next chunk needs to know about this one."""
-    rows = [row for row in judged if row.key]
-    filled = {row.lead.pk for row in rows if row.lead and row.outcome == RowOutcome.UPDATE}
-    return Former(after, {row.key: row.of_row or row.number for row in rows}, filled)
-
-
 def judge(
     lead_import: LeadImport,
     rows: Sequence[StoredRow],
     reader: RowReader,
     *,
     locks: bool,
-    former: Former | None = None,
+    known: Mapping[str, int] | None = None,
 ) -> list[JudgedRow]:
     """The outcome of each row. Only the first of several rows about one person counts.
 
-    With `locks`, the leads that the rows are about can't change until the transaction ends.
+    With `locks`, the leads that the rows are about can't change until the transaction ends. `known` has the number of
+    the first earlier row with each key, if the caller knows them; else they are queried.
     """
     judged = [_read(row, reader) for row in rows]
-    first = _first_rows(lead_import, judged, former)
+    first = _first_rows(lead_import, judged, known)
     leading = {row.key: row.values for row in judged if _leads(row, first)}
-    leads = existing_leads(lead_import, leading, locks=locks, but=former.leads if former else ())
+    leads = existing_leads(lead_import, leading, locks=locks)
     for row in judged:
         if row.outcome != RowOutcome.BAD:
             _decide(row, first, leads, reader)
     return judged
+
+
+def first_rows(judged: Iterable[JudgedRow]) -> dict[str, int]:
+    """The number of the first row with each key, for the `known` of later chunks."""
+    return {row.key: row.of_row or row.number for row in judged if row.key}
 
 
 def count(judged: Iterable[JudgedRow]) -> Counter[str]:
@@ -131,16 +121,17 @@ def _read(row: StoredRow, reader: RowReader) -> JudgedRow:
     return JudgedRow(pk, number, tuple(before), read.values, read.key, outcome, read.problem, read.column)
 
 
-def _first_rows(lead_import: LeadImport, judged: Sequence[JudgedRow], former: Former | None) -> dict[str, int]:
+def _first_rows(
+    lead_import: LeadImport, judged: Sequence[JudgedRow], known: Mapping[str, int] | None
+) -> dict[str, int]:
     """The number of the first row about each person, in this chunk or before it."""
     keys = {row.key for row in judged} - {""}
-    last = former.after if former else judged[0].number - 1
-    first = dict(former.first) if former else {}
-    if last:
-        before = LeadImportRow.objects.for_company(lead_import.company_id).filter(
-            lead_import=lead_import, key__one_of_texts=keys, number__lte=last, of_row=None
-        )
-        first |= before.values_list("key", "number")
+    if known is None:
+        own = LeadImportRow.objects.for_company(lead_import.company_id).filter(lead_import=lead_import, of_row=None)
+        before = own.filter(key__one_of_texts=keys, number__lt=judged[0].number)
+        first = dict(before.values_list("key", "number"))
+    else:
+        first = {key: known[key] for key in keys & known.keys()}
     for row in judged:
         if row.key:
             first.setdefault(row.key, row.number)

@@ -1,7 +1,7 @@
 """Finds the leads of the company that the rows of an import are about, and what the rows add to them."""
 
 import string
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from django.db.models import Prefetch, Value
@@ -21,13 +21,11 @@ LISTED_TAGS: Final = "listed_tags"  # an attribute of a lead. Prefetched `tags` 
 Wanted = Mapping[str, Mapping[str, Any]]  # the values of rows, by their `person_key`
 
 
-def existing_leads(
-    lead_import: LeadImport, wanted: Wanted, *, locks: bool, but: Collection[int] = ()
-) -> dict[str, Lead]:
+def existing_leads(lead_import: LeadImport, wanted: Wanted, *, locks: bool) -> dict[str, Lead]:
     """The oldest lead of each of these people, by `person_key`. With `locks`, locked until the transaction ends.
 
-    The name or address of a lead that was merged into another one finds that one. The leads in `but` are left out,
-    and with `locks` those that this import has written: two rows about one person are matched by their keys.
+    The name or address of a lead that was merged into another one finds that one. With `locks`, the leads that this
+    import has written are left out: two rows about one person are matched by their keys.
     """
     own = Lead.objects.for_company(lead_import.company_id).filter(erased_at=None)
     pks: set[int] = set()
@@ -38,7 +36,7 @@ def existing_leads(
         whole = Lower(Trim(Concat("first_name", Value(" "), "last_name")))
         pks |= set(own.alias(whole=whole).filter(whole__one_of_texts=_lower(names)).values_list("pk", flat=True))
     written = _written(lead_import, pks) if locks else set()
-    return _by_key(_with_kept(own, pks - written - {*but}, locks=locks), wanted)
+    return _by_key(_with_kept(own, pks - written, locks=locks), wanted)
 
 
 def _written(lead_import: LeadImport, pks: set[int]) -> set[int]:

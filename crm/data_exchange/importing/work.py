@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 
 from crm.data_exchange.importing.columns import GUESSED_FROM, LEFT_OUT, REASON, guess_columns
 from crm.data_exchange.importing.custom_columns import custom_columns
-from crm.data_exchange.importing.judging import JUDGEMENT, STORED, UNKNOWN, Former, JudgedRow, count, former, judge
+from crm.data_exchange.importing.judging import JUDGEMENT, STORED, UNKNOWN, JudgedRow, count, first_rows, judge
 from crm.data_exchange.importing.reading import MAX_ROWS, FileRow, Table, read_table
 from crm.data_exchange.importing.spreadsheets import UnreadableFile
 from crm.data_exchange.importing.undoing import undo_chunk
@@ -161,8 +161,8 @@ def _add_chunk(
     judged: list[JudgedRow] = []
     if checks:
         unknown = [(0, row.number, row.cells, *UNKNOWN) for row in rows]
-        judged = judge(lead_import, unknown, reader, locks=False, former=Former(0, first))
-        first |= former(0, judged).first
+        judged = judge(lead_import, unknown, reader, locks=False, known=first)
+        first |= first_rows(judged)
         reserve_keys(judged)
         lead_import.planned = add_counts(lead_import.planned, count(judged))
         lead_import.reached = rows[-1].number
@@ -197,7 +197,7 @@ def _remembered(lead_import: LeadImport) -> list[str]:
 
 def _check(lead_import: LeadImport) -> None:
     """Judge the next rows, and save their expected outcomes."""
-    judged = judge_next(lead_import, locks=False)
+    judged = _judge_next(lead_import, locks=False)
     reserve_keys(judged)
     lead_import.planned = add_counts(lead_import.planned, count(judged))
     save_rows(lead_import, judged)
@@ -207,11 +207,11 @@ def _check(lead_import: LeadImport) -> None:
 
 def _run(lead_import: LeadImport) -> None:
     """Judge the next rows again, because leads may have been added since, and import them."""
-    if not may_go_on(lead_import):
+    if not _may_go_on(lead_import):
         _end(lead_import, ImportState.FAILED, NO_LONGER_ALLOWED)
         return
     many_rows.count_again(Lead, lead_import.done.get(RowOutcome.NEW, 0), using=DEFAULT_DB_ALIAS)
-    judged = judge_next(lead_import, locks=True)
+    judged = _judge_next(lead_import, locks=True)
     renew_keys(lead_import, judged)
     write(lead_import, judged)
     lead_import.done = add_counts(lead_import.done, count(judged))
@@ -221,7 +221,7 @@ def _run(lead_import: LeadImport) -> None:
             many_rows.count_now(Lead, using=DEFAULT_DB_ALIAS)
 
 
-def may_go_on(lead_import: LeadImport) -> bool:
+def _may_go_on(lead_import: LeadImport) -> bool:
     """False if the person or API key was deactivated or may no longer import, or the company was switched off."""
     author = active_author(
         company_id=lead_import.company_id, user_id=lead_import.uploaded_by_id, api_key_id=lead_import.api_key_id
@@ -229,7 +229,7 @@ def may_go_on(lead_import: LeadImport) -> bool:
     return author is not None and author.may(Action.IMPORT_LEADS)
 
 
-def judge_next(lead_import: LeadImport, *, locks: bool, former: Former | None = None) -> list[JudgedRow]:
+def _judge_next(lead_import: LeadImport, *, locks: bool) -> list[JudgedRow]:
     """The outcomes of the next CHUNK rows. Moves `reached` to the last of them.
 
     With `locks`, the rows are judged again if a person in them was erased meanwhile: nothing identifies the erased lead
@@ -239,7 +239,7 @@ def judge_next(lead_import: LeadImport, *, locks: bool, former: Former | None = 
     reader = RowReader(lead_import.company, lead_import.columns)
     while rows := list(rest.values_list(*STORED)[:CHUNK]):
         lead_import.reached = rows[-1][1]
-        judged = judge(lead_import, rows, reader, locks=locks, former=former)
+        judged = judge(lead_import, rows, reader, locks=locks)
         emptied = rest.filter(number__lte=lead_import.reached, cells=[])
         if not locks or emptied.count() == sum(not row[CELLS] for row in rows):
             return judged

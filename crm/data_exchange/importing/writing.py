@@ -14,11 +14,11 @@ from crm.models.origin import acting_as
 from crm.models.tag import add_links
 
 
-def reserve_keys(judged: Sequence[JudgedRow], *, after: int = 0) -> int:
+def reserve_keys(judged: Sequence[JudgedRow], *, after: int = 0) -> None:
     """Reserve the keys of the leads of new rows. A row then needn't be saved again once its lead exists.
 
     Keys ascend in the order of the file and are higher than `after`: from the first row without such a key on, all
-    rows get new ones. Returns the highest. Databases that can't reserve keys assign them when the leads are added.
+    rows get new ones. Databases that can't reserve keys assign them when the leads are added.
     """
     new = [row for row in judged if row.is_new] if many_rows.can_copy(DEFAULT_DB_ALIAS) else []
     for index, row in enumerate(new):
@@ -26,20 +26,20 @@ def reserve_keys(judged: Sequence[JudgedRow], *, after: int = 0) -> int:
             keys = many_rows.new_keys(Lead, len(new) - index, using=DEFAULT_DB_ALIAS)
             for other, key in zip(new[index:], keys, strict=True):
                 other.lead_id = key
-            return keys[-1]
+            return
         after = row.lead_id or 0
-    return after
 
 
-def renew_keys(lead_import: LeadImport, judged: Sequence[JudgedRow], *, after: int = 0) -> int:
+def renew_keys(lead_import: LeadImport, judged: Sequence[JudgedRow]) -> None:
     """Like `reserve_keys`, just before the leads are added: no key is lower than those of leads added meanwhile.
 
     The API lists leads by key. A client that reads on from the newest would never see a lead with a lower key.
     """
+    after = 0
     if reserved := [row.lead_id for row in judged if row.is_new and row.lead_id]:
         newer = Lead.objects.for_company(lead_import.company_id).filter(pk__gte=min(reserved))
-        after = max(after, newer.order_by("-pk").values_list("pk", flat=True).first() or 0)
-    return reserve_keys(judged, after=after)
+        after = newer.order_by("-pk").values_list("pk", flat=True).first() or 0
+    reserve_keys(judged, after=after)
 
 
 def write(lead_import: LeadImport, judged: Sequence[JudgedRow]) -> None:

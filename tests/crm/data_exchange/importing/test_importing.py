@@ -1,5 +1,7 @@
 """An import from the file to the leads: what is added, filled, left out and refused, and what LinkedIn is told."""
 
+import threading
+from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import date, timedelta
 from typing import Any
@@ -8,7 +10,7 @@ from unittest.mock import Mock
 import pytest
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import DataError, OperationalError, connection
+from django.db import DataError, IntegrityError, OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
 from capi.models import ConversionEvent
@@ -357,6 +359,58 @@ def test_a_worker_that_dies_changes_nothing_in_the_outcome(
 
     assert (done.state, done.done) == (ImportState.DONE, {"new": 7, "duplicate": 2, "lead_created": 7})
     assert Lead.objects.count() == CrmEvent.objects.count() == 7
+
+
+def test_rows_about_one_person_in_several_chunks_count_once(sales: Membership, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work, "CHUNK", 3)
+    make_lead(sales.company, first_name="Known", last_name="K", email="known@example.com", phone="", title="")
+    rows = [
+        "Ada,A,a@example.com,,,", "Bea,B,,11111,,", "Known,K,known@example.com,22222,,",
+        "Ada,A,A@example.com,,,", "Known,K,,22222,,", "Bea,B,,1 11 11,,",
+        "Known,K,,22222,,Director", "Known,K,known@example.com,,,Owner", "Ada,A,a@example.com,,,",
+    ]  # fmt: skip
+
+    done = run(upload(sales, "\n".join([HEADER, *rows])), sales)
+
+    assert done.done == done.planned == {
+        "new": 3, "update": 1, "duplicate": 5, "lead_created": 1, "lead_created:later": 2
+    }  # fmt: skip
+    repeated = LeadImportRow.objects.of(done).filter(outcome="duplicate").values_list("number", "of_row")
+    assert list(repeated) == [(5, 2), (7, 3), (8, 6), (9, 4), (10, 2)]
+
+
+def test_a_status_that_is_deleted_while_leads_with_it_are_added_has_the_chunk_done_again(
+    sales: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite writes one transaction after the other.")
+    status = LeadStatus.objects.create(company=sales.company, name="Warm", meaning="contacted", position=9)
+    lead_import = upload(sales, "Name,Status\nAda A,Warm\nBea B,New")
+    lead_imports.start(lead_import=lead_import, owner=None, tells_platforms=False, actor=sales.user)
+    write = work.write
+
+    def delete_and_write(*about: Any) -> None:
+        monkeypatch.setattr(work, "write", write)
+        in_another_thread(status.delete)
+        write(*about)
+
+    monkeypatch.setattr(work, "write", delete_and_write)
+    with pytest.raises(IntegrityError):
+        work_on(lead_import)
+
+    done = work_on(lead_import)
+
+    assert (done.state, done.done["new"], done.done["bad:status_unknown"]) == ("done", 1, 1)
+
+
+def in_another_thread(step: Callable[[], Any]) -> None:
+    def run() -> None:
+        step()
+        connection.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(30)
 
 
 def test_cancel_keeps_what_is_in_and_undo_takes_it_back(sales: Membership, monkeypatch: pytest.MonkeyPatch) -> None:
