@@ -7,6 +7,7 @@ from allauth.account.admin import EmailAddressAdmin
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
+from allauth.usersessions.models import UserSession
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.widgets import AutocompleteSelect
@@ -216,7 +217,7 @@ class ApiKeyAdmin(DeleteOnlyAdmin):
 # People: no secrets are shown, and changes to members go through the services.
 
 admin.site.register(User, UserAdmin)
-for model in (Authenticator, EmailAddress, SocialAccount, SocialApp, SocialToken):
+for model in (Authenticator, EmailAddress, SocialAccount, SocialApp, SocialToken, UserSession):
     admin.site.unregister(model)
 
 
@@ -239,6 +240,23 @@ class SecondFactorAdmin(DeleteOnlyAdmin):
     list_filter = ("type",)
     list_select_related = ("user",)
     exclude = ("data",)
+
+
+@admin.register(UserSession)
+class SessionAdmin(DeleteOnlyAdmin):
+    """View only, and delete, which signs the user out there."""
+
+    list_display = ("user", "created_at", "last_seen_at", "ip", "user_agent")
+    list_select_related = ("user",)
+    search_fields = ("user__username", "ip")
+    exclude = ("data",)
+
+    def delete_model(self, request: HttpRequest, obj: UserSession) -> None:
+        obj.end()
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[UserSession]) -> None:
+        for session in queryset:
+            session.end()
 
 
 @admin.register(Invitation)

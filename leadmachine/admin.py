@@ -3,12 +3,12 @@
 import re
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.admin import AdminSite
+from django.contrib.admin import AdminSite, ModelAdmin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import TO_FIELD_VAR
 from django.contrib.auth import REDIRECT_FIELD_NAME
@@ -41,8 +41,32 @@ def _refusing_odd_names(view: View) -> View:
     return cast(View, careful)
 
 
+LOOKUPS_OF_FILTERS: Final = ("__exact", "__isnull", "__id__exact")  # of Django's filters by choice and by relation
+
+
+class DeclaredLookupsAdmin(ModelAdmin):  # type: ignore[type-arg]
+    """A list is filtered by the fields in its `list_filter` and by no others, and rows are named by their keys alone.
+
+    Django allows every column of the model, also those that no page shows: with `?session_key__startswith=ab`, the key
+    of a session could be read character by character.
+    """
+
+    def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
+        fields = self.get_list_filter(request)
+        declared = {f"{field}{ending}" for field in fields for ending in LOOKUPS_OF_FILTERS}
+        return lookup in declared and super().lookup_allowed(lookup, value, request)
+
+    def to_field_allowed(self, request: HttpRequest, to_field: str) -> bool:
+        return to_field == self.opts.pk.name
+
+
 class OperatorSite(AdminSite):
     site_header = site_title = "LeadMachine"
+
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+        """Register our admins and those of packages, limited by DeclaredLookupsAdmin."""
+        given = admin_class or ModelAdmin
+        super().register(model_or_iterable, type(given.__name__, (DeclaredLookupsAdmin, given), {}), **options)
 
     def has_permission(self, request: Any) -> bool:
         """Return True for active staff who signed in with a second factor, and not by a company's provider."""
