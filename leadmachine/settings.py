@@ -210,6 +210,7 @@ STORAGES = {
 
 # Language and time
 LANGUAGE_CODE = "en-gb"
+FORMAT_MODULE_PATH = "leadmachine.formats"
 TIME_ZONE: str = env.str("TIME_ZONE", default="UTC")
 USE_I18N = False
 USE_TZ = True

@@ -1,6 +1,8 @@
 """The object `custom` of leads and deals: the values of their custom fields, by key."""
 
+import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Final, TypeVar
 
 from django.core.exceptions import ValidationError as FormError
@@ -17,6 +19,8 @@ from crm.selectors.custom_fields import fields_in_use
 M = TypeVar("M", bound=Model)
 
 NO_SUCH_FIELD: Final = "There is no such custom field. GET /api/v1/custom-fields/ lists yours."
+PLAIN_NUMBER: Final = re.compile(r"[-+]?\d+(\.\d+)?([eE][-+]?\d{1,3})?", re.ASCII)
+ISO_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 NUMBERS: Final = (FieldType.NUMBER, FieldType.MONEY)
 
 
@@ -85,11 +89,24 @@ def _as_in_a_form(kind: FieldType, entered: Any) -> Any:
         if isinstance(entered, list) and all(isinstance(each, str) for each in entered):
             return entered
         raise FormError("Enter a list of the keys of choices.")
-    if kind in NUMBERS and isinstance(entered, int | float) and not isinstance(entered, bool):
-        return str(entered)
-    if isinstance(entered, str):
-        return entered
-    raise FormError("Enter a number, or a string with one." if kind in NUMBERS else "Enter a string.")
+    if kind in NUMBERS:
+        return _number(entered)
+    if not isinstance(entered, str):
+        raise FormError("Enter a string.")
+    if kind == FieldType.DATE and entered and not ISO_DATE.fullmatch(entered):
+        raise FormError("Enter a date, such as 2027-01-31.")
+    return entered
+
+
+def _number(entered: Any) -> Decimal | str:
+    """The number. A script means 1.2 by "1.200", which a form would ask about."""
+    is_number = isinstance(entered, int | float) and not isinstance(entered, bool)
+    text = str(entered) if is_number else entered
+    if text == "":
+        return ""
+    if not isinstance(text, str) or not PLAIN_NUMBER.fullmatch(text):
+        raise FormError("Enter a number, or a string with one, such as 1999.50.")
+    return Decimal(text)
 
 
 class WithCustomValues(serializers.ModelSerializer[M]):

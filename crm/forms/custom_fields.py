@@ -11,7 +11,7 @@ from crm.forms.changes import ChangesForm
 from crm.models import Company, CustomField, FieldSubject, FieldType
 from crm.models.custom_field import WITH_CHOICES, changed_choices
 from crm.models.custom_lookups import with_keys_set
-from crm.models.custom_values import Value, form_field
+from crm.models.custom_values import Value, as_typed, form_field
 from crm.selectors.custom_fields import fields_in_use
 
 PREFIX: Final = "custom_"
@@ -36,7 +36,7 @@ class WithCustomFields(forms.ModelForm):  # type: ignore[type-arg]
             if self._was_shown(name, made) or (made.required and current is None):
                 self.custom_fields.append(field)
                 self.fields[name] = made
-                self.initial.setdefault(name, current)
+                self.initial.setdefault(name, as_typed(field, current))
 
     def _was_shown(self, name: str, made: forms.Field) -> bool:
         """False if someone has added or restored the field while the form was open."""

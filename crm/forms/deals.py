@@ -10,7 +10,7 @@ from crm.forms.deal_outcomes import OutcomeForm
 from crm.forms.leads import company_people, limit_to_company
 from crm.forms.pipelines import StageChoiceField
 from crm.models import Deal, FieldSubject, Lead, LostReason, Stage, StageMeaning
-from crm.models.validators import AmountField
+from crm.models.numbers import AmountField
 
 
 class DealForm(WithCustomFields, OutcomeForm):
@@ -37,6 +37,7 @@ class DealForm(WithCustomFields, OutcomeForm):
                 "invalid": "Enter a number, such as 25000 or 1999.50.",
                 "max_whole_digits": "Enter at most 12 digits before the decimal point.",
                 "max_digits": "Enter at most 12 digits before the decimal point.",
+                "max_decimal_places": "Enter at most 2 digits after the decimal point.",
             },
             "stage": {"invalid_choice": "Choose one of your company's stages."},
             "owner": {"invalid_choice": "Choose one of your colleagues."},

@@ -4,9 +4,7 @@ A cleaned value is in the normal form that is stored: a date is ISO 8601, a numb
 An empty value is None, and has no key in the column.
 """
 
-import re
 from collections.abc import Callable
-from datetime import date
 from decimal import Decimal
 from typing import Any, Final, cast
 
@@ -16,7 +14,8 @@ from django.core.validators import MaxLengthValidator
 
 from crm.models.bidi import without_bidi_controls
 from crm.models.custom_field import WITH_CHOICES, CustomField, FieldType
-from crm.models.validators import AmountField
+from crm.models.dates import typed_date
+from crm.models.numbers import AmountField, unambiguous
 
 Value = str | bool | list[str]
 
@@ -26,12 +25,6 @@ LONGEST_URL: Final = 500
 LONGEST_PHONE: Final = 40
 NUMBER_DIGITS: Final = 15  # as many as a float holds: SQLite compares numbers as floats
 NUMBER_DECIMALS: Final = 6
-FIRST_YEAR, LAST_YEAR = 1800, 9998  # a time zone could move a later day out of the range of dates
-
-_YEAR_FIRST: Final = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[T ]00:00(?::00)?)?", re.ASCII)
-_YEAR_LAST: Final = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4})", re.ASCII)
-_UNCLEAR: Final = "This date can be read in two ways. Write it as 2027-01-31."
-_NO_DATE: Final = "Enter a date, such as 2027-01-31."
 
 
 def form_field(field: CustomField, *, current: Value | None = None, is_required: bool | None = None) -> forms.Field:
@@ -46,6 +39,11 @@ def form_field(field: CustomField, *, current: Value | None = None, is_required:
         chosen = current if isinstance(current, list) else [current] if isinstance(current, str) else []
         options["choices"] = field.offered_beside(chosen)
     return _MAKERS[FieldType(field.type)](field, options)
+
+
+def as_typed(field: CustomField, value: Value | None) -> Value | None:
+    """The value as its form field shows it: a number so that no one can read it in two ways."""
+    return unambiguous(Decimal(value)) if field.type == FieldType.NUMBER and isinstance(value, str) else value
 
 
 # The fields
@@ -93,7 +91,7 @@ class _Date(forms.Field):
 
     def to_python(self, value: Any) -> str | None:
         text = str(value or "").strip()
-        return read_date(text).isoformat() if text else None
+        return typed_date(text).isoformat() if text else None
 
 
 class _YesNo(forms.Field):
@@ -140,26 +138,6 @@ def validate_encodable(text: str) -> None:
         text.encode()
     except UnicodeEncodeError:
         raise ValidationError("This text has a character that can't be stored.", code="invalid") from None
-
-
-def read_date(text: str) -> date:
-    """The date in any usual order. Raises ValidationError if it is none, or can be read in two ways."""
-    if found := _YEAR_FIRST.fullmatch(text):
-        year, month, day = map(int, found.groups())
-    elif found := _YEAR_LAST.fullmatch(text):
-        first, second, year = int(found[1]), int(found[3]), int(found[4])
-        is_day_first = found[2] == "." or first > 12 or first == second
-        if not is_day_first and second <= 12:
-            raise ValidationError(_UNCLEAR, code="unclear")
-        day, month = (first, second) if is_day_first else (second, first)
-    else:
-        raise ValidationError(_NO_DATE, code="invalid")
-    if not FIRST_YEAR <= year <= LAST_YEAR:
-        raise ValidationError(f"Enter a date from {FIRST_YEAR} to {LAST_YEAR}.", code="invalid")
-    try:
-        return date(year, month, day)
-    except ValueError:
-        raise ValidationError(_NO_DATE, code="invalid") from None
 
 
 _NUMBER_INPUT: Final = {"inputmode": "decimal", "autocomplete": "off"}

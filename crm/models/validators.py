@@ -1,12 +1,11 @@
-"""What a company or a person can enter: currencies, amounts, time zones and names."""
+"""What a company or a person can enter: currencies, time zones and names."""
 
 import re
 import unicodedata
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 from zoneinfo import available_timezones
 
-from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
@@ -117,24 +116,3 @@ def validate_name(name: str) -> None:
         raise ValidationError(NOT_SEEN, code="unseen")
     if WEB_ADDRESS.search(unicodedata.normalize("NFKC", name)):
         raise ValidationError("Enter a name without a web address (:// or www.).", code="web_address")
-
-
-_GROUPED: Final = re.compile(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?")  # 25,000 or 1,999.50
-_DECIMAL_COMMA: Final = re.compile(r"-?\d+(?:\.\d{3})*,\d{1,2}")  # 1999,50 or 1.999,50; but 25.000 may be either
-
-
-class AmountField(forms.DecimalField):
-    """An amount as people type it: with spaces, a currency symbol, commas between thousands, or a decimal comma."""
-
-    def to_python(self, value: Any) -> Any:
-        return super().to_python(plain_number(value) if isinstance(value, str) else value)
-
-
-def plain_number(text: str) -> str:
-    """The number with a decimal point and nothing else, or `text` without spaces and symbols if it is ambiguous."""
-    text = re.sub(r"[\s€£$]", "", text)
-    if _GROUPED.fullmatch(text):
-        return text.replace(",", "")
-    if _DECIMAL_COMMA.fullmatch(text):
-        return text.replace(".", "").replace(",", ".")
-    return text

@@ -22,6 +22,7 @@ from django.utils.safestring import SafeString
 
 from crm.models import User
 from crm.models.bidi import without_bidi_controls
+from crm.models.dates import DayOrder, own_order
 from crm.models.people import DateStyle
 
 register = template.Library()
@@ -51,6 +52,8 @@ PATTERNS: Final = {
     DateStyle.US: DatePatterns("M j, Y", "M j", "g:i A"),
     DateStyle.ISO: DatePatterns("Y-m-d", "Y-m-d"),
 }
+# The order in which a user of this style types dates; others may type them in any.
+TYPED: Final = {DateStyle.SLASHES: DayOrder.DAY, DateStyle.DOTS: DayOrder.DAY, DateStyle.US: DayOrder.MONTH}
 # The style and time zone that the user of this request has chosen. Filters and reports stay in the company's time zone,
 # which is the active one.
 _style: ContextVar[str] = ContextVar("date_style", default=DateStyle.NAMED)
@@ -59,11 +62,14 @@ _zone: ContextVar[str] = ContextVar("time_zone", default="")
 
 @contextmanager
 def dates_for(user: User | None) -> Iterator[None]:
-    """Write dates and times as this user wants them."""
-    style, zone = _style.set(user.date_style if user else DateStyle.NAMED), _zone.set(user.time_zone if user else "")
+    """Write dates and times as this user wants them, and read the dates that they type in the same order."""
+    wanted = DateStyle(user.date_style) if user else DateStyle.NAMED
+    style, zone = _style.set(wanted), _zone.set(user.time_zone if user else "")
+    order = own_order.set(TYPED.get(wanted, ""))
     try:
         yield
     finally:
+        own_order.reset(order)
         _style.reset(style)
         _zone.reset(zone)
 

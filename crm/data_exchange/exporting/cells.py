@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from django.utils.timezone import localtime, make_naive
 
+from crm.models.numbers import unambiguous
+
 Row = Iterable[object]
 
 # A spreadsheet takes a cell for a formula if it begins with =, +, - or @ (or their full-width forms), even after
@@ -23,11 +25,14 @@ _FORMULA: Final = re.compile(rf"(\A(?=[\t\r\n\0])|(?:\A|[,;\t|\r\n])(?={_SKIPPED
 def as_text(value: object) -> str:
     """The value as the text of a cell. Puts an apostrophe before anything that might be read as a formula.
 
-    Numbers are harmless and stay as they are. A phone number that begins with + gets an apostrophe too: without one, a
-    spreadsheet turns it into a number and drops the + or digits. Our import removes the apostrophe.
+    Numbers are harmless, and written so that no one can read them in two ways. A phone number that begins with + gets
+    an apostrophe too: without one, a spreadsheet turns it into a number and drops the + or digits. Our import removes
+    the apostrophe.
     Source: OWASP, "CSV Injection".
     """
-    if isinstance(value, Decimal | int | float) and not isinstance(value, bool):
+    if isinstance(value, Decimal):
+        return unambiguous(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     return _FORMULA.sub(r"\1'", _plain(value))
 

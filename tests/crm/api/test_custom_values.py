@@ -14,7 +14,7 @@ from tests.crm.custom_values import make_every_field, make_field
 pytestmark = pytest.mark.django_db
 
 SENT: dict[str, Any] = {
-    "text": "Fleet", "long_text": "a\nb", "number": 40, "money": "1,250", "date": "2027-01-31", "yes_no": False,
+    "text": "Fleet", "long_text": "a\nb", "number": 40, "money": "1250", "date": "2027-01-31", "yes_no": False,
     "choice": "emea", "choices": ["americas", "emea"], "url": "example.com", "phone": "+31 20 555 0142",
 }  # fmt: skip
 STORED = {
@@ -77,13 +77,16 @@ def test_two_patches_at_once_keep_each_other_s_keys(company: Company, monkeypatc
         ({"stranger": 1}, {"stranger": ["There is no such custom field. GET /api/v1/custom-fields/ lists yours."]}),
         ({"text": 5}, {"text": ["Enter a string."]}),
         ({"text": ["x"]}, {"text": ["Enter a string."]}),
-        ({"number": True}, {"number": ["Enter a number, or a string with one."]}),
-        ({"number": {}}, {"number": ["Enter a number, or a string with one."]}),
+        ({"number": True}, {"number": ["Enter a number, or a string with one, such as 1999.50."]}),
+        ({"number": {}}, {"number": ["Enter a number, or a string with one, such as 1999.50."]}),
         ({"yes_no": "yes"}, {"yes_no": ["Enter true, false or null."]}),
         ({"choice": "EMEA"}, {"choice": ["Choose one of the choices."]}),
         ({"choices": "emea"}, {"choices": ["Enter a list of the keys of choices."]}),
         ({"choices": [1]}, {"choices": ["Enter a list of the keys of choices."]}),
-        ({"date": "3/4/2027"}, {"date": ["This date can be read in two ways. Write it as 2027-01-31."]}),
+        ({"number": "1,200"}, {"number": ["Enter a number, or a string with one, such as 1999.50."]}),
+        ({"money": "\u20ac 12"}, {"money": ["Enter a number, or a string with one, such as 1999.50."]}),
+        ({"date": "3/4/2027"}, {"date": ["Enter a date, such as 2027-01-31."]}),
+        ({"date": "31.1.2027"}, {"date": ["Enter a date, such as 2027-01-31."]}),
         ({"text": "a\x00"}, {"text": ["Null characters are not allowed."]}),
     ],
 )
@@ -96,6 +99,17 @@ def test_what_can_t_be_is_a_sentence_and_writes_nothing(company: Company, custom
     assert (answer.status_code, answer.json()) == (400, {"custom": errors})
     lead.refresh_from_db()
     assert (lead.first_name, lead.custom) == ("Ada", {"text": "x"})
+
+
+@pytest.mark.parametrize("sent", ["1.200", 1.2, "1.2"])
+def test_a_number_in_a_string_is_what_a_program_means_by_it(company: Company, sent: Any) -> None:
+    make_field(company, "Seats", "number")
+    lead = make_lead(company)
+
+    caller(company).patch(f"/api/v1/leads/{lead.pk}/", {"custom": {"seats": sent}}, format="json")
+
+    lead.refresh_from_db()
+    assert lead.custom == {"seats": "1.2"}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from hypothesis import given
 
 from crm.models import CustomField
 from crm.models.custom_field import changed_choices, free_key
-from crm.models.custom_values import form_field
+from crm.models.custom_values import as_typed, form_field
 from tests.crm.custom_values import ENTERED, KINDS, unsaved
 
 
@@ -64,8 +64,10 @@ def test_what_is_entered_is_stored_in_one_form(kind: str, entered: object, value
         ("number", "1" * 16, "Enter at most 15 digits"),
         ("number", "1e99", "Enter at most 15 digits"),
         ("number", "25.000,5,1", "Enter a number"),
-        ("money", "1.999", "Enter at most 2 digits after the decimal point."),
-        ("date", "3/4/2027", "can be read in two ways. Write it as 2027-01-31."),
+        ("number", "1.200", "Do you mean 1,200 or 1.2? Write 1200 or 1.2."),
+        ("money", "1.999", "Do you mean 1,999? Write 1999."),
+        ("money", "1.9999", "Enter at most 2 digits after the decimal point."),
+        ("date", "3/4/2027", "Do you mean 3 April 2027 or 4 March 2027? Write 2027-04-03 or 2027-03-04."),
         ("date", "31.2.2027", "Enter a date, such as 2027-01-31."),
         ("date", "2027-02-30", "Enter a date"),
         ("date", "\u0662\u0660\u0662\u0667-01-01", "Enter a date"),
@@ -95,7 +97,8 @@ def test_a_stored_value_is_shown_in_a_form_and_comes_back_as_it_is(kind: str) ->
     @given(ENTERED[kind])
     def comes_back(entered: object) -> None:
         value = field.clean(entered)
-        assert field.clean(field.prepare_value(value) or "") == value or value is None
+        shown = as_typed(unsaved(kind), value)
+        assert field.clean(field.prepare_value(shown) or "") == value or value is None
 
     comes_back()
 

@@ -78,12 +78,13 @@ def test_an_amount_is_read_as_people_type_it(client_as, sales, company, typed, a
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"amount": "25.000"}, "Ensure that there are no more than 2 decimal places."),
+        ({"amount": "25.000"}, "Do you mean 25,000 or 25? Write 25000 or 25."),
         ({"amount": "25,00,0"}, "Enter a number, such as 25000 or 1999.50."),
         ({"amount": "-1"}, "Enter an amount of zero or more."),
         ({"amount": "9" * 20}, "Enter at most 12 digits before the decimal point."),
         ({"amount": "9" * 13}, "Enter at most 12 digits before the decimal point."),
-        ({"amount": "12.345"}, "Ensure that there are no more than 2 decimal places."),
+        ({"amount": "12.345"}, "Do you mean 12,345? Write 12345."),
+        ({"amount": "12.3456"}, "Enter at most 2 digits after the decimal point."),
         ({"amount": "many"}, "Enter a number, such as 25000 or 1999.50."),
         ({"amount": "NaN"}, "Enter a number, such as 25000 or 1999.50."),
         ({"amount": "1\x00"}, "Enter a number, such as 25000 or 1999.50."),
@@ -92,6 +93,7 @@ def test_an_amount_is_read_as_people_type_it(client_as, sales, company, typed, a
         ({"title": ""}, "This field is required."),
         ({"title": "Forty\x00"}, "Null characters are not allowed."),
         ({"expected_close": "tomorrow"}, "Enter a valid date."),
+        ({"expected_close": "3/4/2027"}, "Enter a valid date."),
         ({"expected_close": "0001-01-01"}, "Enter a date in 2000 or later."),
         ({"expected_close": "1999-12-31"}, "Enter a date in 2000 or later."),
     ],

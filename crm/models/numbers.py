@@ -1,0 +1,125 @@
+"""Numbers as people write them: 1,234.50 or 1.234,50 or 1 234,50, with a currency or a percent sign next to it.
+
+“1.200” is 1,200 or 1.2, depending on the decimal sign of who wrote it. `NumberReadings` has both.
+"""
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db import models
+
+from crm.models.validators import CODES
+
+LONGEST: Final = 60  # characters
+_SPACES: Final = re.compile(r"\s+")  # no-break and narrow ones, too
+_ALIKE: Final = str.maketrans("\u2019\u2018\u02bc\u00b4\u2212\u2013\u2014", "''''---")  # curly apostrophes, dashes
+_CURRENCY: Final = rf"(?:[$£€¥₹₺₽₩₪₴]|kr\.?|zł|kč|ft|fr\.|r\$|{'|'.join(sorted(CODES))})"
+_ROUND: Final = re.compile(r"(?<=\d)([.,])-{1,2}")  # 1.500,-
+# A minus before or after the currency; (1.50) or 1.50- are negative, too.
+_NUMBER: Final = re.compile(
+    rf"(?P<before>[-+(]?) ?{_CURRENCY}? ?(?P<between>[-+]?) ?(?P<digits>[.,]?\d(?:[\d.,' ]*\d)?(?:e[-+]?\d{{1,3}})?)"
+    rf" ?(?:{_CURRENCY}|%)? ?(?P<after>[-)]?)",
+    re.ASCII | re.IGNORECASE,
+)
+_NEGATIVE: Final = ("-", "()")
+_SIGNS: Final = ("", "+", *_NEGATIVE)
+_WHOLE: Final = r"(?:\d+|[1-9]\d{{0,2}}(?P<group>[{}' ])(?:\d{{2,3}}(?P=group))*\d{{3}})?"
+_FORMS: Final = {
+    sign: re.compile(_WHOLE.format(group) + rf"(?:{re.escape(sign)}\d+)?(?:e[-+]?\d+)?", re.ASCII | re.IGNORECASE)
+    for sign, group in ((".", ","), (",", "."))
+}
+
+
+class DecimalSign(models.TextChoices):
+    """The sign between the whole part of a number and its decimals."""
+
+    COMMA = "comma", "Comma"
+    POINT = "point", "Point"
+
+
+@dataclass(frozen=True, slots=True)
+class NumberReadings:
+    """What a text means with either decimal sign, None where it is no number."""
+
+    comma: Decimal | None = None
+    point: Decimal | None = None
+
+    def by(self, sign: str) -> tuple[Decimal | None, bool]:
+        """The number with this decimal sign, and whether that is doubtful.
+
+        It is if only the other sign makes it a number, or if the sign is followed by three digits: “1,500” is 1.5 with
+        a comma as its decimal sign, but could be 1,500.
+        """
+        own, other = (self.comma, self.point) if sign == DecimalSign.COMMA else (self.point, self.comma)
+        if own is None:
+            return other, other is not None
+        return own, other is not None and abs(own) < abs(other)
+
+    @property
+    def is_ambiguous(self) -> bool:
+        return None not in (self.comma, self.point) and self.comma != self.point
+
+    @property
+    def sign(self) -> str:
+        """The only possible decimal sign, or ""."""
+        if self.comma is None and self.point is not None:
+            return DecimalSign.POINT
+        return DecimalSign.COMMA if self.point is None and self.comma is not None else ""
+
+
+def number_readings(text: str) -> NumberReadings:
+    """What the text means with either decimal sign."""
+    found = _NUMBER.fullmatch(_plain(text)) if len(text) <= LONGEST else None
+    if found is None or (signs := found["before"] + found["between"] + found["after"]) not in _SIGNS:
+        return NumberReadings()
+    comma, point = (_value(found["digits"], sign, negative=signs in _NEGATIVE) for sign in (",", "."))
+    return NumberReadings(comma, point)
+
+
+def _plain(text: str) -> str:
+    return _ROUND.sub(r"\g<1>00", _SPACES.sub(" ", text).strip().translate(_ALIKE))
+
+
+def _value(digits: str, sign: str, *, negative: bool) -> Decimal | None:
+    if not _FORMS[sign].fullmatch(digits):
+        return None
+    whole, _, rest = digits.partition(sign)
+    number = Decimal(re.sub("[.,' ]", "", whole) + (f".{rest}" if rest else ""))
+    return -number if negative else number
+
+
+def unambiguous(number: Decimal) -> str:
+    """The number in plain digits that no one takes for another one: 1200, 1.2, or 1.2340 instead of 1.234."""
+    text = f"{number:f}"
+    return f"{text}0" if number_readings(text).is_ambiguous else text
+
+
+class AmountField(forms.DecimalField):
+    """A number as people type it. Rejects one that could be another with the other decimal sign, such as “1.200”.
+
+    Pages show 1,200.50, so “1,200” is what they show; “1,5” and “1.200,50” have one meaning.
+    """
+
+    def to_python(self, value: Any) -> Any:
+        if not isinstance(value, str) or not value.strip():
+            return super().to_python(value)
+        found = number_readings(value)
+        number, is_doubtful = found.by(DecimalSign.POINT)
+        if found.is_ambiguous and is_doubtful:
+            raise ValidationError(self._question(found), code="ambiguous")
+        return super().to_python(value if number is None else number)
+
+    def _question(self, found: NumberReadings) -> str:
+        both = [
+            number.normalize() for number in (found.comma, found.point) if number is not None and self._fits(number)
+        ]
+        shown = " or ".join(f"{number:,f}" for number in both)
+        return f"Do you mean {shown}? Write {' or '.join(map(unambiguous, both))}."
+
+    def _fits(self, number: Decimal) -> bool:
+        places = -int(number.normalize().as_tuple().exponent)
+        return self.decimal_places is None or places <= self.decimal_places
