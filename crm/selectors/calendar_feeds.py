@@ -1,13 +1,15 @@
 """A member's open tasks as iCalendar (RFC 5545)."""
 
+import hashlib
 import re
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.urls import reverse
-from icalendar import Calendar, Event
+from django.utils.http import quote_etag
+from icalendar import Alarm, Calendar, Event
 
 from crm.models import CalendarFeed, Membership, Task
 from crm.models.bidi import without_bidi_controls
@@ -30,6 +32,11 @@ def reader_of(feed: CalendarFeed) -> Membership | None:
     return membership if membership and membership.may(Action.EDIT_LEADS) else None
 
 
+def etag_of(calendar: bytes) -> str:
+    """The calendar's entity tag, quoted as in the header. It stays the same until a task changes."""
+    return quote_etag(hashlib.sha256(calendar).hexdigest())
+
+
 def calendar_of(membership: Membership) -> bytes:
     """The member's open tasks, earliest due first. The calendar names no lead: others may store it.
 
@@ -40,6 +47,7 @@ def calendar_of(membership: Membership) -> bytes:
     calendar.add("version", "2.0")
     calendar.add("x-wr-calname", _text(f"Tasks at {membership.company}"))
     calendar.add("refresh-interval", READ_EVERY, parameters={"value": "DURATION"})
+    calendar.add("x-published-ttl", READ_EVERY)  # the same for Outlook
     tasks = Task.objects.for_company(membership.company).open().filter(owner=membership.user)
     zone = ZoneInfo(membership.company.time_zone)
     for task in tasks.in_order()[:TASKS_AT_MOST]:
@@ -61,7 +69,19 @@ def _event(task: Task, zone: ZoneInfo) -> Event:
     else:
         event.add("dtstart", starts_at.astimezone(UTC))
         event.add("dtend", (starts_at + LENGTH).astimezone(UTC))
+    if task.reminder:
+        event.add_component(_alarm(task, zone))
     return event
+
+
+def _alarm(task: Task, zone: ZoneInfo) -> Alarm:
+    """The task's reminder. Counted from the start of the event: many programs know no other kind."""
+    starts_at = task.starts_at(zone) or datetime.combine(task.due_on, time.min, zone)
+    alarm = Alarm()
+    alarm.add("action", "DISPLAY")
+    alarm.add("description", _text(str(task)))
+    alarm.add("trigger", task.remind_at(zone) - starts_at)
+    return alarm
 
 
 def _text(text: str) -> str:

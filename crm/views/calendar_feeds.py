@@ -5,12 +5,13 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.cache import get_conditional_response
 from django.views.decorators.http import require_POST, require_safe
 
 from crm.accounts.decorators import MemberRequest, member
 from crm.models import CalendarFeed
 from crm.models.roles import Action
-from crm.selectors.calendar_feeds import ICALENDAR, calendar_of, reader_of
+from crm.selectors.calendar_feeds import ICALENDAR, calendar_of, etag_of, reader_of
 from crm.services.calendar_feeds import remove_feed, renew_feed
 
 
@@ -37,9 +38,14 @@ def calendar_remove(request: MemberRequest) -> HttpResponse:
 @require_safe
 @login_not_required
 def calendar_feed(request: HttpRequest, token: str) -> HttpResponse:
-    """The calendar. 404 for an unknown or former link, and for someone who has lost access."""
+    """The calendar; 304 if it is as the program has it. 404 for an unknown or old link, and without access."""
     feed = CalendarFeed.objects.find(token)
     reader = reader_of(feed) if feed else None
     if reader is None:
         raise Http404
-    return HttpResponse(calendar_of(reader), content_type=ICALENDAR)
+    calendar = calendar_of(reader)
+    etag = etag_of(calendar)
+    # A program may keep it, and asks each time whether it is still the same.
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+    whole = HttpResponse(calendar, content_type=ICALENDAR, headers=headers)
+    return get_conditional_response(request, etag=etag, response=whole) or whole

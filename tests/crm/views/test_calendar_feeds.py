@@ -44,6 +44,35 @@ def test_it_has_the_open_tasks_of_its_owner_alone(sales, admin, company):
     assert b"Byron" not in answer.content
 
 
+@pytest.mark.parametrize(
+    ("due_time", "trigger"), [(time(14, 30), b"TRIGGER:-PT1H"), (None, b"TRIGGER:PT8H")], ids=["with a time", "a day"]
+)
+def test_a_reminder_is_an_alarm(sales, company, due_time, trigger):
+    company.time_zone = "America/New_York"
+    company.save()
+    make_task(sales, title="Demo", due_on=FAR, due_time=due_time, reminder=True)
+    make_task(sales, title="Write", due_on=FAR)
+
+    content = read(renew_feed(membership=sales)).content
+
+    assert content.count(b"BEGIN:VALARM") == 1
+    assert trigger in content
+
+
+def test_a_program_that_has_it_is_told_so_until_a_task_changes(sales):
+    task = make_task(sales, title="Write", due_on=FAR)
+    token = renew_feed(membership=sales)
+    etag = read(token).headers["ETag"]
+
+    same = Client().get(f"/calendar/{token}.ics", headers={"If-None-Match": etag})
+    finish_task(task=task)
+    changed = Client().get(f"/calendar/{token}.ics", headers={"If-None-Match": etag})
+
+    assert (same.status_code, same.content, same.headers["ETag"]) == (304, b"", etag)
+    assert changed.status_code == 200
+    assert changed.headers["ETag"] != etag
+
+
 def test_no_title_makes_a_calendar_that_strict_programs_refuse(sales, company):
     company.name = "Northwind\x1b BV"
     company.save()
