@@ -37,6 +37,7 @@ urlpatterns = [
     path("integrations/linkedin/events/<int:pk>/", events.detail, name="event"),
     path("integrations/linkedin/alerts/", alerts.alerts, name="alerts"),
     path("integrations/linkedin/alerts/mail/", alerts.choose_mail, name="mail_choice"),
+    path("mail/unsubscribe/<str:token>/", alerts.unsubscribe_from_mail, name="mail_unsubscribe"),
     path("integrations/linkedin/reconcile/", reports.week, name="reconcile"),
     path("integrations/linkedin/reconcile/export/", reports.export_week, name="reconcile_export"),
     path("integrations/linkedin/dry-run/", dry_run.dry_run, name="dry_run"),

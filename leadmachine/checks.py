@@ -94,6 +94,16 @@ def mail(**kwargs: Any) -> list[CheckMessage]:
 
 
 @register()
+def mail_sign_in(**kwargs: Any) -> list[CheckMessage]:
+    """E014: the name and password for the mail server are ASCII. Python's smtplib sends nothing else."""
+    if f"{settings.EMAIL_HOST_USER}{settings.EMAIL_HOST_PASSWORD}".isascii():
+        return []
+    hint = "Choose another password at your mail provider, of ASCII letters, digits and signs."
+    text = "The name or password in EMAIL_URL has a character that can't be sent to a mail server."
+    return [Error(text, hint=hint, id="leadmachine.E014")]
+
+
+@register()
 def files_storage(**kwargs: Any) -> list[CheckMessage]:
     """E012: Django can load the storage for files. Whether it can be reached shows only when it is used."""
     try:

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from capi.alerts import notifications
 from capi.alerts.conditions import Changes, Condition, compare, facts_of
 from capi.alerts.detectors import measures_of
-from capi.alerts.notifications import MailTopic, recipients
+from capi.alerts.mail_choices import MailTopic, recipients
 from capi.models import Alert, Connection, ConversionRule, Mail
 from capi.models.choices import AlertKind, AlertResolution, MailKind
 

@@ -1,9 +1,8 @@
-"""The mails: who gets them, what they say, and sending them."""
+"""The mails: what they say, and sending them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -13,62 +12,14 @@ from django.urls import reverse
 from django.utils import dateformat, timezone
 from django.utils.text import capfirst
 
+from capi.alerts.mail_choices import MailTopic, may_still_read, recipients, unsubscribe_token
 from capi.delivery import shutdown
-from capi.models import Connection, Mail, MailChoice
+from capi.models import Connection, Mail
 from capi.models.choices import MailKind
 from capi.selectors.explanations.alerts import explain_closing, explain_opening
 from capi.selectors.explanations.states import HELP_PAGE
 from capi.selectors.reconcile import RuleWeek, reconcile
-from crm.models import Company, Membership, User
-from crm.models.roles import Action, Role
 from crm.services import outbox
-
-# Who gets mail: admins unless they opt out, ops if they opt in, sales never, as they may not see the page.
-
-
-class MailTopic(StrEnum):
-    """The mails a person may choose, by field name."""
-
-    ALERTS = "alerts"
-    WEEKLY = "weekly"
-
-
-@dataclass(frozen=True, slots=True)
-class MemberMails:
-    """The mails a member gets."""
-
-    membership: Membership
-    alerts: bool
-    weekly: bool
-
-
-def choices_of(company: Company | int) -> list[MemberMails]:
-    """Everyone who may get mail about the company's connection, with their choice. Two queries."""
-    members = Membership.objects.for_company(company).active().of_open_companies().select_related("user")
-    chosen = {choice.user_id: choice for choice in MailChoice.objects.for_company(company)}
-    return [_choice(member, chosen.get(member.user_id)) for member in members if member.may(Action.SEE_CONNECTION)]
-
-
-def choose(*, company: Company, user: User, alerts: bool, weekly: bool) -> None:
-    """Save which mails a person wants from this company."""
-    wanted = {"alerts": alerts, "weekly": weekly}
-    MailChoice.objects.update_or_create(company=company, user=user, defaults=wanted)
-
-
-def recipients(company_id: int, topic: MailTopic) -> list[int]:
-    """The ids of the users who want this mail."""
-    return [choice.membership.user_id for choice in choices_of(company_id) if getattr(choice, topic)]
-
-
-def may_still_read(company_id: int, user_id: int) -> bool:
-    """True if this person may still see the company's connection."""
-    return any(choice.membership.user_id == user_id for choice in choices_of(company_id))
-
-
-def _choice(member: Membership, chosen: MailChoice | None) -> MemberMails:
-    by_role = member.role == Role.ADMIN
-    return MemberMails(member, *((chosen.alerts, chosen.weekly) if chosen else (by_role, by_role)))
-
 
 # The mails, in plain text: the company, what happened, what to do and where. They contain no lead data.
 
@@ -156,10 +107,15 @@ def _message(mail: Mail) -> EmailMessage | None:
     if not may_still_read(mail.company_id, mail.user_id):
         return None
     content = mail_content(mail)
-    # The same for each attempt, so that a mail server can recognise duplicates.
-    message_id = f"<alert-mail-{mail.pk}@{outbox.site_host()}>"
-    headers = {"Message-ID": message_id, "Auto-Submitted": "auto-generated"}
-    return EmailMessage(content.subject, content.text, to=[mail.user.email], headers=headers)
+    topic = MailTopic.ALERTS if mail.week is None else MailTopic.WEEKLY
+    # One click in the mail program, without a sign-in (RFC 8058).
+    headers = {
+        "List-ID": f"<{topic}.{outbox.site_host()}>",
+        "List-Unsubscribe": f"<{link('mail_unsubscribe', unsubscribe_token(mail.company_id, mail.user_id, topic))}>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+    }
+    key = f"alert-mail-{mail.pk}"
+    return outbox.message(content.subject, content.text, to=mail.user.email, key=key, headers=headers)
 
 
 # The Monday mail with last week's reconcile, once per company and week.

@@ -3,12 +3,14 @@
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpResponse
+from django.contrib.auth.decorators import login_not_required
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from capi.alerts.notifications import MemberMails, choices_of, choose
+from capi.alerts.mail_choices import MemberMails, choices_of, choose, subscription, unsubscribe
 from capi.forms.events import BeforeForm, MailChoiceForm
 from capi.selectors.alerts import open_alerts, past_alerts
 from capi.selectors.connection import connection_status
@@ -44,6 +46,21 @@ def choose_mail(request: MemberRequest) -> HttpResponse:
     choose(company=request.membership.company, user=request.user, **form.cleaned_data)
     messages.success(request, "Your choice was saved.")
     return redirect(reverse("alerts") + "#mail")
+
+
+@csrf_exempt  # mail programs post it by themselves; the token is the permission, and all that it can do
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_not_required
+def unsubscribe_from_mail(request: HttpRequest, token: str) -> HttpResponse:
+    """Stop mails about one topic, asked first in a browser. 404 for an invalid link, or for someone without access."""
+    found = subscription(token)
+    if found is None:
+        raise Http404
+    choice, topic = found
+    if request.method == "POST":
+        unsubscribe(choice, topic)
+    context = {"company": choice.membership.company, "topic": topic.label, "is_done": request.method == "POST"}
+    return render(request, "capi/alerts/unsubscribe.html", context)
 
 
 def _own_choice(request: MemberRequest, people: list[MemberMails]) -> dict[str, bool]:

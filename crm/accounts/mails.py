@@ -42,8 +42,12 @@ def send_due(*, is_stopping: Callable[[], bool] = lambda: False) -> int:
 def _compose(mail: AccountMail) -> EmailMessage | None:
     content = json.loads(unseal(mail.content))
     if "reset" in content:
-        return _password_reset(content["reset"])
-    return EmailMessage(content["subject"], content["body"], to=content["to"])
+        message = _password_reset(content["reset"])
+    else:
+        message = EmailMessage(content["subject"], content["body"], to=content["to"])
+    if message is None:
+        return None
+    return outbox.message(str(message.subject), str(message.body), to=message.to[0], key=f"account-mail-{mail.pk}")
 
 
 def _password_reset(address: str) -> EmailMessage | None:

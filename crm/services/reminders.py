@@ -29,9 +29,7 @@ def _compose(reminder: TaskReminder) -> EmailMessage | None:
     context = {"task": task, "zone": task.company.time_zone, **page}
     subject = " ".join(f"{task.get_kind_display()}: {task}".split())
     text = render_to_string("crm/mail/reminder_message.txt", context)
-    # The same for each attempt: a mail server can recognise duplicates.
-    headers = {"Message-ID": f"<task-{task.pk}-{task.due_on}@{outbox.site_host()}>", "Auto-Submitted": "auto-generated"}
-    return EmailMessage(subject, text, to=[task.owner.email], headers=headers)
+    return outbox.message(subject, text, to=task.owner.email, key=f"task-{task.pk}-{task.due_on}")
 
 
 def _has_access(task: Task) -> bool:

@@ -6,7 +6,7 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import expect
 
-from capi.alerts.notifications import choices_of
+from capi.alerts.mail_choices import choices_of
 from capi.models import Alert
 from tests.browser.looks import SIZES, assert_fit_to_use, open_page
 from tests.browser.test_capi_pages import history

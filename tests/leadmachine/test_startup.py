@@ -48,6 +48,7 @@ WRONG = [
         ({"SECRET_KEY": "short"}, "leadmachine.E001", "Set SECRET_KEY"),
         ({"ALLOWED_HOSTS": ""}, "leadmachine.E002", "Set ALLOWED_HOSTS"),
         ({"LEADMACHINE_TOKEN_KEYS": ""}, "capi.E101", "Generate one"),
+        ({"EMAIL_URL": "smtp+tls://crm:p%C3%A4ss@mail.example.com:587"}, "leadmachine.E014", "another password"),
         ({"TRUSTED_PROXIES": "10.0.0.1,caddy"}, "leadmachine.E007", "addresses or networks"),
         ({"LINKEDIN_API_URL": "http://127.0.0.1:9"}, "capi.E103", "LINKEDIN_SANDBOX=1"),
         ({"LINKEDIN_API_VERSION": "latest"}, "capi.E105", "such as 202609"),

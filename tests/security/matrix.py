@@ -168,6 +168,7 @@ ROWS: dict[str, Row] = {
     "calendar": _form(Action.EDIT_LEADS),
     "calendar_remove": _do(Action.EDIT_LEADS),
     "calendar_feed": Row({"GET": Open.PUBLIC}, values={"token": "nothing"}),
+    "mail_unsubscribe": Row({"GET": Open.PUBLIC, "POST": Open.PUBLIC}, values={"token": "nothing"}),
     "outcomes_column": _do(Action.SEE_LEADS, body=lambda world: {"shown": "1"}),
     "undo": Row({"POST": Action.EDIT_LEADS}, values={"action": "0c5b6e7e-7c52-4a53-9f0e-3a5d0a1f9b1e"}),
     "leads": _form(Action.SEE_LEADS),

@@ -23,6 +23,8 @@ from tests.size import sized, sized_sample
 WRITTEN_BY_READING = frozenset({"django_session"})
 # URLs that lead nowhere are 404 for everyone, and nothing is written there.
 ROUTES = [route for route in all_routes() if not route.name.startswith("admin:") and route.name != "api-nowhere"]
+# Posted by mail programs, without a session: what is signed in the URL is the permission, and "x" is not signed.
+WITHOUT_CSRF_TOKEN = {"mail_unsubscribe": 404}
 KEYS = {"key": "x-y", "token": "x", "kind": "statuses", "action": UUID(int=1)}
 
 
@@ -76,7 +78,8 @@ def test_no_write_is_taken_without_a_token_or_with_anothers(ours: World, admin: 
                 row = ROWS[route.name]
                 answer = forged(strict(admin), method, address(route, ours), row.body(ours), files=row.files, **header)
                 tries += 1
-                assert answer.status_code == 403, (route.name, method, header, answer.status_code)
+                expected = WITHOUT_CSRF_TOKEN.get(route.name, 403)
+                assert answer.status_code == expected, (route.name, method, header, answer.status_code)
 
     print(f"\n{tries} forged writes")
     assert checksum_of_everything(without=WRITTEN_BY_READING) == before

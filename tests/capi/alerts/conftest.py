@@ -7,7 +7,7 @@ import pytest
 from capi import services
 from capi.alerts import evaluate as looking
 from capi.alerts import notifications
-from capi.alerts.notifications import choose
+from capi.alerts.mail_choices import choose
 from capi.models import Alert, Connection, Mail
 from tests.capi.alerts.post_office import PostOffice
 from tests.conftest import TOKEN

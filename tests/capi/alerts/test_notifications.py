@@ -4,7 +4,7 @@ import pytest
 from django.db.models.functions import Now
 
 from capi.alerts import notifications
-from capi.alerts.notifications import choose
+from capi.alerts.mail_choices import choose
 from capi.models import Connection, Mail
 from crm.models.roles import Role
 from crm.services.people import deactivate
@@ -54,7 +54,7 @@ def test_a_mail_says_what_happened_to_whom_what_to_do_and_where(company, admin, 
         "You get this e-mail because you are an admin or asked for it. Change your choice here:\n"
         "https://crm.example.com/integrations/linkedin/alerts/#mail\n"
     )
-    assert mail.extra_headers["Auto-Submitted"] == "auto-generated"
+    assert mail.alternatives[0].mimetype == "text/html"
     assert (mail.to, mail.cc, mail.bcc) == (["admin@example.com"], [], [])
 
 

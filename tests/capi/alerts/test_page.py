@@ -6,7 +6,7 @@ import pytest
 from django.db.models.functions import Now
 from django.urls import reverse
 
-from capi.alerts.notifications import choices_of
+from capi.alerts.mail_choices import choices_of
 from capi.models import Alert, MailChoice
 from tests.capi.alerts.conftest import look
 from tests.conftest import make_lead

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from capi.alerts.notifications import choose
+from capi.alerts.mail_choices import choose
 from capi.models import Connection, ConversionEvent
 from crm.models import Company, CrmEvent
 from tests.capi.alerts.conftest import look, mails, subjects
