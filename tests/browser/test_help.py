@@ -26,7 +26,7 @@ def test_a_refused_event_leads_to_the_place_that_explains_it(page, company, admi
     sign_in(page, admin)
 
     open_page(page, ConversionEvent.objects.get().get_absolute_url())
-    page.get_by_role("link", name="Learn more").click()
+    page.get_by_role("link", name="Troubleshooting").click()
 
     page.wait_for_url("**/help/troubleshooting/#reason-data_refused")
     assert page.locator(":target h2").inner_text() == "400, 409, 422: Data rejected"

@@ -13,7 +13,7 @@ GUESSED_FROM: Final = 50  # rows
 REASON: Final = "Reason"  # a column that the download of bad rows adds to those of the file
 NAMES: Final = ("first_name", "last_name", "full_name")
 
-# The fields that a column can be, and their usual names in English, Dutch, German and French lists.
+# The fields that a column can be, and their usual names in English, Dutch, German, French and Spanish lists.
 FIELDS: Final = {
     "first_name": "First name",
     "last_name": "Last name",
@@ -31,22 +31,31 @@ FIELDS: Final = {
     "notes": "Background",
 }
 SURE: Final = {
-    "first_name": "firstname givenname forename voornaam vorname prenom",
-    "last_name": "lastname surname familyname achternaam nachname familienname nom nomdefamille",
-    "full_name": "name fullname leadname contactname volledigenaam naam vollername kontaktname",
-    "email": "email emailaddress mail mailaddress workemail businessemail emailadres emailadresse courriel adressemail",
-    "phone": "phone phonenumber telephone mobile mobilephone workphone telefoon telefoonnummer "
-    "telefon mobiel handy tel",
-    "organisation": "organisation organization company companyname account accountname bedrijf bedrijfsnaam firma "
-    "unternehmen entreprise societe employer",
-    "title": "jobtitle title position function functie role beruf funktion fonction poste",
-    "source": "source leadsource bron quelle",
-    "type": "type leadtype",
-    "status": "status leadstatus",
-    "tags": "tags tag labels label etiketten schlagworte schlagworter etiquettes",
-    "consent": "consent optin optedin sharewithadplatforms mayshare maybeshared toestemming einwilligung",
-    "opted_out": "optout optedout unsubscribed donotcontact donotshare",
-    "notes": "background description notes note comment comments remarks opmerkingen notizen bemerkungen commentaires",
+    "first_name": "firstname givenname forename voornaam roepnaam vorname rufname prenom nombre nombredepila",
+    "last_name": "lastname surname familyname achternaam nachname familienname zuname nom nomdefamille "
+    "apellido apellidos",
+    "full_name": "name fullname leadname contactname volledigenaam naam vollername vollstandigername kontaktname "
+    "nomcomplet nometprenom nombrecompleto nombreyapellidos",
+    "email": "email emailaddress mail mailaddress workemail businessemail emailadres mailadres emailadresse "
+    "mailadresse courriel adressemail adresseemail correo correoelectronico direcciondecorreo direccionemail",
+    "phone": "phone phonenumber telephone mobile mobilephone workphone telefoon telefoonnummer mobiel mobielnummer "
+    "telefon telefonnummer mobil mobiltelefon handy handynummer rufnummer tel numerodetelephone portable "
+    "telefono numerodetelefono movil celular",
+    "organisation": "organisation organization company companyname account accountname bedrijf bedrijfsnaam "
+    "organisatie firma firmenname unternehmen entreprise societe employer employeur empresa organizacion compania",
+    "title": "jobtitle title position function functie functietitel role beruf funktion stelle berufsbezeichnung "
+    "fonction poste intituleduposte cargo puesto",
+    "source": "source leadsource bron herkomst quelle herkunft origine provenance origen fuente",
+    "type": "type leadtype typ tipo soort",
+    "status": "status leadstatus statut estado",
+    "tags": "tags tag labels label etiketten schlagworte schlagworter stichworte etiquettes motscles etiquetas",
+    "consent": "consent optin optedin sharewithadplatforms mayshare maybeshared toestemming einwilligung zustimmung "
+    "consentement consentimiento",
+    "opted_out": "optout optedout unsubscribed donotcontact donotshare afgemeld abgemeldet widerspruch "
+    "desinscrit desabonne dadodebaja",
+    "notes": "background description notes note comment comments remarks opmerking opmerkingen notitie notities "
+    "notiz notizen bemerkung bemerkungen kommentar anmerkung anmerkungen commentaire commentaires remarque remarques "
+    "nota notas comentario comentarios observaciones",
 }
 UNSURE: Final = {"full_name": "contact lead person persoon", "source": "campaign channel", "phone": "number nummer"}
 _SURE: Final = {name: key for key, names in SURE.items() for name in names.split()}

@@ -102,6 +102,30 @@ def test_a_long_text_is_no_address_and_is_not_tried_as_one() -> None:
     assert looks_like_value("a@b." + "x" * 250)
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Vorname;Nachname;E-Mail-Adresse;Mobiltelefon;Firma;Position;Herkunft;Typ;Status;Schlagwörter;Notiz",
+        "Voornaam;Achternaam;E-mailadres;Telefoonnummer;Organisatie;Functietitel;Herkomst;Soort;Status;Labels;Notities",
+        "Prénom;Nom de famille;Courriel;Portable;Entreprise;Fonction;Origine;Type;Statut;Étiquettes;Remarques",
+        "Nombre;Apellidos;Correo electrónico;Móvil;Empresa;Cargo;Origen;Tipo;Estado;Etiquetas;Observaciones",
+    ],
+    ids=["German", "Dutch", "French", "Spanish"],
+)
+def test_names_of_columns_in_other_languages_are_known(header: str) -> None:
+    names = header.split(";")
+
+    guesses = guess_columns(names, [[""] * len(names)], {})
+
+    assert [(guess.field, guess.is_sure) for guess in guesses] == [
+        (field, True)
+        for field in (
+            "first_name", "last_name", "email", "phone", "organisation", "title", "source", "type", "status", "tags",
+            "notes",
+        )
+    ]  # fmt: skip
+
+
 def test_columns_are_guessed_by_name_or_else_by_what_is_in_them() -> None:
     header = ["Prénom", "NACHNAME", "Kontakt", "E mail", "Mail", "Nr", "Campaign", "Colour"]
     rows = [["Ada", "B", "ada@example.com", "a@example.com", "", "+31 6 1234", "Expo", "red"]]
