@@ -24,7 +24,6 @@ class TokenForm(ChangesMixin, forms.Form):
     If `initial` has `saved_token`, the fingerprint of the saved token, the field may stay empty: that token is kept.
     """
 
-    write_only: ClassVar[frozenset[str]] = frozenset({"token"})
     together: ClassVar[frozenset[str]] = frozenset({"expires_on", "saved_token"})
 
     token = forms.CharField(

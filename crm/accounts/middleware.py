@@ -1,11 +1,8 @@
 """The session's time limits, its current company, and the actor of its changes."""
 
-import json
-import re
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from allauth.usersessions.models import UserSession
@@ -19,8 +16,8 @@ from django.middleware.csrf import REASON_BAD_ORIGIN, rotate_token
 from django.shortcuts import render
 
 from crm.accounts.sessions import memberships_of
+from crm.accounts.typed_forms import keep_typed
 from crm.models import Membership, User
-from crm.models.crypto import Unreadable, seal, unseal
 from crm.models.tracking import acting_as
 from crm.templatetags.formatting import dates_for
 
@@ -43,40 +40,6 @@ def end_sessions(user: User) -> int:
     own = [each.pk for each in Session.objects.iterator() if each.get_decoded().get(SESSION_KEY) == str(user.pk)]
     UserSession.objects.filter(user=user).delete()
     return Session.objects.filter(pk__in=own).delete()[0]
-
-
-# The values of a form that was submitted after its session had ended, kept until the same user has signed in again
-
-TYPED: Final = "typed"  # session key: the user's id, the form's address, and its encrypted values
-SECRET_FIELD: Final = re.compile("password|token|code|csrf", re.IGNORECASE)
-LONGEST_FORM: Final = 100_000  # characters
-KEEP: Final = "X-Keep-Typed"  # header of an htmx form whose values a whole page can be filled in with again
-
-
-@dataclass(frozen=True, slots=True)
-class TypedForm:
-    """The values of a form that was submitted too late, by name."""
-
-    action: str
-    values: dict[str, list[str]]
-
-
-def _keep_typed(request: HttpRequest, user_id: int | None) -> None:
-    values = {name: given for name, given in request.POST.lists() if not SECRET_FIELD.search(name)}
-    text = json.dumps(values)
-    if values and len(text) <= LONGEST_FORM:
-        request.session[TYPED] = [user_id, request.path, seal(text)]
-
-
-def recall_typed(request: HttpRequest) -> TypedForm | None:
-    """The form that this user submitted after their session had ended, if any. It is returned only once."""
-    user_id, action, sealed = request.session.pop(TYPED, (None, "", ""))
-    if user_id is None or user_id != request.user.pk:
-        return None
-    try:
-        return TypedForm(action, json.loads(unseal(sealed)))
-    except Unreadable:
-        return None
 
 
 class SessionLimitsMiddleware:
@@ -102,8 +65,7 @@ def _limit(request: HttpRequest) -> None:
     if is_too_old or idle_seconds > settings.SESSION_IDLE_SECONDS:
         user_id = request.user.pk
         logout(request)
-        if request.method == "POST" and ("HX-Request" not in request.headers or KEEP in request.headers):
-            _keep_typed(request, user_id)
+        keep_typed(request, user_id)
     elif idle_seconds > SAVE_INTERVAL_SECONDS:
         session[SEEN] = int(now)
 

@@ -42,14 +42,15 @@ class _CredentialDecoder(json.JSONDecoder):
             raise json.JSONDecodeError(str(error), s, 0) from None
 
 
-class CredentialMixin:
+class CredentialMixin(forms.Form):
     """A form with what the browser returned for a passkey, which JavaScript fills in."""
+
+    credential = forms.JSONField(decoder=_CredentialDecoder, widget=forms.HiddenInput({"autocomplete": "webauthn"}))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        field: forms.JSONField = self.fields["credential"]  # type: ignore[attr-defined]
-        field.decoder = _CredentialDecoder
-        field.error_messages = dict.fromkeys(("required", "invalid"), get_adapter().error_messages["unknown_passkey"])
+        unknown = get_adapter().error_messages["unknown_passkey"]
+        self.fields["credential"].error_messages = dict.fromkeys(("required", "invalid"), unknown)
 
 
 class PasskeyMixin(CredentialMixin):
@@ -84,8 +85,7 @@ class AddPasskeyForm(CredentialMixin, webauthn.SignupWebAuthnForm):  # type: ign
         if Authenticator.objects.filter(user=self.user, type=Authenticator.Type.WEBAUTHN).count() >= MOST_PASSKEYS:
             raise ValidationError(f"You have {MOST_PASSKEYS} passkeys. Remove one that you no longer use first.")
         with _readable_passkey():
-            cleaned: dict[str, Any] = super().clean()
-        return cleaned
+            return super().clean() or {}
 
 
 class RenamePasskeyForm(webauthn.EditWebAuthnForm):  # type: ignore[misc]

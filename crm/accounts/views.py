@@ -20,8 +20,8 @@ from crm.accounts.company_sign_in import COOKIE
 from crm.accounts.decorators import checked_again
 from crm.accounts.forms import FirstCodeForm, ProfileForm
 from crm.accounts.mfa import has_unreadable_factor, second_factors, use_step
-from crm.accounts.middleware import TYPED
 from crm.accounts.sessions import provider_of
+from crm.accounts.typed_forms import TYPED
 from crm.models import SignInProvider, User
 
 

@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Final
 from django import forms
 from django.core.exceptions import ValidationError
 
+from crm.accounts.typed_forms import is_secret
+
 CHANGED: Final = (
     "Nothing was saved: this was changed after you opened it. Your changes are below. Save again to overwrite "
     "the current version, or cancel to see it."
@@ -33,10 +35,10 @@ class ChangesMixin(forms.BaseForm):
     The page has the values that it was opened with in hidden inputs. If they are missing, the saved values are used
     instead. So `initial` must be the saved values, even when the form is posted. `typed` fills in an unbound form
     again: with the values entered, and with those that it was opened with (`with_opened`).
+
+    Fields for secrets never show the saved value, so there is nothing to compare them with.
     """
 
-    # Fields that never show the saved value, so there is nothing to compare them with.
-    write_only: ClassVar[frozenset[str]] = frozenset()
     # Fields that only make sense as a group: changing one of them counts as changing all.
     together: ClassVar[frozenset[str]] = frozenset()
 
@@ -53,7 +55,7 @@ class ChangesMixin(forms.BaseForm):
         """Make the page include the values that the form was opened with."""
         for name, field in self.fields.items():
             is_opened = not self.is_bound or self.add_initial_prefix(name) in self.data
-            field.show_hidden_initial = is_opened and not self.is_new and name not in self.write_only
+            field.show_hidden_initial = is_opened and not self.is_new and not is_secret(field)
 
     @property
     def is_new(self) -> bool:
@@ -68,7 +70,7 @@ class ChangesMixin(forms.BaseForm):
         super().clean()
         if self.is_new:
             return
-        compared = [name for name in self.cleaned_data if name not in self.write_only]
+        compared = [name for name in self.cleaned_data if not is_secret(self.fields[name])]
         chosen = {*self.changed_data}
         if chosen & self.together:
             chosen |= self.together

@@ -15,7 +15,6 @@ IDENTITY: Final = {"issuer", "client_id"}  # if one of these differs, it is anot
 
 
 class SignInProviderForm(ChangesForm):
-    write_only: ClassVar[frozenset[str]] = frozenset({"secret"})
     together: ClassVar[frozenset[str]] = frozenset({*IDENTITY, "secret"})  # they belong to one application
 
     secret = forms.CharField(

@@ -6,7 +6,7 @@ from typing import Any, Final
 from django.http import HttpRequest
 from django.urls import reverse
 
-from crm.accounts.middleware import TYPED, recall_typed
+from crm.accounts.typed_forms import TYPED, recall_typed
 from crm.models import Membership
 from crm.models.roles import Action, Role
 

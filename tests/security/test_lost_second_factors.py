@@ -11,7 +11,7 @@ from cryptography.fernet import Fernet
 from django.conf import settings as product
 from django.test import Client
 
-from crm.accounts.middleware import TYPED
+from crm.accounts.typed_forms import TYPED
 from crm.models import ApiKey, crypto
 from crm.models.crypto import seal
 from crm.models.roles import Role
@@ -27,7 +27,7 @@ OPENED_IN = {
     "capi/delivery/linkedin_rules.py": "tests/capi/delivery/test_linkedin_rules.py",
     "capi/models/token.py": "tests/capi/models/test_token.py",
     "crm/accounts/adapter.py": "tests/security/test_lost_second_factors.py",
-    "crm/accounts/middleware.py": "tests/security/test_lost_second_factors.py",
+    "crm/accounts/typed_forms.py": "tests/security/test_lost_second_factors.py",
     "crm/accounts/mails.py": "tests/crm/accounts/test_mails.py",
     "crm/accounts/mfa.py": "tests/security/test_lost_second_factors.py",
     "crm/views/company.py": "tests/security/test_lost_second_factors.py",
