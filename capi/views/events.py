@@ -34,6 +34,7 @@ from capi.selectors.state_groups import PARTS, WHOLES, StateFilter
 from crm.accounts.decorators import MemberRequest, member
 from crm.models.roles import Action
 from crm.models.validators import is_number
+from crm.services import rate_limits
 from crm.services.searches import recall_search
 from crm.views.downloads import export
 from crm.views.filtering import filter_bar, to_filtered
@@ -56,6 +57,7 @@ class BulkAction:
 
 RETRY: Final = BulkAction("Retry", "retried", True, preview_of_retrying, services.retry_events, "queued again")
 CANCEL: Final = BulkAction("Cancel", "cancelled", False, preview_of_cancelling, services.cancel_events, "cancelled")
+CHANGES_PER_MINUTE: Final = 30  # of a company, of one event or of many; the latter take 5 seconds each
 
 
 @member(Action.CHANGE_EVENTS)
@@ -80,13 +82,25 @@ def _confirm_or_do(request: MemberRequest, verb: BulkAction) -> HttpResponse:
         messages.warning(request, "Select events first.")
         return redirect(back)
     if request.method == "POST":
-        result = verb.do(company=company, pks=choice.pks, about=one)
-        reached = result.reached or choice.more_behind
-        hint = " Continue with the rest." if reached else ""
-        messages.success(request, f"{result.events:,} event{'' if result.events == 1 else 's'} {verb.done}.{hint}")
-        return redirect(_rest_url(request, reached, back) if reached else back)
+        return _do(request, verb, choice, one, back)
     context = {"verb": verb, "choice": choice, "outlook": verb.outlook(company.pk, choice), "one": one, "back": back}
     return render(request, "capi/events/confirm.html", context)
+
+
+def _do(
+    request: MemberRequest, verb: BulkAction, choice: ChosenEvents, one: ConversionEvent | None, back: str
+) -> HttpResponse:
+    company = request.membership.company
+    try:
+        rate_limits.check("event-changes", company_id=company.pk, at_most=CHANGES_PER_MINUTE)
+    except rate_limits.TooOften as error:
+        messages.error(request, f"Nothing was {verb.participle}. {error}")
+        return redirect(back)
+    result = verb.do(company=company, pks=choice.pks, about=one)
+    reached = result.reached or choice.more_behind
+    hint = " Continue with the rest." if reached else ""
+    messages.success(request, f"{result.events:,} event{'' if result.events == 1 else 's'} {verb.done}.{hint}")
+    return redirect(_rest_url(request, reached, back) if reached else back)
 
 
 def _rest_url(request: MemberRequest, reached: int, back: str) -> str:

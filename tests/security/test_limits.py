@@ -52,6 +52,21 @@ def test_the_third_test_event_of_a_minute_is_not_sent_and_the_page_says_why(
 
 
 @pytest.mark.covers("S42")
+@pytest.mark.parametrize(("url", "outcome"), [("events_retry", "retried"), ("events_cancel", "cancelled")])
+def test_events_are_retried_and_cancelled_only_so_often(
+    client_as: Any, ops: Any, monkeypatch: pytest.MonkeyPatch, url: str, outcome: str
+) -> None:
+    monkeypatch.setattr("capi.views.events.CHANGES_PER_MINUTE", 2)
+    client = client_as(ops)
+    for _ in range(2):
+        client.post(reverse(url))
+
+    page = client.post(reverse(url), follow=True)
+
+    assert f"Nothing was {outcome}. {SENTENCE}" in page.content.decode()
+
+
+@pytest.mark.covers("S42")
 def test_the_third_export_of_a_minute_is_not_made_and_the_page_says_why(client_as: Any, admin: Any) -> None:
     client = client_as(admin)
 
