@@ -37,7 +37,14 @@ from crm.models import (
 )
 from crm.models.bulk_change import KEPT_FOR as BULK_CHANGE_KEPT_FOR
 from crm.models.data_export import KEPT_FOR, DataExport
-from crm.models.lead_import import AT_WORK, ROWS_KEPT_FOR, LeadImport, LeadImportFile, LeadImportRow
+from crm.models.lead_import import (
+    AT_WORK,
+    ROWS_KEPT_FOR,
+    UNSTARTED_KEPT_FOR,
+    LeadImport,
+    LeadImportFile,
+    LeadImportRow,
+)
 from crm.models.lead_merge import UNDO_FOR
 from crm.models.people import INVITATION_GOOD_FOR
 from crm.services import idempotency, searches
@@ -59,6 +66,7 @@ PAST: Final = Period(
 AT_ONCE: Final = Period("by the next turn", lambda: 0)
 SESSION: Final = Period("7 days", lambda: settings.SESSION_COOKIE_AGE / 86_400)
 EXPORT: Final = Period("1 day", lambda: KEPT_FOR.days)
+UNSTARTED: Final = Period("1 day", lambda: UNSTARTED_KEPT_FOR.days)
 CONFIRMATION: Final = Period("3 days", lambda: account_settings.EMAIL_CONFIRMATION_EXPIRE_DAYS)
 # At least as long as the log from which they are counted: otherwise deleted days would be counted again every day.
 COUNTS: Final = Period("3 years", lambda: max(3 * 366, settings.RETENTION_DAYS))
@@ -92,9 +100,17 @@ def _crm_events_in_use(before: datetime) -> InUse:
 
 
 def _import_rows(before: datetime) -> list[QuerySet[Any]]:
-    """The rows of imports that have ended, or that no one started."""
-    ended = Q(finished_at__lt=before) | Q(finished_at=None, created_at__lt=before)
-    return [QuerySet(LeadImportRow).filter(lead_import__in=LeadImport.objects.filter(ended).exclude(state__in=AT_WORK))]
+    """The rows of imports that have ended."""
+    ended = LeadImport.objects.filter(finished_at__lt=before).exclude(state__in=AT_WORK)
+    return [QuerySet(LeadImportRow).filter(lead_import__in=ended)]
+
+
+def _unstarted_imports(before: datetime) -> list[QuerySet[Any]]:
+    return [LeadImport.objects.unstarted().filter(created_at__lt=before)]
+
+
+def _unstarted_import_rows(before: datetime) -> list[QuerySet[Any]]:
+    return [QuerySet(LeadImportRow).filter(lead_import__in=rows) for rows in _unstarted_imports(before)]
 
 
 def _declined_invitations(before: datetime) -> list[QuerySet[Any]]:
@@ -202,12 +218,16 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
     "crm.BulkSelection": Kept("until its bulk change has ended"),
     "crm.BulkChange": (Expires(_days(BULK_CHANGE_KEPT_FOR.days), "its end", where(BulkChange, at="finished_at")),),
     "crm.LeadImportRow": (
-        Expires(_days(ROWS_KEPT_FOR.days), "the end of its import, or the upload if it was not started", _import_rows),
+        Expires(UNSTARTED, "the upload if no one started its import", _unstarted_import_rows),
+        Expires(_days(ROWS_KEPT_FOR.days), "the end of its import", _import_rows),
     ),
     "crm.LeadImportFile": (
         Expires(_days(ROWS_KEPT_FOR.days), "the upload", where(LeadImportFile, at="lead_import__created_at")),
     ),
-    "crm.LeadImport": (Expires(RECORD, "the upload", where(LeadImport, ~Q(state__in=AT_WORK), at="created_at")),),
+    "crm.LeadImport": (
+        Expires(UNSTARTED, "the upload if no one started it", _unstarted_imports),
+        Expires(RECORD, "the upload", where(LeadImport, ~Q(state__in=AT_WORK), at="created_at")),
+    ),
     "crm.AuditEntry": (
         Expires(LOG, "a sign-in", in_order(AuditEntry, Q(action__in=SIGN_INS), at="at")),
         Expires(RECORD, "anything else", in_order(AuditEntry, at="at")),

@@ -184,7 +184,7 @@ if HTTPS:
     CSRF_COOKIE_SECURE = True
     CSRF_COOKIE_NAME = "__Host-csrftoken"
 
-# Files on leads and deals
+# Files on leads and deals, and what a company may keep: these, imports and exports
 FILES_DIR: str = env.str("LEADMACHINE_FILES_DIR", default="") or str(private_folder(VAR_DIR / "files"))
 FILES_MB_PER_COMPANY: int = env.int("LEADMACHINE_FILES_MB_PER_COMPANY", default=5120)
 FILES_ON_DISK: dict[str, Any] = {

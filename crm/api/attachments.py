@@ -25,6 +25,7 @@ from crm.api.views import IDEMPOTENCY_KEY, AddableViewSet
 from crm.api.viewsets import Conflict
 from crm.models import Attachment, Note
 from crm.models.roles import Action
+from crm.models.space import NoRoom
 from crm.selectors.attachments import CONTENT_TYPE, download_of
 from crm.services.attachments import (
     NOT_DELETABLE,
@@ -125,6 +126,8 @@ class FileViewSet(AddableViewSet[Attachment]):
         try:
             with stored(files, company=self.caller.company) as self._stored:
                 return self._created(sent)
+        except NoRoom as refusal:
+            raise Conflict(refusal.message) from refusal
         except ModelError as refusal:
             raise serializers.ValidationError({FIELD: refusal.messages}) from refusal
 

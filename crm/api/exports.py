@@ -21,11 +21,10 @@ from crm.models import DataExport, ExportFormat, ExportKind, ExportState
 from crm.models.roles import Action
 from crm.selectors.data_exports import CONTENT_TYPES, download_of
 from crm.services import data_exports
-from crm.services.rate_limits import TooOften, seconds_left
+from crm.services.rate_limits import TooOften
 
 NOT_READY: Final = "This file is not ready: wait until the export is done."
 NO_FILE: Final = "This export was cancelled, or has failed: see `state` and `problem`. Ask for it again."
-DOWNLOAD_WAIT: Final = 10  # seconds until a retry: it can't be known when another download ends
 ENDED: Final = "This export has ended already."
 CSV, XLSX = (CONTENT_TYPES[each].partition(";")[0] for each in (ExportFormat.CSV, ExportFormat.XLSX))
 OPERATIONS: Final = ("list", "retrieve", "create", "destroy", "content", "cancel")
@@ -68,8 +67,8 @@ class DataExportViewSet(AddableViewSet[DataExport]):
         try:
             return data_exports.export_list(author=self.caller, **body.asked)
         except TooOften as error:
-            raise Throttled(wait=seconds_left()) from error
-        except ModelError as refusal:  # nothing matches, it is too long, or too many are running
+            raise Throttled(wait=error.seconds) from error
+        except ModelError as refusal:  # nothing matches, it is too long, there is no room, or too many are running
             raise Conflict(refusal.message) from refusal
 
     @extend_schema(responses={(200, CSV): OpenApiTypes.BINARY, (200, XLSX): OpenApiTypes.BINARY, 409: DETAIL})
@@ -83,7 +82,7 @@ class DataExportViewSet(AddableViewSet[DataExport]):
             return download_of(data_export)
         except TooOften as error:
             refusal = Throttled(detail=str(error))  # its message says to wait, but not for how long
-            refusal.wait = DOWNLOAD_WAIT  # type: ignore[attr-defined]
+            refusal.wait = error.seconds  # type: ignore[attr-defined]
             raise refusal from error
 
     @extend_schema(request=None, responses={200: DataExportSerializer, 409: DETAIL})

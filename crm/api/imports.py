@@ -27,10 +27,11 @@ from crm.api.views import IDEMPOTENCY_KEY, AddableViewSet
 from crm.api.viewsets import BoundedJSONParser, Conflict
 from crm.models import ApiKey, ImportState, LeadImport, LeadImportRow, RowOutcome, User
 from crm.models.roles import Action
+from crm.models.space import NoRoom
 from crm.selectors.lead_imports import conversions
 from crm.services import lead_imports
 from crm.services.attachments import fingerprint
-from crm.services.rate_limits import TooOften, seconds_left
+from crm.services.rate_limits import TooOften
 
 NOT_READY: Final = "The rows have not been checked yet, or the import was started already. Its `state` says which."
 NOT_RUNNING: Final = "This import is not running."
@@ -89,8 +90,8 @@ class LeadImportViewSet(AddableViewSet[LeadImport]):
         try:
             return lead_imports.store(company=self.caller.company, file=body.validated_data[FIELD], actor=self._actor)
         except TooOften as error:
-            raise Throttled(wait=seconds_left()) from error
-        except lead_imports.TooManyWaiting as refusal:
+            raise Throttled(wait=error.seconds) from error
+        except (lead_imports.TooManyWaiting, NoRoom) as refusal:
             raise Conflict(refusal.message) from refusal
         except ModelError as refusal:
             raise serializers.ValidationError({FIELD: refusal.messages}) from refusal

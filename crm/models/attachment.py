@@ -3,7 +3,7 @@
 from typing import Any, ClassVar, Final, Self
 
 from django.db import models, transaction
-from django.db.models import Q, Sum
+from django.db.models import Q
 from django.db.models.signals import post_delete
 from django.dispatch import receiver
 from django.urls import reverse
@@ -30,10 +30,6 @@ class AttachmentQuerySet(CompanyQuerySet["Attachment"]):
             return rows.filter(note=subject)
         own = rows.filter(note=None)
         return own.filter(deal=subject) if isinstance(subject, Deal) else own.filter(lead=subject, deal=None)
-
-    def bytes_stored(self) -> int:
-        """The total size of these files, in bytes."""
-        return self.aggregate(total=Sum("size"))["total"] or 0
 
 
 class Attachment(Contribution):

@@ -108,6 +108,7 @@ class DataExport(TimeLimited):
     file = models.PositiveSmallIntegerField(default=0, db_default=0)
     after = models.BigIntegerField(default=0, db_default=0)
     size = models.PositiveBigIntegerField(default=0, db_default=0)  # in bytes; for an archive, of the files in it
+    stored = models.PositiveBigIntegerField(default=0, db_default=0)  # bytes, of its parts and its selection
     restarts = models.PositiveIntegerField(default=0, db_default=0)
     packed_until = models.DateTimeField(null=True)  # the lease of the worker that packs it
     created_at = models.DateTimeField(db_default=Now())
@@ -187,9 +188,11 @@ class ExportPart(models.Model):
     def __str__(self) -> str:
         return f"Part {self.pk} of export {self.data_export_id}"
 
-    def write(self, content: bytes) -> None:
+    def write(self, content: bytes) -> int:
+        """Save the piece. Returns how many bytes it takes."""
         self.content = compress(content, 6)
         self.save()
+        return len(self.content)
 
     def read(self) -> bytes:
         return decompress(bytes(self.content))

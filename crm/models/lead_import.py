@@ -1,7 +1,7 @@
 """Imports of leads: the uploaded file, its rows, and how far the work on them has come.
 
-A file is read into rows at once, and deleted. Rows hold personal data: they are kept for a week, and an erasure empties
-those of the person.
+A file is read into rows at once, and deleted. Rows hold personal data: they are kept for a week, or for a day if no one
+starts the import, and an erasure empties those of the person.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, F, Q, When
 from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils import timezone
@@ -22,7 +22,8 @@ from crm.models.lead import Lead
 from crm.models.people import ApiKey, User
 from crm.models.tenancy import CompanyQuerySet
 
-ROWS_KEPT_FOR: Final = timedelta(days=7)  # after the upload, and after the end: until then it can be undone
+ROWS_KEPT_FOR: Final = timedelta(days=7)  # after the end: until then it can be undone
+UNSTARTED_KEPT_FOR: Final = timedelta(days=1)  # after the upload
 
 
 class ReadableJSONEncoder(json.JSONEncoder):
@@ -55,6 +56,16 @@ class ImportState(models.TextChoices):
 AT_WORK: Final = (ImportState.READING, ImportState.CHECKING, ImportState.RUNNING, ImportState.UNDOING)
 WRITING: Final = (ImportState.RUNNING, ImportState.UNDOING)  # one import of a company at a time
 ENDED: Final = (ImportState.DONE, ImportState.CANCELLED, ImportState.FAILED)
+
+# How much an import takes of its company's space: for each byte of a file until it is read, because its rows will take
+# about as much; then for each row besides its text (in PostgreSQL 110 bytes, and 67 in indexes).
+BYTES_OF_UNREAD: Final = 2
+BYTES_OF_A_ROW: Final = 180
+STORED_BYTES: Final = Case(
+    When(state=ImportState.READING, then=BYTES_OF_UNREAD * F("size")),
+    default=F("row_bytes"),
+    output_field=models.BigIntegerField(),
+)
 
 
 class RowOutcome(models.TextChoices):
@@ -100,6 +111,16 @@ class LeadImportQuerySet(CompanyQuerySet["LeadImport"]):
         """Imports that a worker still has to work on."""
         return self.filter(state__in=AT_WORK)
 
+    def unstarted(self) -> Self:
+        """Imports that no one has started, without those whose file is still being read or checked."""
+        return self.filter(started_at=None).exclude(state__in=AT_WORK)
+
+    def with_content(self) -> Self:
+        """Imports whose file or rows are kept, whether or not housekeeping has deleted those that have expired."""
+        started = Q(started_at__isnull=False, finished_at__gt=Now() - ROWS_KEPT_FOR)
+        unstarted = Q(started_at=None, created_at__gt=Now() - UNSTARTED_KEPT_FOR)
+        return self.filter(Q(state__in=AT_WORK) | started | unstarted)
+
 
 class LeadImport(TimeLimited):
     """An upload and the work on its rows.
@@ -107,7 +128,7 @@ class LeadImport(TimeLimited):
     `uploaded_by` or `api_key` uploaded it, or started it later; both are null once that person or key is gone.
     `columns` has a field of a lead, or "", for each name in `header`. `planned` and `done` count rows by `RowOutcome`,
     bad rows also by `RowProblem`, and CRM events by kind: `planned` as checked, `done` so far. `reached` is the number
-    of the last row that the current work has finished.
+    of the last row that the current work has finished. `row_bytes` is about how much space the rows take.
     """
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="lead_imports")
@@ -119,6 +140,7 @@ class LeadImport(TimeLimited):
     header = models.JSONField(default=list)
     columns = models.JSONField(default=list)
     row_count = models.PositiveIntegerField(default=0, db_default=0)
+    row_bytes = models.PositiveBigIntegerField(default=0, db_default=0)
     reached = models.PositiveIntegerField(default=0, db_default=0)
     planned = models.JSONField(default=dict)
     done = models.JSONField(default=dict)

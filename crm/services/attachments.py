@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
 from django.db import InterfaceError, OperationalError, transaction
-from django.template.defaultfilters import filesizeformat
 
 from crm.models import Attachment, Company, Deal, Lead, Note
 from crm.models import file_storage as storage
@@ -23,6 +21,7 @@ from crm.models.attachment import LONGEST_NAME, MAX_BYTES, MAX_FILES, MAX_ON_NOT
 from crm.models.bidi import file_name
 from crm.models.contribution import Author
 from crm.models.roles import Action
+from crm.models.space import require_room
 from crm.services.erasure import locking_subject
 
 NO_ANSWER: Final = (OperationalError, InterfaceError)  # a connection that has failed
@@ -54,7 +53,7 @@ def stored(files: Sequence["UploadedFile[Any]"], *, company: Company) -> Iterato
     StorageFailed.
     """
     _refuse_unless_right(files)
-    _refuse_beyond_limit(company.pk, sum(file.size or 0 for file in files))
+    require_room(company.pk, sum(file.size or 0 for file in files))
     done: list[StoredFile] = []
     is_known = True
     try:
@@ -80,7 +79,7 @@ def add_files(*, subject: Lead | Deal | Note, files: Sequence[StoredFile], autho
     lead = subject if isinstance(subject, Lead) else subject.lead
     with transaction.atomic():
         Company.objects.hold(subject.company_id)  # of two concurrent uploads, the second sees what the first has used
-        _refuse_beyond_limit(subject.company_id, sum(file.size for file in files))
+        require_room(subject.company_id, sum(file.size for file in files))
         if Attachment.objects.on(subject).count() + len(files) > (MAX_ON_NOTE if note else MAX_FILES):
             raise ValidationError(TOO_MANY_ON_NOTE if note else TOO_MANY)
         holder = deal.lead if deal else lead  # a note stays with the former lead of its deal
@@ -144,18 +143,6 @@ def _refuse_unless_right(files: Sequence["UploadedFile[Any]"]) -> None:
             raise ValidationError(f"Nothing was uploaded: {name} is empty.")
         if file.size > MAX_BYTES:
             raise ValidationError(f"Nothing was uploaded: {name} has more than {MAX_BYTES // 2**20} MB.")
-
-
-def _refuse_beyond_limit(company_id: int, more: int) -> None:
-    """Raise ValidationError if `more` bytes would exceed the company's limit."""
-    limit = settings.FILES_MB_PER_COMPANY * 2**20
-    used = Attachment.objects.for_company(company_id).bytes_stored()
-    if used + more > limit:
-        room = f"Your company's files have {filesizeformat(used)} of {filesizeformat(limit)}"
-        raise ValidationError(
-            f"Nothing was uploaded: there is no room left. {room}. Delete some that are no longer needed, or ask the "
-            "operator of LeadMachine for more."
-        )
 
 
 def _unused(names: Iterable[str]) -> set[str]:

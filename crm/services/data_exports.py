@@ -24,6 +24,7 @@ from crm.models import (
 )
 from crm.models.contribution import Author
 from crm.models.jobs import packed_keys
+from crm.models.space import require_room
 from crm.services import audit, background, rate_limits
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 
@@ -50,7 +51,7 @@ def export_list(
     `columns`: the keys of the list's columns to export, or none for all. `filters`: the names of the filters in use,
     for the audit log. Raises ValidationError, and TooOften if the company exports too often.
     """
-    _check_rate(author.company)
+    check_rate(author.company_id)
     _refuse_if_busy(author.company)
     with statements_may_take(LONG_SECONDS):
         packed, count = packed_keys(keys)
@@ -60,7 +61,7 @@ def export_list(
         raise ValidationError(TOO_LONG)
     details: audit.Details = {"columns": "shown" if columns else "all", "filters": list(filters)}
     fixed = [column.key for column in lists.list_columns(kind, author.company, columns)]
-    new = DataExport(kind=kind, format=file_format, row_count=count, columns=fixed)
+    new = DataExport(kind=kind, format=file_format, row_count=count, columns=fixed, stored=len(packed))
     with transaction.atomic():
         _add(new, author, details)
         ExportSelection.objects.create(company=author.company, data_export=new, keys=packed)
@@ -69,7 +70,7 @@ def export_list(
 
 def export_company(*, membership: Membership) -> DataExport:
     """Queue an export of all the company's data as a ZIP archive. Raises ValidationError and TooOften."""
-    _check_rate(membership.company)
+    check_rate(membership.company_id)
     _refuse_if_busy(membership.company)
     with statements_may_take(LONG_SECONDS):
         count = archive.count_rows(membership.company)
@@ -83,6 +84,7 @@ def _add(new: DataExport, author: Author, details: audit.Details) -> None:
     """Save the export and its audit log entry, and delete the author's finished ones beyond KEPT_AT_MOST."""
     Company.objects.hold(author.company_id)
     _refuse_if_busy(author.company)
+    require_room(author.company_id, new.row_count, outcome="Nothing was exported")  # a byte for each row, at least
     new.company = author.company
     if isinstance(author, Membership):
         new.made_by = author.user
@@ -101,8 +103,11 @@ def _refuse_if_busy(company: Company) -> None:
         raise ValidationError(BUSY)
 
 
-def _check_rate(company: Company) -> None:
-    rate_limits.check("exports", company_id=company.pk, at_most=settings.EXPORTS_PER_MINUTE)
+def check_rate(company_id: int) -> None:
+    """Count one export or download of a list. Raises TooOften beyond what a company may do in a minute or an hour."""
+    rate_limits.check(
+        "exports", company_id=company_id, at_most=settings.EXPORTS_PER_MINUTE, an_hour=settings.EXPORTS_PER_HOUR
+    )
 
 
 def cancel(*, data_export: DataExport) -> bool:
@@ -132,7 +137,7 @@ def forget_people(company_id: int) -> None:
     exports = DataExport.objects.for_company(company_id)
     exports.filter(state=ExportState.DONE).update(state=ExportState.FAILED, problem=ERASED_SINCE)
     exports.at_work().update(
-        state=ExportState.WRITING, reached=0, file=0, after=0, size=0, packed_until=None, timeouts=0,
+        state=ExportState.WRITING, reached=0, file=0, after=0, size=0, stored=0, packed_until=None, timeouts=0,
         restarts=F("restarts") + 1,
     )  # fmt: skip
     with statements_may_take(LONG_SECONDS):

@@ -29,7 +29,8 @@ from crm.models import (
     User,
 )
 from crm.models.bidi import file_name
-from crm.models.lead_import import ENDED, ROWS_KEPT_FOR, WRITING
+from crm.models.lead_import import BYTES_OF_UNREAD, ENDED, ROWS_KEPT_FOR, UNSTARTED_KEPT_FOR, WRITING
+from crm.models.space import require_room
 from crm.services import audit, background, rate_limits
 
 Actor = User | ApiKey
@@ -42,6 +43,7 @@ WAIT: Final = (
     f"{UNCHECKED_AT_MOST} files of your company are being read and checked. Wait until one is done, or delete one."
 )
 BUSY: Final = "Another import of your company is running. Wait until it ends, or cancel it."
+EXPIRED: Final = "This file was uploaded more than a day ago, and is about to be deleted. Upload it again."
 TOO_LATE: Final = "This import can no longer be undone."
 ERASED_MEANWHILE: Final = "Someone was erased before this file was read. Upload it again, if they are not in it."
 
@@ -58,19 +60,22 @@ def upload(*, company: Company, file: UploadedFile, actor: Actor) -> LeadImport:
 def store(*, company: Company, file: UploadedFile, actor: Actor) -> LeadImport:  # type: ignore[type-arg]
     """Store a file, which a worker reads and checks.
 
-    Raises ValidationError or its subclass TooManyWaiting, and TooOften if the company uploads too often.
+    Raises ValidationError or its subclasses TooManyWaiting and NoRoom, and TooOften if the company uploads too often.
     """
     if not file.size:
         raise ValidationError("This file is empty. Choose one that has a row for each lead.")
     if file.size > MAX_BYTES:
         raise ValidationError(f"This file has more than {MAX_BYTES // 2**20} MB. Split it, and import the parts.")
-    rate_limits.check("imports", company_id=company.pk, at_most=settings.IMPORTS_PER_MINUTE)
+    rate_limits.check(
+        "imports", company_id=company.pk, at_most=settings.IMPORTS_PER_MINUTE, an_hour=settings.IMPORTS_PER_HOUR
+    )
     file.seek(0)  # the file may have been read for its fingerprint
     content = file.read()
     with transaction.atomic():
         Company.objects.hold(company.pk)
         if LeadImport.objects.for_company(company).filter(state__in=UNCHECKED).count() >= UNCHECKED_AT_MOST:
             raise TooManyWaiting(WAIT)
+        require_room(company.pk, BYTES_OF_UNREAD * file.size)
         lead_import = LeadImport.objects.create(
             company=company,
             file_name=file_name(file.name or "", longest=LONGEST_FILE_NAME),
@@ -102,10 +107,16 @@ def map_columns(*, lead_import: LeadImport, columns: Sequence[str]) -> LeadImpor
 
 
 def start(*, lead_import: LeadImport, owner: User | None, tells_platforms: bool, actor: Actor) -> bool:
-    """Queue the import of the rows. Returns False if it isn't ready. Raises ValidationError if another is running."""
+    """Queue the import of the rows. Returns False if it isn't ready.
+
+    Raises ValidationError if another is running, or if the rows are about to be deleted.
+    """
     try:
         with transaction.atomic():
-            changed = LeadImport.objects.filter(pk=lead_import.pk, state=ImportState.READY).update(
+            ready = LeadImport.objects.filter(pk=lead_import.pk, state=ImportState.READY)
+            if ready.filter(created_at__lt=Now() - UNSTARTED_KEPT_FOR).exists():
+                raise ValidationError(EXPIRED)
+            changed = ready.update(
                 state=ImportState.RUNNING, reached=0, done={}, owner=owner, tells_platforms=tells_platforms,
                 started_at=Now(), **_by(actor),
             )  # fmt: skip

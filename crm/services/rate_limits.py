@@ -10,6 +10,7 @@ from django.core.cache import cache
 WINDOW_SECONDS: Final = 60
 HOUR_SECONDS: Final = 3600
 DAY_SECONDS: Final = 86_400
+PLACE_SECONDS: Final = 10  # until a retry: it can't be known when a place will be free
 
 
 class CountingCache(Protocol):
@@ -19,7 +20,11 @@ class CountingCache(Protocol):
 
 
 class TooOften(Exception):
-    """The limit has been reached. The message is for the user."""
+    """The limit has been reached. The message is for the user; `seconds` says when to try again."""
+
+    def __init__(self, message: str, *, seconds: float) -> None:
+        super().__init__(message)
+        self.seconds = seconds
 
 
 def is_within(name: str, *, at_most: int, seconds: int | None = None) -> bool:
@@ -44,15 +49,20 @@ def are_within(limits: Mapping[str, int], *, seconds: int | None = None) -> bool
     return False
 
 
-def seconds_left() -> float:
-    """How many seconds this minute has left."""
-    return WINDOW_SECONDS - time.time() % WINDOW_SECONDS
+def seconds_left(window: int = WINDOW_SECONDS) -> float:
+    """How many seconds this minute, or this span of `window` seconds, has left."""
+    return window - time.time() % window
 
 
-def check(what: str, *, company_id: int, at_most: int) -> None:
-    """Count one use by a company. Raises TooOften beyond `at_most` in this minute."""
-    if not is_within(f"company:{company_id}:{what}", at_most=at_most):
-        raise TooOften(f"Your company may do this {at_most} times a minute. Wait a minute, then try again.")
+def check(what: str, *, company_id: int, at_most: int, an_hour: int | None = None) -> None:
+    """Count one use by a company. Raises TooOften beyond `at_most` in this minute, or `an_hour` in this hour."""
+    name = f"company:{company_id}:{what}"
+    if not is_within(name, at_most=at_most):
+        why = f"Your company may do this {at_most} times a minute. Wait a minute, then try again."
+        raise TooOften(why, seconds=seconds_left())
+    if an_hour is not None and not is_within(f"{name}:hour", at_most=an_hour, seconds=HOUR_SECONDS):
+        why = f"Your company may do this {an_hour} times an hour. Wait an hour, then try again."
+        raise TooOften(why, seconds=seconds_left(HOUR_SECONDS))
 
 
 def take_place(what: str, *, company_id: int, places: int, seconds: int) -> str:
@@ -64,7 +74,8 @@ def take_place(what: str, *, company_id: int, places: int, seconds: int) -> str:
         place = f"company:{company_id}:{what}:place:{number}"
         if cache.add(place, 1, seconds):
             return place
-    raise TooOften(f"Your company is doing this {places} times at the moment. Wait until one is done, then try again.")
+    why = f"Your company is doing this {places} times at the moment. Wait until one is done, then try again."
+    raise TooOften(why, seconds=PLACE_SECONDS)
 
 
 def leave_place(place: str) -> None:

@@ -1,6 +1,7 @@
 """The context of the base template: navigation, theme and companies to switch to."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from django.http import HttpRequest
@@ -9,6 +10,7 @@ from django.urls import reverse
 from crm.accounts.typed_forms import TYPED, recall_typed
 from crm.models import Membership
 from crm.models.roles import Action, Role
+from crm.models.space import space_of
 
 THEME_COOKIE: Final = "theme"
 
@@ -61,7 +63,7 @@ class NavigationItem:
 
 def shell(request: HttpRequest) -> dict[str, Any]:
     """`nav`, `theme`, `themes`, `membership`, the user's `companies`, `may` (whether the member may do each action),
-    and `typed`, for app.js to fill in again.
+    `typed`, for app.js to fill in again, and `space`, which is queried only by templates that show it.
     """
     membership: Membership | None = getattr(request, "membership", None)
     return {
@@ -72,6 +74,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "may": {action.value: membership.may(action) for action in Action} if membership else {},
         "nav": navigation(membership, request.path) if membership else [],
         "typed": _typed(request) if membership else None,
+        "space": partial(space_of, membership.company_id) if membership else None,
     }
 
 

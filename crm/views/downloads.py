@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
@@ -13,6 +12,7 @@ from crm.models import AuditAction, DataExport, ExportFormat
 from crm.selectors.data_exports import CONTENT_TYPES, download_of
 from crm.selectors.streaming import in_time, streamed, take_place
 from crm.services import audit, rate_limits
+from crm.services.data_exports import check_rate
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 
@@ -26,7 +26,7 @@ def export(
     """
     company_id = request.membership.company_id
     try:
-        rate_limits.check("exports", company_id=company_id, at_most=settings.EXPORTS_PER_MINUTE)
+        check_rate(company_id)
         place = take_place(company_id)
     except rate_limits.TooOften as error:
         return _refused(request, error, back_to)

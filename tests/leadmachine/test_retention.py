@@ -169,7 +169,7 @@ def account_mail(member: Membership, moment: datetime) -> Model:
 
 
 def lead_import(member: Membership, moment: datetime, **fields: Any) -> LeadImport:
-    names = {"file_name": "leads.csv", "size": 1, "state": "ready", "created_at": moment}
+    names = {"file_name": "leads.csv", "size": 1, "state": "done", "created_at": moment, "started_at": moment}
     return LeadImport.objects.create(company=member.company, **{**names, **fields})
 
 
@@ -186,12 +186,16 @@ def bulk_change(member: Membership, moment: datetime) -> Model:
 
 
 def unread_file(member: Membership, moment: datetime) -> Model:
-    of_import = lead_import(member, moment, state="reading")
+    of_import = lead_import(member, moment, state="reading", started_at=None)
     return LeadImportFile.objects.create(company=member.company, lead_import=of_import, content=b"x")
 
 
+def unstarted_import(member: Membership, moment: datetime) -> LeadImport:
+    return lead_import(member, moment, state="ready", started_at=None)
+
+
 def row_of_nothing_started(member: Membership, moment: datetime) -> Model:
-    return LeadImportRow.objects.create(company=member.company, lead_import=lead_import(member, moment), number=1)
+    return LeadImportRow.objects.create(company=member.company, lead_import=unstarted_import(member, moment), number=1)
 
 
 def row_of_ended_import(member: Membership, moment: datetime) -> Model:
@@ -274,9 +278,9 @@ MADE: Final[dict[str, list[tuple[float, Callable[[Membership, datetime], Model]]
     "crm.IdempotencyRecord": [(7, posted_form)],
     "crm.DataExport": [(1, data_export)],
     "crm.BulkChange": [(30, bulk_change)],
-    "crm.LeadImportRow": [(7, row_of_nothing_started), (7, row_of_ended_import)],
+    "crm.LeadImportRow": [(1, row_of_nothing_started), (7, row_of_ended_import)],
     "crm.LeadImportFile": [(7, unread_file)],
-    "crm.LeadImport": [(2 * 366, lead_import)],
+    "crm.LeadImport": [(1, unstarted_import), (2 * 366, lead_import)],
     "crm.LeadMerge": [(1, lead_merge)],
     "crm.LeadSearch": [(7, lead_search)],
     "crm.AccountMail": [(3, account_mail)],

@@ -124,8 +124,8 @@ def _store(data_export: DataExport, file: IO[bytes]) -> None:
         if not same.select_for_update(no_key=True).exists():
             return
         ExportPart.objects.filter(data_export=data_export).delete()
-        size = file.seek(0, 2)
+        size, stored = file.seek(0, 2), 0
         file.seek(0)
         while block := file.read(BLOCK):
-            ExportPart(company_id=data_export.company_id, data_export=data_export).write(block)
-        same.update(state=ExportState.DONE, size=size, finished_at=Now())
+            stored += ExportPart(company_id=data_export.company_id, data_export=data_export).write(block)
+        same.update(state=ExportState.DONE, size=size, stored=stored, finished_at=Now())

@@ -18,6 +18,7 @@ from crm.data_exchange.exporting.spreadsheets import pack
 from crm.models import DataExport, ExportFormat, ExportKind, ExportPart, ExportState
 from crm.models.contribution import active_author
 from crm.models.jobs import TOO_SLOW, timed_out_too_often
+from crm.models.space import space_of
 from postgresql.bounds import LONG_SECONDS, statements_may_take, took_too_long
 
 logger = logging.getLogger(__name__)
@@ -62,6 +63,9 @@ def _write_chunk(pk: int) -> bool:
             _write(data_export)
             data_export.timeouts = 0
             data_export.save()
+        space = space_of(data_export.company_id)
+        if not space.left:
+            DataExport.objects.filter(pk=pk).end_without_file(ExportState.FAILED, space.refusal("Nothing was exported"))
     return True
 
 
@@ -78,7 +82,7 @@ def _write(data_export: DataExport) -> None:
     rows = (archive if data_export.kind == ExportKind.COMPANY else lists).next_rows(data_export)
     content = as_json(rows) if data_export.format == ExportFormat.XLSX else as_csv(rows)
     if content:
-        part.write(content)
+        data_export.stored += part.write(content)
         data_export.size += len(content)
     if _is_complete(data_export):
         is_packed = data_export.format == ExportFormat.XLSX

@@ -24,9 +24,10 @@ from crm.data_exchange.importing.writing import renew_keys, reserve_keys, save_r
 from crm.models import ImportState, Lead, LeadImport, LeadImportFile, LeadImportRow, RowOutcome, many_rows
 from crm.models.contribution import active_author
 from crm.models.jobs import TOO_SLOW, timed_out_too_often
-from crm.models.lead_import import add_counts
+from crm.models.lead_import import BYTES_OF_A_ROW, BYTES_OF_UNREAD, add_counts
 from crm.models.origin import acting_as
 from crm.models.roles import Action
+from crm.models.space import space_of
 from postgresql.bounds import LONG_SECONDS, statements_may_take, took_too_long
 from postgresql.results import send_as_binary
 from postgresql.statistics import CHANGED_ROWS
@@ -123,7 +124,7 @@ def _read(lead_import: LeadImport, table: Table | UnreadableFile | None, rows_at
             _add_rows(lead_import, table, rows_at_once)
     except UnreadableFile as error:
         lead_import.header, lead_import.columns, lead_import.planned = [], [], {}
-        lead_import.row_count = lead_import.reached = 0
+        lead_import.row_count = lead_import.row_bytes = lead_import.reached = 0
         _end(lead_import, ImportState.FAILED, str(error))
     LeadImportFile.objects.for_company(lead_import.company_id).filter(lead_import=lead_import).delete()
 
@@ -140,12 +141,15 @@ def _add_rows(lead_import: LeadImport, table: Table, rows_at_once: int) -> None:
     lead_import.header, lead_import.notes = list(table.header), table.notes
     lead_import.columns = _columns(lead_import, sample)
     reader, until = RowReader(lead_import.company, lead_import.columns), time.monotonic() + CHECKED_WHILE_READ
+    space = space_of(lead_import.company_id)
     lead_import.state = ImportState.READY
     rows, first = chain(sample, table.rows), dict[str, int]()
     for chunk in iter(lambda: list(islice(rows, CHUNK)), []):
         if lead_import.row_count + len(chunk) > rows_at_once:
             raise LeftToWorker
         _add_chunk(lead_import, chunk, reader, first, checks=time.monotonic() < until)
+        if lead_import.row_bytes > space.left + BYTES_OF_UNREAD * lead_import.size:
+            raise UnreadableFile(space.refusal("Nothing was imported"))
     if lead_import.row_count > CHANGED_ROWS:  # else PostgreSQL reads all rows of the file for each chunk of the import
         many_rows.count_now(LeadImportRow, *LOOKED_FOR, using=DEFAULT_DB_ALIAS)
 
@@ -158,6 +162,7 @@ def _add_chunk(
     All keys of the file are in memory, 20 MB for the largest file: to query them takes longer.
     """
     lead_import.row_count += len(rows)
+    lead_import.row_bytes += sum(BYTES_OF_A_ROW + sum(map(len, row.cells)) for row in rows)
     judged: list[JudgedRow] = []
     if checks:
         unknown = [(0, row.number, row.cells, *UNKNOWN) for row in rows]

@@ -178,12 +178,12 @@ def test_a_storage_that_is_away_is_a_503_with_a_sentence(script, sales, deal, se
     assert "can't be reached" in answers[0].json()["detail"]
 
 
-def test_a_full_company_is_a_400(script, deal, settings):
+def test_a_full_company_is_a_409(script, deal, settings):
     settings.FILES_MB_PER_COMPANY = 0
 
     answer = send(script, lead=deal.lead_id)
 
-    assert (answer.status_code, "no room left" in answer.json()["file"][0]) == (400, True)
+    assert (answer.status_code, "no room left" in answer.json()["detail"]) == (409, True)
 
 
 def test_a_session_needs_its_csrf_token(client_as, sales, deal):

@@ -141,6 +141,6 @@ def test_the_number_of_queries_does_not_grow_with_deals_and_notes(client_as, sal
         make_note(sales, lead)
     client = client_as(sales)
 
-    # session, user, members, lead, statuses, deals, those of others, tasks, files, timeline with notes and their files
-    with django_assert_num_queries(19):
+    # session, user, members, lead, statuses, deals, those of others, tasks, files, space, timeline with notes and files
+    with django_assert_num_queries(20):
         client.get(f"/leads/{lead.pk}/")

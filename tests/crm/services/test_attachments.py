@@ -168,7 +168,7 @@ def test_a_full_company_is_told_so_and_another_is_not(sales, other_company, lead
         make_file(sales, lead, content=b"x" * 700_000)
     make_file(stranger, make_lead(other_company), content=b"x" * 700_000)
 
-    assert "no room left. Your company's files have 683.6\xa0KB of 1.0\xa0MB." in refusal.value.message
+    assert "no room left for this. Your company uses 683.6\xa0KB of 1.0\xa0MB." in refusal.value.message
     assert (Attachment.objects.count(), len(names_stored())) == (2, 2)
 
 
