@@ -12,6 +12,7 @@ JITTER = 0.2
 DAY_HOLD_JITTER_SECONDS = 600.0
 THROTTLES_BEFORE_MIDNIGHT = 5
 FAILURES_BEFORE_BREAKER = 5
+UNCLEAR_TRIES = 8  # with the default delays, over about eight hours
 LONGEST_THROTTLE_SECONDS = 900.0
 
 
@@ -35,7 +36,9 @@ def retry_delay(tries: int, *, at_least: float | None = None) -> timedelta | Non
     return timedelta(seconds=max(_spread(delays[-1]), _capped(at_least)))
 
 
-def trouble_rest(now: datetime, failures: int, *, retry_after: float | None) -> Rest:
+def trouble_rest(
+    now: datetime, failures: int, *, retry_after: float | None = None, cause: RestCause = RestCause.TROUBLE
+) -> Rest:
     """How long the lane rests after a temporary failure; `failures` counts those just before it.
 
     As long as LinkedIn's Retry-After. Without one, LANE_REST_SECONDS, and ten times that after several in a row.
@@ -43,7 +46,7 @@ def trouble_rest(now: datetime, failures: int, *, retry_after: float | None) -> 
     if seconds := _capped(retry_after):
         return Rest(now + timedelta(seconds=seconds), RestCause.ASKED)
     factor = 10 if failures + 1 >= FAILURES_BEFORE_BREAKER else 1
-    return Rest(now + timedelta(seconds=_spread(settings.LANE_REST_SECONDS * factor)), RestCause.TROUBLE)
+    return Rest(now + timedelta(seconds=_spread(settings.LANE_REST_SECONDS * factor)), cause)
 
 
 def throttle_rest(now: datetime, throttles: int, *, retry_after: float | None, day_limit: bool) -> Rest:

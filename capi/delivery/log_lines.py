@@ -56,6 +56,15 @@ def log_refused(attempt: Attempt, update: EventUpdate) -> None:
     )
 
 
+def log_limit(company_id: int, body_bytes: int, body_limit: int | None) -> None:
+    """Log one line about a request that was too large, and the limit that the next ones have."""
+    logger.warning(
+        "LinkedIn rejected a request of company %s with 413, because it had %s bytes. The next have at most %s bytes, "
+        "and twice as many after each that LinkedIn accepts.",
+        company_id, f"{body_bytes:,}", f"{body_limit:,}",
+    )  # fmt: skip
+
+
 def _counts(updates: Iterable[EventUpdate]) -> Counter[str]:
     counts: Counter[str] = Counter()
     for update in updates:

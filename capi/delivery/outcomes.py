@@ -11,7 +11,8 @@
     PauseConnection  401       the connection is paused, all of its events stay queued
     VersionRetired   426       every connection is paused
     Throttled        429       the lane rests, the events stay queued
-    TryLater         5xx       the events are retried later, up to a limit; the lane rests
+    TryLater         5xx       the events are retried later, for three days; the lane rests
+    Unclear          not LinkedIn's  the events are retried a few times; the lane rests
 """
 
 import logging
@@ -41,6 +42,7 @@ from capi.linkedin.answers import (
     Throttled,
     TooLarge,
     TryLater,
+    Unclear,
     Verdict,
     VersionRetired,
 )
@@ -74,7 +76,7 @@ def apply_decision(
         return outcome
     body_limit = outcome.lane.body_limit if outcome.lane else None
     if isinstance(decision, TooLarge):
-        _log_limit(lease, request, body_limit)
+        log_lines.log_limit(lease.company_id, request.body_bytes, body_limit)
     bisection.record(decision, request.events, attempt, body_limit=body_limit)
     if bisection.blames_rule:
         pauses.pause_rule(request.rule, Reason.RULE_MISCONFIGURED, bisection.refusals[-1].message)
@@ -131,6 +133,8 @@ def _outcome(decision: Decision, request: Request, snapshot: LaneSnapshot) -> Re
         case TryLater(reason=reason, retry_after=retry_after, is_unknown=is_unknown):
             later = _later(part, Reason(reason), snapshot, at_least=retry_after)
             return outcome([replace(update, is_unknown=is_unknown) for update in later])
+        case Unclear(is_unknown=is_unknown):
+            return outcome([replace(update, is_unknown=is_unknown) for update in _a_few_times(part, snapshot)])
     return outcome()
 
 
@@ -139,7 +143,7 @@ def _of_test(decision: Decision, request: Request, snapshot: LaneSnapshot, outco
     if isinstance(decision, Accepted):
         return outcome if snapshot.may_send else replace(outcome, lane=None)
     reason = next((update.reason for update in outcome.updates), Reason.DATA_REFUSED)
-    passing = isinstance(decision, TryLater | Throttled)
+    passing = isinstance(decision, TryLater | Unclear | Throttled)
     state = State.EXHAUSTED if passing else State.REJECTED
     update = EventUpdate(request.events, state, reason, request.api_message.message)
     # A test must not make the lane rest because LinkedIn was slow once, unless LinkedIn explicitly asks for fewer
@@ -159,15 +163,21 @@ def lane_after(decision: Decision, request: Request, snapshot: LaneSnapshot) -> 
             # A 429 with a Retry-After, or a rest until midnight, ends the run: the next 429 starts a new one.
             throttles = before + 1 if rest.cause == RestCause.THROTTLED else 0
             return _resting(rest, snapshot, continues, throttles_in_a_row=throttles, body_limit=limit)
-        case TryLater(retry_after=retry_after):
+        case TryLater() | Unclear():
             before = connection.failures_in_a_row if continues else 0
-            rest = backoff.trouble_rest(snapshot.now, before, retry_after=retry_after)
+            rest = _rest_after(decision, before, snapshot.now)
             return _resting(rest, snapshot, continues, failures_in_a_row=before + 1, body_limit=limit)
         case TooLarge():
             limit = request.body_bytes // 2
         case Accepted() | PerElement() if limit is not None:
             limit = limit * 2 if limit * 2 < LARGEST_BODY_BYTES else None
     return LaneUpdate(body_limit=limit, needs_alert_check=connection.resting_since is not None)
+
+
+def _rest_after(failure: TryLater | Unclear, failures: int, now: datetime) -> Rest:
+    if isinstance(failure, Unclear):
+        return backoff.trouble_rest(now, failures, cause=RestCause.UNCLEAR)
+    return backoff.trouble_rest(now, failures, retry_after=failure.retry_after)
 
 
 def _continues(part: Part, snapshot: LaneSnapshot) -> bool:
@@ -215,6 +225,19 @@ def _later(
             yield EventUpdate(events, State.PENDING, reason, message, next_attempt_at=due, http_status=status)
 
 
+def _a_few_times(part: Part, snapshot: LaneSnapshot) -> Iterator[EventUpdate]:
+    """As `_later` for unclear answers, but give up the events that have had enough of them."""
+    if given_up := [event for event in part if _has_had_enough(event)]:
+        yield EventUpdate(given_up, State.EXHAUSTED, Reason.UNCLEAR)
+    left = [event for event in part if not _has_had_enough(event)]
+    yield from _later(left, Reason.UNCLEAR, snapshot)
+
+
+def _has_had_enough(event: Sendable) -> bool:
+    # Two unclear answers in a row: LinkedIn may have been down for two days before the first.
+    return event.row.attempts + 1 >= backoff.UNCLEAR_TRIES and event.row.reason == Reason.UNCLEAR
+
+
 def _per_element(part: Part, results: Sequence[ElementResult], snapshot: LaneSnapshot) -> Iterator[EventUpdate]:
     groups: defaultdict[ElementResult, list[Sendable]] = defaultdict(list)
     for event, result in zip(part, results, strict=True):
@@ -228,11 +251,3 @@ def _per_element(part: Part, results: Sequence[ElementResult], snapshot: LaneSna
             later = _later(events, Reason.SERVER_TROUBLE, snapshot, message=result.message, status=result.status)
             is_unknown = result.status is None or result.status < 300  # a success, but not a plain one
             yield from (replace(update, is_unknown=is_unknown) for update in later)
-
-
-def _log_limit(lease: Lease, request: Request, body_limit: int | None) -> None:
-    logger.warning(
-        "LinkedIn rejected a request of company %s with 413, because it had %s bytes. The next have at most %s bytes, "
-        "and twice as many after each that LinkedIn accepts.",
-        lease.company_id, f"{request.body_bytes:,}", f"{body_limit:,}",
-    )  # fmt: skip

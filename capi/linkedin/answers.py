@@ -1,23 +1,30 @@
 """Turns an answer into a decision. `capi.delivery.outcomes` does what follows from it.
 
+An answer decides about events, a rule or the token only if it is LinkedIn's: an error with its own status and a message
+or a code as JSON (`parsing.is_linkedins_error`), or a success of the documented form. Anything else comes from
+something in between (a proxy, a gateway, a sign-in page), and is tried again.
+
     201                   accepted, unless the body contradicts it; for a batch the body must confirm each element
     200                   accepted if the body confirms each element; for one event an empty body is enough
-    other 2xx             try later: the outcome of the events is unknown. A login page, `{"status": 500}`, 202, 204 and
-                          206 all come from something between us and LinkedIn, which never saw the events
-    400, 409, 422         the data of some element, or the rule (409 is documented nowhere and treated the same)
-    400 VERSION_MISSING   as 426
-    401                   the token: pause the connection
-    403, 404              the rule id is unknown, or the token has no access to it: pause the rule. If only some
-                          elements of a batch have this status, they are retried
-    413                   send half of the bytes; a body under 256 KB can't be too large: that is a gateway's fault
-    426                   our API version has been retired: pause every connection
-    429                   too many requests
+    other 2xx             unclear, as is any other body: LinkedIn may have the events, or may never have seen them
+    3xx                   unclear: LinkedIn's API redirects nobody
     408, 421, 423, 425    try later
-    other 4xx, and 501    not about an event's data, but a fault of our client or a changed API. No event may be lost
+    413                   send half of the bytes; a body under 256 KB can't be too large: try later
+    429                   too many requests, whoever says so
+    502, 504              try later. A gateway has passed the request on, so LinkedIn may have the events
+    1xx, other 5xx        try later
+    no whole answer       try later: the outcome of the events is unknown
+    other 4xx, and 501    unclear, unless it is LinkedIn's own error. Then:
+
+        400, 409, 422     the data of some element, or the rule (409 is documented nowhere and treated the same)
+        400 VERSION_MISSING  as 426
+        401               the token: pause the connection
+        403, 404          the rule id is unknown, or the token has no access to it: pause the rule. If only some
+                          elements of a batch have this status, they are retried
+        426               our API version has been retired: pause every connection
+        any other         not about an event's data, but a fault of our client or a changed API. No event may be lost
                           for that: the rule is paused as "refused" until a person has checked. (If such an answer names
                           elements, it is about data after all.)
-    5xx, 1xx, 3xx         try later
-    no whole answer       try later: the outcome of the events is unknown
 
 The status decides, then LinkedIn's code, and the text only where `parsing` has a pattern for it. Sources: Microsoft
 Learn, "Conversions API", and recorded answers; LinkedIn may change any wording.
@@ -41,19 +48,23 @@ from capi.linkedin.decisions import (
     TooLarge,
     TransportError,
     TryLater,
+    Unclear,
     Verdict,
     VersionRetired,
 )
 from capi.linkedin.parsing import (
     ApiMessage,
     api_message,
+    claims_json,
     code,
     is_about_rule,
+    is_linkedins_error,
     is_one_reason,
     json_object,
     mask,
     message,
     named_elements,
+    parsed_object,
     retry_after,
     shorten,
 )
@@ -62,7 +73,16 @@ from capi.linkedin.parsing import (
 LARGE_BODY_BYTES = 256 * 1024
 ACCEPTED_STATUSES = (200, 201)
 ABOUT_DATA = {400, 409, 422}
-TRANSIENT = {408, 421, 423, 425}
+TRANSIENT = {408, 413, 421, 423, 425}
+PASSED_ON = {502, 504}  # by a gateway that got no valid answer from LinkedIn, or none in time
+# What an error of LinkedIn's own means; the others are in `_own_error`.
+OWN_ERRORS: dict[int, Decision] = {
+    401: PauseConnection("token_refused"),
+    403: PauseRule("rule_forbidden"),
+    404: PauseRule("rule_not_found"),
+    426: VersionRetired(),
+}
+CONTRADICTIONS = {"elements", "error", "errors", "message", "code", "serviceErrorCode"}  # of a 201 for one event
 
 _DAY_LIMIT = re.compile(r"\bDAY limit\b")
 _REASONS = {
@@ -70,7 +90,6 @@ _REASONS = {
     TransportError.UNREACHABLE: "unreachable",
     TransportError.CUT: "answer_unreadable",
     TransportError.TOO_LARGE: "answer_unreadable",
-    TransportError.REDIRECT: "server_trouble",
 }
 
 
@@ -82,38 +101,38 @@ def decide(answer: Answer, *, count: int, sent_bytes: int | None = None) -> Deci
     if answer.trouble is not None:
         return _no_answer(answer, answer.trouble, count)
     status = answer.status or 0
-    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and _can_be_too_large(count, sent_bytes):
-        return TooLarge()
     if 200 <= status < 300:
         return _success(answer, count)
-    if status in ABOUT_DATA:
-        return _refused(answer, count)
-    return _by_status(status, answer, count)
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and _can_be_too_large(count, sent_bytes):
+        return TooLarge()
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return _throttled(answer, message(answer) if is_linkedins_error(answer) else "")
+    if status in TRANSIENT or status < 200 or (status >= 500 and status != HTTPStatus.NOT_IMPLEMENTED):
+        return TryLater("server_trouble", retry_after(answer.headers), is_unknown=status in PASSED_ON)
+    if status < 400 or not is_linkedins_error(answer):
+        return Unclear()
+    return _own_error(status, answer, count)
 
 
 def _no_answer(answer: Answer, trouble: TransportError, count: int) -> Decision:
+    status = answer.status
     # 5,000 long reasons exceed the limit. The same batch would get the same answer, but half of it a shorter one.
-    if trouble is TransportError.TOO_LARGE and answer.status in ABOUT_DATA and count > 1:
+    if trouble is TransportError.TOO_LARGE and status in ABOUT_DATA and count > 1 and claims_json(answer):
         return RefusedUnnamed("")
-    is_unknown = answer.was_sent and (answer.status is None or answer.status < 300)
+    if trouble is TransportError.REDIRECT or (status is not None and 300 <= status < 500):
+        return Unclear()
+    is_unknown = answer.was_sent and (status is None or status < 300)
     return TryLater(_REASONS[trouble], retry_after(answer.headers), is_unknown)
 
 
-def _by_status(status: int, answer: Answer, count: int) -> Decision:
-    match status:
-        case 401:
-            return PauseConnection("token_refused")
-        case 403:
-            return PauseRule("rule_forbidden")
-        case 404:
-            return PauseRule("rule_not_found")
-        case 426:
-            return VersionRetired()
-        case 429:
-            return Throttled(retry_after(answer.headers), _DAY_LIMIT.search(message(answer)) is not None)
-    if status == HTTPStatus.NOT_IMPLEMENTED or (400 <= status < 500 and status not in TRANSIENT | {413}):
-        return _refused_as_a_whole(answer, count)
-    return TryLater("server_trouble", retry_after(answer.headers))
+def _own_error(status: int, answer: Answer, count: int) -> Decision:
+    if status in ABOUT_DATA:
+        return _refused(answer, count)
+    return OWN_ERRORS.get(status) or _refused_as_a_whole(answer, count)
+
+
+def _throttled(answer: Answer, text: str) -> Throttled:
+    return Throttled(retry_after(answer.headers), _DAY_LIMIT.search(text) is not None)
 
 
 def _can_be_too_large(count: int, sent_bytes: int | None) -> bool:
@@ -144,9 +163,10 @@ def _named(reasons: dict[int, str], count: int) -> Decision:
 def _success(answer: Answer, count: int) -> Decision:
     if answer.status in ACCEPTED_STATUSES and count == 1 and _is_accepted(answer):
         return Accepted()
-    elements = json_object(answer.body).get("elements") if answer.status in ACCEPTED_STATUSES else None
+    is_plain = answer.status in ACCEPTED_STATUSES and claims_json(answer)
+    elements = json_object(answer.body).get("elements") if is_plain else None
     if not isinstance(elements, list) or len(elements) != count or not all(map(_is_readable, elements)):
-        return TryLater("answer_unreadable", retry_after(answer.headers), is_unknown=True)
+        return Unclear(is_unknown=True)
     if all(_is_element_accepted(element) for element in elements):
         return Accepted()
     return _of_elements(tuple(map(_element_result, elements)), answer)
@@ -154,16 +174,20 @@ def _success(answer: Answer, count: int) -> Decision:
 
 def _is_accepted(answer: Answer) -> bool:
     """True if the answer to one event is the documented 201, or an empty 200, and the body doesn't contradict it."""
-    if answer.status == HTTPStatus.OK:
-        return not answer.body.strip()
-    fields = json_object(answer.body)
-    return "elements" not in fields and fields.get("status", HTTPStatus.CREATED) in ACCEPTED_STATUSES
+    if not answer.body.strip():
+        return True
+    fields = parsed_object(answer.body)
+    if answer.status != HTTPStatus.CREATED or fields is None or not claims_json(answer):
+        return False
+    return not fields.keys() & CONTRADICTIONS and fields.get("status", HTTPStatus.CREATED) in ACCEPTED_STATUSES
 
 
 def _of_elements(results: tuple[ElementResult, ...], answer: Answer) -> Decision:
     statuses = {result.status or 0 for result in results}
-    if len(statuses) == 1 and statuses <= {401, 403, 404, 426, 429}:
-        return _by_status(statuses.pop(), answer, len(results))
+    if statuses == {HTTPStatus.TOO_MANY_REQUESTS}:
+        return _throttled(answer, " ".join(result.message for result in results))
+    if len(statuses) == 1 and statuses <= OWN_ERRORS.keys():
+        return OWN_ERRORS[statuses.pop()]
     if all(result.verdict is Verdict.REJECTED for result in results):
         messages = [result.message for result in results]
         if is_one_reason(messages) or all(map(is_about_rule, messages)):
@@ -210,6 +234,7 @@ __all__ = [
     "TooLarge",
     "TransportError",
     "TryLater",
+    "Unclear",
     "Verdict",
     "VersionRetired",
     "api_message",

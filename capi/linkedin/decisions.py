@@ -108,11 +108,21 @@ class Throttled:
 class TryLater:
     """The result may change: send the same again later. `reason` is a value of `choices.Reason`.
 
-    `is_unknown`: LinkedIn may have accepted what was sent. A plain 5xx says that it did not.
+    `is_unknown`: LinkedIn may have accepted what was sent.
     """
 
     reason: str
     retry_after: float | None = None
+    is_unknown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unclear:
+    """Not LinkedIn's answer, but that of something in between: it decides nothing. Send the same again a few times.
+
+    `is_unknown`: it is a success, so LinkedIn may have accepted what was sent.
+    """
+
     is_unknown: bool = False
 
 
@@ -127,4 +137,5 @@ Decision = (
     | VersionRetired
     | Throttled
     | TryLater
+    | Unclear
 )

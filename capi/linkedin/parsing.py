@@ -1,4 +1,6 @@
-"""Reads LinkedIn's answers: their text, which is masked, the elements that a refusal names, and Retry-After."""
+"""Reads answers: whether they are LinkedIn's, their text, which is masked, the elements that a refusal names, and
+Retry-After.
+"""
 
 import json
 import re
@@ -33,6 +35,29 @@ def api_message(answer: Answer) -> ApiMessage:
     return ApiMessage(shorten(mask(code(answer)), MAX_CODE_LENGTH), shorten(mask(message(answer))))
 
 
+# An error of Spring, which many gateways are made of, has a status and a message, too.
+_NOT_LINKEDINS = {"error", "path", "timestamp"}
+
+
+def is_linkedins_error(answer: Answer) -> bool:
+    """True if the answer is an error as LinkedIn writes it: JSON with its own status, and a message or a code.
+
+    Whatever is between us and LinkedIn writes its errors differently: a page, nothing, or JSON such as
+    `{"message": "Forbidden"}`.
+    """
+    fields = json_object(answer.body)
+    status = fields.get("status")
+    has_reason = isinstance(fields.get("message"), str) or code(answer) != ""
+    is_its_status = type(status) is int and status == answer.status
+    return claims_json(answer) and is_its_status and has_reason and not fields.keys() & _NOT_LINKEDINS
+
+
+def claims_json(answer: Answer) -> bool:
+    """True unless the answer's Content-Type says that its body is not JSON."""
+    media_type = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return media_type == "" or "json" in media_type
+
+
 def code(answer: Answer) -> str:
     """The body's `code`, or else its `serviceErrorCode`; "" if it has neither."""
     fields = json_object(answer.body)
@@ -61,11 +86,16 @@ def _page_text(page: str) -> str:
 
 def json_object(body: bytes) -> dict[str, Any]:
     """The body's JSON object; empty if the body is anything else, or has one key twice."""
+    return parsed_object(body) or {}
+
+
+def parsed_object(body: bytes) -> dict[str, Any] | None:
+    """As `json_object`, but None if the body is anything else."""
     try:
         value = json.loads(body.decode(), object_pairs_hook=_unique_keys)
     except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

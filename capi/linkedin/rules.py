@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from capi.linkedin.client import Client
 from capi.linkedin.decisions import Answer, TransportError
-from capi.linkedin.parsing import ApiMessage, api_message, code, json_object, printable
+from capi.linkedin.parsing import ApiMessage, api_message, code, is_linkedins_error, json_object, printable
 
 API_METHOD: Final = "CONVERSIONS_API"
 PAGE_SIZE: Final = 100
@@ -40,7 +40,7 @@ class ReadStatus(StrEnum):
     REFUSED = "refused"  # any other 4xx
     SERVER_TROUBLE = "server_trouble"  # 429, 5xx
     UNREACHABLE = "unreachable"  # no answer, or not in time
-    UNREADABLE = "unreadable"  # the answer is not a list of rules
+    UNREADABLE = "unreadable"  # the answer is not a list of rules, or not LinkedIn's
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +124,14 @@ def _page(answer: Answer) -> _Page | ReadStatus:
 
 def _refusal(answer: Answer) -> ReadStatus:
     status = answer.status or 0
+    if status in (408, 429) or status >= 500:
+        return ReadStatus.SERVER_TROUBLE
+    if not is_linkedins_error(answer):
+        return ReadStatus.UNREADABLE
     if code(answer) in {"VERSION_MISSING", "NONEXISTENT_VERSION"}:
         return ReadStatus.VERSION_RETIRED
     by_status = {401: ReadStatus.TOKEN_REFUSED, 403: ReadStatus.CANNOT_TELL, 426: ReadStatus.VERSION_RETIRED}
-    if status in by_status:
-        return by_status[status]
-    is_refusal = 400 <= status < 500 and status not in (408, 429)
-    return ReadStatus.REFUSED if is_refusal else ReadStatus.SERVER_TROUBLE
+    return by_status.get(status, ReadStatus.REFUSED)
 
 
 def _page_size(content: Mapping[str, Any]) -> int:

@@ -85,6 +85,7 @@ class Reason(models.TextChoices):
     TIMED_OUT = "timed_out", "Timed out"
     UNREACHABLE = "unreachable", "LinkedIn unreachable"
     ANSWER_UNREADABLE = "answer_unreadable", "Unreadable response"
+    UNCLEAR = "unclear", "Response not from LinkedIn"
 
     RULE_FORBIDDEN = "rule_forbidden", "No permission, or unknown rule"
     RULE_NOT_FOUND = "rule_not_found", "Wrong rule id"
@@ -105,6 +106,7 @@ class RestCause(models.TextChoices):
     THROTTLED = "throttled", "Too many requests"
     THROTTLED_OFTEN = "throttled_often", "Too many requests, repeatedly"
     TROUBLE = "trouble", "LinkedIn has technical problems"
+    UNCLEAR = "unclear", "Responses not from LinkedIn"
 
 
 class AlertKind(models.TextChoices):

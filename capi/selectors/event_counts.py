@@ -131,6 +131,7 @@ _GROUPS: Final[dict[str, tuple[Reason, ...]]] = {
     ),
     "LinkedIn not available": (
         Reason.THROTTLED, Reason.SERVER_TROUBLE, Reason.TIMED_OUT, Reason.UNREACHABLE, Reason.ANSWER_UNREADABLE,
+        Reason.UNCLEAR,
     ),
 }  # fmt: skip
 OTHERS: Final = "Connection"

@@ -34,6 +34,7 @@ ANSWERS: Final[dict[str, tuple[Reason, ...]]] = {
     "other 4xx": (Reason.REFUSED,),
     "other 5xx": (Reason.SERVER_TROUBLE,),
     "Timeout, or an unreadable response": (Reason.TIMED_OUT, Reason.UNREACHABLE, Reason.ANSWER_UNREADABLE),
+    "A response that is not LinkedIn's": (Reason.UNCLEAR,),
 }
 # Explanations that are not about an event, by the place where they appear.
 OTHER_EXPLANATIONS: Final[dict[str, Sequence[Explanation]]] = {

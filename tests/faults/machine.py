@@ -51,6 +51,8 @@ MOODS = (
     Fault(status=429, headers={"Retry-After": "1"}), Fault(status=202), Fault(status=204), Fault(body="<html>"),
     Fault(status=200, body='{"elements":[{"status":201}]}'), Fault(status=408), Fault(status=403), Fault(status=404),
     Fault(status=413), Fault(drop=Drop.BEFORE_BODY), Fault(drop=Drop.AFTER_BODY), Fault(cut_after=20),
+    Fault(status=400, body='{"message":"x"}'), Fault(status=401, body="<html>"), Fault(status=403, body="<html>"),
+    Fault(status=504, body="<html>"),
 )  # fmt: skip
 
 companies = st.integers(0, 1)

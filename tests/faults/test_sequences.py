@@ -15,6 +15,7 @@ from django.db import connection as database
 from django.db.models.functions import Now
 
 from capi import services
+from capi.delivery import backoff
 from capi.delivery.deliver import deliver
 from capi.linkedin import answers
 from capi.linkedin.sandbox.faults import Fault
@@ -32,7 +33,9 @@ LARGE = 3_000  # bytes; in the product 256 kB, which would take a thousand event
 LARGEST = 4 * 1024 * 1024
 SPREAD = 1.2
 DAY = 24 * 3600
-DAY_LIMIT = json.dumps({"message": "Resource level throttle APPLICATION_AND_MEMBER DAY limit is reached."})
+DAY_LIMIT = json.dumps(
+    {"message": "Resource level throttle APPLICATION_AND_MEMBER DAY limit is reached.", "status": 429}
+)
 THROTTLES = [
     *[Fault(status=429)] * 3, Fault(status=429, body=DAY_LIMIT), Fault(status=429, headers={"Retry-After": "0"}),
     Fault(status=429, headers={"Retry-After": "soon"}),
@@ -48,6 +51,12 @@ PRETENDED = [
     Fault(status=200, body="<html><title>Sign in</title></html>"), Fault(status=200, body='{"status": 500}'),
     Fault(status=200, body='{"elements": []}'), Fault(status=202), Fault(status=204),
     Fault(status=206, body='{"elements": [{"status": 201}]}'), Fault(status=299),
+]  # fmt: skip
+OF_OTHERS = [
+    *[Fault(status=status, body="<html><title>Forbidden</title></html>") for status in (400, 401, 403, 404, 422, 426)],
+    *[Fault(status=status, body='{"message": "Index: 0, no"}') for status in (400, 401, 403, 404, 405, 409, 422, 501)],
+    Fault(status=400, body='{"message": "cut'), Fault(status=407, body=""), Fault(status=201, body="<html>Sign in"),
+    Fault(status=403, body="", headers={"Retry-After": "86400"}), Fault(status=302, headers={"Location": "/"}),
 ]  # fmt: skip
 TOO_LARGE = Fault(status=413, body="<html>Request Entity Too Large</html>")
 THROUGH = Fault()
@@ -71,7 +80,7 @@ class Model:
             self.throttles = self.failures = 0
             self.limit = size // 2
             return 0
-        asked = fault.headers.get("Retry-After", "")
+        asked = fault.headers.get("Retry-After", "") if fault not in OF_OTHERS else ""
         seconds = min(int(asked), DAY) if asked.isdigit() else 0
         if fault.status == 429:
             return self._throttled(seconds, fault.body == DAY_LIMIT, to_midnight + 600)
@@ -118,7 +127,7 @@ def live_through(dice: Random, sandbox) -> None:
     services.save_token(company=company, token=TOKEN)
     ConversionRule.objects.create(company=company, crm_event="lead_created", linkedin_id="104012", name="Leads")
     model = Model()
-    kinds = [THROTTLES, TROUBLES, PRETENDED, [TOO_LARGE], [TOO_LARGE], [THROUGH]]
+    kinds = [THROTTLES, TROUBLES, PRETENDED, OF_OTHERS, [TOO_LARGE], [TOO_LARGE], [THROUGH]]
     mood = dice.choice(kinds)
     for _ in range(dice.randint(6, 14)):
         mood = dice.choice([mood, mood, dice.choice(kinds)])
@@ -173,6 +182,7 @@ def test_no_rest_is_longer_no_request_smaller_and_nothing_taken_for_sent_than_wa
 ) -> None:
     monkeypatch.setattr(answers, "LARGE_BODY_BYTES", LARGE)
     settings.RETRY_WINDOW_SECONDS = 10**9  # nothing is given up: what is not lost goes out at the end
+    monkeypatch.setattr(backoff, "UNCLEAR_TRIES", 10**9)
     for seed in figures.seeds(figures.rounds(15, long=1_000)):
         with database.cursor() as cursor:
             cursor.execute("TRUNCATE crm_company CASCADE")

@@ -17,6 +17,7 @@ class Scenario:
 
     In the message `[…]` stands for the positions of the elements, and `{}` for the resource. A message about the
     schema is repeated for each element. A `status` of None means no answer. `only_reading` does not affect sending.
+    With a `content_type`, the answer is not LinkedIn's, and the message is its whole body.
     """
 
     trigger: str
@@ -26,8 +27,10 @@ class Scenario:
     code: str = ""
     service_error_code: int | None = None
     only_reading: bool = False
+    content_type: str = ""
 
 
+PAGE = "text/html"
 HTML = "<!DOCTYPE html><html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"
 THROTTLED = "Resource level throttle APPLICATION_AND_MEMBER {} limit for calls to this resource is reached."
 NOT_PERMITTED = "Not enough permissions to access: {}"
@@ -51,7 +54,10 @@ TOKENS: Final = (
     ),
     Scenario("daylimit", 429, "Too many requests today", THROTTLED.format("DAY"), "TOO_MANY_REQUESTS", 101),
     Scenario("broken", 500, "LinkedIn has technical problems", "Internal Server Error"),
-    Scenario("unavailable", 503, "LinkedIn is down, with an HTML error page", HTML.format("503 Service Unavailable")),
+    Scenario("unavailable", 503, "LinkedIn is down, with an HTML error page", HTML.format("503 Service Unavailable"),
+             content_type=PAGE),
+    Scenario("proxied", 401, "A proxy responds instead of LinkedIn", HTML.format("401 Unauthorized"),
+             content_type=PAGE),
 )  # fmt: skip
 
 REFUSING_RULES: Final = (
@@ -66,7 +72,14 @@ REFUSING_RULES: Final = (
     Scenario("426426", 426, "The API version is retired"),
     Scenario("429429", 429, "Too many requests in this minute", THROTTLED.format("MINUTE"), "TOO_MANY_REQUESTS", 101),
     Scenario("500500", 500, "LinkedIn has technical problems", "Internal Server Error"),
-    Scenario("503503", 503, "LinkedIn is down, with an HTML error page", HTML.format("503 Service Unavailable")),
+    Scenario("503503", 503, "LinkedIn is down, with an HTML error page", HTML.format("503 Service Unavailable"),
+             content_type=PAGE),
+    Scenario("201999", 201, "A network's sign-in page responds instead of LinkedIn", HTML.format("Sign in"),
+             content_type=PAGE),
+    Scenario("400999", 400, "A gateway responds instead of LinkedIn", '{"message": "Bad Request"}',
+             content_type="application/json"),
+    Scenario("403999", 403, "A firewall responds instead of LinkedIn", HTML.format("403 Forbidden"),
+             content_type=PAGE),
 )  # fmt: skip
 
 _BY_RULE: Final = {scenario.trigger: scenario for scenario in REFUSING_RULES}
@@ -76,7 +89,13 @@ ACCOUNTS: Final = (
     Scenario("403403", 403, "The token's owner has no access to the ad account", "No ad accounts found"),
     Scenario("408408", None, "No response: the connection hangs, then closes"),
     Scenario("500500", 500, "LinkedIn has technical problems", "Internal Server Error"),
-    Scenario("503503", 503, "LinkedIn is down, with an HTML error page", HTML.format("503 Service Unavailable")),
+    Scenario(
+        "503503",
+        503,
+        "LinkedIn is down, with an HTML error page",
+        HTML.format("503 Service Unavailable"),
+        content_type=PAGE,
+    ),
 )
 
 _BY_ACCOUNT: Final = {scenario.trigger: scenario for scenario in ACCOUNTS}
@@ -104,8 +123,8 @@ def reply(
     """The reply of a scenario, about the elements at these positions."""
     if scenario.status is None:
         return Reply(None)
-    if scenario.status == 503:
-        return Reply(503, scenario.message.encode(), {"Content-Type": "text/html"})
+    if scenario.content_type:
+        return Reply(scenario.status, scenario.message.encode(), {"Content-Type": scenario.content_type})
     if scenario.code:
         message = scenario.message.replace("{}", READING if is_reading else SENDING)
         return coded_refusal(scenario.status, scenario.code, message, scenario.service_error_code)

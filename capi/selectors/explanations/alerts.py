@@ -9,7 +9,7 @@ from django.utils import dateformat
 
 from capi.models import Alert
 from capi.models.choices import AlertKind, Reason, RestCause
-from capi.selectors.explanations.connection import REST_NEXT_STEP, why_resting
+from capi.selectors.explanations.connection import next_step_of_rest, why_resting
 from capi.selectors.explanations.explain import explain_pause, topic_of_rest
 from capi.selectors.explanations.reasons import REASONS
 from capi.selectors.explanations.states import ON_HOLD, Explanation
@@ -67,7 +67,7 @@ OPENED: Final[dict[AlertKind, AlertText]] = {
         "The LinkedIn page says why they are on hold and what to do. They are then sent, oldest first.",
         topic=ON_HOLD.topic,
     ),
-    AlertKind.RESTING: AlertText("sending to LinkedIn is delayed", "{what}", REST_NEXT_STEP, topic="{topic}"),
+    AlertKind.RESTING: AlertText("sending to LinkedIn is delayed", "{what}", "{next_step}", topic="{topic}"),
     AlertKind.FAILING: AlertText(
         "many events of the rule “{rule}” fail",
         "Of its newest {ended} finished events, {failed} failed.",
@@ -150,7 +150,9 @@ def _values(alert: Alert) -> Mapping[str, object]:
         since, until = (datetime.fromisoformat(alert.facts[name]) for name in ("since", "until"))
         cause = RestCause(alert.reason)
         values.update(
-            what=why_resting(cause, since=since, until=until, now=alert.opened_at), topic=topic_of_rest(cause)
+            what=why_resting(cause, since=since, until=until, now=alert.opened_at),
+            next_step=next_step_of_rest(cause),
+            topic=topic_of_rest(cause),
         )
     return values
 

@@ -70,11 +70,19 @@ WHY: Final[dict[RestCause, str]] = {
         "LinkedIn can't be reached or can't respond: no request has succeeded since {since}. "
         "The next attempt is {until}, or later, once an event is due."
     ),
+    RestCause.UNCLEAR: (
+        "Something on the way responds instead of LinkedIn: no request has succeeded since {since}. "
+        "The next attempt is {until}, or later, once an event is due."
+    ),
 }
-REST_NEXT_STEP: Final = (
-    "No action needed: queued events are then sent automatically, oldest first. "
-    "If LinkedIn is working again sooner, an admin can press Try now on the LinkedIn page."
-)
+_TRY_NOW: Final = "If LinkedIn is working again sooner, an admin can press Try now on the LinkedIn page."
+
+
+def next_step_of_rest(cause: RestCause) -> str:
+    """What to do while sending rests."""
+    if cause == RestCause.UNCLEAR:
+        return f"Ask the operator of LeadMachine to check proxies, gateways and firewalls. {_TRY_NOW}"
+    return f"No action needed: queued events are then sent automatically, oldest first. {_TRY_NOW}"
 
 
 def why_resting(cause: RestCause, *, since: datetime, until: datetime, now: datetime) -> str:

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from capi.models import Connection, ConversionEvent, ConversionRule
 from capi.models.choices import OPEN_STATES, Reason, RestCause, State
-from capi.selectors.explanations.connection import REST_NEXT_STEP, why_resting
+from capi.selectors.explanations.connection import next_step_of_rest, why_resting
 from capi.selectors.explanations.reasons import REASONS, REFUSED_WITH
 from capi.selectors.explanations.states import ON_HOLD, STATES, Explanation
 
@@ -35,9 +35,15 @@ MAY_HAVE_ARRIVED: Final = (
     "So it still counts where the rule counts once."
 )
 
+CHECK_NETWORK: Final = "Ask the operator of LeadMachine to check the network to LinkedIn, then {}."
+
 TRANSIENT: Final = frozenset(
-    {Reason.SERVER_TROUBLE, Reason.TIMED_OUT, Reason.UNREACHABLE, Reason.ANSWER_UNREADABLE, Reason.THROTTLED}
-)
+    {
+        Reason.SERVER_TROUBLE, Reason.TIMED_OUT, Reason.UNREACHABLE, Reason.ANSWER_UNREADABLE, Reason.UNCLEAR,
+        Reason.THROTTLED,
+    }
+)  # fmt: skip
+_TOPICS_OF_RESTS: Final = {RestCause.TROUBLE: Reason.SERVER_TROUBLE, RestCause.UNCLEAR: Reason.UNCLEAR}
 
 
 def explain(event: ConversionEvent, connection: Connection | None) -> Explanation:
@@ -129,12 +135,12 @@ def explain_rest(connection: Connection | None, now: datetime) -> Explanation | 
     assert connection.next_attempt_at is not None
     cause = RestCause(connection.rest_cause)
     what = why_resting(cause, since=connection.resting_since, until=connection.next_attempt_at, now=now)
-    return Explanation("Queued", what, REST_NEXT_STEP, "wait", topic=topic_of_rest(cause))
+    return Explanation("Queued", what, next_step_of_rest(cause), "wait", topic=topic_of_rest(cause))
 
 
 def topic_of_rest(cause: RestCause) -> str:
     """The section of the help about a rest."""
-    return REASONS[Reason.SERVER_TROUBLE if cause == RestCause.TROUBLE else Reason.THROTTLED].topic
+    return REASONS[_TOPICS_OF_RESTS.get(cause, Reason.THROTTLED)].topic
 
 
 def hold_of(rule: ConversionRule, connection: Connection | None) -> Explanation | None:
@@ -160,6 +166,8 @@ def _final_step(event: ConversionEvent, words: Explanation) -> str:
         return REFUSED_TEST
     if Reason(event.reason) not in TRANSIENT:
         return words.next_step
+    if event.reason == Reason.UNCLEAR:
+        return CHECK_NETWORK.format("press play again" if event.is_test else "retry the event")
     return "Press play again in a few minutes." if event.is_test else STATES[State.EXHAUSTED].next_step
 
 

@@ -112,8 +112,14 @@ _REASONS: Final[dict[Reason, Explanation]] = {
     ),
     Reason.ANSWER_UNREADABLE: Explanation(
         "Retrying",
-        "LinkedIn's response was cut off or unreadable, or did not clearly accept the event.",
+        "LinkedIn's response was cut off or unreadable, so the event may or may not have arrived.",
         "No action needed: it is retried with the same event id.",
+        "wait",
+    ),
+    Reason.UNCLEAR: Explanation(
+        "Retrying",
+        "The response does not look like LinkedIn's. A proxy, gateway or firewall on the way has probably sent it.",
+        "It is retried for about eight hours. If this continues, ask the operator of LeadMachine to check the network.",
         "wait",
     ),
     Reason.RULE_FORBIDDEN: Explanation(
@@ -248,7 +254,7 @@ _READINGS: Final[dict[ReadStatus, Explanation]] = {
     ),
     ReadStatus.UNREADABLE: Explanation(
         "Unreadable",
-        "LinkedIn's response is not a readable list of rules.",
+        "The response is not a readable list of rules, or is not LinkedIn's.",
         f"Try again. {_PASTE}",
         "wait",
         ask_admin=_AGAIN,

@@ -32,11 +32,14 @@ PLAIN_REFUSALS = {
     "500": Fault(status=500),
     "503": Fault(status=503, body="<html>busy</html>"),
     "a redirect": Fault(status=302, headers={"Location": "https://example.com/"}),
+    "a firewall's 403": Fault(status=403, body="<html>Forbidden</html>"),
 }
 NO_CLEAR_ANSWER = {
     "no answer": Fault(drop=Drop.AFTER_BODY),
     "half an answer": Fault(cut_after=12),
     "a success that is not plain": Fault(status=202, body=""),
+    "a sign-in page": Fault(status=201, body="<html>Sign in</html>"),
+    "a gateway that got no answer": Fault(status=504, body="<html>504 Gateway Time-out</html>"),
 }
 ANSWERS = [
     *(pytest.param(fault, False, id=name) for name, fault in PLAIN_REFUSALS.items()),

@@ -546,7 +546,7 @@ def test_one_event_whose_success_is_not_plain_is_not_sent_but_goes_again(
     send_all(company)
 
     tried = event()
-    assert (tried.state, tried.attempts, tried.reason, tried.http_status) == ("pending", 1, "answer_unreadable", status)
+    assert (tried.state, tried.attempts, tried.reason, tried.http_status) == ("pending", 1, "unclear", status)
     forget_waiting()
     send_all(company)
     assert states(company) == ["accepted"]
@@ -620,7 +620,7 @@ def test_a_batch_answer_that_cannot_be_read_is_never_taken_for_accepted(
 
     send_all(company)
 
-    assert set(ConversionEvent.objects.values_list("state", "reason")) == {("pending", "answer_unreadable")}
+    assert set(ConversionEvent.objects.values_list("state", "reason")) == {("pending", "unclear")}
 
 
 def test_a_transient_failure_in_mid_hunt_leaves_the_rest_queued(company, connected, sandbox, make_rule) -> None:

@@ -6,6 +6,7 @@ from random import Random
 from capi.linkedin.answers import (
     Accepted,
     Answer,
+    PauseConnection,
     PauseRule,
     PerElement,
     RefusedNamed,
@@ -13,6 +14,7 @@ from capi.linkedin.answers import (
     TooLarge,
     TransportError,
     Verdict,
+    VersionRetired,
     decide,
 )
 from capi.models.choices import Reason
@@ -44,12 +46,19 @@ PIECES = (
 
 def spoilt(dice: Random) -> tuple[Answer, int]:
     """A whole answer with random damage, and the number of elements that it is for."""
-    body = bytearray(dice.choice(WHOLE))
+    whole = dice.choice(WHOLE)
+    body = bytearray(whole)
     for _ in range(dice.choice((0, 1, 1, 1, 2, 5))):
         _spoil(body, dice)
-    answer = answered(dice.choice(STATUSES), bytes(body))
+    answer = answered(dice.choice((*STATUSES, *[_status_in(whole)] * len(STATUSES))), bytes(body))
     count = dice.choice((1, 2, 3, 4, *[max(1, body.count(b'"status"'))] * 6))
     return Answer(answer.status, {}, answer.body, dice.choice(TROUBLES), 1), count
+
+
+def _status_in(body: bytes) -> int:
+    """The status that the body states, which is the answer's own if it is LinkedIn's error; 200 for any other body."""
+    found = json.loads(body)
+    return found.get("status", 200) if isinstance(found, dict) else 200
 
 
 def _spoil(body: bytearray, dice: Random) -> None:
@@ -80,8 +89,22 @@ def is_plainly_accepted(body: bytes, count: int) -> bool:
 
 
 def is_created(answer: Answer) -> bool:
-    """Is this the documented 201, or a 200 with nothing in it?"""
-    return answer.status == 201 or (answer.status == 200 and not answer.body.strip())
+    """Is this the documented 201, with nothing in it or a JSON object, or a 200 with nothing in it?"""
+    if not answer.body.strip():
+        return answer.status in (200, 201)
+    try:
+        return answer.status == 201 and isinstance(json.loads(answer.body.decode()), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def is_own_error(answer: Answer) -> bool:
+    """Does the body state the answer's status, or that of each element?"""
+    try:
+        found = json.loads(answer.body.decode())
+        return found.get("status") == answer.status or (answer.status in (200, 201) and bool(found["elements"]))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return False
 
 
 def assert_sound(answer: Answer, count: int) -> None:
@@ -99,6 +122,8 @@ def assert_sound(answer: Answer, count: int) -> None:
         assert set(decision.reasons) <= set(range(count))
     if isinstance(decision, RefusedUnnamed | TooLarge):
         assert count > 1
+    if isinstance(decision, RefusedNamed | PauseRule | PauseConnection | VersionRetired):
+        assert is_own_error(answer)
     if reason := getattr(decision, "reason", None):
         assert reason in Reason.values
     if isinstance(decision, PauseRule) and decision.reason == "rule_misconfigured":

@@ -16,6 +16,7 @@ from capi.linkedin.answers import (
     TooLarge,
     TransportError,
     TryLater,
+    Unclear,
     Verdict,
     VersionRetired,
     decide,
@@ -28,11 +29,6 @@ AMOUNT_TEXT = "ERROR :: /conversionValue/amount :: 19.9 cannot be coerced to Str
 
 def test_a_created_event_is_accepted_without_a_body():
     assert decide(answered(201), count=1) == Accepted()
-
-
-@pytest.mark.parametrize("body", [b"", b"<html>", b'{"id":"1"}', b'{"status":201}'])
-def test_a_created_event_is_accepted_whatever_comes_with_it(body):
-    assert decide(answered(201, body), count=1) == Accepted()
 
 
 @pytest.mark.parametrize("body", [b"", b"\r\n", b'{"elements":[{"status":201}]}'])
@@ -64,19 +60,13 @@ UNKNOWN_SUCCESSES = [
 
 @pytest.mark.parametrize(("status", "body"), UNKNOWN_SUCCESSES)
 def test_any_other_success_of_a_single_event_leaves_unknown_what_became_of_it(status, body):
-    assert decide(answered(status, body), count=1) == TryLater("answer_unreadable", is_unknown=True)
+    assert decide(answered(status, body), count=1) == Unclear(is_unknown=True)
 
 
 @pytest.mark.parametrize("status", [202, 203, 204, 206, 207, 299])
 @pytest.mark.parametrize("body", [b"", b'{"elements":[{"status":201},{"status":201}]}'])
 def test_any_other_success_of_a_batch_leaves_unknown_what_became_of_it(status, body):
-    assert decide(answered(status, body), count=2) == TryLater("answer_unreadable", is_unknown=True)
-
-
-def test_an_unreadable_success_is_waited_out_as_long_as_it_asks():
-    answer = answered(202, headers={"retry-after": "7"})
-
-    assert decide(answer, count=1) == TryLater("answer_unreadable", 7, is_unknown=True)
+    assert decide(answered(status, body), count=2) == Unclear(is_unknown=True)
 
 
 def test_the_one_element_of_a_single_event_goes_by_its_own_status():
@@ -214,7 +204,9 @@ def test_a_refusal_that_names_nobody_of_the_batch_is_halved(status, message):
 @pytest.mark.parametrize("status", [400, 422])
 @pytest.mark.parametrize("count", [1, 2, 5000])
 def test_a_refusal_about_the_rule_pauses_it_and_burns_nobody(message, status, count):
-    assert decide(answered(status, {"message": message}), count=count) == PauseRule("rule_misconfigured")
+    assert decide(answered(status, {"message": message, "status": status}), count=count) == PauseRule(
+        "rule_misconfigured"
+    )
 
 
 @pytest.mark.parametrize(
@@ -226,11 +218,11 @@ def test_a_refusal_about_the_rule_pauses_it_and_burns_nobody(message, status, co
     ],
 )
 def test_a_batch_whose_elements_are_all_refused_for_one_reason_pauses_the_rule(message):
-    assert decide(answered(422, {"message": message}), count=2) == PauseRule("rule_misconfigured")
+    assert decide(answered(422, {"message": message, "status": 422}), count=2) == PauseRule("rule_misconfigured")
 
 
 def test_a_batch_whose_elements_are_refused_for_different_reasons_rejects_them():
-    body = {"message": "Index: 0, ERROR :: /x :: bad\nIndex: 1, ERROR :: /y :: bad\n"}
+    body = {"message": "Index: 0, ERROR :: /x :: bad\nIndex: 1, ERROR :: /y :: bad\n", "status": 422}
 
     assert decide(answered(422, body), count=2) == RefusedNamed({0: "ERROR :: /x :: bad", 1: "ERROR :: /y :: bad"})
 
@@ -238,7 +230,7 @@ def test_a_batch_whose_elements_are_refused_for_different_reasons_rejects_them()
 def test_five_thousand_long_reasons_are_all_found():
     lines = "".join(f"Index: {index}, ERROR :: /x :: {'long ' * 20}{index}\n" for index in range(4999))
 
-    decision = decide(answered(422, {"message": lines}), count=5000)
+    decision = decide(answered(422, {"message": lines, "status": 422}), count=5000)
 
     assert isinstance(decision, RefusedNamed)
     assert list(decision.reasons) == list(range(4999))
@@ -249,7 +241,7 @@ def test_a_refusal_too_long_to_be_read_is_halved_since_half_of_it_may_not_be():
     assert decide(troubled(TransportError.TOO_LARGE, 422), count=5000) == RefusedUnnamed("")
 
 
-@pytest.mark.parametrize(("status", "count"), [(422, 1), (200, 5000), (500, 5000)])
+@pytest.mark.parametrize(("status", "count"), [(200, 5000), (500, 5000)])
 def test_any_other_answer_too_long_to_be_read_is_tried_again(status, count):
     expected = TryLater("answer_unreadable", is_unknown=status == 200)
 
@@ -294,7 +286,7 @@ def test_a_throttle_passes_on_how_long_linkedin_asks_to_wait():
     assert decide(answered(429, headers={"retry-after": "7"}), count=1) == Throttled(7, until_midnight=False)
 
 
-@pytest.mark.parametrize("status", [100, 103, 300, 304, 408, 421, 423, 425, 500, 502, 503, 504, 599, 999])
+@pytest.mark.parametrize("status", [100, 103, 408, 421, 423, 425, 500, 503, 599, 999])
 @pytest.mark.parametrize("count", [1, 2])
 def test_what_may_pass_is_tried_again_and_retry_after_honoured(status, count):
     answer = answered(status, b"<html>Bad gateway</html>", headers={"retry-after": "120"})
@@ -305,11 +297,15 @@ def test_what_may_pass_is_tried_again_and_retry_after_honoured(status, count):
 @pytest.mark.parametrize("status", [402, 405, 406, 410, 411, 415, 431, 451, 501])
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_request_refused_as_a_whole_holds_the_events_instead_of_losing_them(status, count):
-    assert decide(answered(status, {"message": "Not allowed"}), count=count) == PauseRule("refused")
+    body = {"message": "Not allowed", "status": status}
+
+    assert decide(answered(status, body), count=count) == PauseRule("refused")
 
 
 def test_an_unusual_refusal_that_names_elements_is_about_them():
-    assert decide(answered(410, {"message": "Index: 1, ERROR :: gone"}), count=2) == RefusedNamed({1: "ERROR :: gone"})
+    body = {"message": "Index: 1, ERROR :: gone", "status": 410}
+
+    assert decide(answered(410, body), count=2) == RefusedNamed({1: "ERROR :: gone"})
 
 
 @pytest.mark.parametrize(
@@ -327,13 +323,13 @@ def test_without_a_whole_answer_the_outcome_is_unknown_and_tried_again(trouble, 
 
 
 def test_a_redirect_and_a_request_that_never_left_have_reached_nobody():
-    assert decide(troubled(TransportError.REDIRECT, 302), count=1) == TryLater("server_trouble")
+    assert decide(troubled(TransportError.REDIRECT, 302), count=1) == Unclear()
     refused = replace(troubled(TransportError.UNREACHABLE), was_sent=False)
     assert decide(refused, count=1) == TryLater("unreachable")
 
 
 def test_an_element_reason_is_masked_and_shortened():
-    body = {"message": f"Index: 1, ERROR :: ada@example.com {'long ' * 1000}\0"}
+    body = {"message": f"Index: 1, ERROR :: ada@example.com {'long ' * 1000}\0", "status": 422}
 
     decision = decide(answered(422, body), count=2)
 

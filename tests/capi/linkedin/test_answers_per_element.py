@@ -11,7 +11,7 @@ from capi.linkedin.answers import (
     PauseRule,
     PerElement,
     Throttled,
-    TryLater,
+    Unclear,
     Verdict,
     VersionRetired,
     decide,
@@ -146,8 +146,8 @@ def test_when_all_elements_are_rejected_for_different_reasons_they_are_rejected(
     ],
     ids=lambda body: repr(body[:60]),
 )
-def test_a_batch_answer_of_any_other_shape_is_unreadable_and_tried_again(body):
-    assert decide(answered(200, body), count=2) == TryLater("answer_unreadable", is_unknown=True)
+def test_a_batch_answer_of_any_other_shape_is_unclear(body):
+    assert decide(answered(200, body), count=2) == Unclear(is_unknown=True)
 
 
 def test_keys_that_nobody_knows_do_no_harm():

@@ -1,6 +1,7 @@
 """The catalogue has the words for every outcome of an event, a rule, a connection or an answer; no other place does."""
 
 import importlib
+import json
 import pkgutil
 import re
 
@@ -125,18 +126,24 @@ def reasons_of(status: int) -> tuple[Reason, ...]:
     return ANSWERS.get(str(status)) or ANSWERS[f"other {status // 100}xx"]
 
 
+def said_by_linkedin(status: int, **fields: str) -> Answer:
+    return Answer(status, {}, json.dumps({"status": status, **fields}).encode(), None, 1)
+
+
 @pytest.mark.parametrize("status", range(400, 600))
 def test_every_answer_comes_to_a_reason_that_the_help_gives_for_it(status: int) -> None:
-    decision = decide(Answer(status, {}, b"{}", None, 1), count=1)
+    decision = decide(said_by_linkedin(status, message="No"), count=1)
+    of_others = decide(Answer(status, {}, b"<html>", None, 1), count=1)
 
     assert reason_of(decision) in reasons_of(status)
+    assert reason_of(of_others) in (Reason.UNCLEAR, *reasons_of(status))
 
 
 def test_a_refusal_that_is_about_the_version_or_the_rule_stands_in_the_help_too() -> None:
-    told = [b'{"code": "VERSION_MISSING"}', b'{"message": "Conversion\'s method should be CONVERSIONS_API"}']
+    told = [{"code": "VERSION_MISSING"}, {"message": "Conversion's method should be CONVERSIONS_API"}]
 
-    for body in told:
-        assert reason_of(decide(Answer(400, {}, body, None, 1), count=1)) in reasons_of(400)
+    for fields in told:
+        assert reason_of(decide(said_by_linkedin(400, **fields), count=1)) in reasons_of(400)
 
 
 def test_each_answer_that_the_help_names_by_its_number_is_an_answer() -> None:
@@ -221,5 +228,5 @@ def reason_of(decision: Decision) -> str:
 # What the pipeline stores for decisions that have no reason of their own.
 DECIDED = {
     "VersionRetired": Reason.VERSION_RETIRED, "Throttled": Reason.THROTTLED, "RefusedNamed": Reason.DATA_REFUSED,
-    "RefusedUnnamed": Reason.DATA_REFUSED, "Rejected": Reason.DATA_REFUSED,
+    "RefusedUnnamed": Reason.DATA_REFUSED, "Rejected": Reason.DATA_REFUSED, "Unclear": Reason.UNCLEAR,
 }  # fmt: skip

@@ -137,7 +137,7 @@ def test_every_attempt_is_listed_newest_first(web, company, connected, sandbox, 
     page = web.get(event.get_absolute_url())
 
     assert "Retrying" in trying
-    assert "<dt>LinkedIn's response</dt><dd>HTTP 503</dd>" in trying
+    assert "<dt>Response</dt><dd>HTTP 503</dd>" in trying
     assert "What would be sent now" in trying
     assert [attempt.http_status for attempt in page.context["attempts"]] == [201, 503]
     assert "HTTP 503" in page.content.decode()
@@ -151,7 +151,7 @@ def test_a_held_event_says_what_to_do(web, company, make_rule) -> None:
 
     page = page_of(web, event)
 
-    assert "<dt>LinkedIn's response</dt><dd>HTTP 401</dd>" in page
+    assert "<dt>Response</dt><dd>HTTP 401</dd>" in page
     assert "Ask an admin to save a new access token." in page
     assert "data-live" not in page
 

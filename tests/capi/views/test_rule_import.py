@@ -312,7 +312,11 @@ def test_where_the_list_can_not_be_read_the_page_says_why_and_leads_to_pasting(
     [
         (Fault(status=200, body="<html>"), "not a readable list of rules"),
         (Fault(cut_after=40), "not a readable list of rules"),
-        (Fault(status=426, body='{"code":"NONEXISTENT_VERSION"}'), "LinkedIn says 426"),
+        (Fault(status=426, body='{"status":426,"code":"NONEXISTENT_VERSION"}'), "LinkedIn says 426"),
+        (Fault(status=426, body="Upgrade Required"), "not a readable list of rules"),
+        (Fault(status=401, body='{"message":"Unauthorized"}'), "not a readable list of rules"),
+        (Fault(status=403, body="<html>Forbidden</html>"), "not a readable list of rules"),
+        (Fault(status=404, body=""), "not a readable list of rules"),
         (Fault(status=400), "LinkedIn rejected the request for the rules"),
     ],
 )

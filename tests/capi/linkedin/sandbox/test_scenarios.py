@@ -76,6 +76,7 @@ BY_RULE = {
         {"status": 426, "code": "NONEXISTENT_VERSION", "message": "Requested version 20260901 is not active"},
     ),
     "429429": (429, MINUTE),
+    "400999": (400, {"message": "Bad Request"}),
     "500500": (500, TROUBLE),
 }
 
@@ -101,10 +102,26 @@ def test_an_unavailable_linkedin_answers_in_html(reply):
     assert (reply.status, reply.headers["Content-Type"], reply.body) == (503, "text/html", DOWN)
 
 
+@pytest.mark.parametrize(
+    ("reply", "status", "title"),
+    [
+        (send(event(), authorization="Bearer proxied"), 401, b"401 Unauthorized"),
+        (send(rule("201999")), 201, b"Sign in"),
+        (send(rule("403999")), 403, b"403 Forbidden"),
+    ],
+    ids=["proxy", "sign-in page", "firewall"],
+)
+def test_what_is_between_us_and_linkedin_answers_with_a_page(reply, status, title):
+    assert (reply.status, reply.headers["Content-Type"]) == (status, "text/html")
+    assert b"<title>%s</title>" % title in reply.body
+
+
 def test_every_scenario_of_the_table_is_tested_here():
     triggers = {scenario.trigger for scenario in (*scenarios.TOKENS, *scenarios.REFUSING_RULES)}
 
-    assert triggers == BY_TOKEN.keys() | BY_RULE.keys() | {"unavailable", "503503", "sendonly"}
+    assert triggers == BY_TOKEN.keys() | BY_RULE.keys() | {
+        "unavailable", "503503", "sendonly", "proxied", "201999", "403999"
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("rule_id", ["1", "403", "4034030", "104012", "99999999999999999999"])
