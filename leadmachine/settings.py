@@ -236,10 +236,12 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "LeadMachine API",
     "DESCRIPTION": "Leads, deals, conversion rules and the log of conversion events of one company.",
     "VERSION": "1",
+    "CONTACT": {"name": "The operator of this LeadMachine", "url": SITE_URL},
+    "SERVERS": [{"url": "/", "description": "This installation"}],
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,  # read-only fields are not in the request schemas
-    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "crm.api.schema.add_error_responses"],
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "crm.api.schema.complete_schema"],
     "ENUM_NAME_OVERRIDES": {
         "ReasonEnum": "capi.models.choices.Reason",
         "KindEnum": "crm.models.task.TaskKind",

@@ -131,7 +131,7 @@ class FileViewSet(AddableViewSet[Attachment]):
         except ModelError as refusal:
             raise serializers.ValidationError({FIELD: refusal.messages}) from refusal
 
-    @extend_schema(responses={(200, CONTENT_TYPE): OpenApiTypes.BINARY, 503: DETAIL})
+    @extend_schema(responses={(200, CONTENT_TYPE): OpenApiTypes.BINARY, (503, "application/json"): DETAIL})
     @action(detail=True, renderer_classes=[JSONRenderer, FileRenderer])
     def content(self, request: Request, pk: str) -> FileResponse:
         """Download the file."""

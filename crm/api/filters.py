@@ -212,10 +212,26 @@ class KeysetPagination(CursorPagination):
 
     def get_page_size(self, request: Request) -> int | None:
         page_size = request.query_params.get(self.page_size_query_param)
-        if page_size is not None and not (is_number(page_size) and int(page_size)):
+        if page_size is not None and not (is_number(page_size) and 1 <= int(page_size) <= self.max_page_size):
             raise ValidationError({self.page_size_query_param: ["Enter a whole number from 1 to 500."]})
         size = super().get_page_size(request)
         return min(size, SESSION_PAGE_SIZE) if size and isinstance(request.auth, Membership) else size
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        """The parameters for the OpenAPI schema, with the limits of `get_page_size`."""
+        parameters: list[dict[str, Any]] = super().get_schema_operation_parameters(view)
+        for parameter in parameters:
+            if parameter["name"] == self.page_size_query_param:
+                parameter["schema"] |= {"minimum": 1, "maximum": self.max_page_size}
+        return parameters
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """A page for the OpenAPI schema."""
+        page: dict[str, Any] = super().get_paginated_response_schema(schema)
+        for name in ("next", "previous"):
+            # DRF's example is no URI by the format that it names.
+            del page["properties"][name]["example"]
+        return page
 
     def decode_cursor(self, request: Request) -> Cursor | None:
         if not request.query_params.get(self.cursor_query_param):  # like a missing one: the first page

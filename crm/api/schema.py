@@ -12,8 +12,16 @@ from crm.api.permissions import AnyCaller
 
 ERROR_CODES: Final = (400, 401, 403, 429)
 WRITE_ERROR_CODES: Final = (409, 413, 415)
-DETAIL: Final = {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]}
-REASONS: Final = {"type": "object"}  # messages by field name, or one `detail`
+DETAIL: Final = {"$ref": "#/components/schemas/Error"}
+REASONS: Final = {"$ref": "#/components/schemas/Problems"}
+ERRORS: Final = {
+    "Error": {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]},
+    "Problems": {
+        "type": "object",
+        "description": "Messages by the name of the field, or one `detail`.",
+        "additionalProperties": True,
+    },
+}
 
 
 class SchemaView(SpectacularAPIView):
@@ -26,8 +34,15 @@ class SchemaView(SpectacularAPIView):
         """The API has one version. `?version=` would only be repeated in a header of the response."""
 
 
-def add_error_responses(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-    """Add what serializers can't describe to the schema: error responses, and that unknown fields are rejected."""
+def complete_schema(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    """Add what serializers can't describe: errors, what every answer has, and that unknown fields are rejected."""
+    schemas = result["components"]["schemas"]
+    for name, component in schemas.items():
+        if name.endswith("Request"):
+            component["additionalProperties"] = False
+        elif component.get("properties"):
+            component["required"] = list(component["properties"])  # a serializer leaves no field out
+    schemas |= ERRORS
     for path, item in result["paths"].items():
         for method, operation in item.items():
             codes = (
@@ -36,10 +51,8 @@ def add_error_responses(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]
                 + (404,) * (method == "get" or "{" in path)
             )
             operation["responses"] |= {str(code): _error_response(code) for code in sorted(codes)}
-    for name, component in result["components"]["schemas"].items():
-        if name.endswith("Request"):
-            component["additionalProperties"] = False
-    return result
+    tags = {tag for item in result["paths"].values() for operation in item.values() for tag in operation["tags"]}
+    return result | {"tags": [{"name": tag} for tag in sorted(tags)]}
 
 
 def _error_response(code: int) -> dict[str, Any]:
