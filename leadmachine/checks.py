@@ -197,13 +197,11 @@ def api_version(**kwargs: Any) -> list[CheckMessage]:
     if not versions.is_well_formed(version):
         hint = "Set it to a year and month, such as 202609."
         return [Error(f"LINKEDIN_API_VERSION is {version!r}, which is not a version.", hint=hint, id="capi.E105")]
-    if versions.is_before_the_table(version):
-        old = about_old_version(version)
-        return [Warn(old.what, hint=old.next_step, id="capi.W106")]
     end = end_of_version(version, timezone.localdate())
-    if end is not None and end.is_near:
-        return [Warn(end.words.what, hint=end.words.next_step, id="capi.W106")]
-    return []
+    if end is not None and not end.is_near:
+        return []
+    words = about_old_version(version) if end is None else end.words
+    return [Warn(words.what, hint=words.next_step, id="capi.W106")]
 
 
 @register()

@@ -110,7 +110,7 @@ def _version_ending(connection: Connection, today: date) -> Iterator[Condition]:
     version = settings.LINKEDIN_API_VERSION
     end = end_of_version(version, today)
     if connection.has_token and end is not None and end.mark is not None:
-        facts: Facts = {"on": end.day.isoformat(), "version": version}
+        facts: Facts = {"on": end.day.isoformat(), "version": version, "is_certain": end.is_certain}
         yield Condition(AlertKind.VERSION_ENDING, marker=version, stage=end.mark, facts=facts)
 
 

@@ -9,7 +9,6 @@ from django.conf import settings
 
 from capi.delivery.linkedin_rules import fetch_rules
 from capi.diagnostics.findings import Check, Finding, Level, help_on, step, with_ids
-from capi.linkedin import versions
 from capi.linkedin.rules import LinkedInRule, ReadStatus, RulesRead
 from capi.models import Connection, ConversionRule
 from capi.models.choices import Reason
@@ -113,7 +112,6 @@ def _date(header: str) -> datetime | None:
 # The version of LinkedIn's API that this installation uses.
 
 RETIRED = REASONS[Reason.VERSION_RETIRED]
-LOOK_IT_UP = "Ask the operator of LeadMachine to look it up in LinkedIn's list of versions, or to update LeadMachine."
 
 
 def version_findings(connection: Connection | None, today: date) -> Iterator[Finding]:
@@ -126,12 +124,9 @@ def version_findings(connection: Connection | None, today: date) -> Iterator[Fin
         yield _finding(level, end.words.what, end.words.next_step, end.words.topic)
     elif end is not None:
         yield _finding(Level.GREEN, end.words.what)
-    elif versions.is_before_the_table(version):
+    else:
         old = about_old_version(version)
         yield _finding(Level.RED, old.what, old.next_step, old.topic)
-    else:
-        sentence = f"LeadMachine's table of versions does not include {version}, so its end date is unknown."
-        yield _finding(Level.UNKNOWN, sentence, LOOK_IT_UP, RETIRED.topic)
 
 
 def _finding(level: Level, sentence: str, fix: str = "", topic: str = "") -> Finding:

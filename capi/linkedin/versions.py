@@ -1,7 +1,8 @@
 """LinkedIn's API versions, and the day on which each is switched off.
 
 The table is from Microsoft Learn, "LinkedIn Marketing API versioning" and "Migrations", as read on 2026-11-25. A
-version comes out each month and is served for at least a year; there was no 202512.
+version comes out each month and is served for at least a year; there was no 202512. So a version that the table doesn't
+know is served until a year after its month, at least.
 """
 
 import re
@@ -26,23 +27,20 @@ _IS_WELL_FORMED = re.compile(r"20[0-9]{2}(0[1-9]|1[0-2])")
 
 
 def sunset(version: str) -> date | None:
-    """The day from which LinkedIn answers this version with 426. None for a version that is not in the table."""
-    return SUNSETS.get(version)
+    """The day from which LinkedIn answers this version with 426; if the table doesn't know it, the earliest such day.
 
-
-def days_left(version: str, today: date) -> int | None:
-    """Whole days until LinkedIn switches the version off: 0 on that day, negative after it. None if unknown."""
-    last_day = sunset(version)
-    return (last_day - today).days if last_day is not None else None
-
-
-def is_before_the_table(version: str) -> bool:
-    """True for a version older than any in the table, which was switched off before the table was made."""
-    return version < OLDEST
+    None for a version that is older than any in the table, which was switched off before the table was made, or that is
+    malformed.
+    """
+    if version in SUNSETS:
+        return SUNSETS[version]
+    if version < OLDEST or not is_well_formed(version):
+        return None
+    return date(int(version[:4]) + 1, int(version[4:]), 1)
 
 
 def is_known(version: str) -> bool:
-    """True if the version is in the table. A newer one may well be served: LinkedIn has no list to query."""
+    """True if the table has the version's day. A newer one may well be served: LinkedIn has no list to query."""
     return version in SUNSETS
 
 

@@ -20,13 +20,15 @@ TOKEN_MARKS: Final = (14, 7, 3, 1)
 class Deadline:
     """The day on which sending stops unless someone acts before then.
 
-    `mark` is the last mark reached: 0 from the day itself on, None while the day is far off.
+    `mark` is the last mark reached: 0 from the day itself on, None while the day is far off. Unless `is_certain`, the
+    day is the earliest possible one.
     """
 
     day: date
     days_left: int
     mark: int | None
     words: Explanation
+    is_certain: bool = True
 
     @property
     def is_near(self) -> bool:
@@ -35,11 +37,13 @@ class Deadline:
 
 
 def end_of_version(version: str, today: date) -> Deadline | None:
-    """When LinkedIn switches this API version off, None if the version is not in our table."""
-    day, days = versions.sunset(version), versions.days_left(version, today)
-    if day is None or days is None:
+    """When LinkedIn switches this API version off, None for a version that was switched off before our table begins."""
+    day = versions.sunset(version)
+    if day is None:
         return None
-    return Deadline(day, days, _reached(days, VERSION_MARKS), about_version(version, day, days))
+    days, is_certain = (day - today).days, versions.is_known(version)
+    words = about_version(version, day, days, is_certain=is_certain)
+    return Deadline(day, days, _reached(days, VERSION_MARKS), words, is_certain)
 
 
 def end_of_token(expires_on: date | None, today: date) -> Deadline | None:

@@ -9,7 +9,7 @@ from django.utils import dateformat
 
 from capi.models import Alert
 from capi.models.choices import AlertKind, Reason, RestCause
-from capi.selectors.explanations.connection import next_step_of_rest, why_resting
+from capi.selectors.explanations.connection import EARLIEST, next_step_of_rest, why_resting
 from capi.selectors.explanations.explain import explain_pause, topic_of_rest
 from capi.selectors.explanations.reasons import REASONS
 from capi.selectors.explanations.states import ON_HOLD, Explanation
@@ -56,7 +56,7 @@ ABOUT: Final[dict[AlertKind, Explanation]] = {
     ),
 }
 
-# Placeholders for the facts of an alert: rule, failed, ended, days, per_week, left, on, version.
+# Placeholders for the facts of an alert: rule, failed, ended, days, per_week, left, on, version, retires, earliest.
 OPENED: Final[dict[AlertKind, AlertText]] = {
     AlertKind.CONNECTION_PAUSED: AlertText("sending to LinkedIn is paused", "{what}", "{next_step}", topic="{topic}"),
     AlertKind.RULE_PAUSED: AlertText("the rule “{rule}” is paused", "{what}", "{next_step}", topic="{topic}"),
@@ -90,8 +90,8 @@ OPENED: Final[dict[AlertKind, AlertText]] = {
         topic=REASONS[Reason.TOKEN_REFUSED].topic,
     ),
     AlertKind.VERSION_ENDING: AlertText(
-        "LinkedIn retires API version {version} {left}",
-        "LeadMachine uses version {version} of LinkedIn's API, which LinkedIn switches off on {on}.",
+        "LinkedIn {retires} API version {version} {left}",
+        "LeadMachine uses version {version} of LinkedIn's API, which LinkedIn switches off on {on}{earliest}.",
         "The operator of LeadMachine must set LINKEDIN_API_VERSION to a newer version. Otherwise all events are put on "
         "hold.",
         topic=REASONS[Reason.VERSION_RETIRED].topic,
@@ -143,6 +143,10 @@ def _values(alert: Alert) -> Mapping[str, object]:
     values.update(alert.facts)
     if "on" in alert.facts:
         values["on"] = dateformat.format(date.fromisoformat(alert.facts["on"]), "j F Y")
+    if alert.kind == AlertKind.VERSION_ENDING:
+        is_certain = alert.facts.get("is_certain", True)
+        values["retires"] = "retires" if is_certain else "may retire"
+        values["earliest"] = "" if is_certain else EARLIEST
     if alert.kind in (AlertKind.CONNECTION_PAUSED, AlertKind.RULE_PAUSED):
         pause = explain_pause(Reason(alert.reason))
         values.update(what=pause.what, next_step=pause.next_step, topic=pause.topic)

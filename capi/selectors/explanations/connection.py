@@ -13,10 +13,15 @@ from capi.selectors.explanations.states import Explanation, Tone
 RETIRED: Final = REASONS[Reason.VERSION_RETIRED]
 
 
-def about_version(version: str, day: date, days_left: int) -> Explanation:
+EARLIEST: Final = " at the earliest"
+
+
+def about_version(version: str, day: date, days_left: int, *, is_certain: bool) -> Explanation:
+    """About the day on which LinkedIn switches the version off or, unless `is_certain`, the earliest such day."""
+    switched = "switched" if is_certain and days_left <= 0 else "switches"
     return Explanation(
         "API version",
-        f"LinkedIn {'switches' if days_left > 0 else 'switched'} off API version {version} {_on(day, days_left)}.",
+        f"LinkedIn {switched} off API version {version} {_on(day, days_left, is_certain=is_certain)}.",
         "The operator of LeadMachine must set LINKEDIN_API_VERSION to a newer version. Events on hold until then are "
         "kept.",
         _tone(days_left, bad_from=7),
@@ -49,10 +54,14 @@ def _tone(days_left: int, *, bad_from: int) -> Tone:
     return "bad" if days_left <= bad_from else "wait"
 
 
-def _on(day: date, days_left: int) -> str:
+def _on(day: date, days_left: int, *, is_certain: bool = True) -> str:
     """The day and the days left: "on 15 September 2027, in 60 days"."""
-    when = {0: "today", 1: "tomorrow"}.get(days_left) or (f"in {days_left} days" if days_left > 0 else "")
-    return f"on {dateformat.format(day, 'j F Y')}{', ' if when else ''}{when}"
+    on = f"on {dateformat.format(day, 'j F Y')}{'' if is_certain else EARLIEST}"
+    if days_left > 0:
+        return f"{on}, {'tomorrow' if days_left == 1 else f'in {days_left} days'}"
+    if not is_certain:
+        return f"{on}: it may end any day"
+    return on if days_left else f"{on}, today"
 
 
 # Why sending rests, for pages, the doctor and alerts. Placeholders for times: since, until.

@@ -9,6 +9,7 @@ from capi import services
 from capi.alerts import evaluate as looking
 from capi.delivery import sweep
 from capi.models import Alert, Connection, ConversionEvent, ConversionRule, DayCount, Mail
+from capi.selectors.explanations.alerts import explain_opening
 from capi.services.statistics import recount_days
 from crm.models import Company
 from crm.services.companies import deactivate_company
@@ -162,6 +163,23 @@ def test_a_version_near_its_end_is_told_at_60_30_and_7_days_and_on_the_day(compa
     assert told == [60, 30, 7, 0]
     assert subjects()[0] == "Northwind BV: LinkedIn retires API version 202609 within 60 days"
     assert subjects()[-1] == "Northwind BV: LinkedIn retires API version 202609 now"
+
+
+def test_so_is_one_that_the_table_does_not_know_at_the_earliest_day(company, line, make_rule, settings) -> None:
+    settings.LINKEDIN_API_VERSION = "202610"
+    make_rule()
+
+    look(company, now=datetime(2027, 9, 1, 12, tzinfo=UTC))
+    look(company, now=datetime(2027, 10, 2, 12, tzinfo=UTC))
+
+    assert subjects() == [
+        "Northwind BV: LinkedIn may retire API version 202610 within 30 days",
+        "Northwind BV: LinkedIn may retire API version 202610 now",
+    ]
+    assert (
+        "which LinkedIn switches off on 1 October 2027 at the earliest."
+        in explain_opening(Alert.objects.latest("pk")).what
+    )
 
 
 def test_an_event_on_hold_near_its_90_days_is_told_at_14_and_3_days(company, line, make_rule) -> None:

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from capi.diagnostics.linkedin import LOOK_IT_UP, version_findings
+from capi.diagnostics.linkedin import version_findings
 from capi.models import Connection
 
 SUNSET = date(2027, 9, 15)  # of 202609
@@ -41,15 +41,45 @@ def test_its_end_is_told_from_60_days_on(today, level, sentence) -> None:
     assert ("LINKEDIN_API_VERSION" in found.fix) == (level != "green")
 
 
-@pytest.mark.parametrize("newer", ["202610", "202701", "202512"])
-def test_a_version_that_the_table_does_not_hold_is_fine_and_its_end_unknown(settings, newer) -> None:
-    settings.LINKEDIN_API_VERSION = newer
+@pytest.mark.parametrize(
+    ("today", "level", "sentence"),
+    [
+        (
+            date(2026, 12, 1),
+            "green",
+            "LinkedIn switches off API version 202610 on 1 October 2027 at the earliest, in 304 days.",
+        ),
+        (
+            date(2027, 8, 2),
+            "amber",
+            "LinkedIn switches off API version 202610 on 1 October 2027 at the earliest, in 60 days.",
+        ),
+        (
+            date(2027, 9, 30),
+            "red",
+            "LinkedIn switches off API version 202610 on 1 October 2027 at the earliest, tomorrow.",
+        ),
+        (
+            date(2027, 10, 1),
+            "red",
+            "LinkedIn switches off API version 202610 on 1 October 2027 at the earliest: it may end any day.",
+        ),
+        (
+            date(2027, 11, 1),
+            "red",
+            "LinkedIn switches off API version 202610 on 1 October 2027 at the earliest: it may end any day.",
+        ),
+    ],
+)
+def test_the_end_of_a_version_that_the_table_does_not_know_is_told_as_the_earliest(
+    settings, today, level, sentence
+) -> None:
+    settings.LINKEDIN_API_VERSION = "202610"
 
-    found = finding()
+    found = finding(today)
 
-    assert found.level == "unknown"
-    assert found.sentence == f"LeadMachine's table of versions does not include {newer}, so its end date is unknown."
-    assert found.fix == LOOK_IT_UP
+    assert (found.level, found.sentence) == (level, sentence)
+    assert ("LINKEDIN_API_VERSION" in found.fix) == (level != "green")
 
 
 def test_a_version_older_than_the_table_is_over(settings) -> None:

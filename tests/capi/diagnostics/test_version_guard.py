@@ -10,6 +10,7 @@ from django.utils import timezone
 from capi.delivery import sweep
 from capi.linkedin import versions
 from capi.models import Connection, ConversionEvent
+from capi.selectors.deadlines import end_of_version
 from leadmachine import checks
 from tests.capi.conftest import received, requests_made, send_all, states
 from tests.conftest import make_lead
@@ -48,6 +49,26 @@ def test_every_page_tells_admins_of_its_end(client_as, admin, ends_in, days, ton
     assert f'<div class="banner {tone}">' in page
     assert words in page
     assert "The operator of LeadMachine must set LINKEDIN_API_VERSION to a newer version." in page
+
+
+@pytest.mark.parametrize(
+    ("days", "words"),
+    [
+        (60, "on 1 October 2027 at the earliest, in 60 days."),
+        (1, "on 1 October 2027 at the earliest, tomorrow."),
+        (-20, "LinkedIn switches off API version 202610 on 1 October 2027 at the earliest: it may end any day."),
+    ],
+)
+def test_so_it_does_of_a_version_that_the_table_does_not_know(
+    client_as, admin, settings, monkeypatch, days, words
+) -> None:
+    settings.LINKEDIN_API_URL, settings.LINKEDIN_API_VERSION = settings.LINKEDIN_REAL_URL, "202610"
+    monkeypatch.setattr(timezone, "localdate", lambda: date(2027, 10, 1) - timedelta(days=days))
+
+    page = client_as(admin).get(LEADS).content.decode()
+
+    assert words in page
+    assert [message.id for message in checks.api_version()] == ["capi.W106"]
 
 
 def test_61_days_before_there_is_nothing_to_tell(client_as, admin, ends_in) -> None:
@@ -94,11 +115,14 @@ def test_a_newer_version_than_the_table_holds_is_fine_and_an_older_one_is_not(se
         ("202609", date(2027, 9, 14), 1),
         ("202609", date(2027, 9, 15), 0),
         ("202511", date(2026, 11, 25), -9),
-        ("202610", date(2026, 11, 25), None),
+        ("202610", date(2027, 9, 25), 6),
     ],
 )
 def test_the_days_left_are_counted_to_the_day_of_the_sunset(version, today, left) -> None:
-    assert versions.days_left(version, today) == left
+    end = end_of_version(version, today)
+
+    assert end is not None
+    assert (end.days_left, end.is_certain) == (left, version != "202610")
 
 
 def test_a_retired_version_holds_everything_burns_nothing_and_goes_on_with_the_next(
