@@ -81,6 +81,7 @@ urlpatterns = [
     path("leads/new/", leads.lead_new, name="lead_new"),
     path("leads/import/", lead_imports.overview, name="lead_imports"),
     path("leads/import/<int:pk>/", lead_imports.detail, name="lead_import"),
+    path("leads/import/<int:pk>/format/", lead_imports.file_format, name="lead_import_format"),
     path("leads/import/<int:pk>/columns/", lead_imports.map_columns, name="lead_import_columns"),
     path("leads/import/<int:pk>/start/", lead_imports.start, name="lead_import_start"),
     path("leads/import/<int:pk>/cancel/", lead_imports.cancel, name="lead_import_cancel"),

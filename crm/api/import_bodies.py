@@ -11,6 +11,7 @@ from crm.api.fields import OwnRowField, Switch, Text
 from crm.api.serializers import NO_COLLEAGUE, StrictBody
 from crm.data_exchange.importing.columns import LEFT_OUT
 from crm.data_exchange.importing.judging import PROBLEM
+from crm.data_exchange.importing.text_formats import DELIMITERS, ENCODINGS, QUOTES
 from crm.forms.lead_imports import ImportColumnsForm
 from crm.forms.leads import company_people
 from crm.models import LeadImport, LeadImportRow, RowOutcome, RowProblem
@@ -26,6 +27,17 @@ class ImportColumnSerializer(serializers.Serializer[Any]):
 
     name = serializers.CharField()
     field = serializers.CharField(allow_blank=True)
+
+
+class FileFormatSerializer(StrictBody):
+    """How a text file is read: its encoding, the character between columns, and the one around cells, "" for none.
+
+    What is left out stays as it is.
+    """
+
+    encoding = serializers.ChoiceField(choices=list(ENCODINGS.items()), required=False)
+    delimiter = serializers.ChoiceField(choices=list(DELIMITERS.items()), required=False)
+    quote = serializers.ChoiceField(choices=list(QUOTES.items()), required=False, allow_blank=True)
 
 
 class RowProblemSerializer(serializers.Serializer[Any]):
@@ -48,11 +60,13 @@ class ImportTotalsSerializer(serializers.Serializer[Any]):
 class LeadImportSerializer(serializers.ModelSerializer[LeadImport]):
     """An import. `planned` is the result of its check, and `done` what the import has done so far.
 
-    `notes` say in sentences what was guessed about the file, and `problem` why it failed. `owner` gets the new leads.
+    `file_format` is null for a spreadsheet, and before the file is read. `notes` say in sentences what was guessed
+    about the file, and `problem` why it failed. `owner` gets the new leads.
     `uploaded_by` is a user, null if an API key uploaded or started it. It can be undone until
     `undo_until`. Then `already_told` counts the conversions for which the undo came too late.
     """
 
+    file_format = serializers.SerializerMethodField()
     columns = serializers.SerializerMethodField()
     planned = serializers.SerializerMethodField()
     done = serializers.SerializerMethodField()
@@ -60,10 +74,15 @@ class LeadImportSerializer(serializers.ModelSerializer[LeadImport]):
     class Meta:
         model = LeadImport
         fields = (
-            "id", "file_name", "size", "state", "problem", "notes", "columns", "row_count", "planned", "done", "owner",
-            "tells_platforms", "already_told", "uploaded_by", "created_at", "started_at", "finished_at", "undo_until",
+            "id", "file_name", "size", "state", "problem", "notes", "file_format", "columns", "row_count", "planned",
+            "done", "owner", "tells_platforms", "already_told", "uploaded_by", "created_at", "started_at",
+            "finished_at", "undo_until",
         )  # fmt: skip
         read_only_fields = fields
+
+    @extend_schema_field(FileFormatSerializer(allow_null=True))
+    def get_file_format(self, lead_import: LeadImport) -> Any:
+        return lead_import.file_format or None
 
     @extend_schema_field(ImportColumnSerializer(many=True))
     def get_columns(self, lead_import: LeadImport) -> Any:

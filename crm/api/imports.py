@@ -1,5 +1,6 @@
 """`/api/v1/imports/`: lists of leads from a file: uploaded, checked, started, and undone."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError as ModelError
@@ -15,6 +16,7 @@ from crm.accounts.bodies import takes_import
 from crm.api.attachments import FIELD, ONE_EACH, FormParser
 from crm.api.filters import KeysetPagination
 from crm.api.import_bodies import (
+    FileFormatSerializer,
     ImportColumnsSerializer,
     LeadImportDetailSerializer,
     LeadImportRowSerializer,
@@ -25,6 +27,7 @@ from crm.api.import_bodies import (
 from crm.api.schema import DETAIL
 from crm.api.views import IDEMPOTENCY_KEY, AddableViewSet
 from crm.api.viewsets import BoundedJSONParser, Conflict
+from crm.data_exchange.importing.text_formats import TextFormat
 from crm.models import ApiKey, ImportState, LeadImport, LeadImportRow, RowOutcome, User
 from crm.models.roles import Action
 from crm.models.space import NoRoom
@@ -34,11 +37,12 @@ from crm.services.attachments import fingerprint
 from crm.services.rate_limits import TooOften
 
 NOT_READY: Final = "The rows have not been checked yet, or the import was started already. Its `state` says which."
+NO_FILE: Final = "There is no text file to read again. It is deleted when the import starts or someone is erased."
 NOT_RUNNING: Final = "This import is not running."
 NOTHING_TO_UNDO: Final = "There is nothing to undo: this import has not ended, has written nothing, or is undone."
 STARTED: Final = "This import was started: it stays. Undo it instead."
 OPERATIONS: Final = (
-    "list", "retrieve", "create", "destroy", "bad_rows", "columns", "start", "cancel", "undo",
+    "list", "retrieve", "create", "destroy", "bad_rows", "file_format", "columns", "start", "cancel", "undo",
 )  # fmt: skip
 
 
@@ -103,6 +107,21 @@ class LeadImportViewSet(AddableViewSet[LeadImport]):
         rows: QuerySet[LeadImportRow] = LeadImportRow.objects.of(self.get_object()).filter(outcome=RowOutcome.BAD)
         page = self.paginate_queryset(rows)
         return self.get_paginated_response(LeadImportRowSerializer(page, many=True).data)
+
+    @extend_schema(request=FileFormatSerializer, responses={200: LeadImportDetailSerializer, 409: DETAIL})
+    @action(detail=True, methods=["post"], url_path="format", parser_classes=[BoundedJSONParser])
+    def file_format(self, request: Request, pk: str) -> Response:
+        """Read the text file again in another format, and check all rows again.
+
+        409 for a spreadsheet, before the file is read, once the import is started, and if someone was erased."""
+        lead_import: LeadImport = self.get_object()
+        body = FileFormatSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        current = TextFormat.of(lead_import.file_format)
+        chosen = current and replace(current, **body.validated_data)
+        if not chosen or not lead_imports.read_again(lead_import=lead_import, chosen=chosen):
+            raise Conflict(NO_FILE)
+        return self._done(lead_import, otherwise=None)
 
     @extend_schema(request=ImportColumnsSerializer, responses={200: LeadImportDetailSerializer, 409: DETAIL})
     @action(detail=True, methods=["post"], parser_classes=[BoundedJSONParser])

@@ -6,6 +6,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from crm.data_exchange.importing.columns import LEFT_OUT, NAMES
+from crm.data_exchange.importing.text_formats import DELIMITERS, ENCODINGS, QUOTES, TextFormat
 from crm.forms.leads import company_people, limit_to_company
 from crm.models import LeadImport, User
 from crm.selectors.lead_imports import ColumnView, Conversions, field_labels
@@ -25,6 +26,23 @@ class UploadForm(forms.Form):
         max_length=None,
         error_messages={"required": "Choose the file to import."},
     )
+
+
+class FileFormatForm(forms.Form):
+    """How a text file is read, as it was read before unless something else is chosen."""
+
+    encoding = forms.ChoiceField(label="Encoding", choices=list(ENCODINGS.items()))
+    delimiter = forms.ChoiceField(label="Between columns")
+    quote = forms.ChoiceField(label="Quotation marks", choices=list(QUOTES.items()), required=False)
+
+    def __init__(self, data: Any, *, current: TextFormat) -> None:
+        super().__init__(data, initial=current.as_json)
+        names = {**DELIMITERS, current.delimiter: DELIMITERS.get(current.delimiter, current.delimiter)}
+        self.fields["delimiter"].choices = [(key, name.capitalize()) for key, name in names.items()]  # type: ignore[attr-defined]
+
+    @property
+    def chosen(self) -> TextFormat:
+        return TextFormat(**self.cleaned_data)
 
 
 class ImportColumnsForm(forms.Form):

@@ -1,7 +1,8 @@
 """Imports of leads: the uploaded file, its rows, and how far the work on them has come.
 
-A file is read into rows at once, and deleted. Rows hold personal data: they are kept for a week, or for a day if no one
-starts the import, and an erasure empties those of the person.
+A file is read into rows at once. It is kept until the import starts, in case it has to be read in another format. Rows
+hold personal data: they are kept for a week, or for a day if no one starts the import. An erasure empties those of the
+person, and drops all files.
 """
 
 import json
@@ -58,11 +59,13 @@ WRITING: Final = (ImportState.RUNNING, ImportState.UNDOING)  # one import of a c
 ENDED: Final = (ImportState.DONE, ImportState.CANCELLED, ImportState.FAILED)
 
 # How much an import takes of its company's space: for each byte of a file until it is read, because its rows will take
-# about as much; then for each row besides its text (in PostgreSQL 110 bytes, and 67 in indexes).
+# about as much; then for each row besides its text (in PostgreSQL 110 bytes, and 67 in indexes). A text file counts
+# until the import starts.
 BYTES_OF_UNREAD: Final = 2
 BYTES_OF_A_ROW: Final = 180
 STORED_BYTES: Final = Case(
     When(state=ImportState.READING, then=BYTES_OF_UNREAD * F("size")),
+    When(~Q(file_format={}), state__in=(ImportState.CHECKING, ImportState.READY), then=F("size") + F("row_bytes")),
     default=F("row_bytes"),
     output_field=models.BigIntegerField(),
 )
@@ -125,6 +128,7 @@ class LeadImportQuerySet(CompanyQuerySet["LeadImport"]):
 class LeadImport(TimeLimited):
     """An upload and the work on its rows.
 
+    `file_format` is the `TextFormat` that the file was read in, {} for a spreadsheet.
     `uploaded_by` or `api_key` uploaded it, or started it later; both are null once that person or key is gone.
     `columns` has a field of a lead, or "", for each name in `header`. `planned` and `done` count rows by `RowOutcome`,
     bad rows also by `RowProblem`, and CRM events by kind: `planned` as checked, `done` so far. `reached` is the number
@@ -137,6 +141,7 @@ class LeadImport(TimeLimited):
     state = models.CharField(max_length=10, choices=ImportState.choices, default=ImportState.READING)
     problem = models.CharField(max_length=300, blank=True, default="", db_default="")  # why it failed, in a sentence
     notes = models.JSONField(default=list)  # what was guessed about the file, in sentences
+    file_format = models.JSONField(default=dict, db_default={})
     header = models.JSONField(default=list)
     columns = models.JSONField(default=list)
     row_count = models.PositiveIntegerField(default=0, db_default=0)
@@ -197,6 +202,11 @@ class LeadImport(TimeLimited):
         return sum(counts.get(outcome, 0) for outcome in RowOutcome)
 
     @property
+    def read_bytes(self) -> int:
+        """How much it takes of its company's space once its file is read."""
+        return self.row_bytes + (self.size if self.file_format else 0)
+
+    @property
     def undo_until(self) -> datetime | None:
         """Until when it can be undone. None if it has not ended or has written nothing, and once it is too late."""
         writes = self.done.get(RowOutcome.NEW, 0) + self.done.get(RowOutcome.UPDATE, 0)
@@ -205,11 +215,15 @@ class LeadImport(TimeLimited):
 
 
 class LeadImportFile(models.Model):
-    """The uploaded file. It is deleted once its rows are read."""
+    """The uploaded file: a text file until the import starts, a spreadsheet until its rows are read.
+
+    `asked_format` is the `TextFormat` that someone wants it to be read in; None before anyone has chosen.
+    """
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
     lead_import = models.OneToOneField(LeadImport, on_delete=models.CASCADE, related_name="file")
     content = models.BinaryField()
+    asked_format = models.JSONField(null=True)
 
     objects: ClassVar[CompanyQuerySet["LeadImportFile"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
 

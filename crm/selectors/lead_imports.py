@@ -2,15 +2,24 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
+
+from django.db.models.functions import Substr
 
 from crm.data_exchange.importing.columns import FIELDS, GUESSED_FROM, LEFT_OUT, guess_columns
 from crm.data_exchange.importing.custom_columns import custom_columns
 from crm.data_exchange.importing.judging import LATER, PROBLEM
-from crm.models import Company, CrmEventKind, LeadImport, LeadImportRow, RowOutcome, RowProblem, RowUndo
+from crm.data_exchange.importing.reading import read_table
+from crm.data_exchange.importing.spreadsheets import UnreadableFile
+from crm.data_exchange.importing.text_formats import TextFormat
+from crm.models import Company, CrmEventKind, LeadImport, LeadImportFile, LeadImportRow, RowOutcome, RowProblem, RowUndo
 from crm.services.status_changes import ExpectedConversions
 
 SAMPLES_SHOWN: Final = 3
+PREVIEWED_BYTES: Final = 512 * 1024
+PREVIEWED_OF_FILE: Final = 5_000  # rows among which those with letters beyond ASCII are sought
+ROWS_OF_FILE: Final = 6
 PREVIEWED: Final = 20  # rows
 OF_EACH: Final = PREVIEWED // len(RowOutcome)
 WHAT: Final = {
@@ -47,6 +56,16 @@ class ColumnView:
     name: str
     samples: str
     mark: str  # "Guessed", "Unsure", "Chosen" or ""
+
+
+@dataclass(frozen=True, slots=True)
+class FilePreview:
+    """Some rows of the file as a format reads them, or why it can't. `has_letters`: beyond ASCII, such as ñ."""
+
+    header: Sequence[str] = ()
+    rows: Sequence[Sequence[str]] = ()
+    has_letters: bool = False
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +132,22 @@ def conversions(lead_import: LeadImport) -> Conversions:
             for row in expected(lead_import.company, kind, counts.get(kind, 0), counts.get(kind + LATER, 0))
         ]
     )
+
+
+def file_preview(lead_import: LeadImport, chosen: TextFormat) -> FilePreview:
+    """The file's first rows in this format, those with letters beyond ASCII if there are any.
+
+    Reads the beginning of the file alone: all of a large one would take a tenth of a second for each choice.
+    """
+    own = LeadImportFile.objects.for_company(lead_import.company_id).filter(lead_import=lead_import)
+    [begin] = own.values_list(Substr("content", 1, PREVIEWED_BYTES)) or [(b"",)]
+    try:
+        table = read_table(bytes(begin[0]), chosen)
+        rows = [row.cells for row in islice(table.rows, PREVIEWED_OF_FILE)]
+    except UnreadableFile as error:
+        return FilePreview(problem=str(error))
+    telling = [row for row in [table.header, *rows] if not "".join(row).isascii()]
+    return FilePreview(table.header, (telling or rows)[:ROWS_OF_FILE], has_letters=bool(telling))
 
 
 def columns(lead_import: LeadImport) -> list[ColumnView]:
@@ -193,3 +228,8 @@ def undone(lead_import: LeadImport) -> dict[str, int]:
 def has_rows(lead_import: LeadImport) -> bool:
     """False once the rows have been deleted, a week after the end."""
     return LeadImportRow.objects.of(lead_import).exists()
+
+
+def has_file(lead_import: LeadImport) -> bool:
+    """True if its file can be read in another format: a text file, until the import starts or anyone is erased."""
+    return LeadImportFile.objects.for_company(lead_import.company_id).filter(lead_import=lead_import).exists()

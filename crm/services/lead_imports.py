@@ -15,6 +15,7 @@ from django.db.models.functions import Now
 
 from crm.data_exchange.importing.matching import NAMED_BY
 from crm.data_exchange.importing.reading import MAX_BYTES
+from crm.data_exchange.importing.text_formats import TextFormat
 from crm.data_exchange.importing.values import person_key
 from crm.data_exchange.importing.work import CHUNK, advance
 from crm.models import (
@@ -94,6 +95,19 @@ def _by(actor: Actor) -> dict[str, Any]:
     }
 
 
+def read_again(*, lead_import: LeadImport, chosen: TextFormat) -> bool:
+    """Read the file again in this format. False if it is gone, as it is once the import has started."""
+    with transaction.atomic():
+        unstarted = LeadImport.objects.filter(pk=lead_import.pk, state__in=(ImportState.CHECKING, ImportState.READY))
+        locked = unstarted.select_for_update().first()
+        file = LeadImportFile.objects.for_company(lead_import.company_id).filter(lead_import=locked)
+        if locked is None or not file.update(asked_format=chosen.as_json):
+            return False
+        unstarted.update(state=ImportState.READING)
+    _while_waiting(lead_import)
+    return True
+
+
 def map_columns(*, lead_import: LeadImport, columns: Sequence[str]) -> LeadImport:
     """Map the columns to these fields, and check all rows again."""
     with transaction.atomic():
@@ -121,6 +135,7 @@ def start(*, lead_import: LeadImport, owner: User | None, tells_platforms: bool,
                 started_at=Now(), **_by(actor),
             )  # fmt: skip
             if changed:
+                LeadImportFile.objects.for_company(lead_import.company_id).filter(lead_import=lead_import).delete()
                 details: audit.Details = {"rows": lead_import.row_count, "tells_ad_platforms": tells_platforms}
                 _record(lead_import, AuditAction.IMPORT, actor, details)
     except IntegrityError:
@@ -173,12 +188,13 @@ def work_through(go_on: Callable[[], bool]) -> None:
 
 
 def forget_person(lead: Lead) -> None:
-    """Empty the rows about a person who is being erased, and drop files that have not been read yet."""
+    """Empty the rows about a person who is being erased, and drop all files: the person may be in them."""
     imports = LeadImport.objects.for_company(lead.company_id)
     list(imports.select_for_update().filter(state=ImportState.READING))
-    unread = imports.filter(state=ImportState.READING)
-    LeadImportFile.objects.for_company(lead.company_id).filter(lead_import__in=unread.values("pk")).delete()
-    unread.update(state=ImportState.FAILED, problem=ERASED_MEANWHILE, finished_at=Now())
+    LeadImportFile.objects.for_company(lead.company_id).delete()
+    imports.filter(state=ImportState.READING).update(
+        state=ImportState.FAILED, problem=ERASED_MEANWHILE, finished_at=Now()
+    )
     rows = LeadImportRow.objects.for_company(lead.company_id).filter(lead_import__in=imports.values("pk"))
     named = {name: getattr(lead, name) for name in NAMED_BY}
     about = Q(lead=lead) | Q(key__in=[person_key(named), person_key({"email": lead.email})])

@@ -14,7 +14,8 @@ from django.views.decorators.vary import vary_on_headers
 from crm.accounts.bodies import takes_import
 from crm.accounts.decorators import MemberRequest, member, own_or_404
 from crm.data_exchange.importing.columns import REASON
-from crm.forms.lead_imports import ImportColumnsForm, StartForm, UploadForm
+from crm.data_exchange.importing.text_formats import TextFormat
+from crm.forms.lead_imports import FileFormatForm, ImportColumnsForm, StartForm, UploadForm
 from crm.models import ImportState, LeadImport
 from crm.models.roles import Action
 from crm.selectors import lead_imports as selector
@@ -58,6 +59,26 @@ def detail(request: MemberRequest, pk: int) -> HttpResponse:
         "undone": selector.undone(lead_import) if lead_import.state == ImportState.UNDONE else None,
         "has_rows": selector.has_rows(lead_import),
     }
+    return render(request, f"crm/lead_imports/{template}.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@vary_on_headers("HX-Request")
+@member(Action.IMPORT_LEADS)
+def file_format(request: MemberRequest, pk: int) -> HttpResponse:
+    """How the text file is read, with a preview of what is chosen."""
+    lead_import = _own(request, pk)
+    current = TextFormat.of(lead_import.file_format)
+    if lead_import.state not in TO_BE_CHECKED or current is None or not selector.has_file(lead_import):
+        return redirect(lead_import)
+    asked = request.POST or request.GET
+    form = FileFormatForm(asked if "encoding" in asked else None, current=current)
+    chosen = form.chosen if form.is_valid() else current
+    if request.method == "POST" and form.is_valid():
+        lead_imports.read_again(lead_import=lead_import, chosen=chosen)
+        return redirect(lead_import)
+    template = "_file_preview" if request.htmx else "format"
+    context = {"lead_import": lead_import, "form": form, "file": selector.file_preview(lead_import, chosen)}
     return render(request, f"crm/lead_imports/{template}.html", context)
 
 
@@ -145,6 +166,8 @@ def _check_page(
     context: dict[str, Any] = {
         "lead_import": lead_import,
         "columns_form": columns,
+        "file_format": TextFormat.of(lead_import.file_format),
+        "has_file": selector.has_file(lead_import),
         "columns": columns.rows(shown),
         "guessed": sum(column.mark == "Guessed" for column in shown),
         "unsure": any(column.mark == "Unsure" for column in shown),

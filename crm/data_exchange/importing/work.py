@@ -7,7 +7,7 @@ done the whole chunk or none of it. The cursor is part of the transaction, and a
 import logging
 import time
 from collections.abc import Callable, Sequence
-from itertools import chain, islice
+from itertools import islice
 from typing import Final
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, DataError, connection, transaction
@@ -18,6 +18,7 @@ from crm.data_exchange.importing.custom_columns import custom_columns
 from crm.data_exchange.importing.judging import JUDGEMENT, STORED, UNKNOWN, JudgedRow, count, first_rows, judge
 from crm.data_exchange.importing.reading import MAX_ROWS, FileRow, Table, read_table
 from crm.data_exchange.importing.spreadsheets import UnreadableFile
+from crm.data_exchange.importing.text_formats import TextFormat
 from crm.data_exchange.importing.undoing import undo_chunk
 from crm.data_exchange.importing.values import RowReader
 from crm.data_exchange.importing.writing import renew_keys, reserve_keys, save_rows, write
@@ -95,7 +96,7 @@ def _advance(pk: int, rows_at_once: int) -> bool:
 
 
 def _open_file(pk: int) -> Table | UnreadableFile | None:
-    """The file of an import that is still to be read, or why it can't be read; None if there is no such file.
+    """The file of an import that is to be read, or why it can't be read; None if there is no such file.
 
     Takes no lock: a child process may read a spreadsheet for half a minute. With a lock, an erasure would wait that
     long, and on SQLite no one could save anything.
@@ -108,25 +109,42 @@ def _open_file(pk: int) -> Table | UnreadableFile | None:
         row = cursor.fetchone()
     if row is None:
         return None
+    asked = files.values_list("asked_format", flat=True).first()
     try:
-        return read_table(bytes(row[0]))
+        return read_table(bytes(row[0]), TextFormat.of(asked or {}))
     except UnreadableFile as error:
         return error
 
 
 def _read(lead_import: LeadImport, table: Table | UnreadableFile | None, rows_at_once: int) -> None:
-    """Turn the file into rows, in one transaction: a file that can't be read to its end leaves none."""
+    """Turn the file into rows, in one transaction: a file that can't be read to its end leaves none.
+
+    One that was read before keeps the rows that it has if the format that someone asked for makes no table of it.
+    """
     assert table is not None, "The file is gone."
+    file = LeadImportFile.objects.for_company(lead_import.company_id).filter(lead_import=lead_import)
     try:
         if isinstance(table, UnreadableFile):
             raise table
         with transaction.atomic():
+            LeadImportRow.objects.of(lead_import).delete()
             _add_rows(lead_import, table, rows_at_once)
     except UnreadableFile as error:
-        lead_import.header, lead_import.columns, lead_import.planned = [], [], {}
-        lead_import.row_count = lead_import.row_bytes = lead_import.reached = 0
-        _end(lead_import, ImportState.FAILED, str(error))
-    LeadImportFile.objects.for_company(lead_import.company_id).filter(lead_import=lead_import).delete()
+        lead_import.refresh_from_db()
+        if lead_import.header:
+            _keep_what_was_read(lead_import, error)
+        else:
+            _end(lead_import, ImportState.FAILED, str(error))
+            file.delete()
+    else:
+        if not lead_import.file_format:
+            file.delete()
+
+
+def _keep_what_was_read(lead_import: LeadImport, error: UnreadableFile) -> None:
+    lead_import.notes = [*lead_import.notes, f"It can't be read in the format that you chose. {error}"]
+    checked = sum(lead_import.planned.get(outcome, 0) for outcome in RowOutcome)
+    lead_import.state = ImportState.READY if checked == lead_import.row_count else ImportState.CHECKING
 
 
 def _add_rows(lead_import: LeadImport, table: Table, rows_at_once: int) -> None:
@@ -139,16 +157,20 @@ def _add_rows(lead_import: LeadImport, table: Table, rows_at_once: int) -> None:
     if not sample:
         raise UnreadableFile("This file has the names of columns, but no leads below them.")
     lead_import.header, lead_import.notes = list(table.header), table.notes
-    lead_import.columns = _columns(lead_import, sample)
+    lead_import.file_format = table.format.as_json if table.format else {}
+    lead_import.row_count = lead_import.row_bytes = lead_import.reached = 0
+    lead_import.planned = {}
+    if len(lead_import.columns) != len(lead_import.header):
+        lead_import.columns = _columns(lead_import, sample)
     reader, until = RowReader(lead_import.company, lead_import.columns), time.monotonic() + CHECKED_WHILE_READ
     space = space_of(lead_import.company_id)
     lead_import.state = ImportState.READY
-    rows, first = chain(sample, table.rows), dict[str, int]()
+    rows, first = table.rows, dict[str, int]()
     for chunk in iter(lambda: list(islice(rows, CHUNK)), []):
         if lead_import.row_count + len(chunk) > rows_at_once:
             raise LeftToWorker
         _add_chunk(lead_import, chunk, reader, first, checks=time.monotonic() < until)
-        if lead_import.row_bytes > space.left + BYTES_OF_UNREAD * lead_import.size:
+        if lead_import.read_bytes > space.left + BYTES_OF_UNREAD * lead_import.size:
             raise UnreadableFile(space.refusal("Nothing was imported"))
     if lead_import.row_count > CHANGED_ROWS:  # else PostgreSQL reads all rows of the file for each chunk of the import
         many_rows.count_now(LeadImportRow, *LOOKED_FOR, using=DEFAULT_DB_ALIAS)

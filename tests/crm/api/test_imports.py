@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from capi.models import ConversionEvent
-from crm.api.imports import NOT_READY, NOT_RUNNING, NOTHING_TO_UNDO, STARTED
+from crm.api.imports import NO_FILE, NOT_READY, NOT_RUNNING, NOTHING_TO_UNDO, STARTED
 from crm.models import ApiKey, AuditEntry, Change, Company, CrmEvent, Lead, LeadImport, Membership
 from crm.services import lead_imports
 from tests.conftest import make_lead
@@ -298,3 +298,20 @@ def test_the_pages_show_which_key_has_uploaded_a_file(script: APIClient, sales: 
 
     for page in ("/leads/import/", LeadImport.objects.get().get_absolute_url()):
         assert str(ApiKey.objects.get()) in client_as(sales).get(page).content.decode()
+
+
+def test_a_file_is_read_again_in_the_format_that_is_chosen(script: APIClient, sales: Membership) -> None:
+    saved = upload(sales, "Name;E-mail\nNúñez;n@example.com\n".encode("cp1252"))
+    path = f"{URL}{saved.pk}/"
+    assert script.get(path).json()["file_format"] == {"encoding": "cp1252", "delimiter": ";", "quote": '"'}
+
+    again = script.post(f"{path}format/", {"encoding": "cp1250"}).json()
+    refused = script.post(f"{path}format/", {"encoding": "ebcdic"})
+    script.post(f"{path}start/", {})
+    lead_imports.work_through(lambda: True)
+    late = script.post(f"{path}format/", {"encoding": "cp1252"})
+
+    assert again["file_format"] == {"encoding": "cp1250", "delimiter": ";", "quote": '"'}
+    assert Lead.objects.get().first_name == "Núńez"
+    assert (refused.status_code, list(refused.json())) == (400, ["encoding"])
+    assert (late.status_code, late.json()) == (409, {"detail": NO_FILE})

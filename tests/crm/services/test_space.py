@@ -66,7 +66,7 @@ def test_files_unread_lists_rows_and_exports_share_one_space(sales: Membership, 
     parts = sum(len(part.content) for part in ExportPart.objects.all())
     assert checked.row_bytes == 3 * 180 + text
     assert made.stored > parts > 0
-    assert (space.files, space.imports, space.exports) == (1_000, 4_000 + checked.row_bytes, made.stored)
+    assert (space.files, space.imports, space.exports) == (1_000, 4_000 + checked.size + checked.row_bytes, made.stored)
     assert space.left == MB - space.used
 
 

@@ -13,9 +13,11 @@ from django.utils import timezone
 from django.utils.html import strip_tags
 
 from crm.accounts.bodies import UPLOAD_PATHS
-from crm.models import AuditEntry, ImportState, Lead, LeadImport, LeadImportRow, Membership
+from crm.models import AuditEntry, ImportState, Lead, LeadImport, LeadImportFile, LeadImportRow, Membership
 from crm.services import lead_imports
-from tests.conftest import make_note
+from crm.services.erasure import erase_lead
+from tests.conftest import make_lead, make_note
+from tests.crm.data_exchange.importing.spreadsheet_files import text_row, xlsx
 from tests.crm.data_exchange.importing.uploading import HEADER, PEOPLE, run, upload, work_on
 
 pytestmark = pytest.mark.django_db
@@ -112,6 +114,79 @@ def test_another_choice_of_columns_is_checked_again(client: Client, sales: Membe
     lead_import.refresh_from_db()
     assert lead_import.planned == {"new": 1, "lead_created": 1}
     assert "Chosen" in page
+
+
+EXCEL = "Vorname;Nachname;Wer\nInés;Núñez;Lefèvre\n".encode("cp1252")
+
+
+def test_the_page_says_how_the_file_was_read_and_shows_what_another_choice_makes_of_names(
+    client: Client, sales: Membership
+) -> None:
+    lead_import = upload(sales, EXCEL)
+    address = reverse("lead_import_format", args=[lead_import.pk])
+    choice = {"encoding": "cp1250", "delimiter": ";", "quote": '"'}
+
+    checked = text_of(client.get(lead_import.get_absolute_url()))
+    before, after = (text_of(client.get(address, asked)) for asked in ({}, choice))
+    part = client.get(address, choice, headers={"HX-Request": "true"}).content.decode()
+
+    assert "Read as Windows-1252, semicolons. Change" in checked
+    assert "InésNúñezLefèvre" in before
+    assert "InésNúńezLefčvre" in after
+    assert "Núńez" in part
+    assert "<html" not in part
+    assert LeadImportRow.objects.get().cells == ["Inés", "Núñez", "Lefèvre"]
+
+
+def test_the_file_is_read_again_as_chosen_and_its_columns_stay_as_they_were_mapped(
+    client: Client, sales: Membership
+) -> None:
+    lead_import = upload(sales, EXCEL)
+    do(client, lead_import, "columns", column_0="first_name", column_1="last_name", column_2="organisation")
+
+    page = do(client, lead_import, "format", encoding="mac_roman", delimiter=";", quote='"')
+
+    lead_import.refresh_from_db()
+    assert "Read as Mac Roman, semicolons." in page
+    assert lead_import.columns == ["first_name", "last_name", "organisation"]
+    assert LeadImportRow.objects.get().cells == EXCEL.decode("mac_roman").splitlines()[1].split(";")
+    assert (lead_import.state, lead_import.planned["new"], lead_import.row_count) == ("ready", 1, 1)
+
+
+def test_a_choice_that_makes_no_table_changes_nothing(client: Client, sales: Membership) -> None:
+    lead_import = upload(sales, EXCEL)
+
+    page = do(client, lead_import, "format", encoding="utf-16-le", delimiter=";", quote="")
+
+    lead_import.refresh_from_db()
+    assert "It can&#x27;t be read in the format that you chose. This file" in page
+    assert lead_import.state == ImportState.READY
+    assert LeadImportRow.objects.get().cells == ["Inés", "Núñez", "Lefèvre"]
+    assert LeadImportFile.objects.exists()
+
+
+@pytest.mark.parametrize("choice", [{"encoding": "rot13"}, {"delimiter": "x"}, {"quote": "`"}])
+def test_a_format_that_is_not_offered_is_refused(client: Client, sales: Membership, choice: dict[str, str]) -> None:
+    lead_import = upload(sales, EXCEL)
+
+    page = do(client, lead_import, "format", **{"encoding": "cp1252", "delimiter": ";", "quote": '"', **choice})
+
+    assert "Select a valid choice" in page
+    assert LeadImport.objects.get().state == ImportState.READY
+
+
+def test_the_file_is_gone_once_the_import_starts_or_someone_is_erased(client: Client, sales: Membership) -> None:
+    started, checked, sheet = upload(sales, EXCEL), upload(sales, EXCEL), upload(sales, xlsx(text_row(1, "Name", "X")))
+    lead_imports.start(lead_import=started, owner=None, tells_platforms=False, actor=sales.user)
+    assert set(LeadImportFile.objects.values_list("lead_import", flat=True)) == {checked.pk}
+
+    erase_lead(lead=make_lead(sales.company))
+
+    assert not LeadImportFile.objects.exists()
+    page = client.get(reverse("lead_import_format", args=[checked.pk]), follow=True)
+    assert page.redirect_chain == [(checked.get_absolute_url(), 302)]
+    assert reverse("lead_import_format", args=[checked.pk]) not in page.content.decode()
+    assert sheet.state == ImportState.FAILED
 
 
 def test_columns_of_an_upload_that_is_deleted_at_this_moment_are_a_404(

@@ -92,9 +92,9 @@ def test_a_file_whose_check_takes_long_is_read_first_and_then_checked_chunk_by_c
 def test_a_file_is_opened_while_nothing_is_locked(sales: Membership, monkeypatch: pytest.MonkeyPatch) -> None:
     opened, locked = work.read_table, []
 
-    def note(content: bytes) -> Any:
+    def note(*file: Any) -> Any:
         locked.append(connection.in_atomic_block)
-        return opened(content)
+        return opened(*file)
 
     monkeypatch.setattr(work, "read_table", note)
 

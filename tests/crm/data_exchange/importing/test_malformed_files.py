@@ -18,6 +18,7 @@ from django.urls import reverse
 
 from crm.data_exchange.importing import reading, work
 from crm.data_exchange.importing.reading import LONGEST_CELL, MAX_COLUMNS
+from crm.data_exchange.importing.text_formats import DELIMITERS, ENCODINGS
 from crm.models import (
     Company,
     ImportState,
@@ -111,6 +112,7 @@ def go_through(file: MalformedFile) -> None:
         assert not LeadImportRow.objects.of(lead_import).exists()
         return
     assert_checked(lead_import)
+    page = choose_format(client, lead_import, dice)
     choose_columns(client, lead_import, page, dice)
     assert_untouched(member)
     run(client, lead_import, dice)
@@ -133,7 +135,8 @@ def worked_on(client: Client, lead_import: LeadImport) -> Any:
     lead_imports.work_through(lambda: True)
     lead_import.refresh_from_db()
     assert not lead_import.is_at_work
-    assert not LeadImportFile.objects.filter(lead_import=lead_import).exists()
+    has_file = lead_import.state == ImportState.READY and bool(lead_import.file_format)
+    assert LeadImportFile.objects.filter(lead_import=lead_import).exists() == has_file
     page = client.get(lead_import.get_absolute_url())
     assert page.status_code == 200
     return page
@@ -158,6 +161,23 @@ def assert_checked(lead_import: LeadImport) -> None:
     assert len(set(lead_import.header)) == len(lead_import.header) == len(lead_import.columns) <= MAX_COLUMNS
     assert all(len(cell) <= LONGEST_CELL for row in rows for cell in row.cells)
     assert all(RowProblem(row.problem).label for row in rows if row.outcome == RowOutcome.BAD)
+
+
+def choose_format(client: Client, lead_import: LeadImport, dice: random.Random) -> Any:
+    """Read the file again in a random format. Whatever it makes of the file, the import can still be started."""
+    if lead_import.file_format and dice.random() < 0.5:
+        chosen = {
+            "encoding": dice.choice([*ENCODINGS]),
+            "delimiter": dice.choice([*DELIMITERS]),
+            "quote": dice.choice("\"'"),
+        }
+        address = reverse("lead_import_format", args=[lead_import.pk])
+        assert client.get(address, chosen).status_code == 200
+        client.post(address, chosen)
+    lead_imports.work_through(lambda: True)
+    lead_import.refresh_from_db()
+    assert_checked(lead_import)
+    return client.get(lead_import.get_absolute_url())
 
 
 def choose_columns(client: Client, lead_import: LeadImport, page: Any, dice: random.Random) -> None:
