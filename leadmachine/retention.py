@@ -17,6 +17,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from capi.models import Alert, Attempt, Backfill, ConversionEvent, DayCount, Mail
 from capi.services import retention as log
+from crm.accounts import typed_forms
 from crm.models import (
     AccountMail,
     ApiKey,
@@ -33,6 +34,7 @@ from crm.models import (
     LeadSearch,
     Membership,
     Note,
+    TypedForm,
     User,
 )
 from crm.models.bulk_change import KEPT_FOR as BULK_CHANGE_KEPT_FOR
@@ -236,6 +238,7 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
         Expires(_days(idempotency.KEPT_FOR.days), "it was sent", in_order(IdempotencyRecord, at="posted_at")),
     ),
     "crm.LeadSearch": (Expires(_days(searches.KEPT_FOR.days), "the search", where(LeadSearch, at="created_at")),),
+    "crm.TypedForm": (Expires(_days(typed_forms.KEPT_FOR.days), "it was sent", where(TypedForm, at="created_at")),),
     # Users and how they sign in.
     "crm.AccountMail": (Expires(_days(3), "it was written", where(AccountMail, at="created_at")),),
     "crm.User": (

@@ -63,9 +63,9 @@ def _limit(request: HttpRequest) -> None:
     is_too_old = now - session.setdefault(STARTED, int(now)) > settings.SESSION_COOKIE_AGE
     idle_seconds = now - session.setdefault(SEEN, int(now))
     if is_too_old or idle_seconds > settings.SESSION_IDLE_SECONDS:
-        user_id = request.user.pk
+        whose = {"user_id": request.user.pk, "company_id": session.get(COMPANY_KEY), "since": session[STARTED]}
         logout(request)
-        keep_typed(request, user_id)
+        keep_typed(request, **whose)
     elif idle_seconds > SAVE_INTERVAL_SECONDS:
         session[SEEN] = int(now)
 

@@ -21,7 +21,7 @@ from crm.accounts.decorators import checked_again
 from crm.accounts.forms import FirstCodeForm, ProfileForm
 from crm.accounts.mfa import has_unreadable_factor, second_factors, use_step
 from crm.accounts.sessions import provider_of
-from crm.accounts.typed_forms import TYPED
+from crm.accounts.typed_forms import is_typed_kept
 from crm.models import SignInProvider, User
 
 
@@ -32,7 +32,7 @@ class SignInView(LoginView):  # type: ignore[misc]
             **super().get_context_data(**kwargs),
             "signup_is_open": settings.SIGNUP,
             "provider": known.select_related("company").first(),
-            "is_typed_kept": TYPED in self.request.session,
+            "is_typed_kept": is_typed_kept(self.request),
         }
 
     def render_to_response(self, context: dict[str, Any], **response_kwargs: Any) -> HttpResponse:

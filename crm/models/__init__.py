@@ -41,6 +41,7 @@ from crm.models.sign_in_provider import SignInProvider
 from crm.models.steps import LeadMeaning, LeadStatus, Pipeline, Stage, StageMeaning
 from crm.models.tag import DealTag, LeadTag
 from crm.models.task import Task, TaskKind, TaskReminder
+from crm.models.typed_form import TypedForm
 
 __all__ = [
     "AccountMail",
@@ -107,5 +108,6 @@ __all__ = [
     "Task",
     "TaskKind",
     "TaskReminder",
+    "TypedForm",
     "User",
 ]

@@ -37,6 +37,7 @@ from crm.models import (
     Note,
     Task,
     TaskReminder,
+    TypedForm,
     User,
 )
 from crm.models.custom_field import FREE_TEXT
@@ -85,7 +86,8 @@ def erase_lead(*, lead: Lead, user: User | None = None) -> AuditEntry | None:
         deals = [pk for each in leads for pk in _erase(each)]
         LeadDuplicate.objects.of(pks).delete()
         LeadMerge.objects.for_company(lead.company_id).filter(Q(kept__in=pks) | Q(gone__in=pks)).delete()
-        LeadSearch.objects.for_company(lead.company_id).delete()  # a search may contain their name or address
+        for typed in (LeadSearch.objects, TypedForm.objects):  # they may contain the person's name or address
+            typed.for_company(lead.company_id).delete()
         return audit.record(
             company=lead.company_id, action=AuditAction.ERASURE, about=lead, details={"deals": deals}, actor=user
         )

@@ -73,14 +73,9 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "companies": [each.company for each in getattr(request, "memberships", [])],
         "may": {action.value: membership.may(action) for action in Action} if membership else {},
         "nav": navigation(membership, request.path) if membership else [],
-        "typed": _typed(request) if membership else None,
+        "typed": recall_typed(request) if membership and TYPED in request.session else None,
         "space": partial(space_of, membership.company_id) if membership else None,
     }
-
-
-def _typed(request: HttpRequest) -> dict[str, Any] | None:
-    typed = recall_typed(request) if TYPED in request.session else None
-    return {"action": typed.action, "values": typed.values} if typed else None
 
 
 def navigation(membership: Membership, path: str) -> list[NavigationItem]:

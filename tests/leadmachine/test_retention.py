@@ -47,6 +47,7 @@ from crm.models import (
     LeadMerge,
     LeadSearch,
     Membership,
+    TypedForm,
     User,
 )
 from leadmachine.expiry import Expires
@@ -162,6 +163,13 @@ def lead_merge(member: Membership, moment: datetime) -> Model:
 def lead_search(member: Membership, moment: datetime) -> Model:
     names = {"key": f"{moment:%s}", "text": f"{moment:%s}"}
     return LeadSearch.objects.create(company=member.company, user=member.user, created_at=moment, **names)
+
+
+def typed_form(member: Membership, moment: datetime) -> Model:
+    key = f"{moment:%s}"
+    return TypedForm.objects.create(
+        company=member.company, user=member.user, created_at=moment, key=key, sealed="sealed"
+    )
 
 
 def account_mail(member: Membership, moment: datetime) -> Model:
@@ -283,6 +291,7 @@ MADE: Final[dict[str, list[tuple[float, Callable[[Membership, datetime], Model]]
     "crm.LeadImport": [(1, unstarted_import), (2 * 366, lead_import)],
     "crm.LeadMerge": [(1, lead_merge)],
     "crm.LeadSearch": [(7, lead_search)],
+    "crm.TypedForm": [(7, typed_form)],
     "crm.AccountMail": [(3, account_mail)],
     "crm.ApiKey": [(180, revoked_key)],
     "crm.Invitation": [

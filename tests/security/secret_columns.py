@@ -18,6 +18,7 @@ SECRETS: dict[str, set[str]] = {
     "crm.Invitation": {"token_sha256"},
     "crm.LeadSearch": {"key", "text"},  # a member's own, not even for their colleagues
     "crm.SignInProvider": {"sealed_secret"},
+    "crm.TypedForm": {"key", "sealed"},
     "crm.User": {"password"},
     "mfa.Authenticator": {"data"},
     "sessions.Session": {"session_key", "session_data"},

@@ -11,9 +11,8 @@ from cryptography.fernet import Fernet
 from django.conf import settings as product
 from django.test import Client
 
-from crm.accounts.typed_forms import TYPED
+from crm.accounts.middleware import SEEN
 from crm.models import ApiKey, crypto
-from crm.models.crypto import seal
 from crm.models.roles import Role
 from tests.conftest import code_now, give_password, join
 from tests.crm.accounts.conftest import confirm_password, set_up_app, sign_in
@@ -253,8 +252,10 @@ def test_what_was_typed_before_the_keys_were_lost_is_left_out_of_the_form(
 ) -> None:
     client = client_as(sales)
     session = client.session
-    session[TYPED] = [sales.user_id, "/leads/new/", seal('{"first_name": ["Grace"]}')]
+    session[SEEN] = 0
     session.save()
+    client.post("/leads/new/", {"first_name": "Grace"})
+    client.force_login(sales.user, backend="crm.accounts.adapter.EmailBackend")
     lose(settings)
 
     page = client.get("/leads/new/")

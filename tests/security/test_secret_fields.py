@@ -15,8 +15,8 @@ from django.test import Client
 import capi
 import crm
 from crm.accounts.middleware import SEEN
-from crm.accounts.typed_forms import TYPED, is_secret, secret_names
-from crm.models import User
+from crm.accounts.typed_forms import is_secret, secret_names
+from crm.models import TypedForm, User
 from crm.models.crypto import unseal
 from tests.conftest import PASSWORD, client_of
 from tests.security.routes import Route, all_routes
@@ -98,12 +98,9 @@ def path_of(route: Route, world: World) -> str:
 
 
 def kept_texts() -> Iterator[str]:
-    """What sessions have, decrypted."""
-    for session in Session.objects.all():
-        data = session.get_decoded()
-        yield json.dumps(data)
-        if TYPED in data:
-            yield unseal(data[TYPED][-1])
+    """What is kept of sessions and of what was typed in them, decrypted."""
+    yield from (json.dumps(session.get_decoded()) for session in Session.objects.all())
+    yield from map(unseal, TypedForm.objects.values_list("sealed", flat=True))
 
 
 @pytest.mark.parametrize(

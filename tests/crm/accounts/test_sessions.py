@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings as django_settings
 from django.test import Client
 
-from crm.models import Lead, User
+from crm.models import Lead, Membership, TypedForm, User
 from tests.crm.accounts.conftest import is_in, sign_in
 
 pytestmark = pytest.mark.django_db
@@ -159,8 +159,32 @@ def test_what_was_typed_is_encrypted_and_for_nobody_else(sales, admin, clock):
     clock.goes_on(seconds=8 * HOUR + 60)
 
     client.post("/leads/new/", TYPED)
-    kept = str(dict(client.session))
+    kept = str(dict(client.session)) + str(TypedForm.objects.values())
     sign_in(client, admin.user.email)
 
     assert "Grace" not in kept
     assert client.get("/leads/new/").context["typed"] is None
+    assert not TypedForm.objects.exists()
+
+
+def test_nothing_is_kept_of_the_operators_pages_and_for_those_who_are_no_longer_members(sales, clock):
+    clients = [signed_in(sales), signed_in(sales)]
+    clock.goes_on(seconds=8 * HOUR + 60)
+
+    clients[0].post("/admin/crm/lead/add/", TYPED)
+    Membership.objects.update(is_active=False)
+    clients[1].post("/leads/new/", TYPED)
+
+    assert not TypedForm.objects.exists()
+
+
+def test_the_sign_in_page_says_that_a_form_is_kept_as_long_as_it_is(sales, clock):
+    client = signed_in(sales)
+    clock.goes_on(seconds=8 * HOUR + 60)
+    client.post("/leads/new/", TYPED)
+
+    pages = [client.get("/login/").text]
+    TypedForm.objects.all().delete()
+    pages.append(client.get("/login/").text)
+
+    assert ["What you typed is kept" in page for page in pages] == [True, False]
