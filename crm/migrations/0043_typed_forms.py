@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('crm', '0041_space_of_imports_and_exports'),
+        ('crm', '0042_formats_of_imports'),
     ]
 
     operations = [
