@@ -39,6 +39,8 @@ from capi.linkedin.answers import (
     PauseConnection,
     PauseRule,
     PerElement,
+    RefusedNamed,
+    RefusedUnnamed,
     Throttled,
     TooLarge,
     TryLater,
@@ -135,7 +137,8 @@ def _outcome(decision: Decision, request: Request, snapshot: LaneSnapshot) -> Re
             return outcome([replace(update, is_unknown=is_unknown) for update in later])
         case Unclear(is_unknown=is_unknown):
             return outcome([replace(update, is_unknown=is_unknown) for update in _a_few_times(part, snapshot)])
-    return outcome()
+        case RefusedNamed() | RefusedUnnamed() | TooLarge():
+            return outcome()
 
 
 def _of_test(decision: Decision, request: Request, snapshot: LaneSnapshot, outcome: RequestOutcome) -> RequestOutcome:

@@ -28,8 +28,7 @@ from crm.selectors.organisations import oldest_leads
 from crm.selectors.tasks import COLUMNS as TASK_COLUMNS
 
 COLUMNS_AT_MOST: Final = 30
-KINDS: Final = [choice for choice in ExportKind.choices if choice[0] != ExportKind.COMPANY]
-FORMATS: Final = [choice for choice in ExportFormat.choices if choice[0] != ExportFormat.ZIP]
+FORMATS: Final = [(each.value, str(each.label)) for each in (ExportFormat.CSV, ExportFormat.XLSX)]
 FIXED: Final = [column.key for column in COLUMNS if column.is_fixed]
 NOT_SORTED: Final = "This list has one order: leave it out."
 SORTED: Final = "Choose one of: {}. A - in front of it sorts the other way round."
@@ -89,12 +88,13 @@ def _lead_columns(caller: Caller) -> Sequence[str]:
     return [column.key for column in columns_of([column.key for column in offered], offered)]
 
 
-LISTS: Final[Mapping[str, ExportableList]] = {
+LISTS: Final[Mapping[ExportKind, ExportableList]] = {
     ExportKind.LEADS: ExportableList(SORTABLE, _lead_columns, _leads),
     ExportKind.DEALS: ExportableList(deal_list.ORDERS, lambda caller: [*deal_list.ORDERS], _deals),
     ExportKind.TASKS: ExportableList((), lambda caller: TASK_COLUMNS, _tasks),
     ExportKind.ORGANISATIONS: ExportableList((), lambda caller: ORGANISATION_COLUMNS, _organisations),
 }
+KINDS: Final = [(kind.value, str(kind.label)) for kind in LISTS]
 
 
 class AskedExportSerializer(StrictBody):
