@@ -1,7 +1,8 @@
-"""How an outage appears in the log: one traceback at the start, a line for each further failure, a line at the end.
+"""How an outage appears in the log: one traceback at the start, lines for further failures, a line at the end.
 
-Each process counts for itself, from the first failed connection that it logs to its next successful one. Errors that
-are not connection failures always keep their traceback.
+Each process counts for itself, from the first failure that it logs to its next new connection. Requests get a line each
+time, since people saw them fail; timers and tasks, which try again every few seconds, get one a minute. Errors that are
+no outage always keep their traceback.
 """
 
 import logging
@@ -9,22 +10,23 @@ import os
 import sqlite3
 import threading
 import time
+from enum import Enum, auto
 from typing import Any, Final
 
 import psycopg
 import redis.exceptions
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError
 from django.db.backends.signals import connection_created
 from kombu.exceptions import OperationalError as BrokerError
+
+from postgresql.availability import Unavailable, why_unavailable
 
 logger = logging.getLogger(__name__)
 
 # Failures that come and go within this time, such as too many connections, count as one outage with one traceback.
 SAME_OUTAGE_SECONDS: Final = 60.0
-
-# PostgreSQL's codes for: shut down, crashed, starting up, idle too long, too many connections. An unreachable server
-# sends no code. Deadlocks, full disks and cancelled statements have other codes.
-CONNECTION_LOST: Final = ("57P01", "57P02", "57P03", "57P05", "53300")
+REPEATED_AFTER_SECONDS: Final = 60.0  # the same line of a timer or a task
+REQUESTS: Final = "django.request"  # the logger of failed requests
 # redis-py treats these as connection errors, but Redis can be reached, and a setting has to be changed.
 REDIS_REFUSES: Final = (
     redis.exceptions.AuthenticationError,
@@ -33,11 +35,22 @@ REDIS_REFUSES: Final = (
 )
 
 
-class Outage:
-    """An outage of one service, as this process sees it. Thread-safe."""
+class LogAs(Enum):
+    """How a failure is logged."""
 
-    def __init__(self, service: str) -> None:
-        self._service = service
+    TRACEBACK = auto()
+    LINE = auto()
+    NOTHING = auto()
+
+
+class Outage:
+    """An outage of one service, as this process sees it. Thread-safe.
+
+    If nothing shows that it `has_end`, it is over once it has not failed for SAME_OUTAGE_SECONDS.
+    """
+
+    def __init__(self, service: str, *, has_end: bool = True) -> None:
+        self._service, self._has_end = service, has_end
         self.forget()
 
     def forget(self) -> None:
@@ -46,23 +59,34 @@ class Outage:
         self._began_at: float | None = None
         self._failed_at = self._ended_at = float("-inf")
         self._failures = 0
-        self._traceback_logged = False
+        self._traceback_logged = self._is_logged = False
+        self._lines: dict[object, float] = {}  # when each was last logged
 
-    def failed(self, *, has_traceback: bool) -> bool:
-        """Count a failure. Returns True if it has the outage's first traceback, which should be logged."""
+    def failed(self, line: object, *, has_traceback: bool, is_repeated: bool) -> LogAs:
+        """Count a failure, and return how to log it. A line that `is_repeated` is logged each time."""
         with self._lock:
-            self._failed_at = time.monotonic()
-            if self._began_at is None:
-                self._began_at, self._failures = self._failed_at, 0
-                is_recent = self._began_at - self._ended_at < SAME_OUTAGE_SECONDS
-                self._traceback_logged = self._traceback_logged and is_recent
+            self._begin(time.monotonic())
             self._failures += 1
+            is_due = self._failed_at - self._lines.get(line, float("-inf")) >= REPEATED_AFTER_SECONDS
             is_first = has_traceback and not self._traceback_logged
-            self._traceback_logged = self._traceback_logged or has_traceback
-            return is_first
+            if not (is_first or is_due or is_repeated):
+                return LogAs.NOTHING
+            self._lines[line] = self._failed_at
+            self._is_logged, self._traceback_logged = True, self._traceback_logged or has_traceback
+            return LogAs.TRACEBACK if is_first else LogAs.LINE
+
+    def _begin(self, now: float) -> None:
+        """Note a failure now, and begin a new outage if it is the first one."""
+        if not self._has_end and now - self._failed_at >= SAME_OUTAGE_SECONDS:
+            self._began_at, self._ended_at = None, self._failed_at
+        self._failed_at = now
+        if self._began_at is None:
+            self._began_at, self._failures, self._is_logged = now, 0, False
+            is_recent = now - self._ended_at < SAME_OUTAGE_SECONDS
+            self._traceback_logged = self._traceback_logged and is_recent
 
     def ended(self) -> None:
-        """If an outage was on, log how often it failed and for how long.
+        """If an outage was on that the log shows, log how often it failed and for how long.
 
         An idle process may learn of the end hours later, so the line also says how long ago the last failure was.
         """
@@ -71,28 +95,50 @@ class Outage:
         with self._lock:
             began_at, failures = self._began_at, self._failures
             self._began_at, self._ended_at = None, time.monotonic()
-            ago = self._ended_at - self._failed_at
-        if began_at is not None:
+            is_logged, ago = self._is_logged, self._ended_at - self._failed_at
+        if began_at is not None and is_logged:
             often = "once" if failures == 1 else f"{failures} times in {self._failed_at - began_at:.1f} s"
             logger.warning("%s is back. It failed %s, the last time %.1f s ago.", self._service, often, ago)
 
 
 DATABASE: Final = Outage("The database")
+# Full, read-only or without memory: it can be reached, so a new connection shows nothing.
+REFUSING_DATABASE: Final = Outage("The database", has_end=False)
 BROKER: Final = Outage("The broker")
+DATABASES: Final = {
+    Unavailable.UNREACHABLE: DATABASE,
+    Unavailable.OVERLOADED: REFUSING_DATABASE,
+    Unavailable.NO_SPACE: REFUSING_DATABASE,
+    Unavailable.READ_ONLY: REFUSING_DATABASE,
+    Unavailable.TOO_SLOW: None,  # no outage: which statement it was matters each time
+}
 
 
 class OncePerOutage(logging.Filter):
-    """Removes the traceback from all failures of an outage but the first, and adds the error to their line."""
+    """Removes the traceback from all failures of an outage but the first, and adds the error to their line.
+
+    Drops the lines of timers and tasks that say again what they said within the last minute.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = _error_of(record)
         outage = _outage_of(error) if error is not None else None
-        if outage is not None and not outage.failed(has_traceback=bool(record.exc_info)) and record.exc_info:
-            message = record.getMessage()
-            name = type(error).__name__
-            record.msg, record.args = (message if name in message else f"{message} ({name}: {error})"), None
-            record.exc_info = record.exc_text = None
-        return True
+        if outage is None:
+            return True
+        line = record.name, record.msg  # without its arguments: each task has its own id
+        has_traceback, is_repeated = bool(record.exc_info), record.name == REQUESTS
+        log_as = outage.failed(line, has_traceback=has_traceback, is_repeated=is_repeated)
+        if has_traceback and log_as is LogAs.LINE:
+            _shorten(record, error)
+        return log_as is not LogAs.NOTHING
+
+
+def _shorten(record: logging.LogRecord, error: BaseException | None) -> None:
+    """Put the error into the record's line, in place of its traceback."""
+    message = record.getMessage()
+    name = type(error).__name__
+    record.msg, record.args = (message if name in message else f"{message} ({name}: {error})"), None
+    record.exc_info = record.exc_text = None
 
 
 def listen() -> None:
@@ -106,7 +152,7 @@ def _on_database_connection(**kwargs: Any) -> None:
 
 
 def _forget() -> None:
-    for outage in (DATABASE, BROKER):
+    for outage in (DATABASE, REFUSING_DATABASE, BROKER):
         outage.forget()
 
 
@@ -121,9 +167,8 @@ def _error_of(record: logging.LogRecord) -> BaseException | None:
 def _outage_of(error: BaseException) -> Outage | None:
     # Only the direct cause: an error during error handling is a different one.
     cause = error.__cause__ if isinstance(error, DatabaseError | BrokerError) else error
-    if isinstance(cause, psycopg.OperationalError):
-        code = cause.sqlstate
-        return DATABASE if code is None or code.startswith("08") or code in CONNECTION_LOST else None
+    if isinstance(error, DatabaseError | InterfaceError | psycopg.Error) and (reason := why_unavailable(error)):
+        return DATABASES[reason]
     if isinstance(cause, sqlite3.OperationalError):
         return DATABASE if cause.sqlite_errorcode == sqlite3.SQLITE_CANTOPEN else None
     if isinstance(cause, redis.exceptions.ConnectionError | redis.exceptions.TimeoutError):

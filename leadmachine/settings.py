@@ -73,6 +73,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     # Its random padding hides what BREACH measures, and the CSRF token is masked again in each page.
     "leadmachine.middleware.GZipPagesMiddleware",
+    "crm.views.errors.UnavailableMiddleware",
     "leadmachine.middleware.ProbesMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "leadmachine.middleware.PageMethodsMiddleware",

@@ -15,7 +15,7 @@ from django.db.backends.postgresql import base, features, operations
 from psycopg import errors
 from psycopg.abc import PQGen
 
-from postgresql import bounds
+from postgresql import bounds, saving
 
 HEALTH_CHECK_SECONDS: Final = 3.0  # an idle connection that does not reply within this time is replaced
 INTERVAL_SECONDS: Final = 0.1  # psycopg's default, the interval at which it notices Ctrl-C
@@ -70,6 +70,18 @@ class DatabaseWrapper(base.DatabaseWrapper):
     features_class = DatabaseFeatures
     ops_class = DatabaseOperations
     _found_usable_at = 0.0  # or when it began to connect; on the monotonic clock
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.execute_wrappers.append(saving.note_write)
+
+    def commit(self) -> None:
+        saving.note_commit()
+        super().commit()
+
+    def rollback(self) -> None:
+        saving.note_rollback()
+        super().rollback()
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> BoundedConnection:
         self._found_usable_at = time.monotonic()

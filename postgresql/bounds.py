@@ -12,7 +12,6 @@ from django.db import Error, connection
 
 SERVER_SHARE: Final = 0.9  # the server cancels a statement a little before its client stops waiting
 LONG_SECONDS: Final = 60.0  # for operations that users expect to be slow, such as exporting the whole log
-QUERY_CANCELED: Final = "57014"  # https://www.postgresql.org/docs/current/errcodes-appendix.html
 HOUSEKEEPING_SECONDS: Final = 600.0  # no one waits for it, and its statements read whole tables
 
 
@@ -129,8 +128,3 @@ def options(given: Mapping[str, Any], *, idle_seconds: float) -> dict[str, Any]:
 def before(options: str, session: Mapping[str, float]) -> str:
     """Return libpq's `options` with these session settings in front. If a setting appears twice, the last one wins."""
     return " ".join([*(f"-c {name}={value}" for name, value in session.items()), options]).strip()
-
-
-def took_too_long(error: Exception) -> bool:
-    """True if PostgreSQL has ended a statement at its time limit."""
-    return getattr(error.__cause__, "sqlstate", None) == QUERY_CANCELED

@@ -18,7 +18,6 @@ from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_tot
 from django.conf import settings
 from django.contrib.auth import login
 from django.contrib.auth.hashers import make_password
-from django.contrib.sessions.backends.db import SessionStore
 from django.core.cache import cache
 from django.core.servers.basehttp import WSGIRequestHandler
 from django.db import connections
@@ -31,6 +30,7 @@ from playwright.sync_api import expect
 
 from capi.delivery.wakeup import publisher
 from crm.accounts import mfa
+from crm.accounts.session_store import SessionStore
 from crm.models import Company, Deal, Lead, Membership, Note, Task, User, file_storage
 from crm.models.roles import Role
 from crm.services import rate_limits

@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from crm.accounts.adapter import client_address
 from crm.models import ApiKey, Membership, User
 from crm.services.rate_limits import is_within, seconds_left
+from postgresql import saving
 
 Caller = ApiKey | Membership  # `request.auth`; views use its `company` and `may(action)`
 
@@ -36,6 +37,7 @@ class ApiKeyAuthentication(BaseAuthentication):
                 "This API key is unknown or revoked. Ask an admin of your company for a new one."
             )
         _update_last_used(key)
+        saving.begin()  # the last use of a key is no change that its caller has asked for
         return AnonymousUser(), key
 
     def authenticate_header(self, request: Request) -> str:

@@ -29,7 +29,8 @@ from crm.selectors.bulk_questions import bulk_question, changed_since, confirmed
 from crm.services import bulk_changes
 from crm.services.lead_changes import MoreThanConfirmed
 from crm.services.rate_limits import is_within, seconds_left
-from postgresql.bounds import LONG_SECONDS, statements_may_take, took_too_long
+from postgresql.availability import took_too_long
+from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 COUNTED_PER_MINUTE: Final = 20  # previews and starts per company: each counts all its leads
 MORE: Final = (

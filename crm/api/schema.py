@@ -10,7 +10,7 @@ from rest_framework.request import Request
 
 from crm.api.permissions import AnyCaller
 
-ERROR_CODES: Final = (400, 401, 403, 429)
+ERROR_CODES: Final = (400, 401, 403, 429, 503)
 WRITE_ERROR_CODES: Final = (409, 413, 415)
 DETAIL: Final = {"$ref": "#/components/schemas/Error"}
 REASONS: Final = {"$ref": "#/components/schemas/Problems"}

@@ -130,6 +130,7 @@ class ServiceUnavailable(APIException):
     """503: something that this needs is unavailable. The message says what to do."""
 
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    wait: Final = 60  # seconds, for Retry-After
 
 
 class Conflict(APIException):

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Iterator
-from typing import Final, TypeVar
+from itertools import chain
+from typing import Any, Final, TypeVar
 
 from django.http import StreamingHttpResponse
 
@@ -40,8 +41,16 @@ def take_place(company_id: int) -> str:
 def streamed(
     pieces: Iterator[str] | Iterator[bytes], place: str, *, name: str, content_type: str, size: int | None = None
 ) -> StreamingHttpResponse:
-    """The response with this file, of `size` bytes if that is known. It gives its place back when it is closed."""
-    response = StreamingHttpResponse(_File(pieces, place), content_type=content_type)
+    """The response with this file, of `size` bytes if that is known. It gives its place back when it is closed.
+
+    The first piece is read at once: if that fails, the client gets an error instead of half a file.
+    """
+    try:
+        begun: Iterator[Any] = chain([next(pieces, "")], pieces)
+    except BaseException:
+        rate_limits.leave_place(place)
+        raise
+    response = StreamingHttpResponse(_File(begun, place), content_type=content_type)
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     response["Cache-Control"] = "no-store"
     if size is not None:

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 from django.db import connection
 from django.db.models import QuerySet
 
+from postgresql.availability import Unavailable, why_unavailable
+
 logger = logging.getLogger(__name__)
 
 R = TypeVar("R")
@@ -30,15 +32,15 @@ def _in_turn(waiting: QuerySet[Any], go_on: Callable[[], bool]) -> Iterator[int]
 def tried(step: Callable[[], R], *, failure: str, passing: tuple[type[Exception], ...] = ()) -> R | None:
     """Return what `step` returns. If it fails, log `failure` and return None: the next steps still get their turn.
 
-    Errors in `passing` are raised. So is any error while the database is unreachable: every other step would fail too,
+    Errors in `passing` are raised. So is any error while the database is unavailable: every other step would fail too,
     each after its time limit.
     """
     try:
         return step()
     except passing:
         raise
-    except Exception:
-        if not connection.is_usable():
+    except Exception as error:
+        if why_unavailable(error) not in (None, Unavailable.TOO_SLOW) or not connection.is_usable():
             raise
         logger.exception(failure)
         return None

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, InterfaceError, OperationalError, transaction
+from django.db import IntegrityError, InterfaceError, InternalError, OperationalError, transaction
 
 from crm.models import (
     ApiKey,
@@ -38,7 +38,8 @@ from crm.services.lead_changes import (
     change_leads,
     lead_change,
 )
-from postgresql.bounds import LONG_SECONDS, statements_may_take, took_too_long
+from postgresql.availability import took_too_long
+from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 logger = logging.getLogger(__name__)
 
@@ -146,11 +147,11 @@ def work_through(go_on: Callable[[], bool]) -> None:
 def advance(pk: int) -> bool:
     """Do the next chunk of a bulk change. Returns False if there is none, or if the change has to wait.
 
-    An error stops the change, because a retry would fail too. Errors of an unreachable database are raised.
+    An error stops the change, because a retry would fail too. Errors of an unavailable database are raised.
     """
     try:
         return _next_chunk_or_reason(pk)
-    except (OperationalError, InterfaceError) as error:
+    except (OperationalError, InterfaceError, InternalError) as error:  # InternalError: it is read-only
         if not took_too_long(error):
             raise
         logger.warning("Bulk change %s was stopped: a statement reached its time limit.", pk)

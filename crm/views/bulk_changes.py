@@ -38,7 +38,8 @@ from crm.views.editing import FORM_KEY, add_once, form_key, number_in
 from crm.views.filtering import filters_in_use, list_address, query_without
 from crm.views.leads import filtered_leads
 from crm.views.undo import tell
-from postgresql.bounds import LONG_SECONDS, statements_may_take, took_too_long
+from postgresql.availability import took_too_long
+from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 CHANGE, TO = "change", "to"  # parameters of the URL, next to those of the filters
 COUNT, CONVERSIONS, RULES, ASKED_AT = "count", "conversions", "rules", "asked_at"  # form fields: what is confirmed

@@ -51,7 +51,9 @@ def _refused(request: MemberRequest, error: rate_limits.TooOften, back_to: str) 
 
 def _lines(head: Sequence[str], rows: Iterable[Iterable[object]]) -> Iterator[str]:
     line = csv_line()
-    yield line(head)
     # Outside a transaction, PostgreSQL computes all rows of a cursor before it returns the first.
     with statements_may_take(LONG_SECONDS):
-        yield from in_time(map(line, rows))
+        lines = in_time(map(line, rows))
+        first = next(lines, "")  # if the query fails, nothing has been sent yet
+        yield line(head) + first
+        yield from lines

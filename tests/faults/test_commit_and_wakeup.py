@@ -16,7 +16,7 @@ from tests.conftest import make_lead
 from tests.faults import figures
 from tests.faults.processes import wait_for
 from tests.faults.proxy import BLACK_HOLE, REFUSE
-from tests.faults.world import ABOUT_BROKER, SORRY, make_leads
+from tests.faults.world import ABOUT_BROKER, MAY_BE_SAVED, make_leads
 
 pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 
@@ -147,11 +147,11 @@ def test_a_backend_that_dies_during_the_commit_leaves_both_lead_and_event_or_nei
         stop.join()
         statuses.append(status)
 
-    assert set(statuses) <= {201, 500}
+    assert set(statuses) <= {201, 503}
     assert Lead.objects.count() == CrmEvent.objects.count() == ConversionEvent.objects.count()
     assert Lead.objects.count() >= statuses.count(201)
     world.deliveries.run(company.pk)
-    assert world.broken(explained=r"Internal Server Error|OperationalError|terminating connection|on_commit") == []
+    assert world.broken(explained=r"Service Unavailable|OperationalError|terminating connection|on_commit") == []
 
 
 @pytest.mark.parametrize("cut", ["backend", "answer"])
@@ -177,12 +177,12 @@ def test_a_commit_that_is_cut_off_before_or_after_it_took_effect_is_told_as_not_
             answers.append(saving.result())
             figures.count("commits cut off")
 
-    assert [(answer.status_code, answer.json()) for answer in answers] == [(500, SORRY)] * rounds
+    assert [(answer.status_code, answer.json()) for answer in answers] == [MAY_BE_SAVED] * rounds
     there = 0 if cut == "backend" else rounds
     assert (Lead.objects.count(), CrmEvent.objects.count(), ConversionEvent.objects.count()) == (there, there, there)
     world.deliveries.run(company.pk)
     assert ConversionEvent.objects.filter(state="accepted").count() == there
-    assert world.broken(explained=r"Internal Server Error: /api/v1/leads/") == []
+    assert world.broken(explained=r"Service Unavailable: /api/v1/leads/") == []
 
 
 def end_connections(world) -> None:

@@ -7,22 +7,27 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connection
 
 from crm.models import Lead
+from crm.views import errors
+from postgresql.availability import Unavailable
 from tests.faults import figures
 from tests.faults.processes import wait_for
 from tests.faults.test_broker_and_database import needs_own_database
 from tests.faults.test_sqlite import SmallInstallation
-from tests.faults.world import ABOUT_TIMERS, PRODUCTION, SORRY, Allowed, Api, make_leads
+from tests.faults.world import ABOUT_TIMERS, PRODUCTION, Allowed, Api, make_leads
 
 pytestmark = [pytest.mark.faults]
 
 TABLES = ("crm_lead", "crm_crmevent", "capi_connection", "capi_conversionevent", "capi_attempt")
+OUTAGE = errors.OUTAGES[Unavailable.NO_SPACE]
+NO_SPACE = 503, {"detail": f"{OUTAGE.what} {errors.NOTHING_SAVED} {OUTAGE.what_to_do}"}
 ABOUT_SPACE = (
-    r"DiskFull|No space left|could not extend file|Internal Server Error|OperationalError"
+    r"DiskFull|No space left|could not extend file|Service Unavailable|Internal Server Error|OperationalError"
     rf"|{ABOUT_TIMERS}"
 )
 
@@ -64,7 +69,7 @@ def test_on_a_full_disk_a_small_installation_refuses_writes_and_goes_on_once_the
     with SmallInstallation(small_disk, linkedin, **PRODUCTION) as small:
         before = [small.api.save_lead(number)[0] for number in range(5)]
         with filled(small_disk) as fill:
-            meanwhile = save_meanwhile(small.api, range(5, 105), fill)
+            meanwhile = save_meanwhile(small.api, range(5, 105), fill, refusal=(500, {"detail": errors.SORRY}))
         after = [small.api.save_lead(number)[0] for number in range(105, 110)]
 
         found = small.end()
@@ -76,14 +81,14 @@ def test_on_a_full_disk_a_small_installation_refuses_writes_and_goes_on_once_the
     figures.count("full disks")
 
 
-def save_meanwhile(api: Api, numbers: range, fill: Callable[[], None]) -> list[int]:
-    """Save on the full disk. Returns the statuses: some saves find room inside a file, the rest get a plain refusal."""
+def save_meanwhile(api: Api, numbers: range, fill: Callable[[], None], *, refusal: tuple[int, Any]) -> list[int]:
+    """Save on the full disk. Returns the statuses: some saves find room inside a file, the rest get this refusal."""
     answers = []
     for number in numbers:
         fill()
         answers.append(api.add_lead({"first_name": "Ada", "email": f"lead{number}@example.com"}))
     refusals = [answer for answer in answers if answer.status_code != 201]
-    assert [(answer.status_code, answer.json()) for answer in refusals] == [(500, SORRY)] * len(refusals)
+    assert [(answer.status_code, answer.json()) for answer in refusals] == [refusal] * len(refusals)
     return [answer.status_code for answer in answers]
 
 
@@ -100,7 +105,7 @@ def test_a_postgresql_without_room_refuses_writes_and_all_goes_on_once_there_is_
         before = api.save_lead(0)[0]
         world.wait_for_the_end()
         with filled(small_disk) as fill:
-            meanwhile = save_meanwhile(api, range(1, 400), fill)
+            meanwhile = save_meanwhile(api, range(1, 400), fill, refusal=NO_SPACE)
             sent = len(world.ledger.entries())
         make_leads(company, 100, start=1_000)
         after = api.save_lead(400)[0]
@@ -108,7 +113,7 @@ def test_a_postgresql_without_room_refuses_writes_and_all_goes_on_once_there_is_
         world.wait_for_the_end()
 
         assert (before, after) == (201, 201)
-        assert 500 in meanwhile
+        assert 503 in meanwhile
         assert Lead.objects.count() == 102 + meanwhile.count(201)
         assert world.broken(Allowed(hidden_answers=sent), explained=ABOUT_SPACE) == []
     figures.count("full disks")

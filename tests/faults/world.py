@@ -22,8 +22,10 @@ from capi.models.choices import OPEN_STATES
 from capi.tasks import deliver
 from crm.models import ApiKey, Company, Lead
 from crm.views import errors
+from crm.views.errors import OUTAGES
 from leadmachine import installation
 from leadmachine.celery import app
+from postgresql.availability import Unavailable
 from tests.conftest import TOKEN
 from tests.faults.forks import Deliveries, Forks
 from tests.faults.invariants import Allowed, broken, leased_lanes
@@ -52,7 +54,11 @@ RECOVERY_SECONDS = SMALL["LEASE_SECONDS"] + SMALL["SWEEP_SECONDS"] + SMALL["SEND
 
 # As it is installed. With DEBUG there are Django's pages for developers, and each statement is kept.
 PRODUCTION = {"DEBUG": "off", "ALLOWED_HOSTS": "127.0.0.1", "LEADMACHINE_HTTPS": "off", "LINKEDIN_SANDBOX": "on"}
-SORRY = {"detail": errors.SORRY}  # what the API says where the database is away
+OUTAGE = OUTAGES[Unavailable.UNREACHABLE]
+# What the API says where the database is away: (status, body).
+NOTHING_SAVED = 503, {"detail": f"{OUTAGE.what} {errors.NOTHING_SAVED} {OUTAGE.what_to_do}"}
+MAY_BE_SAVED = 503, {"detail": f"{OUTAGE.what} {errors.MAY_BE_SAVED} {OUTAGE.what_to_do}"}
+SORRY = NOTHING_SAVED, MAY_BE_SAVED
 
 # What a process may say at ERROR while the named part is away: it says so, and goes on.
 ABOUT_TIMERS = (
@@ -280,7 +286,7 @@ class Api:
     """A script that saves leads over HTTP."""
 
     def __init__(self, url: str, key: str) -> None:
-        self._url = url
+        self._url, self.key = url, key
         self._session = requests.Session()
         self._session.headers["Authorization"] = f"Bearer {key}"
 
@@ -314,6 +320,7 @@ class Saver:
         self._thread = threading.Thread(target=self._save)
         self.saved: set[str] = set()  # the addresses that were answered with 201
         self.refused: list[tuple[int, Any]] = []  # every other answer; one that never came is none
+        self.not_saved: set[str] = set()  # the addresses of which the answer said that nothing was saved
         self.slowest = 0.0  # how long they waited for an answer at most, in seconds, whether it came or not
 
     def __enter__(self) -> "Saver":
@@ -329,6 +336,11 @@ class Saver:
         """The addresses that were confirmed as saved, but are not there."""
         return self.saved - set(Lead.objects.values_list("email", flat=True))
 
+    @property
+    def saved_all_the_same(self) -> set[str]:
+        """The addresses that were answered with "Nothing was saved.", but are there."""
+        return self.not_saved & set(Lead.objects.values_list("email", flat=True))
+
     def _save(self) -> None:
         while not self._stopped.wait(0.01):
             fields = {"first_name": "Saved", "email": f"saved{next(self._numbers)}@example.com"}
@@ -343,6 +355,8 @@ class Saver:
                 self.saved.add(fields["email"])
             else:
                 self.refused.append((answer.status_code, answer.json()))
+                if self.refused[-1] == NOTHING_SAVED:
+                    self.not_saved.add(fields["email"])
 
 
 def make_leads(company: Company, count: int, *, start: int = 0) -> None:
@@ -365,6 +379,8 @@ def timed(at_most: float) -> Iterator[None]:
 __all__ = [
     "ABOUT_BROKER",
     "ABOUT_DATABASE",
+    "MAY_BE_SAVED",
+    "NOTHING_SAVED",
     "PRODUCTION",
     "RECOVERY_SECONDS",
     "SMALL",

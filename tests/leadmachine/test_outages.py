@@ -160,6 +160,53 @@ def test_another_error_during_an_outage_keeps_its_traceback_each_time(log, datab
     assert tracebacks(log) == 4
 
 
+def log_timer(fails: Fails, name: str = "sweep") -> None:
+    try:
+        fails()
+    except Exception:
+        logging.getLogger("leadmachine.timers").exception("The %s failed; it runs again in %s seconds.", name, 2)
+
+
+def test_timers_and_tasks_say_it_once_a_minute(log, database, monkeypatch) -> None:
+    for number in range(30):
+        log_timer(database, f"timer {number}")
+    within_a_minute = events(log)
+    monkeypatch.setattr(outages, "REPEATED_AFTER_SECONDS", 0.0)
+    log_timer(database)
+
+    assert tracebacks(log) == 1
+    assert within_a_minute == ["ERROR leadmachine.timers: The timer 0 failed; it runs again in 2 seconds."]
+    assert events(log)[1].startswith(
+        "ERROR leadmachine.timers: The sweep failed; it runs again in 2 seconds. (Operatio"
+    )
+    connect_again()
+    assert "It failed 31 times " in events(log)[-1]
+
+
+def test_where_some_connections_can_be_made_nothing_is_said_of_failures_that_were_not_logged(log, database) -> None:
+    for _ in range(5):
+        log_timer(database)
+        connect_again()
+
+    assert len(events(log)) == 2
+    assert "It failed once, " in events(log)[1]
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="PostgreSQL's own errors")
+@pytest.mark.parametrize("code", ["53100", "25006", "53200"])
+def test_a_full_or_read_only_database_is_an_outage_that_a_connection_does_not_end(log, code, monkeypatch) -> None:
+    refused = partial(connect_again, f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{code}'; END $$")
+    for _ in range(10):
+        log_timer(refused)
+    within_a_minute = events(log), tracebacks(log)
+    monkeypatch.setattr(outages, "SAME_OUTAGE_SECONDS", 0.0)
+    log_timer(refused)
+
+    assert (len(within_a_minute[0]), within_a_minute[1]) == (1, 1)
+    assert "is back" not in log.getvalue()
+    assert tracebacks(log) == 2  # another outage
+
+
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="PostgreSQL's own errors")
 def test_a_cancelled_statement_is_no_outage(log) -> None:
     for _ in range(2):

@@ -8,7 +8,7 @@ before their erasure is stored after it.
 import logging
 from typing import Final
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import InterfaceError, InternalError, OperationalError, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -19,7 +19,8 @@ from crm.models import DataExport, ExportFormat, ExportKind, ExportPart, ExportS
 from crm.models.contribution import active_author
 from crm.models.jobs import TOO_SLOW, timed_out_too_often
 from crm.models.space import space_of
-from postgresql.bounds import LONG_SECONDS, statements_may_take, took_too_long
+from postgresql.availability import took_too_long
+from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 logger = logging.getLogger(__name__)
 
@@ -31,12 +32,12 @@ KEY_NO_LONGER_ALLOWED: Final = "The API key that asked for it no longer works, o
 def advance(pk: int) -> bool:
     """Do the next chunk of an export. False if there is none, or another process is doing it.
 
-    An error ends the export, because every retry would fail too. An error of an unreachable or slow database is raised
+    An error ends the export, because every retry would fail too. An error of an unavailable or slow database is raised
     instead, unless a statement has timed out too often.
     """
     try:
         return _write_chunk(pk) or pack(pk)
-    except (OperationalError, InterfaceError) as error:
+    except (OperationalError, InterfaceError, InternalError) as error:  # InternalError: it is read-only
         if not took_too_long(error):
             raise
         own = timed_out_too_often(DataExport.objects.filter(pk=pk).at_work())

@@ -29,7 +29,8 @@ from crm.models.lead_import import BYTES_OF_A_ROW, BYTES_OF_UNREAD, add_counts
 from crm.models.origin import acting_as
 from crm.models.roles import Action
 from crm.models.space import space_of
-from postgresql.bounds import LONG_SECONDS, statements_may_take, took_too_long
+from postgresql.availability import took_too_long
+from postgresql.bounds import LONG_SECONDS, statements_may_take
 from postgresql.results import send_as_binary
 from postgresql.statistics import CHANGED_ROWS
 

@@ -5,6 +5,7 @@ from django.conf import settings
 from django.test import Client
 
 from crm.views import errors
+from postgresql.availability import Unavailable
 from tests.conftest import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -88,9 +89,13 @@ def test_a_form_without_its_token_says_what_to_do(sales):
     assert "Go back, reload the page and try again." in response.content.decode()
 
 
+def took_long(request):
+    return errors.unavailable(request, Unavailable.TOO_SLOW)
+
+
 @pytest.mark.parametrize(
     ("answer", "status", "heading"),
-    [(errors.server_error, 500, "Something went wrong"), (errors.took_long, 503, "That took too long")],
+    [(errors.server_error, 500, "Something went wrong"), (took_long, 503, "That took too long")],
 )
 def test_the_page_for_a_failure_needs_no_database(rf, django_assert_num_queries, answer, status, heading):
     with django_assert_num_queries(0):
@@ -101,7 +106,7 @@ def test_the_page_for_a_failure_needs_no_database(rf, django_assert_num_queries,
 
 
 def test_a_page_that_took_too_long_can_be_asked_for_again_and_a_form_is_not_sent_again_by_a_link(rf):
-    page, form = errors.took_long(rf.get("/leads/?source=A%26B")), errors.took_long(rf.post("/leads/status/"))
+    page, form = took_long(rf.get("/leads/?source=A%26B")), took_long(rf.post("/leads/status/"))
 
     assert '<a class="button primary" href="/leads/?source=A%26B">Try again</a>' in page.content.decode()
     assert "Try again</a>" not in form.content.decode()
