@@ -9,4 +9,8 @@ if __name__ == "__main__":
 
     from django.core.management import execute_from_command_line
 
+    from leadmachine.environment import note_for_command
+
+    if note := note_for_command(sys.argv):
+        sys.stderr.write(f"{note}\n")
     execute_from_command_line(sys.argv)

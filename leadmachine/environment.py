@@ -1,17 +1,19 @@
 """The environment that the settings are read from, and the keys that a development machine generates for itself.
 
 Generated keys are kept in `var/` and used only with `DEBUG` on: production reads its keys from the environment or does
-not start.
+not start. The commands of `manage.py` use them too where only `make run` was used.
 """
 
 import contextlib
 import json
 import os
 import secrets
+import shlex
+import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import environ
 from cryptography.fernet import Fernet
@@ -32,11 +34,39 @@ VAR_DIR = private_folder(BASE_DIR / "var")  # leads, keys, and what the sandbox 
 env = environ.Env()
 env.read_env(BASE_DIR / ".env")
 
+SECRET_KEY_FILE = VAR_DIR / "secret_key"
+# Any of them says that this is an installation, and not a folder for development alone.
+OF_AN_INSTALLATION: Final = ("SECRET_KEY", "LEADMACHINE_TOKEN_KEYS", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL")
+
+
+def _is_command_of_make_run() -> bool:
+    """True for manage.py in a folder with a generated SECRET_KEY, if no setting of an installation is set.
+
+    Not for a web server or a worker: an installation that has lost its settings must not start without them.
+    """
+    is_command = Path(sys.argv[0]).name == "manage.py"
+    is_installation = any(env.str(name, default="") for name in OF_AN_INSTALLATION)
+    return is_command and os.path.exists(SECRET_KEY_FILE) and not is_installation
+
+
 # Set by `make run`, to make development the default. The environment and `.env` take precedence. If SECRET_KEY is set,
 # this is an installation, and nothing is switched on that production must not have.
-IS_MAKE_RUN: bool = env.bool("LEADMACHINE_MAKE_RUN", default=False)
+IS_MAKE_RUN: bool = env.bool("LEADMACHINE_MAKE_RUN", default=_is_command_of_make_run())
 DEBUG: bool = env.bool("DEBUG", default=IS_MAKE_RUN and not env.str("SECRET_KEY", default=""))
 PORT: int = env.int("PORT", default=8000)
+
+
+def note_for_command(words: Sequence[str]) -> str:
+    """Return what a command of manage.py says first in a folder of `make run`; "" elsewhere, or if it was told."""
+    if {"LEADMACHINE_MAKE_RUN", "DEBUG"} & os.environ.keys():
+        return ""
+    if IS_MAKE_RUN:
+        return "Using the data and keys of make run (var/), with DEBUG on and the sandbox in place of LinkedIn."
+    if env.str("SECRET_KEY", default="") or not os.path.exists(SECRET_KEY_FILE):
+        return ""
+    given = ", ".join(name for name in OF_AN_INSTALLATION if env.str(name, default=""))
+    command = shlex.join(["LEADMACHINE_MAKE_RUN=1", sys.executable, *words])
+    return f"The rules of production apply, because {given} is set. With the keys of make run: {command}"
 
 
 def private_file(path: Path) -> Path:
@@ -58,7 +88,7 @@ def storage_entry(text: str) -> dict[str, Any]:
 
 def dev_secret_key() -> str:
     """The development `SECRET_KEY`, generated at the first start."""
-    return _stored(VAR_DIR / "secret_key", lambda: secrets.token_urlsafe(64))
+    return _stored(SECRET_KEY_FILE, lambda: secrets.token_urlsafe(64))
 
 
 def dev_token_keys() -> list[str]:

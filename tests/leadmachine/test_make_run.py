@@ -13,23 +13,38 @@ from django.core.management import CommandError, call_command
 
 from crm.models import Company, User
 
+NO_NOTE = "-\n"
+PROGRAM = """
+import sys
+from leadmachine.environment import note_for_command
+from leadmachine.settings_delivery import DEBUG, LINKEDIN_SANDBOX, EMBEDDED_WORKER
+print(DEBUG, LINKEDIN_SANDBOX, EMBEDDED_WORKER, note_for_command(sys.argv) or "-")
+"""
 STAND_IN = '#!/bin/sh\necho "$(basename $0) $* make=$LEADMACHINE_MAKE_RUN debug=$DEBUG sandbox=$LINKEDIN_SANDBOX"\n'
 
 
-def environment(folder: Path, env_file: str, **given: str) -> list[str]:
-    """DEBUG, the sandbox and the embedded worker, as the settings have them with this `.env`."""
+def environment(folder: Path, env_file: str, *, program: str = "gunicorn", **given: str) -> list[str]:
+    """DEBUG, the sandbox and the embedded worker, as the settings have them with this `.env`; and what comes first."""
     package = folder / "leadmachine"
     package.mkdir()
     (package / "__init__.py").touch()
     for name in ("environment.py", "settings_delivery.py"):
         shutil.copy(product.BASE_DIR / "leadmachine" / name, package)
     (folder / ".env").write_text(env_file)
-    code = "from leadmachine.settings_delivery import *; print(DEBUG, LINKEDIN_SANDBOX, EMBEDDED_WORKER)"
+    (folder / program).write_text(PROGRAM)
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, env={"PATH": os.environ["PATH"], **given},
+        [sys.executable, program, "check"], cwd=folder, env={"PATH": os.environ["PATH"], **given},
         capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
-    return done.stdout.split()
+    *values, note = done.stdout.split(maxsplit=3)
+    return [*values, *([] if note == NO_NOTE else [note])]
+
+
+def of_make_run(folder: Path) -> Path:
+    """A folder in which `make run` has generated its keys."""
+    (folder / "var").mkdir()
+    (folder / "var" / "secret_key").write_text("generated")
+    return folder
 
 
 MAKE = {"LEADMACHINE_MAKE_RUN": "1"}
@@ -50,6 +65,54 @@ MAKE = {"LEADMACHINE_MAKE_RUN": "1"}
 )  # fmt: skip
 def test_it_overrules_neither_the_environment_nor_a_file_of_settings(tmp_path, env_file, given, expected) -> None:
     assert environment(tmp_path, env_file, **given) == expected
+
+
+def test_a_command_in_its_folder_works_on_its_data_and_keys_and_says_so(tmp_path) -> None:
+    *values, note = environment(of_make_run(tmp_path), "PORT=8123\n", program="manage.py")
+
+    assert values == ["True", "True", "True"]
+    assert note.startswith("Using the data and keys of make run (var/)")
+
+
+@pytest.mark.parametrize("program", ["gunicorn", "celery"])
+def test_a_server_or_worker_does_not(tmp_path, program) -> None:
+    """An installation that has lost its settings must not start with the keys of a folder in which it once began."""
+    values = environment(of_make_run(tmp_path), "", program=program)
+
+    assert values[0] == "False"
+
+
+def test_nor_does_a_command_where_make_run_was_never_used(tmp_path) -> None:
+    assert environment(tmp_path, "", program="manage.py") == ["False", "False", "True"]
+
+
+@pytest.mark.parametrize(
+    "setting", ["SECRET_KEY", "LEADMACHINE_TOKEN_KEYS", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL"]
+)
+@pytest.mark.parametrize("is_in_file", [False, True])
+def test_the_settings_of_an_installation_keep_its_rules_there(tmp_path, setting, is_in_file) -> None:
+    given = {setting: "redis://of-a-server"}
+    env_file = f"{setting}=redis://of-a-server\n" if is_in_file else ""
+
+    debug, sandbox, _, *note = environment(
+        of_make_run(tmp_path), env_file, program="manage.py", **({} if is_in_file else given)
+    )
+
+    assert (debug, sandbox) == ("False", "False")
+    if setting == "SECRET_KEY":
+        assert note == []
+    else:
+        assert note[0].startswith(
+            f"The rules of production apply, because {setting} is set. With the keys of make run: "
+        )
+        assert note[0].endswith(f"LEADMACHINE_MAKE_RUN=1 {sys.executable} manage.py check\n")
+
+
+@pytest.mark.parametrize("debug", ["on", "off"])
+def test_debug_is_obeyed_there_too(tmp_path, debug) -> None:
+    values = environment(of_make_run(tmp_path), "", program="manage.py", DEBUG=debug)
+
+    assert values == [str(debug == "on")] * 2 + ["True"]
 
 
 def test_it_sets_nothing_but_that_it_is_make_run(tmp_path) -> None:
