@@ -8,7 +8,13 @@ class LeadMachineConfig(AppConfig):
     name = "leadmachine"
 
     def ready(self) -> None:
-        from leadmachine import checks, outages, production_checks  # noqa: F401 - importing checks registers them
+        from leadmachine import (  # noqa: F401 - importing checks registers them
+            checks,
+            exposure_checks,
+            outages,
+            production_checks,
+            range_checks,
+        )
 
         outages.listen()
         collect_less_garbage()

@@ -14,7 +14,7 @@ import sys
 from typing import Any
 
 from leadmachine import settings
-from leadmachine.environment import PORT
+from leadmachine.environment import DEBUG, PORT
 
 bind = f"127.0.0.1:{PORT}"
 worker_class = "leadmachine.web_worker.WebWorker"  # waitress, with deadlines for slow clients
@@ -38,6 +38,8 @@ def on_starting(server: Any) -> None:
     """Refuse to start with wrong settings or on a port in use, with a message that says how to fix it."""
     _check_settings()
     _raise_file_limit()
+    for address in server.cfg.address:
+        _check_exposure(address)
     if "GUNICORN_FD" not in os.environ:  # a restarted master inherits the open socket
         for address in server.cfg.address:
             _check_free(address)
@@ -103,6 +105,18 @@ def _check_sandbox() -> None:
 
     if refusal := own_sandbox.refusal():
         sys.exit(refusal)
+
+
+def _check_exposure(address: Any) -> None:
+    """With DEBUG, listen on this machine only."""
+    from leadmachine.checks import is_loopback
+
+    if DEBUG and isinstance(address, tuple) and not is_loopback(address[0]):
+        sys.exit(
+            f"leadmachine.E025: DEBUG is on, and the web server would listen on {address[0] or 'all addresses'}: error "
+            "pages show code and settings, and the demo's passwords are public. Set DEBUG=off and the settings of "
+            "production (docs/production.md), or listen on this machine only: --bind 127.0.0.1:8000"
+        )
 
 
 def _check_free(address: Any) -> None:
