@@ -60,7 +60,7 @@ ACCOUNT_FORMS = {
     "change_password": "crm.accounts.forms.ChangePasswordForm",
     "reauthenticate": "crm.accounts.forms.PasswordAgainForm",
 }
-SOCIALACCOUNT_ADAPTER = "crm.accounts.company_sign_in.CompanySignInAdapter"
+SOCIALACCOUNT_ADAPTER = "crm.accounts.company_provider.CompanySignInAdapter"
 # Allows a sign-in provider on this machine, to try one out. In production, no entered URL may lead to it.
 OUTBOUND_TO_LOOPBACK: bool = DEBUG
 MFA_ADAPTER = "crm.accounts.adapter.SecondFactorAdapter"

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from django.core.mail.backends import smtp
 
-from crm.services.outbound import SocketDeadline
+from crm.services.deadlines import Deadline
 
 SESSION_SECONDS: Final = 30.0  # from connecting to the last response; a mail server nearby takes less than one
 
@@ -20,7 +20,8 @@ class _Smtp(smtplib.SMTP):
 
     def _get_socket(self, *args: Any) -> socket.socket:
         sock: socket.socket = super()._get_socket(*args)  # type: ignore[misc]
-        self._deadline = SocketDeadline(sock, SESSION_SECONDS)
+        self._deadline = Deadline(SESSION_SECONDS)
+        self._deadline.watch(sock)
         return sock
 
     def close(self) -> None:

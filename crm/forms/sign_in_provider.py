@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 
 from crm.forms.changes import ChangesForm
 from crm.models import SignInProvider
-from crm.services.openid import is_safe_address
+from crm.services.outbound import is_safe_address
 
 LONGEST_SECRET: Final = 500  # characters
 IDENTITY: Final = {"issuer", "client_id"}  # if one of these differs, it is another provider

@@ -12,6 +12,7 @@ from crm.models.validators import check_seen
 
 CODE_CHARACTERS: Final = "abcdefghjkmnpqrstuvwxyz23456789"  # none that looks like another
 CODE_LENGTH: Final = 12  # nearly 60 bits: no one can guess which companies have a provider
+ISSUER_LENGTH: Final = 200  # characters
 
 
 def new_code() -> str:
@@ -25,7 +26,7 @@ class SignInProvider(models.Model):
     # In the company's sign-in link, and in `SocialAccount.provider`.
     code = models.CharField(max_length=CODE_LENGTH, unique=True, default=new_code, editable=False)
     name = models.CharField(max_length=40)
-    issuer = models.CharField(max_length=200)
+    issuer = models.CharField(max_length=ISSUER_LENGTH)
     client_id = models.CharField(max_length=190)
     sealed_secret = models.TextField()
     # If true, only admins may still get in with password or passkey.

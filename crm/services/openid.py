@@ -1,32 +1,46 @@
-"""OpenID Connect: reads a provider's discovery document, and validates its ID tokens.
+"""OpenID Connect: reads a provider's discovery document, redeems its codes, and validates its ID tokens.
 
 allauth (65.22) sends no nonce, trusts the issuer that the provider claims, and doesn't verify the signature of tokens
-that it fetched itself. Here all three are checked.
+that it fetched itself. Here all three are checked. Whatever a provider sends, of whatever type, ends in an OpenIdError.
 """
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote
 
 import jwt
-import requests
-from django.conf import settings
-from django.utils.crypto import constant_time_compare
 
-from crm.services.outbound import get_json
+from crm.models.sign_in_provider import ISSUER_LENGTH
+from crm.services.outbound import Answer, OutboundClient, OutboundError, is_safe_address
 
 # Signed with a private key. HS256 and its like would accept a public key, or a client secret that others know, as the
 # key.
 ALGORITHMS: Final = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 LEEWAY_SECONDS: Final = 60  # by which the clocks may differ
 LONGEST_SUBJECT: Final = 191  # characters: the column of allauth
+LONGEST_ADDRESS: Final = 254  # characters of an e-mail address
 GOOGLE: Final = "https://accounts.google.com"
 MICROSOFT: Final = "https://login.microsoftonline.com/"
+# Of RFC 6749. Others are not logged: they could contain anything.
+TOKEN_ERRORS: Final = frozenset(
+    {"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type"}
+)
+# What PyJWT (2.15) raises for keys and claims of other types than it expects, apart from its own errors.
+BAD_TOKEN: Final = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 class OpenIdError(Exception):
-    """The provider could not be reached, or answered something that can't be trusted. The message is a sentence."""
+    """The provider could not be reached, or answered something that can't be trusted.
+
+    The message is a sentence, which shows nothing that the provider sent. `reason` says more, for the log alone.
+    """
+
+    def __init__(self, message: str, reason: object = "") -> None:
+        super().__init__(message)
+        self.reason = str(reason or message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,62 +54,127 @@ class Provider:
     takes_secret_in_header: bool
 
 
-def discover(issuer: str) -> Provider:
+def discover(issuer: str, *, outbound: OutboundClient) -> Provider:
     """Ask the provider for its addresses. Raises OpenIdError."""
     try:
-        answer = get_json(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
-    except requests.RequestException:
+        document = outbound.get_json(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
+    except OutboundError as error:
         # Without the reason, which could show an admin what answers in our network.
-        raise OpenIdError("The provider's settings could not be read at this address.") from None
+        raise OpenIdError("The provider's settings could not be read at this address.", error) from None
     # Some providers end their issuer with a slash. Apart from that, it has to be identical.
-    if str(answer.get("issuer")).rstrip("/") != issuer.rstrip("/"):
+    claimed, plain = _text(document, "issuer"), issuer.rstrip("/")
+    if claimed not in (plain, f"{plain}/") or len(claimed) > ISSUER_LENGTH:
         raise OpenIdError("The provider reports a different issuer. Copy it exactly.")
-    names = ("issuer", "authorization_endpoint", "token_endpoint", "jwks_uri")
-    addresses = {name: str(answer.get(name, "")) for name in names}
-    if not all(map(is_safe_address, addresses.values())):
-        raise OpenIdError("The provider names addresses that are missing or not HTTPS.")
-    methods = answer.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]  # the standard's default
-    return Provider(**addresses, takes_secret_in_header="client_secret_post" not in methods)
+    return Provider(
+        issuer=claimed,
+        authorization_endpoint=_address(document, "authorization_endpoint"),
+        token_endpoint=_address(document, "token_endpoint"),
+        jwks_uri=_address(document, "jwks_uri"),
+        takes_secret_in_header="client_secret_post" not in _token_methods(document),
+    )
 
 
-def is_safe_address(address: str) -> bool:
-    """True for an HTTPS address with a host and without a password. HTTP only to this machine, if that is allowed."""
+def _text(document: Mapping[str, Any], name: str) -> str:
+    value = document.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _address(document: Mapping[str, Any], name: str) -> str:
+    address = _text(document, name)
+    if not is_safe_address(address):
+        raise OpenIdError("The provider names addresses that are missing or not HTTPS.", f"{name} is not an address.")
+    return address
+
+
+def _token_methods(document: Mapping[str, Any]) -> list[object]:
+    name = "token_endpoint_auth_methods_supported"
+    methods = document.get(name)
+    if methods is None:
+        return ["client_secret_basic"]  # the standard's default
+    if not isinstance(methods, list):
+        raise OpenIdError("The provider's settings are not valid.", f"{name} is not a list.")
+    return methods
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """What a provider sent back with the person, and what it takes to redeem it."""
+
+    code: str
+    verifier: str
+    redirect_uri: str
+
+
+def redeem(
+    code: Code, *, provider: Provider, client_id: str, secret: str, outbound: OutboundClient
+) -> Mapping[str, Any]:
+    """Exchange the code for the provider's token answer, a JSON object. Raises OpenIdError."""
+    fields = {
+        "grant_type": "authorization_code",
+        "code": code.code,
+        "redirect_uri": code.redirect_uri,
+        "code_verifier": code.verifier,
+    }
+    headers = {}
+    if provider.takes_secret_in_header:
+        pair = f"{quote(client_id, safe='')}:{quote(secret, safe='')}"  # RFC 6749, 2.3.1
+        headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+    else:
+        fields |= {"client_id": client_id, "client_secret": secret}
     try:
-        parts = urlsplit(address)
-        host = parts.hostname or ""
-        is_plain = settings.OUTBOUND_TO_LOOPBACK and parts.scheme == "http" and host in ("localhost", "127.0.0.1")
-        return bool(host) and (parts.scheme == "https" or is_plain) and "@" not in parts.netloc
-    except ValueError:
-        return False
+        answer = outbound.post_form(provider.token_endpoint, fields, headers)
+        found = answer.json_object()
+    except OutboundError as error:
+        raise OpenIdError("The provider did not redeem the code.", error) from None
+    if answer.status != HTTPStatus.OK:
+        raise OpenIdError("The provider did not redeem the code.", _refusal(answer, found))
+    return found
 
 
-def verify_id_token(token: object, *, provider: Provider, client_id: str, nonce: str) -> Mapping[str, Any]:
+def _refusal(answer: Answer, found: Mapping[str, Any]) -> str:
+    error = _text(found, "error")
+    code = error if error in TOKEN_ERRORS else "no known error"
+    return f"The provider refused the code: {answer.status}, {code}."
+
+
+def verify_id_token(
+    token: object, *, provider: Provider, client_id: str, nonce: str, outbound: OutboundClient
+) -> Mapping[str, Any]:
     """The claims of an ID token that this provider signed for us, for this sign-in. Raises OpenIdError."""
+    if not isinstance(token, str):
+        raise OpenIdError("The provider sent no ID token.")
+    claims = _signed_claims(token, provider=provider, client_id=client_id, outbound=outbound)
+    if not nonce or claims.get("nonce") != nonce:
+        raise OpenIdError("The provider's token is for another sign-in.")
+    if claims.get("azp", client_id) != client_id:
+        raise OpenIdError("The provider's token is for another application.")
+    subject = _text(claims, "sub")
+    if not 0 < len(subject) <= LONGEST_SUBJECT or not subject.isprintable():
+        raise OpenIdError("The provider's token is for no one.")
+    return claims
+
+
+def _signed_claims(token: str, *, provider: Provider, client_id: str, outbound: OutboundClient) -> Mapping[str, Any]:
     try:
-        assert isinstance(token, str)
         claims: dict[str, Any] = jwt.decode(
             token,
-            key=_signing_key(token, provider.jwks_uri),
+            key=_signing_key(token, provider.jwks_uri, outbound),
             algorithms=ALGORITHMS,
             audience=client_id,
             issuer=provider.issuer,
             leeway=LEEWAY_SECONDS,
-            options={"require": ["aud", "exp", "iat", "iss", "sub"]},
+            options={"require": ["aud", "exp", "iat", "iss", "sub"], "enforce_minimum_key_length": True},
         )
-    except requests.RequestException:
-        raise OpenIdError("The provider's keys could not be read.") from None
-    except (jwt.PyJWTError, AssertionError, TypeError, ValueError) as error:
+    except OutboundError as error:
+        raise OpenIdError("The provider's keys could not be read.", error) from None
+    except (jwt.PyJWTError, *BAD_TOKEN) as error:
         raise OpenIdError(f"The provider's token is not valid: {type(error).__name__}.") from None
-    if not nonce or not constant_time_compare(str(claims.get("nonce", "")), nonce):
-        raise OpenIdError("The provider's token is for another sign-in.")
-    if claims.get("azp", client_id) != client_id or not 0 < len(claims["sub"]) <= LONGEST_SUBJECT:
-        raise OpenIdError("The provider's token is for another application, or for no one.")
     return claims
 
 
-def _signing_key(token: str, url: str) -> jwt.PyJWK:
+def _signing_key(token: str, url: str, outbound: OutboundClient) -> jwt.PyJWK:
     wanted = jwt.get_unverified_header(token).get("kid")
-    keys = jwt.PyJWKSet.from_dict(dict(get_json(url))).keys
+    keys = jwt.PyJWKSet.from_dict(dict(outbound.get_json(url))).keys
     matching = [key for key in keys if wanted is None or key.key_id == wanted]
     if len(matching) != 1:
         raise jwt.InvalidKeyError("No key, or more than one, could have signed the token.")
@@ -109,10 +188,9 @@ def vouched_address(claims: Mapping[str, Any], *, issuer: str) -> str:
     company's own Workspace (`hd`) or for Gmail. Microsoft sends `xms_edov` instead of `email_verified`, if it is asked
     to: without it, any administrator of any tenant can set any address.
     """
-    email = claims.get("email")
-    if not isinstance(email, str) or not email.isascii() or "@" not in email:
+    email = _text(claims, "email").strip().lower()
+    if "@" not in email or not email.isascii() or not email.isprintable() or len(email) > LONGEST_ADDRESS:
         return ""
-    email = email.strip().lower()
     domain = email.rpartition("@")[2]
     if issuer == GOOGLE and domain != "gmail.com" and claims.get("hd") != domain:
         return ""

@@ -1,182 +1,179 @@
-"""Requests to addresses that people enter: only to the internet, over HTTPS, and never for long.
+"""Requests to addresses that people enter: over HTTPS, to the internet alone, never for long, and few at a time.
 
-An address that someone enters could be in our own network: a database, a cloud's metadata service. So each host is
-resolved once, all its addresses have to be public, and the connection goes to the address that was checked. A second
-look-up could return another one.
+Such a host can be slow, on purpose or not, and a thread of the web process waits for it. So each company has a share of
+these threads: when it is in use, the next page of that company is refused at once, and other companies are not.
 """
 
+import json
 import socket
+import ssl
 import threading
+from collections import Counter
 from collections.abc import Mapping
-from concurrent.futures import Future
-from contextlib import suppress
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import Any, Final
+from dataclasses import dataclass
+from http import HTTPStatus
+from time import monotonic
+from typing import Any, Final, NoReturn, Self
+from urllib.parse import urlencode, urlsplit
 
-import requests
 import urllib3
 from django.conf import settings
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.util import Url, parse_url
 
-TIMEOUT_SECONDS: Final = 3  # for the look-up of the name, each connection attempt and each read
-EXCHANGE_SECONDS: Final = 5.0  # from the connection to the last byte
-AT_A_TIME: Final = 3  # per process: a slow host must not block all of its threads
+from crm.services.deadlines import Deadline
+from crm.services.outbound_connections import NotPublic, pool_for
+
+EXCHANGE_SECONDS: Final = 5.0  # for a request, from the look-up of the name to the last byte of the answer
+PAGE_SECONDS: Final = 10.0  # for all requests of a page
+# Pages at a time in each web process, which has eight threads.
+MOST_OF_A_COMPANY: Final = 3
+MOST_IN_ALL: Final = 6
 MAX_BYTES: Final = 512_000  # Microsoft's keys, the longest of the usual responses, take 20,000
-# They contain an IPv4 address to which a gateway may forward: NAT64, 6to4 and Teredo.
-TUNNELS: Final = [ip_network(each) for each in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")]
+LONGEST_ADDRESS: Final = 2_000  # characters
 
 
-_slots = threading.BoundedSemaphore(AT_A_TIME)
+class OutboundError(Exception):
+    """The request failed. The message is for the log alone: it could show an admin what answers in our network."""
 
 
-class NotPublic(OSError):
-    """The host has an address that is not on the internet."""
+class ShareInUse(Exception):
+    """The company's share of the process is in use. The message is for the user."""
 
 
-def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """True for an address on the internet. With `OUTBOUND_TO_LOOPBACK` this machine counts as well."""
-    address = getattr(address, "ipv4_mapped", None) or address
-    if settings.OUTBOUND_TO_LOOPBACK and address.is_loopback:
-        return True
-    is_tunnel = any(address in each for each in TUNNELS if each.version == address.version)
-    return address.is_global and not address.is_multicast and not is_tunnel
+def is_safe_address(address: str) -> bool:
+    """True for an HTTPS address with a host and without a password. HTTP only to this machine, if that is allowed."""
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    is_plain = settings.OUTBOUND_TO_LOOPBACK and parts.scheme == "http" and host in ("localhost", "127.0.0.1")
+    is_written_well = address.isprintable() and " " not in address and len(address) <= LONGEST_ADDRESS
+    return is_written_well and bool(host) and (parts.scheme == "https" or is_plain) and "@" not in parts.netloc
 
 
-class SocketDeadline:
-    """Shuts the socket down after some seconds, whatever happens on it then, including a TLS handshake.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: bytes
 
-    Timeouts apply to each read: at a byte a second, a response could go on for ever.
-    """
-
-    def __init__(self, sock: socket.socket, seconds: float) -> None:
-        # A duplicate, because TLS detaches the original socket.
-        self._handle = sock.dup()
-        self._timer = threading.Timer(seconds, self._shut_down)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def cancel(self) -> None:
-        self._timer.cancel()
-        self._handle.close()
-
-    def _shut_down(self) -> None:
-        with suppress(OSError):  # already closed
-            self._handle.shutdown(socket.SHUT_RDWR)
-        self._handle.close()
-
-
-class GuardedConnection(HTTPConnection):
-    """Replaces the connection of urllib3 (2.8), and connects only to checked addresses."""
-
-    _deadline: SocketDeadline | None = None
-
-    def _new_conn(self) -> socket.socket:
-        targets = _look_up(self.host, self.port)
-        if not all(is_public(ip_address(str(target[4][0]).partition("%")[0])) for target in targets):
-            raise NotPublic(f"{self.host} is not on the internet.")
-        sock = _connect(targets)
-        self._deadline = SocketDeadline(sock, EXCHANGE_SECONDS)
-        return sock
-
-    def close(self) -> None:
-        if self._deadline:
-            self._deadline.cancel()
-        super().close()
-
-
-def _look_up(host: str, port: int) -> list[Any]:
-    """`socket.getaddrinfo` with a time limit, because the host's name server may never answer. Raises OSError."""
-    found: Future[list[Any]] = Future()
-
-    def look_up() -> None:
+    def json_object(self) -> Mapping[str, Any]:
+        """The object in the body. Raises OutboundError."""
         try:
-            found.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except OSError as error:
-            found.set_exception(error)
-        except UnicodeError:
-            found.set_exception(OSError(f"No host can be called {host}."))
-
-    threading.Thread(target=look_up, name="look-up", daemon=True).start()
-    return found.result(TIMEOUT_SECONDS)
+            found = json.loads(self.body, parse_constant=_refuse)
+        except (ValueError, RecursionError):
+            raise OutboundError(f"The answer ({self.status}) is not JSON.") from None
+        if not isinstance(found, dict):
+            raise OutboundError(f"The answer ({self.status}) is not a JSON object.")
+        return found
 
 
-def _connect(targets: list[Any]) -> socket.socket:
-    failure = OSError("The host has no address.")
-    for family, kind, protocol, _, address in targets:
-        sock = socket.socket(family, kind, protocol)
-        sock.settimeout(TIMEOUT_SECONDS)
-        try:
-            sock.connect(address)
-        except OSError as error:
-            sock.close()
-            failure = error
-        else:
-            return sock
-    raise failure
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"JSON has no {constant}.")
 
 
-class GuardedTlsConnection(GuardedConnection, HTTPSConnection):
-    """The same over TLS."""
-
-
-class GuardedPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = GuardedConnection
-
-
-class GuardedTlsPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = GuardedTlsConnection
-
-
-class GuardedAdapter(HTTPAdapter):
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": GuardedPool, "https": GuardedTlsPool}
-
-
-class GuardedSession(requests.Session):
-    """Follows no redirect, reads no proxy or password from the environment, and at most MAX_BYTES of a response.
-
-    Every failure is a `requests.RequestException`.
-    """
+class Shares:
+    """How many pages of each company wait for such hosts in this process."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.trust_env = False
-        self.adapters.clear()
-        self.mount("https://", GuardedAdapter())
-        if settings.OUTBOUND_TO_LOOPBACK:
-            self.mount("http://127.0.0.1:", GuardedAdapter())
-            self.mount("http://localhost:", GuardedAdapter())
+        self._lock = threading.Lock()
+        self._held: Counter[int] = Counter()
 
-    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        if not _slots.acquire(timeout=TIMEOUT_SECONDS):
-            raise requests.ConnectionError("Too many requests at a time.")
-        try:
-            return self._send(request, **kwargs)
-        finally:
-            _slots.release()
+    def take(self, company_id: int) -> None:
+        """Raises ShareInUse."""
+        with self._lock:
+            if self._held[company_id] >= MOST_OF_A_COMPANY or self._held.total() >= MOST_IN_ALL:
+                raise ShareInUse("Too many people are waiting for this provider. Try again in a few seconds.")
+            self._held[company_id] += 1
 
-    def _send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        limits = {"stream": True, "timeout": TIMEOUT_SECONDS, "allow_redirects": False, "proxies": {}}
-        response = super().send(request, **{**kwargs, **limits})
+    def give_back(self, company_id: int) -> None:
+        with self._lock:
+            self._held[company_id] -= 1
+            if not self._held[company_id]:
+                del self._held[company_id]
+
+
+_shares = Shares()
+
+
+class OutboundClient:
+    """The requests of one page for a company: a context manager, which takes one place of the company's share.
+
+    Follows no redirect, reads no proxy or password from the environment, and at most MAX_BYTES of an answer.
+    """
+
+    def __init__(self, *, company_id: int) -> None:
+        self._company_id = company_id
+        self._ends_at = 0.0
+
+    def __enter__(self) -> Self:
+        """Raises ShareInUse."""
+        _shares.take(self._company_id)
+        self._ends_at = monotonic() + PAGE_SECONDS
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ends_at = 0.0
+        _shares.give_back(self._company_id)
+
+    def get_json(self, url: str) -> Mapping[str, Any]:
+        """The JSON object at this URL. Raises OutboundError, also for a status other than 200."""
+        answer = self._send("GET", url, {}, None)
+        if answer.status != HTTPStatus.OK:
+            raise OutboundError(f"The status of the answer is {answer.status}.")
+        return answer.json_object()
+
+    def post_form(self, url: str, fields: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
+        """Post these fields as a form. Raises OutboundError, but for no status."""
+        kind = {"Content-Type": "application/x-www-form-urlencoded"}
+        return self._send("POST", url, {**headers, **kind}, urlencode(fields).encode())
+
+    def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
+        seconds = min(EXCHANGE_SECONDS, self._ends_at - monotonic())
+        if seconds <= 0:
+            raise OutboundError(f"The page's requests took more than {PAGE_SECONDS:.0f} seconds.")
+        if not is_safe_address(url):
+            raise OutboundError("The address is not HTTPS.")
+        deadline = Deadline(seconds)
         try:
-            response._content = response.raw.read(MAX_BYTES + 1, decode_content=True)
+            return _exchange(method, parse_url(url), headers, body, deadline)
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise requests.ConnectionError(str(error)) from None
+            raise OutboundError(_reason(error, deadline)) from None
+        finally:
+            deadline.cancel()
+
+
+def _exchange(method: str, url: Url, headers: Mapping[str, str], body: bytes | None, deadline: Deadline) -> Answer:
+    with pool_for(url, deadline) as pool:
+        response = pool.urlopen(
+            method,
+            url.request_uri,
+            body=body,
+            headers={"Accept": "application/json", "User-Agent": "LeadMachine", **headers},
+            redirect=False,
+            retries=False,
+            preload_content=False,
+            timeout=EXCHANGE_SECONDS,
+        )
+        try:
+            content = response.read(MAX_BYTES + 1, decode_content=True)
         finally:
             response.close()
-        if response.is_redirect or len(response.content) > MAX_BYTES:
-            raise requests.ConnectionError("The answer is a redirect, or too long.")
-        return response
+    deadline.seconds_left()  # a body without a length looks whole when the deadline has ended the connection
+    if len(content) > MAX_BYTES:
+        raise OutboundError("The answer is too long.")
+    return Answer(response.status, content)
 
 
-def get_json(url: str) -> Mapping[str, Any]:
-    """The JSON object at this URL. Raises `requests.RequestException`."""
-    with GuardedSession() as session:
-        response = session.get(url, headers={"Accept": "application/json"})
-    response.raise_for_status()
-    answer = response.json()
-    if not isinstance(answer, dict):
-        raise requests.exceptions.InvalidJSONError("The answer is no JSON object.")
-    return answer
+def _reason(error: Exception, deadline: Deadline) -> str:
+    """Why there is no answer, for the log."""
+    causes = (error, *error.args)  # urllib3 wraps what its connection raised
+    if deadline.is_over:
+        return "There was no whole answer in time."
+    if any(isinstance(cause, NotPublic) for cause in causes):
+        return "The host is not on the internet."
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+        return "The host's certificate is not valid."
+    if any(isinstance(cause, socket.gaierror) for cause in causes):
+        return "The host has no address."
+    return f"There was no connection, or no valid answer ({type(error).__name__})."

@@ -6,7 +6,8 @@ from django.db import transaction
 from crm.models import AuditAction, Company, SignInProvider
 from crm.models.crypto import KeyState, Unreadable, reseal, state_of
 from crm.services import audit
-from crm.services.openid import discover
+from crm.services.openid import OpenIdError, discover
+from crm.services.outbound import OutboundClient, ShareInUse
 
 
 def save_provider(*, provider: SignInProvider, secret: str, fields: list[str]) -> None:
@@ -17,7 +18,7 @@ def save_provider(*, provider: SignInProvider, secret: str, fields: list[str]) -
     If the issuer or the client id changes, people's links to it are deleted and their sessions end: the same id may be
     someone else.
     """
-    provider.issuer = discover(provider.issuer).issuer
+    provider.issuer = _answering(provider)
     if secret:
         provider.secret = secret
     with transaction.atomic():
@@ -30,6 +31,15 @@ def save_provider(*, provider: SignInProvider, secret: str, fields: list[str]) -
             action=AuditAction.SIGN_IN_PROVIDER_SAVED,
             details={"fields": sorted({*fields} | ({"secret"} if secret else set()))},
         )
+
+
+def _answering(provider: SignInProvider) -> str:
+    """The issuer as the provider itself writes it. Raises OpenIdError."""
+    try:
+        with OutboundClient(company_id=provider.company_id) as outbound:
+            return discover(provider.issuer, outbound=outbound).issuer
+    except ShareInUse as error:
+        raise OpenIdError(str(error)) from None
 
 
 @transaction.atomic

@@ -1,51 +1,14 @@
 """TLS: what holds for plain HTTP holds here too, and a server with a wrong certificate gets no byte of a request."""
 
-import ssl
 import time
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from capi.linkedin.client import TransportError
 from tests.capi.linkedin.wire import CREATED, Wire, keeping_alive, ok, send
+from tests.slow_servers import FRAMINGS, dripping, dripping_handshake, make_certificate, not_accepting, serving
 
 pytestmark = pytest.mark.covers("F37")
-
-
-def make_certificate(folder, *, address="127.0.0.1", days=1):
-    """A self-signed certificate and its key in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "LinkedIn stand-in")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=10))
-        .not_valid_after(now + timedelta(days=days))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = folder / "certificate.pem"
-    path.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    return path
-
-
-def serving(path):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(path)
-    return context
 
 
 @pytest.fixture
@@ -66,16 +29,39 @@ def test_one_connection_carries_many_requests(client_for, tmp_path, trusted):
     assert wire.accepted == 1
 
 
-def test_a_dripping_answer_is_given_up_in_time(client_for, tmp_path, trusted):
+@pytest.mark.parametrize("framing", FRAMINGS.values(), ids=FRAMINGS)
+def test_an_answer_that_drips_is_given_up_in_time_however_it_is_framed(client_for, tmp_path, trusted, framing):
     certificate = make_certificate(tmp_path)
     trusted(certificate)
 
-    with Wire(lambda connection, request: wire.drip(connection, CREATED), tls=serving(certificate)) as wire:
+    with dripping(framing, tls=serving(certificate)) as wire:
         started_at = time.monotonic()
-        answer = send(client_for(wire.url, timeout=1))
+        answer = send(client_for(wire.url, timeout=0.5))
+
+    # An answer whose framing is not read at all (a gzip) is given up sooner.
+    assert answer.trouble in (TransportError.TIMED_OUT, TransportError.CUT)
+    assert answer.was_sent
+    assert time.monotonic() - started_at <= 3
+
+
+def test_a_handshake_that_drips_is_given_up_in_time(client_for):
+    with dripping_handshake() as wire:
+        started_at = time.monotonic()
+        answer = send(client_for(wire.url.replace("http:", "https:"), timeout=0.5))
 
     assert answer.trouble is TransportError.TIMED_OUT
-    assert 0.9 <= time.monotonic() - started_at <= 5
+    assert not answer.was_sent
+    assert 0.4 <= time.monotonic() - started_at <= 3
+
+
+def test_a_connection_that_is_not_made_is_given_up_in_time(client_for):
+    with not_accepting() as port:
+        started_at = time.monotonic()
+        answer = send(client_for(f"https://127.0.0.1:{port}", timeout=0.5))
+
+    assert answer.trouble is TransportError.TIMED_OUT
+    assert not answer.was_sent
+    assert 0.4 <= time.monotonic() - started_at <= 3
 
 
 def test_a_handshake_that_never_comes_is_given_up_in_time(client_for):

@@ -99,6 +99,7 @@ def test_the_provider_knows_a_person_by_their_id_from_then_on(provider, server, 
         {"email": "\u017fales@example.com"},  # a long s
         {"email": "stranger@example.com"},
         {"email": ["sales@example.com"]},
+        {"email": "sales\x00@example.com"},
     ],
 )
 def test_an_address_that_is_not_vouched_for_or_not_a_member_s_lets_nobody_in(provider, server, sales, person):
@@ -251,6 +252,8 @@ WRONG_TOKENS = {
     "without a nonce": lambda server: server.claims.update(nonce=None),
     "about nobody": lambda server: server.claims.update(sub=""),
     "about a long id": lambda server: server.claims.update(sub="1" * 192),
+    "about what no database stores": lambda server: server.claims.update(sub="1\x00"),
+    "about half a character": lambda server: server.claims.update(sub="\ud800"),
     "about a number": lambda server: server.claims.update(sub=7),
     "signed by another key": lambda server: setattr(server, "key", OTHER_KEY),
     "not signed": lambda server: (setattr(server, "key", None), setattr(server, "algorithm", "none")),
@@ -268,6 +271,30 @@ WRONG_TOKENS = {
     "without an address": lambda server: server.discovery.update(token_endpoint=None),
     "with a redirect for keys": lambda server: server.discovery.update(jwks_uri="file:///etc/passwd"),
 }
+
+
+@pytest.mark.parametrize(
+    ("odd", "reason"),
+    [
+        ({"token_endpoint_auth_methods_supported": 5}, "token_endpoint_auth_methods_supported is not a list."),
+        ({"token_endpoint_auth_methods_supported": {"client_secret_post": 1}}, "is not a list."),
+        ({"token_endpoint": ["https://id.example.com"]}, "token_endpoint is not an address."),
+        ({"jwks_uri": "https://id.example.com/" + "x" * 100_000}, "jwks_uri is not an address."),
+        ({"issuer": None}, "The provider reports a different issuer."),
+    ],
+)
+def test_a_provider_with_an_odd_document_gets_a_page_and_a_line_in_the_log(
+    provider, server, client, caplog, odd, reason
+):
+    server.discovery = odd
+
+    page = client.post(f"/login/company/{provider.code}/", follow=True)
+
+    assert page.status_code == 200
+    assert "Okta can&#x27;t be reached at the moment." in page.content.decode()
+    [line] = [record.getMessage() for record in caplog.records if provider.code in record.getMessage()]
+    assert reason in line
+    assert len(line) < 300
 
 
 @pytest.mark.parametrize("wrong", WRONG_TOKENS.values(), ids=WRONG_TOKENS)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from crm.services.openid import is_safe_address, vouched_address
+from crm.services.openid import vouched_address
+from crm.services.outbound import is_safe_address
 
 pytestmark = pytest.mark.covers("S51")
 

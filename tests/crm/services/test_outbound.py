@@ -1,16 +1,27 @@
 """S51: what people enter leads only to the public internet, and not for long."""
 
+import gzip
 import socket
 import threading
+import time
 from ipaddress import ip_address
 
 import pytest
-import requests
 
-from crm.services import outbound
-from crm.services.outbound import GuardedSession, get_json, is_public
+from crm.services import outbound, outbound_connections
+from crm.services.outbound import OutboundClient, OutboundError, ShareInUse
+from crm.services.outbound_connections import is_public
+from tests import slow_servers
+from tests.capi.linkedin.wire import Wire, saying
 
 pytestmark = pytest.mark.covers("S51")
+
+OURS_ID, THEIRS_ID = 1, 2  # of two companies
+
+
+def get_json(url):
+    with OutboundClient(company_id=OURS_ID) as client:
+        return client.get_json(url)
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +69,7 @@ def _names(monkeypatch):
 @pytest.mark.usefixtures("_names")
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::ffff:127.0.0.1]", "2130706433", "example.com", "mixed.example"])
 def test_nothing_connects_to_this_machine_whatever_it_is_called(listener, host):
-    with pytest.raises(requests.RequestException):
+    with pytest.raises(OutboundError):
         get_json(f"https://{host}:{listener.getsockname()[1]}/")
 
     listener.settimeout(0)
@@ -68,7 +79,7 @@ def test_nothing_connects_to_this_machine_whatever_it_is_called(listener, host):
 
 @pytest.mark.parametrize("url", ["http://example.com/", "http://127.0.0.1/", "file:///etc/passwd", "ftp://x/", "x"])
 def test_nothing_but_https(url):
-    with pytest.raises(requests.RequestException):
+    with pytest.raises(OutboundError):
         get_json(url)
 
 
@@ -115,24 +126,16 @@ def test_an_answer_on_this_machine_is_read_only_where_that_is_allowed(answering)
     ],
 )
 def test_a_redirect_a_long_answer_and_what_is_no_json_are_refused(answering, answer):
-    with pytest.raises(requests.RequestException):
+    with pytest.raises(OutboundError):
         get_json(answering(answer))
-
-
-@pytest.mark.parametrize("part", [b"HTTP/1.1 200 OK\r\n", HEAD + b"Content-Length: 100\r\n\r\n{"])
-def test_an_answer_that_never_ends_is_cut_off(answering, monkeypatch, part):
-    monkeypatch.setattr(outbound, "EXCHANGE_SECONDS", 0.2)
-
-    with pytest.raises(requests.RequestException):
-        get_json(answering(part))
 
 
 def test_a_name_server_that_never_answers_holds_nobody_up(monkeypatch):
     answer = threading.Event()
-    monkeypatch.setattr(outbound, "TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(outbound_connections, "STEP_SECONDS", 0.05)
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: answer.wait(60))
 
-    with pytest.raises(requests.RequestException):
+    with pytest.raises(OutboundError):
         get_json("https://example.com/")
 
     assert not answer.is_set()
@@ -141,7 +144,7 @@ def test_a_name_server_that_never_answers_holds_nobody_up(monkeypatch):
 
 @pytest.mark.parametrize("host", ["a" * 64 + ".example", "a..example", ".example", "xn--é.example"])
 def test_a_name_that_no_host_can_have_is_a_failed_request(host):
-    with pytest.raises(requests.RequestException):
+    with pytest.raises(OutboundError):
         get_json(f"https://{host}/")
 
 
@@ -149,19 +152,205 @@ def test_no_proxy_of_the_environment_is_used(answering, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
 
-    with GuardedSession() as session:
-        response = session.get(answering(HEAD + b"Content-Length: 2\r\n\r\n{}"))
-
-    assert response.json() == {}
+    assert get_json(answering(HEAD + b"Content-Length: 2\r\n\r\n{}")) == {}
 
 
-def test_hosts_that_take_their_time_keep_only_a_few_threads(monkeypatch):
-    monkeypatch.setattr(outbound, "TIMEOUT_SECONDS", 0.01)
-    monkeypatch.setattr(outbound, "_slots", threading.BoundedSemaphore(1))
+# However an answer is framed, and however slowly it comes
 
-    with outbound._slots, pytest.raises(requests.ConnectionError, match="Too many"):
-        get_json("https://example.com/")
-    with GuardedSession() as session, pytest.raises(requests.RequestException):
-        session.get("https://127.0.0.1:9/")
 
-    assert outbound._slots.acquire(blocking=False)  # given back after a failure
+@pytest.fixture
+def tls(settings, monkeypatch, tmp_path):
+    """What a server on this machine needs, whose certificate is trusted."""
+    settings.OUTBOUND_TO_LOOPBACK = True
+    path = slow_servers.make_certificate(tmp_path)
+    monkeypatch.setattr("certifi.where", lambda: str(path))
+    outbound_connections.tls_context.cache_clear()
+    yield slow_servers.serving(path)
+    outbound_connections.tls_context.cache_clear()
+
+
+def given_up(url):
+    """Read from there, which can't work. Returns the reason and the seconds until it was given up."""
+    started_at = time.monotonic()
+    with pytest.raises(OutboundError) as error:
+        get_json(url)
+    return str(error.value), time.monotonic() - started_at
+
+
+JSON = b'{"a": 1}'
+WHOLE = {
+    "length": HEAD + b"Content-Length: 8\r\n\r\n" + JSON,
+    "chunked": HEAD + b"Transfer-Encoding: chunked\r\n\r\n8\r\n" + JSON + b"\r\n0\r\nX-A: b\r\n\r\n",
+    "until it closes": HEAD + b"\r\n" + JSON,
+    "HTTP/1.0": b"HTTP/1.0 200 OK\r\n\r\n" + JSON,
+    "interim": b"HTTP/1.1 100 Continue\r\n\r\n" + HEAD + b"Content-Length: 8\r\n\r\n" + JSON,
+    "gzip": HEAD + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(JSON),
+}
+
+
+@pytest.mark.parametrize("answer", WHOLE.values(), ids=WHOLE)
+def test_an_answer_is_read_however_it_is_framed(tls, answer):
+    with Wire(saying(answer), tls=tls) as wire:
+        assert get_json(wire.url) == {"a": 1}
+
+
+@pytest.mark.parametrize("framing", slow_servers.FRAMINGS.values(), ids=slow_servers.FRAMINGS)
+def test_an_answer_that_drips_is_cut_off_in_time_however_it_is_framed(tls, monkeypatch, framing):
+    monkeypatch.setattr(outbound, "EXCHANGE_SECONDS", 0.5)
+
+    with slow_servers.dripping(framing, tls=tls) as wire:
+        reason, seconds = given_up(wire.url)
+
+    assert reason == "There was no whole answer in time."
+    assert 0.5 <= seconds < 2
+
+
+def test_a_whole_object_does_not_hide_that_the_deadline_ended_it(tls, monkeypatch):
+    monkeypatch.setattr(outbound, "EXCHANGE_SECONDS", 0.5)
+
+    with slow_servers.dripping(slow_servers.Framing(HEAD + b"\r\n" + JSON, b" " * 100), tls=tls) as wire:
+        reason, _ = given_up(wire.url)
+
+    assert reason == "There was no whole answer in time."
+
+
+def test_a_handshake_that_drips_is_cut_off_in_time(tls, monkeypatch):
+    monkeypatch.setattr(outbound, "EXCHANGE_SECONDS", 0.5)
+
+    with slow_servers.dripping_handshake() as wire:
+        reason, seconds = given_up(wire.url.replace("http:", "https:"))
+
+    assert (reason, wire.accepted) == ("There was no whole answer in time.", 1)
+    assert 0.5 <= seconds < 2
+
+
+def test_ten_addresses_that_take_no_connection_take_no_longer_than_one(tls, monkeypatch):
+    monkeypatch.setattr(outbound, "EXCHANGE_SECONDS", 0.5)
+    monkeypatch.setattr(outbound_connections, "STEP_SECONDS", 0.2)
+    real = socket.getaddrinfo
+
+    with slow_servers.not_accepting() as port:
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: 10 * real(*args, **kwargs))
+        reason, seconds = given_up(f"https://127.0.0.1:{port}")
+
+    assert reason == "There was no whole answer in time."
+    assert 0.5 <= seconds < 2
+
+
+def test_an_address_that_takes_no_connection_is_passed_over(tls, monkeypatch):
+    monkeypatch.setattr(outbound_connections, "STEP_SECONDS", 0.2)
+    real = socket.getaddrinfo
+
+    with slow_servers.not_accepting() as port, Wire(saying(WHOLE["length"]), tls=tls) as wire:
+        both = real("127.0.0.1", port, type=socket.SOCK_STREAM) + real(*wire.host.split(":"), type=socket.SOCK_STREAM)
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: both)
+
+        assert get_json(wire.url) == {"a": 1}
+
+
+def test_the_requests_of_a_page_have_a_limit_together(tls, monkeypatch):
+    monkeypatch.setattr(outbound, "PAGE_SECONDS", 0.5)
+    framing = slow_servers.FRAMINGS["length"]
+
+    with slow_servers.dripping(framing, tls=tls) as wire, OutboundClient(company_id=OURS_ID) as client:
+        started_at = time.monotonic()
+        for _ in range(3):
+            with pytest.raises(OutboundError):
+                client.get_json(wire.url)
+
+    assert wire.accepted == 1
+    assert 0.5 <= time.monotonic() - started_at < 2
+
+
+@pytest.mark.parametrize("flaw", [{"address": "127.0.0.2"}, {"days": -1}], ids=["another host's", "expired"])
+def test_a_wrong_certificate_gets_no_byte_of_the_request(tls, monkeypatch, tmp_path, flaw):
+    path = slow_servers.make_certificate(tmp_path, **flaw)  # trusted, as it is in the same place
+
+    with Wire(saying(WHOLE["length"]), tls=slow_servers.serving(path)) as wire:
+        reason, _ = given_up(wire.url)
+
+    assert (reason, wire.requests) == ("The host's certificate is not valid.", [])
+
+
+def test_nothing_is_left_of_an_exchange_that_was_cut_off(tls, monkeypatch):
+    monkeypatch.setattr(outbound, "EXCHANGE_SECONDS", 0.2)
+    before = threading.active_count()
+
+    with slow_servers.dripping(slow_servers.FRAMINGS["HTTP/1.0"], tls=tls) as wire:
+        given_up(wire.url)
+
+    assert threading.active_count() == before
+
+
+def test_what_is_sent_is_a_form(tls):
+    refusal = saying(b"HTTP/1.1 400 Bad\r\nContent-Length: 8\r\n\r\n" + JSON)
+
+    with Wire(refusal, tls=tls) as wire, OutboundClient(company_id=OURS_ID) as client:
+        answer = client.post_form(wire.url + "/token?x=1", {"code": "a b&ü"}, {"Authorization": "Basic eA=="})
+
+    [request] = wire.requests
+    assert (answer.status, answer.json_object()) == (400, {"a": 1})
+    assert request.startswith(b"POST /token?x=1 HTTP/1.1\r\n")
+    assert b"Authorization: Basic eA==" in request
+    assert f"Host: {wire.host}".encode() in request
+    assert request.endswith(b"\r\n\r\ncode=a+b%26%C3%BC")
+
+
+@pytest.mark.parametrize(
+    "odd", ["NaN", "Infinity", "[" * 100_000, '{"a": ' + "9" * 5000 + "}", '"\\ud800"', "\x00", "\xff"]
+)
+def test_odd_json_is_no_object(answering, odd):
+    body = odd.encode("latin-1")
+
+    with pytest.raises(OutboundError, match=r"is not (JSON|a JSON object)\."):
+        get_json(answering(HEAD + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)))
+
+
+# What one company's host holds up
+
+
+def test_a_company_has_a_share_and_no_more_and_others_have_theirs(monkeypatch):
+    clients = [OutboundClient(company_id=OURS_ID) for _ in range(outbound.MOST_OF_A_COMPANY)]
+    for client in clients:
+        client.__enter__()
+
+    started_at = time.monotonic()
+    with pytest.raises(ShareInUse, match="Try again in a few seconds"), OutboundClient(company_id=OURS_ID):
+        pass
+    with OutboundClient(company_id=THEIRS_ID):
+        pass
+    for client in clients:
+        client.__exit__()
+    with OutboundClient(company_id=OURS_ID):
+        pass
+
+    assert time.monotonic() - started_at < 0.1
+
+
+def test_all_companies_leave_threads_for_other_pages():
+    clients = [OutboundClient(company_id=number) for number in range(outbound.MOST_IN_ALL)]
+    for client in clients:
+        client.__enter__()
+
+    with pytest.raises(ShareInUse), OutboundClient(company_id=THEIRS_ID + 100):
+        pass
+
+    for client in clients:
+        client.__exit__()
+
+
+def test_a_share_is_given_back_after_a_failure():
+    for _ in range(outbound.MOST_OF_A_COMPANY + 1):
+        with pytest.raises(OutboundError):
+            get_json("https://127.0.0.1:9/")
+
+
+def test_nothing_is_sent_outside_a_share(settings, listener):
+    settings.OUTBOUND_TO_LOOPBACK = True
+
+    with pytest.raises(OutboundError):
+        OutboundClient(company_id=OURS_ID).get_json(f"http://127.0.0.1:{listener.getsockname()[1]}/")
+
+    listener.settimeout(0)
+    with pytest.raises(BlockingIOError):
+        listener.accept()
