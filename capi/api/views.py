@@ -1,9 +1,9 @@
 """`/api/v1/conversion-rules/`, and `/api/v1/conversion-events/` to list, retry and cancel."""
 
 from collections.abc import Callable
-from functools import cached_property
 from typing import Any
 
+from django.utils.functional import cached_property
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, status

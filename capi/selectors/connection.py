@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import cached_property
 from typing import Final
 
 from django.conf import settings
@@ -10,6 +9,7 @@ from django.db.models import Exists, OuterRef
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.functional import cached_property
 
 from capi.models import Alert, Connection, ConversionRule
 from capi.selectors.deadlines import end_of_token, end_of_version
