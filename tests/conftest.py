@@ -29,7 +29,7 @@ from hypothesis import settings as hypothesis_settings
 from playwright.sync_api import expect
 
 from capi.delivery.wakeup import publisher
-from crm.accounts import mfa
+from crm.accounts import codes
 from crm.accounts.session_store import SessionStore
 from crm.models import Company, Deal, Lead, Membership, Note, Task, User, file_storage
 from crm.models.roles import Role
@@ -142,7 +142,7 @@ def _pages_as_read() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _settings_of_all_tests() -> Iterator[None]:
-    mfa.ROUNDS = 1  # type: ignore[misc]  # of the hashes of recovery codes
+    codes.ROUNDS = 1  # type: ignore[misc]  # of the hashes of recovery codes
     with override_settings(
         PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
         LINKEDIN_SANDBOX=False,

@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.models import EmailAddress
 from allauth.core import context
-from allauth.core.internal.ratelimit import truncate_ip
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from django.conf import settings
@@ -28,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 Address = IPv4Address | IPv6Address
 
+IPV6_PREFIX: Final = 64  # bits: a household or an office has all addresses behind them
 IPV4_IN_IPV6: Final = 96  # the bits before an IPv4 address in ::ffff:0:0/96
 UNKNOWN = str(IPv4Address(0))  # a web server behind a Unix socket gets no address
 
@@ -58,6 +58,12 @@ def _report_unnamed_proxy(address: str) -> None:
         "counted together.",
         address,
     )
+
+
+def client_network(request: HttpRequest) -> str:
+    """What limits count as one browser's address: an IPv4 address, or the first 64 bits of an IPv6 address."""
+    address = client_address(request)
+    return str(ip_network((address, IPV6_PREFIX), strict=False)) if ":" in address else address
 
 
 def _is_our_proxy(address: Address) -> bool:
@@ -156,7 +162,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
         """Count failures per name *and* client address, so that no one can lock out others from elsewhere."""
         name = credentials.get("email") or credentials.get("username", "")
-        return f"{truncate_ip(client_address(request))} {find_address(name) or name.casefold()}"
+        return f"{client_network(request)} {find_address(name) or name.casefold()}"
 
     def get_reauthentication_methods(self, user: Any) -> list[dict[str, str]]:
         methods = super().get_reauthentication_methods(user)
@@ -185,6 +191,15 @@ class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
     error_messages = {
         **DefaultMFAAdapter.error_messages,
         "incorrect_code": "This code is incorrect or has already been used. Wait for the next one.",
+        "too_many_codes": "Too many wrong codes. Wait 15 minutes, then try again.",
+        "too_many_codes_in_all": (
+            "Too many wrong codes were entered for your account today, from several addresses. Someone may know your "
+            "password. Set a new one, then sign in with it, or use a passkey."
+        ),
+        "too_many_codes_by_provider": (
+            "Too many wrong codes were entered for your account today, from several addresses. "
+            "Sign in with your password instead, or use a passkey."
+        ),
         "unverified_email": "Confirm your e-mail address first.",
         "unknown_passkey": "This passkey could not be checked. Try again, or choose another way.",
         "all_unreadable": (

@@ -4,12 +4,10 @@ from typing import Any, Final, cast
 from uuid import uuid4
 
 from allauth.account import forms as account
-from allauth.account.adapter import get_adapter
 from allauth.account.fields import EmailField
 from allauth.account.internal.flows.email_verification import consume_email_verification_rate_limit
 from allauth.core import context, ratelimit
 from allauth.core.exceptions import ImmediateHttpResponse
-from allauth.core.internal.ratelimit import truncate_ip
 from allauth.mfa.base import forms as mfa
 from allauth.mfa.totp import forms as totp
 from django import forms
@@ -22,7 +20,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from crm.accounts import mails
-from crm.accounts.mfa import LostKeyMixin, step_of
+from crm.accounts.adapter import client_network
+from crm.accounts.codes import step_of
+from crm.accounts.mfa import CodeMixin
 from crm.models import Company, SignInProvider, User
 from crm.models.addresses import account_address
 from crm.models.validators import CODES, time_zones, usual_currency, usual_time_zone, validate_name
@@ -146,7 +146,7 @@ class SignUpForm(PlainLabelsMixin, account.SignupForm):  # type: ignore[misc]
         return data
 
     def _may_sign_up(self, email: str) -> bool:
-        network = truncate_ip(get_adapter().get_client_ip(context.request))
+        network = client_network(context.request)
         most = {f"sign-ups:from:{network}": settings.SIGNUPS_PER_DAY, f"sign-ups:of:{email}": SIGN_UPS_OF_AN_ADDRESS}
         return are_within(most, seconds=DAY_SECONDS)
 
@@ -249,13 +249,13 @@ class PasswordAgainForm(PlainLabelsMixin, FewGuessesMixin, account.Reauthenticat
     pass
 
 
-class CodeForm(PlainLabelsMixin, LostKeyMixin, mfa.AuthenticateForm):  # type: ignore[misc]
+class CodeForm(PlainLabelsMixin, CodeMixin, mfa.AuthenticateForm):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["code"].widget.attrs["autofocus"] = True
 
 
-class CodeAgainForm(PlainLabelsMixin, FewGuessesMixin, LostKeyMixin, mfa.ReauthenticateForm):  # type: ignore[misc]
+class CodeAgainForm(PlainLabelsMixin, FewGuessesMixin, CodeMixin, mfa.ReauthenticateForm):  # type: ignore[misc]
     guessed = "code"
 
 

@@ -9,8 +9,11 @@ from typing import Any, Final
 from allauth.mfa.adapter import get_adapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.webauthn import forms as webauthn
+from allauth.mfa.webauthn.internal import auth
 from django import forms
 from django.core.exceptions import ValidationError
+
+from crm.models import User
 
 MOST_PASSKEYS: Final = 20  # of a user: each is parsed when they sign in with one
 NAME_LENGTH: Final = 60  # characters
@@ -53,24 +56,36 @@ class CredentialMixin(forms.Form):
         self.fields["credential"].error_messages = dict.fromkeys(("required", "invalid"), unknown)
 
 
-class PasskeyMixin(CredentialMixin):
-    """A form that signs in with a passkey."""
+class PasskeySignInForm(CredentialMixin, webauthn.LoginWebAuthnForm):  # type: ignore[misc]
+    """Signs in whoever the passkey belongs to."""
 
     def clean_credential(self) -> Authenticator:
         with _readable_passkey():
-            passkey: Authenticator = super().clean_credential()  # type: ignore[misc]
+            passkey: Authenticator = super().clean_credential()
         return passkey
 
 
-class PasskeySignInForm(PasskeyMixin, webauthn.LoginWebAuthnForm):  # type: ignore[misc]
+class OwnPasskeyMixin(CredentialMixin):
+    """Takes a passkey of a user who is known.
+
+    allauth's forms count each try for the account, wherever it comes from, so anyone with the password could keep the
+    owner out. There is nothing to guess here, so nothing is counted.
+    """
+
+    user: User
+    cleaned_data: dict[str, Any]
+
+    def clean_credential(self) -> Authenticator:
+        with _readable_passkey():
+            passkey: Authenticator = auth.complete_authentication(self.user, self.cleaned_data["credential"])
+        return passkey
+
+
+class PasskeyForm(OwnPasskeyMixin, webauthn.AuthenticateWebAuthnForm):  # type: ignore[misc]
     pass
 
 
-class PasskeyForm(PasskeyMixin, webauthn.AuthenticateWebAuthnForm):  # type: ignore[misc]
-    pass
-
-
-class PasskeyAgainForm(PasskeyMixin, webauthn.ReauthenticateWebAuthnForm):  # type: ignore[misc]
+class PasskeyAgainForm(OwnPasskeyMixin, webauthn.ReauthenticateWebAuthnForm):  # type: ignore[misc]
     pass
 
 

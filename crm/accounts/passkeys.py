@@ -73,6 +73,7 @@ class SecondFactorView(AuthenticateView):  # type: ignore[misc]
         return {
             **context,
             "has_app": Authenticator.Type.TOTP in types,
+            "is_locked": self.auth_form.has_error("code", "too_many_codes_in_all"),
             "has_passkey": Authenticator.Type.WEBAUTHN in types,
             "passkey_options": context["js_data"]["request_options"],
         }

@@ -16,10 +16,11 @@ from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
 from django.utils.decorators import method_decorator
 
+from crm.accounts.codes import use_step
 from crm.accounts.company_sign_in import COOKIE
 from crm.accounts.decorators import checked_again
 from crm.accounts.forms import FirstCodeForm, ProfileForm
-from crm.accounts.mfa import has_unreadable_factor, second_factors, use_step
+from crm.accounts.mfa import has_unreadable_factor, second_factors
 from crm.accounts.sessions import provider_of
 from crm.accounts.typed_forms import is_typed_kept
 from crm.models import SignInProvider, User

@@ -3,7 +3,6 @@
 from datetime import timedelta
 from typing import Final
 
-from allauth.core.internal.ratelimit import truncate_ip
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -12,7 +11,7 @@ from rest_framework.authentication import BaseAuthentication, SessionAuthenticat
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied, Throttled
 from rest_framework.request import Request
 
-from crm.accounts.adapter import client_address
+from crm.accounts.adapter import client_network
 from crm.models import ApiKey, Membership, User
 from crm.services.rate_limits import is_within, seconds_left
 from postgresql import saving
@@ -59,7 +58,7 @@ class MemberSessionAuthentication(SessionAuthentication):
 
 def _count_wrong_key(request: Request) -> None:
     """Raise Throttled (429) if this address has sent too many wrong keys. Valid keys still work from there."""
-    address = truncate_ip(client_address(request._request))
+    address = client_network(request._request)
     if not is_within(f"wrong-api-keys:{address}", at_most=WRONG_KEYS_PER_MINUTE):
         raise Throttled(wait=seconds_left())
 

@@ -49,6 +49,12 @@ def are_within(limits: Mapping[str, int], *, seconds: int | None = None) -> bool
     return False
 
 
+def give_back(name: str, *, seconds: int) -> None:
+    """Take back one use of `name` that `is_within` has counted in this span of `seconds`."""
+    with suppress(ValueError):  # Redis went away in between, with the counter, or the span has ended
+        cache.decr(f"{name}:{int(time.time()) // seconds}")
+
+
 def seconds_left(window: int = WINDOW_SECONDS) -> float:
     """How many seconds this minute, or this span of `window` seconds, has left."""
     return window - time.time() % window

@@ -28,7 +28,7 @@ OPENED_IN = {
     "crm/accounts/adapter.py": "tests/security/test_lost_second_factors.py",
     "crm/accounts/typed_forms.py": "tests/security/test_lost_second_factors.py",
     "crm/accounts/mails.py": "tests/crm/accounts/test_mails.py",
-    "crm/accounts/mfa.py": "tests/security/test_lost_second_factors.py",
+    "crm/accounts/codes.py": "tests/security/test_lost_second_factors.py",
     "crm/views/company.py": "tests/security/test_lost_second_factors.py",
 }
 ALL_LOST = "No code can be checked: this installation has lost the encryption key of your second factor."
@@ -194,7 +194,7 @@ def test_guessing_ends_after_five_here_too(lost_key: str, sales: Any, settings: 
     pages = [give(client, "000000").content.decode() for _ in range(6)]
 
     assert [ALL_LOST in page for page in pages] == [True] * 5 + [False]
-    assert "Too many failed attempts." in pages[5]
+    assert "Too many wrong codes." in pages[5]
 
 
 def test_who_is_signed_in_sets_it_up_again_by_themselves(
