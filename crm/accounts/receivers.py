@@ -3,7 +3,6 @@
 import logging
 from typing import Any
 
-from allauth.account.internal.flows.login import record_authentication
 from allauth.account.models import EmailAddress
 from allauth.account.signals import email_changed, email_confirmed, password_reset
 from allauth.account.stages import EmailVerificationStage, LoginStageController
@@ -13,7 +12,7 @@ from django.db.models.signals import pre_save
 from django.dispatch import receiver
 from django.http import HttpRequest
 
-from crm.accounts.sessions import provider_of
+from crm.accounts.sessions import note_password, provider_of
 from crm.models import AuditAction, Membership, User
 from crm.models.people import USERNAME_LENGTH, free_username
 from crm.services import audit
@@ -45,7 +44,7 @@ def _address_confirmed(request: HttpRequest, email_address: EmailAddress, **kwar
     user = email_address.user
     begun = None if request.user.is_authenticated else LoginStageController.enter(request, EmailVerificationStage.key)
     if begun and begun.login.user == user and not provider_of(request, user):
-        record_authentication(request, user, method="email")
+        note_password(request, user, method="email")
 
 
 @receiver(pre_save, sender=User)

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from allauth.account.authentication import get_authentication_records
+from allauth.account.internal.flows.login import record_authentication
 from allauth.socialaccount.models import SocialAccount
 from django.db.models import Exists
 from django.http import HttpRequest
@@ -12,6 +13,11 @@ from crm.models import Membership, User
 from crm.models.people import MembershipQuerySet
 
 BY_PROVIDER = "socialaccount"  # allauth's word in its records
+
+
+def note_password(request: HttpRequest, user: User, *, method: str = "password") -> None:
+    """Record that this session's user has just chosen or typed their password, which `method` names for allauth."""
+    record_authentication(request, user, method=method)
 
 
 def provider_of(request: HttpRequest, user: User) -> str:

@@ -3,7 +3,6 @@
 from typing import cast
 
 from allauth.account.adapter import get_adapter
-from allauth.account.internal.flows.login import record_authentication
 from allauth.account.utils import perform_login
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
@@ -16,7 +15,7 @@ from django.views.decorators.http import require_POST
 
 from crm.accounts.decorators import MemberRequest, checked_again, member, own_or_404
 from crm.accounts.fresh_password import ask_for_password, kept_fields
-from crm.accounts.sessions import provider_of
+from crm.accounts.sessions import note_password, provider_of
 from crm.forms.changes import CHANGED_HERE
 from crm.forms.people import InvitationForm, NewMemberForm, RoleForm
 from crm.models import Invitation, Membership, User
@@ -190,6 +189,6 @@ def _join_as_new_user(request: HttpRequest, instance: Invitation, token: str) ->
         return render(request, "crm/people/invitation_new_user.html", {"invitation": instance, "form": form})
     user = services.accept_invitation_as_new_user(token=token, **form.cleaned_data)
     messages.success(request, f"Welcome to {instance.company}.")
-    record_authentication(request, user, method="password")  # the one that was just chosen
+    note_password(request, user)
     response: HttpResponse = perform_login(request, user)
     return response
