@@ -213,7 +213,7 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
     "crm.Attachment": Kept("as long as what it is on, or until someone in the company deletes it; its content, too"),
     "crm.TaskReminder": Kept("until it is sent, or its task done or deleted"),
     "crm.SavedView": Kept("until someone in the company deletes it, or as long as the account of its owner"),
-    "crm.CalendarFeed": Kept("as long as its account: one row for each member who has a link"),
+    "crm.CalendarFeed": Kept("until its member removes it or loses access: one row for each member who has a link"),
     "crm.ExportPart": Kept("as long as its export, or until someone of the company is erased"),
     "crm.ExportSelection": Kept("as long as its export"),
     "crm.DataExport": (Expires(EXPORT, "its end", where(DataExport, at="finished_at")),),

@@ -16,6 +16,7 @@ from crm.accounts.sessions import note_password, provider_of
 from crm.models import AuditAction, Membership, User
 from crm.models.people import USERNAME_LENGTH, free_username
 from crm.services import audit
+from crm.services.calendar_feeds import remove_feeds_of
 from crm.services.people import confirm_address
 
 # E-mail addresses: a user has exactly one, `User.email`
@@ -54,6 +55,13 @@ def _address_changes(instance: User, update_fields: Any, **kwargs: Any) -> None:
         return
     if User.objects.filter(pk=instance.pk).exclude(email=instance.email).exists():
         EmailAddress.objects.filter(user=instance).exclude(email=instance.email).delete()
+
+
+@receiver(pre_save, sender=User)
+def _switched_off(instance: User, update_fields: Any, **kwargs: Any) -> None:
+    """End the calendar links of a user whom the operator switches off: they stay ended if the user comes back."""
+    if instance.pk and not instance.is_active and (update_fields is None or "is_active" in update_fields):
+        remove_feeds_of(user=instance)
 
 
 # Sign-ins, recorded in the audit log of each of the user's companies

@@ -2,7 +2,7 @@
 
 import secrets
 
-from crm.models import CalendarFeed, Membership
+from crm.models import CalendarFeed, Membership, User
 from crm.models.people import sha256
 
 
@@ -18,3 +18,8 @@ def renew_feed(*, membership: Membership) -> str:
 def remove_feed(*, membership: Membership) -> None:
     """Remove the member's feed: its link no longer works."""
     CalendarFeed.objects.for_company(membership.company).filter(user=membership.user).delete()
+
+
+def remove_feeds_of(*, user: User) -> None:
+    """Remove the user's feeds in all companies."""
+    CalendarFeed.objects.filter(user=user).delete()

@@ -13,6 +13,7 @@ from crm.models import ApiKey, AuditAction, Company, Invitation, Membership, Use
 from crm.models.addresses import account_address
 from crm.models.roles import Action, Role, may
 from crm.services import audit
+from crm.services.calendar_feeds import remove_feed
 from crm.services.rate_limits import HOUR_SECONDS, is_within
 
 
@@ -21,12 +22,14 @@ class LastAdmin(Exception):
 
 
 def change_role(*, membership: Membership, role: str) -> None:
-    """Change a member's role. If they may no longer manage the company, revoke what they set up. Raises LastAdmin."""
+    """Change a member's role, and revoke what they set up if the new role may not do it. Raises LastAdmin."""
     with _keep_an_admin(membership.company):
         Membership.objects.filter(pk=membership.pk).update(role=role)
         _record(AuditAction.ROLE_CHANGED, membership, {"role": role})
         if not may(role, Action.MANAGE_COMPANY):
             _end_power_of(membership)
+        if not may(role, Action.EDIT_LEADS):
+            remove_feed(membership=membership)
 
 
 def show_outcomes(*, membership: Membership, shown: bool) -> None:
@@ -40,11 +43,12 @@ def deactivate(*, membership: Membership) -> None:
         Membership.objects.filter(pk=membership.pk).update(is_active=False)
         _record(AuditAction.MEMBER_DEACTIVATED, membership)
         _end_power_of(membership)
+        remove_feed(membership=membership)
 
 
 @transaction.atomic
 def reactivate(*, membership: Membership) -> None:
-    """Restore a member's access in their previous role. Their API keys and invitations stay revoked."""
+    """Restore a member's access in their previous role. Their API keys, invitations and calendar link stay revoked."""
     Membership.objects.filter(pk=membership.pk).update(is_active=True)
     _record(AuditAction.MEMBER_REACTIVATED, membership, {"role": membership.role})
 

@@ -7,7 +7,8 @@ import pytest
 from django.test import Client
 from icalendar import Calendar
 
-from crm.models import CalendarFeed, Company, Membership
+from crm.models import CalendarFeed, Company, Membership, User
+from crm.services import people
 from crm.services.calendar_feeds import renew_feed
 from crm.services.tasks import finish_task
 from tests.conftest import make_lead, make_task
@@ -107,6 +108,50 @@ def test_someone_without_access_has_no_calendar(client_as, sales, change):
         client_as(sales).post("/tasks/calendar/remove/")
 
     assert read(token).status_code == 404
+
+
+def switch(user, *, on):
+    user.is_active = on
+    user.save()
+
+
+AWAY_AND_BACK = {
+    "deactivated": lambda member: (people.deactivate(membership=member), people.reactivate(membership=member)),
+    "ops": lambda member: (
+        people.change_role(membership=member, role="ops"),
+        people.change_role(membership=member, role="sales"),
+    ),
+    "switched off": lambda member: (switch(member.user, on=False), switch(member.user, on=True)),
+}
+
+
+@pytest.mark.parametrize("away_and_back", AWAY_AND_BACK.values(), ids=AWAY_AND_BACK)
+def test_a_link_stays_ended_when_its_owner_is_back(admin, sales, away_and_back):
+    old, of_another = renew_feed(membership=sales), renew_feed(membership=admin)
+
+    away_and_back(sales)
+    sales.refresh_from_db()
+
+    assert read(old).status_code == 404
+    assert read(renew_feed(membership=sales)).status_code == 200
+    assert read(of_another).status_code == 200
+
+
+def test_a_user_may_be_made_switched_off(sales):
+    token = renew_feed(membership=sales)
+
+    User.objects.create_user("new@example.com", "new@example.com", is_active=False)
+
+    assert read(token).status_code == 200
+
+
+def test_a_role_that_may_have_tasks_keeps_the_link(admin, sales):
+    token = renew_feed(membership=sales)
+
+    people.change_role(membership=sales, role="admin")
+    people.change_role(membership=sales, role="sales")
+
+    assert read(token).status_code == 200
 
 
 def test_the_page_shows_the_link_once(client_as, sales):
