@@ -1,5 +1,6 @@
 """Forms for passkeys: allauth's, with our labels, limits and error messages."""
 
+import base64
 import json
 import struct
 from collections.abc import Iterator
@@ -17,8 +18,9 @@ from crm.models import User
 
 MOST_PASSKEYS: Final = 20  # of a user: each is parsed when they sign in with one
 NAME_LENGTH: Final = 60  # characters
+IN_USE: Final = "This passkey is in use already. Create a new one."
 BAD_CREDENTIAL: Final = (
-    ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError, struct.error,
+    ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError, struct.error,
 )  # fmt: skip
 
 
@@ -100,7 +102,21 @@ class AddPasskeyForm(CredentialMixin, webauthn.SignupWebAuthnForm):  # type: ign
         if Authenticator.objects.filter(user=self.user, type=Authenticator.Type.WEBAUTHN).count() >= MOST_PASSKEYS:
             raise ValidationError(f"You have {MOST_PASSKEYS} passkeys. Remove one that you no longer use first.")
         with _readable_passkey():
+            if credential := self.cleaned_data.get("credential"):
+                self._name_by_what_is_signed(credential)
             return super().clean() or {}
+
+    def _name_by_what_is_signed(self, credential: dict[str, Any]) -> None:
+        """Set the credential's id, which the browser only claims, to the one in its data, in its one spelling.
+
+        Raises ValidationError if anyone has a passkey of this id: no device makes a second one by chance.
+        """
+        response = auth.parse_registration_response(credential).response
+        signed = response.attestation_object.auth_data.credential_data.credential_id
+        credential_id = base64.urlsafe_b64encode(signed).rstrip(b"=").decode()
+        if Authenticator.objects.filter(type=Authenticator.Type.WEBAUTHN, data__credential__id=credential_id).exists():
+            raise ValidationError(IN_USE)
+        credential["id"] = credential["rawId"] = credential_id
 
 
 class RenamePasskeyForm(webauthn.EditWebAuthnForm):  # type: ignore[misc]

@@ -22,6 +22,7 @@ class Device:
         self.id = secrets.token_bytes(32)
         self.handle = ""
         self.flags = PRESENT | VERIFIED
+        self.attested = ATTESTED
 
     def create(self, options):
         """The credential for the form of a new passkey, as JSON."""
@@ -32,7 +33,7 @@ class Device:
         statement = {
             "fmt": "none",
             "attStmt": {},
-            "authData": self._data(options["rp"]["id"], self.flags | ATTESTED) + attested,
+            "authData": self._data(options["rp"]["id"], self.flags | self.attested) + attested,
         }
         response = {
             "clientDataJSON": websafe_encode(self._client_data("webauthn.create", options["challenge"])),

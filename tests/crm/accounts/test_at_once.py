@@ -16,7 +16,9 @@ from crm.models import Company, Invitation, SignInProvider, User
 from crm.services.people import confirm_address
 from tests.conftest import code_now, give_password
 from tests.crm.accounts.conftest import confirm_password, link, sign_in
+from tests.crm.accounts.device import Device
 from tests.crm.accounts.test_company_sign_in import begin, is_in, provider, server  # noqa: F401 - fixtures
+from tests.crm.accounts.test_passkeys import NEW, browser
 from tests.crm.accounts.test_people_page import GONE, accept, invite
 from tests.crm.accounts.test_sign_up import sign_up
 from tests.crm.views.test_sign_in_provider import values
@@ -88,6 +90,22 @@ def test_one_person_sets_up_an_app_twice(first, sales):
     assert client.post("/account/app/on/", form).url == "/account/app/off/"
 
     assert Authenticator.objects.filter(type=Authenticator.Type.TOTP).count() == 1
+
+
+def test_two_people_register_one_passkey(first, sales, ops):
+    device, clients = Device(), []
+    for member in (sales, ops):
+        client = browser()
+        sign_in(client, member.user.email)
+        confirm_password(client)
+        clients.append((client, device.create(client.get(NEW).context["passkey_options"])))
+    (client, credential), (other, same) = clients
+    first(Authenticator, lambda: other.post(NEW, {"name": "A", "credential": same}))
+
+    page = client.post(NEW, {"name": "B", "credential": credential})
+
+    assert "This passkey is in use already." in page.content.decode()
+    assert Authenticator.objects.get(type="webauthn").user == ops.user
 
 
 @pytest.mark.parametrize(("second", "answered"), [("grace@example.com", 200), ("hopper@example.com", 302)])

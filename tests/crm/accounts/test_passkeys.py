@@ -7,7 +7,9 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.webauthn.internal.auth import STATE_SESSION_KEY
 from django.core import mail
 from django.core.management import call_command
+from django.db import IntegrityError, connection, transaction
 from django.test import Client
+from fido2.utils import websafe_encode
 
 from tests.crm.accounts.conftest import confirm_password, is_in, set_up_app, sign_in
 from tests.crm.accounts.device import PRESENT, Device
@@ -167,6 +169,10 @@ def with_another_key(device):
     device.key = Device().key
 
 
+def without_key(device):
+    device.attested = 0
+
+
 def for_another_user(device):
     device.handle = "MQ"  # "1", in base64
 
@@ -182,7 +188,7 @@ def test_a_device_that_lies_lets_nobody_in(device, lie):
     assert not is_in(client)
 
 
-@pytest.mark.parametrize("lie", [without_finger, from_elsewhere])
+@pytest.mark.parametrize("lie", [without_finger, from_elsewhere, without_key])
 def test_a_device_that_lies_is_not_added(client, lie):
     device = Device()
     lie(device)
@@ -267,10 +273,76 @@ def test_no_odd_new_passkey_is_more_than_refused(client):
     assert not Authenticator.objects.exists()
 
 
+IN_USE = "This passkey is in use already."
+
+
+def someone_else(ops):
+    """A client of another person, who may add passkeys."""
+    other = browser()
+    sign_in(other, ops.user.email)
+    confirm_password(other)
+    return other
+
+
+def test_one_passkey_is_not_registered_for_two_people(client, device, ops):
+    copy = Device()  # another key, under the id that the device has
+    copy.id = device.id
+
+    page = add(someone_else(ops), copy)
+
+    assert IN_USE in page.content.decode()
+    assert Authenticator.objects.filter(type="webauthn").count() == 1
+
+
+def spelt_in_another_way(options, device):
+    credential = json.loads(device.create(options))
+    credential["id"] = credential["rawId"] = credential["id"] + "=" * (-len(credential["id"]) % 4)
+    return json.dumps(credential)
+
+
+def claimed_to_be_another(options, device):
+    credential = json.loads(device.create(options))
+    credential["id"] = credential["rawId"] = "AAAA"
+    return json.dumps(credential)
+
+
+@pytest.mark.parametrize("write", [spelt_in_another_way, claimed_to_be_another])
+def test_the_id_of_a_passkey_is_the_one_in_its_data(client, device, ops, write):
+    other, copy = someone_else(ops), Device()
+    copy.id = device.id
+    options = other.get(NEW).context["passkey_options"]
+
+    page = other.post(NEW, {"name": "Odd", "credential": write(options, copy)})
+
+    assert IN_USE in page.content.decode()
+
+
+def test_a_passkey_is_stored_under_the_id_in_its_data(client, sales):
+    device = Device()
+    options = client.get(NEW).context["passkey_options"]
+
+    client.post(NEW, {"name": "Odd", "credential": claimed_to_be_another(options, device)})
+
+    assert Authenticator.objects.get(type="webauthn").data["credential"]["id"] == websafe_encode(device.id)
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="the index is PostgreSQL's")
+def test_the_database_refuses_a_second_passkey_of_one_id(device, ops):
+    [first] = Authenticator.objects.filter(type="webauthn")
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Authenticator.objects.create(user=ops.user, type="webauthn", data=first.data)
+
+
 def test_nobody_has_more_than_twenty(client, device, sales):
     [first] = Authenticator.objects.filter(type="webauthn")
     Authenticator.objects.bulk_create(
-        Authenticator(user=sales.user, type="webauthn", data=first.data) for _ in range(19)
+        Authenticator(
+            user=sales.user,
+            type="webauthn",
+            data={**first.data, "credential": {**first.data["credential"], "id": own, "rawId": own}},
+        )
+        for own in (websafe_encode(bytes([number])) for number in range(19))
     )
 
     page = add(client, Device())
