@@ -14,7 +14,8 @@ help:
 	@echo "make check    format, lint, types, boundaries, migrations, settings, then make test and make faults: what CI runs"
 	@echo "make bench    the benchmarks, each next to its baseline; BENCH=--quick for a look, BENCH='--only drain' for one"
 	@echo "make format   put all code into its usual form"
-	@echo "make lock     write the lock files again from pyproject.toml (needs uv)"
+	@echo "make lock     write the lock files again from pyproject.toml, and look for newer and vulnerable packages (needs uv;"
+	@echo "              UPGRADE=1: with the newest ones)"
 	@echo "make sbom     write sbom.json: a bill of materials (CycloneDX) of what is installed to run"
 	@echo "make clean    remove .venv and caches; the data in var/ stays"
 
@@ -137,11 +138,14 @@ format: .venv/.to-develop
 	@$(BIN)/ruff check --fix
 	@$(BIN)/djangofmt templates
 
+UPGRADE ?=
+COMPILE := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
 lock:
-	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	  pyproject.toml -o requirements.lock
-	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	  pyproject.toml --group dev -o requirements-dev.lock
+	@$(COMPILE) $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.lock
+	@$(COMPILE) $(if $(UPGRADE),--upgrade) pyproject.toml --group dev -o requirements-dev.lock
+	@echo "The lock files are written. Newer and vulnerable packages:"
+	@$(or $(wildcard $(BIN)/python),$(PYTHON)) -m tests.security.newest
 
 sbom: .venv/.to-develop
 	@$(BIN)/python -m tests.security.sbom > sbom.json
