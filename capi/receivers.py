@@ -8,7 +8,7 @@ from django.db.models.signals import post_delete
 from django.dispatch import receiver
 
 from capi.delivery import cancellation, deal_people, merges, planning
-from capi.delivery.recall import recall_on_commit, recall_unsent
+from capi.delivery.recall import note_recall, recall_unsent
 from capi.delivery.wakeup import wake_on_commit
 from capi.linkedin import failpoints
 from capi.models.choices import State
@@ -66,7 +66,7 @@ def follow_contact(lead_ids: Sequence[int], **kwargs: Any) -> None:
 @receiver(post_delete, sender=Deal)
 def recall_deleted(instance: Lead | Deal, using: str, **kwargs: Any) -> None:
     """Keep the deleted lead or deal out of every request that begins later."""
-    recall_on_commit([instance.company_id], using=using)
+    note_recall([instance.company_id], using=using)
 
 
 @receiver(lead_erased)

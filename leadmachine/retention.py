@@ -15,7 +15,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.sessions.models import Session
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from capi.models import Alert, Attempt, Backfill, ConversionEvent, DayCount, Mail
+from capi.models import Alert, Attempt, Backfill, ConversionEvent, DayCount, Mail, Recall
 from capi.services import retention as log
 from crm.accounts import typed_forms
 from crm.models import (
@@ -177,6 +177,8 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
     "capi.DayCount": (Expires(COUNTS, "the day", where(DayCount, at="day")),),
     "capi.CountedLog": Kept("one row for each company"),
     "capi.Connection": Kept("one row for each company"),
+    # A worker that sends for the company deletes them. The others must be older than any batch that has been read.
+    "capi.Recall": (Expires(Period("1 day", lambda: 1), "it was made", in_order(Recall, at="made_at")),),
     "capi.Checkup": Kept("one row for each company"),
     "capi.ConversionRule": Kept("as long as its company: the log and the counts name it, also when it is deleted"),
     "capi.MailChoice": Kept("as long as its person: one row for each member who chose"),

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from django.db import transaction
 
-from capi.delivery import backfill, lane, planning, selection, settle, shutdown
+from capi.delivery import backfill, lane, planning, recall, selection, settle, shutdown
 from capi.delivery.lane import LaneSnapshot, Lease, LeaseLost
 from capi.delivery.scheduling import BatchQueue, ReadAhead
 from capi.delivery.selection import Batch
@@ -57,7 +57,7 @@ def _work(lease: Lease, result: DeliveryResult, until: float) -> None:
         if shutdown.has_begun():
             result.more_in = 0.0
             return
-        snapshot = lane.read_lane(lease)
+        snapshot = recall.read_lane(lease)
         _follow_up_interruption(lease, snapshot.connection)
         # Read before the batch, so that `recall.spend_unless_recalled` notices any later recall.
         recalls = snapshot.connection.recalls

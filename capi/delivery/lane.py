@@ -16,7 +16,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Now
 
 from capi.linkedin import payload
-from capi.models import Backfill, Connection, ConversionEvent, ConversionRule
+from capi.models import Backfill, Connection, ConversionEvent, ConversionRule, Recall
 from capi.models.choices import RestCause
 from capi.models.lookups import NO_IDS, IdList, pack_ids, without
 
@@ -65,47 +65,41 @@ class LaneUpdate:
         return changes | (CHECK_ALERTS if self.needs_alert_check else {})
 
 
-def renew(lease: Lease) -> None:
-    """Check that the lease is still ours, and extend it. Raises LeaseLost.
+def held(lease: Lease) -> QuerySet[Connection]:
+    """The lane, if the lease is still ours."""
+    return Connection.objects.filter(company=lease.company_id, lease_id=lease.lease_id)
+
+
+def lost(lease: Lease) -> LeaseLost:
+    return LeaseLost(f"Another worker has taken the lane of company {lease.company_id}.")
+
+
+def renew(lease: Lease, changes: Mapping[str, Any] = NO_CHANGES) -> None:
+    """Check that the lease is still ours, extend it, and make these changes to the lane. Raises LeaseLost.
 
     Inside a transaction this is the fence: the row stays locked until the commit.
     """
-    _renew(lease, NO_CHANGES)
+    if not _extend(held(lease), changes):
+        raise lost(lease)
 
 
-def renew_and_compare(lease: Lease, *, recalls: int, changes: Mapping[str, Any] = NO_CHANGES) -> bool:
-    """As `renew`. Returns False if anything has been recalled since the lane's `recalls` had this value.
-
-    Either way the row is locked by then, so it needs no second read.
-    """
-    if _extend(_held(lease).filter(recalls=recalls), changes):
-        return True
-    _renew(lease, changes)
-    return False
+def renew_unless_recalled(lease: Lease, *, recalls: int, changes: Mapping[str, Any] = NO_CHANGES) -> bool:
+    """As `renew`. Changes nothing and returns False if `recalls` is another one by now, or if the lease is lost."""
+    return _extend(held(lease).filter(recalls=recalls), changes)
 
 
-def finish_request(lease: Lease, update: LaneUpdate | None, *, recalls: int) -> bool:
-    """As `renew_and_compare`, at the end of a request. The same UPDATE writes `update` to the lane."""
-    return renew_and_compare(lease, recalls=recalls, changes=update.columns if update is not None else {})
+def _extend(rows: QuerySet[Connection], changes: Mapping[str, Any]) -> bool:
+    return bool(rows.update(leased_until=_lease_end(), **{**NO_REQUEST, **changes}))
 
 
 def wait_until(lease: Lease, moment: datetime) -> None:
     """Let no worker send for the company before this moment, to save its request budget. Raises LeaseLost."""
-    _renew(lease, {"next_attempt_at": moment})
-
-
-def _renew(lease: Lease, changes: Mapping[str, Any]) -> None:
-    if not _extend(_held(lease), changes):
-        raise LeaseLost(f"Another worker has taken the lane of company {lease.company_id}.")
-
-
-def _extend(held: QuerySet[Connection], changes: Mapping[str, Any]) -> bool:
-    return bool(held.update(leased_until=_lease_end(), **{**NO_REQUEST, **changes}))
+    renew(lease, {"next_attempt_at": moment})
 
 
 def release(lease: Lease) -> None:
     """Release the lease, if it is still ours. A request whose result could not be written stays noted."""
-    _held(lease).update(lease_id=None, leased_until=None)
+    held(lease).update(lease_id=None, leased_until=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +110,7 @@ class LaneSnapshot:
     now: datetime
     has_test: bool  # a test event is pending
     has_backfill: bool  # a backfill is ready for its next chunk
+    has_noted_recalls: bool  # which `recalls` does not count yet: see `recall`
     read_at: float  # by time.monotonic(), just before `now` was queried: a rest may be too long, but never too short
 
     def at_present(self) -> "LaneSnapshot":
@@ -162,9 +157,10 @@ def read_lane(lease: Lease) -> LaneSnapshot:
     # Whether events are due is not queried: with 100,000 due it takes 8 to 40 ms, and `next_batch` finds out anyway.
     has_test = Exists(_tests().filter(company=lease.company_id))
     has_backfill = Exists(Backfill.objects.ready().filter(company=lease.company_id))
-    connections = Connection.objects.annotate(now=Now(), has_test=has_test, has_backfill=has_backfill)
-    connection = connections.get(company=lease.company_id)
-    return LaneSnapshot(connection, connection.now, connection.has_test, connection.has_backfill, read_at)
+    noted = Exists(Recall.objects.filter(company=lease.company_id))
+    connections = Connection.objects.annotate(now=Now(), has_test=has_test, has_backfill=has_backfill, noted=noted)
+    row = connections.get(company=lease.company_id)
+    return LaneSnapshot(row, row.now, row.has_test, row.has_backfill, row.noted, read_at)
 
 
 def spend_request(lease: Lease, snapshot: LaneSnapshot, pks: Iterable[int], **unless_changed: Any) -> bool:
@@ -175,7 +171,7 @@ def spend_request(lease: Lease, snapshot: LaneSnapshot, pks: Iterable[int], **un
     """
     unchanged = {name: getattr(snapshot.connection, name) for name in ("token_version", "is_paused")} | unless_changed
     return bool(
-        _held(lease)
+        held(lease)
         .filter(**unchanged)
         .update(
             leased_until=_lease_end(),
@@ -245,10 +241,6 @@ def rules_by_age(*, behind: IdList = NO_IDS, since: datetime | None = None) -> Q
 
 def _tests() -> QuerySet[ConversionEvent]:
     return ConversionEvent.objects.pending().filter(is_test=True)
-
-
-def _held(lease: Lease) -> QuerySet[Connection]:
-    return Connection.objects.filter(company=lease.company_id, lease_id=lease.lease_id)
 
 
 def _lease_end() -> Any:

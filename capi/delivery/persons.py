@@ -21,7 +21,7 @@ from django.db import transaction
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Now
 
-from capi.delivery import lane, selection, settle
+from capi.delivery import lane, recall, selection, settle
 from capi.delivery.lane import LaneSnapshot, Lease
 from capi.delivery.selection import NotSendable, Sendable
 from capi.linkedin.identity import counted_person_key, email_sha256
@@ -52,7 +52,7 @@ def spend_for_people(
 
     Returns the events to send, and the new rows of people. Both are empty if nothing may be sent. Raises LeaseLost.
     """
-    unchanged = lane.renew_and_compare(lease, recalls=recalls)
+    unchanged = recall.renew_and_compare(lease, recalls=recalls)
     events = part if unchanged else selection.read_again(rule, part, now=snapshot.now)
     keys = {event.row.pk: counted_person_key(event.conversion.email_sha256, rule_id=rule.pk) for event in events}
     division = _divide(rule, events, keys)

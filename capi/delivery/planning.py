@@ -14,12 +14,12 @@ from django.db.models.lookups import IsNull
 
 from capi.delivery import places, planning_sql
 from capi.delivery.planning_sql import Planning
-from capi.delivery.recall import recall_on_commit
+from capi.delivery.recall import note_recall
 from capi.delivery.selection import lead_of_event
 from capi.models import Backfill, Connection, ConversionEvent
 from capi.models.choices import OPEN_STATES, Reason, State
 from capi.models.lookups import IdList
-from crm.models import CrmEvent
+from crm.models import CrmEvent, Lead
 from crm.models.snapshots import chunks
 
 
@@ -51,7 +51,7 @@ def _run(statements: Planning, parameters: Sequence[Any], crm_event_ids: Sequenc
         rows = run(cursor, statements, parameters)
     if any(wait is None for _, wait in rows) and (left := places.take_over(crm_event_ids)):
         ConversionEvent.objects.filter(pk__one_of=left).update(needs_recheck=True)
-        transaction.on_commit(lambda: recheck(left), robust=True)
+        transaction.on_commit(lambda: recheck(left), robust=True)  # if that is lost, the sweep finds the marked rows
     return {company: wait for company, wait in rows if wait is not None}
 
 
@@ -104,8 +104,7 @@ def contact_changed(*, lead_ids: Sequence[int]) -> set[int]:
     Waiting events become pending if there is now an address. Open events are skipped if the lead opted out.
     """
     due: set[int] = set()
-    companies = {company_id for ids in chunks(lead_ids) for company_id in _connected_companies(ids)}
-    recall_on_commit(companies)
+    note_recall({company_id for ids in chunks(lead_ids) for company_id in _companies(ids)})
     for ids in chunks(lead_ids):
         events = ConversionEvent.objects.filter(lead__in=ids, is_test=False)
         skip(events)
@@ -185,10 +184,10 @@ def of_leads(condition: Q, events: QuerySet[ConversionEvent]) -> QuerySet[Conver
     return events.filter(IsNull(Subquery(lead_of_event().filter(condition).values("pk")[:1]), False))
 
 
-def _connected_companies(lead_ids: Sequence[int]) -> set[int]:
+def _companies(lead_ids: Sequence[int]) -> set[int]:
     # By the leads and not by their events: another transaction may be planning one at this moment.
-    connected = Connection.objects.filter(company__leads__in=lead_ids)
-    return set(connected.values_list("company", flat=True).distinct())
+    leads = Lead._base_manager.filter(pk__in=lead_ids).order_by()
+    return set(leads.values_list("company", flat=True).distinct())
 
 
 # Each company with the seconds until one of its events is due, or with None if an event was skipped as a duplicate.

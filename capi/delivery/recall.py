@@ -1,35 +1,38 @@
 """Recalls events that were read for sending: a request that begins after a recall sends what is true after it.
 
 A batch is read first and paid for later, perhaps in several requests. In between, a person may be erased or opt out, a
-change may be undone, an address corrected, a rule edited or deleted. So both sides write the connection's row:
+change may be undone, an address corrected, a rule edited or deleted. Each of these raises the lane's `recalls` in the
+transaction of the change:
 
-- A recall locks the row, raises `recalls`, makes the change and commits. (A lead that opts out or gets another address
-  does so right after its own commit, and before the call that saved it returns.)
-- A sender pays by an UPDATE of the row, provided that `recalls` is what it was before the batch was read. If it isn't,
-  the events are read again while the row is locked, and only those that may still be sent are sent.
+- `recall_unsent` locks the connection's row and raises it, and returns the requests in flight.
+- `note_recall` is for transactions that may still wait for a lead's row: with the connection's row locked, they could
+  deadlock with those that lock it after the lead's. It adds a row (`Recall`), and the lane's worker raises `recalls`.
 
-So a request paid for after that commit does not contain the recalled people. One paid for before may be in flight: an
-erasure waits for it, outside any transaction, before it returns. A request ends by its own clock after
-SEND_TIMEOUT_SECONDS. One case can't be ruled out: the operating system suspends a process for longer than that, between
-paying and sending, and then resumes it.
+A sender pays in a transaction that locks the row. If `recalls` is not what it was before the batch was read, or a
+`Recall` is there, the events are read again, and only those that may still be sent are sent.
+
+So a request whose events were checked after that commit does not contain the recalled people. One that was checked
+before may be in flight: an erasure waits for it, outside any transaction, before it returns. A request ends by its own
+clock after SEND_TIMEOUT_SECONDS. One case can't be ruled out: the operating system suspends a process for longer than
+that, between paying and sending, and then resumes it.
 """
 
 import time
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
+from typing import Any
 
 from django.conf import settings
-from django.db import connections, transaction
+from django.db import Error, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from capi.delivery import lane, selection
-from capi.delivery.lane import LaneSnapshot, Lease
+from capi.delivery.lane import NO_CHANGES, LaneSnapshot, Lease
 from capi.delivery.selection import Sendable
-from capi.models import Connection, ConversionRule
+from capi.models import Connection, ConversionRule, Recall
 from capi.models.lookups import IdList, unpack_ids
 
 FIRST_CHECK_SECONDS = 0.02
@@ -37,24 +40,63 @@ LONGEST_CHECK_SECONDS = 0.25
 START_SECONDS = 2.0  # between paying for a request and the start of its clock
 
 
+@transaction.atomic
 def spend_unless_recalled(
     lease: Lease, snapshot: LaneSnapshot, rule: ConversionRule, part: Sequence[Sendable], *, recalls: int
 ) -> Sequence[Sendable]:
     """Pay for a request with these events of the rule. `recalls` is the lane's, from before they were read.
 
-    Returns the events to send, as they are now. Returns none, and pays nothing, if none may be sent, or if the token or
-    the pause has changed since the snapshot: the events then stay due. Raises LeaseLost.
+    Returns the events to send, as they are now. Returns none if none may be sent, or if the token or the pause has
+    changed since the snapshot: the events then stay due. Raises LeaseLost.
     """
-    if lane.spend_request(lease, snapshot, _keys(part), recalls=recalls):
+    if lane.spend_request(lease, snapshot, _keys(part), recalls=recalls) and not _are_any_noted(lease):
         return part
-    with transaction.atomic():
-        lane.renew(lease)  # locks the row until the commit, so that nothing is recalled meanwhile
-        left = selection.read_again(rule, part, now=snapshot.now)
-        return left if left and lane.spend_request(lease, snapshot, _keys(left)) else []
+    lane.renew(lease)
+    left = selection.read_again(rule, part, now=snapshot.now)
+    return left if left and lane.spend_request(lease, snapshot, _keys(left)) else []
 
 
 def _keys(part: Sequence[Sendable]) -> Iterator[int]:
     return (event.row.pk for event in part)
+
+
+def renew_and_compare(lease: Lease, *, recalls: int, changes: Mapping[str, Any] = NO_CHANGES) -> bool:
+    """As `lane.renew`. Returns False if anything has been recalled since the lane's `recalls` had this value.
+
+    Call it inside a transaction: the row stays locked until the commit.
+    """
+    unchanged = lane.renew_unless_recalled(lease, recalls=recalls, changes=changes)
+    if not unchanged:
+        lane.renew(lease, changes)
+    return unchanged and not _are_any_noted(lease)
+
+
+def read_lane(lease: Lease) -> LaneSnapshot:
+    """As `lane.read_lane`. Counts the recalls noted so far first: what is read from now on need not be read again."""
+    snapshot = lane.read_lane(lease)
+    if not snapshot.has_noted_recalls:
+        return snapshot
+    _count_noted(lease)
+    return lane.read_lane(lease)
+
+
+def _are_any_noted(lease: Lease) -> bool:
+    """True if recalls were noted, which are then counted. Call it with the lane's row locked.
+
+    It is no condition of the UPDATE that locks the row: while that waits, recalls may be committed that it doesn't see.
+    """
+    are_any = Recall.objects.for_company(lease.company_id).exists()
+    if are_any:
+        _count_noted(lease)
+    return are_any
+
+
+@transaction.atomic
+def _count_noted(lease: Lease) -> None:
+    """Add the recalls that were noted to the lane's `recalls`. Raises LeaseLost."""
+    if not lane.held(lease).update(recalls=F("recalls") + 1):  # first: only the worker of the lane may delete the notes
+        raise lane.lost(lease)
+    Recall.objects.for_company(lease.company_id).delete()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +122,14 @@ def recall_unsent(company_ids: Collection[int]) -> list[RequestInFlight]:
     return [RequestInFlight(pk, lease, began, unpack_ids(packed)) for pk, lease, began, packed in rows if began]
 
 
+def note_recall(company_ids: Collection[int], *, using: str = "default") -> None:
+    """As `recall_unsent`, but locks nothing, and returns nothing. Call it inside the transaction of the change.
+
+    For every company: whether one has a worker, or even a connection, may change before the commit.
+    """
+    Recall.objects.using(using).bulk_create(Recall(company_id=company_id) for company_id in company_ids)
+
+
 def is_in(requests: Iterable[RequestInFlight]) -> Q:
     """True for an event that one of these requests contains."""
     found = Q(pk=None)
@@ -88,47 +138,30 @@ def is_in(requests: Iterable[RequestInFlight]) -> Q:
     return found
 
 
-def recall_on_commit(company_ids: Collection[int], *, using: str = "default") -> None:
-    """As `recall_unsent`, but right after the commit: once for each company, however often this is called before it.
-
-    It waits for the commit so that no transaction waits for a lead's row while it holds the lock of a connection.
-    """
-    for company_id in company_ids:
-        recall = _Recall(company_id)
-        if not any(entry[1] == recall for entry in connections[using].run_on_commit):
-            transaction.on_commit(recall, using=using, robust=True)
-
-
-@dataclass(frozen=True, slots=True)
-class _Recall:
-    company_id: int
-
-    def __call__(self) -> None:
-        # A free lane needs no recall: a worker that leases it later reads the changed data.
-        leased = Connection.objects.filter(company=self.company_id, lease_id__isnull=False)
-        leased.update(recalls=F("recalls") + 1)
-
-
 def wait_on_commit(requests: Sequence[RequestInFlight]) -> None:
     """Make the caller's outermost `atomic` return only once these requests have ended."""
     if requests:
-        transaction.on_commit(partial(wait_for, requests))
+        transaction.on_commit(lambda: wait_for(requests), robust=True)
 
 
 def wait_for(requests: Sequence[RequestInFlight]) -> None:
-    """Wait until each request has its answer or has timed out."""
+    """Wait until each request has its answer or has timed out. Without a database, until each must have timed out."""
+    longest = settings.SEND_TIMEOUT_SECONDS + START_SECONDS
+    until = time.monotonic() + longest  # they had begun before this
     for request in requests:
         pause = FIRST_CHECK_SECONDS
-        while _is_in_flight(request):
+        while time.monotonic() < until and _is_in_flight(request, timedelta(seconds=longest)):
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_CHECK_SECONDS)
 
 
-def _is_in_flight(request: RequestInFlight) -> bool:
+def _is_in_flight(request: RequestInFlight, longest: timedelta) -> bool:
     # Compared here and not in the query: SQLite writes its own times in a different format from the one it compares.
-    connection = Connection.objects.annotate(now=Now()).filter(pk=request.connection_id).first()
+    try:
+        connection = Connection.objects.annotate(now=Now()).filter(pk=request.connection_id).first()
+    except Error:
+        return True  # as far as we know
     if connection is None:
         return False
     is_the_same = (connection.lease_id, connection.request_started_at) == (request.lease_id, request.request_started_at)
-    longest = timedelta(seconds=settings.SEND_TIMEOUT_SECONDS + START_SECONDS)
     return is_the_same and connection.now < request.request_started_at + longest

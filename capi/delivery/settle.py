@@ -16,9 +16,9 @@ from django.db import InterfaceError, InternalError, OperationalError, connectio
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
-from capi.delivery import beats, lane, pauses, places, planning
+from capi.delivery import beats, lane, pauses, places, planning, recall
 from capi.delivery.bisection import Refusal
-from capi.delivery.lane import LaneUpdate, Lease
+from capi.delivery.lane import NO_CHANGES, LaneUpdate, Lease
 from capi.delivery.selection import Batch, NotSendable, Row, Sendable
 from capi.delivery.sent_hashes import keep_only_tied, pack_hashes
 from capi.linkedin import failpoints
@@ -116,7 +116,8 @@ def write(lease: Lease, outcome: RequestOutcome, *, again: bool = False) -> Atte
     request = outcome.request
     if again and (earlier := _logged(lease.company_id, request)) is not None:
         return earlier
-    nobody_recalled = lane.finish_request(lease, outcome.lane, recalls=request.recalls)
+    changes = outcome.lane.columns if outcome.lane is not None else NO_CHANGES
+    nobody_recalled = recall.renew_and_compare(lease, recalls=request.recalls, changes=changes)
     attempt = _log(lease.company_id, request, outcome.updates)
     failpoints.reached("first_result_row")
     if request.counted:

@@ -10,7 +10,7 @@ from capi.models.choices import (
     clean_linkedin_id,
     only_digits,
 )
-from capi.models.connection import Checkup, Connection
+from capi.models.connection import Checkup, Connection, Recall
 from capi.models.event import ConversionEvent, ConversionEventQuerySet, CountedPerson, new_test_event_id
 from capi.models.rule import ConversionRule, ConversionRuleQuerySet
 from capi.models.statistics import CountedLog, DayCount
@@ -21,6 +21,6 @@ __all__ = [
     "SWEEP", "Alert", "AlertQuerySet", "Attempt", "Backfill", "Checkup", "CompanyQuerySet",
     "Connection", "ConversionEvent", "ConversionEventQuerySet", "ConversionRule", "ConversionRuleQuerySet",
     "CountedLog", "CountedPerson", "CrmEventName", "DayCount", "EarlierAttempt", "Frequency", "Heartbeat",
-    "Housekeeping", "Mail", "MailChoice", "check_linkedin_id", "clean_linkedin_id", "new_test_event_id",
-    "only_digits",
+    "Housekeeping", "Mail", "MailChoice", "Recall", "check_linkedin_id", "clean_linkedin_id",
+    "new_test_event_id", "only_digits",
 ]  # fmt: skip

@@ -46,7 +46,7 @@ class Connection(models.Model):
     # The start of the current request, and its events (`pack_ids`). If its worker dies, they stay for the next worker.
     request_started_at = models.DateTimeField(null=True, editable=False)
     request_events = models.BinaryField(null=True, editable=False)
-    # Incremented by each recall (capi.delivery.recall): batches read before that are then checked again.
+    # Incremented by each recall (capi.delivery.recall): batches read before that are then read again. See `Recall`.
     recalls = models.PositiveIntegerField(default=0, editable=False)
     # Each kind of failure is counted separately, and any other response resets the count.
     failures_in_a_row = models.PositiveIntegerField(default=0, editable=False)
@@ -114,6 +114,22 @@ class Connection(models.Model):
 def is_sending(connection: Connection | None) -> bool:
     """True if the company has a connection and events go out over it. Otherwise all its events are on hold."""
     return connection is not None and connection.is_sending
+
+
+class Recall(models.Model):
+    """A recall that the lane's worker has yet to add to `recalls`, written by a change that must not lock that row.
+
+    A row becomes visible with its change, and in no particular order.
+    """
+
+    # Without a constraint, which would refuse the rows of the leads that are deleted together with their company.
+    company = models.ForeignKey("crm.Company", on_delete=models.CASCADE, db_constraint=False, related_name="+")
+    made_at = models.DateTimeField(db_default=Now())
+
+    objects: ClassVar[CompanyQuerySet["Recall"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
+
+    def __str__(self) -> str:
+        return f"Recall {self.pk} of company {self.company_id}"
 
 
 class Checkup(models.Model):

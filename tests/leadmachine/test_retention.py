@@ -26,6 +26,7 @@ from capi.models import (
     DayCount,
     EarlierAttempt,
     Mail,
+    Recall,
 )  # fmt: skip
 from capi.models.choices import AlertKind, MailKind
 from crm.models import (
@@ -136,6 +137,10 @@ def day_count(member: Membership, moment: datetime) -> Model:
     CountedLog.objects.update_or_create(company=member.company, defaults={"sealed_before": timezone.localdate()})
     rule = ConversionRule.objects.first()
     return DayCount.objects.create(company=member.company, rule=rule, day=moment.date(), state="accepted", count=1)
+
+
+def recall(member: Membership, moment: datetime) -> Model:
+    return Recall.objects.create(company=member.company, made_at=moment)
 
 
 def crm_event_of_nobody(member: Membership, moment: datetime) -> Model:
@@ -279,6 +284,7 @@ MADE: Final[dict[str, list[tuple[float, Callable[[Membership, datetime], Model]]
     "capi.Mail": [(30, mail)],
     "capi.Alert": [(30, alert)],
     "capi.DayCount": [(3 * 366, day_count)],
+    "capi.Recall": [(1, recall)],
     "crm.Company": [(7, signed_up_company)],
     "crm.User": [(7, sign_up)],
     "crm.CrmEvent": [(90, crm_event_of_nobody)],

@@ -118,7 +118,7 @@ def test_a_lost_lease_pays_for_nothing(company, connected) -> None:
     snapshot = lane.read_lane(lease)
     lane.release(lease)
 
-    paid = lane.spend_request(lease, snapshot, [], recalls=0)
+    paid = lane.spend_request(lease, snapshot, [])
 
     assert paid is False
     assert Connection.objects.get().request_started_at is None

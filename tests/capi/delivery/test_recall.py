@@ -7,11 +7,10 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from django.db import transaction
 from django.db.models.functions import Now
 
 from capi import services
-from capi.delivery import http_session, lane
+from capi.delivery import http_session, lane, recall
 from capi.linkedin.identity import email_sha256
 from capi.linkedin.sandbox.faults import Fault
 from capi.models import Connection, ConversionEvent, ConversionRule
@@ -300,38 +299,17 @@ def test_what_is_deleted_is_not_in_a_batch_that_was_read_ahead(
     assert (states(company), len(received(sandbox))) == (["accepted", "cancelled"], 1)
 
 
-def test_many_changes_in_one_transaction_are_recalled_once(company, connected) -> None:
-    leads = [make_lead(company) for _ in range(3)]
-    lane.take_lease(company.pk)
-
-    with transaction.atomic():
-        for lead in leads:
-            Lead.objects.filter(pk=lead.pk).update(email="new@example.com")
-
-    assert Connection.objects.get().recalls == 1
-
-
-def test_a_new_address_writes_nothing_where_no_worker_sends(company, connected, make_rule) -> None:
-    make_rule("lead_created")
-    lead = make_lead(company)
-
-    lead.email = "new@example.com"
-    lead.save()
-
-    assert Connection.objects.get().recalls == 0
-
-
 def test_a_test_event_is_read_again_and_sent(company, connected, make_rule, sandbox, monkeypatch) -> None:
     rule = make_rule("lead_created")
     services.send_test_event(rule=rule)
-    spend = lane.spend_request
+    spend = recall.spend_unless_recalled
 
-    def recall_first(*args: Any, **kwargs: Any) -> bool:
-        monkeypatch.setattr(lane, "spend_request", spend)
+    def recall_first(*args: Any, **kwargs: Any) -> Any:
+        monkeypatch.setattr(recall, "spend_unless_recalled", spend)
         change(rule, "id")
         return spend(*args, **kwargs)
 
-    monkeypatch.setattr(lane, "spend_request", recall_first)
+    monkeypatch.setattr(recall, "spend_unless_recalled", recall_first)
     send_all(company)
 
     assert [element["conversion"][-6:] for element in received(sandbox)] == ["104099"]

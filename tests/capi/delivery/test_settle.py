@@ -3,7 +3,7 @@
 import pytest
 from django.db import InternalError, OperationalError
 
-from capi.delivery import lane, settle
+from capi.delivery import settle
 from capi.delivery.lane import LeaseLost
 from capi.models import Attempt, ConversionEvent
 from tests.capi.conftest import requests_made, send_all
@@ -23,14 +23,14 @@ def test_a_write_that_the_database_refuses_at_first_is_tried_again(
     make_rule()
     make_lead(company)
     read_only = InternalError("cannot execute UPDATE in a read-only transaction")  # a standby, not promoted yet
-    finish, failures = lane.finish_request, iter([OperationalError("gone"), read_only])
+    write, failures = settle.write, iter([OperationalError("gone"), read_only])
 
     def fail_twice(*args, **kwargs):
         if failure := next(failures, None):
             raise failure
-        return finish(*args, **kwargs)
+        return write(*args, **kwargs)
 
-    monkeypatch.setattr(lane, "finish_request", fail_twice)
+    monkeypatch.setattr(settle, "write", fail_twice)
     send_all(company)
 
     event = ConversionEvent.objects.get()
