@@ -43,7 +43,6 @@ def main() -> int:
     checks = (
         secrets_in_files, secrets_in_history, files_of_an_installation, incomplete_pins, unpinned_dependencies,
         unnamed_dependencies, loaded_from_elsewhere, guards_switched_off,
-        robust_partials,
     )  # fmt: skip
     found = [f"{check.__name__.replace('_', ' ')}: {finding}" for check in checks for finding in check()]
     print("\n".join(found) or f"{len(checks)} checks of the repository found nothing.")
@@ -120,18 +119,6 @@ def guards_switched_off() -> Iterator[str]:
             for line in path.read_text().splitlines():
                 if UNGUARDED.search(line.partition("#")[0]) and not line.lstrip().startswith(('"""', "'")):
                     yield f"{_name(path)}: {line.strip()[:100]}"
-
-
-def robust_partials() -> Iterator[str]:
-    """Callbacks after a commit that may fail, and that Django can't name in its log: it would fail in their place.
-
-    It reads `__qualname__`, which a `functools.partial` doesn't have (django/db/backends/base/base.py, 5.2).
-    """
-    for path in files("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            is_call = isinstance(node, ast.Call) and ast.unparse(node.func).endswith("on_commit")
-            if is_call and isinstance(node.args[0], ast.Call) and any(word.arg == "robust" for word in node.keywords):
-                yield f"{_name(path)}:{node.lineno}"
 
 
 def files(*patterns: str) -> list[Path]:

@@ -61,13 +61,6 @@ def test_what_a_page_must_not_do_is_found(repository: Path, check: object, line:
     assert len(list(check())) == 1  # type: ignore[operator]
 
 
-def test_a_callback_whose_failure_django_can_t_log_is_found(repository: Path) -> None:
-    (repository / "good.py").write_text("on_commit(lambda: discard(name), robust=True)\non_commit(partial(discard))\n")
-    (repository / "wrong.py").write_text("transaction.on_commit(partial(discard, name), using=using, robust=True)\n")
-
-    assert list(checks.robust_partials()) == ["wrong.py:1"]
-
-
 def test_every_file_of_this_repository_is_looked_at() -> None:
     if not (checks.ROOT / ".git").exists():
         pytest.skip("there is no .git here: an archive holds the files alone")

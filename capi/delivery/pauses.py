@@ -1,7 +1,6 @@
 """Pauses whatever can't send until someone acts: a rule, a connection, or all connections."""
 
 import logging
-from functools import partial
 from typing import Final
 
 from django.db import transaction
@@ -32,7 +31,8 @@ def pause_rule(rule: ConversionRule, reason: Reason, message: str) -> bool:
     same = ConversionRule._base_manager.filter(pk=rule.pk, linkedin_id=rule.linkedin_id, is_paused=False)
     paused = bool(same.update(is_paused=True, paused_reason=reason, paused_message=message, paused_at=Now()))
     if paused and reason == Reason.REFUSED:
-        transaction.on_commit(partial(logger.error, REQUESTS_ARE_REFUSED, rule.pk, rule.company_id, message))
+        values = rule.pk, rule.company_id, message
+        transaction.on_commit(lambda: logger.error(REQUESTS_ARE_REFUSED, *values), robust=True)
     return paused
 
 

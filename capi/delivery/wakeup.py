@@ -9,6 +9,7 @@ import math
 import os
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -151,17 +152,17 @@ def wake_on_commit(company_id: int, *, after_seconds: float = 0.0, using: str = 
 
     With `after_seconds`, that long after the commit, rounded up to whole seconds.
     """
-    wake_up = _WakeUp(company_id, float(math.ceil(max(0.0, after_seconds))))
-    connection = connections[using]
-    if not any(entry[1] == wake_up for entry in connection.run_on_commit):
+    wake_up = _wake_up(company_id, float(math.ceil(max(0.0, after_seconds))))
+    if not any(entry[1] is wake_up for entry in connections[using].run_on_commit):
         transaction.on_commit(wake_up, using=using, robust=True)
 
 
-@dataclass(frozen=True, slots=True)
-class _WakeUp:
-    company_id: int
-    after_seconds: float
+@lru_cache(maxsize=1_000)
+def _wake_up(company_id: int, after_seconds: float) -> Callable[[], None]:
+    """The same function each time, by which a transaction recognises a wake-up that it has registered already."""
 
-    def __call__(self) -> None:
+    def wake_up() -> None:
         failpoints.reached("before_wake")
-        publisher.request(self.company_id, after_seconds=self.after_seconds)
+        publisher.request(company_id, after_seconds=after_seconds)
+
+    return wake_up

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
-from functools import partial
 from typing import Final
 
 from django.contrib.admin.models import LogEntry
@@ -76,10 +75,6 @@ def erase_lead(*, lead: Lead, user: User | None = None) -> AuditEntry | None:
         pks = [each.pk for each in leads]
         # Their deals too, before the receivers lock rows of their own, as every change of a deal does.
         list(Deal.objects.select_for_update(no_key=True).filter(lead__in=pks).order_by("pk").values_list("pk"))
-        # Before the signal's receivers, which wait for requests in flight after the commit.
-        for each in leads:
-            report = partial(logger.info, ERASED, each.pk, each.company_id, each.created_at.isoformat())
-            transaction.on_commit(report)
         lead_erased.send(sender=Lead, company_id=lead.company_id, lead_ids=pks)
         forget_people(lead.company_id)
         BulkSelection.objects.for_company(lead.company_id).forget(pks)
@@ -88,9 +83,14 @@ def erase_lead(*, lead: Lead, user: User | None = None) -> AuditEntry | None:
         LeadMerge.objects.for_company(lead.company_id).filter(Q(kept__in=pks) | Q(gone__in=pks)).delete()
         for typed in (LeadSearch.objects, TypedForm.objects):  # they may contain the person's name or address
             typed.for_company(lead.company_id).delete()
-        return audit.record(
+        receipt = audit.record(
             company=lead.company_id, action=AuditAction.ERASURE, about=lead, details={"deals": deals}, actor=user
         )
+        # Not after the commit: a process that dies between the two would leave no line, and a restored backup would
+        # bring the person back. If the commit fails, the line is about someone who is to be erased anyway.
+        for each in leads:
+            logger.info(ERASED, each.pk, each.company_id, each.created_at.isoformat())
+        return receipt
 
 
 def _locked(lead: Lead) -> list[Lead]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
 from crm.models import Company, Lead
@@ -61,6 +62,20 @@ def test_who_is_back_is_erased_again(company: Company, repeat: Callable[..., str
     assert Lead.objects.get(pk=erased.pk).email == ""
     assert Lead.objects.get(pk=other.pk).email == "bea@example.com"
     assert repeat() == "No one has to be erased again.\n"
+
+
+def test_an_erasure_whose_process_died_right_after_its_commit_is_repeated(
+    company: Company, repeat: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lead = make_lead(company)
+    with monkeypatch.context() as dying:
+        dying.setattr(BaseDatabaseWrapper, "run_and_clear_commit_hooks", lambda self: self.run_on_commit.clear())
+        erase_lead(lead=lead)
+    restored(lead)
+
+    repeat()
+
+    assert Lead.objects.get().erased_at is not None
 
 
 def test_who_is_merged_in_the_backup_is_named_with_the_lead_that_has_their_data(
