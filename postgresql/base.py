@@ -5,12 +5,14 @@ TCP_USER_TIMEOUT (in the settings) help if the kernel gets no reply either. Behi
 drops packets, the kernel does get replies, and only a timeout of ours ends the wait.
 """
 
+import select
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any, Final, TypeVar
 
 import psycopg
+from django.db import OperationalError
 from django.db.backends.postgresql import base, features, operations
 from psycopg import errors
 from psycopg.abc import PQGen
@@ -23,6 +25,10 @@ RV = TypeVar("RV")
 
 # When this process last had a timeout, on the monotonic clock. All threads write it; the latest value counts.
 _last_timeout = float("-inf")
+
+
+class TimedOut(errors.OperationalError):
+    """A statement got no response within this thread's limit."""
 
 
 class BoundedConnection(psycopg.Connection[Any]):
@@ -43,7 +49,7 @@ class BoundedConnection(psycopg.Connection[Any]):
             global _last_timeout
             _last_timeout = time.monotonic()
             self.close()  # can't block: the socket is non-blocking
-            raise errors.OperationalError(f"PostgreSQL has not answered within {bound:g} seconds.") from None
+            raise TimedOut(f"PostgreSQL has not answered within {bound:g} seconds.") from None
 
 
 class Driver(ModuleType):
@@ -71,9 +77,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
     ops_class = DatabaseOperations
     _found_usable_at = 0.0  # or when it began to connect; on the monotonic clock
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.execute_wrappers.append(saving.note_write)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.execute_wrappers += [saving.note_write, read_again]
 
     def commit(self) -> None:
         saving.note_commit()
@@ -94,28 +100,40 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return {**params, "options": bounds.before(params.get("options", ""), bounds.session_settings())}
 
     def ensure_connection(self) -> None:
-        """Before the next statement, replace a connection that timed out. Django does so only in the next request.
+        """Before the next statement, replace a connection that timed out, or that the server has ended meanwhile.
 
-        Otherwise a worker could not even release its lane. Inside a transaction, which has failed, nothing is replaced.
+        Django does so only in the next request. Otherwise a worker could not even release its lane, and what follows a
+        commit in the same request would fail: its user would read that the change may not have been saved. Inside a
+        transaction, which has failed, nothing is replaced.
         """
-        if self._timed_out:
+        if self._is_dead():
             self.close()
         super().ensure_connection()
 
     def close_if_unusable_or_obsolete(self) -> None:
-        """Close a connection that timed out, instead of reopening it to read its autocommit mode as Django does.
+        """Close a connection that is dead, instead of replacing it to read its autocommit mode as Django does.
 
         This is called after a response was sent, and must not fail if the database is still down.
         """
-        if self._timed_out:
+        if self._is_dead():
             self.close()
         else:
             super().close_if_unusable_or_obsolete()
 
     @property
-    def _timed_out(self) -> bool:
-        is_closed = self.errors_occurred and self.connection is not None and self.connection.closed
-        return bool(is_closed) and not self.in_atomic_block and bool(self.autocommit)
+    def is_between_transactions(self) -> bool:
+        return not self.in_atomic_block and bool(self.autocommit)
+
+    def _is_dead(self) -> bool:
+        """True if the connection timed out, or if the server has ended it while it was idle. Sends nothing, in 2 µs."""
+        if self.connection is None or not self.is_between_transactions:
+            return False
+        if self.connection.closed:
+            return self.errors_occurred
+        polling = select.poll()
+        polling.register(self.connection.fileno(), select.POLLIN)
+        # Something that no one asked for has arrived: the server's last words, or perhaps only a notice.
+        return bool(polling.poll(0)) and not self.is_usable()
 
     def is_usable(self) -> bool:
         """Check as Django does, within HEALTH_CHECK_SECONDS: a dead connection costs a request no more than that.
@@ -130,3 +148,20 @@ class DatabaseWrapper(base.DatabaseWrapper):
             usable = super().is_usable()
         self._found_usable_at = now
         return usable
+
+
+def read_again(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+    """Run a statement. If the server ends the connection meanwhile, run a SELECT once more, on another connection.
+
+    What follows the commit of a change reads only. Inside a transaction, which has failed, nothing is repeated.
+    """
+    try:
+        return execute(sql, params, many, context)
+    except OperationalError as error:
+        wrapper, cursor = context["connection"], context["cursor"]
+        was_ended = wrapper.is_between_transactions and wrapper.connection is not None and wrapper.connection.closed
+        may_repeat = str(sql).startswith("SELECT") and not isinstance(cursor.cursor, psycopg.ServerCursor)
+        if not (was_ended and may_repeat) or isinstance(error.__cause__, TimedOut):
+            raise
+    cursor.cursor = wrapper.cursor().cursor
+    return execute(sql, params, many, context)
