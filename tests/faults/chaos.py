@@ -43,6 +43,7 @@ PARTS = {
     "broker restarts": "F65",
     "silent broker": "F66",
     "database": "F25 or F26 or F06",
+    "ended connections": "F77",
     "silence": "F67 or F68",
     "deploys": "F69 or F70",
     "growth": "F72",

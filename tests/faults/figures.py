@@ -24,6 +24,7 @@ GOALS = {
     "broker faults under held messages": 200,
     "silent cuts of the broker": 41,
     "database restarts": 100,
+    "connections ended at a statement": 1_000,
     "silent cuts of the database": 40,
     "dropped lines to the database": 40,
     "dropped lines to the broker": 40,
