@@ -7,6 +7,7 @@ from html import unescape
 import pytest
 from django.utils import timezone
 
+from crm.forms.funnels import MAX_DAYS, TOO_LONG
 from crm.models import Lead, LeadStatus, Stage
 from tests.conftest import make_deal, make_lead
 
@@ -75,6 +76,26 @@ def test_what_is_not_valid_is_ignored_and_named(client_as, sales, leads):
 
     assert answer.context["funnel"].total.steps[0].count == 4
     assert "Not valid, so ignored" in answer.content.decode()
+
+
+@pytest.mark.parametrize("query", ["since=1998-01-01", "since=2024-01-01&until=2026-01-01", "since=0001-01-01"])
+def test_more_than_two_years_are_not_counted_and_the_page_says_so(client_as, sales, leads, query):
+    Lead.objects.filter(pk=leads[0].pk).update(created_at=timezone.now() - timedelta(days=400))
+
+    answer = client_as(sales).get(f"/deals/funnel/?{query}")
+
+    assert TOO_LONG in unescape(answer.content.decode())
+    assert answer.context["funnel"].total.steps[0].count == 3
+    assert answer.context["days"]["since"] == timezone.localdate().replace(day=1)
+
+
+@pytest.mark.parametrize("until", ["2199-12-31", "2026-11-30", "0001-02-01"])
+def test_a_last_day_alone_ends_two_years(client_as, sales, leads, until):
+    answer = client_as(sales).get(f"/deals/funnel/?until={until}")
+
+    first, last = (answer.context["days"][name] for name in ("since", "until"))
+    assert (min(last, timezone.localdate()) - first).days <= MAX_DAYS - 1
+    assert not answer.context["form"].errors
 
 
 @pytest.mark.parametrize(("role", "sees_it"), [("admin", True), ("sales", False)])
