@@ -236,6 +236,10 @@ class LeadImportRowQuerySet(CompanyQuerySet["LeadImportRow"]):
         """The rows of this import, in the order of its file."""
         return self.for_company(lead_import.company_id).filter(lead_import=lead_import).order_by("number")
 
+    def forget(self) -> None:
+        """Empty the rows. A later check calls them bad: `RowProblem.ERASED`."""
+        self.update(cells=[], key="", filled={})
+
 
 class LeadImportRow(models.Model):
     """A row of the file, as text, and its outcome.

@@ -13,10 +13,9 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from crm.data_exchange.importing.matching import NAMED_BY
+from crm.data_exchange.importing.forgetting import forget_names, forget_rows
 from crm.data_exchange.importing.reading import MAX_BYTES
 from crm.data_exchange.importing.text_formats import TextFormat
-from crm.data_exchange.importing.values import person_key
 from crm.data_exchange.importing.work import CHUNK, advance
 from crm.models import (
     ApiKey,
@@ -26,7 +25,6 @@ from crm.models import (
     Lead,
     LeadImport,
     LeadImportFile,
-    LeadImportRow,
     User,
 )
 from crm.models.bidi import file_name
@@ -188,21 +186,15 @@ def work_through(go_on: Callable[[], bool]) -> None:
 
 
 def forget_person(lead: Lead) -> None:
-    """Empty the rows about a person who is being erased, and drop all files: the person may be in them."""
+    """Remove a person who is being erased from imports, and drop all files: the person may be in them."""
     imports = LeadImport.objects.for_company(lead.company_id)
     list(imports.select_for_update().filter(state=ImportState.READING))
     LeadImportFile.objects.for_company(lead.company_id).delete()
     imports.filter(state=ImportState.READING).update(
         state=ImportState.FAILED, problem=ERASED_MEANWHILE, finished_at=Now()
     )
-    rows = LeadImportRow.objects.for_company(lead.company_id).filter(lead_import__in=imports.values("pk"))
-    named = {name: getattr(lead, name) for name in NAMED_BY}
-    about = Q(lead=lead) | Q(key__in=[person_key(named), person_key({"email": lead.email})])
-    if lead.email:
-        about |= Q(cells__icontains=lead.email)
-    if lead.first_name and lead.last_name:  # a row without a valid address may be about someone else of this name
-        about |= Q(cells__icontains=lead.first_name) & Q(cells__icontains=lead.last_name)
-    rows.filter(about).update(cells=[], key="", filled={})
+    forget_rows(lead)
+    forget_names(lead)
 
 
 def _while_waiting(lead_import: LeadImport) -> LeadImport:

@@ -1,18 +1,23 @@
 """An erasure reaches the rows of imports, whatever their outcome, and files that are still unread."""
 
+import csv
+import io
 import threading
+import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import connection
+from django.db import connection, models
 
 from crm.data_exchange.importing import work
-from crm.models import ImportState, Lead, LeadImportFile, LeadImportRow, Membership
+from crm.models import ImportState, Lead, LeadImport, LeadImportFile, LeadImportRow, Membership
+from crm.models.roles import Role
 from crm.services import erasure, lead_imports
 from crm.services.erasure import erase_lead
 from tests.capi.delivery.test_result_stands import somebody_waits
-from tests.conftest import make_lead
+from tests.conftest import join, make_lead
 from tests.crm.data_exchange.importing.uploading import HEADER, PEOPLE, names, run, upload, work_on
 from tests.faults.processes import wait_for
 
@@ -36,6 +41,135 @@ def test_the_rows_about_a_person_are_emptied_wherever_they_are(sales: Membership
 
     assert traces() == []
     assert LeadImportRow.objects.filter(lead_import=imported).exclude(cells=[]).count() == 3
+
+
+AWKWARD = [
+    ('Ada "Countess"', "King"), ("Ada\\Byron", "100%_"), ("Zo\u00eb", "Mu\u0308ller"), ("=SUM", "@x"),
+    ("\u05e9\u05dc\u05d5\u05dd", "\u05db\u05d4\u05df"),
+    ("\U0001f98a", "\U0001f43b\u200d\u2744\ufe0f"), ("Li", "Wu"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("names", AWKWARD, ids=repr)
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        lambda first, last: [first, last, "no address"],
+        lambda first, last: [f"{last}, {first}", "", "no address"],
+        lambda first, last: [unicodedata.normalize("NFD", first), unicodedata.normalize("NFC", last), "no address"],
+        lambda first, last: [first.upper(), f"  {last.lower()} ", "no address"],
+        lambda first, last: ["", "", f"{first}   {last} <no address>"],
+    ],
+    ids=["plain", "last name first", "composition", "case and blanks", "one cell"],
+)
+def test_a_row_is_found_however_the_name_is_spelled(
+    sales: Membership, names: tuple[str, str], spelled: Callable[[str, str], list[str]]
+) -> None:
+    lead = Lead(company=sales.company, first_name=names[0], last_name=names[1], email="x@example.com")
+    lead.save()
+    table = io.StringIO()
+    csv.writer(table).writerows([HEADER.split(",")[:3], spelled(*names), ["Grace", "Hopper", "no address either"]])
+    upload(sales, table.getvalue())
+
+    erase_lead(lead=lead)
+
+    assert [row.cells[:1] for row in LeadImportRow.objects.all()] == [[], ["Grace"]]
+
+
+def test_a_row_with_the_number_and_a_part_of_the_name_is_found(sales: Membership) -> None:
+    ada = make_lead(sales.company, last_name="M\u00fcller", phone="+31 6 1234 5678")
+    upload(sales, f"{HEADER}\nA. Muller,,,0612345678,,\nGrace,Hopper,,06-12345678,,\n")
+
+    erase_lead(lead=ada)
+
+    assert [row.cells[:1] for row in LeadImportRow.objects.all()] == [[], ["Grace"]]
+
+
+def test_rows_of_others_stay_whose_names_only_contain_the_name(sales: Membership) -> None:
+    lead = make_lead(sales.company, first_name="Li", last_name="Wu", email="")
+    upload(sales, f"{HEADER}\nLisa,Wuthering,lisa@example.com,,,\nLi,Bai,li@example.com,,,\n")
+
+    erase_lead(lead=lead)
+
+    assert [row.cells[0] for row in LeadImportRow.objects.all()] == ["Lisa", "Li"]
+
+
+@pytest.mark.parametrize(
+    ("file", "is_named"),
+    [
+        ("Ada Lovelace.csv", True), ("leads of LOVELACE.csv", True), ("ada@example.com.csv", True),
+        ("call 06-12345678.csv", True), ("adapters.csv", False), ("leads.csv", False),
+    ],
+)  # fmt: skip
+def test_the_name_of_a_file_loses_the_person(sales: Membership, file: str, is_named: bool) -> None:
+    ada = make_lead(sales.company, last_name="Lovelace", phone="+31 6 12345678")
+    done = run(upload(sales, f"{PEOPLE}", file), sales)
+
+    erase_lead(lead=ada)
+
+    done.refresh_from_db()
+    assert done.file_name == (f"Import {done.pk}" if is_named else file)
+
+
+@pytest.mark.parametrize(
+    ("header", "left"),
+    [
+        ("First name,E-mail,Called by Lovelace,Plan", ["First name", "E-mail", "Column 3", "Column 4"]),
+        ("First name,E-mail,Called by,Plan", ["First name", "E-mail", "Called by", "Plan"]),
+        ("Ada,Lovelace,Countess,Reads Babbage", ["Column 1", "Column 2", "Column 3", "Column 4"]),
+    ],
+)
+def test_the_names_of_columns_lose_the_person_and_with_a_row_all_of_it(
+    sales: Membership, header: str, left: list[str]
+) -> None:
+    ada = make_lead(sales.company, last_name="Lovelace")
+    done = upload(sales, f"{header}\nGrace,grace@example.com,,\n")
+    columns = done.columns
+
+    erase_lead(lead=ada)
+
+    done.refresh_from_db()
+    assert (done.header, done.columns) == (left, columns)
+
+
+def test_a_note_about_the_file_that_names_the_person_goes(sales: Membership) -> None:
+    ada = make_lead(sales.company, last_name="Lovelace")
+    done = upload(sales, PEOPLE)
+    notes = [
+        "The file has 2 sheets, of which \u201cAda Lovelace\u201d is read.",
+        "The columns are separated by commas.",
+    ]
+    LeadImport.objects.update(notes=notes)
+
+    erase_lead(lead=ada)
+
+    done.refresh_from_db()
+    assert done.notes == notes[1:]
+
+
+def test_imports_of_other_companies_stay(sales: Membership, other_company: Any) -> None:
+    theirs = join(other_company, Role.SALES, email="theirs@example.com")
+    upload(theirs, f"{HEADER}\n{ADA}\n", "Ada M\u00fcller.csv")
+
+    erase_lead(lead=make_lead(sales.company, last_name="M\u00fcller"))
+
+    assert LeadImport.objects.get().file_name == "Ada M\u00fcller.csv"
+    assert traces()
+
+
+def test_each_column_of_a_row_that_may_hold_a_text_is_emptied(sales: Membership) -> None:
+    """A new column has to be emptied, or be listed here because it holds no text of the file."""
+    harmless = {"outcome", "problem", "undo"}
+    upload(sales, f"{HEADER}\n{ADA}\n")
+    kinds = (models.CharField, models.TextField, models.JSONField, models.BinaryField)
+    texts = [field for field in LeadImportRow._meta.fields if isinstance(field, kinds) and field.name not in harmless]
+
+    LeadImportRow.objects.for_company(sales.company).forget()
+
+    row = LeadImportRow.objects.get()
+    assert {field.name: getattr(row, field.name) for field in texts} == {
+        field.name: field.get_default() for field in texts
+    }
 
 
 def test_an_upload_that_was_checked_before_brings_nobody_back(sales: Membership) -> None:
