@@ -12,9 +12,13 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Warn
 from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, ProgrammingError
+from django.db.models import Q
 from django.utils import timezone
 
 from capi.linkedin import versions
+from capi.models import Connection
+from capi.models.choices import Reason
+from capi.models.connection import SENDS_FROM_HERE
 from capi.selectors.deadlines import end_of_version
 from capi.selectors.explanations.connection import about_old_version
 from crm.models import file_storage
@@ -116,21 +120,34 @@ def files_storage(**kwargs: Any) -> list[CheckMessage]:
 
 
 @register(Tags.database)
-def own_queue(**kwargs: Any) -> list[CheckMessage]:
-    """E010: this installation has a name that no other on its Redis has. No error while the database is down."""
-    if not settings.REDIS_URL:
-        return []
+def database_identity(**kwargs: Any) -> list[CheckMessage]:
+    """E010: the database can be told from any other, such as a restored copy. No error while it is down."""
     try:
-        installation.name()
+        installation.identity()
     except OperationalError:
-        return []  # the first wake-up tries again
+        return []
     except ProgrammingError:
-        hint = (
-            "Set LEADMACHINE_INSTALLATION to a name that no other installation on this Redis has, such as crm-staging."
-        )
+        hint = "Allow it, as PostgreSQL does by default: GRANT EXECUTE ON FUNCTION pg_control_system() TO PUBLIC"
         return [Error("The database user may not call pg_control_system(), which identifies the server.", hint=hint,
                       id="leadmachine.E010")]  # fmt: skip
     return []
+
+
+@register(Tags.database)
+def sending_is_paused(**kwargs: Any) -> list[CheckMessage]:
+    """W112: sending is not paused for all companies. No warning while the database is down, or before a migration."""
+    try:
+        is_paused = Connection.objects.filter(Q(paused_reason=Reason.ALL_PAUSED) | ~SENDS_FROM_HERE).exists()
+    except (OperationalError, ProgrammingError):
+        return []
+    if not is_paused:
+        return []
+    hint = (
+        "After a restore, run manage.py repeat_privacy_changes, then manage.py resume_sending. "
+        "docs/operating.md describes the steps under Backups."
+    )
+    text = "All sending is paused: this database was restored, is a copy, or someone ran manage.py pause_sending."
+    return [Warn(text, hint=hint, id="capi.W112")]
 
 
 # Conversions

@@ -8,11 +8,7 @@ from django.conf import settings
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-# initdb generates the system identifier. Replicas and failovers keep it; a dump restored elsewhere gets another. Any
-# user may query it (PostgreSQL 16: 9.28.12, Control Data Functions), through any address or pooler.
-IDENTITY = """
-    SELECT (SELECT system_identifier FROM pg_control_system()), oid FROM pg_database WHERE datname = current_database()
-"""
+from postgresql.identity import IDENTITY
 
 
 @cache
@@ -21,7 +17,7 @@ def name() -> str:
 
     Raises django.db.Error if the database can't be queried. Errors are not cached.
     """
-    return settings.INSTALLATION or _digest(_identity())
+    return settings.INSTALLATION or _digest(identity())
 
 
 def cache_key(key: str, prefix: str, version: int) -> str:
@@ -29,15 +25,16 @@ def cache_key(key: str, prefix: str, version: int) -> str:
     return f"{prefix}:{name()}:{version}:{key}"
 
 
-def _identity() -> str:
+def identity() -> str:
+    """Return what tells the database from any other. Raises as `name`, whatever the settings."""
     # A separate connection: an error must not abort the transaction of a save.
     connection: BaseDatabaseWrapper = connections.create_connection("default")
     if connection.vendor == "sqlite":
         return str(Path(connection.settings_dict["NAME"]).resolve())
     try:
         with connection.cursor() as cursor:
-            cursor.execute(IDENTITY)
-            return "/".join(map(str, cursor.fetchone()))
+            cursor.execute(f"SELECT {IDENTITY}")
+            return str(cursor.fetchone()[0])
     finally:
         connection.close()
 

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
@@ -21,16 +22,24 @@ def refusals() -> list[str]:
 
 
 def refuse_wrong_settings() -> None:
-    """Exit this process with a line for each error if the settings are wrong. Leaves no connection open."""
+    """Exit this process with a line for each error if the settings are wrong. Leaves no connection open.
+
+    Log a line for each warning about the database.
+    """
     errors = refusals()
+    _log_warnings(checks.run_checks(tags=[checks.Tags.database], databases=["default"]))
     connections.close_all()  # the thread that starts a process doesn't use its connection any more
     if errors:
         sys.exit("\n".join(["LeadMachine does not start with these settings:", *errors]))
 
 
 def log_warnings() -> None:
-    """Log a line for each warning. For processes that, unlike gunicorn, don't run Django's check command."""
-    for message in checks.run_checks():
+    """Log a line for each warning about settings. For processes that, unlike gunicorn, don't run Django's checks."""
+    _log_warnings(checks.run_checks())
+
+
+def _log_warnings(messages: Iterable[checks.CheckMessage]) -> None:
+    for message in messages:
         if not message.is_serious():
             logger.warning("%s", _line(message))
 

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from capi.delivery.pauses import pause_held_back
 from capi.delivery.persons import forget_people
 from capi.delivery.places import free_given_up, pass_on
 from capi.delivery.planning import end, end_and_pass_on
@@ -51,8 +52,10 @@ def close_company(*, company_id: int) -> None:
 
 def reopen_company(*, company_id: int) -> None:
     """Resume sending, unless it is paused for another reason."""
-    closed = Connection.objects.for_company(company_id).filter(paused_reason=Reason.COMPANY_CLOSED)
+    own = Connection.objects.for_company(company_id)
+    closed = own.filter(paused_reason=Reason.COMPANY_CLOSED)
     closed.update(is_paused=False, paused_reason=Reason.NONE, paused_at=None, next_look_at=None)
+    pause_held_back(own)
 
 
 def cancel_backfill(backfill: Backfill) -> int | None:

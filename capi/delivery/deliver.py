@@ -45,7 +45,11 @@ def deliver(company_id: int, *, seconds: float = math.inf) -> DeliveryResult:
         finally:
             lane.release(lease)
         # The wake-up of an event committed just before the release found the lane leased, and is spent: check again.
-        if result.more_in is not None or not lane.due_lanes().filter(company=company_id).exists():
+        if (
+            result.is_held_back
+            or result.more_in is not None
+            or not lane.due_lanes().filter(company=company_id).exists()
+        ):
             break
     return result
 
@@ -58,6 +62,9 @@ def _work(lease: Lease, result: DeliveryResult, until: float) -> None:
             result.more_in = 0.0
             return
         snapshot = recall.read_lane(lease)
+        if snapshot.is_held_back:
+            result.is_held_back = True
+            return
         _follow_up_interruption(lease, snapshot.connection)
         # Read before the batch, so that `recall.spend_unless_recalled` notices any later recall.
         recalls = snapshot.connection.recalls

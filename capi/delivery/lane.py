@@ -18,6 +18,7 @@ from django.db.models.functions import Now
 from capi.linkedin import payload
 from capi.models import Backfill, Connection, ConversionEvent, ConversionRule, Recall
 from capi.models.choices import RestCause
+from capi.models.connection import IS_HELD_BACK, SENDS_FROM_HERE
 from capi.models.lookups import NO_IDS, IdList, pack_ids, without
 
 NO_CHANGES: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -111,6 +112,7 @@ class LaneSnapshot:
     has_test: bool  # a test event is pending
     has_backfill: bool  # a backfill is ready for its next chunk
     has_noted_recalls: bool  # which `recalls` does not count yet: see `recall`
+    is_held_back: bool  # nothing may be sent from this database, not even a test event
     read_at: float  # by time.monotonic(), just before `now` was queried: a rest may be too long, but never too short
 
     def at_present(self) -> "LaneSnapshot":
@@ -158,21 +160,24 @@ def read_lane(lease: Lease) -> LaneSnapshot:
     has_test = Exists(_tests().filter(company=lease.company_id))
     has_backfill = Exists(Backfill.objects.ready().filter(company=lease.company_id))
     noted = Exists(Recall.objects.filter(company=lease.company_id))
-    connections = Connection.objects.annotate(now=Now(), has_test=has_test, has_backfill=has_backfill, noted=noted)
+    connections = Connection.objects.annotate(
+        now=Now(), has_test=has_test, has_backfill=has_backfill, noted=noted, is_held_back=IS_HELD_BACK
+    )
     row = connections.get(company=lease.company_id)
-    return LaneSnapshot(row, row.now, row.has_test, row.has_backfill, row.noted, read_at)
+    return LaneSnapshot(row, row.now, row.has_test, row.has_backfill, row.noted, row.is_held_back, read_at)
 
 
 def spend_request(lease: Lease, snapshot: LaneSnapshot, pks: Iterable[int], **unless_changed: Any) -> bool:
     """Take one request from the budget, note its start and its events, and extend the lease, in one UPDATE.
 
     Returns False if the lease is lost, the token or the pause has changed since the snapshot, or the lane no longer
-    matches `unless_changed`. So it is safe to use a snapshot that was read before the batch.
+    matches `unless_changed`. So it is safe to use a snapshot that was read before the batch. Also False while nothing
+    may be sent from this database: it may have been restored since.
     """
     unchanged = {name: getattr(snapshot.connection, name) for name in ("token_version", "is_paused")} | unless_changed
     return bool(
         held(lease)
-        .filter(**unchanged)
+        .filter(SENDS_FROM_HERE, **unchanged)
         .update(
             leased_until=_lease_end(),
             requests_left=snapshot.request_budget - 1,

@@ -8,8 +8,9 @@ from django.db.models.functions import Now
 
 from capi.delivery import lane
 from capi.delivery.lane import Lease
-from capi.models import Connection, ConversionRule
+from capi.models import CompanyQuerySet, Connection, ConversionRule
 from capi.models.choices import Reason
+from capi.models.connection import NO_DATABASE, SENDS_FROM_HERE, THIS_DATABASE
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +22,10 @@ VERSION_IS_RETIRED: Final = (
 REQUESTS_ARE_REFUSED: Final = (
     "LinkedIn rejects every request of rule %s of company %s, whatever is in it. That points to a change at LinkedIn "
     "or a fault in LeadMachine. The rule is paused until someone resumes it. LinkedIn's message: %s"
+)
+ALL_IS_PAUSED: Final = (
+    "All sending is paused (companies: %s): this database was restored from a backup, or is a copy. "
+    "Repeat the privacy changes made since (`manage.py repeat_privacy_changes`), then run `manage.py resume_sending`."
 )
 
 
@@ -38,20 +43,60 @@ def pause_rule(rule: ConversionRule, reason: Reason, message: str) -> bool:
 
 def pause_all_for_version(version: str) -> int:
     """Pause every connection: LinkedIn has retired the API version that all use. Returns how many were paused."""
-    with transaction.atomic():
-        # Locked in order, so that two workers that get the answer at once don't deadlock.
-        sending = Connection.objects.filter(is_paused=False).order_by("pk").select_for_update()
-        pks = list(sending.values_list("pk", flat=True))
-        paused = Connection.objects.filter(pk__in=pks).update(
-            is_paused=True,
-            paused_reason=Reason.VERSION_RETIRED,
-            paused_version=version,
-            paused_at=Now(),
-            next_look_at=None,
-        )
+    paused = _pause(Connection.objects.all(), Reason.VERSION_RETIRED, version=version)
     if paused:
         logger.error(VERSION_IS_RETIRED, version, paused)
     return paused
+
+
+def pause_held_back(connections: CompanyQuerySet[Connection]) -> int:
+    """Pause those that may not send from this database, so that pages, mails and the doctor say so.
+
+    Returns how many weren't paused.
+    """
+    return _pause(connections.exclude(SENDS_FROM_HERE), Reason.ALL_PAUSED)
+
+
+def pause_restored() -> None:
+    """Note the database of new connections. Pause the connections of another one, and log it."""
+    Connection.objects.filter(sends_from="").update(sends_from=THIS_DATABASE)
+    if paused := pause_held_back(Connection.objects.all()):
+        logger.error(ALL_IS_PAUSED, paused)
+
+
+@transaction.atomic
+def pause_all() -> int:
+    """Pause every connection until the operator resumes sending. Returns how many there are.
+
+    A request that a worker has already paid for is sent, but no later one.
+    """
+    _lock_all()
+    _pause(Connection.objects.all(), Reason.ALL_PAUSED)
+    return Connection.objects.update(sends_from=NO_DATABASE)
+
+
+@transaction.atomic
+def resume_all() -> int:
+    """End the pause of all sending, also that of a restored database. Returns how many connections send again."""
+    _lock_all()
+    Connection.objects.update(sends_from=THIS_DATABASE)
+    paused = Connection.objects.filter(is_paused=True, paused_reason=Reason.ALL_PAUSED)
+    return paused.update(is_paused=False, paused_reason=Reason.NONE, paused_at=None, next_look_at=None)
+
+
+def _lock_all() -> None:
+    list(Connection.objects.order_by("pk").select_for_update().values_list("pk"))
+
+
+@transaction.atomic
+def _pause(connections: CompanyQuerySet[Connection], reason: Reason, *, version: str = "") -> int:
+    """Pause those of the connections that aren't paused. Returns how many there were."""
+    # Locked in order, so that two workers that get an answer about the version at once don't deadlock.
+    sending = connections.filter(is_paused=False).order_by("pk").select_for_update()
+    pks = list(sending.values_list("pk", flat=True))
+    return Connection.objects.filter(pk__in=pks).update(
+        is_paused=True, paused_reason=reason, paused_version=version, paused_at=Now(), next_look_at=None
+    )
 
 
 def pause_connection(lease: Lease, reason: Reason, token_version: int) -> None:

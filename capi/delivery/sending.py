@@ -30,6 +30,7 @@ class DeliveryResult:
 
     states: Counter[str] = field(default_factory=Counter)
     requests: int = 0
+    is_held_back: bool = False  # nothing may be sent from this database, until the operator resumes sending
     more_in: float | None = None  # seconds after which there is more to do; None: nothing, as far as this turn knows
 
 

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from capi.delivery import lane, planning
+from capi.delivery import lane, pauses, planning
 from capi.models import SWEEP, Backfill, Connection, ConversionEvent, ConversionRule, Heartbeat
 from capi.models.choices import Reason, State
 from crm.models import Company
@@ -15,6 +15,7 @@ from crm.models import Company
 def due_companies() -> list[int]:
     """The companies whose lane has something to send and no worker."""
     _resume_after_version_change()
+    pauses.pause_restored()
     return list(lane.due_lanes().values_list("company_id", flat=True))
 
 

@@ -26,6 +26,7 @@ from capi.diagnostics.linkedin import ask_for_rules, rules_findings, version_fin
 from capi.diagnostics.queue import held_finding
 from capi.linkedin.rules import ReadStatus
 from capi.models import Checkup, Connection
+from capi.models.connection import IS_HELD_BACK
 from capi.models.functions import database_now
 from capi.selectors.on_hold import OnHold
 from capi.selectors.rules import RuleRow, rule_rows
@@ -34,8 +35,8 @@ from crm.models import Company
 logger = logging.getLogger(__name__)
 
 AT_HAND: Final = {
-    Check.TOKEN, Check.EXPIRY, Check.VERSION, Check.ACCOUNT, Check.ACTIVE, Check.PAUSED, Check.SEEN, Check.REST,
-    Check.SIZE,
+    Check.TOKEN, Check.EXPIRY, Check.VERSION, Check.ACCOUNT, Check.ACTIVE, Check.PAUSED, Check.SEEN, Check.SENDING,
+    Check.REST, Check.SIZE,
 }  # fmt: skip
 
 
@@ -45,7 +46,7 @@ def examine(company: Company, *, notes_facts: bool = False) -> list[Finding]:
     With `notes_facts`, it saves what LinkedIn returns about the company's rules.
     """
     with timezone.override(company.time_zone):
-        connection = Connection.objects.for_company(company).first()
+        connection = Connection.objects.for_company(company).annotate(is_held_back=IS_HELD_BACK).first()
         read = ask_for_rules(connection)
         listed = read.rules if read is not None else ()
         if notes_facts and connection is not None and read is not None and read.outcome == ReadStatus.FOUND:

@@ -35,6 +35,7 @@ class Check(models.TextChoices):
     AT_LINKEDIN = "at_linkedin", "Rules at LinkedIn"
     CLOCK = "clock", "Clock"
     LEADS = "leads", "Leads with an e-mail"
+    SENDING = "sending", "Sending"
     ON_HOLD = "on_hold", "Events on hold"
     REST = "rest", "Waiting for LinkedIn"
     SIZE = "size", "Size of requests"

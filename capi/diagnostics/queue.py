@@ -12,9 +12,11 @@ from django.utils import dateformat, timezone
 from capi.delivery.lane import rules_with_due_events
 from capi.diagnostics.findings import Check, Finding, Level, help_on, moment, step
 from capi.models import SWEEP, Connection, ConversionRule, Heartbeat
+from capi.models.choices import Reason
 from capi.models.connection import LONG_REST
 from capi.selectors.explanations.connection import explain_size
 from capi.selectors.explanations.explain import explain_rest
+from capi.selectors.explanations.reasons import REASONS
 from capi.selectors.on_hold import OnHold, on_hold
 from capi.selectors.play_progress import MISSED_SWEEPS
 
@@ -32,9 +34,19 @@ def queue_findings(
 
 
 def at_hand(connection: Connection | None, now: datetime) -> Iterator[Finding]:
-    """The findings from the connection alone, without a query: whether it rests, and the size of requests."""
+    """The findings from the connection alone: whether all is paused, whether it rests, and the size of requests."""
+    yield _sending(connection)
     yield _rest(connection, now)
     yield _size(connection)
+
+
+def _sending(connection: Connection | None) -> Finding:
+    link = reverse("linkedin")
+    is_noted = connection is not None and connection.paused_reason == Reason.ALL_PAUSED
+    if is_noted or getattr(connection, "is_held_back", False):  # before a worker has noted it
+        words = REASONS[Reason.ALL_PAUSED]
+        return Finding(Check.SENDING, Level.RED, words.what, words.next_step, link, words.topic)
+    return Finding(Check.SENDING, Level.GREEN, "The operator has not paused it.", link=link)
 
 
 def held_finding(held: OnHold | None, now: datetime) -> Finding:

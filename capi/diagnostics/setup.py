@@ -56,6 +56,7 @@ def _connected(connection: Connection, rows: Sequence[RuleRow]) -> Finding:
 
 # The access token: is there one, is it readable, does LinkedIn accept it, and until when?
 
+NOT_ABOUT_TOKEN: Final = (Reason.VERSION_RETIRED, Reason.ALL_PAUSED)  # pauses that have a check of their own
 NO_DATE = "No expiry date was entered. Tokens from Campaign Manager don't expire."
 
 
@@ -72,7 +73,7 @@ def token_findings(connection: Connection | None, rows: Sequence[RuleRow], today
 def _token(connection: Connection) -> Finding:
     if not _is_readable(connection):
         return _token_finding(REASONS[Reason.TOKEN_UNREADABLE])
-    if connection.is_paused and connection.paused_reason != Reason.VERSION_RETIRED:
+    if connection.is_paused and connection.paused_reason not in NOT_ABOUT_TOKEN:
         return _token_finding(explain_pause(connection.paused_reason))
     sentence = f"Saved and readable, fingerprint {connection.token_fingerprint}."
     return Finding(Check.TOKEN, Level.GREEN, sentence, link=step(1))

@@ -96,6 +96,7 @@ class Reason(models.TextChoices):
     TOKEN_UNREADABLE = "token_unreadable", "Access token unreadable"
     VERSION_RETIRED = "version_retired", "API version retired"
     COMPANY_CLOSED = "company_closed", "Company deactivated"
+    ALL_PAUSED = "all_paused", "All sending paused"
 
 
 class RestCause(models.TextChoices):

@@ -5,14 +5,23 @@ from typing import ClassVar, Final
 
 from django.conf import settings
 from django.db import models
+from django.db.models import BooleanField, ExpressionWrapper, Q
 from django.db.models.functions import Now
 
 from capi.models.choices import Reason, RestCause, only_digits
 from crm.models.tenancy import CompanyQuerySet
+from postgresql.identity import TableIdentity
 
 LONG_REST: Final = timedelta(minutes=5)  # pages and alerts report a longer one
 # At most, from the end of a rest: a sweep, a batch and a slow response.
 NEXT_REQUEST_TAKES: Final = timedelta(minutes=5)
+
+THIS_DATABASE: Final = TableIdentity("capi_connection")
+NO_DATABASE: Final = "none"  # in `sends_from`, once the operator has paused all sending
+# True for a connection whose events may be sent from this database. All others are held back: no event is sent, not
+# even a test event, until the operator resumes sending.
+SENDS_FROM_HERE: Final = Q(sends_from="") | Q(sends_from=THIS_DATABASE)
+IS_HELD_BACK: Final = ExpressionWrapper(~SENDS_FROM_HERE, BooleanField())
 
 
 class Connection(models.Model):
@@ -39,6 +48,10 @@ class Connection(models.Model):
     paused_reason = models.CharField(max_length=30, choices=Reason.choices, blank=True)
     paused_at = models.DateTimeField(null=True, editable=False)
     paused_version = models.CharField(max_length=6, blank=True, editable=False)  # the API version that LinkedIn retired
+
+    # The database that may send for the company (`TableIdentity`); empty until a sweep has noted it. A backup that was
+    # restored, or a copy of the database, is another one, and sends nothing until the operator resumes sending.
+    sends_from = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
 
     lease_id = models.UUIDField(null=True, editable=False)
     leased_until = models.DateTimeField(null=True, editable=False)
@@ -84,6 +97,11 @@ class Connection(models.Model):
     def is_sending(self) -> bool:
         """True if events go out: there is a token, and sending isn't paused."""
         return self.has_token and not self.is_paused
+
+    @property
+    def can_be_resumed(self) -> bool:
+        """True unless only the operator can end the pause."""
+        return self.paused_reason != Reason.ALL_PAUSED
 
     def failing_since(self, now: datetime) -> datetime | None:
         """Since when no request has succeeded. None if all is well, or if the last failure is so long ago that none of

@@ -5,6 +5,7 @@ The functions behind the LinkedIn page and Recent Events are exported here. Each
 
 from capi.services.connection import (
     NotConnected,
+    SendingPaused,
     clean_ad_account_id,
     clean_token,
     connection_of,
@@ -20,6 +21,7 @@ from capi.services.rules import delete_rule, resume_rule, save_rule, send_test_e
 __all__ = [
     "BulkResult",
     "NotConnected",
+    "SendingPaused",
     "cancel_events",
     "clean_ad_account_id",
     "clean_token",

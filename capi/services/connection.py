@@ -12,9 +12,11 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
 from capi.delivery import retries
+from capi.delivery.pauses import pause_held_back
 from capi.delivery.wakeup import wake_on_commit
 from capi.models import Connection, ConversionRule, check_linkedin_id
 from capi.models.choices import Reason
+from capi.models.connection import SENDS_FROM_HERE
 from capi.models.token import fingerprint, seal
 from capi.services.events import STEP_SECONDS
 from crm.models import AuditAction, Company, User
@@ -41,6 +43,19 @@ RESUMED: dict[str, object] = RETRY_NOW | {
 
 class NotConnected(Exception):
     """The company has no access token, so nothing can be sent."""
+
+
+class SendingPaused(Exception):
+    """All sending is paused until the operator resumes it. The message is for the user."""
+
+    def __init__(self) -> None:
+        super().__init__("All sending is paused. The operator of LeadMachine has to resume it first.")
+
+
+def refuse_while_all_is_paused(company: Company) -> None:
+    """Raise SendingPaused while the company's events may not be sent from this database."""
+    if Connection.objects.for_company(company).exclude(SENDS_FROM_HERE).exists():
+        raise SendingPaused
 
 
 def connection_of(company: Company) -> Connection:
@@ -78,6 +93,7 @@ def save_token(
             **changes,
             **RESUMED,
         )
+        pause_held_back(Connection.objects.for_company(company))
         # A 403 may have been due to the person who created the old token.
         resume_rules(ConversionRule.objects.for_company(company).filter(paused_reason=Reason.RULE_FORBIDDEN))
         details: audit.Details = {"fields": ["token", *changes]}
@@ -128,15 +144,17 @@ def remove_token(*, company: Company) -> None:
             sealed_token="", token_fingerprint="", token_version=F("token_version") + 1, token_saved_at=None,
             token_saved_by=None, token_expires_on=None, token_confirmed_at=None, **RESUMED,
         )  # fmt: skip
+        pause_held_back(Connection.objects.for_company(company))
         audit.record(company=company, action=AuditAction.TOKEN_REMOVED, about=connection_of(company))
 
 
 def resume_connection(*, company: Company) -> None:
-    """Resume a paused or resting connection with its current token.
+    """Resume a paused or resting connection with its current token. Raises SendingPaused.
 
     Events waiting for a retry become due now, too: oldest first, as many as fit into STEP_SECONDS. The others keep
     their scheduled time.
     """
+    refuse_while_all_is_paused(company)
     with transaction.atomic():
         own = Connection.objects.for_company(company)
         # Without a pause, `resting_since` stays: only a response from LinkedIn shows that its trouble is over.

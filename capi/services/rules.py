@@ -11,7 +11,7 @@ from capi.delivery.recall import RequestInFlight, is_in, recall_unsent
 from capi.delivery.wakeup import wake_on_commit
 from capi.models import ConversionEvent, ConversionRule
 from capi.models.choices import Frequency, Reason
-from capi.services.connection import NotConnected, connection_of, resume_rules
+from capi.services.connection import NotConnected, connection_of, refuse_while_all_is_paused, resume_rules
 from crm.models import AuditAction, User
 from crm.services import audit
 from postgresql.bounds import LONG_SECONDS, statements_may_take
@@ -93,10 +93,11 @@ def delete_rule(*, rule: ConversionRule) -> None:
 def send_test_event(*, rule: ConversionRule, user: User | None = None) -> ConversionEvent:
     """Send one test event through the pipeline, ahead of the queue. It gets one attempt and is left out of all figures.
 
-    Raises NotConnected if there is no token.
+    Raises NotConnected if there is no token, and SendingPaused.
     """
     if not connection_of(rule.company).has_token:
         raise NotConnected("Save an access token in step 1 first, then press play again.")
+    refuse_while_all_is_paused(rule.company)
     with transaction.atomic():
         event = ConversionEvent.objects.create(company_id=rule.company_id, rule=rule, is_test=True)
         details: audit.Details = {"event": event.pk}

@@ -140,7 +140,11 @@ def remove_token(request: MemberRequest) -> HttpResponse:
 def resume(request: MemberRequest) -> HttpResponse:
     """Resume sending after a pause, or retry now if it is delayed."""
     connection = connection_status(request).connection
-    services.resume_connection(company=request.membership.company)
+    try:
+        services.resume_connection(company=request.membership.company)
+    except services.SendingPaused as error:
+        messages.error(request, str(error))
+        return redirect("linkedin")
     if connection is not None and connection.is_paused:
         messages.success(request, "Sending resumed. If LinkedIn gives the same answer again, it pauses again.")
     else:

@@ -153,7 +153,7 @@ def send_test(request: MemberRequest, pk: int) -> HttpResponse:
     try:
         rate_limits.check("test-events", company_id=rule.company_id, at_most=settings.TEST_EVENTS_PER_MINUTE)
         event = services.send_test_event(rule=rule, user=request.user)
-    except (services.NotConnected, rate_limits.TooOften) as error:
+    except (services.NotConnected, services.SendingPaused, rate_limits.TooOften) as error:
         if request.htmx:
             return render(request, "capi/rules/_play_progress.html", {"problem": str(error)})
         messages.error(request, str(error))

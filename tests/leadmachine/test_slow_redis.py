@@ -112,8 +112,8 @@ def test_a_quick_redis_is_asked_however_often(redis: CountingProxy) -> None:
 def test_a_database_that_takes_its_time_to_say_which_installation_it_is_is_not_redis_being_slow(
     redis: CountingProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ask = installation._identity
-    monkeypatch.setattr(installation, "_identity", lambda: (time.sleep(PATIENCE_SECONDS), ask())[1])
+    ask = installation.identity
+    monkeypatch.setattr(installation, "identity", lambda: (time.sleep(PATIENCE_SECONDS), ask())[1])
     installation.name.cache_clear()
 
     for _ in range(2):
@@ -130,7 +130,7 @@ def test_a_database_that_takes_its_time_to_be_out_of_reach_is_not_redis_being_sl
         raise OperationalError("out of reach")
 
     with monkeypatch.context() as away:
-        away.setattr(installation, "_identity", fail)
+        away.setattr(installation, "identity", fail)
         installation.name.cache_clear()
         assert rate_limits.is_within("first", at_most=100)
 

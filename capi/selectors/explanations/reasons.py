@@ -183,6 +183,12 @@ _REASONS: Final[dict[Reason, Explanation]] = {
         "The operator of LeadMachine can activate the company again. Future events are then sent.",
         "bad",
     ),
+    Reason.ALL_PAUSED: Explanation(
+        "On hold",
+        "LeadMachine was restored from a backup, or its operator has paused all sending.",
+        "The operator of LeadMachine has to resume it (manage.py resume_sending). Events on hold are then sent.",
+        "bad",
+    ),
 }
 REASONS: Final = {reason: replace(words, topic=f"reason-{reason}") for reason, words in _REASONS.items()}
 

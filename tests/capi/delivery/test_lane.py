@@ -168,7 +168,9 @@ def test_a_slow_purse_still_sends_one_request_after_another(company, connected, 
     settings.REQUESTS_PER_MINUTE = 6
     now = timezone.now()
     used = Connection(requests_left=2, requests_counted_at=now - timedelta(seconds=4))
-    snapshot = lane.LaneSnapshot(used, now, has_test=False, has_backfill=False, has_noted_recalls=False, read_at=0.0)
+    snapshot = lane.LaneSnapshot(
+        used, now, has_test=False, has_backfill=False, has_noted_recalls=False, is_held_back=False, read_at=0.0
+    )
 
     assert 5.9 < snapshot.wait_seconds < 6.1
     assert replace(snapshot, now=now + timedelta(seconds=7)).wait_seconds == 0

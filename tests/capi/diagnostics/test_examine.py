@@ -21,7 +21,8 @@ def test_a_company_that_has_not_begun_gets_every_check_that_can_be_made(company)
         ("sweep", "red"),
         ("token", "amber"), ("account", "amber"), ("active", "amber"),
         ("paused", "unknown"), ("at_linkedin", "unknown"), ("clock", "unknown"), ("leads", "unknown"),
-        ("version", "green"), ("on_hold", "green"), ("rest", "green"), ("size", "green"), ("due", "green"),
+        ("version", "green"), ("sending", "green"), ("on_hold", "green"), ("rest", "green"), ("size", "green"),
+        ("due", "green"),
     ]  # fmt: skip
     assert not Connection.objects.exists()
 

@@ -100,6 +100,8 @@ def of_all_that_takes_a_query(company, connection, settings, make_rule) -> Itera
     connection.is_paused, connection.paused_reason = True, Reason.TOKEN_REFUSED
     yield from queue.queue_findings(company.pk, connection, [], now)
     yield from queue.queue_findings(company.pk, connection, [], event.happened_at + timedelta(days=89))
+    connection.paused_reason = Reason.ALL_PAUSED
+    yield from queue.at_hand(connection, now)
 
 
 SOURCES = (of_token_and_account, of_the_version, of_rules, of_linkedins_answers, of_all_that_takes_a_query)

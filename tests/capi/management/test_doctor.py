@@ -6,7 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from capi import services
-from capi.models import Checkup, Heartbeat
+from capi.models import Checkup, Connection, Heartbeat
 from tests.conftest import make_lead
 
 pytestmark = pytest.mark.django_db
@@ -40,7 +40,7 @@ def test_a_healthy_company_ends_with_0_and_a_table(healthy) -> None:
     assert code == 0
     assert lines[0] == "Northwind BV (northwind): everything is OK"
     assert lines[1] == "  OK            Access token          Saved and readable, fingerprint f08b8891."
-    assert len([line for line in lines if line.startswith("  OK ")]) == 15
+    assert len([line for line in lines if line.startswith("  OK ")]) == 16
 
 
 def test_something_to_mend_ends_with_1_and_comes_first(healthy, company, settings) -> None:
@@ -96,3 +96,14 @@ def test_it_stores_nothing_and_shows_nothing_of_the_token(healthy) -> None:
 
     assert not Checkup.objects.exists()
     assert GOOD["token"] not in printed
+
+
+def test_it_says_that_a_restored_database_sends_nothing_even_before_a_worker_has_run(healthy) -> None:
+    Connection.objects.update(sends_from="7573000000000000000/16384/16590")
+
+    printed, code = doctor()
+
+    assert code == 1
+    assert "Needs fixing  Sending" in printed
+    assert "manage.py resume_sending" in printed
+    assert "OK            Access token" in printed

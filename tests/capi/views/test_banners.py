@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from capi import services
+from capi.delivery import pauses
 from capi.models import Connection
 from tests.conftest import TOKEN, make_lead
 
@@ -54,6 +55,21 @@ def test_admins_and_ops_see_that_the_line_is_paused_and_sales_do_not(client_as, 
 
     assert [PAUSED in page for page in pages] == [True, True, False]
     assert "LinkedIn says 401" in pages[0]
+
+
+def test_a_pause_of_all_sending_is_on_every_page_and_no_admin_can_end_it(client_as, admin, ops, sales, company) -> None:
+    services.save_token(company=company, token=TOKEN)
+    pauses.pause_all()
+
+    pages = [client_as(member).get(LEADS).content.decode() for member in (admin, ops, sales)]
+    page = client_as(admin).get(reverse("linkedin")).content.decode()
+    answer = client_as(admin).post(reverse("connection_resume"), follow=True).content.decode()
+
+    assert ["its operator has paused all sending" in page for page in pages] == [True, True, False]
+    assert "manage.py resume_sending" in page
+    assert reverse("connection_resume") not in page
+    assert "The operator of LeadMachine has to resume it first." in answer
+    assert Connection.objects.get().is_paused
 
 
 def test_the_linkedin_page_says_it_at_length_instead(client_as, admin, paused) -> None:

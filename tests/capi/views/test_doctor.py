@@ -44,7 +44,7 @@ def test_the_button_checks_everything_and_keeps_it(client_as, ops, company, sand
     page = card(web.get(PAGE))
 
     assert answer.url == f"{PAGE}#doctor"
-    assert len(Checkup.objects.get(company=company).findings) == 15
+    assert len(Checkup.objects.get(company=company).findings) == 16
     assert " OK, 2 things to fix, " in page
     assert "Switched off in Campaign Manager: Deal won (400401)." in page
     assert "No worker has ever checked for due events." in page
@@ -116,7 +116,7 @@ def test_all_is_well_is_one_folded_line(client_as, admin, company, sandbox, toke
 
     page = card(web.get(PAGE))
 
-    assert "All 14 checks OK · checked <time" in page
+    assert "All 15 checks OK · checked <time" in page
     assert "<details open" not in page
 
 
