@@ -277,7 +277,7 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="WARNING")},
     "loggers": {
         **{name: {"level": env.str("LOG_LEVEL", default="INFO")} for name in ("crm", "capi", "leadmachine")},
-        "crm.services.erasure": {"level": "INFO"},  # erasures have to be repeated after a backup is restored
+        "crm.models.privacy_log": {"level": "INFO"},  # has to be repeated after a backup is restored
         "django": {"handlers": []},  # with DEBUG Django adds its own, and each line would come twice
         "django.request": {"filters": ["in_one_line"]},
         "waitress.queue": {"level": "ERROR"},  # it logs a line for each request that waits a moment for a thread

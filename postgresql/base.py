@@ -17,7 +17,7 @@ from django.db.backends.postgresql import base, features, operations
 from psycopg import errors
 from psycopg.abc import PQGen
 
-from postgresql import bounds, saving
+from postgresql import bounds, commits, saving
 
 HEALTH_CHECK_SECONDS: Final = 3.0  # an idle connection that does not reply within this time is replaced
 INTERVAL_SECONDS: Final = 0.1  # psycopg's default, the interval at which it notices Ctrl-C
@@ -81,10 +81,6 @@ class DatabaseWrapper(base.DatabaseWrapper):
         super().__init__(*args, **kwargs)
         self.execute_wrappers += [saving.note_write, read_again]
 
-    def commit(self) -> None:
-        saving.note_commit()
-        super().commit()
-
     def rollback(self) -> None:
         saving.note_rollback()
         super().rollback()
@@ -98,6 +94,13 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """Return Django's parameters plus this thread's session settings. DATABASES comes later and overrides them."""
         params: dict[str, Any] = super().get_connection_params()
         return {**params, "options": bounds.before(params.get("options", ""), bounds.session_settings())}
+
+    def commit(self) -> None:
+        """Commit as Django does, after the hooks that run before it."""
+        for _, hook in commits.registered(self):
+            hook.before_commit()
+        saving.note_commit()
+        super().commit()
 
     def ensure_connection(self) -> None:
         """Before the next statement, replace a connection that timed out, or that the server has ended meanwhile.

@@ -41,8 +41,9 @@ NOT_RUN = {
     f"systemctl start {SERVICES}": "systemd",
     f"systemctl disable --now {SERVICES}": "systemd",
     "journalctl --unit 'leadmachine-*' --since today --priority warning": "systemd",
-    'journalctl --unit leadmachine-web --output cat --grep "Erased lead" > '
-    "/var/backups/leadmachine/erasures.log": "systemd",
+    "journalctl --unit 'leadmachine-*' --output cat --grep \"Privacy log\" > /var/backups/leadmachine/privacy.log": (
+        "systemd"
+    ),
 }
 STAND_INS = {
     "runuser": 'shift 3; exec "$@"',  # runuser -u NAME -- COMMAND

@@ -81,12 +81,13 @@ def test_the_guide_leads_from_nothing_to_a_dashboard_and_away_again(machine: Mac
     assert re.search(r'href="/static/[\w/.-]+\.[0-9a-f]{12}\.css"', dashboard.text)  # collected
     assert (machine.root / "etc/leadmachine/env").stat().st_mode & 0o777 == 0o640
 
-    backup, restore, repeat = filter(is_run, blocks(BACKUPS))
+    backup, restore, repeat, resume = filter(is_run, blocks(BACKUPS))
     machine.run(backup)
     assert set(machine.stop().values()) == {0}
     machine.run(restore)
-    (machine.root / "var/backups/leadmachine/erasures.log").write_text("Erased lead 1 of company 1, added 2026-01-01.")
-    assert machine.run(repeat) == "No one has to be erased again.\n"
+    (machine.root / "var/backups/leadmachine/privacy.log").write_text("Another line.\n")
+    assert machine.run(repeat).startswith("There is no privacy change in this log.")
+    assert machine.run(resume) == "Sending was not paused.\n"  # there is no connection to LinkedIn yet
     machine.run_part(UPGRADES)
     machine.run_part("2. The program")
     machine.run(blocks("4. The settings")[1])

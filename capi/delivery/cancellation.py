@@ -20,6 +20,7 @@ from capi.models import ConversionEventQuerySet as Events
 from capi.models.choices import OPEN_STATES, Reason, State
 from capi.models.event import MAY_HAVE_ARRIVED
 from capi.models.lookups import IdList
+from crm.models.privacy_log import PrivacyChange, log_privacy_change
 from crm.models.snapshots import chunks
 
 
@@ -66,6 +67,8 @@ def cancel_backfill(backfill: Backfill) -> int | None:
     recall_unsent([backfill.company_id])
     if not Backfill.objects.filter(pk=backfill.pk).cancel():
         return None
+    row = (backfill.pk, backfill.created_at)
+    log_privacy_change(PrivacyChange.CANCELLED_BACKFILLS, company_id=backfill.company_id, rows=[row])
     events = ConversionEvent.objects.for_company(backfill.company_id).filter(backfill=backfill)
     return end_and_pass_on(events, State.CANCELLED, Reason.BACKFILL_CANCELLED)
 
@@ -106,5 +109,8 @@ def cancel(*, company_id: int, pks: Sequence[int]) -> int:
     accepted in that request stay sent, and no later request contains any of the events.
     """
     wait_on_commit(recall_unsent([company_id]))
-    events = ConversionEvent.objects.for_company(company_id).filter(pk__one_of=pks)
-    return end(cancellable(events), State.CANCELLED, Reason.CANCELLED_BY_HAND)
+    events = cancellable(ConversionEvent.objects.for_company(company_id).filter(pk__one_of=pks))
+    log_privacy_change(
+        PrivacyChange.CANCELLED, company_id=company_id, rows=events.order_by("pk").values_list("pk", "created_at")
+    )
+    return end(events, State.CANCELLED, Reason.CANCELLED_BY_HAND)

@@ -11,6 +11,7 @@ from capi.delivery.lane import Lease
 from capi.models import CompanyQuerySet, Connection, ConversionRule
 from capi.models.choices import Reason
 from capi.models.connection import NO_DATABASE, SENDS_FROM_HERE, THIS_DATABASE
+from crm.models import Company
 
 logger = logging.getLogger(__name__)
 
@@ -58,10 +59,17 @@ def pause_held_back(connections: CompanyQuerySet[Connection]) -> int:
 
 
 def pause_restored() -> None:
-    """Note the database of new connections. Pause the connections of another one, and log it."""
+    """Note the database of connections that have none. Pause the connections of another one, and log it."""
     Connection.objects.filter(sends_from="").update(sends_from=THIS_DATABASE)
     if paused := pause_held_back(Connection.objects.all()):
         logger.error(ALL_IS_PAUSED, paused)
+
+
+def database_of_new_connection() -> str:
+    """What a new connection has in `sends_from`: while all sending is paused, it is held back like the others."""
+    if Connection.objects.exclude(SENDS_FROM_HERE).exists():
+        return NO_DATABASE
+    return str(Company.objects.values_list(THIS_DATABASE, flat=True)[:1].get())
 
 
 @transaction.atomic

@@ -15,6 +15,7 @@ from capi.delivery import places
 from capi.models import Connection, ConversionEvent
 from capi.models import ConversionEventQuerySet as Events
 from capi.models.choices import Reason, State
+from crm.models.privacy_log import PrivacyChange, log_privacy_change
 
 TRIES = 3
 HURRIED_AT_ONCE = 10_000
@@ -41,7 +42,7 @@ def retry(*, company_id: int, pks: Sequence[int]) -> int:
             with transaction.atomic():
                 # An undo locks the row, too: it either ends what is queued here, or is seen here as an obstacle.
                 Connection.objects.for_company(company_id).select_for_update(no_key=True).first()
-                return _put_back(events)
+                return _put_back(company_id, events)
         except IntegrityError:
             continue  # an event that was planned at this moment has taken a `once_key`: try again
     return 0
@@ -56,12 +57,15 @@ def hurry(*, company_id: int) -> int:
     return ConversionEvent.objects.pending().filter(pk__one_of=list(oldest)).update(next_attempt_at=Now())
 
 
-def _put_back(events: Events) -> int:
+def _put_back(company_id: int, events: Events) -> int:
     free = retryable(events).filter(Q(obstacle="")).annotate(needed_key=places.once_key_expression()).order_by("-pk")
     # The lowest id of each key comes last, so the dict keeps it.
     first = {(rule, key or -pk): pk for pk, rule, key in free.values_list("pk", "rule_id", "needed_key")}
     # ENDED again, without a join: otherwise PostgreSQL would not notice that a row has just changed.
-    return ConversionEvent.objects.filter(ENDED, pk__one_of=list(first.values())).update(
+    put_back = ConversionEvent.objects.filter(ENDED, pk__one_of=list(first.values()))
+    cancelled = put_back.filter(state=State.CANCELLED).order_by("pk").values_list("pk", "created_at")
+    log_privacy_change(PrivacyChange.RETRIED, company_id=company_id, rows=cancelled)
+    return put_back.update(
         state=State.PENDING,
         reason=Reason.NONE,
         message="",

@@ -49,8 +49,8 @@ class Connection(models.Model):
     paused_at = models.DateTimeField(null=True, editable=False)
     paused_version = models.CharField(max_length=6, blank=True, editable=False)  # the API version that LinkedIn retired
 
-    # The database that may send for the company (`TableIdentity`); empty until a sweep has noted it. A backup that was
-    # restored, or a copy of the database, is another one, and sends nothing until the operator resumes sending.
+    # The database that may send for the company (`TableIdentity`). If a script left it empty, a sweep notes it. A
+    # restored backup, or a copy of the database, sends nothing until the operator resumes sending.
     sends_from = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
 
     lease_id = models.UUIDField(null=True, editable=False)

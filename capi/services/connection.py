@@ -12,7 +12,7 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
 from capi.delivery import retries
-from capi.delivery.pauses import pause_held_back
+from capi.delivery.pauses import database_of_new_connection, pause_held_back
 from capi.delivery.wakeup import wake_on_commit
 from capi.models import Connection, ConversionRule, check_linkedin_id
 from capi.models.choices import Reason
@@ -60,7 +60,8 @@ def refuse_while_all_is_paused(company: Company) -> None:
 
 def connection_of(company: Company) -> Connection:
     """The company's connection, created without a token on first use."""
-    return Connection.objects.get_or_create(company=company)[0]
+    defaults = {"sends_from": database_of_new_connection}
+    return Connection.objects.get_or_create(company=company, defaults=defaults)[0]
 
 
 def save_token(

@@ -8,6 +8,8 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import OuterRef, Q, Subquery
+from django.db.models.signals import post_delete
+from django.dispatch import receiver
 from django.urls import reverse
 
 from crm.models.bidi import without_bidi_controls
@@ -15,6 +17,7 @@ from crm.models.company import Company
 from crm.models.event import CrmEventKind
 from crm.models.lead import Lead
 from crm.models.picklist import LostReason
+from crm.models.privacy_log import PrivacyChange, log_privacy_change
 from crm.models.steps import Pipeline, Stage, StageMeaning
 from crm.models.tracking import Tracked, TrackedQuerySet
 from crm.models.validators import check_seen, validate_currency
@@ -167,3 +170,9 @@ class Deal(Tracked):
         if self.expected_close and self.expected_close.year < FIRST_YEAR:
             raise ValidationError({"expected_close": f"Enter a date in {FIRST_YEAR} or later."})
         check_seen(title=self.title)  # last: the API passes over it where the stored title can't be seen
+
+
+@receiver(post_delete, sender=Deal)
+def note_deleted_deal(instance: Deal, using: str, **kwargs: Any) -> None:
+    row = (instance.pk, instance.created_at)
+    log_privacy_change(PrivacyChange.DELETED_DEALS, company_id=instance.company_id, rows=[row], using=using)

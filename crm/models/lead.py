@@ -7,6 +7,8 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models
 from django.db.models import F, Q, Value
 from django.db.models.functions import Lower, Now
+from django.db.models.signals import post_delete
+from django.dispatch import receiver
 from django.urls import reverse
 
 from crm.models.bidi import without_bidi_controls
@@ -14,6 +16,7 @@ from crm.models.company import Company
 from crm.models.event import CrmEventKind
 from crm.models.organisation import HasName, OrganisationKey, organisation_key
 from crm.models.picklist import CODE_LENGTH, FIRST_TYPE
+from crm.models.privacy_log import PrivacyChange, log_privacy_change
 from crm.models.search import matches
 from crm.models.steps import LeadMeaning, LeadStatus
 from crm.models.tenancy import CompanyQuerySet
@@ -221,6 +224,12 @@ class Lead(Tracked):
             raise ValidationError({"status": "Choose one of your company's statuses."})
         if not is_seen(self.first_name + self.last_name):  # last, as in `Deal.clean`
             raise ValidationError({"first_name": "Enter a first name or a last name."})
+
+
+@receiver(post_delete, sender=Lead)
+def note_deleted_lead(instance: Lead, using: str, **kwargs: Any) -> None:
+    row = (instance.pk, instance.created_at)
+    log_privacy_change(PrivacyChange.DELETED_LEADS, company_id=instance.company_id, rows=[row], using=using)
 
 
 class LeadSearch(models.Model):

@@ -16,6 +16,7 @@ from crm.models.change import STEPS, Change, ChangedField, differences
 from crm.models.event import CrmEvent, CrmEventKind
 from crm.models.many_rows import can_copy
 from crm.models.origin import Origin, current_origin, occasion, told_all_the_same
+from crm.models.privacy_log import PrivacyChange, log_privacy_change
 from crm.models.recorder_sql import NewChange, insert, insert_history
 from crm.models.snapshots import RowSnapshot, prepared_statements, snapshots
 from crm.signals import (
@@ -57,6 +58,7 @@ def record(
         and (origin.reinstates is None or occasion(kind, now.lead_id, now.deal_id) in origin.reinstates)
     ]
     changes = list(_changes(both.values(), events, origin))
+    _note_sharing(model, both.values(), using)
     if contacts := [now.lead_id for was, now in both.values() if was.contact != now.contact]:
         lead_contact_changed.send(sender=model, lead_ids=contacts)
     if events or changes:
@@ -80,9 +82,12 @@ def record_new(model: "type[Tracked]", pks: Sequence[int], *, using: str) -> Non
         record(model, {}, snapshots(model, pks, using=using), using=using)
 
 
-def record_changes(before: Mapping[int, RowSnapshot], after: Mapping[int, RowSnapshot], *, using: str) -> None:
+def record_changes(
+    model: "type[Tracked]", before: Mapping[int, RowSnapshot], after: Mapping[int, RowSnapshot], *, using: str
+) -> None:
     """Write what differs between the two snapshots only as `Change`s, which no undo of an action finds."""
     both = [(before[pk], now) for pk, now in after.items()]
+    _note_sharing(model, both, using)
     if changes := list(_changes(both, [], replace(current_origin(), action=None))):
         insert([], changes, using)
 
@@ -124,10 +129,13 @@ def take_back(events: QuerySet[CrmEvent], *, sender: type) -> list[str]:
 
 def take_back_with_counts(events: QuerySet[CrmEvent], *, sender: type) -> list[AlreadyTold]:
     """Like `take_back`, but returns what has been sent as each ad platform's receiver reports it."""
-    rows = list(events.order_by("pk").values_list("pk", "company_id"))
+    rows = list(events.order_by("pk").values_list("pk", "company_id", "occurred_at"))
     if not rows:
         return []
-    pks, companies = [pk for pk, _ in rows], {company_id for _, company_id in rows}
+    pks, companies = [pk for pk, *_ in rows], {company_id for _, company_id, _ in rows}
+    for each in companies:
+        of_company = [(pk, occurred_at) for pk, company_id, occurred_at in rows if company_id == each]
+        log_privacy_change(PrivacyChange.TAKEN_BACK, company_id=each, rows=of_company, using=events.db)
     marked = CrmEvent._base_manager.using(events.db).filter(pk__in=pks)
     marked.update(taken_back_at=Now(), taken_back_by=current_origin().action)
     answers = crm_events_taken_back.send(sender=sender, company_ids=companies, crm_event_ids=pks)
@@ -148,6 +156,19 @@ def _take_back_what_was_left(
         told = take_back(unreleased.filter(taken_back_at=None), sender=model)
         if current_origin().action is not None:  # `SYSTEM` is shared by all, and has no one to tell
             told_all_the_same().extend(told)
+
+
+def _note_sharing(model: "type[Tracked]", both: Iterable[tuple[RowSnapshot, RowSnapshot]], using: str) -> None:
+    """Note in the privacy log who opted out or in: these leads, and those that were merged into them."""
+    switched: defaultdict[tuple[PrivacyChange, int], list[int]] = defaultdict(list)
+    for was, now in both:
+        if was.contact is None or now.contact is None or was.contact[1] == now.contact[1]:
+            continue
+        change = PrivacyChange.OPTED_IN if now.contact[1] else PrivacyChange.OPTED_OUT
+        switched[change, now.company_id].append(now.lead_id)
+    for (change, company_id), pks in switched.items():
+        people: QuerySet[Any] = model._base_manager.using(using).filter(Q(pk__in=pks) | Q(merged_into__in=pks))
+        log_privacy_change(change, company_id=company_id, rows=people.values_list("pk", "created_at"), using=using)
 
 
 def _correct_values(model: "type[Tracked]", both: Iterable[tuple[RowSnapshot, RowSnapshot]], using: str) -> None:

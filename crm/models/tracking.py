@@ -61,7 +61,7 @@ class TrackedQuerySet(CompanyQuerySet[T]):
             pks = sorted(set(self.order_by().values_list("pk", flat=True)))
             before = snapshots(self.model, pks, using=self.db, lock=True)
             updated = super(TrackedQuerySet, self.filter(pk__in=list(before))).update(**kwargs)
-            record_changes(before, snapshots(self.model, before, using=self.db), using=self.db)
+            record_changes(self.model, before, snapshots(self.model, before, using=self.db), using=self.db)
         return updated
 
     update_without_events.alters_data = True  # type: ignore[attr-defined]

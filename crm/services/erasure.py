@@ -5,12 +5,8 @@ a rule that counts each lead once stays right, and the receipt has a lead to nam
 personal being written to it again.
 """
 
-import logging
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import datetime
-from typing import Final
 
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
@@ -42,6 +38,7 @@ from crm.models import (
 from crm.models.custom_field import FREE_TEXT
 from crm.models.custom_lookups import with_keys_set
 from crm.models.lead import PERSONAL, DealReassigned, LeadMerged, PersonErased
+from crm.models.privacy_log import PrivacyChange, log_privacy_change
 from crm.models.tracking import DeletedMeanwhile
 from crm.services import audit
 from crm.services.data_exports import forget_people
@@ -49,12 +46,6 @@ from crm.services.deadlocks import tried_again
 from crm.services.lead_imports import forget_person
 from crm.services.saved_views import forget_source
 from crm.signals import lead_erased
-
-logger = logging.getLogger(__name__)
-
-# The record that survives the database: docs/operating.md, "Backups".
-ERASED: Final = "Erased lead %s of company %s, added %s."
-ERASED_LINE: Final = re.compile(r"Erased lead (\d{1,18}) of company (\d{1,18}), added ([0-9T:.+-]{19,40})\.")
 
 
 @tried_again
@@ -75,6 +66,8 @@ def erase_lead(*, lead: Lead, user: User | None = None) -> AuditEntry | None:
         pks = [each.pk for each in leads]
         # Their deals too, before the receivers lock rows of their own, as every change of a deal does.
         list(Deal.objects.select_for_update(no_key=True).filter(lead__in=pks).order_by("pk").values_list("pk"))
+        people = [(each.pk, each.created_at) for each in leads]
+        log_privacy_change(PrivacyChange.ERASED, company_id=lead.company_id, rows=people)
         lead_erased.send(sender=Lead, company_id=lead.company_id, lead_ids=pks)
         forget_people(lead.company_id)
         BulkSelection.objects.for_company(lead.company_id).forget(pks)
@@ -83,14 +76,9 @@ def erase_lead(*, lead: Lead, user: User | None = None) -> AuditEntry | None:
         LeadMerge.objects.for_company(lead.company_id).filter(Q(kept__in=pks) | Q(gone__in=pks)).delete()
         for typed in (LeadSearch.objects, TypedForm.objects):  # they may contain the person's name or address
             typed.for_company(lead.company_id).delete()
-        receipt = audit.record(
+        return audit.record(
             company=lead.company_id, action=AuditAction.ERASURE, about=lead, details={"deals": deals}, actor=user
         )
-        # Not after the commit: a process that dies between the two would leave no line, and a restored backup would
-        # bring the person back. If the commit fails, the line is about someone who is to be erased anyway.
-        for each in leads:
-            logger.info(ERASED, each.pk, each.company_id, each.created_at.isoformat())
-        return receipt
 
 
 def _locked(lead: Lead) -> list[Lead]:
@@ -121,21 +109,6 @@ def _erase(lead: Lead) -> list[int]:
     )
     _forget_in_admin_log(lead, deals)
     return deals
-
-
-def erased_earlier(lines: Iterable[str]) -> Iterator[Lead]:
-    """The people whom a restored backup has brought back, although these log lines report their erasure.
-
-    The time when a lead was added tells it from a later one, which may have the same id. Leads that are merged into
-    others in the backup come last, and only if the other lead is not among these: erasing that one erases them too.
-    """
-    found: list[Lead] = []
-    for lead_id, company_id, added in dict.fromkeys(found for line in lines for found in ERASED_LINE.findall(line)):
-        leads = Lead.objects.filter(company=company_id, created_at=datetime.fromisoformat(added))
-        found += leads.filter(pk=lead_id, erased_at=None)
-    back = {lead.pk for lead in found}
-    yield from (lead for lead in found if lead.merged_into_id is None)
-    yield from (lead for lead in found if lead.merged_into_id is not None and lead.merged_into_id not in back)
 
 
 @contextmanager

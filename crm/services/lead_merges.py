@@ -20,8 +20,9 @@ from crm.models import (
     User,
 )
 from crm.models.lead_merge import FOLLOWING
-from crm.models.merge_fields import CHOSEN, CUSTOM, KNOWN_BY, NOTES, as_columns, result_of, value_of
+from crm.models.merge_fields import CHOSEN, CUSTOM, KNOWN_BY, NOTES, SHARING, as_columns, result_of, value_of
 from crm.models.origin import current_actor
+from crm.models.privacy_log import PrivacyChange, log_privacy_change
 from crm.models.recorder import record_merge
 from crm.services import audit
 from crm.services.deadlocks import tried_again
@@ -74,6 +75,9 @@ def merge_leads(*, kept: Lead, gone: Lead, taken: Collection[str] = (), version:
     merge.moved = {model._meta.label: move(model, column, gone, kept) for model, column in FOLLOWING}
     Lead.objects.filter(pk=kept.pk).update_without_events(**as_columns(kept, written), updated_at=Now())
     Lead.objects.filter(pk=gone.pk).update(merged_into=kept, updated_at=Now())
+    if not written[SHARING]:  # an opt-out is the person's, whichever of the two has it
+        people = [(lead.pk, lead.created_at) for lead in (kept, gone)]
+        log_privacy_change(PrivacyChange.OPTED_OUT, company_id=kept.company_id, rows=people)
     without_address = [lead.pk for lead in (kept, gone) if not lead.email]  # as they were read, before the merge
     told = leads_merged.send(sender=Lead, merge=merge, without_address=without_address)
     merge.ended = [each for _, ended in told for each in ended or ()]

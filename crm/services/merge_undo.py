@@ -29,6 +29,7 @@ from crm.models import (
 )
 from crm.models.lead_merge import FOLLOWING, UNDO_FOR
 from crm.models.merge_fields import CUSTOM, KNOWN_BY, SHARING, as_columns, field_of, labels_of, value_of
+from crm.models.privacy_log import PrivacyChange, log_privacy_change
 from crm.services.deadlocks import tried_again
 from crm.services.lead_merges import MergeRefused, locked_leads, move, record
 from crm.signals import merge_undone
@@ -78,6 +79,8 @@ def undo_merge(*, merge: LeadMerge) -> SeparatedLeads:
     LeadMerge.objects.filter(pk=merge.pk).delete()  # `merge` keeps its key, for a retry
     for lead in (kept, gone):
         lead.refresh_from_db()
+        if lead.share_with_ad_platforms:  # an opt-out of the other one was theirs, too, while they were one
+            log_privacy_change(PrivacyChange.OPTED_IN, company_id=lead.company_id, rows=[(lead.pk, lead.created_at)])
     return result
 
 

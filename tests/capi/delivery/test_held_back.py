@@ -47,18 +47,23 @@ def paused() -> tuple[bool, str]:
 
 
 @pytest.mark.sqlite
-def test_a_new_connection_sends_at_once_and_a_sweep_notes_its_database(company, connected, sandbox, make_rule) -> None:
+def test_a_new_connection_sends_from_its_database(company, connected, sandbox, make_rule) -> None:
     make_rule()
     make_lead(company)
-    send_all(company)
 
-    sweep.due_companies()
+    send_all(company)
 
     assert states(company) == ["accepted"]
     assert Connection.objects.filter(sends_from=THIS_DATABASE).exclude(sends_from="").count() == 1
-    make_lead(company)
-    send_all(company)
-    assert states(company) == ["accepted", "accepted"]
+
+
+@pytest.mark.sqlite
+def test_a_sweep_notes_the_database_of_a_connection_that_a_script_made(company) -> None:
+    Connection.objects.create(company=company)
+
+    sweep.due_companies()
+
+    assert Connection.objects.filter(sends_from=THIS_DATABASE).exclude(sends_from="").count() == 1
 
 
 @pytest.mark.sqlite
@@ -185,7 +190,10 @@ def test_recent_events_says_why_and_counts_them_as_on_hold(client_as, admin, res
     page = client_as(admin).get(reverse("events"), {"state": "on_hold"}).content.decode()
 
     assert "LeadMachine was restored from a backup, or its operator has paused all sending." in page
-    assert "its operator has paused all sending" in client_as(admin).get(reverse("event", args=[event.pk])).content.decode()
+    assert (
+        "its operator has paused all sending"
+        in client_as(admin).get(reverse("event", args=[event.pk])).content.decode()
+    )
 
 
 @pytest.mark.sqlite
@@ -225,6 +233,25 @@ def test_no_admin_ends_the_pause(company, other_company, restored, sandbox) -> N
     assert paused() == (True, Reason.ALL_PAUSED)
     send_all(company)
     assert requests_made(sandbox) == []
+
+
+def test_a_company_that_connects_during_the_pause_waits_as_well(
+    company, other_company, restored, sandbox, make_rule
+) -> None:
+    services.save_token(company=other_company, token=TOKEN)
+    make_rule(company=other_company)
+    make_lead(other_company)
+
+    send_all(other_company)
+
+    assert requests_made(sandbox) == []
+    assert set(Connection.objects.values_list("company", "is_paused")) == {
+        (company.pk, False),
+        (other_company.pk, True),
+    }
+    told("resume_sending")
+    send_all(other_company)
+    assert states(other_company) == ["accepted"]
 
 
 @pytest.mark.sqlite
