@@ -28,6 +28,7 @@ HOOKS: Final = {
     ("capi/delivery/cancellation.py", "forget_leads"): "a line of the sandbox's log, which the housekeeping deletes",
     ("capi/delivery/deal_people.py", "follow_lead"): "a line of the sandbox's log, which the housekeeping deletes",
     ("capi/delivery/pauses.py", "pause_rule"): "a line of our log; pages and alerts show the pause",
+    ("postgresql/commits.py", "register"): "it has run before the commit: what is left only allows something again",
     ("crm/models/attachment.py", "delete_content"): "the housekeeping deletes stored files without a row",
 }
 NAMES: Final = ("on_commit", "delay_on_commit")  # Django's, and Celery's
