@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn
 
 from django.db.models import Model, Prefetch, QuerySet
@@ -18,15 +18,20 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from crm.api.deals import DealSerializer
+from crm.api.erasures import ErasureSerializer, ErasureStateSerializer
 from crm.api.filters import DealFilter, LeadFilter, TaskFilter
 from crm.api.merges import MergeSerializer
 from crm.api.permissions import AnyCaller
+from crm.api.schema import DETAIL
 from crm.api.serializers import LeadSerializer, TaskSerializer
 from crm.api.viewsets import GRACE, CompanyViewSet, Conflict, M
 from crm.models import Company, Deal, Lead, Task
+from crm.models.origin import current_actor
 from crm.models.roles import Action
 from crm.models.validators import is_number
+from crm.selectors.erasure import Namesake, namesakes_of
 from crm.services.editing import delete
+from crm.services.erasure import erase_leads
 from crm.services.idempotency import save_once
 from crm.services.lead_merges import MergeRefused, merge_leads
 from crm.services.tasks import delete_task
@@ -160,7 +165,12 @@ class LeadViewSet(PipelineViewSet[Lead]):
     queryset = Lead.objects.current()
     serializer_class = LeadSerializer
     filterset_class = LeadFilter
-    actions = {**PipelineViewSet.actions, "merge": Action.EDIT_LEADS}
+    actions = {
+        **PipelineViewSet.actions,
+        "merge": Action.EDIT_LEADS,
+        "erasure": Action.DELETE_LEADS,
+        "erase": Action.DELETE_LEADS,
+    }
 
     @extend_schema(request=MergeSerializer, responses=LeadSerializer)
     @action(detail=True, methods=["post"])
@@ -179,6 +189,30 @@ class LeadViewSet(PipelineViewSet[Lead]):
         except MergeRefused as refused:
             raise Conflict(str(refused)) from refused
         return Response(self.get_serializer(self.get_object()).data)
+
+    @extend_schema(responses=ErasureStateSerializer)
+    @action(detail=True, methods=["get"])
+    def erasure(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """List other leads with the same name or address, which may be the same person. Nothing is erased."""
+        return self._erasure([], namesakes_of(self.get_object()))
+
+    @extend_schema(request=ErasureSerializer, responses={200: ErasureStateSerializer, 409: DETAIL})
+    @erasure.mapping.post
+    def erase(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Erase the person for good, and the leads in `also`. The answer comes once no request contains them."""
+        lead = self.get_object()
+        namesakes = namesakes_of(lead)
+        body = ErasureSerializer(data=request.data, context={**self.get_serializer_context(), "namesakes": namesakes})
+        body.is_valid(raise_exception=True)
+        also = {*body.validated_data.get("also", ())}
+        chosen = [lead, *(each.lead for each in namesakes if each.lead.pk in also)]
+        receipts = erase_leads(leads=chosen, actor=current_actor())
+        return self._erasure(
+            [receipt.object_id for receipt in receipts], [each for each in namesakes if each.lead.pk not in also]
+        )
+
+    def _erasure(self, erased: list[int | None], others: Sequence[Namesake]) -> Response:
+        return Response(ErasureStateSerializer({"erased": erased, "others": others}).data)
 
     def get_object(self) -> Lead:
         """The lead in the URL. Raises NotFound, which names the lead that it was merged into."""

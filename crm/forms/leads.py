@@ -1,5 +1,6 @@
 """The lead form."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from django import forms
@@ -11,6 +12,7 @@ from crm.forms.organisations import OrganisationInput
 from crm.forms.picklists import Suggestions
 from crm.models import Company, FieldSubject, Lead, LeadMeaning, LeadSource, LeadStatus, LeadType, User
 from crm.models.addresses import without_formats
+from crm.selectors.erasure import Namesake
 
 BACKGROUND: Final = "Lasting facts about the person. What happens belongs in the history, as a note."
 
@@ -78,14 +80,32 @@ class LeadForm(WithCustomFields):
 
 
 class ErasureForm(forms.Form):
-    """Requires the lead's name, so that no one erases the wrong person by mistake."""
+    """Requires the lead's name, so that no one erases the wrong person by mistake. `also` are others like it."""
 
+    also = forms.MultipleChoiceField(
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"invalid_choice": "These leads have changed since you opened the page. Check them again."},
+    )
     name = forms.CharField(label="Type the lead's name", widget=forms.TextInput({"autocomplete": "off"}))
 
-    def __init__(self, *args: Any, lead: Lead, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, lead: Lead, namesakes: Sequence[Namesake], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.lead = lead
+        self.lead, self.namesakes = lead, namesakes
         self.fields["name"].help_text = str(lead)
+        also = self.fields["also"]
+        assert isinstance(also, forms.MultipleChoiceField)
+        also.choices = [(str(each.lead.pk), str(each.lead)) for each in namesakes]
+
+    @property
+    def chosen(self) -> list[Lead]:
+        """The lead, and the others that were selected."""
+        return [self.lead, *(each.lead for each in self.namesakes if str(each.lead.pk) in self.cleaned_data["also"])]
+
+    @property
+    def rows(self) -> list[tuple[Any, Namesake]]:
+        """The checkbox of each of the others, for the page."""
+        return [*zip(self["also"], self.namesakes, strict=True)]
 
     def clean_name(self) -> str:
         """Raise ValidationError unless it is the lead's name, ignoring case."""

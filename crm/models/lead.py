@@ -1,5 +1,6 @@
 """Leads: people who may become customers."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
 from django.conf import settings
@@ -33,7 +34,12 @@ class LeadQuerySet(TrackedQuerySet["Lead"]):
 
     def of_person(self, lead: "Lead") -> "LeadQuerySet":
         """The lead and those that were merged into it, in the order in which rows are locked."""
-        return self.filter(Q(pk=lead.pk) | Q(merged_into=lead.pk)).order_by("pk")
+        return self.of_people([lead])
+
+    def of_people(self, leads: "Sequence[Lead]") -> "LeadQuerySet":
+        """These leads and those that were merged into them, in the order in which rows are locked."""
+        pks = [lead.pk for lead in leads]
+        return self.filter(Q(pk__in=pks) | Q(merged_into__in=pks)).order_by("pk")
 
     def in_organisations(self) -> "LeadQuerySet":
         """Current leads that have an organisation. An erased lead has none."""

@@ -5,7 +5,7 @@ a rule that counts each lead once stays right, and the receipt has a lead to nam
 personal being written to it again.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from django.contrib.admin.models import LogEntry
@@ -15,6 +15,7 @@ from django.db.models import Q, Value
 from django.db.models.functions import Cast, Coalesce, Concat, Now
 
 from crm.models import (
+    ApiKey,
     Attachment,
     AuditAction,
     AuditEntry,
@@ -48,50 +49,65 @@ from crm.services.saved_views import forget_source
 from crm.signals import lead_erased
 
 
-@tried_again
 def erase_lead(*, lead: Lead, user: User | None = None) -> AuditEntry | None:
-    """Erase the person behind a lead. Returns the receipt, or None if they had been erased before.
+    """Erase the person behind a lead, as `erase_leads` does. Returns the receipt, or None if they had been erased."""
+    return next(iter(erase_leads(leads=[lead], actor=user)), None)
 
-    Raises LeadMerged if it has been merged into another lead, which has most of the person's data.
+
+@tried_again
+def erase_leads(*, leads: Sequence[Lead], actor: User | ApiKey | None = None) -> list[AuditEntry]:
+    """Erase the people behind these leads of one company, who may be the same person. Returns a receipt for each lead
+    that had not been erased before.
+
+    Raises LeadMerged if one has been merged into another lead, which has most of the person's data. Nothing is erased
+    then.
 
     Runs in one transaction. When this returns, no request to an ad platform contains the person, nor will any later
     one: it waits for a request in flight, for slightly more than SEND_TIMEOUT_SECONDS at most. It can't be part of a
     larger transaction, because the wait would have to last until that one ends.
     """
+    company_id = leads[0].company_id
     with transaction.atomic(durable=True):
-        Company.objects.hold(lead.company_id)  # no export that has read the person is stored after this
-        leads = _locked(lead)
-        if lead not in leads:
-            return None
-        pks = [each.pk for each in leads]
+        Company.objects.hold(company_id)  # no export that has read the person is stored after this
+        people = _locked(leads)
+        if not people:
+            return []
+        everyone = [each for person in people.values() for each in person]
+        pks = [each.pk for each in everyone]
         # Their deals too, before the receivers lock rows of their own, as every change of a deal does.
         list(Deal.objects.select_for_update(no_key=True).filter(lead__in=pks).order_by("pk").values_list("pk"))
-        people = [(each.pk, each.created_at) for each in leads]
-        log_privacy_change(PrivacyChange.ERASED, company_id=lead.company_id, rows=people)
-        lead_erased.send(sender=Lead, company_id=lead.company_id, lead_ids=pks)
-        forget_people(lead.company_id)
-        BulkSelection.objects.for_company(lead.company_id).forget(pks)
-        deals = [pk for each in leads for pk in _erase(each)]
+        logged = [(each.pk, each.created_at) for each in everyone]
+        log_privacy_change(PrivacyChange.ERASED, company_id=company_id, rows=logged)
+        lead_erased.send(sender=Lead, company_id=company_id, lead_ids=pks)
+        forget_people(company_id)
+        BulkSelection.objects.for_company(company_id).forget(pks)
+        deals = {asked: [pk for each in person for pk in _erase(each)] for asked, person in people.items()}
         LeadDuplicate.objects.of(pks).delete()
-        LeadMerge.objects.for_company(lead.company_id).filter(Q(kept__in=pks) | Q(gone__in=pks)).delete()
+        LeadMerge.objects.for_company(company_id).filter(Q(kept__in=pks) | Q(gone__in=pks)).delete()
         for typed in (LeadSearch.objects, TypedForm.objects):  # they may contain the person's name or address
-            typed.for_company(lead.company_id).delete()
-        return audit.record(
-            company=lead.company_id, action=AuditAction.ERASURE, about=lead, details={"deals": deals}, actor=user
-        )
+            typed.for_company(company_id).delete()
+        return [_receipt(asked, of_them, actor) for asked, of_them in deals.items()]
 
 
-def _locked(lead: Lead) -> list[Lead]:
-    """The person's leads, locked: this one and those merged into it, except any that were erased before.
+def _receipt(lead: Lead, deals: list[int], actor: User | ApiKey | None) -> AuditEntry:
+    return audit.record(
+        company=lead.company_id, action=AuditAction.ERASURE, about=lead, details={"deals": deals}, actor=actor
+    )
+
+
+def _locked(asked: Sequence[Lead]) -> dict[Lead, list[Lead]]:
+    """The leads of each person, locked: the one that is asked for and those merged into it, without erased ones.
 
     The lock comes first, as in every change of a lead: changes run one after the other. Raises LeadMerged.
     """
-    person = Lead.objects.of_person(lead).select_for_update(no_key=True).filter(erased_at=None)
-    list(person)
-    leads = list(person.all())  # read again, with any merged into it while this waited. No more can be now
-    if any(each == lead and not each.is_current for each in leads):
+    people = Lead.objects.of_people(asked).select_for_update(no_key=True).filter(erased_at=None)
+    list(people)
+    # Read again, with any merged into them while this waited. No more can be now.
+    found = {each.pk: each for each in people.all()}
+    own = [found[lead.pk] for lead in asked if lead.pk in found]
+    if any(not each.is_current for each in own):
         raise LeadMerged
-    return leads
+    return {lead: [each for each in found.values() if lead.pk in (each.pk, each.merged_into_id)] for lead in own}
 
 
 def _erase(lead: Lead) -> list[int]:

@@ -27,6 +27,7 @@ from crm.selectors import timeline
 from crm.selectors.attachments import files_on
 from crm.selectors.custom_fields import fields_in_use, shown_values
 from crm.selectors.deal_people import deals_that_may_name, further_deals_of
+from crm.selectors.erasure import namesakes_of
 from crm.selectors.lead_merges import undoable_merge
 from crm.selectors.leads import LeadColumn, all_columns, columns_of, leads_page
 from crm.selectors.saved_views import Tabs, tabs_of
@@ -34,7 +35,7 @@ from crm.selectors.tags import tag_choices
 from crm.selectors.tasks import open_tasks_of
 from crm.selectors.timeline import outcomes_of_leads
 from crm.services.editing import change_status, delete
-from crm.services.erasure import erase_lead
+from crm.services.erasure import erase_leads
 from crm.services.searches import recall_search
 from crm.views.editing import add_once, edit_page, form_key, saved_unless_changed, tell_dropped, was_submitted
 from crm.views.filtering import filter_bar, list_address, query_without, to_filtered
@@ -192,12 +193,12 @@ def lead_edit(request: MemberRequest, pk: int) -> HttpResponse:
 def lead_erase(request: MemberRequest, pk: int) -> HttpResponse:
     """Ask for the person's name, then erase the person. Only an empty row is left."""
     instance = own_or_404(Lead.objects.current(), request, pk)
-    form = ErasureForm(request.POST or None, lead=instance)
+    form = ErasureForm(request.POST or None, lead=instance, namesakes=namesakes_of(instance))
     if form.is_valid():
-        erase_lead(lead=instance, user=request.user)
-        messages.success(
-            request, f"Lead {instance.pk} was erased. The audit log keeps a receipt with the lead's number."
-        )
+        receipts = erase_leads(leads=form.chosen, actor=request.user)
+        others = sorted(str(receipt.object_id) for receipt in receipts if receipt.object_id != instance.pk)
+        were = f"Leads {', '.join(others)} and {instance.pk} were" if others else f"Lead {instance.pk} was"
+        messages.success(request, f"{were} erased. The audit log keeps a receipt with each lead's number.")
         return redirect(instance)
     context = {
         "lead": instance,

@@ -301,6 +301,7 @@ ROWS: dict[str, Row] = {
     "help_page": Row({"GET": Open.SIGNED_IN}, values={"slug": "troubleshooting"}),
     "sandbox": _see(Action.SEE_EVENT_LOG),
     "api-lead-merge": _do(Action.EDIT_LEADS, "lead", lambda world: {"lead": 0}),
+    "api-lead-erasure": _form(Action.DELETE_LEADS, "lead", lambda world: {"also": [0]}),
     "api-docs": _see(Action.SEE_LEADS),
     "api-index": Row({"GET": Open.CALLER}),
     "api-schema": Row({"GET": Open.CALLER}),
