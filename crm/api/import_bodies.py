@@ -1,6 +1,7 @@
 """The bodies of requests about imports, and of the responses."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from drf_spectacular.utils import extend_schema_field
@@ -9,24 +10,51 @@ from rest_framework import serializers
 from crm.api.bulk_change_bodies import RuleConversionsSerializer
 from crm.api.fields import OwnRowField, Switch, Text
 from crm.api.serializers import NO_COLLEAGUE, StrictBody
+from crm.data_exchange.importing.column_readings import ColumnReading, Convention, conventions, readings_of
 from crm.data_exchange.importing.columns import LEFT_OUT
+from crm.data_exchange.importing.custom_columns import custom_columns
 from crm.data_exchange.importing.judging import PROBLEM
 from crm.data_exchange.importing.text_formats import DELIMITERS, ENCODINGS, QUOTES
-from crm.forms.lead_imports import ImportColumnsForm
+from crm.forms.lead_imports import ImportColumnsForm, otherwise_choices
 from crm.forms.leads import company_people
-from crm.models import LeadImport, LeadImportRow, RowOutcome, RowProblem
+from crm.models import LeadImport, LeadImportRow, Otherwise, RowOutcome, RowProblem
+from crm.models.dates import DayOrder
+from crm.models.numbers import DecimalSign
+from crm.selectors.import_cells import cell_totals
 from crm.selectors.lead_imports import conversions, field_labels
 
 COLUMNS_AT_MOST: Final = 1_000
 NO_FIELD: Final = 'Choose from: {}. An empty string, "", leaves a column out.'
+OTHER_READINGS: Final = "Enter a reading for each of the {} columns, {{}} to leave it as it is."
 OTHER_COUNT: Final = "Enter a field for each of the {} columns."
 
 
+CONVENTIONS: Final = [*DecimalSign.choices, *DayOrder.choices]
+
+
+class ReadingSerializer(StrictBody):
+    """How a column is read. What is left out stays as it is, or is found from the values again.
+
+    `convention` is the decimal sign of its numbers, or which of day and month comes first in its dates. `otherwise` is
+    what happens to values that can't be read or are not in the company's list: only admins add tags.
+    """
+
+    convention = serializers.ChoiceField(choices=CONVENTIONS, required=False)
+    otherwise = serializers.ChoiceField(choices=Otherwise.choices, required=False)
+
+
 class ImportColumnSerializer(serializers.Serializer[Any]):
-    """A column of the file: its name there, and the field of a lead that it fills, empty if it is left out."""
+    """A column of the file: its name there, and the field of a lead that it fills, empty if it is left out.
+
+    `convention` and `otherwise` are explained at `columns/`. If it `needs_answer`, its values can be read in two ways:
+    the import can't be started until someone says which, with a `convention`.
+    """
 
     name = serializers.CharField()
     field = serializers.CharField(allow_blank=True)
+    convention = serializers.ChoiceField(choices=CONVENTIONS, allow_blank=True)
+    needs_answer = serializers.BooleanField()
+    otherwise = serializers.ChoiceField(choices=Otherwise.choices, allow_blank=True)
 
 
 class FileFormatSerializer(StrictBody):
@@ -47,14 +75,46 @@ class RowProblemSerializer(serializers.Serializer[Any]):
     rows = serializers.IntegerField()
 
 
+class CellTotalSerializer(serializers.Serializer[Any]):
+    """How many cells of a column, counted from 0, have this problem. `is_stored`: they are stored all the same."""
+
+    column = serializers.IntegerField()
+    name = serializers.CharField()
+    problem = serializers.ChoiceField(choices=RowProblem.choices)
+    cells = serializers.IntegerField(source="count")
+    is_stored = serializers.BooleanField()
+
+
+class ProblemCellSerializer(serializers.Serializer[Any]):
+    """A cell that is left out, or stored though it could mean something else: then `stored` has what is shown of it."""
+
+    column = serializers.IntegerField()
+    name = serializers.CharField()
+    value = serializers.CharField(source="text")
+    problem = serializers.ChoiceField(choices=RowProblem.choices)
+    stored = serializers.CharField(allow_blank=True)
+
+
+class ProblemRowSerializer(serializers.Serializer[Any]):
+    """A row with such cells: its number in the file, and its lead once it is imported."""
+
+    number = serializers.IntegerField()
+    lead = serializers.IntegerField(allow_null=True)
+    cells = ProblemCellSerializer(many=True)
+
+
 class ImportTotalsSerializer(serializers.Serializer[Any]):
-    """How many rows have each outcome. They add up to the rows checked so far."""
+    """How many rows have each outcome. They add up to the rows checked so far.
+
+    `problems` says why rows are bad, `cells` what is wrong with cells of the others.
+    """
 
     new = serializers.IntegerField()
     update = serializers.IntegerField()  # type: ignore[assignment]
     duplicate = serializers.IntegerField()
     bad = serializers.IntegerField()
     problems = RowProblemSerializer(many=True)
+    cells = CellTotalSerializer(many=True)
 
 
 class LeadImportSerializer(serializers.ModelSerializer[LeadImport]):
@@ -86,24 +146,35 @@ class LeadImportSerializer(serializers.ModelSerializer[LeadImport]):
 
     @extend_schema_field(ImportColumnSerializer(many=True))
     def get_columns(self, lead_import: LeadImport) -> Any:
-        pairs = zip(lead_import.header, lead_import.columns, strict=True)
-        return ImportColumnSerializer([{"name": name, "field": field} for name, field in pairs], many=True).data
+        columns = zip(lead_import.header, lead_import.columns, readings_of(lead_import), strict=True)
+        shown = [
+            {
+                "name": name,
+                "field": field,
+                "convention": reading.convention,
+                "needs_answer": reading.needs_answer,
+                "otherwise": reading.otherwise,
+            }
+            for name, field, reading in columns
+        ]
+        return ImportColumnSerializer(shown, many=True).data
 
     @extend_schema_field(ImportTotalsSerializer)
     def get_planned(self, lead_import: LeadImport) -> Any:
-        return _totals(lead_import.planned)
+        return _totals(lead_import, lead_import.planned)
 
     @extend_schema_field(ImportTotalsSerializer)
     def get_done(self, lead_import: LeadImport) -> Any:
-        return _totals(lead_import.done)
+        return _totals(lead_import, lead_import.done)
 
 
-def _totals(counts: Mapping[str, int]) -> Any:
+def _totals(lead_import: LeadImport, counts: Mapping[str, int]) -> Any:
     problems = [
         {"problem": problem.value, "rows": count} for problem in RowProblem if (count := counts.get(PROBLEM + problem))
     ]
     outcomes = {outcome.value: counts.get(outcome, 0) for outcome in RowOutcome}
-    return ImportTotalsSerializer({**outcomes, "problems": problems}).data
+    cells = cell_totals(lead_import, counts)
+    return ImportTotalsSerializer({**outcomes, "problems": problems, "cells": cells}).data
 
 
 class LeadImportDetailSerializer(LeadImportSerializer):
@@ -137,9 +208,13 @@ class UploadSerializer(StrictBody):
 
 
 class ImportColumnsSerializer(StrictBody):
-    """For each column of the file, in order, the field that it fills; empty to leave it out."""
+    """For each column of the file, in order, the field that it fills, empty to leave it out; and how it is read.
+
+    Without `readings`, columns whose field stays the same are read as before.
+    """
 
     columns = serializers.ListField(child=Text(allow_blank=True, max_length=80), max_length=COLUMNS_AT_MOST)
+    readings = serializers.ListField(child=ReadingSerializer(), max_length=COLUMNS_AT_MOST, required=False)
 
     def validate_columns(self, columns: list[str]) -> list[str]:
         """Raise ValidationError unless these are fields, each once, with a name among them."""
@@ -149,12 +224,43 @@ class ImportColumnsSerializer(StrictBody):
         fields = field_labels(lead_import.company)
         if set(columns) - {*fields, LEFT_OUT}:
             raise serializers.ValidationError(NO_FIELD.format(", ".join(fields)))
-        form = ImportColumnsForm(
-            {f"column_{index}": field for index, field in enumerate(columns)}, lead_import=lead_import
-        )
+        data = {f"column_{index}": field for index, field in enumerate(columns)}
+        form = ImportColumnsForm(data, lead_import=lead_import, may_add=False)
         if not form.is_valid():
             raise serializers.ValidationError([str(message) for message in form.non_field_errors()])
         return columns
+
+    def validate(self, attrs: Any) -> Any:
+        """Raise ValidationError unless each reading is one that its column can have."""
+        if "readings" in attrs:
+            attrs["readings"] = self._readings(attrs["columns"], attrs["readings"])
+        return attrs
+
+    def _readings(self, columns: list[str], asked: list[Any]) -> list[ColumnReading]:
+        lead_import: LeadImport = self.context["lead_import"]
+        if len(asked) != len(columns):
+            raise serializers.ValidationError({"readings": OTHER_READINGS.format(len(columns))})
+        custom = custom_columns(lead_import.company)
+        before = zip(columns, lead_import.columns, readings_of(lead_import), strict=True)
+        kept = [reading if name == old else ColumnReading() for name, old, reading in before]
+        return [
+            self._reading(index, name, conventions(custom.get(name)), kept[index], reading)
+            for index, (name, reading) in enumerate(zip(columns, asked, strict=True))
+        ]
+
+    def _reading(
+        self, index: int, name: str, kind: type[Convention] | None, before: ColumnReading, asked: Any
+    ) -> ColumnReading:
+        convention, otherwise = asked.get("convention", ""), asked.get("otherwise", before.otherwise)
+        if convention and (kind is None or convention not in kind.values):
+            possible = f"choose from {', '.join(kind.values)}" if kind else "it is no number or date"
+            raise serializers.ValidationError({"readings": f"Column {index}: {possible}."})
+        offered = [value for value, _ in otherwise_choices(name, may_add=self.context["may_add"])]
+        if "otherwise" in asked and otherwise not in offered:
+            raise serializers.ValidationError({"readings": f"Column {index}: choose from {', '.join(offered)}."})
+        if convention:
+            return replace(before, convention=convention, is_chosen=True, otherwise=otherwise)
+        return replace(before, otherwise=otherwise)
 
 
 class StartSerializer(StrictBody):

@@ -22,6 +22,7 @@ from crm.api.import_bodies import (
     LeadImportDetailSerializer,
     LeadImportRowSerializer,
     LeadImportSerializer,
+    ProblemRowSerializer,
     StartSerializer,
     UploadSerializer,
 )
@@ -32,6 +33,7 @@ from crm.data_exchange.importing.text_formats import TextFormat
 from crm.models import ApiKey, ImportState, LeadImport, LeadImportRow, RowOutcome, User
 from crm.models.roles import Action
 from crm.models.space import NoRoom
+from crm.selectors.import_cells import ProblemCell, problem_cells, rows_with_problems
 from crm.selectors.lead_imports import conversions
 from crm.services import lead_imports
 from crm.services.attachments import fingerprint
@@ -43,7 +45,7 @@ NOT_RUNNING: Final = "This import is not running."
 NOTHING_TO_UNDO: Final = "There is nothing to undo: this import has not ended, has written nothing, or is undone."
 STARTED: Final = "This import was started: it stays. Undo it instead."
 OPERATIONS: Final = (
-    "list", "retrieve", "create", "destroy", "bad_rows", "file_format", "columns", "start", "cancel", "undo",
+    "list", "retrieve", "create", "destroy", "bad_rows", "cells", "file_format", "columns", "start", "cancel", "undo",
 )  # fmt: skip
 
 
@@ -68,7 +70,7 @@ class LeadImportViewSet(AddableViewSet[LeadImport]):
     serializer_class = LeadImportSerializer
     parser_classes = (FormParser,)
     actions = dict.fromkeys(OPERATIONS, Action.IMPORT_LEADS)
-    paged = ("list", "bad_rows")
+    paged = ("list", "bad_rows", "cells")
 
     def get_serializer_class(self) -> Any:
         return LeadImportSerializer if self.action == "list" else LeadImportDetailSerializer
@@ -110,6 +112,19 @@ class LeadImportViewSet(AddableViewSet[LeadImport]):
         page = self.paginate_queryset(rows)
         return self.get_paginated_response(LeadImportRowSerializer(page, many=True).data)
 
+    @extend_schema(responses=ProblemRowSerializer(many=True))
+    @action(detail=True, pagination_class=RowPagination)
+    def cells(self, request: Request, pk: str) -> Response:
+        """The rows with cells that are left out or doubtful, in the order of the file. They are kept for a week."""
+        lead_import: LeadImport = self.get_object()
+        page = self.paginate_queryset(rows_with_problems(lead_import)) or []
+        found: dict[int, list[ProblemCell]] = {row.number: [] for row in page}
+        for cell in problem_cells(lead_import, page):
+            found[cell.number].append(cell)
+        leads = {row.number: row.lead_id if lead_import.started_at else None for row in page}
+        rows = [{"number": number, "lead": leads[number], "cells": cells} for number, cells in found.items()]
+        return self.get_paginated_response(ProblemRowSerializer(rows, many=True).data)
+
     @extend_schema(request=FileFormatSerializer, responses={200: LeadImportDetailSerializer, 409: DETAIL})
     @action(detail=True, methods=["post"], url_path="format", parser_classes=[BoundedJSONParser])
     def file_format(self, request: Request, pk: str) -> Response:
@@ -128,15 +143,16 @@ class LeadImportViewSet(AddableViewSet[LeadImport]):
     @extend_schema(request=ImportColumnsSerializer, responses={200: LeadImportDetailSerializer, 409: DETAIL})
     @action(detail=True, methods=["post"], parser_classes=[BoundedJSONParser])
     def columns(self, request: Request, pk: str) -> Response:
-        """Say which fields the columns fill, and check all rows again.
+        """Say which fields the columns fill and how they are read, and check all rows again.
 
         409 before the file is read, and once the import is started."""
         lead_import: LeadImport = self.get_object()
         if lead_import.state not in (ImportState.CHECKING, ImportState.READY):
             raise Conflict(NOT_READY)
-        body = ImportColumnsSerializer(data=request.data, context={"lead_import": lead_import})
+        may_add = self.caller.may(Action.MANAGE_COMPANY)
+        body = ImportColumnsSerializer(data=request.data, context={"lead_import": lead_import, "may_add": may_add})
         body.is_valid(raise_exception=True)
-        mapped = lead_imports.map_columns(lead_import=lead_import, columns=body.validated_data["columns"])
+        mapped = lead_imports.map_columns(lead_import=lead_import, **body.validated_data)
         return Response(self.get_serializer(mapped).data)
 
     @extend_schema(request=StartSerializer, responses={200: LeadImportDetailSerializer, 409: DETAIL})

@@ -1,15 +1,20 @@
 """Importing leads: the file, the field of each column, and what to do with the new leads."""
 
+from collections.abc import Container, Iterable
+from dataclasses import replace
 from typing import Any, Final
 
 from django import forms
 from django.core.exceptions import ValidationError
 
+from crm.data_exchange.importing.column_readings import ColumnReading, conventions, readings_of
 from crm.data_exchange.importing.columns import LEFT_OUT, NAMES
+from crm.data_exchange.importing.custom_columns import custom_columns
 from crm.data_exchange.importing.text_formats import DELIMITERS, ENCODINGS, QUOTES, TextFormat
 from crm.forms.leads import company_people, limit_to_company
-from crm.models import LeadImport, User
-from crm.selectors.lead_imports import ColumnView, Conversions, field_labels
+from crm.models import LeadImport, Otherwise, User
+from crm.selectors.import_cells import CellTotal
+from crm.selectors.lead_imports import ColumnView, Conversions, labels_with
 
 NO_NAME: Final = "Choose the column that has the name: a lead needs a first or a last name."
 NO, YES = "no", "yes"
@@ -46,16 +51,36 @@ class FileFormatForm(forms.Form):
 
 
 class ImportColumnsForm(forms.Form):
-    """One choice for each column of the file."""
+    """For each column of the file: its field, how its values are read, and what happens to those that can't be.
 
-    def __init__(self, *args: Any, lead_import: LeadImport, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._labels = field_labels(lead_import.company)
+    What a form doesn't have stays as it is.
+    """
+
+    def __init__(self, data: Any = None, *, lead_import: LeadImport, may_add: bool) -> None:
+        super().__init__(data)
+        custom = custom_columns(lead_import.company)
+        self._lead_import, self._labels = lead_import, labels_with(custom)
+        self._before = readings_of(lead_import)
         choices = [(LEFT_OUT, "Leave out"), *self._labels.items()]
-        for index, name in enumerate(lead_import.header):
+        columns = zip(lead_import.header, lead_import.columns, self._before, strict=True)
+        for index, (header, name, reading) in enumerate(columns):
             self.fields[f"column_{index}"] = forms.ChoiceField(
-                label=name, choices=choices, required=False, initial=lead_import.columns[index]
+                label=header, choices=choices, required=False, initial=name
             )
+            if kind := conventions(custom.get(name)):
+                self.fields[f"convention_{index}"] = forms.ChoiceField(
+                    label=f"How {header} is read",
+                    choices=[*([] if reading.convention else [("", "Choose")]), *kind.choices],
+                    required=False,
+                    initial=reading.convention,
+                )
+            if name:
+                self.fields[f"otherwise_{index}"] = forms.ChoiceField(
+                    label=f"What can't be read in {header}",
+                    choices=otherwise_choices(name, may_add=may_add),
+                    required=False,
+                    initial=reading.otherwise,
+                )
 
     def clean(self) -> None:
         chosen = [name for name in self.columns() if name != LEFT_OUT]
@@ -67,11 +92,46 @@ class ImportColumnsForm(forms.Form):
 
     def columns(self) -> list[str]:
         """The chosen field of each column."""
-        return [self.cleaned_data.get(name, LEFT_OUT) for name in self.fields]
+        return [self.cleaned_data.get(f"column_{index}", LEFT_OUT) for index in range(len(self._before))]
+
+    def readings(self) -> list[ColumnReading]:
+        """How each column is read; a new one for a column whose field has changed."""
+        fields = zip(self.columns(), self._lead_import.columns, strict=True)
+        return [
+            self._reading(index, self._before[index]) if name == before else ColumnReading()
+            for index, (name, before) in enumerate(fields)
+        ]
+
+    def _reading(self, index: int, before: ColumnReading) -> ColumnReading:
+        convention = self.cleaned_data.get(f"convention_{index}") or before.convention
+        is_chosen = before.is_chosen or convention != before.convention
+        otherwise = self.cleaned_data.get(f"otherwise_{index}") or before.otherwise
+        return replace(before, convention=convention, is_chosen=is_chosen, otherwise=otherwise)
 
     def rows(self, columns: list[ColumnView]) -> list[tuple[ColumnView, forms.BoundField]]:
         """Each column with its choice, for the page."""
         return [(column, self[f"column_{column.index}"]) for column in columns]
+
+    def otherwise_of(self, cells: Iterable[CellTotal], *, but: Container[int]) -> list[tuple[str, forms.BoundField]]:
+        """What happens to cells that can't be read, for each column that has some or where they cost the row."""
+        indexes = {cell.column for cell in cells if not cell.is_stored}
+        indexes |= {index for index, reading in enumerate(self._before) if reading.otherwise == Otherwise.ROW}
+        wanted = sorted(index for index in indexes if index not in but and f"otherwise_{index}" in self.fields)
+        return [(self._lead_import.header[index], self.otherwise(index)) for index in wanted]
+
+    def convention(self, index: int) -> forms.BoundField:
+        return self[f"convention_{index}"]
+
+    def otherwise(self, index: int) -> forms.BoundField:
+        return self[f"otherwise_{index}"]
+
+
+def otherwise_choices(name: str, *, may_add: bool) -> list[tuple[str, str]]:
+    """What can happen to values of this field that can't be read or are in no list."""
+    offered = [Otherwise.EMPTY, Otherwise.ROW]
+    if name == "tags" and may_add:
+        offered.insert(0, Otherwise.CREATE)
+    return [(each.value, each.label) for each in offered]
 
 
 class StartForm(forms.Form):

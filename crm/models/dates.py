@@ -60,7 +60,12 @@ class DateReadings:
     has_points: bool = False
 
     def by(self, order: str) -> tuple[date | None, bool]:
-        """The date in this order, and whether that is doubtful: it is if only the other order makes it a date."""
+        """The date in this order, and whether that is doubtful: it is if only the other order makes it a date.
+
+        Without an order, None for an ambiguous one.
+        """
+        if not order:
+            return (None, False) if self.is_ambiguous else (self.month if self.day is None else self.day, False)
         own, other = (self.month, self.day) if order == DayOrder.MONTH else (self.day, self.month)
         return (other, other is not None) if own is None else (own, False)
 
@@ -69,11 +74,16 @@ class DateReadings:
         return None not in (self.day, self.month) and self.day != self.month
 
     @property
-    def order(self) -> str:
+    def only(self) -> str:
         """The only possible order, or ""."""
         if self.day is None and self.month is not None:
             return DayOrder.MONTH
         return DayOrder.DAY if self.month is None and self.day is not None else ""
+
+    @property
+    def likely(self) -> str:
+        """The order that it probably has although both are possible, or ""."""
+        return DayOrder.DAY if self.has_points else ""
 
 
 def date_readings(text: str) -> DateReadings:
@@ -128,10 +138,9 @@ def typed_date(text: str) -> date:
     An order that they have not chosen decides nothing: “3/4/2027” then gets a question.
     """
     found = date_readings(text)
-    order = DayOrder.DAY if found.has_points else own_order.get()
-    if found.is_ambiguous and not order:
+    typed, _ = found.by(found.likely or own_order.get())
+    if typed is None and found.is_ambiguous:
         raise ValidationError(_question(found), code="ambiguous")
-    typed, _ = found.by(order)
     if typed is None:
         raise ValidationError(NO_DATE, code="invalid")
     if not is_in_range(typed):

@@ -81,24 +81,42 @@ class RowOutcome(models.TextChoices):
 
 
 class RowProblem(models.TextChoices):
-    """Why a row is bad, for the totals."""
+    """What is wrong with a row or a cell, for the totals."""
 
     NAME_MISSING = "name_missing", "Name is missing"
     EMAIL_INVALID = "email_invalid", "E-mail address is invalid"
     STATUS_UNKNOWN = "status_unknown", "Unknown status"
     TYPE_UNKNOWN = "type_unknown", "Unknown type"
+    OWNER_UNKNOWN = "owner_unknown", "Not one of your colleagues"
     TAG_UNKNOWN = "tag_unknown", "Tag is not in the company's list"
     CONSENT_UNCLEAR = "consent_unclear", "Consent is neither yes nor no"
     TOO_LONG = "too_long", "Text is too long"
     NOT_A_TEXT = "not_a_text", "Text can't be stored"
     NOT_A_NUMBER = "not_a_number", "Not a number"
-    NOT_A_DATE = "not_a_date", "Date is invalid or ambiguous"
+    NUMBER_UNCLEAR = "number_unclear", "Can be two numbers"
+    NUMBER_DOUBTFUL = "number_doubtful", "Could be another number"
+    ROUNDED = "rounded", "Has more decimals than the field"
+    NOT_A_DATE = "not_a_date", "Not a date"
+    DATE_UNCLEAR = "date_unclear", "Can be two dates"
+    DATE_DOUBTFUL = "date_doubtful", "Could be another date"
     NOT_YES_OR_NO = "not_yes_or_no", "Neither yes nor no"
     NOT_A_CHOICE = "not_a_choice", "Not one of the choices"
     NOT_A_URL = "not_a_url", "Not a web address"
     REQUIRED = "required", "A required field is empty"
     TOO_MANY_CELLS = "too_many_cells", "More cells than columns"
     ERASED = "erased", "The person has been erased"
+
+
+# Cells with these are stored all the same, and listed. All others are left out.
+DOUBTS: Final = (RowProblem.NUMBER_DOUBTFUL, RowProblem.ROUNDED, RowProblem.DATE_DOUBTFUL)
+
+
+class Otherwise(models.TextChoices):
+    """What an import does about a cell that it can't read, or whose value is not in the company's list."""
+
+    EMPTY = "empty", "Leave the cell empty"
+    ROW = "row", "Leave out the row"
+    CREATE = "create", "Add it to the list"
 
 
 class RowUndo(models.TextChoices):
@@ -130,9 +148,11 @@ class LeadImport(TimeLimited):
 
     `file_format` is the `TextFormat` that the file was read in, {} for a spreadsheet.
     `uploaded_by` or `api_key` uploaded it, or started it later; both are null once that person or key is gone.
-    `columns` has a field of a lead, or "", for each name in `header`. `planned` and `done` count rows by `RowOutcome`,
-    bad rows also by `RowProblem`, and CRM events by kind: `planned` as checked, `done` so far. `reached` is the number
-    of the last row that the current work has finished. `row_bytes` is about how much space the rows take.
+    `columns` has a field of a lead, or "", for each name in `header`, and `readings` a `ColumnReading`. `planned` and
+    `done` count rows by `RowOutcome`, bad rows also by `RowProblem`, cells by column and `RowProblem`, and CRM events
+    by kind: `planned` as checked, `done` so far. `created` has the keys of what the import has added to the company's
+    lists, by list. `reached` is the number of the last row that the current work has finished. `row_bytes` is about how
+    much space the rows take.
     """
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="lead_imports")
@@ -144,6 +164,8 @@ class LeadImport(TimeLimited):
     file_format = models.JSONField(default=dict, db_default={})
     header = models.JSONField(default=list)
     columns = models.JSONField(default=list)
+    readings = models.JSONField(default=list, db_default=[])
+    created = models.JSONField(default=dict, db_default={})
     row_count = models.PositiveIntegerField(default=0, db_default=0)
     row_bytes = models.PositiveBigIntegerField(default=0, db_default=0)
     reached = models.PositiveIntegerField(default=0, db_default=0)
@@ -238,7 +260,7 @@ class LeadImportRowQuerySet(CompanyQuerySet["LeadImportRow"]):
 
     def forget(self) -> None:
         """Empty the rows. A later check calls them bad: `RowProblem.ERASED`."""
-        self.update(cells=[], key="", filled={})
+        self.update(cells=[], key="", filled={}, cell_problems=None)
 
 
 class LeadImportRow(models.Model):
@@ -246,7 +268,8 @@ class LeadImportRow(models.Model):
 
     `key` is the same in rows about the same person. `filled` has the values that an update wrote, by field; for tags,
     the keys of the links to the lead. A bad row's `column` is the index of the cell with the problem, a duplicate's
-    `of_row` the number of the row that it repeats.
+    `of_row` the number of the row that it repeats. `cell_problems` has the `RowProblem` of each cell that is left out,
+    or stored but doubtful, by the index of its column; None if there is no such cell.
     """
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
@@ -258,6 +281,7 @@ class LeadImportRow(models.Model):
     problem = models.CharField(max_length=20, choices=RowProblem.choices, blank=True, default="", db_default="")
     column = models.PositiveSmallIntegerField(null=True)
     of_row = models.PositiveIntegerField(null=True)
+    cell_problems = models.JSONField(null=True)
     # From the check on, a new row has the key of its lead, which doesn't exist yet: the database can't check the key.
     lead = models.ForeignKey(
         Lead, null=True, on_delete=models.SET_NULL, related_name="import_rows", db_constraint=False

@@ -49,11 +49,13 @@ class NumberReadings:
     point: Decimal | None = None
 
     def by(self, sign: str) -> tuple[Decimal | None, bool]:
-        """The number with this decimal sign, and whether that is doubtful.
+        """The number with this decimal sign, and whether that is doubtful. Without a sign, None for an ambiguous one.
 
-        It is if only the other sign makes it a number, or if the sign is followed by three digits: “1,500” is 1.5 with
-        a comma as its decimal sign, but could be 1,500.
+        It is doubtful if only the other sign makes it a number, or if the sign is followed by three digits: “1,500” is
+        1.5 with a comma as its decimal sign, but could be 1,500.
         """
+        if not sign:
+            return (None, False) if self.is_ambiguous else (self.comma if self.point is None else self.point, False)
         own, other = (self.comma, self.point) if sign == DecimalSign.COMMA else (self.point, self.comma)
         if own is None:
             return other, other is not None
@@ -64,11 +66,16 @@ class NumberReadings:
         return None not in (self.comma, self.point) and self.comma != self.point
 
     @property
-    def sign(self) -> str:
+    def only(self) -> str:
         """The only possible decimal sign, or ""."""
         if self.comma is None and self.point is not None:
             return DecimalSign.POINT
         return DecimalSign.COMMA if self.point is None and self.comma is not None else ""
+
+    @property
+    def likely(self) -> str:
+        """The decimal sign that it probably has although both are possible: none is likelier."""
+        return ""
 
 
 def number_readings(text: str) -> NumberReadings:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from django.db.models import Model
 
 from crm.models import Change, ChangedField, Lead, LeadStatus, LostReason, Stage, User
-from crm.services.audit import name_of
+from crm.models.audit_entries import name_of
 from crm.templatetags.formatting import money
 
 ARROW: Final = " → "

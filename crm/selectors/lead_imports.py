@@ -13,7 +13,19 @@ from crm.data_exchange.importing.judging import LATER, PROBLEM
 from crm.data_exchange.importing.reading import read_table
 from crm.data_exchange.importing.spreadsheets import UnreadableFile
 from crm.data_exchange.importing.text_formats import TextFormat
-from crm.models import Company, CrmEventKind, LeadImport, LeadImportFile, LeadImportRow, RowOutcome, RowProblem, RowUndo
+from crm.models import (
+    Company,
+    CrmEventKind,
+    CustomField,
+    LeadImport,
+    LeadImportFile,
+    LeadImportRow,
+    RowOutcome,
+    RowProblem,
+    RowUndo,
+)
+from crm.models.lead_import import DOUBTS
+from crm.selectors.import_cells import ShownCells
 from crm.services.status_changes import ExpectedConversions
 
 SAMPLES_SHOWN: Final = 3
@@ -70,12 +82,22 @@ class FilePreview:
 
 @dataclass(frozen=True, slots=True)
 class PreviewCell:
-    """A cell, its problem, and whether it fills an empty field of a known lead."""
+    """A cell as it is `stored` and as it is in the file, its problem, and whether it fills a field of a known lead.
+
+    `tone` is "wrong" if it is left out, "doubtful" if it is stored though it could mean something else.
+    """
 
     label: str
     text: str
+    stored: str = ""
     problem: str = ""
+    tone: str = ""
     fills: bool = False
+
+    @property
+    def differs(self) -> bool:
+        """True if what is stored does not look as in the file."""
+        return self.stored != " ".join(self.text.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,36 +195,54 @@ def _mark(guess: str, is_sure: bool, chosen: str) -> str:
     return "Guessed" if is_sure else "Unsure"
 
 
-def preview(lead_import: LeadImport, outcome: str) -> list[PreviewRow]:
+def preview(lead_import: LeadImport, outcome: str, shown: ShownCells) -> list[PreviewRow]:
     """Twenty rows: the first with this outcome, or a few of each, in a fixed number of queries."""
     rows = LeadImportRow.objects.of(lead_import)
     if outcome in RowOutcome:
         chosen = list(rows.filter(outcome=outcome)[:PREVIEWED])
     else:
         chosen = [row for each in RowOutcome for row in rows.filter(outcome=each)[:OF_EACH]]
-    labels = field_labels(lead_import.company)
-    return [_preview_row(lead_import, row, labels) for row in sorted(chosen, key=lambda row: row.number)]
+    labels = labels_with(shown.custom)
+    return [_preview_row(lead_import, row, labels, shown) for row in sorted(chosen, key=lambda row: row.number)]
 
 
 def field_labels(company: Company) -> dict[str, str]:
     """The fields that a column can be, with the company's custom fields, by name. One query."""
-    return {**FIELDS, **{name: str(field) for name, field in custom_columns(company).items()}}
+    return labels_with(custom_columns(company))
 
 
-def _preview_row(lead_import: LeadImport, row: LeadImportRow, labels: Mapping[str, str]) -> PreviewRow:
-    label = RowProblem(row.problem).label if row.problem else ""
-    shown = [(index, name) for index, name in enumerate(lead_import.columns) if name in labels]
-    cells = [
-        PreviewCell(
-            labels[name],
-            row.cells[index] if index < len(row.cells) else "",
-            label if row.column == index else "",
-            _fills(row, index, name),
-        )
-        for index, name in shown
-    ]
-    elsewhere = "" if any(cell.problem for cell in cells) else label
-    return PreviewRow(row, cells, BADGES.get(row.outcome, ""), elsewhere)
+def labels_with(custom: Mapping[str, CustomField]) -> dict[str, str]:
+    """The fields that a column can be, with these custom fields, by name."""
+    return {**FIELDS, **{name: str(field) for name, field in custom.items()}}
+
+
+def _preview_row(
+    lead_import: LeadImport, row: LeadImportRow, labels: Mapping[str, str], shown: ShownCells
+) -> PreviewRow:
+    mapped = [(index, name) for index, name in enumerate(lead_import.columns) if name in labels]
+    cells = [_preview_cell(row, index, name, labels[name], shown) for index, name in mapped]
+    is_elsewhere = row.problem and row.column not in [index for index, _ in mapped]
+    problem = RowProblem(row.problem).label if is_elsewhere else ""
+    return PreviewRow(row, cells, BADGES.get(row.outcome, ""), problem)
+
+
+def _preview_cell(row: LeadImportRow, index: int, name: str, label: str, shown: ShownCells) -> PreviewCell:
+    text = row.cells[index] if index < len(row.cells) else ""
+    problem = row.problem if row.column == index else (row.cell_problems or {}).get(str(index), "")
+    return PreviewCell(
+        label,
+        text,
+        shown.stored(index, text),
+        RowProblem(problem).label if problem else "",
+        _tone(problem),
+        _fills(row, index, name),
+    )
+
+
+def _tone(problem: str) -> str:
+    if not problem:
+        return ""
+    return "doubtful" if problem in DOUBTS else "wrong"
 
 
 def _fills(row: LeadImportRow, index: int, name: str) -> bool:

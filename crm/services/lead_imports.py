@@ -3,7 +3,7 @@
 The work itself is in `crm.data_exchange.importing`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from django.conf import settings
@@ -13,7 +13,9 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from crm.data_exchange.importing.column_readings import ColumnReading, as_json, readings_of, unanswered
 from crm.data_exchange.importing.forgetting import forget_names, forget_rows
+from crm.data_exchange.importing.new_tags import new_tags
 from crm.data_exchange.importing.reading import MAX_BYTES
 from crm.data_exchange.importing.text_formats import TextFormat
 from crm.data_exchange.importing.work import CHUNK, advance
@@ -28,9 +30,13 @@ from crm.models import (
     User,
 )
 from crm.models.bidi import file_name
+from crm.models.contribution import active_author
 from crm.models.lead_import import BYTES_OF_UNREAD, ENDED, ROWS_KEPT_FOR, UNSTARTED_KEPT_FOR, WRITING
+from crm.models.origin import acting_as
+from crm.models.roles import Action
 from crm.models.space import require_room
 from crm.services import audit, background, rate_limits
+from crm.services.tags import add_tag
 
 Actor = User | ApiKey
 SMALL_FILE: Final = 256 * 1024  # bytes that are read and checked while the user waits, unless in many rows
@@ -43,6 +49,7 @@ WAIT: Final = (
 )
 BUSY: Final = "Another import of your company is running. Wait until it ends, or cancel it."
 EXPIRED: Final = "This file was uploaded more than a day ago, and is about to be deleted. Upload it again."
+MAY_NOT_ADD: Final = "This import adds tags, which only an admin may do. Leave unknown tags out, and check again."
 TOO_LATE: Final = "This import can no longer be undone."
 ERASED_MEANWHILE: Final = "Someone was erased before this file was read. Upload it again, if they are not in it."
 
@@ -106,22 +113,35 @@ def read_again(*, lead_import: LeadImport, chosen: TextFormat) -> bool:
     return True
 
 
-def map_columns(*, lead_import: LeadImport, columns: Sequence[str]) -> LeadImport:
-    """Map the columns to these fields, and check all rows again."""
+def map_columns(
+    *, lead_import: LeadImport, columns: Sequence[str], readings: Sequence[ColumnReading] = ()
+) -> LeadImport:
+    """Map the columns to these fields, and check all rows again.
+
+    `readings` say how the columns are read. Without them, those of columns whose field stays the same are kept.
+    """
     with transaction.atomic():
         unstarted = LeadImport.objects.filter(pk=lead_import.pk, state__in=(ImportState.CHECKING, ImportState.READY))
         locked = unstarted.select_for_update().first()  # no other: a running one is locked chunk by chunk
         if locked:
+            locked.readings = as_json(readings or _kept(locked, columns))
             locked.columns, locked.planned, locked.reached = list(columns), {}, 0
             locked.state = ImportState.CHECKING
             locked.save()
     return _while_waiting(locked or lead_import)
 
 
-def start(*, lead_import: LeadImport, owner: User | None, tells_platforms: bool, actor: Actor) -> bool:
-    """Queue the import of the rows. Returns False if it isn't ready.
+def _kept(lead_import: LeadImport, columns: Sequence[str]) -> Iterator[ColumnReading]:
+    """The readings of the columns; a new one for a column with another field than before."""
+    for name, reading, before in zip(columns, readings_of(lead_import), lead_import.columns, strict=True):
+        yield reading if name == before else ColumnReading()
 
-    Raises ValidationError if another is running, or if the rows are about to be deleted.
+
+def start(*, lead_import: LeadImport, owner: User | None, tells_platforms: bool, actor: Actor) -> bool:
+    """Queue the import of the rows, and add the tags that it needs. Returns False if it isn't ready.
+
+    Raises ValidationError if another is running, if the rows are about to be deleted, if someone has to say first how a
+    column is read, or if the actor may not add the tags or their list is full.
     """
     try:
         with transaction.atomic():
@@ -133,12 +153,38 @@ def start(*, lead_import: LeadImport, owner: User | None, tells_platforms: bool,
                 started_at=Now(), **_by(actor),
             )  # fmt: skip
             if changed:
+                lead_import.refresh_from_db()
+                _require_answers(lead_import)
+                lead_import.created = _add_tags(lead_import, actor)
+                lead_import.save(update_fields=["created"])
                 LeadImportFile.objects.for_company(lead_import.company_id).filter(lead_import=lead_import).delete()
                 details: audit.Details = {"rows": lead_import.row_count, "tells_ad_platforms": tells_platforms}
                 _record(lead_import, AuditAction.IMPORT, actor, details)
     except IntegrityError:
         raise ValidationError(BUSY) from None
     return bool(changed)
+
+
+def _require_answers(lead_import: LeadImport) -> None:
+    """Raise ValidationError if someone has to say first how a column is read."""
+    if names := unanswered(lead_import):
+        raise ValidationError(f"Say how “{names[0]}” is read, and check again: its values can be read in two ways.")
+
+
+def _add_tags(lead_import: LeadImport, actor: Actor) -> dict[str, list[int]]:
+    """Add the tags of the file that the company does not have, if they are to be added. Returns their keys."""
+    names = new_tags(lead_import)
+    if not names:
+        return {}
+    user, key = (actor.pk, None) if isinstance(actor, User) else (None, actor.pk)
+    author = active_author(company_id=lead_import.company_id, user_id=user, api_key_id=key)
+    if author is None or not author.may(Action.MANAGE_COMPANY):
+        raise ValidationError(MAY_NOT_ADD)
+    try:
+        with acting_as(actor):
+            return {"tags": [add_tag(company=lead_import.company, name=name).pk for name in names]}
+    except ValidationError as error:
+        raise ValidationError(error.messages[0]) from error
 
 
 def cancel(*, lead_import: LeadImport, actor: Actor) -> bool:

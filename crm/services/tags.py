@@ -79,15 +79,15 @@ def tags_named(*, company: Company, names: Iterable[str], may_add: bool, has: It
             raise ValidationError({"tags": f"The tag “{tag}” was archived. Choose another one."})
     if unknown and not may_add:
         raise ValidationError({"tags": f"There is no tag called “{unknown[0]}”. An admin can add it."})
-    return found + [_new_tag(company, name) for name in unknown]
+    return found + [add_tag(company=company, name=name) for name in unknown]
 
 
 def _tags_by_name(company: Company) -> dict[str, Tag]:
     return {tag.name.casefold(): tag for tag in Tag.objects.for_company(company)}
 
 
-def _new_tag(company: Company, name: str) -> Tag:
-    """A new tag, or the one that another script has just added."""
+def add_tag(*, company: Company, name: str) -> Tag:
+    """A new tag, or the one that another script has just added. Raises ValidationError if the list is full."""
     with list_locked(company.pk):
         if found := _tags_by_name(company).get(name.casefold()):
             return found

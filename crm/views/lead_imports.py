@@ -15,11 +15,15 @@ from crm.accounts.bodies import takes_import
 from crm.accounts.decorators import MemberRequest, member, own_or_404
 from crm.accounts.request_limits import heavy
 from crm.data_exchange.importing.columns import REASON
+from crm.data_exchange.importing.new_tags import new_tags
 from crm.data_exchange.importing.text_formats import TextFormat
 from crm.forms.lead_imports import FileFormatForm, ImportColumnsForm, StartForm, UploadForm
 from crm.models import ImportState, LeadImport
 from crm.models.roles import Action
 from crm.selectors import lead_imports as selector
+from crm.selectors.import_cells import HEAD, ShownCells, all_problem_cells, cell_totals, rows_with_problems
+from crm.selectors.import_cells import problem_cells as cells_of
+from crm.selectors.import_readings import columns_of_numbers, columns_of_values
 from crm.services import lead_imports
 from crm.services.rate_limits import TooOften
 from crm.views.downloads import export
@@ -53,13 +57,14 @@ def detail(request: MemberRequest, pk: int) -> HttpResponse:
     """The check of an import before it is started, then its progress and its report."""
     lead_import = _own(request, pk)
     if lead_import.state == ImportState.READY:
-        return _check_page(request, lead_import, ImportColumnsForm(lead_import=lead_import))
+        return _check_page(request, lead_import, _columns_form(request, lead_import))
     template = "_progress" if request.htmx and lead_import.is_at_work else "progress"
     context = {
         "lead_import": lead_import,
         "totals": selector.totals(lead_import.done),
         "undone": selector.undone(lead_import) if lead_import.state == ImportState.UNDONE else None,
         "has_rows": selector.has_rows(lead_import),
+        "cells": cell_totals(lead_import, lead_import.done),
     }
     return render(request, f"crm/lead_imports/{template}.html", context)
 
@@ -93,11 +98,13 @@ def map_columns(request: MemberRequest, pk: int) -> HttpResponse:
     lead_import = _own(request, pk)
     if lead_import.state not in TO_BE_CHECKED:
         return redirect(lead_import)
-    form = ImportColumnsForm(request.POST, lead_import=lead_import)
+    form = _columns_form(request, lead_import, request.POST)
     if not form.is_valid():
         return _check_page(request, lead_import, form)
     try:
-        return redirect(lead_imports.map_columns(lead_import=lead_import, columns=form.columns()))
+        return redirect(
+            lead_imports.map_columns(lead_import=lead_import, columns=form.columns(), readings=form.readings())
+        )
     except LeadImport.DoesNotExist:  # someone has just deleted it
         raise Http404 from None
 
@@ -108,7 +115,7 @@ def start(request: MemberRequest, pk: int) -> HttpResponse:
     lead_import = _own(request, pk)
     form = StartForm(request.POST, lead_import=lead_import, conversions=selector.conversions(lead_import))
     if not form.is_valid():
-        return _check_page(request, lead_import, ImportColumnsForm(lead_import=lead_import), form)
+        return _check_page(request, lead_import, _columns_form(request, lead_import), form)
     try:
         lead_imports.start(
             lead_import=lead_import,
@@ -162,26 +169,58 @@ def download_bad_rows(request: MemberRequest, pk: int) -> HttpResponseBase:
     )
 
 
+@require_safe
+@member(Action.IMPORT_LEADS)
+def problem_cells(request: MemberRequest, pk: int) -> HttpResponse:
+    """The cells that are left out, and those that are stored but doubtful."""
+    lead_import = _own(request, pk)
+    page = Paginator(rows_with_problems(lead_import), PER_PAGE).get_page(request.GET.get("page"))
+    context = {"lead_import": lead_import, "page": page, "cells": cells_of(lead_import, page.object_list)}
+    return render(request, "crm/lead_imports/cells.html", context)
+
+
+@require_POST
+@member(Action.IMPORT_LEADS)
+def download_problem_cells(request: MemberRequest, pk: int) -> HttpResponseBase:
+    lead_import = _own(request, pk)
+    what = f"cells of import {lead_import.pk}"
+    rows = all_problem_cells(lead_import)
+    return export(request, what=what, head=HEAD, rows=rows, back_to=lead_import.get_absolute_url())
+
+
 def _check_page(
     request: MemberRequest, lead_import: LeadImport, columns: ImportColumnsForm, start: StartForm | None = None
 ) -> HttpResponse:
     conversions, outcome = selector.conversions(lead_import), request.GET.get("outcome", "")
-    shown = selector.columns(lead_import)
+    views, shown = selector.columns(lead_import), ShownCells(lead_import)
+    numbers, values = columns_of_numbers(lead_import, shown.custom), columns_of_values(lead_import, shown)
+    cells = cell_totals(lead_import, lead_import.planned)
     context: dict[str, Any] = {
         "lead_import": lead_import,
         "columns_form": columns,
         "file_format": TextFormat.of(lead_import.file_format),
         "has_file": selector.has_file(lead_import),
-        "columns": columns.rows(shown),
-        "guessed": sum(column.mark == "Guessed" for column in shown),
-        "unsure": any(column.mark == "Unsure" for column in shown),
+        "columns": columns.rows(views),
+        "guessed": sum(column.mark == "Guessed" for column in views),
+        "unsure": any(column.mark == "Unsure" for column in views),
+        "questions": [(each, columns.convention(each.index)) for each in numbers if each.needs_answer],
+        "numbers": [(each, columns.convention(each.index)) for each in numbers if not each.needs_answer],
+        "values": [(each, columns.otherwise(each.index)) for each in values if each.total],
+        "cells": cells,
+        "otherwise": columns.otherwise_of(cells, but=[each.index for each in values]),
         "totals": selector.totals(lead_import.planned),
-        "rows": selector.preview(lead_import, outcome),
+        "rows": selector.preview(lead_import, outcome, shown),
         "outcome": outcome,
         "conversions": conversions,
+        "new_tags": new_tags(lead_import),
         "form": start or StartForm(lead_import=lead_import, conversions=conversions),
     }
     return render(request, "crm/lead_imports/check.html", context)
+
+
+def _columns_form(request: MemberRequest, lead_import: LeadImport, data: Any = None) -> ImportColumnsForm:
+    may_add = request.membership.may(Action.MANAGE_COMPANY)
+    return ImportColumnsForm(data, lead_import=lead_import, may_add=may_add)
 
 
 def _own(request: MemberRequest, pk: int) -> LeadImport:

@@ -11,6 +11,7 @@ from crm.models import Lead, LeadImport, Membership
 from crm.services import lead_imports
 from tests.browser.looks import SIZES, assert_fit_to_use, open_page
 from tests.conftest import make_lead, sign_in
+from tests.crm.custom_values import make_field
 from tests.crm.data_exchange.importing.uploading import HEADER, upload, work_on
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -71,6 +72,59 @@ def test_from_the_file_to_the_undo_by_the_keyboard(page: Page, sales: Membership
     work_on(LeadImport.objects.get())
     expect(page.get_by_text("3 new leads were removed")).to_be_visible()
     assert not Lead.objects.exists()
+
+
+UNCLEAR = """First name;Budget;Places;Since;Status;Tags
+In\u00e9s;1.200;1.234,5;27.11.26;Hot;VIP
+Tom;3.500;1,500;03.11.26;New;Fair
+Ada;950;7;03.11.26;;
+"""
+
+
+@pytest.fixture
+def unclear(sales: Membership) -> LeadImport:
+    for name, kind in (("Budget", "number"), ("Places", "number"), ("Since", "date")):
+        make_field(sales.company, name, kind)
+    return upload(sales, UNCLEAR.encode("cp1252"), "budgets.csv")
+
+
+def test_a_column_that_can_be_read_in_two_ways_is_asked_about_and_then_imported(
+    page: Page, sales: Membership, unclear: LeadImport
+) -> None:
+    sign_in(page, sales)
+    open_page(page, unclear.get_absolute_url())
+    start = page.get_by_role("button", name="Start import")
+    expect(start).to_be_disabled()
+    expect(page.get_by_text("1 answer missing")).to_be_visible()
+    expect(page.get_by_role("radio", name="Comma")).not_to_be_checked()
+
+    page.get_by_role("radio", name="Comma").check()
+    press(page, "button", "Check again")
+    expect(page.get_by_text("1 answer missing")).to_have_count(0)
+    expect(page.get_by_text("Row 3: 1,500")).to_be_visible()
+    start.click()
+    expect(page.get_by_role("heading", name="Importing\u2026")).to_be_visible()
+    work_on(unclear)
+
+    expect(page.get_by_role("heading", name="Import finished")).to_be_visible()
+    values = [lead.custom for lead in Lead.objects.order_by("pk")]
+    assert [value["budget"] for value in values] == ["1200", "3500", "950"]
+    assert [value["places"] for value in values] == ["1234.5", "1.5", "7"]
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("size", SIZES)
+def test_no_page_of_questions_and_cells_has_a_finding(
+    page: Page, sales: Membership, unclear: LeadImport, size: Any
+) -> None:
+    sign_in(page, sales)
+    for address in (
+        unclear.get_absolute_url(),
+        reverse("lead_import_format", args=[unclear.pk]),
+        reverse("lead_import_cells", args=[unclear.pk]),
+    ):
+        open_page(page, address, size)
+        assert_fit_to_use(page)
 
 
 def press(page: Page, role: Any, name: str) -> None:

@@ -118,7 +118,7 @@ _LEAD: Final = (
     ExportColumn(FIELDS["title"], attrgetter("title"), "title"),
     ExportColumn(FIELDS["status"], attrgetter("status.name"), "status"),
     ExportColumn(FIELDS["source"], attrgetter("source"), "source"),
-    ExportColumn("Owner", _owner, "owner"),
+    ExportColumn(FIELDS["owner"], _owner, "owner"),
     ExportColumn(FIELDS["tags"], _tags),
     ExportColumn("May be shared", attrgetter("share_with_ad_platforms")),
     ExportColumn(FIELDS["notes"], attrgetter("notes")),

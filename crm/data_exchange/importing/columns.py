@@ -25,6 +25,7 @@ FIELDS: Final = {
     "source": "Source",
     "type": "Type",
     "status": "Status",
+    "owner": "Owner",
     "tags": "Tags",
     "consent": "May be shared (yes or no)",
     "opted_out": "Opted out (yes or no)",
@@ -48,6 +49,8 @@ SURE: Final = {
     "source": "source leadsource bron herkomst quelle herkunft origine provenance origen fuente",
     "type": "type leadtype typ tipo soort",
     "status": "status leadstatus statut estado",
+    "owner": "owner leadowner accountowner contactowner salesrep assignedto eigenaar accountmanager besitzer zustandig "
+    "proprietaire responsable propietario",
     "tags": "tags tag labels label etiketten schlagworte schlagworter stichworte etiquettes motscles etiquetas",
     "consent": "consent optin optedin sharewithadplatforms mayshare maybeshared toestemming einwilligung zustimmung "
     "consentement consentimiento",

@@ -2,17 +2,20 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 
+from crm.data_exchange.importing.cells import NO, YES, Cell, let_go_of_rows
+from crm.data_exchange.importing.column_readings import ColumnReading
 from crm.models import Company, CustomField, FieldSubject, FieldType, Lead, RowProblem
 from crm.models.custom_field import FREE_TEXT
-from crm.models.custom_values import Value, form_field
+from crm.models.custom_values import form_field
+from crm.models.dates import date_readings
+from crm.models.numbers import number_readings
 
 CUSTOM: Final = "custom."
-YES: Final = frozenset(["yes", "y", "true", "1", "on", "x", "ja", "j", "oui", "o"])
-NO: Final = frozenset(["no", "n", "false", "0", "off", "nee", "nein", "non"])
 PROBLEMS: Final = {
     FieldType.NUMBER: RowProblem.NOT_A_NUMBER,
     FieldType.MONEY: RowProblem.NOT_A_NUMBER,
@@ -25,21 +28,6 @@ PROBLEMS: Final = {
 _BETWEEN_CHOICES: Final = re.compile(r"[;,|\n]")
 
 
-class CellProblem(Exception):
-    """The cell has this problem, a `RowProblem`."""
-
-
-def let_go_of_rows(error: ValidationError) -> None:
-    """Delete the error's tracebacks, which refer to all rows of the chunk.
-
-    Django's errors are reference cycles: the rows, 40 MB, would stay in memory until the next garbage collection.
-    """
-    for each in error.error_list:
-        cause: BaseException | None = each
-        while cause:
-            cause.__traceback__, cause = None, cause.__context__
-
-
 def custom_columns(company: Company) -> dict[str, CustomField]:
     """The custom fields of leads that a column can be. One query."""
     return {CUSTOM + field.key: field for field in CustomField.objects.of(company, FieldSubject.LEAD).in_use()}
@@ -48,40 +36,71 @@ def custom_columns(company: Company) -> dict[str, CustomField]:
 class CellReader:
     """Reads the cells of one custom field. Empty cells of required fields pass: `RowReader.lacks` checks them."""
 
-    def __init__(self, field: CustomField) -> None:
-        self._field, self._name = field, CUSTOM + field.key
+    def __init__(self, field: CustomField, reading: ColumnReading) -> None:
+        self._field, self._name, self._reading = field, CUSTOM + field.key, reading
         self._form_field = form_field(field, is_required=False)  # once: to make one takes longer than to read a cell
         self._keys = {name.casefold(): key for key, label in field.offered for name in (key, label)}
 
-    def __call__(self, cell: str) -> dict[str, Value]:
-        """Returns {field name: value}, {} for an empty cell. Raises CellProblem."""
+    def __call__(self, cell: str) -> Cell:
+        match self._field.type:
+            case FieldType.NUMBER | FieldType.MONEY:
+                return self._number(cell)
+            case FieldType.DATE:
+                return self._date(cell)
+            case FieldType.CHOICES:
+                return self._choices(cell)
+        return self._value(self._as_in_a_form(cell.strip()), "")
+
+    def _value(self, entered: Any, doubt: str) -> Cell:
         try:
-            value = self._form_field.clean(self._as_in_a_form(cell.strip()))
+            value = self._form_field.clean(entered)
         except ValidationError as error:
             let_go_of_rows(error)
-            raise CellProblem(self._problem(error)) from None
-        return {} if value is None else {self._name: value}
+            return {}, self._problem(error)
+        return {} if value is None else {self._name: value}, doubt
+
+    def _number(self, cell: str) -> Cell:
+        found = number_readings(cell)
+        number, is_doubtful = found.by(self._reading.convention)
+        if number is None:
+            return {}, RowProblem.NUMBER_UNCLEAR if found.is_ambiguous else RowProblem.NOT_A_NUMBER
+        stored = rounded(number, self._form_field)
+        doubt = RowProblem.NUMBER_DOUBTFUL if is_doubtful else RowProblem.ROUNDED if stored != number else ""
+        return self._value(stored, doubt)
+
+    def _date(self, cell: str) -> Cell:
+        found = date_readings(cell)
+        day, is_doubtful = found.by(self._reading.convention)
+        if day is None:
+            return {}, RowProblem.DATE_UNCLEAR if found.is_ambiguous else RowProblem.NOT_A_DATE
+        return self._value(day.isoformat(), RowProblem.DATE_DOUBTFUL if is_doubtful else "")
+
+    def _choices(self, cell: str) -> Cell:
+        """The choices that the field has, without the others."""
+        whole = cell.strip().casefold() in self._keys  # a label may have a comma
+        parts = [cell] if whole else [part for part in _BETWEEN_CHOICES.split(cell) if part.strip()]
+        keys = [self._keys.get(part.strip().casefold(), "") for part in parts]
+        return self._value([key for key in keys if key], "" if all(keys) else RowProblem.NOT_A_CHOICE)
 
     def _as_in_a_form(self, cell: str) -> Any:
-        """The cell as a form would send it: choices by key, where files have labels."""
-        match self._field.type:
-            case FieldType.YES_NO:
-                answer = cell.casefold()
-                return "yes" if answer in YES else "no" if answer in NO else cell
-            case FieldType.CHOICE:
-                return self._key(cell)
-            case FieldType.CHOICES if cell.casefold() not in self._keys:  # a label may have a comma
-                return [self._key(part) for part in _BETWEEN_CHOICES.split(cell) if part.strip()]
-            case FieldType.CHOICES:
-                return [self._key(cell)]
-        return cell
-
-    def _key(self, label: str) -> str:
-        return self._keys.get(label.strip().casefold(), label)
+        """The cell as a form would send it: a choice by key, where files have labels."""
+        if self._field.type == FieldType.YES_NO:
+            answer = cell.casefold()
+            return "yes" if answer in YES else "no" if answer in NO else cell
+        return self._keys.get(cell.casefold(), cell) if self._field.type == FieldType.CHOICE else cell
 
     def _problem(self, error: ValidationError) -> RowProblem:
         is_too_long = self._field.type in FREE_TEXT and any(each.code == "max_length" for each in error.error_list)
         return RowProblem.TOO_LONG if is_too_long else PROBLEMS.get(FieldType(self._field.type), RowProblem.NOT_A_TEXT)
+
+
+def rounded(number: Decimal, form_field: Any) -> Decimal:
+    """The number with as many decimals as the field has. One with too many digits for it stays as it is."""
+    try:
+        stored = number.quantize(Decimal(1).scaleb(-form_field.decimal_places), ROUND_HALF_UP)
+    except InvalidOperation:
+        return number
+    return number if stored == number else stored
 
 
 # The values of a row by field name. Those of custom fields are on the same level, not in `custom` as on a lead.

@@ -5,18 +5,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from crm.data_exchange.importing.cells import SHARED
 from crm.data_exchange.importing.custom_columns import set_value
-from crm.data_exchange.importing.matching import SHARED, TAGS, existing_leads, news_for
+from crm.data_exchange.importing.matching import TAGS, existing_leads, news_for
 from crm.data_exchange.importing.values import RowReader
 from crm.models import CrmEventKind, Lead, LeadImport, LeadImportRow, RowOutcome, RowProblem
 
 LATER: Final = ":later"  # suffix of a CRM event in the counts: its leads have no e-mail address yet
-PROBLEM: Final = "bad:"  # prefix of a problem in the counts
+PROBLEM: Final = "bad:"  # prefix of the problem of a row in the counts
+CELL: Final = "cell:{}:{}"  # the problem of a cell there, with the index of its column
 
 
-KNOWN: Final = ("key", "outcome", "problem", "column", "of_row", "lead_id")
+KNOWN: Final = ("key", "outcome", "problem", "column", "of_row", "lead_id", "cell_problems")
 STORED: Final = ("pk", "number", "cells", *KNOWN)
-UNKNOWN: Final = ("", "", "", None, None, None)  # the `KNOWN` of a row that is judged for the first time
+UNKNOWN: Final = ("", "", "", None, None, None, None)  # the `KNOWN` of a row that is judged for the first time
 JUDGEMENT: Final = (*KNOWN, "filled")
 
 OUTCOME: Final = KNOWN.index("outcome")
@@ -42,6 +44,7 @@ class JudgedRow:
     column: int | None = None
     of_row: int | None = None
     lead_id: int | None = None
+    cell_problems: dict[str, str] | None = None
     filled: dict[str, Any] = field(default_factory=dict)
     lead: Lead | None = None
     news: dict[str, Any] = field(default_factory=dict)
@@ -49,7 +52,10 @@ class JudgedRow:
     @property
     def judgement(self) -> tuple[object, ...]:
         """The values of `JUDGEMENT`."""
-        return self.key, self.outcome, self.problem, self.column, self.of_row, self.lead_id, self.filled
+        return (
+            self.key, self.outcome, self.problem, self.column, self.of_row, self.lead_id, self.cell_problems,
+            self.filled,
+        )  # fmt: skip
 
     @property
     def is_new(self) -> bool:
@@ -95,10 +101,12 @@ def first_rows(judged: Iterable[JudgedRow]) -> dict[str, int]:
 
 
 def count(judged: Iterable[JudgedRow]) -> Counter[str]:
-    """Counts the rows by outcome and problem, and the CRM events that the new leads may cause."""
+    """Counts the rows by outcome and problem, the cells by problem, and the CRM events that new leads may cause."""
     counts: Counter[str] = Counter()
     for row in judged:
         counts[row.outcome] += 1
+        if row.cell_problems:
+            counts.update(CELL.format(*cell) for cell in row.cell_problems.items())
         if row.outcome == RowOutcome.BAD:
             counts[PROBLEM + row.problem] += 1
         elif row.is_new and row.values.get(SHARED, True):
@@ -118,7 +126,10 @@ def _read(row: StoredRow, reader: RowReader) -> JudgedRow:
     pk, number, cells, *before = row
     read = reader.read(cells)
     outcome = RowOutcome.BAD.value if read.problem else ""
-    return JudgedRow(pk, number, tuple(before), read.values, read.key, outcome, read.problem, read.column)
+    return JudgedRow(
+        pk, number, tuple(before), read.values, read.key, outcome, read.problem, read.column,
+        cell_problems=read.cells or None,
+    )  # fmt: skip
 
 
 def _first_rows(
@@ -146,13 +157,18 @@ def _decide(row: JudgedRow, first: dict[str, int], leads: dict[str, Lead], reade
     first.setdefault(row.key, row.number)
     if not _leads(row, first):
         row.outcome, row.of_row = RowOutcome.DUPLICATE.value, first[row.key]
+        row.cell_problems = None  # none of its cells is imported
         return
     row.lead = leads.get(row.key)
-    if row.lead is None and reader.lacks(row.values):
+    problems = row.cell_problems or {}
+    if row.lead is None and (lacking := reader.lacks(row.values, problems)):
         del first[row.key]  # a later row about the person may have what this one lacks
-        row.outcome, row.problem, row.key = RowOutcome.BAD.value, RowProblem.REQUIRED.value, ""
+        row.outcome, row.key, row.cell_problems = RowOutcome.BAD.value, "", None
+        row.problem, row.column = lacking
         return
     if row.lead is None:
+        if RowProblem.CONSENT_UNCLEAR in problems.values():
+            row.values[SHARED] = False  # whoever may not have agreed is not shared
         row.outcome, row.lead_id = RowOutcome.NEW.value, row.reserved
         return
     row.news = row.filled = news_for(row.lead, row.values)

@@ -7,14 +7,14 @@ from typing import Any, Final
 from django.db.models import Prefetch, Value
 from django.db.models.functions import Concat, Lower, Trim
 
+from crm.data_exchange.importing.cells import SHARED, TEXTS
 from crm.data_exchange.importing.custom_columns import CUSTOM, value_of
-from crm.data_exchange.importing.values import TEXTS, person_key
+from crm.data_exchange.importing.values import person_key
 from crm.models import Lead, LeadImport, LeadImportRow
 from crm.models.lead import LeadQuerySet
 
 NAMED_BY: Final = ("first_name", "last_name", "phone", "organisation")
 ASCII_LOWER: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
-SHARED: Final = "share_with_ad_platforms"
 TAGS: Final = "tags"
 LISTED_TAGS: Final = "listed_tags"  # an attribute of a lead. Prefetched `tags` and their lead are a reference cycle
 

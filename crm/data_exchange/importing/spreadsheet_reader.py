@@ -8,11 +8,13 @@ import csv
 import errno
 import io
 import json
+import re
 import resource
 import sys
 import zipfile
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from itertools import chain, islice
 from typing import Any, Final
 
@@ -28,6 +30,7 @@ LONGEST_CELL: Final = 20_001  # characters
 UNPACKED_ANYWAY: Final = 64 * 2**20
 UNPACKED_TIMES: Final = 100  # as large as the file
 UNPACKED: Final = 512 * 2**20
+AMBIGUOUS: Final = re.compile(r"-?[1-9]\d{0,2}\.\d{3}")
 NO_SPREADSHEET, EMPTY, TOO_LARGE = 3, 4, 5
 
 
@@ -93,11 +96,22 @@ def _cut(rows: Iterator[Sequence[Any]], width: int) -> Iterator[list[str]]:
 def _text(cell: Any) -> str:
     if isinstance(cell, bool):
         return "yes" if cell else "no"
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
+    if isinstance(cell, float):
+        return _number(cell)
     if isinstance(cell, datetime) and cell.time() == datetime.min.time():
         return cell.date().isoformat()
     return cell.isoformat() if isinstance(cell, date | datetime) else str(cell)
+
+
+def _number(cell: float) -> str:
+    """The number as it is shown, with the 15 digits that spreadsheets have: 0.3, not 0.30000000000000004.
+
+    1.234 is written as 1.2340: the cell is a number, and no one shall ask whether it means 1,234.
+    """
+    if cell.is_integer():
+        return str(int(cell))
+    text = f"{Decimal(f'{cell:.15g}'):f}"
+    return f"{text}0" if AMBIGUOUS.fullmatch(text) else text
 
 
 if __name__ == "__main__":

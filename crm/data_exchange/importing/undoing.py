@@ -13,14 +13,17 @@ from typing import Any, Final
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
+from crm.data_exchange.importing.cells import SHARED
 from crm.data_exchange.importing.custom_columns import CUSTOM, value_of
-from crm.data_exchange.importing.matching import SHARED, TAGS
+from crm.data_exchange.importing.matching import TAGS
 from crm.models import (
     Attachment,
+    AuditAction,
     Change,
     CrmEvent,
     Deal,
     DealPerson,
+    DealTag,
     Lead,
     LeadImport,
     LeadImportRow,
@@ -28,8 +31,11 @@ from crm.models import (
     Note,
     RowOutcome,
     RowUndo,
+    SavedView,
+    Tag,
     Task,
 )
+from crm.models.audit_entries import Details, new_entry
 from crm.models.custom_lookups import with_keys_set
 from crm.models.recorder import take_back_with_counts
 
@@ -103,3 +109,19 @@ def _empty(rows: Sequence[LeadImportRow], leads: dict[int, Lead]) -> None:
             old["custom"] = with_keys_set(dict.fromkeys(keys))
         Lead.objects.filter(pk__in=pks).update(**old, updated_at=Now())
     LeadTag.objects.filter(pk__in=links).delete()
+
+
+def take_back_created(lead_import: LeadImport) -> None:
+    """Delete the tags that the import has added, except those that something else uses by now."""
+    company_id = lead_import.company_id
+    added = Tag.objects.for_company(company_id).filter(pk__in=lead_import.created.get(TAGS, ()))
+    tags = list(added.select_for_update())  # from here on, no one else can use them
+    used = set(LeadTag.objects.filter(tag__in=tags).values_list("tag", flat=True))
+    used |= set(DealTag.objects.filter(tag__in=tags).values_list("tag", flat=True))
+    views = SavedView.objects.for_company(company_id)
+    for tag in tags:
+        if tag.pk not in used and not views.filter(query__regex=rf"(^|&)tag={tag.pk}(&|$)").exists():
+            details: Details = {"kind": TAGS, "change": "deleted"}
+            new_entry(company_id, AuditAction.STEPS_CHANGED, tag, details, lead_import.author).save()
+            tag.delete()
+    lead_import.created = {}

@@ -1,38 +1,40 @@
-"""Reads the cells of a row as values of a lead's fields, or reports the problem with them."""
+"""Reads the cells of a row as values of a lead's fields, and notes the problems with them.
+
+A cell that can't be read costs itself, unless someone has chosen that it costs the row.
+"""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final
 
-from django.core.exceptions import ValidationError
-from django.core.validators import MaxLengthValidator
-
+from crm.data_exchange.importing.cells import Cell, Reader, built_in_readers
+from crm.data_exchange.importing.column_readings import ColumnReading
 from crm.data_exchange.importing.columns import NAMES
-from crm.data_exchange.importing.custom_columns import NO, YES, CellProblem, CellReader, custom_columns, let_go_of_rows
-from crm.models import Company, Lead, LeadStatus, LeadType, RowProblem, Tag
-from crm.models.addresses import without_formats
+from crm.data_exchange.importing.custom_columns import CellReader, custom_columns
+from crm.models import Company, CustomField, Otherwise, RowProblem
+from crm.models.lead_import import DOUBTS
 from crm.models.validators import is_seen
 
-TEXTS: Final = ("first_name", "last_name", "email", "phone", "organisation", "title", "source", "notes")
 DIFFERENT: Final = ("first_name", "last_name", "full_name", "email", "phone", "notes")  # in each row: not cached
 REPEATED: Final = 1_000  # cached cells of each other column
-# Matches addresses that Django's validator accepts, in a tenth of its time. The validator decides about all others.
-_PLAIN_ADDRESS: Final = re.compile(r"[\w+-]+(\.[\w+-]+)*@([a-z0-9]{1,63}\.)+[a-z]{2,63}", re.ASCII | re.IGNORECASE)
-_BETWEEN_TAGS: Final = re.compile(r"[,;|]")
 # Our own exports put an apostrophe before what a spreadsheet would take for a formula.
 _DEFUSED: Final = re.compile(r"\A'(?=[=+\-@])")
 
 
 @dataclass(slots=True)
 class LeadValues:
-    """A row's values by field name, without empty ones, or its problem and the index of the cell that has it."""
+    """A row's values by field name, without empty ones, or its problem and the index of the cell that has it.
+
+    `cells` has the problems of single cells, by the index of their column as text.
+    """
 
     values: dict[str, Any] = field(default_factory=dict)
     problem: str = ""
     column: int | None = None
+    cells: dict[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -43,56 +45,88 @@ class LeadValues:
 class RowReader:
     """Reads rows of one import: knows which field each column is, and the company's lists and custom fields."""
 
-    def __init__(self, company: Company, columns: Sequence[str]) -> None:
-        custom = custom_columns(company)
-        self._required = [name for name, field in custom.items() if field.is_required]
-        self._width = len(columns)
-        statuses = {status.name.casefold(): status for status in LeadStatus.objects.for_company(company).offered()}
-        offered_types = list(LeadType.objects.for_company(company).offered())
-        types = {each.name.casefold(): each.code for each in offered_types} | {e.code: e.code for e in offered_types}
-        tags = {tag.name.casefold(): tag.name for tag in Tag.objects.for_company(company).offered()}
-        texts = {name: TextReader(name) for name in TEXTS}
-        readers: dict[str, Callable[[str], dict[str, Any]]] = {
-            **texts,
-            "full_name": partial(_full_name, texts),
-            "status": partial(_one_of, "status", statuses, RowProblem.STATUS_UNKNOWN),
-            "type": partial(_one_of, "type", types, RowProblem.TYPE_UNKNOWN),
-            "tags": partial(_tags, tags),
-            "consent": partial(_consent, YES),
-            "opted_out": partial(_consent, NO),
-            **{name: CellReader(field) for name, field in custom.items()},
+    def __init__(
+        self,
+        company: Company,
+        columns: Sequence[str],
+        readings: Sequence[ColumnReading],
+        *,
+        custom: Mapping[str, CustomField] | None = None,
+        adds_tags: bool = True,
+    ) -> None:
+        custom = custom_columns(company) if custom is None else custom
+        self._required = {
+            name: columns.index(name) for name, field in custom.items() if field.is_required and name in columns
         }
+        self._missing = any(field.is_required and name not in columns for name, field in custom.items())
+        self._width = len(columns)
+        self._names = [index for index, name in enumerate(columns) if name in NAMES]
+        by_name = {name: reading for name, reading in zip(columns, readings, strict=True) if name}
+        adds_tags = adds_tags and by_name.get("tags", ColumnReading()).otherwise == Otherwise.CREATE
+        readers: dict[str, Reader] = built_in_readers(company, adds_tags=adds_tags)
+        for name in custom.keys() & by_name.keys():
+            readers[name] = CellReader(custom[name], by_name[name])
         # A custom field may have been archived or deleted since the columns were chosen.
-        self._columns = [
-            (index, readers[name] if name in DIFFERENT else lru_cache(REPEATED)(readers[name]))
+        self._readers = {
+            index: readers[name] if name in DIFFERENT else lru_cache(REPEATED)(readers[name])
             for index, name in enumerate(columns)
             if name in readers
-        ]
-        self._name_column = next((index for index, name in enumerate(columns) if name in NAMES), None)
+        }
+        needed = {index for index, reading in enumerate(readings) if reading.otherwise == Otherwise.ROW}
+        self._columns = [(index, read, index in needed) for index, read in self._readers.items()]
 
     def read(self, cells: Sequence[str]) -> LeadValues:
-        """The values of the row's cells, or the first problem."""
+        """The values of the row's cells, or the problem that makes it bad."""
         if not cells:
             return LeadValues(problem=RowProblem.ERASED)
         if len(cells) > self._width:
             return LeadValues(problem=RowProblem.TOO_MANY_CELLS, column=self._width - 1)
         values: dict[str, Any] = {}
-        for index, read in self._columns:
+        problems: dict[str, str] = {}
+        for index, read, is_needed in self._columns:
             cell = cells[index] if index < len(cells) else ""
             if cell.startswith("'"):
                 cell = _DEFUSED.sub("", cell)
             if cell:
-                try:
-                    values |= read(cell)
-                except CellProblem as problem:
-                    return LeadValues(values, str(problem), index)
-        if not is_seen(values.get("first_name", "") + values.get("last_name", "")):
-            return LeadValues(values, RowProblem.NAME_MISSING, self._name_column)
-        return LeadValues(values)
+                found, problem = read(cell)
+                values |= found
+                if problem:
+                    if is_needed and problem not in DOUBTS:
+                        return LeadValues(values, problem, index)
+                    problems[str(index)] = str(problem)
+        if not _has_name(values):
+            values = {name: value for name, value in values.items() if name not in NAMES}
+            if "email" not in values:
+                return LeadValues(values, *self._nameless(problems))
+        return LeadValues(values, cells=problems)
 
-    def lacks(self, values: Mapping[str, Any]) -> bool:
-        """True if a new lead with these values would lack a required custom field."""
-        return any(name not in values for name in self._required)
+    def read_cell(self, index: int, cell: str) -> Cell:
+        """The values of one cell of this column, and its problem. No values if the column is left out."""
+        read = self._readers.get(index)
+        return read(_DEFUSED.sub("", cell)) if read and cell else ({}, "")
+
+    def lacks(self, values: Mapping[str, Any], problems: Mapping[str, str]) -> tuple[str, int | None] | None:
+        """Why there can be no new lead with these values: the problem, and the index of the cell that has it.
+
+        A known lead needs neither a name nor what is required: it has that already, or someone may fill it in.
+        """
+        if not _has_name(values):
+            return self._nameless(problems)
+        for name, index in self._required.items():
+            if name not in values:
+                return (problems[str(index)], index) if str(index) in problems else (RowProblem.REQUIRED, None)
+        return (RowProblem.REQUIRED, None) if self._missing else None
+
+    def _nameless(self, problems: Mapping[str, str]) -> tuple[str, int | None]:
+        """Why there is no name, and the index of the cell that should have it."""
+        wrong = next((index for index in self._names if str(index) in problems), None)
+        if wrong is not None:
+            return problems[str(wrong)], wrong
+        return RowProblem.NAME_MISSING.value, self._names[0] if self._names else None
+
+
+def _has_name(values: Mapping[str, Any]) -> bool:
+    return is_seen(values.get("first_name", "") + values.get("last_name", ""))
 
 
 def person_key(values: Mapping[str, Any]) -> str:
@@ -106,62 +140,3 @@ def person_key(values: Mapping[str, Any]) -> str:
 
 def _hash(text: str) -> str:
     return blake2b(text.encode(errors="replace"), digest_size=16).hexdigest()
-
-
-class TextReader:
-    """Reads the cells of one text field of a lead and validates them as the field does. Checks the length faster."""
-
-    def __init__(self, name: str) -> None:
-        field: Any = Lead._meta.get_field(name)
-        self._name, self._longest, self._keeps_lines = name, field.max_length, name == "notes"
-        self._validators = [each for each in field.validators if not isinstance(each, MaxLengthValidator)]
-
-    def __call__(self, cell: str) -> dict[str, str]:
-        """Returns {field name: value}. Raises CellProblem."""
-        value = cell if self._keeps_lines else " ".join(cell.split())
-        if self._name == "email":
-            value = without_formats(value)
-        if len(value) > self._longest:
-            raise CellProblem(RowProblem.TOO_LONG)
-        if self._name == "email" and _PLAIN_ADDRESS.fullmatch(value):
-            return {self._name: value}
-        try:
-            for validate in self._validators:
-                validate(value)
-        except ValidationError as error:
-            let_go_of_rows(error)
-            raise CellProblem(RowProblem.EMAIL_INVALID if self._name == "email" else RowProblem.TOO_LONG) from None
-        return {self._name: value}
-
-
-def _full_name(texts: Mapping[str, TextReader], cell: str) -> dict[str, str]:
-    """The first and last name in “Ada Lovelace” or “Lovelace, Ada”."""
-    if "," in cell:
-        last, _, first = cell.partition(",")
-    else:
-        first, _, last = cell.strip().partition(" ")
-    names = {"first_name": first.strip(), "last_name": last.strip()}
-    return {key: value for name, text in names.items() if text for key, value in texts[name](text).items()}
-
-
-def _one_of(name: str, choices: Mapping[str, Any], problem: RowProblem, cell: str) -> dict[str, Any]:
-    try:
-        return {name: choices[cell.strip().casefold()]}
-    except KeyError:
-        raise CellProblem(problem) from None
-
-
-def _tags(known: Mapping[str, str], cell: str) -> dict[str, list[str]]:
-    """The names of the tags in “VIP, Trade fair”, each once."""
-    names = [" ".join(name.split()).casefold() for name in _BETWEEN_TAGS.split(cell)]
-    if any(name and name not in known for name in names):
-        raise CellProblem(RowProblem.TAG_UNKNOWN)
-    tags = list(dict.fromkeys(known[name] for name in names if name))
-    return {"tags": tags} if tags else {}
-
-
-def _consent(meaning_yes: frozenset[str], cell: str) -> dict[str, bool]:
-    answer = cell.strip().casefold()
-    if answer not in YES | NO:
-        raise CellProblem(RowProblem.CONSENT_UNCLEAR)
-    return {"share_with_ad_platforms": answer in meaning_yes}

@@ -6,24 +6,25 @@ done the whole chunk or none of it. The cursor is part of the transaction, and a
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Final
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, DataError, connection, transaction
 from django.db.models.functions import Now
 
+from crm.data_exchange.importing.column_readings import RowOfCells, as_json, readings_of, survey, with_usual
 from crm.data_exchange.importing.columns import GUESSED_FROM, LEFT_OUT, REASON, guess_columns
 from crm.data_exchange.importing.custom_columns import custom_columns
 from crm.data_exchange.importing.judging import JUDGEMENT, STORED, UNKNOWN, JudgedRow, count, first_rows, judge
 from crm.data_exchange.importing.reading import MAX_ROWS, FileRow, Table, read_table
 from crm.data_exchange.importing.spreadsheets import UnreadableFile
 from crm.data_exchange.importing.text_formats import TextFormat
-from crm.data_exchange.importing.undoing import undo_chunk
+from crm.data_exchange.importing.undoing import take_back_created, undo_chunk
 from crm.data_exchange.importing.values import RowReader
 from crm.data_exchange.importing.writing import renew_keys, reserve_keys, save_rows, write
 from crm.models import ImportState, Lead, LeadImport, LeadImportFile, LeadImportRow, RowOutcome, many_rows
-from crm.models.contribution import active_author
+from crm.models.contribution import Author, active_author
 from crm.models.jobs import TOO_SLOW, timed_out_too_often
 from crm.models.lead_import import BYTES_OF_A_ROW, BYTES_OF_UNREAD, add_counts
 from crm.models.origin import acting_as
@@ -162,8 +163,9 @@ def _add_rows(lead_import: LeadImport, table: Table, rows_at_once: int) -> None:
     lead_import.row_count = lead_import.row_bytes = lead_import.reached = 0
     lead_import.planned = {}
     if len(lead_import.columns) != len(lead_import.header):
-        lead_import.columns = _columns(lead_import, sample)
-    reader, until = RowReader(lead_import.company, lead_import.columns), time.monotonic() + CHECKED_WHILE_READ
+        lead_import.columns, lead_import.readings = _columns(lead_import, sample), []
+    _survey(lead_import, ((row.number, row.cells) for row in table.rows))
+    reader, until = _reader(lead_import), time.monotonic() + CHECKED_WHILE_READ
     space = space_of(lead_import.company_id)
     lead_import.state = ImportState.READY
     rows, first = table.rows, dict[str, int]()
@@ -223,8 +225,25 @@ def _remembered(lead_import: LeadImport) -> list[str]:
     return []
 
 
+def _survey(lead_import: LeadImport, rows: Iterable[RowOfCells]) -> None:
+    """Decide how each column is read, from all rows."""
+    author = _author(lead_import)
+    may_add = author is not None and author.may(Action.MANAGE_COMPANY)
+    pairs = zip(lead_import.columns, readings_of(lead_import), strict=True)
+    readings = [with_usual(name, reading, may_add=may_add) for name, reading in pairs]
+    custom = custom_columns(lead_import.company)
+    lead_import.readings = as_json(survey(lead_import.columns, readings, custom, rows))
+
+
+def _reader(lead_import: LeadImport, *, adds_tags: bool = True) -> RowReader:
+    return RowReader(lead_import.company, lead_import.columns, readings_of(lead_import), adds_tags=adds_tags)
+
+
 def _check(lead_import: LeadImport) -> None:
-    """Judge the next rows, and save their expected outcomes."""
+    """Judge the next rows, and save their expected outcomes. Before the first ones, decide how columns are read."""
+    if not lead_import.reached:
+        rows = LeadImportRow.objects.of(lead_import).values_list("number", "cells")
+        _survey(lead_import, rows.iterator(chunk_size=CHUNK))
     judged = _judge_next(lead_import, locks=False)
     reserve_keys(judged)
     lead_import.planned = add_counts(lead_import.planned, count(judged))
@@ -251,10 +270,14 @@ def _run(lead_import: LeadImport) -> None:
 
 def _may_go_on(lead_import: LeadImport) -> bool:
     """False if the person or API key was deactivated or may no longer import, or the company was switched off."""
-    author = active_author(
+    author = _author(lead_import)
+    return author is not None and author.may(Action.IMPORT_LEADS)
+
+
+def _author(lead_import: LeadImport) -> Author | None:
+    return active_author(
         company_id=lead_import.company_id, user_id=lead_import.uploaded_by_id, api_key_id=lead_import.api_key_id
     )
-    return author is not None and author.may(Action.IMPORT_LEADS)
 
 
 def _judge_next(lead_import: LeadImport, *, locks: bool) -> list[JudgedRow]:
@@ -264,7 +287,7 @@ def _judge_next(lead_import: LeadImport, *, locks: bool) -> list[JudgedRow]:
     any more, and the row would add it again. Once the leads are locked, an erasure waits for them.
     """
     rest = LeadImportRow.objects.of(lead_import).filter(number__gt=lead_import.reached)
-    reader = RowReader(lead_import.company, lead_import.columns)
+    reader = _reader(lead_import, adds_tags=not locks)  # those of an import were added when it was started
     while rows := list(rest.values_list(*STORED)[:CHUNK]):
         lead_import.reached = rows[-1][1]
         judged = judge(lead_import, rows, reader, locks=locks)
@@ -277,6 +300,7 @@ def _judge_next(lead_import: LeadImport, *, locks: bool) -> list[JudgedRow]:
 def _undo(lead_import: LeadImport) -> None:
     with acting_as(lead_import.author, history_only=True):
         if not undo_chunk(lead_import, CHUNK):
+            take_back_created(lead_import)
             lead_import.state = ImportState.UNDONE
 
 

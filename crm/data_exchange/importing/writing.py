@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from django.db import DEFAULT_DB_ALIAS
 from django.db.models.functions import Now
 
+from crm.data_exchange.importing.cells import SHARED
 from crm.data_exchange.importing.custom_columns import as_columns, column_names
 from crm.data_exchange.importing.judging import JUDGEMENT, JudgedRow
-from crm.data_exchange.importing.matching import SHARED, TAGS
+from crm.data_exchange.importing.matching import TAGS
 from crm.models import Lead, LeadImport, LeadImportRow, LeadTag, RowOutcome, Tag, many_rows
 from crm.models.origin import acting_as
 from crm.models.tag import add_links
@@ -62,7 +63,7 @@ def save_rows(lead_import: LeadImport, judged: Sequence[JudgedRow]) -> None:
     if changed:
         own = LeadImportRow.objects.for_company(lead_import.company_id).filter(lead_import=lead_import)
         these = own.filter(number__range=(judged[0].number, judged[-1].number))
-        these.filter(cells=[]).update(key="", filled={})
+        these.filter(cells=[]).update(key="", filled={}, cell_problems=None)
 
 
 def _add(judged: Sequence[JudgedRow], lead_import: LeadImport) -> None:

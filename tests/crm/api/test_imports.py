@@ -15,12 +15,13 @@ from crm.services import lead_imports
 from tests.conftest import make_lead
 from tests.crm.api.calling import ADMIN_AND_SALES, caller
 from tests.crm.api.test_saved_views import member
+from tests.crm.custom_values import make_field
 from tests.crm.data_exchange.importing.uploading import PEOPLE, run, upload
 
 pytestmark = pytest.mark.django_db
 
 URL = "/api/v1/imports/"
-BAD = "First name,E-mail,Phone\nIda,ida@example.com,\nBo,not an address,1\n,x@example.com,\nCy,cy at home,\n"
+BAD = "First name,E-mail,Phone\nIda,ida@example.com,\n,not an address,1\n,x@example.com,\n,a@b.example,1,2\n"
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def test_a_key_uploads_starts_and_undoes_an_import(script: APIClient, company: C
     key = ApiKey.objects.get()
     assert (added["state"], added["file_name"], added["uploaded_by"]) == ("reading", "leads.csv", None)
     assert (checked["state"], checked["row_count"], checked["planned"]["new"]) == ("ready", 3, 3)
-    assert checked["columns"][:3] == [
+    assert [{key: column[key] for key in ("name", "field")} for column in checked["columns"][:3]] == [
         {"name": "First name", "field": "first_name"},
         {"name": "Last name", "field": "last_name"},
         {"name": "E-mail", "field": "email"},
@@ -153,9 +154,9 @@ def test_the_totals_say_why_rows_are_bad_and_those_are_read_page_by_page(script:
     rest = script.get(first["next"]).json()
 
     assert (bad["new"], bad["bad"]) == (1, 3)
-    assert {each["problem"]: each["rows"] for each in bad["problems"]} == {"email_invalid": 2, "name_missing": 1}
+    assert {each["problem"]: each["rows"] for each in bad["problems"]} == {"name_missing": 2, "too_many_cells": 1}
     assert first["results"] == [
-        {"number": 3, "cells": ["Bo", "not an address", "1"], "problem": "email_invalid", "column": 1},
+        {"number": 3, "cells": ["", "not an address", "1"], "problem": "name_missing", "column": 0},
         {"number": 4, "cells": ["", "x@example.com"], "problem": "name_missing", "column": 0},
     ]
     assert [row["number"] for row in rest["results"]] == [5]
@@ -315,3 +316,45 @@ def test_a_file_is_read_again_in_the_format_that_is_chosen(script: APIClient, sa
     assert Lead.objects.get().first_name == "Núńez"
     assert (refused.status_code, list(refused.json())) == (400, ["encoding"])
     assert (late.status_code, late.json()) == (409, {"detail": NO_FILE})
+
+
+def test_a_script_answers_how_a_column_is_read_before_it_starts(script: APIClient, sales: Membership) -> None:
+    make_field(sales.company, "Places", "number")
+    path = f"{URL}{upload(sales, 'First name;Places' + chr(10) + 'Ada;1.200').pk}/"
+    asked = script.get(path).json()["columns"][1]
+
+    early = script.post(f"{path}start/", {})
+    columns = ["first_name", "custom.places"]
+    wrong = script.post(f"{path}columns/", {"columns": columns, "readings": [{}, {"convention": "day"}]}, format="json")
+    body = {"columns": columns, "readings": [{}, {"convention": "comma"}]}
+    answered = script.post(f"{path}columns/", body, format="json").json()["columns"][1]
+    script.post(f"{path}start/", {})
+    lead_imports.work_through(lambda: True)
+
+    assert (asked["needs_answer"], asked["convention"], early.status_code) == (True, "", 409)
+    assert (wrong.status_code, list(wrong.json())) == (400, ["readings"])
+    assert (answered["needs_answer"], answered["convention"]) == (False, "comma")
+    assert Lead.objects.get().custom == {"places": "1200"}
+
+
+def test_cells_that_are_left_out_are_counted_and_listed(script: APIClient, sales: Membership) -> None:
+    path = f"{URL}{upload(sales, 'First name,Status' + chr(10) + 'Ada,Hot').pk}/"
+
+    planned, listed = script.get(path).json()["planned"], script.get(f"{path}cells/").json()["results"]
+
+    assert (planned["new"], planned["bad"]) == (1, 0)
+    assert planned["cells"] == [
+        {"column": 1, "name": "Status", "problem": "status_unknown", "cells": 1, "is_stored": False}
+    ]
+    cell = {"column": 1, "name": "Status", "value": "Hot", "problem": "status_unknown", "stored": ""}
+    assert listed == [{"number": 2, "lead": None, "cells": [cell]}]
+
+
+@pytest.mark.parametrize(("role", "status"), [("admin", 200), ("sales", 400)])
+def test_only_an_admin_s_key_may_choose_to_add_tags(
+    company: Company, sales: Membership, role: str, status: int
+) -> None:
+    path = f"{URL}{upload(sales, 'First name,Tags' + chr(10) + 'Ada,VIP').pk}/"
+    body = {"columns": ["first_name", "tags"], "readings": [{}, {"otherwise": "create"}]}
+
+    assert caller(company, role).post(f"{path}columns/", body, format="json").status_code == status

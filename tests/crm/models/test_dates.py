@@ -28,7 +28,7 @@ def test_a_date_that_has_one_meaning(text: str) -> None:
     found = date_readings(text)
 
     assert found.day == found.month == THIRD
-    assert not found.order
+    assert not found.only
 
 
 def test_months_have_names_in_the_languages_of_our_guesses() -> None:
@@ -62,7 +62,7 @@ def test_months_have_names_in_the_languages_of_our_guesses() -> None:
 def test_a_date_that_only_one_order_allows(text: str, order: str, day: date) -> None:
     found = date_readings(text)
 
-    assert found.order == order
+    assert found.only == order
     assert found.by(order) == (day, False)
     assert found.by(DayOrder.MONTH if order == "day" else DayOrder.DAY) == (day, True)
 

@@ -23,7 +23,7 @@ def test_a_number_without_a_decimal_sign_has_one_meaning(text: str, number: str)
     found = number_readings(text)
 
     assert found.comma == found.point == Decimal(number)
-    assert not found.sign
+    assert not found.only
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_a_number_without_a_decimal_sign_has_one_meaning(text: str, number: str)
 def test_a_number_that_only_one_decimal_sign_allows(text: str, sign: str, number: str) -> None:
     found = number_readings(text)
 
-    assert found.sign == sign
+    assert found.only == sign
     assert found.by(sign) == (Decimal(number), False)
     assert found.by("point" if sign == "comma" else "comma") == (Decimal(number), True)
 
@@ -60,6 +60,7 @@ def test_a_number_with_three_digits_after_its_only_sign_has_two_meanings(text: s
 
     assert (found.comma, found.point) == (Decimal(comma), Decimal(point))
     assert found.is_ambiguous
+    assert found.by("") == (None, False)
     doubtful = DecimalSign.POINT if "." in text else DecimalSign.COMMA
     assert [sign for sign in DecimalSign if found.by(sign)[1]] == [doubtful]
 

@@ -214,8 +214,8 @@ def test_an_import_tags_new_and_known_leads_and_its_undo_takes_them_off(sales: M
     )
     done = run(checked, sales)
 
-    assert checked.planned["bad:tag_unknown"] == 1
-    assert (done.done["new"], done.done["update"]) == (1, 1)
+    assert checked.planned["cell:2:tag_unknown"] == 1
+    assert (done.done["new"], done.done["update"]) == (2, 1)
     assert sorted(tags_of(known)) == ["Renewal", "VIP"]
     assert tags_of(Lead.objects.get(first_name="Grace")) == ["VIP"]
 

@@ -42,25 +42,43 @@ def test_columns_are_found_by_name_and_their_values_are_stored_in_one_form(sales
 
 
 @pytest.mark.parametrize(
-    ("kind", "cell", "problem"),
+    ("kind", "cell", "problem", "stored"),
     [
-        ("text", "x" * 201, "too_long"),
-        ("number", "many", "not_a_number"),
-        ("money", "1.999", "not_a_number"),
-        ("date", "3/4/2027", "not_a_date"),
-        ("yes_no", "perhaps", "not_yes_or_no"),
-        ("choice", "Mars", "not_a_choice"),
-        ("choices", "EMEA; Mars", "not_a_choice"),
-        ("url", "javascript:alert(1)", "not_a_url"),
-        ("phone", "1" * 41, "too_long"),
+        ("text", "x" * 201, "too_long", {}),
+        ("number", "many", "not_a_number", {}),
+        ("number", "1.200", "number_unclear", {}),
+        ("money", "1.9991", "rounded", {"field": "2.00"}),
+        ("date", "3/4/2027", "date_unclear", {}),
+        ("date", "soon", "not_a_date", {}),
+        ("yes_no", "perhaps", "not_yes_or_no", {}),
+        ("choice", "Mars", "not_a_choice", {}),
+        ("choices", "EMEA; Mars", "not_a_choice", {"field": ["emea"]}),
+        ("url", "javascript:alert(1)", "not_a_url", {}),
+        ("phone", "1" * 41, "too_long", {}),
     ],
 )
-def test_a_value_that_can_t_be_is_bad_with_its_reason(sales: Membership, kind: str, cell: str, problem: str) -> None:
+def test_a_value_that_can_t_be_costs_its_cell_with_its_reason(
+    sales: Membership, kind: str, cell: str, problem: str, stored: dict[str, Any]
+) -> None:
     make_field(sales.company, "Field", kind)
 
     checked = upload(sales, f'First name,Field\nAda,"{cell}"\nBea,\n')
 
-    assert outcomes(checked) == [("bad", problem), ("new", "")]
+    assert outcomes(checked) == [("new", ""), ("new", "")]
+    assert LeadImportRow.objects.get(number=2).cell_problems == {"1": problem}
+    assert checked.planned[f"cell:1:{problem}"] == 1
+    if not problem.endswith("unclear"):
+        run(checked, sales)
+        assert Lead.objects.get(first_name="Ada").custom == stored
+
+
+@pytest.mark.parametrize("cell", ["many", ""])
+def test_what_is_required_and_can_t_be_read_makes_a_new_row_bad_with_its_reason(sales: Membership, cell: str) -> None:
+    make_field(sales.company, "Seats", "number", is_required=True)
+
+    checked = upload(sales, f"First name,Seats\nAda,{cell}\n")
+
+    assert outcomes(checked) == [("bad", "not_a_number" if cell else "required")]
 
 
 def test_a_new_lead_without_what_is_required_is_bad_and_a_known_one_is_not(sales: Membership) -> None:

@@ -1,0 +1,130 @@
+"""What an import makes of the cells of a file: their values as they are stored, and what can't be read."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.db.models import QuerySet
+
+from crm.data_exchange.importing.cells import SHARED
+from crm.data_exchange.importing.column_readings import readings_of
+from crm.data_exchange.importing.custom_columns import custom_columns
+from crm.data_exchange.importing.judging import CELL
+from crm.data_exchange.importing.values import RowReader
+from crm.models import CustomField, LeadImport, LeadImportRow, LeadStatus, LeadType, RowProblem, Tag, User
+from crm.models.lead_import import DOUBTS
+from crm.selectors.custom_fields import as_text
+
+HEAD: Final = ("Row", "Column", "In the file", "Reason", "Stored")
+
+
+@dataclass(frozen=True, slots=True)
+class CellTotal:
+    """How many cells of a column have a problem. `is_stored`: they are stored all the same."""
+
+    column: int
+    name: str
+    problem: str
+    label: str
+    count: int
+    is_stored: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemCell:
+    """A cell that is left out, or stored though it is doubtful; then `stored` says as what."""
+
+    number: int
+    column: int
+    name: str
+    text: str
+    problem: str
+    label: str
+    stored: str
+    lead_id: int | None
+
+
+class ShownCells:
+    """The cells of an import as they are stored, for people. Reads the company's lists and custom fields once."""
+
+    def __init__(self, lead_import: LeadImport) -> None:
+        company = lead_import.company
+        self._company, self._columns = company, lead_import.columns
+        self.custom: Mapping[str, CustomField] = custom_columns(company)
+        self._reader = RowReader(company, lead_import.columns, readings_of(lead_import), custom=self.custom)
+        self._types = dict(LeadType.objects.for_company(company).values_list("code", "name"))
+        self._tags = {name.casefold() for name in Tag.objects.for_company(company).values_list("name", flat=True)}
+        self._people = {user.pk: str(user) for user in User.objects.filter(memberships__company=company)}
+
+    def stored(self, index: int, cell: str) -> str:
+        """The value of the cell in this column, "" if nothing is stored."""
+        values, _ = self._reader.read_cell(index, cell)
+        return " ".join(filter(None, (self._text(name, value) for name, value in values.items())))
+
+    def problem(self, index: int, cell: str) -> str:
+        """The `RowProblem` of the cell in this column, or ""."""
+        return self._reader.read_cell(index, cell)[1]
+
+    def is_new(self, index: int, text: str) -> bool:
+        """True for the name of a tag that the import adds."""
+        return self._columns[index] == "tags" and text.casefold() not in self._tags
+
+    def _text(self, name: str, value: Any) -> str:
+        if name in self.custom:
+            return as_text(self.custom[name], value, self._company)
+        match value:
+            case LeadStatus():
+                return str(value)
+            case list():
+                return ", ".join(value)
+            case bool() if name == SHARED:
+                return "Shared" if value else "Not shared"
+        if name == "owner_id":
+            return self._people.get(value, "")
+        return self._types.get(value, value) if name == "type" else str(value)
+
+
+def cell_totals(lead_import: LeadImport, counts: Mapping[str, int]) -> list[CellTotal]:
+    """The problems of cells by column, the most frequent first."""
+    found = [
+        CellTotal(index, name, problem.value, problem.label, counts[key], problem in DOUBTS)
+        for index, name in enumerate(lead_import.header)
+        for problem in RowProblem
+        if counts.get(key := CELL.format(index, problem.value))
+    ]
+    return sorted(found, key=lambda total: -total.count)
+
+
+def rows_with_problems(lead_import: LeadImport) -> QuerySet[LeadImportRow]:
+    """The rows with cells that are left out or doubtful, in the order of the file."""
+    return LeadImportRow.objects.of(lead_import).filter(cell_problems__isnull=False)
+
+
+def problem_cells(lead_import: LeadImport, rows: Iterable[LeadImportRow]) -> list[ProblemCell]:
+    """The cells of these rows that are left out or doubtful."""
+    shown = ShownCells(lead_import)
+    return [cell for row in rows for cell in _problems_of(lead_import, row, shown)]
+
+
+def all_problem_cells(lead_import: LeadImport) -> Iterator[list[Any]]:
+    """All such cells for a file: row, column, what is in the file, why, and what is stored."""
+    shown = ShownCells(lead_import)
+    for row in rows_with_problems(lead_import).iterator(chunk_size=1000):
+        for cell in _problems_of(lead_import, row, shown):
+            yield [cell.number, cell.name, cell.text, cell.label, cell.stored]
+
+
+def _problems_of(lead_import: LeadImport, row: LeadImportRow, shown: ShownCells) -> Iterator[ProblemCell]:
+    is_written = lead_import.started_at is not None
+    for index, problem in sorted((int(key), value) for key, value in (row.cell_problems or {}).items()):
+        text = row.cells[index] if index < len(row.cells) else ""
+        yield ProblemCell(
+            number=row.number,
+            column=index,
+            name=lead_import.header[index],
+            text=text,
+            problem=problem,
+            label=RowProblem(problem).label,
+            stored=shown.stored(index, text),
+            lead_id=row.lead_id if is_written else None,
+        )
