@@ -49,6 +49,16 @@ LEAVE_OUT = {
     "crm.data_exchange.exporting.lists.LISTS": {"COMPANY"},
     "crm.data_exchange.importing.work.WORK": {"READING", "READY", "DONE", "CANCELLED", "FAILED", "UNDONE"},
     "crm.forms.data_exports.MORE": {"COMPANY"},
+    # What ends an earlier change of the log; only an opt-in does.
+    "crm.models.privacy_log.ALLOWS_AGAIN": {
+        "CANCELLED",
+        "CANCELLED_BACKFILLS",
+        "DELETED_DEALS",
+        "DELETED_LEADS",
+        "ERASED",
+        "OPTED_OUT",
+        "TAKEN_BACK",
+    },
     "crm.selectors.bulk_changes.GONE": {"DELETE"},
     "crm.selectors.bulk_changes.TARGETS": {"DELETE"},
     "crm.selectors.history.REFERENCES": {"AMOUNT", "EMAIL", "SHARING"},  # described without a row

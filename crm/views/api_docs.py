@@ -70,7 +70,7 @@ def _resource(list_path: str, row_path: str, paths: Json, components: Json) -> R
             for parameter in listing["get"]["parameters"]
             if parameter["name"] not in ("cursor", "page_size")
         ),
-        fields=tuple(_fields(_resolve(schema, components), components)),
+        fields=tuple(_fields(schema, components)),
     )
 
 
@@ -78,9 +78,11 @@ def _operations(path: str, item: Json) -> Iterator[tuple[str, str]]:
     return ((method.upper(), path) for method in METHODS if method in item)
 
 
-def _fields(component: Json, components: Json) -> Iterator[Field]:
-    for name, field in component["properties"].items():
-        writing = "required" if name in component["required"] else "optional"
+def _fields(schema: Json, components: Json) -> Iterator[Field]:
+    """The fields of an answer. What has to be sent is in the component for requests, if there is one."""
+    required = components.get(f"{schema.get('$ref', '').rpartition('/')[2]}Request", {}).get("required", [])
+    for name, field in _resolve(schema, components)["properties"].items():
+        writing = "required" if name in required else "optional"
         yield Field(name, _kind(field, components), "no" if field.get("readOnly") else writing)
 
 

@@ -24,15 +24,10 @@ EDGE_FILES = (
 REASONED = {
     ("crm/selectors/deals.py", "Deal.filter"): "by keys that a query of the company's deals finds",
     ("capi/selectors/rule_duplicates.py", "ConversionRule.filter"): "filtered by the company of each rule",
-    (
-        "crm/accounts/company_sign_in.py",
-        "SignInProvider.select_for_update",
-    ): "the provider one signs in with",
     ("capi/selectors/timeline.py", "ConversionRule.filter"): "the rules of events that were found by company",
     ("crm/accounts/decorators.py", "Membership.filter"): "one's own memberships, whatever the company",
     ("crm/accounts/sessions.py", "Membership.active"): "one's own memberships, whatever the company",
     ("crm/accounts/company_sign_in.py", "SignInProvider.filter"): "the code in the address is what tells the company",
-    ("crm/accounts/company_sign_in.py", "SignInProvider.select_related"): "the code of the sign-in tells the company",
     ("crm/accounts/decorators.py", "SignInProvider.filter"): "of one's own memberships, whatever the company",
     ("crm/views/people.py", "Invitation.find"): "the token in the address is the right to it",
     ("crm/api/authentication.py", "ApiKey.find"): "the key is what tells the company",

@@ -55,6 +55,8 @@ def test_each_part_names_its_addresses_filters_and_fields(client_as, sales):
         ("PUT", "/api/v1/leads/{id}/"),
         ("PATCH", "/api/v1/leads/{id}/"),
         ("DELETE", "/api/v1/leads/{id}/"),
+        ("GET", "/api/v1/leads/{id}/erasure/"),
+        ("POST", "/api/v1/leads/{id}/erasure/"),
         ("POST", "/api/v1/leads/{id}/merge/"),
     )
     fields = {field.name: (field.kind, field.writing) for field in parts["Deals"].fields}

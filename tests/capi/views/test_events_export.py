@@ -66,12 +66,14 @@ def test_it_is_read_piece_by_piece_while_it_is_sent(client_as, ops, make_rule, m
     lines = iter(response.streaming_content)
 
     with CaptureQueriesContext(connection) as at_first:
-        first = [next(lines) for _ in range(11)]
+        first = [next(lines) for _ in range(11)]  # the first piece has the header, too
     with CaptureQueriesContext(connection) as after_that:
         rest = list(lines)
 
-    assert [len(first) + len(rest), len(at_first), len(after_that)] == [26, 1, 3]
-    assert [line.decode().split(",")[2] for line in [*first, *rest][1:]] == ids[::-1]
+    # The first ten rows were read before the response, so that a failing query gets an error.
+    assert [len(at_first), len(after_that)] == [1, 2]
+    rows = b"".join([*first, *rest]).decode().splitlines()
+    assert [row.split(",")[2] for row in rows[1:]] == ids[::-1]
 
 
 def test_the_export_is_on_record_and_not_made_by_a_link(client_as, ops) -> None:
