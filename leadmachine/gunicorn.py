@@ -45,6 +45,7 @@ def on_starting(server: Any) -> None:
         for address in server.cfg.address:
             _check_free(address)
     _check_sandbox()
+    _log_connections(server.cfg)
 
 
 def when_ready(server: Any) -> None:
@@ -89,6 +90,13 @@ def _check_settings() -> None:
         call_command("check", stdout=io.StringIO())
     except (SystemCheckError, ImproperlyConfigured) as error:
         sys.exit(f"{error}\n.env.example describes each setting.")
+
+
+def _log_connections(cfg: Any) -> None:
+    from leadmachine import database_connections
+
+    needed = cfg.workers * database_connections.of_web(threads=cfg.threads)
+    database_connections.log("The web server", needed)
 
 
 def _raise_file_limit() -> None:

@@ -3,13 +3,15 @@
 import logging
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
 from django.core import checks
 from django.core.signals import request_started
-from django.db import connections
+from django.db import Error, connections
 
+from leadmachine import installation
 from postgresql import bounds
 
 logger = logging.getLogger(__name__)
@@ -31,6 +33,13 @@ def refuse_wrong_settings() -> None:
     connections.close_all()  # the thread that starts a process doesn't use its connection any more
     if errors:
         sys.exit("\n".join(["LeadMachine does not start with these settings:", *errors]))
+    _read_name()
+
+
+def _read_name() -> None:
+    """Read the installation's name before there are threads: each would read it on a connection of its own."""
+    with suppress(Error):  # the database is down: the first thread that needs it tries again
+        installation.name()
 
 
 def log_warnings() -> None:

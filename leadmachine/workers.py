@@ -111,12 +111,14 @@ def bound_statements(**kwargs: Any) -> None:
 
 
 @signals.celeryd_init.connect
-def refuse_wrong_settings(**kwargs: Any) -> None:
+def refuse_wrong_settings(options: dict[str, Any], **kwargs: Any) -> None:
     """Refuse the same settings as the web server, and log the same warnings."""
-    from leadmachine import startup
+    from leadmachine import database_connections, startup
 
     startup.refuse_wrong_settings()
     startup.log_warnings()
+    needed = database_connections.of_worker(database_connections.concurrency_of(options))
+    database_connections.log("This worker", needed)
 
 
 @signals.celeryd_init.connect

@@ -38,18 +38,24 @@ class BoundedConnection(psycopg.Connection[Any]):
     each piece of a COPY. https://github.com/psycopg/psycopg/blob/3.3.9/psycopg/psycopg/connection.py
     """
 
+    has_answered = False
+
     def wait(self, gen: PQGen[RV], interval: float = INTERVAL_SECONDS, timeout: float | None = None) -> RV:
         """Wait as psycopg does. On a timeout, close, because the response may still arrive; raise OperationalError."""
         if timeout is not None:
             return super().wait(gen, interval, timeout)  # psycopg's own timeout, which it handles itself
         bound = bounds.seconds()
         try:
-            return super().wait(gen, interval, bound)
+            result = super().wait(gen, interval, bound)
         except errors._WaitTimeout:
-            global _last_timeout
-            _last_timeout = time.monotonic()
+            # Behind a PgBouncer, a connection that never had an answer waits for its turn: others are not dead.
+            if self.has_answered:
+                global _last_timeout
+                _last_timeout = time.monotonic()
             self.close()  # can't block: the socket is non-blocking
             raise TimedOut(f"PostgreSQL has not answered within {bound:g} seconds.") from None
+        self.has_answered = True
+        return result
 
 
 class Driver(ModuleType):

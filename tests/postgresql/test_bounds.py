@@ -10,8 +10,8 @@ import pytest
 from django.db import OperationalError, connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from postgresql import bounds
-from postgresql.base import DatabaseWrapper
+from postgresql import base, bounds
+from postgresql.base import BoundedConnection, DatabaseWrapper
 from postgresql.bounds import statements_may_take
 from tests.faults.processes import wait_for
 from tests.faults.proxy import Proxy
@@ -188,6 +188,18 @@ def test_what_was_idle_when_another_connection_died_is_replaced_without_being_as
     idle.ensure_connection()
     assert idle.is_usable()
     idle.close()
+
+
+def test_a_new_connection_that_waits_for_its_turn_says_nothing_about_the_others(line) -> None:
+    """As behind a PgBouncer whose pool is used up: those that have a connection must not give theirs up too."""
+    wrapper, proxy = line
+    wrapper.ensure_connection()
+    new = BoundedConnection.connect(**wrapper.get_connection_params())
+    proxy.silence()
+    with given_up():
+        new.execute("SELECT 1")
+
+    assert base._last_timeout == float("-inf")
 
 
 def test_a_silent_connection_is_closed_at_once(line) -> None:
