@@ -18,7 +18,7 @@ from leadmachine.environment import DEBUG, PORT
 
 bind = f"127.0.0.1:{PORT}"
 worker_class = "leadmachine.web_worker.WebWorker"  # waitress, with deadlines for slow clients
-threads = settings.WEB_THREADS
+threads = 8
 worker_connections = 4_000  # in each process; a slow one holds file descriptors, but no thread
 # A stopping process may still wait for a request to LinkedIn, from an erasure or from the embedded worker.
 graceful_timeout = math.ceil(settings.SEND_TIMEOUT_SECONDS) + 15
@@ -26,9 +26,8 @@ graceful_timeout = math.ceil(settings.SEND_TIMEOUT_SECONDS) + 15
 # response, while its embedded worker has 55 seconds for the current request: gunicorn's default of 30 cut that off.
 timeout = 2 * graceful_timeout
 # Restart processes now and then, so that a slow leak never becomes an incident. This would cut off an embedded worker.
-# Not too often: someone who doesn't stop can have a thousand requests a second refused.
-max_requests = 0 if settings.EMBEDDED_WORKER else 500_000
-max_requests_jitter = 50_000
+max_requests = 0 if settings.EMBEDDED_WORKER else 20_000
+max_requests_jitter = 2_000
 loglevel = "warning"
 control_socket_disable = True  # all installations on a machine would share one file
 

@@ -62,13 +62,6 @@ class InOneLine(logging.Filter):
         return True
 
 
-class WithoutRefused(logging.Filter):
-    """Removes the lines of requests that a limit has refused: there may be a thousand a second. We log one a minute."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return not getattr(getattr(record, "request", None), "is_refused", False)
-
-
 def sanitise(text: str, *, readable: Iterable[str] = ()) -> str:
     """Return the text on one line, without the rows that a database quotes, and masked except for `readable` names."""
     text = CREDENTIALS.sub(rf"\1{MASK}@", DETAIL.sub(f"DETAIL: {MASK}", text))

@@ -77,7 +77,6 @@ MIDDLEWARE = [
     "leadmachine.middleware.ProbesMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "leadmachine.middleware.PageMethodsMiddleware",
-    "crm.accounts.request_limits.RequestLimitsMiddleware",
     "leadmachine.request_bodies.RequestBodiesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -89,7 +88,6 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "crm.accounts.middleware.MembershipMiddleware",
-    "crm.accounts.request_limits.AskerLimitsMiddleware",
     "crm.views.errors.ExplainedErrorsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "leadmachine.middleware.NotAllowedPageMiddleware",
@@ -273,7 +271,6 @@ LOGGING = {
     },
     "filters": {
         "in_one_line": {"()": "leadmachine.log_format.InOneLine"},
-        "without_refused": {"()": "leadmachine.log_format.WithoutRefused"},
         "once_per_outage": {"()": "leadmachine.outages.OncePerOutage"},
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["once_per_outage"]}},
@@ -282,7 +279,7 @@ LOGGING = {
         **{name: {"level": env.str("LOG_LEVEL", default="INFO")} for name in ("crm", "capi", "leadmachine")},
         "crm.models.privacy_log": {"level": "INFO"},  # has to be repeated after a backup is restored
         "django": {"handlers": []},  # with DEBUG Django adds its own, and each line would come twice
-        "django.request": {"filters": ["in_one_line", "without_refused"]},
+        "django.request": {"filters": ["in_one_line"]},
         "waitress.queue": {"level": "ERROR"},  # it logs a line for each request that waits a moment for a thread
         # Never below INFO: at DEBUG urllib3 prints request lines, and headers with the token.
         "urllib3": {"level": "INFO"},

@@ -187,17 +187,7 @@ function showError(text) {
   note.textContent = text;
   document.getElementById("messages")?.append(note);
 }
-// What was refused because the company has too many requests at the moment: a part that refreshes itself asks again
-// anyway, and one that loads after its page does so once it may.
-function asksAgain(part, xhr) {
-  const trigger = part.getAttribute("hx-trigger") ?? "";
-  if (xhr.status !== 429 || !/^(every|load)/.test(trigger)) return false;
-  const seconds = Number(xhr.getResponseHeader("Retry-After"));
-  if (trigger.startsWith("load")) setTimeout(() => htmx.trigger(part, "again"), seconds * 1000);
-  return true;
-}
-document.addEventListener("htmx:responseError", ({ detail: { xhr, elt, requestConfig } }) => {
-  if (asksAgain(elt, xhr)) return;
+document.addEventListener("htmx:responseError", ({ detail: { xhr, requestConfig } }) => {
   const page = new DOMParser().parseFromString(xhr.responseText, "text/html"); // it may say what happened
   showError(page.querySelector("[data-toast]")?.textContent ?? (xhr.status === 403
     ? "You may not do that, or the page is out of date. Reload it and try again."

@@ -30,7 +30,6 @@ from playwright.sync_api import expect
 
 from capi.delivery.wakeup import publisher
 from crm.accounts import codes
-from crm.accounts.limiter import limiter
 from crm.accounts.session_store import SessionStore
 from crm.models import Company, Deal, Lead, Membership, Note, Task, User, file_storage
 from crm.models.roles import Role
@@ -172,7 +171,6 @@ def _untouched(own_folder: Path, settings: Any, monkeypatch: pytest.MonkeyPatch)
     settings.STORAGES = storages_with(own_folder / "files")
     settings.LINKEDIN_SANDBOX_LEDGER = own_folder / "sandbox.jsonl"
     cache.clear()  # failed sign-ins of one test are not counted in another
-    limiter.reset()  # nor downloads that a test has not read to their end
     monkeypatch.setattr(file_storage, "_rests_until", 0.0)
     monkeypatch.setattr("postgresql.base._last_timeout", float("-inf"))
     yield

@@ -23,7 +23,6 @@ from capi.models import Connection, ConversionEvent, ConversionRule
 from capi.models.choices import State
 from capi.selectors.event_actions import allowed_actions
 from capi.selectors.explanations.explain import NOT_AS_THINGS_STAND
-from crm.accounts.request_limits import heavy
 from crm.api.filters import IdFilter, OneOfFilter
 from crm.api.viewsets import CompanyViewSet
 from crm.models.roles import Action
@@ -93,7 +92,6 @@ class ConversionEventViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, C
         obstacle = allowed_actions(event).obstacle
         return self._result(event, services.retry_events, problem=obstacle.what if obstacle else "")
 
-    @heavy()
     @extend_schema(request=None, responses={200: ConversionEventDetailSerializer, 409: ProblemSerializer})
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str | None = None) -> Response:

@@ -15,7 +15,6 @@ from capi.selectors.explanations.backfills import NO_ACTIVE_RULE, warnings
 from capi.selectors.rule_duplicates import earlier_rules
 from capi.services import backfills
 from crm.accounts.decorators import MemberRequest, member
-from crm.accounts.request_limits import heavy
 from crm.models.roles import Action
 
 PER_PAGE = 25
@@ -27,7 +26,6 @@ def overview(request: MemberRequest) -> HttpResponse:
     return _overview(request, BackfillForm(company=request.membership.company))
 
 
-@heavy()
 @member(Action.BACKFILL)
 def plan(request: MemberRequest) -> HttpResponse:
     """Preview what would happen to the past events. A POST starts the backfills."""

@@ -24,7 +24,6 @@ from capi.selectors.rules import rule_rows
 from capi.services import connection_of
 from crm.accounts.decorators import MemberRequest, member
 from crm.accounts.fresh_password import fresh_password, kept_fields
-from crm.accounts.request_limits import heavy
 from crm.forms.changes import CHANGED_HERE, with_opened
 from crm.forms.company import GraceForm
 from crm.models import Company
@@ -68,7 +67,6 @@ def setup_context(request: MemberRequest) -> dict[str, Any]:
 # Step 1: save and remove the access token, resume after a pause.
 
 
-@heavy("POST")
 @sensitive_post_parameters("token")
 @member(Action.CHANGE_CONNECTION)
 @fresh_password(kept=with_opened("ad_account_id", "expires_on", "saved_token"))
@@ -175,7 +173,6 @@ def save_grace(request: MemberRequest) -> HttpResponse:
 # “Check everything”.
 
 
-@heavy()
 @require_POST
 @member(Action.TEST_RULES)
 def check(request: MemberRequest) -> HttpResponse:

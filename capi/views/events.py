@@ -32,7 +32,6 @@ from capi.selectors.explained_events import ExplainedEvent, explained
 from capi.selectors.on_hold import on_hold
 from capi.selectors.state_groups import PARTS, WHOLES, StateFilter
 from crm.accounts.decorators import MemberRequest, member
-from crm.accounts.request_limits import heavy
 from crm.models.roles import Action
 from crm.models.validators import is_number
 from crm.services import rate_limits
@@ -61,14 +60,12 @@ CANCEL: Final = BulkAction("Cancel", "cancelled", False, preview_of_cancelling, 
 CHANGES_PER_MINUTE: Final = 30  # of a company, of one event or of many; the latter take 5 seconds each
 
 
-@heavy()
 @member(Action.CHANGE_EVENTS)
 def retry(request: MemberRequest) -> HttpResponse:
     """Confirm, then queue the chosen events again."""
     return _confirm_or_do(request, RETRY)
 
 
-@heavy()
 @member(Action.CHANGE_EVENTS)
 def cancel(request: MemberRequest) -> HttpResponse:
     """Confirm, then cancel the chosen events."""

@@ -15,7 +15,6 @@ from capi.selectors.connection import connection_status
 from capi.selectors.reconcile import Week, earliest_week, reconcile
 from capi.selectors.reports import ReportPeriod, days_of, details_of, outcomes_of, rows_of
 from crm.accounts.decorators import MemberRequest, member
-from crm.accounts.request_limits import heavy
 from crm.models.roles import Action
 from crm.views.downloads import export
 from crm.views.filtering import filter_bar, to_filtered
@@ -85,7 +84,6 @@ RECONCILE_HEAD: Final = (
 )  # fmt: skip
 
 
-@heavy("GET")
 @require_http_methods(["GET", "HEAD", "POST"])
 @member(Action.SEE_EVENT_LOG)
 def week(request: MemberRequest) -> HttpResponse:
@@ -101,7 +99,6 @@ def week(request: MemberRequest) -> HttpResponse:
     return render(request, "capi/reports/reconcile.html", {"week": reconciled, **filter_bar(form)})
 
 
-@heavy()
 @require_POST
 @member(Action.SEE_EVENT_LOG)
 def export_week(request: MemberRequest) -> HttpResponseBase:

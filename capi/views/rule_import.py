@@ -25,7 +25,6 @@ from capi.selectors.rule_health import firing_of_each
 from capi.selectors.rule_import import importable_rules, skipped_rules
 from capi.services.rule_import import Imported, import_rules
 from crm.accounts.decorators import MemberRequest, member
-from crm.accounts.request_limits import heavy
 from crm.models.roles import Action
 from crm.services import rate_limits
 
@@ -36,7 +35,6 @@ ROWS_PER_PAGE: Final = 100
 READ: Final = "read"  # the name of the button that reads the list from LinkedIn
 
 
-@heavy("POST")
 @member(Action.CHANGE_RULES)
 def choose(request: MemberRequest) -> HttpResponse:
     """List LinkedIn's rules as they were last read. A POST reads them, or imports those with a chosen CRM event."""

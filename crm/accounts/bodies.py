@@ -40,21 +40,14 @@ def takes_uploads(view: V) -> V:
 
 def rule_of(view: Callable[..., Any], request: HttpRequest) -> BodyRule:
     """Return the view's rule for request bodies. A viewset has a rule for each method."""
-    if handler_of(view, request) is None:
-        return BodyRule(read=False)  # a 405
-    rule: BodyRule = getattr(handler_of(view, request), "body_rule", BodyRule())
-    return rule
-
-
-def handler_of(view: Callable[..., Any], request: HttpRequest) -> Callable[..., Any] | None:
-    """The method of a class that answers this request, or the view itself. None if a viewset has no such method."""
     method = (request.method or "").lower()
     methods: dict[str, str] = getattr(view, "actions", None) or {}
     if methods and method not in methods:
-        return None
+        return BodyRule(read=False)  # a 405
     of_class = getattr(view, "cls", None) or getattr(view, "view_class", None)
-    handler: Callable[..., Any] = getattr(of_class, methods.get(method, method), view)
-    return handler
+    handler = getattr(of_class, methods.get(method, method), view)
+    rule: BodyRule = getattr(handler, "body_rule", BodyRule())
+    return rule
 
 
 def _with(view: V, rule: BodyRule) -> V:

@@ -20,7 +20,6 @@ from django.views.decorators.http import require_safe
 from crm.accounts.adapter import AccountAdapter
 from crm.accounts.company_provider import CompanyOpenId, CompanyProvider, ProviderError, app_of
 from crm.accounts.forms import CompanyCodeForm
-from crm.accounts.request_limits import heavy
 from crm.models import SignInProvider
 from crm.services.outbound import OutboundClient, ShareInUse
 
@@ -41,7 +40,6 @@ def choose_company(request: HttpRequest) -> HttpResponse:
     return render(request, "account/choose_company.html", {"form": form})
 
 
-@heavy()
 @never_cache
 @login_not_required
 def sign_in(request: HttpRequest, code: str) -> HttpResponse:
@@ -105,7 +103,6 @@ class _Callback(OAuth2CallbackView):  # type: ignore[misc]
         return state, response
 
 
-@heavy()
 @require_safe
 @never_cache
 @login_not_required

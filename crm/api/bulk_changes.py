@@ -12,7 +12,6 @@ from rest_framework.exceptions import PermissionDenied, Throttled
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from crm.accounts.request_limits import heavy
 from crm.api.bulk_change_bodies import (
     AskedChangeSerializer,
     BulkChangeSerializer,
@@ -54,7 +53,6 @@ class BulkChangeViewSet(CreatableViewSet[BulkChange]):
     serializer_class = BulkChangeSerializer
     actions = dict.fromkeys(("list", "retrieve", "create", "preview", "cancel"), Action.EDIT_LEADS)
 
-    @heavy()
     @extend_schema(request=AskedChangeSerializer, responses=PreviewSerializer)
     @action(detail=False, methods=["post"])
     def preview(self, request: Request) -> Response:
@@ -67,7 +65,6 @@ class BulkChangeViewSet(CreatableViewSet[BulkChange]):
             question = bulk_question(self.caller.company, asked.change, asked.selected)
         return Response(PreviewSerializer(question, context={"left_out": asked.left_out}).data)
 
-    @heavy()
     @extend_schema(request=ConfirmedChangeSerializer, parameters=[IDEMPOTENCY_KEY])
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Start a change, with `confirm` from its preview. It does no more than was confirmed.

@@ -13,7 +13,6 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from crm.accounts.request_limits import heavy
 from crm.api.export_bodies import AskedExportSerializer, DataExportSerializer
 from crm.api.schema import DETAIL
 from crm.api.views import IDEMPOTENCY_KEY, AddableViewSet
@@ -56,7 +55,6 @@ class DataExportViewSet(AddableViewSet[DataExport]):
     def get_queryset(self) -> QuerySet[DataExport]:
         return DataExport.objects.open_to(self.caller).kept().exclude(kind=ExportKind.COMPANY)
 
-    @heavy()
     @extend_schema(request=AskedExportSerializer, parameters=[IDEMPOTENCY_KEY])
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Request a file of a list. With an Idempotency-Key, it is written only once, however often you repeat that."""

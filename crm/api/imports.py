@@ -13,7 +13,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from crm.accounts.bodies import takes_import
-from crm.accounts.request_limits import heavy
 from crm.api.attachments import FIELD, ONE_EACH, FormParser
 from crm.api.filters import KeysetPagination
 from crm.api.import_bodies import (
@@ -75,7 +74,6 @@ class LeadImportViewSet(AddableViewSet[LeadImport]):
     def get_serializer_class(self) -> Any:
         return LeadImportSerializer if self.action == "list" else LeadImportDetailSerializer
 
-    @heavy()
     @takes_import
     @extend_schema(
         request={"multipart/form-data": UploadSerializer},

@@ -8,9 +8,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-from crm.accounts.request_limits import RETRY_SECONDS, Asker, InFlight
 from crm.api.authentication import Caller
-from crm.models import ApiKey
 from crm.models.roles import Action
 from crm.services.rate_limits import are_within, seconds_left
 
@@ -48,11 +46,7 @@ class CallerThrottle(BaseThrottle):
 
     The caller's counter has the company, the kind of caller and its id, so that equal ids don't share one. A request
     that is refused because of it is not counted for the company.
-
-    A caller may also have only so many at a time; sessions are counted before (crm/accounts/request_limits.py).
     """
-
-    _wait = 0.0
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
         if request.auth is None:
@@ -60,18 +54,7 @@ class CallerThrottle(BaseThrottle):
         caller = cast(Caller, request.auth)
         company = f"api:{caller.company_id}"
         own = f"{company}:{type(caller).__name__}:{caller.pk}"
-        if not are_within({own: settings.API_REQUESTS_PER_MINUTE, company: settings.API_COMPANY_PER_MINUTE}):
-            self._wait = seconds_left()
-            return False
-        in_flight: InFlight = request._request.in_flight  # type: ignore[attr-defined]
-        self._wait = RETRY_SECONDS
-        return in_flight.asker == _asker(caller) or in_flight.take(_asker(caller))
+        return are_within({own: settings.API_REQUESTS_PER_MINUTE, company: settings.API_COMPANY_PER_MINUTE})
 
     def wait(self) -> float:
-        return self._wait
-
-
-def _asker(caller: Caller) -> Asker:
-    if isinstance(caller, ApiKey):
-        return Asker("key", caller.pk, caller.company_id)
-    return Asker("person", caller.user_id, caller.company_id)
+        return seconds_left()

@@ -16,7 +16,6 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from django.views.decorators.vary import vary_on_headers
 
 from crm.accounts.decorators import MemberRequest, checked_again, member, own_or_404, require
-from crm.accounts.request_limits import heavy
 from crm.models import BulkChange, BulkKind, FieldSubject, LeadChange, LeadResult
 from crm.models.jobs import keys_of
 from crm.models.lead import LeadQuerySet
@@ -55,7 +54,6 @@ def question_address(filters: str, change: LeadChange) -> str:
     return f"{reverse('bulk_change_new')}?{urlencode([*query, (CHANGE, change.kind.value), (TO, target)])}"
 
 
-@heavy()
 @require_http_methods(["GET", "HEAD", "POST"])
 @member(Action.EDIT_LEADS)
 @checked_again

@@ -14,7 +14,6 @@ from django.views.decorators.vary import vary_on_headers
 
 from crm.accounts.decorators import MemberRequest, member, require
 from crm.accounts.fresh_password import fresh_password
-from crm.accounts.request_limits import heavy
 from crm.data_exchange.exporting import archive
 from crm.forms.data_exports import SHOWN, ExportForm
 from crm.models import DataExport, ExportFormat, ExportKind, FieldSubject
@@ -56,7 +55,6 @@ class FilteredList:
         return self.kind.label.lower().removesuffix("s")
 
 
-@heavy()
 @require_http_methods(["GET", "HEAD", "POST"])
 @member(Action.EXPORT_LEADS)
 def lead_export(request: MemberRequest) -> HttpResponse:
@@ -76,7 +74,6 @@ def lead_export(request: MemberRequest) -> HttpResponse:
     return _export_page(request, rows)
 
 
-@heavy()
 @require_http_methods(["GET", "HEAD", "POST"])
 @member(Action.EXPORT_LEADS)
 def deal_export(request: MemberRequest) -> HttpResponse:
@@ -93,7 +90,6 @@ def deal_export(request: MemberRequest) -> HttpResponse:
     return _export_page(request, rows)
 
 
-@heavy()
 @require_http_methods(["GET", "HEAD", "POST"])
 @member(Action.EXPORT_LEADS)
 def task_export(request: MemberRequest) -> HttpResponse:
@@ -107,7 +103,6 @@ def task_export(request: MemberRequest) -> HttpResponse:
     return _export_page(request, rows)
 
 
-@heavy()
 @require_http_methods(["GET", "HEAD", "POST"])
 @member(Action.EXPORT_LEADS)
 def organisation_export(request: MemberRequest) -> HttpResponse:
@@ -147,7 +142,6 @@ def _why(refusal: ValidationError | TooOften) -> str:
     return str(refusal.message if isinstance(refusal, ValidationError) else refusal)
 
 
-@heavy("POST")
 @require_http_methods(["GET", "HEAD", "POST"])
 @member(Action.MANAGE_COMPANY)
 @fresh_password()

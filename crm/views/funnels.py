@@ -4,7 +4,6 @@ from django.http import HttpResponse, QueryDict
 from django.shortcuts import render
 
 from crm.accounts.decorators import MemberRequest, member
-from crm.accounts.request_limits import heavy
 from crm.forms.funnels import FunnelFilter
 from crm.models import Lead
 from crm.models.roles import Action
@@ -12,7 +11,6 @@ from crm.selectors.funnels import funnel_of
 from crm.views.filtering import filter_bar, to_filtered
 
 
-@heavy("GET")
 @member(Action.SEE_LEADS)
 def funnel(request: MemberRequest) -> HttpResponse:
     """How far the leads of a period have come, filtered by the URL.

@@ -13,7 +13,6 @@ from django.views.decorators.vary import vary_on_headers
 
 from crm.accounts.bodies import takes_import
 from crm.accounts.decorators import MemberRequest, member, own_or_404
-from crm.accounts.request_limits import heavy
 from crm.data_exchange.importing.columns import REASON
 from crm.data_exchange.importing.new_tags import new_tags
 from crm.data_exchange.importing.text_formats import TextFormat
@@ -32,7 +31,6 @@ PER_PAGE: Final = 25
 TO_BE_CHECKED: Final = (ImportState.CHECKING, ImportState.READY)
 
 
-@heavy("POST")
 @takes_import
 @require_http_methods(["GET", "HEAD", "POST"])
 @member(Action.IMPORT_LEADS)
@@ -69,7 +67,6 @@ def detail(request: MemberRequest, pk: int) -> HttpResponse:
     return render(request, f"crm/lead_imports/{template}.html", context)
 
 
-@heavy()
 @require_http_methods(["GET", "HEAD", "POST"])
 @vary_on_headers("HX-Request")
 @member(Action.IMPORT_LEADS)
@@ -90,7 +87,6 @@ def file_format(request: MemberRequest, pk: int) -> HttpResponse:
     return render(request, f"crm/lead_imports/{template}.html", context)
 
 
-@heavy()
 @require_POST
 @member(Action.IMPORT_LEADS)
 def map_columns(request: MemberRequest, pk: int) -> HttpResponse:

@@ -11,7 +11,6 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from crm.accounts.decorators import MemberRequest, checked_again, member, own_or_404
-from crm.accounts.request_limits import heavy
 from crm.forms.custom_filters import custom_filters
 from crm.forms.filters import LeadFilter, colleagues, statuses, tags
 from crm.forms.leads import ErasureForm, LeadForm
@@ -188,7 +187,6 @@ def lead_edit(request: MemberRequest, pk: int) -> HttpResponse:
     return edit_page(request, "crm/leads/form.html", context, instance)
 
 
-@heavy("POST")
 @member(Action.DELETE_LEADS)
 def lead_erase(request: MemberRequest, pk: int) -> HttpResponse:
     """Ask for the person's name, then erase the person. Only an empty row is left."""

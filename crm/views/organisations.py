@@ -6,7 +6,6 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from crm.accounts.decorators import MemberRequest, member
-from crm.accounts.request_limits import heavy
 from crm.forms.organisations import RenameForm, SuggestionsForm
 from crm.models import Deal, Lead
 from crm.models.bidi import without_bidi_controls
@@ -75,7 +74,6 @@ def organisation(request: MemberRequest, organisation: str) -> HttpResponse:
     return render(request, "crm/organisations/detail.html", context)
 
 
-@heavy("POST")
 @require_http_methods(["GET", "HEAD", "POST"])
 @member(Action.EDIT_LEADS)
 def organisation_rename(request: MemberRequest, organisation: str) -> HttpResponse:

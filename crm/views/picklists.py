@@ -11,7 +11,6 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from crm.accounts.decorators import MemberRequest, checked_again, member, own_or_404
-from crm.accounts.request_limits import heavy
 from crm.forms.picklists import PicklistForm, entry_form
 from crm.models import Pipeline, Stage
 from crm.models.picklist import LAST_POSITION
@@ -55,7 +54,6 @@ def picklist_new(request: MemberRequest, kind: str) -> HttpResponse:
     return _form_page(request, form, title=f"Add a {TEXTS[picklist].noun}", button="Add")
 
 
-@heavy("POST")
 @member(Action.MANAGE_COMPANY)
 @checked_again
 def picklist_edit(request: MemberRequest, kind: str, pk: int) -> HttpResponse:
@@ -98,7 +96,6 @@ def picklist_archive(request: MemberRequest, kind: str, pk: int) -> HttpResponse
     return redirect(_list_url(entry))
 
 
-@heavy("POST")
 @member(Action.MANAGE_COMPANY)
 def picklist_delete(request: MemberRequest, kind: str, pk: int) -> HttpResponse:
     """Ask which entry replaces this one where it is used, then replace and delete it."""
