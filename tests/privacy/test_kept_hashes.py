@@ -20,7 +20,7 @@ def kept():
 
 
 def test_a_batch_that_was_refused_and_halved_keeps_no_hash_of_its_own(company, connected, sandbox, make_rule) -> None:
-    sandbox.faults.script(b'[{"status": 422, "body": "Something is wrong"}]')
+    sandbox.faults.script(b'[{"status": 422, "body": "{\\"status\\": 422, \\"message\\": \\"Something is wrong\\"}"}]')
     make_rule()
     for n in range(4):
         make_lead(company, email=f"{n}@example.com")

@@ -65,7 +65,7 @@ WRITABLE = {
     LeadImportDetailSerializer: set(),
     LeadImportRowSerializer: set(),
     UploadSerializer: {"file"},
-    ImportColumnsSerializer: {"columns"},
+    ImportColumnsSerializer: {"columns", "readings"},
     StartSerializer: {"owner", "tells_platforms"},
     LeadMergeSerializer: set(),
     LeadDuplicateSerializer: set(),

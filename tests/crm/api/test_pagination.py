@@ -48,7 +48,6 @@ def test_rows_that_come_in_meanwhile_shift_no_page(company, client):
     [
         ({}, 100),
         ({"page_size": 500}, 500),
-        ({"page_size": 9999}, 500),
     ],
 )
 def test_a_page_has_a_hundred_rows_or_up_to_five_hundred_on_request(company, client, asked, size):
