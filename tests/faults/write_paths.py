@@ -389,6 +389,11 @@ def deleting_over_the_api(scene: Scene) -> None:
     scene.api.delete(f"/api/v1/leads/{scene.lead.pk}/")
 
 
+@way("POST api-lead-erasure")
+def erasing_over_the_api(scene: Scene) -> None:
+    scene.api.post(f"/api/v1/leads/{scene.lead.pk}/erasure/", {})
+
+
 @way("POST api-lead-merge", "POST api-merge-undo", fires="lead_created")
 def merging_over_the_api_and_its_undo(scene: Scene) -> None:
     other = Lead.objects.create(company=scene.company, **scene.grace)
