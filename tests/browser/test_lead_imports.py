@@ -61,7 +61,7 @@ def test_from_the_file_to_the_undo_by_the_keyboard(page: Page, sales: Membership
     select.press("B")  # of Background
     press(page, "button", "Check again")
     expect(page.get_by_label("Ref A-20418, A-20419")).to_have_value("notes")
-    expect(page.get_by_text("3 leads are added, 0 updated.")).to_be_visible()
+    expect(page.get_by_text("4 leads are added, 0 updated.")).to_be_visible()
     press(page, "button", "Start import")
     expect(page.get_by_role("heading", name="Importing…")).to_be_visible()
     work_on(LeadImport.objects.get())
@@ -70,7 +70,7 @@ def test_from_the_file_to_the_undo_by_the_keyboard(page: Page, sales: Membership
     press(page, "button", "Undo this import")
     expect(page.get_by_role("heading", name="Being undone…")).to_be_visible()
     work_on(LeadImport.objects.get())
-    expect(page.get_by_text("3 new leads were removed")).to_be_visible()
+    expect(page.get_by_text("4 new leads were removed")).to_be_visible()
     assert not Lead.objects.exists()
 
 
