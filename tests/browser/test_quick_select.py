@@ -15,6 +15,7 @@ from crm.models import CrmEvent, Deal, Lead, LeadStatus, Membership, Stage
 from crm.models.roles import Role
 from crm.services.erasure import erase_lead
 from crm.views.errors import unavailable
+from postgresql import saving
 from postgresql.availability import Unavailable
 from tests.browser.held import let_go
 from tests.browser.looks import SIZES, assert_fit_to_use
@@ -540,13 +541,14 @@ def test_so_does_every_other_refusal(on_the_board, status):
 def test_a_refusal_that_says_why_is_read(on_the_board, rf):
     page = on_the_board.page
     page.refusals.add(503)
+    saving.begin()  # as a request does: this thread has saved the fixtures
     answer = unavailable(rf.post("/deals/"), Unavailable.TOO_SLOW).content
     page.route("**/move/", lambda route: route.fulfill(status=503, body=answer))
     on_the_board.choose_by_keyboard()
 
     page.keyboard.press("Enter")
 
-    expect(page.get_by_role("status")).to_contain_text("took too long for this, so it was stopped.")
+    expect(page.get_by_role("status")).to_contain_text("took too long for this, so it was stopped. Nothing was saved.")
     brings_the_saved_one_back(on_the_board)
 
 
