@@ -12,6 +12,7 @@ class LeadMachineConfig(AppConfig):
             checks,
             exposure_checks,
             outages,
+            outbound_checks,
             production_checks,
             range_checks,
         )

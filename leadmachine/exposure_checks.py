@@ -62,9 +62,12 @@ def _is_wide(text: str) -> bool:
         network: Network = ip_network(text, strict=False)
     except ValueError:
         return False  # E007 reports it
-    if any(network.version == each.version and network.subnet_of(each) for each in PRIVATE):  # type: ignore[arg-type]
-        return False
-    return network.prefixlen < WIDEST_PUBLIC[network.version]
+    return not is_private(network) and network.prefixlen < WIDEST_PUBLIC[network.version]
+
+
+def is_private(network: Network) -> bool:
+    """True if no one on the internet can be in this network."""
+    return any(network.version == each.version and network.subnet_of(each) for each in PRIVATE)  # type: ignore[arg-type]
 
 
 @register(Tags.security)

@@ -63,6 +63,9 @@ ACCOUNT_FORMS = {
 SOCIALACCOUNT_ADAPTER = "crm.accounts.company_provider.CompanySignInAdapter"
 # Allows a sign-in provider on this machine, to try one out. In production, no entered URL may lead to it.
 OUTBOUND_TO_LOOPBACK: bool = DEBUG
+# What else may be reached in our own network, by addresses that people enter.
+OUTBOUND_ALLOWED: list[str] = [entry.strip().lower() for entry in env.list("LEADMACHINE_OUTBOUND_ALLOWED", default=[])]
+CA_BUNDLE: str = env.str("LEADMACHINE_CA_BUNDLE", default="")
 MFA_ADAPTER = "crm.accounts.adapter.SecondFactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True

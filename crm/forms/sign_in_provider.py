@@ -52,6 +52,9 @@ class SignInProviderForm(ChangesForm):
         issuer: str = self.cleaned_data["issuer"]
         if not is_safe_address(issuer):
             raise ValidationError("Enter an address that begins with https://")
+        before, is_of_settings, _ = issuer.partition("/.well-known/")
+        if is_of_settings:
+            raise ValidationError(f"This is the address of the provider's settings. Enter its issuer: {before}")
         return issuer
 
     def clean(self) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import jwt
 
 from crm.models.sign_in_provider import ISSUER_LENGTH
-from crm.services.outbound import Answer, OutboundClient, OutboundError, is_safe_address
+from crm.services.outbound import Answer, Failure, OutboundClient, OutboundError, is_safe_address
 
 # Signed with a private key. HS256 and its like would accept a public key, or a client secret that others know, as the
 # key.
@@ -22,6 +22,7 @@ ALGORITHMS: Final = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES25
 LEEWAY_SECONDS: Final = 60  # by which the clocks may differ
 LONGEST_SUBJECT: Final = 191  # characters: the column of allauth
 LONGEST_ADDRESS: Final = 254  # characters of an e-mail address
+WELL_KNOWN: Final = "/.well-known/openid-configuration"
 GOOGLE: Final = "https://accounts.google.com"
 MICROSOFT: Final = "https://login.microsoftonline.com/"
 # Of RFC 6749. Others are not logged: they could contain anything.
@@ -54,13 +55,29 @@ class Provider:
     takes_secret_in_header: bool
 
 
+NO_PROVIDER: Final = (
+    "There is no OpenID Connect provider at this address. Copy the issuer from your provider's settings."
+)
+# What the admin who enters the issuer can do about it
+ABOUT_FAILURES: Final = {
+    Failure.NOT_REACHABLE: "This host has no address on the internet. If it is in your own network, the operator of "
+    "LeadMachine has to allow it (LEADMACHINE_OUTBOUND_ALLOWED).",
+    Failure.NOT_TRUSTED: "The certificate of this host is not valid, or is from an authority that LeadMachine doesn't "
+    "know. The operator can add your own authority (LEADMACHINE_CA_BUNDLE).",
+    Failure.NO_CONNECTION: "There is no HTTPS connection to this host. Check the address and its port.",
+    Failure.TOO_SLOW: "This host did not answer in time. Try again.",
+    Failure.ODD_ANSWER: NO_PROVIDER,
+}
+
+
 def discover(issuer: str, *, outbound: OutboundClient) -> Provider:
     """Ask the provider for its addresses. Raises OpenIdError."""
     try:
-        document = outbound.get_json(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
+        document = outbound.get_json(f"{issuer.rstrip('/')}{WELL_KNOWN}")
     except OutboundError as error:
-        # Without the reason, which could show an admin what answers in our network.
-        raise OpenIdError("The provider's settings could not be read at this address.", error) from None
+        raise OpenIdError(ABOUT_FAILURES[error.failure], error) from None
+    if not document.keys() & {"issuer", "authorization_endpoint"}:
+        raise OpenIdError(NO_PROVIDER)
     # Some providers end their issuer with a slash. Apart from that, it has to be identical.
     claimed, plain = _text(document, "issuer"), issuer.rstrip("/")
     if claimed not in (plain, f"{plain}/") or len(claimed) > ISSUER_LENGTH:

@@ -1,4 +1,4 @@
-"""Requests to addresses that people enter: over HTTPS, to the internet alone, never for long, and few at a time.
+"""Requests to addresses that people enter: over HTTPS, to hosts that are allowed, never for long, and few at a time.
 
 Such a host can be slow, on purpose or not, and a thread of the web process waits for it. So each company has a share of
 these threads: when it is in use, the next page of that company is refused at once, and other companies are not.
@@ -11,6 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from http import HTTPStatus
 from time import monotonic
 from typing import Any, Final, NoReturn, Self
@@ -21,7 +22,7 @@ from django.conf import settings
 from urllib3.util import Url, parse_url
 
 from crm.services.deadlines import Deadline
-from crm.services.outbound_connections import NotPublic, pool_for
+from crm.services.outbound_connections import NotAllowed, pool_for
 
 EXCHANGE_SECONDS: Final = 5.0  # for a request, from the look-up of the name to the last byte of the answer
 PAGE_SECONDS: Final = 10.0  # for all requests of a page
@@ -32,8 +33,25 @@ MAX_BYTES: Final = 512_000  # Microsoft's keys, the longest of the usual respons
 LONGEST_ADDRESS: Final = 2_000  # characters
 
 
+class Failure(Enum):
+    """Why a request failed, as far as the person who entered the address may know.
+
+    A host that doesn't exist and one in our network are the same: no one can find out which names our network has.
+    """
+
+    NOT_REACHABLE = "no address on the internet, or none that is allowed"
+    NOT_TRUSTED = "a certificate that is not valid, or of an unknown authority"
+    NO_CONNECTION = "no connection"
+    TOO_SLOW = "no whole answer in time"
+    ODD_ANSWER = "an answer that is not what was asked for"
+
+
 class OutboundError(Exception):
-    """The request failed. The message is for the log alone: it could show an admin what answers in our network."""
+    """The request failed. The message is for the log alone."""
+
+    def __init__(self, message: str, failure: Failure = Failure.ODD_ANSWER) -> None:
+        super().__init__(message)
+        self.failure = failure
 
 
 class ShareInUse(Exception):
@@ -131,14 +149,14 @@ class OutboundClient:
     def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
         seconds = min(EXCHANGE_SECONDS, self._ends_at - monotonic())
         if seconds <= 0:
-            raise OutboundError(f"The page's requests took more than {PAGE_SECONDS:.0f} seconds.")
+            raise OutboundError(f"The page's requests took more than {PAGE_SECONDS:.0f} seconds.", Failure.TOO_SLOW)
         if not is_safe_address(url):
-            raise OutboundError("The address is not HTTPS.")
+            raise OutboundError("The address is not HTTPS.", Failure.NOT_REACHABLE)
         deadline = Deadline(seconds)
         try:
             return _exchange(method, parse_url(url), headers, body, deadline)
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise OutboundError(_reason(error, deadline)) from None
+            raise _explained(error, deadline) from None
         finally:
             deadline.cancel()
 
@@ -165,15 +183,17 @@ def _exchange(method: str, url: Url, headers: Mapping[str, str], body: bytes | N
     return Answer(response.status, content)
 
 
-def _reason(error: Exception, deadline: Deadline) -> str:
-    """Why there is no answer, for the log."""
+def _explained(error: Exception, deadline: Deadline) -> OutboundError:
+    """Why there is no answer."""
     causes = (error, *error.args)  # urllib3 wraps what its connection raised
     if deadline.is_over:
-        return "There was no whole answer in time."
-    if any(isinstance(cause, NotPublic) for cause in causes):
-        return "The host is not on the internet."
-    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
-        return "The host's certificate is not valid."
+        return OutboundError("There was no whole answer in time.", Failure.TOO_SLOW)
+    if any(isinstance(cause, NotAllowed) for cause in causes):
+        return OutboundError("The host is not on the internet, and not allowed.", Failure.NOT_REACHABLE)
     if any(isinstance(cause, socket.gaierror) for cause in causes):
-        return "The host has no address."
-    return f"There was no connection, or no valid answer ({type(error).__name__})."
+        return OutboundError("The host has no address.", Failure.NOT_REACHABLE)
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return OutboundError(f"The host's certificate is not valid: {cause.verify_message}.", Failure.NOT_TRUSTED)
+    text = f"There was no connection, or no valid answer ({type(error).__name__})."
+    return OutboundError(text, Failure.NO_CONNECTION)

@@ -1,8 +1,8 @@
-"""Connections to hosts that people enter: only to the internet.
+"""Connections to hosts that people enter: only to the internet, and to what the operator allows.
 
 An address that someone enters could be in our own network: a database, a cloud's metadata service. So each host is
-resolved once, all its addresses have to be public, and the connection goes to an address that was checked. A second
-look-up could return another one.
+resolved once, all its addresses have to be public or allowed, and the connection goes to an address that was checked. A
+second look-up could return another one.
 """
 
 import socket
@@ -10,7 +10,7 @@ import ssl
 import threading
 from concurrent.futures import Future
 from functools import cache
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Final
 
 import certifi
@@ -26,23 +26,48 @@ STEP_SECONDS: Final = 3.0  # for the look-up of the name, and for connecting to 
 TUNNELS: Final = [ip_network(each) for each in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")]
 
 
-class NotPublic(OSError):
-    """The host has an address that is not on the internet."""
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
 
 
-def is_public(address: IPv4Address | IPv6Address) -> bool:
+class NotAllowed(OSError):
+    """The host has an address that is neither on the internet nor allowed by the operator."""
+
+
+def is_public(address: Address) -> bool:
     """True for an address on the internet. With `OUTBOUND_TO_LOOPBACK` this machine counts as well."""
-    address = getattr(address, "ipv4_mapped", None) or address
+    address = _unmapped(address)
     if settings.OUTBOUND_TO_LOOPBACK and address.is_loopback:
         return True
     is_tunnel = any(address in each for each in TUNNELS if each.version == address.version)
     return address.is_global and not address.is_multicast and not is_tunnel
 
 
+def is_allowed(host: str, address: Address) -> bool:
+    """True if `LEADMACHINE_OUTBOUND_ALLOWED` has the name of the host, or a network of this address."""
+    networks = [network for network in map(network_of, settings.OUTBOUND_ALLOWED) if network]
+    return host.lower() in settings.OUTBOUND_ALLOWED or any(_unmapped(address) in network for network in networks)
+
+
+def network_of(entry: str) -> Network | None:
+    """The network that an entry of `LEADMACHINE_OUTBOUND_ALLOWED` names; None if it is the name of a host."""
+    try:
+        return ip_network(entry, strict=False)
+    except ValueError:
+        return None
+
+
+def _unmapped(address: Address) -> Address:
+    return getattr(address, "ipv4_mapped", None) or address
+
+
 @cache
 def tls_context() -> ssl.SSLContext:
-    """Verifies certificates and host names, by the authorities of certifi."""
-    return ssl.create_default_context(cafile=certifi.where())
+    """Verifies certificates and host names, by the authorities of certifi and those of `LEADMACHINE_CA_BUNDLE`."""
+    context = ssl.create_default_context(cafile=certifi.where())
+    if settings.CA_BUNDLE:
+        context.load_verify_locations(cafile=settings.CA_BUNDLE)
+    return context
 
 
 def pool_for(url: Url, deadline: Deadline) -> HTTPConnectionPool:
@@ -55,8 +80,9 @@ def pool_for(url: Url, deadline: Deadline) -> HTTPConnectionPool:
 def connect(host: str, port: int, deadline: Deadline) -> socket.socket:
     """Connect to the first address of the host that answers. Raises OSError."""
     targets = _look_up(host, port, min(STEP_SECONDS, deadline.seconds_left()))
-    if not all(is_public(ip_address(str(target[4][0]).partition("%")[0])) for target in targets):
-        raise NotPublic(f"{host} is not on the internet.")
+    addresses = {ip_address(str(target[4][0]).partition("%")[0]) for target in targets}
+    if not all(is_public(address) or is_allowed(host, address) for address in addresses):
+        raise NotAllowed(f"{host} is not on the internet.")
     failure = OSError("The host has no address.")
     for family, kind, protocol, _, address in targets:
         sock = socket.socket(family, kind, protocol)

@@ -1,5 +1,6 @@
 """The page where admins set up their company's sign-in provider."""
 
+import logging
 from typing import Final
 
 from django.contrib import messages
@@ -20,6 +21,8 @@ from crm.models.sign_in_provider import new_code
 from crm.services.openid import OpenIdError
 from crm.services.sign_in_providers import remove_provider, save_provider, secret_state
 
+logger = logging.getLogger(__name__)
+
 NEW_CODE: Final = "new_sign_in_provider"  # session key: its code, which the provider needs before it is saved
 
 
@@ -39,6 +42,7 @@ def sign_in_provider(request: MemberRequest) -> HttpResponse:
         try:
             save_provider(provider=form.instance, secret=form.cleaned_data["secret"], fields=fields)
         except OpenIdError as error:
+            logger.warning("Provider %s can't be saved: %s", provider.code, error.reason)
             form.add_error("issuer", str(error))
         else:
             request.session.pop(NEW_CODE, None)

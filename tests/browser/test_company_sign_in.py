@@ -48,7 +48,7 @@ def test_an_admin_sets_it_up_and_a_colleague_comes_in_with_it(page, abroad, serv
     page.get_by_label("Client id").fill(server.client_id)
     page.get_by_label("Client secret").fill(server.client_secret)
     press(page, "Save")
-    expect(page.get_by_text("could not be read at this address").first).to_be_visible()
+    expect(page.get_by_text("This host has no address on the internet.").first).to_be_visible()
     assert_fit_to_use(page)
     page.get_by_label("Issuer").fill(server.issuer)
     page.get_by_label("Client secret").fill(server.client_secret)

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 import pytest
 
 from crm.services import outbound, outbound_connections
-from crm.services.outbound import OutboundClient, OutboundError, ShareInUse
+from crm.services.outbound import Failure, OutboundClient, OutboundError, ShareInUse
 from crm.services.outbound_connections import is_public
 from tests import slow_servers
 from tests.capi.linkedin.wire import Wire, saying
@@ -155,6 +155,69 @@ def test_no_proxy_of_the_environment_is_used(answering, monkeypatch):
     assert get_json(answering(HEAD + b"Content-Length: 2\r\n\r\n{}")) == {}
 
 
+# What the operator allows
+
+
+@pytest.fixture
+def private(settings, tmp_path):
+    """What a server on this machine needs, whose certificate is of the operator's own authority."""
+    path = slow_servers.make_certificate(tmp_path)
+    settings.CA_BUNDLE = str(path)
+    outbound_connections.tls_context.cache_clear()
+    yield slow_servers.serving(path)
+    outbound_connections.tls_context.cache_clear()
+
+
+@pytest.mark.parametrize("entry", ["127.0.0.1", "127.0.0.0/29", "10.0.0.0/8,127.0.0.1"])
+def test_a_host_in_a_network_of_the_operator_is_reached_if_it_is_allowed(private, settings, entry):
+    settings.OUTBOUND_ALLOWED = entry.split(",")
+
+    with Wire(saying(WHOLE["length"]), tls=private) as wire:
+        assert get_json(wire.url) == {"a": 1}
+
+
+@pytest.mark.usefixtures("_names")
+@pytest.mark.parametrize(
+    ("entries", "failure"),
+    [([], Failure.NOT_REACHABLE), (["other.example", "10.0.0.0/8"], Failure.NOT_REACHABLE),
+     (["example.com"], Failure.NO_CONNECTION)],
+)  # fmt: skip
+def test_a_name_is_allowed_wherever_it_leads_and_no_other(settings, entries, failure):
+    settings.OUTBOUND_ALLOWED = entries
+
+    with pytest.raises(OutboundError) as error:
+        get_json("https://EXAMPLE.com:9/")
+
+    assert error.value.failure == failure
+
+
+def test_what_is_allowed_is_reached_over_https_alone(settings, listener):
+    settings.OUTBOUND_ALLOWED = ["127.0.0.1", "localhost"]
+
+    with pytest.raises(OutboundError, match="not HTTPS"):
+        get_json(f"http://127.0.0.1:{listener.getsockname()[1]}/")
+
+
+def test_no_one_learns_whether_a_name_of_our_network_exists(monkeypatch):
+    def failure_of(host):
+        with pytest.raises(OutboundError) as error:
+            get_json(f"https://{host}/")
+        return error.value.failure
+
+    assert failure_of("127.0.0.1") == failure_of("nothing.invalid") == Failure.NOT_REACHABLE
+
+
+def test_an_unknown_authority_is_said(private, settings):
+    settings.OUTBOUND_ALLOWED, settings.CA_BUNDLE = ["127.0.0.1"], ""
+    outbound_connections.tls_context.cache_clear()
+
+    with Wire(saying(WHOLE["length"]), tls=private) as wire, pytest.raises(OutboundError) as error:
+        get_json(wire.url)
+
+    assert error.value.failure == Failure.NOT_TRUSTED
+    assert str(error.value) == "The host's certificate is not valid: self-signed certificate."
+
+
 # However an answer is framed, and however slowly it comes
 
 
@@ -269,7 +332,8 @@ def test_a_wrong_certificate_gets_no_byte_of_the_request(tls, monkeypatch, tmp_p
     with Wire(saying(WHOLE["length"]), tls=slow_servers.serving(path)) as wire:
         reason, _ = given_up(wire.url)
 
-    assert (reason, wire.requests) == ("The host's certificate is not valid.", [])
+    assert reason.startswith("The host's certificate is not valid: ")
+    assert wire.requests == []
 
 
 def test_nothing_is_left_of_an_exchange_that_was_cut_off(tls, monkeypatch):

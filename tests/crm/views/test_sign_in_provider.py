@@ -7,6 +7,8 @@ from django.core.management import call_command
 
 from crm.models import AuditEntry, SignInProvider
 from crm.models.crypto import Unreadable, seal_for
+from tests import slow_servers
+from tests.capi.linkedin.wire import Wire, saying
 from tests.conftest import give_password
 from tests.crm.accounts.openid_provider import OpenIdProvider
 
@@ -118,8 +120,32 @@ def test_an_address_in_our_network_is_refused_and_nothing_of_it_told(client, ser
 
     page = client.post(PAGE, values(server, issuer=server.issuer.replace("http:", "https:")))
 
-    assert "settings could not be read at this address." in page.content.decode()
+    assert "the operator of LeadMachine has to allow it" in page.content.decode()
     assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("issuer", "said"),
+    [
+        ("https://127.0.0.1:9", "There is no HTTPS connection to this host."),
+        ("{issuer}/tenant", "There is no OpenID Connect provider at this address."),
+        ("{issuer}/.well-known/openid-configuration", "Enter its issuer: {issuer}"),
+    ],
+)
+def test_what_is_wrong_with_an_address_is_said(client, server, caplog, issuer, said):
+    page = client.post(PAGE, values(server, issuer=issuer.format(issuer=server.issuer)))
+
+    assert said.format(issuer=server.issuer) in page.content.decode()
+    assert not SignInProvider.objects.exists()
+
+
+def test_a_certificate_of_an_unknown_authority_is_said(client, server, tmp_path):
+    certificate = slow_servers.serving(slow_servers.make_certificate(tmp_path))
+
+    with Wire(saying(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"), tls=certificate) as wire:
+        page = client.post(PAGE, values(server, issuer=wire.url))
+
+    assert "is from an authority that LeadMachine doesn" in page.content.decode()
 
 
 @pytest.mark.parametrize(
