@@ -4,6 +4,7 @@ import secrets
 from typing import ClassVar, Final
 
 from django.db import models
+from django.utils.crypto import salted_hmac
 
 from crm.models.company import Company
 from crm.models.crypto import seal_for, unseal_for
@@ -17,6 +18,15 @@ ISSUER_LENGTH: Final = 200  # characters
 
 def new_code() -> str:
     return "".join(secrets.choice(CODE_CHARACTERS) for _ in range(CODE_LENGTH))
+
+
+def code_of(company_id: int) -> str:
+    """The code of the company's provider before it is saved: an admin registers it at the provider first.
+
+    The same for every admin in every session, without a row. Another `SECRET_KEY` gives another code.
+    """
+    digest = salted_hmac("crm.SignInProvider.code", str(company_id), algorithm="sha256").digest()
+    return "".join(CODE_CHARACTERS[byte % len(CODE_CHARACTERS)] for byte in digest[:CODE_LENGTH])
 
 
 class SignInProvider(models.Model):

@@ -1,7 +1,6 @@
 """The page where admins set up their company's sign-in provider."""
 
 import logging
-from typing import Final
 
 from django.contrib import messages
 from django.http import HttpResponse
@@ -17,13 +16,11 @@ from crm.forms.sign_in_provider import SignInProviderForm
 from crm.models import SignInProvider
 from crm.models.crypto import KeyState
 from crm.models.roles import Action
-from crm.models.sign_in_provider import new_code
+from crm.models.sign_in_provider import code_of
 from crm.services.openid import OpenIdError
 from crm.services.sign_in_providers import remove_provider, save_provider, secret_state
 
 logger = logging.getLogger(__name__)
-
-NEW_CODE: Final = "new_sign_in_provider"  # session key: its code, which the provider needs before it is saved
 
 
 @never_cache
@@ -34,7 +31,7 @@ def sign_in_provider(request: MemberRequest) -> HttpResponse:
     """The provider's settings. POST saves them once the provider has answered."""
     company = request.membership.company
     provider = SignInProvider.objects.for_company(company).first() or SignInProvider(
-        company=company, code=request.session.setdefault(NEW_CODE, new_code())
+        company=company, code=code_of(company.pk)
     )
     form = SignInProviderForm(request.POST or None, instance=provider, typed=kept_fields(request))
     if form.is_valid():
@@ -45,7 +42,6 @@ def sign_in_provider(request: MemberRequest) -> HttpResponse:
             logger.warning("Provider %s can't be saved: %s", provider.code, error.reason)
             form.add_error("issuer", str(error))
         else:
-            request.session.pop(NEW_CODE, None)
             messages.success(request, f"{provider.name} was saved. Now try the sign-in link.")
             return redirect("sign_in_provider")
     context = {

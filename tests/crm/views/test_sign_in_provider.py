@@ -7,9 +7,11 @@ from django.core.management import call_command
 
 from crm.models import AuditEntry, SignInProvider
 from crm.models.crypto import Unreadable, seal_for
+from crm.models.roles import Role
+from crm.models.sign_in_provider import code_of
 from tests import slow_servers
 from tests.capi.linkedin.wire import Wire, saying
-from tests.conftest import give_password
+from tests.conftest import give_password, join
 from tests.crm.accounts.openid_provider import OpenIdProvider
 
 pytestmark = [pytest.mark.django_db, pytest.mark.covers("S51")]
@@ -44,13 +46,24 @@ def linked(provider, user):
     return SocialAccount.objects.create(user=user, provider=provider.code, uid="1001")
 
 
-def test_the_address_to_return_to_is_shown_before_and_stays_the_same(client, server):
+def test_the_address_to_return_to_is_shown_before_and_stays_the_same(client, client_as, server, company):
+    """For the admin who saw it, in another session, and for a colleague; also after the provider was removed."""
     before = client.get(PAGE).context["callback_url"]
+    colleague = give_password(client_as(join(company, Role.ADMIN, email="second@example.com")))
+    seen_by_colleague = colleague.get(PAGE).context["callback_url"]
 
-    client.post(PAGE, values(server))
+    colleague.post(PAGE, values(server))
+    after = client.get(PAGE).context["callback_url"]
+    code = SignInProvider.objects.get().code
+    client.post(REMOVE)
 
-    assert client.get(PAGE).context["callback_url"] == before
-    assert SignInProvider.objects.get().code in before
+    assert {seen_by_colleague, after, client.get(PAGE).context["callback_url"]} == {before}
+    assert f"/login/company/{code}/callback/" in before
+
+
+def test_each_company_has_an_address_of_its_own(company, other_company):
+    assert code_of(company.pk) != code_of(other_company.pk)
+    assert len(code_of(company.pk)) == 12
 
 
 def test_the_secret_is_sealed_for_the_company_and_shown_to_nobody(client, saved, other_company):
