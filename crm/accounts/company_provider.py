@@ -7,11 +7,12 @@ doesn't suffice for what belongs to the person, not the company: their address, 
 
 import logging
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialLogin, SocialToken
+from allauth.socialaccount.providers.base.constants import AuthError
 from allauth.socialaccount.providers.oauth2.client import OAuth2Client, OAuth2Error
 from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider
 from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOAuth2Adapter
@@ -25,10 +26,21 @@ from django.utils.functional import cached_property
 from crm.accounts.adapter import at_our_site
 from crm.models import Membership, SignInProvider
 from crm.models.crypto import Unreadable
-from crm.services.openid import Code, OpenIdError, Provider, discover, redeem, verify_id_token, vouched_address
+from crm.services.openid import Code, OpenIdError, Provider, discover, redeem, userinfo, verify_id_token
+from crm.services.openid_claims import Doubt, may_say_more, vouched_address
 from crm.services.outbound import OutboundClient
 
 logger = logging.getLogger(__name__)
+
+# Of RFC 6749, 4.1.2.1, and OpenID Connect Core 1.0, 3.1.2.6. Others are not logged: they could contain anything.
+ANSWER_ERRORS: Final = frozenset(
+    {
+        "invalid_request", "unauthorized_client", "unsupported_response_type", "invalid_scope", "server_error",
+        "temporarily_unavailable", "interaction_required", "login_required", "account_selection_required",
+        "consent_required", "invalid_request_uri", "invalid_request_object", "request_not_supported",
+        "request_uri_not_supported", "registration_not_supported",
+    }
+)  # fmt: skip
 
 
 class CompanySignInAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
@@ -67,32 +79,60 @@ class CompanySignInAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         members = Membership.objects.for_company(provider.company).active().of_open_companies()
         if sociallogin.is_existing:
             if not members.filter(user=sociallogin.user).exists():
-                _refuse(request, provider, f"You no longer have access to {provider.company}. Ask an admin.")
+                message = f"You no longer have access to {provider.company}. Ask an admin."
+                _refuse(request, provider, message, reason=f"User {sociallogin.user.pk} is no longer a member.")
             return
         address = sociallogin.account.vouched_address
-        if not address:
-            _refuse(request, provider, f"{provider.name} doesn't confirm your e-mail address. Ask an admin.")
+        if isinstance(address, Doubt):
+            _refuse(request, provider, address.advice(provider.name), reason=address.reason)
         member = members.filter(user__email=address).select_related("user").first()
         if member is None:
-            _refuse(request, provider, f"{provider.company} has not added {address}. Ask an admin for an invitation.")
+            message = f"{provider.company} has not added {address}. Ask an admin for an invitation."
+            _refuse(request, provider, message, reason="No member has the address.")
         if SocialAccount.objects.filter(provider=provider.code, user=member.user).exists():
-            _refuse(request, provider, f"{address} belongs to someone else at {provider.name}. Ask an admin.")
+            message = f"{address} belongs to someone else at {provider.name}. Ask an admin."
+            _refuse(request, provider, message, reason=f"User {member.user.pk} has another id at the provider.")
         sociallogin.connect(request, member.user)
 
-    def on_authentication_error(self, request: HttpRequest, provider: Any, **kwargs: Any) -> None:
-        logger.warning("A sign-in with provider %s failed: %s", provider.sub_id, _reason(kwargs.get("exception")))
+    def on_authentication_error(
+        self,
+        request: HttpRequest,
+        provider: Any,
+        error: str | None = None,
+        exception: Exception | None = None,
+        extra_context: Mapping[str, Any] | None = None,
+    ) -> NoReturn:
         found = SignInProvider.objects.filter(code=provider.sub_id).first()
         if found is None:
             raise ImmediateHttpResponse(redirect("login"))
-        _refuse(request, found, f"Signing in with {found.name} did not work. Try again, or ask an admin.")
+        if error == AuthError.CANCELLED:
+            logger.info("A sign-in with provider %s was cancelled or not allowed there.", found.code)
+            messages.info(request, f"You were not signed in: this was cancelled, or {found.name} doesn't allow it.")
+            raise ImmediateHttpResponse(redirect("company_sign_in", found.code))
+        reason = _about(exception) if exception else _about_answer(request, has_state="state" in (extra_context or {}))
+        _refuse(
+            request, found, f"Signing in with {found.name} did not work. Try again, or ask an admin.", reason=reason
+        )
 
 
-def _reason(error: object) -> str:
+def _about(error: Exception) -> str:
     """The message of an error of ours, or else only the type: other messages may contain what the provider sent."""
     return str(error) if isinstance(error, ProviderError) else type(error).__name__
 
 
-def _refuse(request: HttpRequest, provider: SignInProvider, message: str) -> NoReturn:
+def _about_answer(request: HttpRequest, *, has_state: bool) -> str:
+    """What is wrong with what the provider sent the browser back with. Of its error, only a code of the standards."""
+    if not has_state:
+        return "The answer is for no sign-in of this browser: it was used already, or is more than ten minutes late."
+    if "error" not in request.GET:
+        return "The answer has no code."
+    code = request.GET["error"]
+    return f"The provider answered {code if code in ANSWER_ERRORS else 'with an unknown error'}."
+
+
+def _refuse(request: HttpRequest, provider: SignInProvider, message: str, *, reason: str) -> NoReturn:
+    """Show the message on the company's sign-in page. The reason is for the log."""
+    logger.warning("A sign-in with provider %s failed: %s", provider.code, reason)
     messages.error(request, message)
     raise ImmediateHttpResponse(redirect("company_sign_in", provider.code))
 
@@ -183,11 +223,21 @@ class CompanyOpenId(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
                 nonce=self.nonce,
                 outbound=self._outbound,
             )
+            login = self.get_provider().sociallogin_from_response(request, {"id_token": {"sub": claims["sub"]}})
+            more = self._more_claims(claims, kwargs["response"].get("access_token"))
         except OpenIdError as error:
             raise ProviderError(error) from None
-        login = self.get_provider().sociallogin_from_response(request, {"id_token": {"sub": claims["sub"]}})
-        login.account.vouched_address = vouched_address(claims, issuer=self.discovered.issuer)
+        # An address and what vouches for it are from one source.
+        source = more if "email" in more else claims
+        login.account.vouched_address = vouched_address(source, issuer=self.discovered.issuer)
         return login
+
+    def _more_claims(self, claims: Mapping[str, Any], token: object) -> Mapping[str, Any]:
+        """What userinfo says, if it is asked: not about people whom we know by their id. Raises OpenIdError."""
+        is_known = SocialAccount.objects.filter(provider=self.provider_id, uid=claims["sub"]).exists()
+        if is_known or not may_say_more(claims, issuer=self.discovered.issuer):
+            return {}
+        return userinfo(token, provider=self.discovered, subject=claims["sub"], outbound=self._outbound)
 
 
 class CompanyProvider(OpenIDConnectProvider):  # type: ignore[misc]

@@ -61,6 +61,7 @@ def sign_in(request: HttpRequest, code: str) -> HttpResponse:
     try:
         url = _begin(request, provider, next_url)
     except ShareInUse as error:
+        logger.warning("A sign-in with provider %s has to wait: %s", code, error)
         messages.error(request, str(error))
         return redirect("company_sign_in", code)
     except ProviderError as error:
@@ -113,6 +114,7 @@ def callback(request: HttpRequest, code: str) -> HttpResponse:
         with OutboundClient(company_id=provider.company_id) as outbound:
             response: HttpResponse = _Callback.adapter_view(CompanyOpenId(request, code, outbound))(request)
     except ShareInUse as error:
+        logger.warning("A sign-in with provider %s has to wait: %s", code, error)
         # Nothing was used up: the same address works in a moment.
         context = {"provider": provider, "message": error}
         response = render(request, "account/company_sign_in_busy.html", context, status=503)

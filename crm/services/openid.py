@@ -1,4 +1,4 @@
-"""OpenID Connect: reads a provider's discovery document, redeems its codes, and validates its ID tokens.
+"""OpenID Connect: reads a provider's discovery document, redeems its codes, validates its ID tokens, reads userinfo.
 
 allauth (65.22) sends no nonce, trusts the issuer that the provider claims, and doesn't verify the signature of tokens
 that it fetched itself. Here all three are checked. Whatever a provider sends, of whatever type, ends in an OpenIdError.
@@ -21,10 +21,7 @@ from crm.services.outbound import Answer, Failure, OutboundClient, OutboundError
 ALGORITHMS: Final = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 LEEWAY_SECONDS: Final = 60  # by which the clocks may differ
 LONGEST_SUBJECT: Final = 191  # characters: the column of allauth
-LONGEST_ADDRESS: Final = 254  # characters of an e-mail address
 WELL_KNOWN: Final = "/.well-known/openid-configuration"
-GOOGLE: Final = "https://accounts.google.com"
-MICROSOFT: Final = "https://login.microsoftonline.com/"
 # Of RFC 6749. Others are not logged: they could contain anything.
 TOKEN_ERRORS: Final = frozenset(
     {"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type"}
@@ -53,6 +50,7 @@ class Provider:
     token_endpoint: str
     jwks_uri: str
     takes_secret_in_header: bool
+    userinfo_endpoint: str = ""  # "" if it has none
 
 
 NO_PROVIDER: Final = (
@@ -88,6 +86,7 @@ def discover(issuer: str, *, outbound: OutboundClient) -> Provider:
         token_endpoint=_address(document, "token_endpoint"),
         jwks_uri=_address(document, "jwks_uri"),
         takes_secret_in_header="client_secret_post" not in _token_methods(document),
+        userinfo_endpoint=_optional_address(document, "userinfo_endpoint"),
     )
 
 
@@ -101,6 +100,11 @@ def _address(document: Mapping[str, Any], name: str) -> str:
     if not is_safe_address(address):
         raise OpenIdError("The provider names addresses that are missing or not HTTPS.", f"{name} is not an address.")
     return address
+
+
+def _optional_address(document: Mapping[str, Any], name: str) -> str:
+    address = _text(document, name)
+    return address if is_safe_address(address) else ""
 
 
 def _token_methods(document: Mapping[str, Any]) -> list[object]:
@@ -198,19 +202,18 @@ def _signing_key(token: str, url: str, outbound: OutboundClient) -> jwt.PyJWK:
     return matching[0]
 
 
-def vouched_address(claims: Mapping[str, Any], *, issuer: str) -> str:
-    """The e-mail address that the provider has checked, in lower case; "" if it vouches for none.
+def userinfo(token: object, *, provider: Provider, subject: str, outbound: OutboundClient) -> Mapping[str, Any]:
+    """The claims that the provider gives for this access token; none if it has no userinfo. Raises OpenIdError.
 
-    Anyone can have a Google account with a company's address, even after leaving: Google vouches for it only in the
-    company's own Workspace (`hd`) or for Gmail. Microsoft sends `xms_edov` instead of `email_verified`, if it is asked
-    to: without it, any administrator of any tenant can set any address.
+    They count only for the subject of the ID token (OpenID Connect Core 1.0, 5.3.2): an access token could be another
+    person's.
     """
-    email = _text(claims, "email").strip().lower()
-    if "@" not in email or not email.isascii() or not email.isprintable() or len(email) > LONGEST_ADDRESS:
-        return ""
-    domain = email.rpartition("@")[2]
-    if issuer == GOOGLE and domain != "gmail.com" and claims.get("hd") != domain:
-        return ""
-    if issuer.startswith(MICROSOFT):
-        return email if claims.get("xms_edov") in (True, 1, "1", "true") else ""
-    return email if claims.get("email_verified") is True else ""
+    if not provider.userinfo_endpoint or not isinstance(token, str):
+        return {}
+    try:
+        claims = outbound.get_json(provider.userinfo_endpoint, token=token)
+    except OutboundError as error:
+        raise OpenIdError("The provider's userinfo could not be read.", f"Userinfo: {error}") from None
+    if claims.get("sub") != subject:
+        raise OpenIdError("The provider's userinfo is about someone else.")
+    return claims

@@ -134,9 +134,9 @@ class OutboundClient:
         self._ends_at = 0.0
         _shares.give_back(self._company_id)
 
-    def get_json(self, url: str) -> Mapping[str, Any]:
-        """The JSON object at this URL. Raises OutboundError, also for a status other than 200."""
-        answer = self._send("GET", url, {}, None)
+    def get_json(self, url: str, *, token: str = "") -> Mapping[str, Any]:
+        """The JSON object at this URL, read with this token. Raises OutboundError, also for a status other than 200."""
+        answer = self._send("GET", url, {"Authorization": f"Bearer {token}"} if token else {}, None)
         if answer.status != HTTPStatus.OK:
             raise OutboundError(f"The status of the answer is {answer.status}.")
         return answer.json_object()

@@ -18,7 +18,10 @@ OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 class OpenIdProvider:
-    """`person` is who signs in there. `discovery`, `claims`, `jwks` and `token` override its normal responses."""
+    """`person` is who signs in there. `discovery`, `claims`, `jwks` and `token` override its normal responses.
+
+    `userinfo` are the claims of its userinfo; None: it has none.
+    """
 
     client_id, client_secret = "leadmachine", "the-client-secret"
 
@@ -27,6 +30,7 @@ class OpenIdProvider:
         self.issuer = f"http://127.0.0.1:{self.server.server_port}"
         self.person = {"sub": "1001", "email": "sales@example.com", "email_verified": True}
         self.discovery, self.claims, self.jwks, self.token = {}, {}, {}, {}
+        self.userinfo = None
         self.key, self.algorithm = KEY, "RS256"
         self.requests, self.codes = [], {}
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
@@ -65,9 +69,11 @@ class OpenIdProvider:
         claims = {name: value for name, value in claims.items() if value is not None}
         return jwt.encode(claims, self.key, algorithm=self.algorithm, headers={"kid": "key-1"})
 
-    def answer(self, path, form):
+    def answer(self, path, form, authorization=None):
         """The status and JSON of the response to a request."""
         self.requests.append(path)
+        if path == "/userinfo":
+            return (200, self.userinfo) if authorization == "Bearer opaque" else (401, {})
         if path == "/.well-known/openid-configuration":
             return 200, {
                 "issuer": self.issuer,
@@ -75,6 +81,7 @@ class OpenIdProvider:
                 "token_endpoint": f"{self.issuer}/token",
                 "jwks_uri": f"{self.issuer}/keys",
                 "token_endpoint_auth_methods_supported": ["client_secret_post"],
+                **({} if self.userinfo is None else {"userinfo_endpoint": f"{self.issuer}/userinfo"}),
             } | self.discovery
         if path.startswith("/authorize?"):
             return 302, {"redirect": self.authorize(path)}
@@ -97,7 +104,7 @@ def _handler(provider):
             self.respond({name: value for name, [value] in parse_qs(body).items()})
 
         def respond(self, form):
-            status, answer = provider.answer(self.path, form)
+            status, answer = provider.answer(self.path, form, self.headers["Authorization"])
             body = json.dumps(answer).encode()
             self.send_response(status)
             if isinstance(answer, dict) and "redirect" in answer:

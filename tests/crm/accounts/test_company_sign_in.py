@@ -341,14 +341,6 @@ def test_an_answer_for_one_company_is_none_for_another(provider, server, sales, 
     assert not is_in(client)
 
 
-def test_a_person_who_changes_their_mind_at_the_provider_can_try_again(provider, client):
-    state = parse_qs(urlsplit(begin(client, provider)).query)["state"][0]
-
-    page = client.get(f"/login/company/{provider.code}/callback/?error=access_denied&state={state}", follow=True)
-
-    assert "Try again" in page.content.decode()
-
-
 def test_a_link_signs_nobody_in_only_the_button_does(provider, strict_client):
     assert "url" not in (strict_client.get(f"/login/company/{provider.code}/").context or {})
     assert strict_client.post(f"/login/company/{provider.code}/").status_code == 403

@@ -2,13 +2,15 @@
 
 import json
 import time
+from dataclasses import replace
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
-from crm.services.openid import Code, OpenIdError, Provider, discover, redeem, verify_id_token, vouched_address
+from crm.services.openid import Code, OpenIdError, Provider, discover, redeem, userinfo, verify_id_token
+from crm.services.openid_claims import Doubt, vouched_address
 from crm.services.outbound import Answer
 
 pytestmark = pytest.mark.covers("S51")
@@ -16,6 +18,7 @@ pytestmark = pytest.mark.covers("S51")
 ISSUER = "https://id.example.com"
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 PROVIDER = Provider(ISSUER, f"{ISSUER}/authorize", f"{ISSUER}/token", f"{ISSUER}/keys", takes_secret_in_header=False)
+WITH_USERINFO = replace(PROVIDER, userinfo_endpoint=f"{ISSUER}/userinfo")
 DOCUMENT = {
     "issuer": ISSUER,
     "authorization_endpoint": f"{ISSUER}/authorize",
@@ -45,7 +48,7 @@ class Outbound:
     def __init__(self, answer, status=200):
         self.answer = Answer(status, json.dumps(answer).encode())
 
-    def get_json(self, url):
+    def get_json(self, url, token=""):
         return self.answer.json_object()
 
     def post_form(self, url, fields, headers):
@@ -133,7 +136,7 @@ def test_an_odd_claim_is_refused_or_read(name):
             assert 0 < len(claims["sub"]) <= 191
             assert claims["sub"].isprintable()
             for issuer in (ISSUER, "https://accounts.google.com", "https://login.microsoftonline.com/x/v2.0"):
-                assert vouched_address(claims, issuer=issuer) == ""
+                assert isinstance(vouched_address(claims, issuer=issuer), Doubt)
 
 
 def test_an_endless_number_is_no_time():
@@ -171,3 +174,21 @@ def test_odd_keys_are_refused_or_read(name):
         found = outcome(verify, signed(), keys)
 
         assert found.endswith(".") if isinstance(found, str) else found["sub"] == "1001"
+
+
+@pytest.mark.parametrize("name", ["sub", "email", "email_verified", "hd"])
+def test_odd_userinfo_is_refused_or_read(name):
+    for odd in ODD:
+        answer = {"sub": "1001", name: odd}
+
+        claims = outcome(userinfo, "token", provider=WITH_USERINFO, subject="1001", outbound=Outbound(answer))
+
+        if isinstance(claims, str):
+            assert "is about someone else" in claims
+        else:
+            assert isinstance(vouched_address(claims, issuer=ISSUER), Doubt)
+
+
+@pytest.mark.parametrize("token", [token for token in ODD if not isinstance(token, str)])
+def test_an_odd_access_token_is_not_used(token):
+    assert userinfo(token, provider=WITH_USERINFO, subject="1001", outbound=Outbound({"sub": "1001"})) == {}
