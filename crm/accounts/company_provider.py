@@ -24,9 +24,19 @@ from django.urls import reverse
 from django.utils.functional import cached_property
 
 from crm.accounts.adapter import at_our_site
+from crm.accounts.sessions import SIGN_OUT_URL
 from crm.models import Membership, SignInProvider
 from crm.models.crypto import Unreadable
-from crm.services.openid import Code, OpenIdError, Provider, discover, redeem, userinfo, verify_id_token
+from crm.services.openid import (
+    Code,
+    OpenIdError,
+    Provider,
+    discover,
+    redeem,
+    sign_out_url,
+    userinfo,
+    verify_id_token,
+)
 from crm.services.openid_claims import Doubt, may_say_more, vouched_address
 from crm.services.outbound import OutboundClient
 
@@ -72,6 +82,7 @@ class CompanySignInAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
         """Find the member whom the provider identifies. Redirects with an explanation if there is none."""
         provider = SignInProvider.objects.select_related("company").get(code=sociallogin.account.provider)
+        sociallogin.state[SIGN_OUT_URL] = sociallogin.sign_out_url  # outlasts the wait for a second factor
         if not sociallogin.is_existing:
             # First sign-ins are handled one at a time, so an address is never connected to two of the provider's ids.
             SignInProvider.objects.select_for_update(no_key=True).get(pk=provider.pk)
@@ -82,7 +93,7 @@ class CompanySignInAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
                 message = f"You no longer have access to {provider.company}. Ask an admin."
                 _refuse(request, provider, message, reason=f"User {sociallogin.user.pk} is no longer a member.")
             return
-        address = sociallogin.account.vouched_address
+        address = sociallogin.vouched_address
         if isinstance(address, Doubt):
             _refuse(request, provider, address.advice(provider.name), reason=address.reason)
         member = members.filter(user__email=address).select_related("user").first()
@@ -229,7 +240,9 @@ class CompanyOpenId(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
             raise ProviderError(error) from None
         # An address and what vouches for it are from one source.
         source = more if "email" in more else claims
-        login.account.vouched_address = vouched_address(source, issuer=self.discovered.issuer)
+        login.vouched_address = vouched_address(source, issuer=self.discovered.issuer)
+        id_token = kwargs["response"]["id_token"]
+        login.sign_out_url = sign_out_url(id_token, provider=self.discovered, client_id=app.client_id)
         return login
 
     def _more_claims(self, claims: Mapping[str, Any], token: object) -> Mapping[str, Any]:

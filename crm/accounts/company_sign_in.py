@@ -14,6 +14,7 @@ from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -21,11 +22,14 @@ from crm.accounts.adapter import AccountAdapter
 from crm.accounts.company_provider import CompanyOpenId, CompanyProvider, ProviderError, app_of
 from crm.accounts.forms import CompanyCodeForm
 from crm.models import SignInProvider
+from crm.services.openid import prompt_to_ask_again
 from crm.services.outbound import OutboundClient, ShareInUse
 
 logger = logging.getLogger(__name__)
 
 COOKIE: Final = "company_sign_in"  # the code of the company that was last signed in to from this browser
+# The code of the company whose provider has to ask who it is, at the next try: after a sign-out or a failed sign-in.
+ASK_COOKIE: Final = "company_sign_in_asks"
 YEAR_SECONDS: Final = 365 * 24 * 3600
 RETRY_SECONDS: Final = 5
 
@@ -69,10 +73,19 @@ def sign_in(request: HttpRequest, code: str) -> HttpResponse:
         messages.error(request, f"{provider.name} can't be reached at the moment. Try again, or ask an admin.")
         return redirect("company_sign_in", code)
     response = render(request, "account/company_sign_in_continue.html", {**context, "url": url})
-    response.set_cookie(
-        COOKIE, code, max_age=YEAR_SECONDS, secure=settings.SESSION_COOKIE_SECURE, httponly=True, samesite="Lax"
-    )
+    _remember(response, COOKIE, code)
     return response
+
+
+def ask_again(response: HttpResponse, code: str) -> None:
+    """Keep the next sign-in with this provider from going through by itself."""
+    _remember(response, ASK_COOKIE, code)
+
+
+def _remember(response: HttpResponse, name: str, code: str) -> None:
+    response.set_cookie(
+        name, code, max_age=YEAR_SECONDS, secure=settings.SESSION_COOKIE_SECURE, httponly=True, samesite="Lax"
+    )
 
 
 def _begin(request: HttpRequest, provider: SignInProvider, next_url: str) -> str:
@@ -81,9 +94,12 @@ def _begin(request: HttpRequest, provider: SignInProvider, next_url: str) -> str
     Raises ShareInUse and ProviderError.
     """
     nonce = secrets.token_urlsafe(24)
+    auth_params = {"nonce": nonce}
+    if request.COOKIES.get(ASK_COOKIE) == provider.code:
+        auth_params["prompt"] = prompt_to_ask_again(provider.issuer)
     with OutboundClient(company_id=provider.company_id) as outbound:
         response = CompanyProvider(request, app_of(provider), outbound).redirect(
-            request, AuthProcess.LOGIN, next_url or None, auth_params={"nonce": nonce}, nonce=nonce
+            request, AuthProcess.LOGIN, next_url or None, auth_params=auth_params, nonce=nonce
         )
     return str(response.url)
 
@@ -119,6 +135,11 @@ def callback(request: HttpRequest, code: str) -> HttpResponse:
         context = {"provider": provider, "message": error}
         response = render(request, "account/company_sign_in_busy.html", context, status=503)
         response.headers["Retry-After"] = str(RETRY_SECONDS)
+        return response
+    if response.headers.get("Location") == reverse("company_sign_in", args=[code]):
+        ask_again(response, code)  # it may have been the wrong account
+    else:
+        response.delete_cookie(ASK_COOKIE)
     return response
 
 

@@ -5,14 +5,16 @@ from typing import Any
 
 from allauth.account.models import EmailAddress
 from allauth.account.signals import email_changed, email_confirmed, password_reset
+from allauth.account.signals import user_logged_in as login_completed
 from allauth.account.stages import EmailVerificationStage, LoginStageController
+from allauth.socialaccount.models import SocialLogin
 from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.db.models import Q
 from django.db.models.signals import pre_save
 from django.dispatch import receiver
 from django.http import HttpRequest
 
-from crm.accounts.sessions import note_password, provider_of
+from crm.accounts.sessions import SIGN_OUT_URL, note_password, provider_of
 from crm.models import AuditAction, Membership, User
 from crm.models.people import USERNAME_LENGTH, free_username
 from crm.services import audit
@@ -74,6 +76,12 @@ def _signed_in(request: HttpRequest, user: User, **kwargs: Any) -> None:
     logger.info("User %s signed in.", user.pk)
     provider = provider_of(request, user)
     _record(AuditAction.SIGN_IN, user, *([Q(company__sign_in_provider__code=provider)] if provider else []))
+
+
+@receiver(login_completed)
+def _signed_in_by_provider(request: HttpRequest, sociallogin: SocialLogin | None = None, **kwargs: Any) -> None:
+    if sociallogin:
+        request.session[SIGN_OUT_URL] = sociallogin.state.get(SIGN_OUT_URL, "")
 
 
 @receiver(user_login_failed)

@@ -13,6 +13,7 @@ from crm.models import Membership, User
 from crm.models.people import MembershipQuerySet
 
 BY_PROVIDER = "socialaccount"  # allauth's word in its records
+SIGN_OUT_URL = "sign_out_url"  # session key, and key of allauth's state: where the provider ends its own session
 
 
 def note_password(request: HttpRequest, user: User, *, method: str = "password") -> None:

@@ -17,11 +17,11 @@ from django.urls import reverse_lazy
 from django.utils.decorators import method_decorator
 
 from crm.accounts.codes import use_step
-from crm.accounts.company_sign_in import COOKIE
+from crm.accounts.company_sign_in import COOKIE, ask_again
 from crm.accounts.decorators import checked_again
 from crm.accounts.forms import FirstCodeForm, ProfileForm
 from crm.accounts.mfa import has_unreadable_factor, second_factors
-from crm.accounts.sessions import provider_of
+from crm.accounts.sessions import SIGN_OUT_URL, provider_of
 from crm.accounts.typed_forms import is_typed_kept
 from crm.models import SignInProvider, User
 
@@ -100,4 +100,16 @@ class SetUpAppView(ActivateTOTPView):  # type: ignore[misc]
 
 @method_decorator(login_not_required, name="dispatch")
 class SignOutView(LogoutView):
-    """Also works after the session has ended."""
+    """Also works after the session has ended. If a company's provider made it, the person signs out there, too."""
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        code = provider_of(request, request.user) if isinstance(request.user, User) else ""
+        url = request.session.get(SIGN_OUT_URL, "")
+        response: HttpResponse = super().post(request, *args, **kwargs)
+        provider = SignInProvider.objects.filter(code=code).select_related("company").first()
+        if provider is None:
+            return response
+        if url and self.redirect_field_name not in request.POST:  # or the person goes on here
+            response = render(request, "account/company_sign_out.html", {"provider": provider, "url": url})
+        ask_again(response, code)
+        return response

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode, urlsplit
 
 import jwt
 
 from crm.models.sign_in_provider import ISSUER_LENGTH
+from crm.services.openid_claims import GOOGLE
 from crm.services.outbound import Answer, Failure, OutboundClient, OutboundError, is_safe_address
 
 # Signed with a private key. HS256 and its like would accept a public key, or a client secret that others know, as the
@@ -21,6 +22,7 @@ from crm.services.outbound import Answer, Failure, OutboundClient, OutboundError
 ALGORITHMS: Final = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 LEEWAY_SECONDS: Final = 60  # by which the clocks may differ
 LONGEST_SUBJECT: Final = 191  # characters: the column of allauth
+LONGEST_HINT: Final = 4_000  # characters of an ID token in the address to sign out at: some servers refuse longer ones
 WELL_KNOWN: Final = "/.well-known/openid-configuration"
 # Of RFC 6749. Others are not logged: they could contain anything.
 TOKEN_ERRORS: Final = frozenset(
@@ -50,7 +52,9 @@ class Provider:
     token_endpoint: str
     jwks_uri: str
     takes_secret_in_header: bool
-    userinfo_endpoint: str = ""  # "" if it has none
+    # "" if it has none
+    userinfo_endpoint: str = ""
+    end_session_endpoint: str = ""
 
 
 NO_PROVIDER: Final = (
@@ -87,6 +91,7 @@ def discover(issuer: str, *, outbound: OutboundClient) -> Provider:
         jwks_uri=_address(document, "jwks_uri"),
         takes_secret_in_header="client_secret_post" not in _token_methods(document),
         userinfo_endpoint=_optional_address(document, "userinfo_endpoint"),
+        end_session_endpoint=_optional_address(document, "end_session_endpoint"),
     )
 
 
@@ -217,3 +222,25 @@ def userinfo(token: object, *, provider: Provider, subject: str, outbound: Outbo
     if claims.get("sub") != subject:
         raise OpenIdError("The provider's userinfo is about someone else.")
     return claims
+
+
+def sign_out_url(id_token: str, *, provider: Provider, client_id: str) -> str:
+    """The address that ends the person's session at the provider; "" if it has none (RP-Initiated Logout 1.0).
+
+    The person stays there: the provider would refuse an address to return to that is not registered for this.
+    """
+    if not provider.end_session_endpoint:
+        return ""
+    fields = {"client_id": client_id}
+    if len(id_token) <= LONGEST_HINT:
+        fields["id_token_hint"] = id_token
+    separator = "&" if urlsplit(provider.end_session_endpoint).query else "?"
+    return f"{provider.end_session_endpoint}{separator}{urlencode(fields)}"
+
+
+def prompt_to_ask_again(issuer: str) -> str:
+    """The `prompt` that keeps the provider from signing someone in without a question.
+
+    Google has no "login" (https://developers.google.com/identity/openid-connect/openid-connect, "prompt").
+    """
+    return "select_account" if issuer == GOOGLE else "login"

@@ -118,7 +118,11 @@ def test_what_a_script_replaces_does_not_load_the_page_again():
     text_of = {path.relative_to(templates): path.read_text() for path in templates.rglob("*.html")}
 
     refreshing = {str(path) for path, text in text_of.items() if 'http-equiv="refresh"' in text}
-    assert refreshing == {"_parts/refresh.html", "account/company_sign_in_continue.html"}
+    assert refreshing == {
+        "_parts/refresh.html",
+        "account/company_sign_in_continue.html",
+        "account/company_sign_out.html",
+    }
     pages = [path.name for path, text in text_of.items() if "_parts/refresh.html" in text]
     assert pages
     assert not [name for name in pages if name.startswith("_")]
