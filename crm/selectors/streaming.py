@@ -1,7 +1,7 @@
 """Streaming files of any size, with limits: how many at a time for a company, and for how long."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from itertools import chain
 from typing import Any, Final, TypeVar
 
@@ -14,6 +14,7 @@ AT_A_TIME: Final = 2  # of a company
 EXPORT_SECONDS: Final = 15 * 60
 
 P = TypeVar("P", str, bytes)
+Pieces = Generator[str, None, None] | Generator[bytes, None, None]
 
 
 class ReaderTooSlow(Exception):
@@ -21,16 +22,19 @@ class ReaderTooSlow(Exception):
 
 
 class _File:
-    """The pieces of a file. `close` gives its place back, even if no piece was read."""
+    """A file from its first piece on. `close` ends the query behind it and gives its place back, read or not."""
 
-    def __init__(self, pieces: Iterator[str] | Iterator[bytes], place: str) -> None:
-        self._pieces, self._place = pieces, place
+    def __init__(self, first: str | bytes, others: Pieces, place: str) -> None:
+        self._first, self._others, self._place = first, others, place
 
-    def __iter__(self) -> Iterator[str] | Iterator[bytes]:
-        return self._pieces
+    def __iter__(self) -> Iterator[Any]:
+        return chain([self._first], self._others)
 
     def close(self) -> None:
-        rate_limits.leave_place(self._place)
+        try:
+            self._others.close()
+        finally:
+            rate_limits.leave_place(self._place)
 
 
 def take_place(company_id: int) -> str:
@@ -39,18 +43,18 @@ def take_place(company_id: int) -> str:
 
 
 def streamed(
-    pieces: Iterator[str] | Iterator[bytes], place: str, *, name: str, content_type: str, size: int | None = None
+    pieces: Pieces, place: str, *, name: str, content_type: str, size: int | None = None
 ) -> StreamingHttpResponse:
     """The response with this file, of `size` bytes if that is known. It gives its place back when it is closed.
 
     The first piece is read at once: if that fails, the client gets an error instead of half a file.
     """
     try:
-        begun: Iterator[Any] = chain([next(pieces, "")], pieces)
+        first = next(pieces, "")
     except BaseException:
         rate_limits.leave_place(place)
         raise
-    response = StreamingHttpResponse(_File(begun, place), content_type=content_type)
+    response = StreamingHttpResponse(_File(first, pieces, place), content_type=content_type)
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     response["Cache-Control"] = "no-store"
     if size is not None:
@@ -58,7 +62,7 @@ def streamed(
     return response
 
 
-def in_time(pieces: Iterator[P]) -> Iterator[P]:
+def in_time(pieces: Iterator[P]) -> Generator[P, None, None]:
     """The pieces. Raises ReaderTooSlow once they have taken EXPORT_SECONDS."""
     end = time.monotonic() + EXPORT_SECONDS
     for piece in pieces:

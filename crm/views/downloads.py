@@ -1,6 +1,6 @@
 """Downloads from pages: CSV of rows, and files that a worker has written."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseBase
@@ -49,7 +49,7 @@ def _refused(request: MemberRequest, error: rate_limits.TooOften, back_to: str) 
     return redirect(back_to)
 
 
-def _lines(head: Sequence[str], rows: Iterable[Iterable[object]]) -> Iterator[str]:
+def _lines(head: Sequence[str], rows: Iterable[Iterable[object]]) -> Generator[str, None, None]:
     line = csv_line()
     # Outside a transaction, PostgreSQL computes all rows of a cursor before it returns the first.
     with statements_may_take(LONG_SECONDS):

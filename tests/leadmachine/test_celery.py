@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from celery import signals
-from django.db import connection
+from django.db import connection, connections
 
 from capi.delivery import beats
 from leadmachine import celery, workers
@@ -48,7 +48,8 @@ class Loop:
         self.cancelled += 1
 
 
-def test_a_loop_that_is_stopped_before_each_new_try_ends_its_beats_once_and_no_others() -> None:
+def test_a_loop_that_is_stopped_before_each_new_try_ends_its_beats_once_and_no_others(monkeypatch) -> None:
+    monkeypatch.setattr(connections["default"], "execute_wrappers", [*connection.execute_wrappers])
     beats.forget()
     beats.watch("sweep")
     loop, step = Loop(), workers.MainLoop(None)
@@ -60,7 +61,6 @@ def test_a_loop_that_is_stopped_before_each_new_try_ends_its_beats_once_and_no_o
 
     still = beats.stillest()
     beats.forget()
-    connection.execute_wrappers.clear()
     assert loop.cancelled == 1
     assert still is not None
     assert still[0].name == "sweep"

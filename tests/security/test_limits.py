@@ -1,10 +1,12 @@
 """S42, S06: test events and exports are limited per company, and the page says so."""
 
 import gc
+import os
 import time
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.urls import reverse
 
 from capi.models import ConversionEvent
@@ -32,6 +34,12 @@ def exported(client: Any) -> Any:
     answer = client.post(EXPORT)
     b"".join(answer) if answer.streaming else answer.content
     return answer
+
+
+def disconnect(answer: Any) -> None:
+    """What the web server's `close` does to the response, without the end of the request, which closes the database."""
+    for close in answer._resource_closers:
+        close()
 
 
 @pytest.mark.covers("S42")
@@ -107,15 +115,33 @@ def test_a_company_makes_two_exports_at_a_time_and_a_third_when_one_has_ended(
 
     third = client.post(EXPORT)
     b"".join(first)
-    for close in second._resource_closers:  # its client disconnected before the first line
-        close()
-    later = [client.post(EXPORT).status_code for _ in range(3)]
+    disconnect(second)  # before it has read the first line
+    later = [client.post(EXPORT) for _ in range(3)]
+    elsewhere = theirs.post(EXPORT)
+    for answer in (*later, elsewhere):
+        disconnect(answer)
 
     assert third.status_code == 302
     assert "Your company is doing this 2 times at the moment." in client.get(third.url).content.decode()
-    assert later == [200, 200, 302]
-    assert theirs.post(EXPORT).status_code == 200
+    assert [answer.status_code for answer in later] == [200, 200, 302]
+    assert elsewhere.status_code == 200
     assert AuditEntry.objects.filter(action="export", company=admin.company).count() == 4
+
+
+@pytest.mark.skipif("sqlite" in os.environ["DATABASE_URL"], reason="SQLite has no cursors on a server")
+def test_an_export_whose_client_disconnects_ends_its_query(client_as: Any, admin: Any) -> None:
+    answer = client_as(admin).post(EXPORT)
+    assert open_cursors() == 1
+
+    disconnect(answer)
+
+    assert open_cursors() == 0
+
+
+def open_cursors() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_cursors WHERE name LIKE '_django%'")
+        return int(cursor.fetchone()[0])
 
 
 def test_an_export_whose_reader_takes_too_long_ends_in_the_middle(

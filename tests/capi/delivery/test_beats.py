@@ -4,18 +4,18 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 
 from capi.delivery import beats
 from leadmachine.timers import Repeating
 
 
 @pytest.fixture(autouse=True)
-def _nothing_watched() -> Iterator[None]:
+def _nothing_watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(connections["default"], "execute_wrappers", [*connection.execute_wrappers])
     beats.forget()
     yield
     beats.forget()
-    connection.execute_wrappers.clear()
 
 
 @pytest.fixture
