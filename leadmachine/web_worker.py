@@ -2,8 +2,8 @@
 
 gunicorn's own threads read from clients and write to them, so nine slow clients block a process for as long as they
 like. Waitress has one loop for all connections. A thread gets a request once all of it has arrived, and leaves the
-response in a buffer. Waitress lacks deadlines that a byte now and then can't put off, and a graceful stop: both are
-here. docs/decisions/slow-clients-cost-no-thread.md has the alternatives.
+response in a buffer. Waitress lacks deadlines that a byte now and then can't put off, a graceful stop, and turns
+(leadmachine/fair_dispatcher.py). docs/decisions/slow-clients-cost-no-thread.md has the alternatives.
 """
 
 import copy
@@ -19,9 +19,11 @@ from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.server import TcpWSGIServer
-from waitress.task import ThreadedTaskDispatcher, WSGITask
+from waitress.task import WSGITask
 
 from crm.accounts.bodies import MAX_UPLOAD_BODY_BYTES, UPLOAD_PATHS
+from crm.accounts.callers import Caller, KnownCallers
+from leadmachine.fair_dispatcher import FairDispatcher
 
 # Deadlines in seconds. The fault tests set them to small values.
 HEAD_SECONDS: float = 10  # from the first byte, or the start of a new connection, to the end of the head
@@ -43,6 +45,8 @@ IN_MEMORY: Final = 64 * 1024  # of a body; the rest is in a temporary file
 # A response of up to this size frees its thread at once, however slowly it is read. The largest page has 0.2 MB.
 UNREAD_IN_MEMORY: Final = 256 * 1024
 UNREAD: Final = 1024 * 1024
+
+CALLERS: Final = KnownCallers()
 
 
 @cache
@@ -84,6 +88,8 @@ class RequestTask(WSGITask):
         return environ
 
     def write(self, data: bytes) -> None:
+        if not self.wrote_header and self.content_length is None:
+            self.channel.server.task_dispatcher.leave_share(self.channel)
         super().write(b"" if self._is_head else data)
         if self._is_head:
             self.chunked_response = False  # so no last chunk is sent either
@@ -106,6 +112,12 @@ class ClientChannel(HTTPChannel):
     _began = 0.0  # when the current request began to arrive
     _behind_since = 0.0  # when the client got something to read, or when the current period began
     _read = 0  # bytes that the client has read in this period
+
+    def caller(self) -> Caller:
+        """Return who has sent the request that is to be answered next."""
+        headers: dict[str, str] = self.requests[0].headers
+        as_in_wsgi = {f"HTTP_{name}": value for name, value in headers.items()}
+        return CALLERS.find({"REMOTE_ADDR": self.addr[0], **as_in_wsgi})
 
     def received(self, data: bytes) -> bool:
         if self.request is None:
@@ -168,12 +180,11 @@ class WebWorker(Worker):
 
     def run(self) -> None:
         connections: dict[int, Any] = {}
-        dispatcher = ThreadedTaskDispatcher()
-        dispatcher.set_thread_count(self.cfg.threads)
+        dispatcher = FairDispatcher(self.cfg.threads)
         adjustments = self._adjustments()
         self._servers = tuple(
             Server(
-                self._counted, connections, dispatcher=dispatcher, adj=adjustments, _sock=listener.sock,
+                self._respond, connections, dispatcher=dispatcher, adj=adjustments, _sock=listener.sock,
                 bind_socket=False, sockinfo=(listener.sock.family, listener.sock.type, 0, listener.sock.getsockname()),
             )
             for listener in self.sockets
@@ -206,11 +217,13 @@ class WebWorker(Worker):
         channels = [channel for server in self._servers for channel in server.active_channels.values()]
         return max((channel.stop_seconds() for channel in channels), default=0)
 
-    def _counted(self, environ: dict[str, Any], start_response: Any) -> Any:
+    def _respond(self, environ: dict[str, Any], start_response: Any) -> Any:
         self.nr += 1
         if self.nr >= self.max_requests:
             self.alive = False
-        return self.wsgi(environ, start_response)
+        response = self.wsgi(environ, start_response)
+        CALLERS.learn(environ)
+        return response
 
     def _adjustments(self) -> Adjustments:
         return Adjustments(

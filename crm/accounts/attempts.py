@@ -15,7 +15,7 @@ from allauth.mfa.adapter import get_adapter
 from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
 
-from crm.accounts.adapter import client_network
+from crm.accounts.client_addresses import client_network
 from crm.accounts.sessions import provider_of
 from crm.models import User
 from crm.services.rate_limits import DAY_SECONDS, give_back, is_within

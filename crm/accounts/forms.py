@@ -20,7 +20,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from crm.accounts import mails
-from crm.accounts.adapter import client_network
+from crm.accounts.client_addresses import client_network
 from crm.accounts.codes import step_of
 from crm.accounts.mfa import CodeMixin
 from crm.models import Company, SignInProvider, User

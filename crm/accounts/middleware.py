@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import REASON_BAD_ORIGIN, rotate_token
 from django.shortcuts import render
 
+from crm.accounts.callers import COMPANY
 from crm.accounts.sessions import memberships_of
 from crm.accounts.typed_forms import keep_typed
 from crm.models import Membership, User
@@ -89,7 +90,9 @@ class MembershipMiddleware:
         user = request.user if isinstance(request.user, User) else None
         memberships = _memberships(request, user) if user else []
         request.memberships = memberships  # type: ignore[attr-defined]
-        request.membership = _current(request, memberships)  # type: ignore[attr-defined]
+        membership = _current(request, memberships)
+        request.membership = membership  # type: ignore[attr-defined]
+        request.META[COMPANY] = membership.company_id if membership else None
         if _company_changed(request) and request.method not in SAFE_METHODS:
             return csrf_failure(request)
         action = uuid.uuid4() if user is not None and request.method not in SAFE_METHODS else None

@@ -11,7 +11,8 @@ from rest_framework.authentication import BaseAuthentication, SessionAuthenticat
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied, Throttled
 from rest_framework.request import Request
 
-from crm.accounts.adapter import client_network
+from crm.accounts.callers import COMPANY
+from crm.accounts.client_addresses import client_network
 from crm.models import ApiKey, Membership, User
 from crm.services.rate_limits import is_within, seconds_left
 from postgresql import saving
@@ -35,6 +36,7 @@ class ApiKeyAuthentication(BaseAuthentication):
             raise AuthenticationFailed(
                 "This API key is unknown or revoked. Ask an admin of your company for a new one."
             )
+        request.META[COMPANY] = key.company_id
         _update_last_used(key)
         saving.begin()  # the last use of a key is no change that its caller has asked for
         return AnonymousUser(), key

@@ -10,10 +10,10 @@ from wsgiref.util import FileWrapper
 
 import pytest
 from waitress import wasyncore
-from waitress.task import ThreadedTaskDispatcher
 
 from crm.accounts.bodies import MAX_UPLOAD_BODY_BYTES
 from leadmachine import web_worker
+from leadmachine.fair_dispatcher import FairDispatcher
 from leadmachine.web_worker import (
     BODY_SECONDS,
     HEAD_SECONDS,
@@ -33,8 +33,7 @@ class Web:
 
     def __init__(self, pages: int) -> None:
         self.connections: dict[int, Any] = {}
-        self.dispatcher = ThreadedTaskDispatcher()
-        self.dispatcher.set_thread_count(1)
+        self.dispatcher = FairDispatcher(1)
         self.page = b"x" * 1000 * pages
         self.says_length = False
         self.file: Path | None = None

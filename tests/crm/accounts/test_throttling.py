@@ -4,7 +4,7 @@ import pytest
 from allauth.usersessions.models import UserSession
 from django.test import Client
 
-from crm.accounts import adapter
+from crm.accounts import client_addresses
 from tests.conftest import PASSWORD
 from tests.crm.accounts.conftest import is_in, set_up_app, sign_in
 from tests.size import sized
@@ -190,7 +190,7 @@ def test_a_proxy_is_trusted_under_both_of_its_names(sales, settings, trusted, pr
 )
 def test_a_proxy_that_is_not_named_is_reported_once(sales, settings, caplog, peer, trusted, reported):
     settings.TRUSTED_PROXIES = trusted
-    adapter._report_unnamed_proxy.cache_clear()
+    client_addresses._report_unnamed_proxy.cache_clear()
 
     for _ in range(2):
         sign_in(Client(), address=peer, **{"X-Forwarded-For": "203.0.113.9"})

@@ -1,0 +1,58 @@
+"""Which company a request comes from, as far as a web process knows before it has read the session or the API key.
+
+It remembers the company of each session and key from its last request. Only the order in which requests are answered
+rests on that (leadmachine/fair_dispatcher.py): what a caller may see and do is read again for each request.
+"""
+
+from collections.abc import Hashable, Mapping
+from typing import Any, Final, NamedTuple
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.http.cookie import parse_cookie
+
+from crm.accounts.client_addresses import client_network
+
+KNOWN_AT_MOST: Final = 10_000  # sessions and keys, in one process
+COMPANY: Final = "leadmachine.company"  # in `request.META`: the company's id, or None
+
+
+class Caller(NamedTuple):
+    """Who sent a request. Without a known session or API key, the address stands for a company."""
+
+    company: Hashable
+    session: Hashable = None
+
+
+class KnownCallers:
+    """The companies of the sessions and API keys that a process has seen. Stores hashes of these, not themselves."""
+
+    def __init__(self) -> None:
+        self._companies: dict[int, int] = {}
+
+    def find(self, environ: Mapping[str, Any]) -> Caller:
+        """Return who sent a request with this address and these headers, named as in WSGI."""
+        session = _session(environ)
+        company = self._companies.get(session)
+        if company is not None:
+            return Caller(company, session)
+        request = HttpRequest()
+        request.META = {**environ}
+        return Caller(client_network(request))
+
+    def learn(self, environ: Mapping[str, Any]) -> None:
+        """Remember what a request has shown once it was answered."""
+        if COMPANY not in environ:
+            return  # a static file, for example: nobody has asked
+        session, company = _session(environ), environ[COMPANY]
+        if company is None:
+            self._companies.pop(session, None)
+            return
+        if len(self._companies) >= KNOWN_AT_MOST:
+            self._companies.clear()
+        self._companies[session] = company
+
+
+def _session(environ: Mapping[str, Any]) -> int:
+    cookies = parse_cookie(environ.get("HTTP_COOKIE", ""))
+    return hash((cookies.get(settings.SESSION_COOKIE_NAME), environ.get("HTTP_AUTHORIZATION")))
