@@ -60,7 +60,7 @@ ACCOUNT_FORMS = {
     "change_password": "crm.accounts.forms.ChangePasswordForm",
     "reauthenticate": "crm.accounts.forms.PasswordAgainForm",
 }
-SOCIALACCOUNT_ADAPTER = "crm.accounts.company_provider.CompanySignInAdapter"
+SOCIALACCOUNT_ADAPTER = "crm.accounts.company_admission.CompanySignInAdapter"
 # Allows a sign-in provider on this machine, to try one out. In production, no entered URL may lead to it.
 OUTBOUND_TO_LOOPBACK: bool = DEBUG
 # What else may be reached in our own network, by addresses that people enter.

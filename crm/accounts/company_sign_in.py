@@ -19,9 +19,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from crm.accounts.adapter import AccountAdapter
+from crm.accounts.company_admission import INVITATION
 from crm.accounts.company_provider import CompanyOpenId, CompanyProvider, ProviderError, app_of
 from crm.accounts.forms import CompanyCodeForm
-from crm.models import SignInProvider
+from crm.models import Invitation, SignInProvider
 from crm.services.openid import prompt_to_ask_again
 from crm.services.outbound import OutboundClient, ShareInUse
 
@@ -57,13 +58,14 @@ def sign_in(request: HttpRequest, code: str) -> HttpResponse:
     is_ours = next_url.startswith("/") and AccountAdapter(request).is_safe_url(next_url)
     next_url = next_url if is_ours else ""
     context = {"provider": provider, "next": next_url}
+    opened = Invitation.objects.find(request.POST.get("invitation", ""))
     if request.method != "POST":
         return render(request, "account/company_sign_in.html", context)
     limited: HttpResponse | None = consume_or_429(request, action="login")
     if limited:
         return limited
     try:
-        url = _begin(request, provider, next_url)
+        url = _begin(request, provider, next_url, opened)
     except ShareInUse as error:
         logger.warning("A sign-in with provider %s has to wait: %s", code, error)
         messages.error(request, str(error))
@@ -88,8 +90,8 @@ def _remember(response: HttpResponse, name: str, code: str) -> None:
     )
 
 
-def _begin(request: HttpRequest, provider: SignInProvider, next_url: str) -> str:
-    """Store state, nonce and PKCE verifier in the session. Returns the provider's sign-in URL.
+def _begin(request: HttpRequest, provider: SignInProvider, next_url: str, opened: Invitation | None) -> str:
+    """Store state, nonce, PKCE verifier and invitation in the session. Returns the provider's sign-in URL.
 
     Raises ShareInUse and ProviderError.
     """
@@ -99,7 +101,12 @@ def _begin(request: HttpRequest, provider: SignInProvider, next_url: str) -> str
         auth_params["prompt"] = prompt_to_ask_again(provider.issuer)
     with OutboundClient(company_id=provider.company_id) as outbound:
         response = CompanyProvider(request, app_of(provider), outbound).redirect(
-            request, AuthProcess.LOGIN, next_url or None, auth_params=auth_params, nonce=nonce
+            request,
+            AuthProcess.LOGIN,
+            next_url or None,
+            auth_params=auth_params,
+            nonce=nonce,
+            **{INVITATION: opened.pk if opened else None},
         )
     return str(response.url)
 

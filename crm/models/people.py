@@ -140,14 +140,17 @@ class InvitationQuerySet(CompanyQuerySet["Invitation"]):
         lately = self.filter(company=company, email=email, sent_at__gt=Now() - INVITATION_PAUSE)
         return lately.filter(accepted_at=None).exists()
 
-    def find(self, token: str) -> "Invitation | None":
-        """The open invitation whose last e-mail has this token and has not expired, or None.
+    def valid(self) -> "InvitationQuerySet":
+        """Open invitations whose last e-mail has not expired.
 
-        Its link stops working once the member who sent it is deactivated, as do their API keys.
+        They end once the member who sent them is deactivated, as do their API keys.
         """
-        valid = self.open().filter(token_sha256=sha256(token), sent_at__gt=Now() - INVITATION_GOOD_FOR)
-        valid = valid.exclude(invited_by__is_active=False)
-        return valid.select_related("company", "invited_by").first()
+        valid = self.open().filter(sent_at__gt=Now() - INVITATION_GOOD_FOR)
+        return valid.exclude(invited_by__is_active=False).select_related("company", "invited_by")
+
+    def find(self, token: str) -> "Invitation | None":
+        """The valid invitation whose last e-mail has this token, or None."""
+        return self.valid().filter(token_sha256=sha256(token)).first()
 
 
 class Invitation(models.Model):

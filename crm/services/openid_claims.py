@@ -88,3 +88,9 @@ def _by_microsoft(email: str, is_verified: object) -> str | Doubt:
 def may_say_more(claims: Mapping[str, Any], *, issuer: str) -> bool:
     """True if userinfo may have what the ID token lacks (OpenID Connect Core 1.0, 5.4)."""
     return not {"email", "email_verified"} <= claims.keys() and not issuer.startswith(MICROSOFT)
+
+
+def names_of(claims: Mapping[str, Any]) -> tuple[str, str]:
+    """The person's first and last name; "" for one that is missing."""
+    first, last = claims.get("given_name"), claims.get("family_name")
+    return first if isinstance(first, str) else "", last if isinstance(last, str) else ""

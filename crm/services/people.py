@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from allauth.account.models import EmailAddress
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
@@ -157,9 +158,13 @@ def accept_invitation(*, token: str, user: User) -> Membership:
     """
     Invitation.objects.select_for_update().filter(pk=_find(token).pk).first()
     invitation = _find(token)  # read again, now that it is locked
-    Invitation.objects.filter(pk=invitation.pk).update(accepted_at=Now())
     if invitation.email == user.email:
         confirm_address(user)
+    return _accept(invitation, user)
+
+
+def _accept(invitation: Invitation, user: User) -> Membership:
+    Invitation.objects.filter(pk=invitation.pk).update(accepted_at=Now())
     membership, is_new = Membership.objects.get_or_create(
         company=invitation.company, user=user, defaults={"role": invitation.role}
     )
@@ -178,6 +183,50 @@ def accept_invitation_as_new_user(*, token: str, first_name: str, last_name: str
     user.save()
     accept_invitation(token=token, user=user)
     return user
+
+
+class HasAccount(Exception):
+    """The invited person has an account, so they have to come from the link in the invitation."""
+
+
+class NotConfirmed(Exception):
+    """The invited person's account has an address that no one has confirmed: someone else may know its password."""
+
+
+@transaction.atomic
+def accept_invitation_by_provider(
+    *, company: Company, email: str, opened_id: int | None, first_name: str, last_name: str
+) -> User:
+    """Make the person for whom the company's provider vouches a member, if they are invited. Returns their user.
+
+    Creates an account if there is none, without a password. Raises InvitationGone and AlreadyMember, and for people who
+    have an account HasAccount, unless they opened the invitation (`opened_id`), and NotConfirmed: a company's provider
+    can claim any address, but must not take over an account, nor decide that it joins a company.
+    """
+    pending = Invitation.objects.for_company(company).filter(email=email)
+    pending.open().select_for_update().first()
+    invitation = pending.valid().first()
+    user = User.objects.filter(email=email).first()
+    if invitation is None or (user and not user.is_active):
+        raise InvitationGone
+    if user is None:
+        user = User(email=email, first_name=_name(first_name), last_name=_name(last_name))
+        user.set_unusable_password()
+        user.save()
+    elif invitation.pk != opened_id:
+        raise HasAccount
+    elif EmailAddress.objects.filter(user=user, email=email, verified=False).exists():
+        raise NotConfirmed
+    _accept(invitation, user)
+    return user
+
+
+def _name(text: str) -> str:
+    """The name; "" if it can't be one."""
+    try:
+        return str(User._meta.get_field("first_name").clean(text, None))
+    except ValidationError:
+        return ""
 
 
 def _find(token: str) -> Invitation:

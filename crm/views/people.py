@@ -1,6 +1,7 @@
 """The people page, and accepting an invitation."""
 
-from typing import cast
+from dataclasses import dataclass
+from typing import Any, cast
 
 from allauth.account.adapter import get_adapter
 from allauth.account.utils import perform_login
@@ -18,7 +19,7 @@ from crm.accounts.fresh_password import ask_for_password, kept_fields
 from crm.accounts.sessions import note_password, provider_of
 from crm.forms.changes import CHANGED_HERE
 from crm.forms.people import InvitationForm, NewMemberForm, RoleForm
-from crm.models import Invitation, Membership, User
+from crm.models import Invitation, Membership, SignInProvider, User
 from crm.models.roles import Action, Role
 from crm.services import people as services
 from crm.views.shell import work_in
@@ -146,6 +147,27 @@ def _mail(request: MemberRequest, invitation: Invitation, token: str) -> None:
 # The link in an invitation: join, sign in first, or set a name and password
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An invitation whose link someone has opened, and the sign-in provider of its company, if it has one."""
+
+    invitation: Invitation
+    token: str
+    provider: SignInProvider | None
+
+    @property
+    def needs_provider(self) -> bool:
+        """True if a password would open nothing: only admins can do without a provider that is required."""
+        return self.provider is not None and self.provider.is_required and self.invitation.role != Role.ADMIN
+
+    def page(self, request: HttpRequest, name: str, *, status: int = 200, form: Any = None) -> HttpResponse:
+        """The page crm/people/invitation_<name>.html."""
+        context = {
+            "invitation": self.invitation, "invitation_token": self.token, "provider": self.provider, "form": form,
+        }  # fmt: skip
+        return render(request, f"crm/people/invitation_{name}.html", context, status=status)
+
+
 @login_not_required
 @never_cache
 @sensitive_post_parameters("password")
@@ -153,42 +175,49 @@ def _mail(request: MemberRequest, invitation: Invitation, token: str) -> None:
 def invitation(request: HttpRequest, token: str) -> HttpResponse:
     """The page for this token; 404 with the reason if it is no longer valid."""
     instance = Invitation.objects.find(token)
+    if instance is None:
+        return render(request, "crm/people/invitation_gone.html", status=404)
+    provider = SignInProvider.objects.for_company(instance.company).select_related("company").first()
+    opened = Opened(instance, token, provider)
     try:
-        if instance is None:
-            raise services.InvitationGone
         if request.user.is_authenticated:
-            return _join(request, instance, token)
+            return _join(request, opened)
+        if opened.needs_provider:
+            return opened.page(request, "by_provider")
         if User.objects.filter(email=instance.email).exists():
-            return render(request, "crm/people/invitation_sign_in.html", {"invitation": instance})
-        return _join_as_new_user(request, instance, token)
+            return opened.page(request, "sign_in")
+        return _join_as_new_user(request, opened)
     except services.InvitationGone:
         return render(request, "crm/people/invitation_gone.html", status=404)
     except services.AlreadyMember:
-        return render(request, "crm/people/invitation_member.html", {"invitation": instance}, status=403)
+        return opened.page(request, "member", status=403)
 
 
-def _join(request: HttpRequest, instance: Invitation, token: str) -> HttpResponse:
+def _join(request: HttpRequest, opened: Opened) -> HttpResponse:
     user = cast(User, request.user)
-    if user.email != instance.email:
-        return render(request, "crm/people/invitation_other_user.html", {"invitation": instance}, status=403)
-    if provider_of(request, user):
-        return render(request, "crm/people/invitation_own_sign_in.html", {"invitation": instance}, status=403)
-    if Membership.objects.for_company(instance.company).filter(user=user).exists():
+    if user.email != opened.invitation.email:
+        return opened.page(request, "other_user", status=403)
+    if Membership.objects.for_company(opened.invitation.company).filter(user=user).exists():
         raise services.AlreadyMember
+    is_by_other_provider = bool(provider_of(request, user))
+    if opened.needs_provider or (opened.provider and is_by_other_provider):
+        return opened.page(request, "by_provider")
+    if is_by_other_provider:
+        return opened.page(request, "own_sign_in", status=403)
     if request.method != "POST":
-        return render(request, "crm/people/invitation_join.html", {"invitation": instance})
-    membership = services.accept_invitation(token=token, user=user)
+        return opened.page(request, "join")
+    membership = services.accept_invitation(token=opened.token, user=user)
     work_in(request, membership)
     messages.success(request, f"Welcome to {membership.company}.")
     return redirect("home")
 
 
-def _join_as_new_user(request: HttpRequest, instance: Invitation, token: str) -> HttpResponse:
-    form = NewMemberForm(request.POST or None, instance=User(email=instance.email))
+def _join_as_new_user(request: HttpRequest, opened: Opened) -> HttpResponse:
+    form = NewMemberForm(request.POST or None, instance=User(email=opened.invitation.email))
     if not form.is_valid():
-        return render(request, "crm/people/invitation_new_user.html", {"invitation": instance, "form": form})
-    user = services.accept_invitation_as_new_user(token=token, **form.cleaned_data)
-    messages.success(request, f"Welcome to {instance.company}.")
+        return opened.page(request, "new_user", form=form)
+    user = services.accept_invitation_as_new_user(token=opened.token, **form.cleaned_data)
+    messages.success(request, f"Welcome to {opened.invitation.company}.")
     note_password(request, user)
     response: HttpResponse = perform_login(request, user)
     return response

@@ -28,6 +28,7 @@ REASONED = {
     ("crm/accounts/decorators.py", "Membership.filter"): "one's own memberships, whatever the company",
     ("crm/accounts/sessions.py", "Membership.active"): "one's own memberships, whatever the company",
     ("crm/accounts/company_sign_in.py", "SignInProvider.filter"): "the code in the address is what tells the company",
+    ("crm/accounts/company_sign_in.py", "Invitation.find"): "the token in the form is the right to it",
     ("crm/accounts/decorators.py", "SignInProvider.filter"): "of one's own memberships, whatever the company",
     ("crm/views/people.py", "Invitation.find"): "the token in the address is the right to it",
     ("crm/api/authentication.py", "ApiKey.find"): "the key is what tells the company",

@@ -11,7 +11,7 @@ from allauth.socialaccount.models import SocialAccount, SocialLogin
 from django.db import connections
 from django.test import Client
 
-from crm.accounts.company_provider import CompanySignInAdapter
+from crm.accounts.company_admission import CompanySignInAdapter
 from crm.models import Company, Invitation, SignInProvider, User
 from crm.services.people import confirm_address
 from tests.conftest import code_now, give_password

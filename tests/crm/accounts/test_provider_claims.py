@@ -150,6 +150,6 @@ def test_who_is_refused_is_in_the_log_without_an_address(provider, server, sales
 
     assert log() == [
         f"User {sales.user.pk} has another id at the provider.",
-        "No member has the address.",
+        "No member and no pending invitation has the address.",
         f"User {sales.user.pk} is no longer a member.",
     ]
