@@ -15,6 +15,7 @@ from crm.models.roles import Role
 from crm.services import data_exports
 from tests.conftest import make_lead
 from tests.crm.api.calling import with_key
+from tests.npm import install
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.processes, pytest.mark.timeout(400)]
 
@@ -62,15 +63,8 @@ def test_a_generated_python_client_works_and_its_types_are_right(
 
 @pytest.fixture(scope="module")
 def npm(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the npm packages. Skips where there is no npm, or it reaches no registry."""
-    if not shutil.which("npm"):
-        pytest.skip("no npm")
-    folder = tmp_path_factory.mktemp("npm")
-    words = ["npm", "install", "--no-audit", "--no-fund", "--silent", "--ignore-scripts", *NPM_PACKAGES]
-    done = subprocess.run(words, cwd=folder, capture_output=True, timeout=300, check=False)
-    if done.returncode:
-        pytest.skip("npm reaches no registry")
-    return folder
+    """A folder with the npm packages."""
+    return install(tmp_path_factory.mktemp("npm"), *NPM_PACKAGES)
 
 
 @pytest.mark.thorough
