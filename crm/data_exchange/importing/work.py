@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Final
 
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, DataError, connection, transaction
+from django.db import DEFAULT_DB_ALIAS, DataError, Error, connection, transaction
 from django.db.models.functions import Now
 
 from crm.data_exchange.importing.column_readings import RowOfCells, as_json, readings_of, survey, with_usual
@@ -70,7 +70,7 @@ def advance(pk: int, *, rows_at_once: int = MAX_ROWS) -> bool:
         own, problem = LeadImport.objects.filter(pk=pk).at_work(), FAILED
         if took_too_long(error):
             own, problem = timed_out_too_often(own), TOO_SLOW
-        elif isinstance(error, DatabaseError) and not isinstance(error, DataError):
+        elif isinstance(error, Error) and not isinstance(error, DataError):
             raise
         with transaction.atomic():
             if own.update(state=ImportState.FAILED, problem=problem, finished_at=Now()):

@@ -10,7 +10,7 @@ from unittest.mock import Mock
 import pytest
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import DataError, IntegrityError, OperationalError, connection
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
 from capi.models import ConversionEvent
@@ -112,7 +112,9 @@ def test_an_import_whose_file_is_gone_ends(sales: Membership) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "state"), [(DataError, ImportState.FAILED), (OperationalError, ImportState.READING)], ids=["data", "away"]
+    ("error", "state"),
+    [(DataError, ImportState.FAILED), (OperationalError, ImportState.READING), (InterfaceError, ImportState.READING)],
+    ids=["data", "away", "connection closed"],
 )
 def test_what_the_database_refuses_to_store_is_not_tried_again(
     sales: Membership, monkeypatch: pytest.MonkeyPatch, error: type[Exception], state: ImportState
