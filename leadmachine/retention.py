@@ -272,7 +272,7 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
     "mfa.Authenticator": Kept("as long as its account"),
     "socialaccount.SocialAccount": Kept("as long as its account, or the company's sign-in provider"),
     "socialaccount.SocialApp": Kept("never written: `crm_signinprovider` has what is in it"),
-    "socialaccount.SocialToken": Kept("never written: nothing is done with a provider's tokens"),
+    "socialaccount.SocialToken": Kept("never written: a session keeps the provider's ID token, to sign out there"),
     "usersessions.UserSession": (
         Expires(SESSION, "the sign-in", where(UserSession, at="created_at")),
         Expires(AT_ONCE, "the session's end", _sessions_of_nobody),

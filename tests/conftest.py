@@ -135,6 +135,11 @@ def _quick_templates(django_test_environment: None) -> None:
     Template._render = pages.render  # type: ignore[method-assign]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown() -> None:
+    pages.disconnect_all()  # before the test's transaction ends
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _pages_as_read() -> None:
     Client.request = pages.read(Client.request)  # type: ignore[method-assign]

@@ -21,6 +21,21 @@ BLOCKS: Final = (  # a <small> too is a line of its own wherever there is one
 AROUND_BLOCK: Final = re.compile(rf" ?(</?(?:{BLOCKS})\b{REST_OF_TAG}) ?")
 
 
+_streamed: list[Any] = []
+
+
+def disconnect(response: Any) -> None:
+    """What the web server's `close` does to a response, without the end of its request, which closes the database."""
+    for close in response._resource_closers:
+        close()
+
+
+def disconnect_all() -> None:
+    """End the downloads that a test has not read: their queries would end in another test's transaction."""
+    while _streamed:
+        disconnect(_streamed.pop())
+
+
 def render(template: Template, context: Context) -> str:
     """Render a template as Django does in tests, but keep only the page's own context for `response.context`.
 
@@ -55,6 +70,8 @@ def read(request: Callable[..., Any]) -> Callable[..., Any]:
         response = request(*args, **kwargs)
         if isinstance(response, FileResponse):
             response.streaming_content = [b"".join(response.streaming_content)]
+        elif response.streaming:
+            _streamed.append(response)
         is_plain = not response.streaming and "Content-Encoding" not in response.headers
         if is_plain and response.headers.get("Content-Type", "").startswith("text/html"):
             response.content = as_read(response.content.decode()).encode()
