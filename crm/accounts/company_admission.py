@@ -85,6 +85,8 @@ class CompanySignInAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
             message = f"{address} belongs to someone else at {provider.name}. Ask an admin."
             _refuse(request, provider, message, reason=f"User {user.pk} has another id at the provider.")
         sociallogin.connect(request, user)
+        if member is None:
+            messages.success(request, f"Welcome to {provider.company}.")
 
     def on_authentication_error(
         self,
@@ -144,7 +146,6 @@ def _join(request: HttpRequest, provider: SignInProvider, sociallogin: SocialLog
         message, reason = REFUSALS[type(error)]
         message = message.format(company=provider.company, address=sociallogin.vouched_address)
         _refuse(request, provider, message, reason=reason)
-    messages.success(request, f"Welcome to {provider.company}.")
     return user
 
 

@@ -58,12 +58,12 @@ def sign_in(request: HttpRequest, code: str) -> HttpResponse:
     is_ours = next_url.startswith("/") and AccountAdapter(request).is_safe_url(next_url)
     next_url = next_url if is_ours else ""
     context = {"provider": provider, "next": next_url}
-    opened = Invitation.objects.find(request.POST.get("invitation", ""))
     if request.method != "POST":
         return render(request, "account/company_sign_in.html", context)
     limited: HttpResponse | None = consume_or_429(request, action="login")
     if limited:
         return limited
+    opened = Invitation.objects.find(request.POST.get("invitation", ""))
     try:
         url = _begin(request, provider, next_url, opened)
     except ShareInUse as error:

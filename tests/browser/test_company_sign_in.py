@@ -4,6 +4,8 @@ import pytest
 from playwright.sync_api import expect
 
 from crm.models import SignInProvider
+from crm.models.roles import Role
+from crm.services import people
 from tests.browser.looks import SIZES, assert_fit_to_use
 from tests.browser.test_accounts import press
 from tests.conftest import AT_REST, PASSWORD, sign_in
@@ -76,3 +78,27 @@ def test_an_admin_sets_it_up_and_a_colleague_comes_in_with_it(page, abroad, serv
     assert_fit_to_use(abroad)
     abroad.get_by_role("button", name="Continue with Okta").press("Enter")
     expect(abroad.get_by_role("heading", level=1, name="My day")).to_be_visible()
+
+
+@pytest.mark.sized
+@pytest.mark.parametrize("size", SIZES)
+def test_an_invited_person_comes_in_with_the_required_provider_and_signs_out(abroad, server, admin, company, size):
+    abroad.set_viewport_size(dict(zip(("width", "height"), SIZES[size], strict=True)))
+    provider = SignInProvider(company=company, name="Okta", issuer=server.issuer, client_id=server.client_id)
+    provider.secret, provider.is_required = server.client_secret, True
+    provider.save()
+    server.person = {"sub": "77", "email": "grace@example.com", "email_verified": True, "given_name": "Grace"}
+    server.discovery["end_session_endpoint"] = f"{server.issuer}/end"
+    _, token = people.invite(company=company, email="grace@example.com", role=Role.SALES, invited_by=admin.user)
+
+    abroad.goto(f"{abroad.server_url}/invitations/{token}/")
+    expect(abroad.get_by_text("Sign in with Okta, as grace@example.com.")).to_be_visible()
+    assert_fit_to_use(abroad)
+    abroad.get_by_role("button", name="Continue with Okta").click()
+    expect(abroad.get_by_role("heading", level=1, name="My day")).to_be_visible()
+    expect(abroad.locator("#messages")).to_contain_text("Welcome to Northwind BV.")
+
+    abroad.locator("summary", has_text="Grace").click()
+    abroad.get_by_role("button", name="Sign out").click()
+    abroad.wait_for_url(f"{server.issuer}/end?*")
+    assert "/end?client_id=leadmachine&id_token_hint=" in server.requests[-1]
