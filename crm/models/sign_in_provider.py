@@ -6,6 +6,7 @@ from typing import ClassVar, Final
 from django.db import models
 from django.utils.crypto import salted_hmac
 
+from crm.models.bidi import without_bidi_controls
 from crm.models.company import Company
 from crm.models.crypto import seal_for, unseal_for
 from crm.models.tenancy import CompanyQuerySet
@@ -49,9 +50,10 @@ class SignInProvider(models.Model):
         return f"{self.name} for {self.company}"
 
     def clean(self) -> None:
-        """Raise ValidationError for a name that can't be seen."""
+        """Raise ValidationError for a name that can't be seen. The name is in messages, so it may not turn them."""
         super().clean()
         check_seen(name=self.name)
+        self.name = without_bidi_controls(self.name)
 
     @property
     def secret(self) -> str:

@@ -8,9 +8,11 @@ from django.test import Client
 from crm.models import AuditEntry, Invitation, Membership, SignInProvider, User
 from crm.models.roles import Role
 from crm.services import people
+from crm.services.sign_in_providers import remove_provider
 from tests.conftest import join
-from tests.crm.accounts.conftest import sign_in
+from tests.crm.accounts.conftest import link, sign_in
 from tests.crm.accounts.test_company_sign_in import arrive, come_in, is_in, provider, provider_of, server
+from tests.crm.accounts.test_passwords import NEW, ask, choose
 from tests.crm.accounts.test_people_page import accept
 from tests.crm.accounts.test_provider_claims import log
 
@@ -117,6 +119,30 @@ def test_an_account_that_no_one_has_confirmed_is_not_joined(provider, server, to
     assert log() == ["The invited person's account is not confirmed."]
     assert not Membership.objects.filter(user=user).exists()
     assert not EmailAddress.objects.filter(verified=True).exists()
+
+
+def test_it_is_joined_once_the_person_has_set_a_password_by_mail(provider, server, token):
+    user = User.objects.create(email=GRACE["email"])
+    EmailAddress.objects.create(user=user, email=user.email, verified=False, primary=True)
+    client = Client()
+
+    ask(email=GRACE["email"])
+    choose(Client(), link())
+    come_from_invitation(client, provider, server, token)
+
+    assert is_in(client)
+
+
+def test_someone_without_a_password_gets_one_by_mail_when_the_provider_is_gone(provider, server, token, company):
+    come_in(Client(), provider, server)
+    remove_provider(company=company)
+    client = Client()
+
+    ask(email=GRACE["email"])
+    choose(Client(), link())
+    sign_in(client, GRACE["email"], NEW)
+
+    assert is_in(client)
 
 
 def test_someone_with_another_address_accepts_no_invitation_that_they_opened(provider, server, token):

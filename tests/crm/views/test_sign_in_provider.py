@@ -82,6 +82,12 @@ def test_what_is_saved_is_on_record(saved):
     assert entry.details == {"fields": ["client_id", "issuer", "name", "secret"]}
 
 
+def test_a_name_can_t_turn_the_messages_that_it_is_in(client, server):
+    client.post(PAGE, values(server, name="Okta\u202e"))
+
+    assert SignInProvider.objects.get().name == "Okta"
+
+
 def test_an_empty_secret_keeps_the_stored_one_and_the_people(client, saved, server, sales):
     linked(saved, sales.user)
 
