@@ -3,6 +3,7 @@
 import pytest
 from allauth.account.models import EmailAddress
 from allauth.socialaccount.models import SocialAccount
+from django.db import IntegrityError
 from django.test import Client
 
 from crm.models import AuditEntry, Invitation, Membership, SignInProvider, User
@@ -143,6 +144,20 @@ def test_someone_without_a_password_gets_one_by_mail_when_the_provider_is_gone(p
     sign_in(client, GRACE["email"], NEW)
 
     assert is_in(client)
+
+
+def test_an_account_that_is_made_at_the_same_moment_leaves_nothing_half_done(provider, server, token, monkeypatch, log):
+    def fail(*_):
+        raise IntegrityError
+
+    monkeypatch.setattr(people, "_accept", fail)
+
+    page = come_in(Client(), provider, server)
+
+    assert "Someone has just signed up as grace@example.com. Try again." in page.content.decode()
+    assert log() == ["The account was made at the same moment."]
+    assert not User.objects.filter(email=GRACE["email"]).exists()
+    assert Invitation.objects.open().exists()
 
 
 def test_someone_with_another_address_accepts_no_invitation_that_they_opened(provider, server, token):
