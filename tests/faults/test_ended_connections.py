@@ -26,7 +26,13 @@ from tests.faults import figures
 from tests.faults.ended_connections import AFTER_COMMIT, COMMIT_WITHOUT_ANSWER, SECONDS, Cut, Work, before, begin, end
 from tests.faults.recalling import OTHER, WAYS, WRONG, Leaving, Way
 
-pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.django_db(transaction=True),
+    # psycopg can't close the cursor of a query whose connection the test ends, and says so.
+    pytest.mark.filterwarnings("ignore:.*ServerCursorMixin.__del__:pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore:.*ServerCursor.* was deleted while still open:ResourceWarning"),
+]
 
 FIRST: Final = "first@example.com"
 

@@ -206,16 +206,21 @@ class Walk:
             with transaction.atomic():
                 with connection.execute_wrapper(writes):
                     response = _ask(client, method, route.path(**values), row.body(self.ours), files=row.files)
+                body = _body(response)  # of a download, as long as its transaction lasts
                 is_suspect = writes.made and (whose == "the neighbour's" or response.status_code < 400)
                 harm = is_suspect and checksum(self.theirs.company) != self.unchanged
                 transaction.set_rollback(True)  # the next request finds everything as before
         else:
             response, harm = _ask(client, method, route.path(**values), {}), False
-        body = b"".join(response) if response.streaming else response.content
+            body = _body(response)
         told = repr(response.headers).encode() + body
         location = response.headers.get("Location", "")
         path = route.path(**values)
         return Try(route, row, method, caller, whose, response.status_code, path, location, told, harm)
+
+
+def _body(response: Any) -> bytes:
+    return b"".join(response) if response.streaming else bytes(response.content)
 
 
 def _ask(client: Client, method: str, path: str, body: dict[str, Any], *, files: bool = False) -> Any:
