@@ -62,6 +62,11 @@ class Share:
             del self._in_progress[who]
 
 
+def share_of_company(threads: int) -> int:
+    """Return how many requests of a company that is alone are in progress at most, with so many threads."""
+    return threads * 3 // 4
+
+
 @dataclass(eq=False, slots=True)
 class _Turn:
     connection: Connection
@@ -77,7 +82,7 @@ class FairDispatcher:
     """
 
     def __init__(self, threads: int) -> None:
-        self._companies = Share(alone=threads * 3 // 4, among_others=threads // 2)
+        self._companies = Share(alone=share_of_company(threads), among_others=threads // 2)
         self._sessions = Share(alone=threads // 2, among_others=threads // 4)
         self._waiting: list[_Turn] = []
         self._in_progress: dict[Connection, _Turn] = {}
@@ -93,8 +98,8 @@ class FairDispatcher:
         """Queue a request. Called by waitress."""
         turn = _Turn(connection, connection.caller())
         with self._changed:
-            self._companies.ask(turn.caller.company)
-            if turn.caller.session is not None:
+            if turn.caller.session is not None:  # not for a probe, for example
+                self._companies.ask(turn.caller.company)
                 self._sessions.ask(turn.caller.session)
             self._waiting.append(turn)
             self._changed.notify()

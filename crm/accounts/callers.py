@@ -32,10 +32,10 @@ class KnownCallers:
 
     def find(self, environ: Mapping[str, Any]) -> Caller:
         """Return who sent a request with this address and these headers, named as in WSGI."""
-        session = _session(environ)
-        company = self._companies.get(session)
-        if company is not None:
-            return Caller(company, session)
+        for credential in _credentials(environ):
+            company = self._companies.get(credential)
+            if company is not None:
+                return Caller(company, credential)
         request = HttpRequest()
         request.META = {**environ}
         return Caller(client_network(request))
@@ -44,15 +44,18 @@ class KnownCallers:
         """Remember what a request has shown once it was answered."""
         if COMPANY not in environ:
             return  # a static file, for example: nobody has asked
-        session, company = _session(environ), environ[COMPANY]
-        if company is None:
-            self._companies.pop(session, None)
-            return
-        if len(self._companies) >= KNOWN_AT_MOST:
-            self._companies.clear()
-        self._companies[session] = company
+        company = environ[COMPANY]
+        for credential in _credentials(environ):
+            if company is None:
+                self._companies.pop(credential, None)
+                continue
+            if len(self._companies) >= KNOWN_AT_MOST:
+                self._companies.clear()
+            self._companies[credential] = company
 
 
-def _session(environ: Mapping[str, Any]) -> int:
-    cookies = parse_cookie(environ.get("HTTP_COOKIE", ""))
-    return hash((cookies.get(settings.SESSION_COOKIE_NAME), environ.get("HTTP_AUTHORIZATION")))
+def _credentials(environ: Mapping[str, Any]) -> list[int]:
+    """The session and the API key, each by itself: whoever varies the one that isn't read stays who they are."""
+    session = parse_cookie(environ.get("HTTP_COOKIE", "")).get(settings.SESSION_COOKIE_NAME)
+    key = environ.get("HTTP_AUTHORIZATION")
+    return [hash((name, text)) for name, text in (("session", session), ("key", key)) if text]

@@ -22,6 +22,9 @@ from crm.services.outbound import Answer, Failure, OutboundClient, OutboundError
 ALGORITHMS: Final = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 LEEWAY_SECONDS: Final = 60  # by which the clocks may differ
 LONGEST_SUBJECT: Final = 191  # characters: the column of allauth
+# Of RFC 7517 and 7518: what describes a public key
+PUBLIC_PART: Final = frozenset({"kty", "kid", "use", "alg", "n", "e", "crv", "x", "y"})
+LONGEST_NUMBER: Final = 1_400  # characters of base64: 8,192 bits
 LONGEST_HINT: Final = 4_000  # characters of an ID token in the address to sign out at: some servers refuse longer ones
 WELL_KNOWN: Final = "/.well-known/openid-configuration"
 # Of RFC 6749. Others are not logged: they could contain anything.
@@ -200,11 +203,17 @@ def _signed_claims(token: str, *, provider: Provider, client_id: str, outbound: 
 
 def _signing_key(token: str, url: str, outbound: OutboundClient) -> jwt.PyJWK:
     wanted = jwt.get_unverified_header(token).get("kid")
-    keys = jwt.PyJWKSet.from_dict(dict(outbound.get_json(url))).keys
-    matching = [key for key in keys if wanted is None or key.key_id == wanted]
+    keys = outbound.get_json(url).get("keys")
+    matching = [key for key in keys if wanted is None or key.get("kid") == wanted] if isinstance(keys, list) else []
     if len(matching) != 1:
         raise jwt.InvalidKeyError("No key, or more than one, could have signed the token.")
-    return matching[0]
+    return jwt.PyJWK(_public_part(matching[0]))
+
+
+def _public_part(key: Mapping[str, Any]) -> dict[str, Any]:
+    """The key without what only its owner needs, and without long numbers. From these, cryptography would compute the
+    rest of a private key, for minutes in which no other thread of the process runs."""
+    return {name: value for name, value in key.items() if name in PUBLIC_PART and len(str(value)) <= LONGEST_NUMBER}
 
 
 def userinfo(token: object, *, provider: Provider, subject: str, outbound: OutboundClient) -> Mapping[str, Any]:

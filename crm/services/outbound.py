@@ -59,14 +59,14 @@ class ShareInUse(Exception):
 
 
 def is_safe_address(address: str) -> bool:
-    """True for an HTTPS address with a host and without a password. HTTP only to this machine, if that is allowed."""
+    """True for an HTTPS address with a host, without a password or fragment. HTTP only to this machine, if allowed."""
     try:
         parts = urlsplit(address)
         host = parts.hostname or ""
     except ValueError:
         return False
     is_plain = settings.OUTBOUND_TO_LOOPBACK and parts.scheme == "http" and host in ("localhost", "127.0.0.1")
-    is_written_well = address.isprintable() and " " not in address and len(address) <= LONGEST_ADDRESS
+    is_written_well = address.isprintable() and not {" ", "#"} & {*address} and len(address) <= LONGEST_ADDRESS
     return is_written_well and bool(host) and (parts.scheme == "https" or is_plain) and "@" not in parts.netloc
 
 

@@ -22,8 +22,10 @@ from urllib3.util import Url
 from crm.services.deadlines import Deadline
 
 STEP_SECONDS: Final = 3.0  # for the look-up of the name, and for connecting to each of its addresses
-# They contain an IPv4 address to which a gateway may forward: NAT64, 6to4 and Teredo.
-TUNNELS: Final = [ip_network(each) for each in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")]
+# They contain an IPv4 address to which a gateway may forward: NAT64, 6to4, Teredo and the former IPv4-compatible ones.
+TUNNELS: Final = [ip_network(each) for each in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96")]
+# Where clouds hand out a machine's credentials, besides link-local addresses: Amazon, Alibaba, Oracle, Azure
+METADATA: Final = [ip_address(each) for each in ("fd00:ec2::254", "100.100.100.200", "192.0.0.192", "168.63.129.16")]
 
 
 Address = IPv4Address | IPv6Address
@@ -40,11 +42,20 @@ def is_public(address: Address) -> bool:
     if settings.OUTBOUND_TO_LOOPBACK and address.is_loopback:
         return True
     is_tunnel = any(address in each for each in TUNNELS if each.version == address.version)
-    return address.is_global and not address.is_multicast and not is_tunnel
+    is_site_local = isinstance(address, IPv6Address) and address.is_site_local
+    return address.is_global and not (address.is_multicast or is_tunnel or is_site_local or is_metadata(address))
+
+
+def is_metadata(address: Address) -> bool:
+    """True for an address where a cloud hands out a machine's credentials. No setting allows it."""
+    address = _unmapped(address)
+    return address.is_link_local or address in METADATA
 
 
 def is_allowed(host: str, address: Address) -> bool:
     """True if `LEADMACHINE_OUTBOUND_ALLOWED` has the name of the host, or a network of this address."""
+    if is_metadata(address):
+        return False
     networks = [network for network in map(network_of, settings.OUTBOUND_ALLOWED) if network]
     return host.lower() in settings.OUTBOUND_ALLOWED or any(_unmapped(address) in network for network in networks)
 

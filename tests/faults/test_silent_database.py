@@ -10,6 +10,7 @@ import pytest
 
 from crm.models import Lead
 from leadmachine import gunicorn
+from leadmachine.fair_dispatcher import share_of_company
 from tests.faults import figures
 from tests.faults.cuts import ANSWER_SECONDS, cut_under_load
 from tests.faults.invariants import extra_acceptances
@@ -69,7 +70,7 @@ def test_where_new_connections_are_swallowed_too_each_answer_comes_within_10_sec
     world.environment["LEADMACHINE_WEB_STATEMENT_SECONDS"] = "8"  # as it is installed
     company = world.connect()
     world.start_web()
-    apis = [world.api(company) for _ in range(gunicorn.threads)]
+    apis = [world.api(company) for _ in range(share_of_company(gunicorn.threads))]
     with ThreadPoolExecutor(len(apis)) as people:
         before = list(people.map(Api.add_lead, apis, named("Before")))
         world.database.trouble = BLACK_HOLE

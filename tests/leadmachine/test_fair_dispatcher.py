@@ -124,7 +124,13 @@ def test_a_waiting_request_has_its_turn_when_one_of_its_session_ends(web) -> Non
 def test_without_a_session_the_share_is_that_of_a_company(web) -> None:
     web.ask("one", "a")
 
-    assert web.begun(web.ask("192.0.2.1", times=20), THREADS // 2) == THREADS // 2
+    assert web.begun(web.ask("192.0.2.1", times=20), THREADS * 3 // 4) == THREADS * 3 // 4
+
+
+def test_an_address_is_nobody_else(web) -> None:
+    web.ask("192.0.2.1")
+
+    assert web.begun(web.ask("one", "a", times=20), THREADS // 2) == THREADS // 2
 
 
 def test_a_download_leaves_its_share_and_takes_none_twice(web) -> None:

@@ -68,6 +68,14 @@ def test_a_person_without_a_company_is_their_address(known, client, django_user_
     assert answered(known, client.get(reverse("leads")), cookie="sessionid=theirs") == Caller(ADDRESS)
 
 
+def test_who_varies_what_is_not_read_stays_who_they_are(known) -> None:
+    known.learn({**environ(cookie="sessionid=theirs"), COMPANY: 7})
+    known.learn({**environ(authorization="Bearer lm_theirs"), COMPANY: 8})
+
+    assert known.find(environ(cookie="sessionid=theirs", authorization="Basic 1")).company == 7
+    assert known.find(environ(cookie="sessionid=forged", authorization="Bearer lm_theirs")).company == 8
+
+
 def test_what_names_no_company_changes_nothing(known) -> None:
     known.learn({**environ(cookie="sessionid=theirs"), COMPANY: 7})
     known.learn(environ(cookie="sessionid=theirs"))

@@ -242,6 +242,7 @@ def test_another_person_at_the_provider_does_not_take_over_a_known_address(provi
     assert not is_in(client)
 
 
+LONG_KEY = {"kty": "RSA", "kid": "key-1", "alg": "RS256", "e": "AQAB", "n": "Qh7_" * 16_000, "d": "x9Tz" * 16_000}
 WRONG_TOKENS = {
     "of another issuer": lambda server: server.claims.update(iss="https://accounts.example.com"),
     "for another application": lambda server: server.claims.update(aud="someone-else"),
@@ -265,6 +266,8 @@ WRONG_TOKENS = {
     "a list": lambda server: server.token.update(id_token=["x"]),
     "missing": lambda server: server.token.update(id_token=None),
     "with odd keys": lambda server: server.jwks.update(keys=[{"kty": "oct", "k": "AAAA", "kid": "key-1"}, 7]),
+    # With its private part, cryptography would compute the rest for minutes, and no other thread would run.
+    "with a key of 400,000 bits": lambda server: server.jwks.update(keys=[LONG_KEY]),
     "with no keys": lambda server: server.jwks.update(keys=None),
     "from a provider that changed its name": lambda server: server.discovery.update(issuer="https://evil.example"),
     "from an address in our network": lambda server: server.discovery.update(token_endpoint="https://10.0.0.1/"),

@@ -69,7 +69,9 @@ def test_userinfo_is_asked_for_what_the_token_lacks(issuer, claims, is_asked):
     assert may_say_more(claims, issuer=issuer) == is_asked
 
 
-@pytest.mark.parametrize("address", ["", "https://", "http://example.com", "javascript:alert(1)", "https://a@x.com"])
+@pytest.mark.parametrize(
+    "address", ["", "https://", "http://example.com", "javascript:alert(1)", "https://a@x.com", "https://x.com/#a"]
+)
 def test_an_address_that_is_not_https_is_not_safe(settings, address):
     settings.OUTBOUND_TO_LOOPBACK = False
 

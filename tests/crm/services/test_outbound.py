@@ -10,7 +10,7 @@ import pytest
 
 from crm.services import outbound, outbound_connections
 from crm.services.outbound import Failure, OutboundClient, OutboundError, ShareInUse
-from crm.services.outbound_connections import is_public
+from crm.services.outbound_connections import is_allowed, is_public
 from tests import slow_servers
 from tests.capi.linkedin.wire import Wire, saying
 
@@ -33,6 +33,7 @@ OURS = [
     "127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
     "239.1.1.1", "255.255.255.255", "198.18.0.1", "::1", "::", "fe80::1", "fc00::1", "ff02::1", "::ffff:10.0.0.1",
     "::ffff:127.0.0.1", "64:ff9b::a00:1", "2002:a00:1::", "2001:0:a00:1::",
+    "::127.0.0.1", "fec0::1",
 ]  # fmt: skip
 
 
@@ -166,6 +167,17 @@ def private(settings, tmp_path):
     outbound_connections.tls_context.cache_clear()
     yield slow_servers.serving(path)
     outbound_connections.tls_context.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "address", ["169.254.169.254", "::ffff:169.254.169.254", "fd00:ec2::254", "100.100.100.200", "192.0.0.192",
+                "168.63.129.16"],
+)  # fmt: skip
+def test_a_cloud_s_metadata_service_is_never_allowed(settings, address):
+    settings.OUTBOUND_ALLOWED = ["metadata.example", "0.0.0.0/0", "::/0"]
+
+    assert not is_public(ip_address(address))
+    assert not is_allowed("metadata.example", ip_address(address))
 
 
 @pytest.mark.parametrize("entry", ["127.0.0.1", "127.0.0.0/29", "10.0.0.0/8,127.0.0.1"])
