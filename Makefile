@@ -8,7 +8,7 @@ ENVIRONMENT := sh scripts/environment.sh
 help:
 	@echo "make run      start LeadMachine with demo data on http://127.0.0.1:8000/ (another port: PORT=8123 make run)"
 	@echo "make quick    the tests of the modules that you have changed, within a minute; TESTS=tests/crm for others"
-	@echo "make test     all tests, with one fault test of each group; those that SQLite differs in also there"
+	@echo "make test     all tests, with one fault test of each group"
 	@echo "make faults   all fault tests; what make test does at a small size is done in full"
 	@echo "make chaos    the long fault runs (RUNS=10 times as much as in make faults; SEED=... repeats one; LONG=1: a release)"
 	@echo "make check    format, lint, types, boundaries, migrations, settings, then make test and make faults: what CI runs"
@@ -24,9 +24,10 @@ help:
 $(BIN)/python:
 	@$(ENVIRONMENT) create $(PYTHON)
 
-.venv/.to-run: requirements.lock | $(BIN)/python
+.venv/.to-run: requirements.lock requirements-postgresql.lock | $(BIN)/python
 	@echo "Installing what LeadMachine needs to run ..."
 	@$(ENVIRONMENT) install requirements.lock
+	@$(ENVIRONMENT) install requirements-postgresql.lock
 	@touch $@
 
 .venv/.to-develop: requirements-dev.lock | $(BIN)/python
@@ -49,7 +50,6 @@ run: .venv/.to-run
 WORKERS := $(shell $(PYTHON) -c 'import os; print(min(os.cpu_count() + 1, 8))')
 SIDE_BY_SIDE ?= --numprocesses $(WORKERS) --dist worksteal
 PYTEST := $(BIN)/python -m pytest $(SIDE_BY_SIDE)
-ON_SQLITE := DATABASE_URL=sqlite:///$(CURDIR)/var/tests.sqlite3 $(PYTEST)
 TESTS ?=
 # Only the files that have such a marker: collecting all files takes longer than running these.
 marked = $(or $(TESTS),$(shell grep -rlE 'mark\.($(1))\b' tests --include='test_*.py'))
@@ -67,15 +67,11 @@ test: export SMALL_SIZE ?= 1
 test: .venv/.to-develop
 	@echo "All tests, and one fault test of each group:"
 	@$(PYTEST) -m "$(TESTED)" $(TESTS)
-	@echo "The tests that SQLite differs in, again on SQLite:"
-	@$(ON_SQLITE) -m "sqlite and ($(TESTED))" $(call marked,sqlite)
 
 FAULTS := faults
 faults: .venv/.to-develop
 	@echo "All fault tests, and in full what make test does at a small size:"
 	@$(PYTEST) -m "$(FAULTS) or sized" $(call marked,faults|sized|thorough) $(if $(TESTS),,tests/browser)
-	@echo "Those that SQLite differs in, again on SQLite:"
-	@$(ON_SQLITE) -m "sqlite and ($(FAULTS) or sized)" $(call marked,sqlite)
 
 RUNS ?= 10
 
@@ -120,7 +116,7 @@ project-checks: .venv/.to-develop
 	@echo "A test for each fault:"
 	@listed=$$($(BIN)/python -m pytest --covers) || { echo "$$listed"; exit 1; }
 	@echo "Migrations that are missing:"
-	@DEBUG=1 DATABASE_URL=sqlite://:memory: $(BIN)/python manage.py makemigrations --check --dry-run
+	@DEBUG=1 LEADMACHINE_MAKE_RUN=0 DATABASE_URL= $(BIN)/python manage.py makemigrations --check --dry-run --skip-checks
 	@echo "Settings of a production installation:"
 	@DEBUG=0 LINKEDIN_SANDBOX=0 LEADMACHINE_HTTPS=1 ALLOWED_HOSTS=crm.example.com \
 	  DATABASE_URL=postgres://leadmachine:secret@127.0.0.1/leadmachine REDIS_URL=redis://127.0.0.1:6379/0 \
@@ -144,6 +140,7 @@ COMPILE := uv pip compile -q --universal --python-version 3.11 --generate-hashes
 lock:
 	@$(COMPILE) $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.lock
 	@$(COMPILE) $(if $(UPGRADE),--upgrade) pyproject.toml --group dev -o requirements-dev.lock
+	@$(COMPILE) --constraint requirements-dev.lock --group postgresql -o requirements-postgresql.lock
 	@echo "The lock files are written. Newer and vulnerable packages:"
 	@$(or $(wildcard $(BIN)/python),$(PYTHON)) -m tests.security.newest
 

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Warn
 from django.core.exceptions import ImproperlyConfigured
-from django.db import OperationalError, ProgrammingError
+from django.db import NotSupportedError, ProgrammingError, connection
 from django.db.models import Q
 from django.utils import timezone
 
@@ -69,6 +69,16 @@ def production_settings(**kwargs: Any) -> list[CheckMessage]:
     return errors
 
 
+@register()
+def database_url(**kwargs: Any) -> list[CheckMessage]:
+    """E031: the settings name a PostgreSQL."""
+    if settings.DATABASES["default"].get("ENGINE") == "postgresql":
+        return []
+    text = "DATABASE_URL does not name a PostgreSQL." if settings.DATABASE_URL else "DATABASE_URL is not set."
+    hint = "Set it to postgres://user:password@host:5432/name (make run starts one of its own)"
+    return [Error(text, hint=hint, id="leadmachine.E031")]
+
+
 @register(Tags.security)
 def site_url(**kwargs: Any) -> list[CheckMessage]:
     """E004: the links in mails, some of which sign people in, use HTTPS."""
@@ -120,11 +130,24 @@ def files_storage(**kwargs: Any) -> list[CheckMessage]:
 
 
 @register(Tags.database)
+def postgresql_version(**kwargs: Any) -> list[CheckMessage]:
+    """E032: the server has a version of PostgreSQL that LeadMachine knows. No error while it is down."""
+    try:
+        connection.check_database_version_supported()
+    except NotSupportedError as error:
+        hint = "Move the database to a newer one: PostgreSQL's manual describes pg_upgrade."
+        return [Error(str(error), hint=hint, id="leadmachine.E032")]
+    except installation.UNUSABLE:
+        return []
+    return []
+
+
+@register(Tags.database)
 def database_identity(**kwargs: Any) -> list[CheckMessage]:
     """E010: the database can be told from any other, such as a restored copy. No error while it is down."""
     try:
         installation.identity()
-    except OperationalError:
+    except installation.UNUSABLE:
         return []
     except ProgrammingError:
         hint = "Allow it, as PostgreSQL does by default: GRANT EXECUTE ON FUNCTION pg_control_system() TO PUBLIC"
@@ -138,7 +161,7 @@ def sending_is_paused(**kwargs: Any) -> list[CheckMessage]:
     """W112: sending is not paused for all companies. No warning while the database is down, or before a migration."""
     try:
         is_paused = Connection.objects.filter(Q(paused_reason=Reason.ALL_PAUSED) | ~SENDS_FROM_HERE).exists()
-    except (OperationalError, ProgrammingError):
+    except (*installation.UNUSABLE, ProgrammingError):
         return []
     if not is_paused:
         return []

@@ -56,10 +56,8 @@ def concurrency_of(options: dict[str, object]) -> int:
 def log(what: str, needed: int) -> None:
     """Log how many connections this takes at most, and a warning for each reason why there may be too few.
 
-    Says nothing if the database is down, or has no limit (SQLite). Leaves no connection open.
+    Says nothing if the database is down. Leaves no connection open.
     """
-    if connection.vendor != "postgresql":
-        return
     try:
         room = _room()
     except Error:

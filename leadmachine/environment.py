@@ -18,6 +18,8 @@ from typing import Any, Final
 import environ
 from cryptography.fernet import Fernet
 
+from postgresql import own_server
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
@@ -37,6 +39,10 @@ env.read_env(BASE_DIR / ".env")
 SECRET_KEY_FILE = VAR_DIR / "secret_key"
 # Any of them says that this is an installation, and not a folder for development alone.
 OF_AN_INSTALLATION: Final = ("SECRET_KEY", "LEADMACHINE_TOKEN_KEYS", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL")
+EARLIER: Final = (
+    "var/leadmachine.sqlite3 has the data of an earlier version, which used SQLite. It stays as it is. This version "
+    "uses PostgreSQL, and starts with a new database in var/postgresql.\n"
+)
 
 
 def _is_command_of_make_run() -> bool:
@@ -69,14 +75,6 @@ def note_for_command(words: Sequence[str]) -> str:
     return f"The rules of production apply, because {given} is set. With the keys of make run: {command}"
 
 
-def private_file(path: Path) -> Path:
-    """Create the file empty if there is none, so that only its owner can read what other programs write. Returns it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    return path
-
-
 def storage_entry(text: str) -> dict[str, Any]:
     """The JSON as an entry of STORAGES. If invalid, an entry that can't be loaded: a check then names the setting."""
     with contextlib.suppress(ValueError):
@@ -94,6 +92,20 @@ def dev_secret_key() -> str:
 def dev_token_keys() -> list[str]:
     """The development `LEADMACHINE_TOKEN_KEYS`, newest first; one is generated at the first start."""
     return _stored(VAR_DIR / "token_keys", lambda: Fernet.generate_key().decode()).split(",")
+
+
+def dev_database_url() -> str:
+    """The PostgreSQL of this folder, which is started first. Ends this process with a sentence if it can't start."""
+    folder = VAR_DIR / "postgresql"
+    earlier = VAR_DIR / "leadmachine.sqlite3"
+    is_new = not folder.exists()
+    try:
+        url = own_server.use(folder)
+    except own_server.CannotStart as error:
+        sys.exit(str(error))
+    if is_new and earlier.exists():
+        sys.stderr.write(EARLIER)
+    return url
 
 
 def _stored(path: Path, generate: Callable[[], str]) -> str:

@@ -2,13 +2,17 @@
 
 from functools import cache
 from hashlib import blake2b
-from pathlib import Path
+from typing import Final
 
 from django.conf import settings
-from django.db import connections
+from django.core.exceptions import ImproperlyConfigured
+from django.db import InterfaceError, NotSupportedError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from postgresql.identity import IDENTITY
+
+# The database is down, or its settings or version are wrong, which has checks of its own.
+UNUSABLE: Final = (ImproperlyConfigured, InterfaceError, NotSupportedError, OperationalError)
 
 
 @cache
@@ -29,8 +33,6 @@ def identity() -> str:
     """Return what tells the database from any other. Raises as `name`, whatever the settings."""
     # A separate connection: an error must not abort the transaction of a save.
     connection: BaseDatabaseWrapper = connections.create_connection("default")
-    if connection.vendor == "sqlite":
-        return str(Path(connection.settings_dict["NAME"]).resolve())
     try:
         with connection.cursor() as cursor:
             cursor.execute(f"SELECT {IDENTITY}")

@@ -153,8 +153,6 @@ def _database_or_migrations() -> Iterator[str]:
 
 
 def _is_read_only() -> bool:
-    if connection.vendor != "postgresql":
-        return False
     with connection.cursor() as cursor:
         cursor.execute("SHOW transaction_read_only")
         return bool(cursor.fetchone() == ("on",))

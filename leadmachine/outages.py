@@ -7,7 +7,6 @@ no outage always keep their traceback.
 
 import logging
 import os
-import sqlite3
 import threading
 import time
 from enum import Enum, auto
@@ -169,8 +168,6 @@ def _outage_of(error: BaseException) -> Outage | None:
     cause = error.__cause__ if isinstance(error, DatabaseError | BrokerError) else error
     if isinstance(error, DatabaseError | InterfaceError | psycopg.Error) and (reason := why_unavailable(error)):
         return DATABASES[reason]
-    if isinstance(cause, sqlite3.OperationalError):
-        return DATABASE if cause.sqlite_errorcode == sqlite3.SQLITE_CANTOPEN else None
     if isinstance(cause, redis.exceptions.ConnectionError | redis.exceptions.TimeoutError):
         return None if isinstance(cause, REDIS_REFUSES) else BROKER
     # A replica that is not promoted yet, or Redis out of memory: temporary, but until then every write fails.

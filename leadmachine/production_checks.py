@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Warn
-from django.db import InterfaceError, OperationalError, ProgrammingError
+from django.db import ProgrammingError
 
 from crm.models import User
+from leadmachine import installation
 from leadmachine.demo.people import CONTOSO, NORTHWIND, PASSWORD
 
 OWN_MACHINE: Final = {"localhost", "127.0.0.1", "::1", "[::1]"}
@@ -84,7 +85,7 @@ def demo_people(**kwargs: Any) -> list[CheckMessage]:
     emails = [person.email for company in (NORTHWIND, CONTOSO) for person in company.people]
     try:
         users = [*User.objects.filter(email__in=emails, is_active=True)]
-    except (OperationalError, InterfaceError, ProgrammingError):  # the database is down, or not migrated yet
+    except (*installation.UNUSABLE, ProgrammingError):  # or not migrated yet
         return []
     if not any(user.check_password(PASSWORD) for user in users):
         return []

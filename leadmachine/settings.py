@@ -4,19 +4,19 @@ Without `DEBUG` the production rules apply: no setting falls back to an unsafe v
 (`leadmachine/checks.py`) report what is missing and how to fix it.
 """
 
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from leadmachine.environment import (
     BASE_DIR,
     DEBUG,
+    IS_MAKE_RUN,
     PORT,
     VAR_DIR,
+    dev_database_url,
     dev_secret_key,
     dev_token_keys,
     env,
-    private_file,
     private_folder,
     storage_entry,
 )
@@ -115,30 +115,19 @@ TEMPLATES: list[dict[str, Any]] = [
 FORM_RENDERER = "crm.forms.FormRenderer"
 
 # Database
-DATABASE_URL: str = env.str("DATABASE_URL", default="") or f"sqlite:///{VAR_DIR / 'leadmachine.sqlite3'}"
-DATABASES: dict[str, dict[str, Any]] = {"default": env.db_url_config(DATABASE_URL)}
+DATABASE_URL: str = env.str("DATABASE_URL", default="") or (dev_database_url() if IS_MAKE_RUN and DEBUG else "")
+DATABASES: dict[str, dict[str, Any]] = {"default": env.db_url_config(DATABASE_URL) if DATABASE_URL else {}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-if "sqlite" in DATABASES["default"]["ENGINE"]:
-    # IMMEDIATE locks when a write transaction begins, and others wait for it. "database is locked" then means that a
-    # writer has queued for 20 seconds, not that two readers both want to write.
-    DATABASES["default"]["OPTIONS"] = {
-        "transaction_mode": "IMMEDIATE",
-        "timeout": 20,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-    }
-    # Tests use a file too: tables of a shared in-memory database lock each other without waiting.
-    DATABASES["default"]["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")}
-    if DATABASES["default"]["NAME"] != ":memory:":
-        private_file(Path(DATABASES["default"]["NAME"]))  # the files that SQLite puts next to it get the same mode
-else:
+if "postgresql" in DATABASES["default"].get("ENGINE", ""):
+    DATABASES["default"]["ENGINE"] = "postgresql"  # our own backend, which limits how long a statement may take
     DATABASES["default"].setdefault("CONN_MAX_AGE", 60)
     DATABASES["default"].setdefault("CONN_HEALTH_CHECKS", True)
     # So that PostgreSQL can plan the statements of a save once (crm.models.snapshots).
     DATABASES["default"].setdefault("OPTIONS", {}).update(server_side_binding=True)
-if "postgresql" in DATABASES["default"]["ENGINE"]:
-    DATABASES["default"]["ENGINE"] = "postgresql"  # our own backend, which limits how long a statement may take
     DATABASES["default"]["OPTIONS"] = options(DATABASES["default"]["OPTIONS"], idle_seconds=WORKER_STATEMENT_SECONDS)
+else:
+    DATABASES = {"default": {}}  # `leadmachine.checks` says what is wrong
 
 # Mail
 # By default mail goes to the console with DEBUG, and in production to a mail server on the same machine.

@@ -68,6 +68,7 @@ class Driver(ModuleType):
 
 
 class DatabaseFeatures(features.DatabaseFeatures):
+    minimum_database_version = (17,)  # its collation pg_c_utf8; the tests run on 18, and a part of them on 17
     max_query_params = 2**16 - 1  # the protocol counts them in 16 bits, and server-side binding sends each by itself
 
 

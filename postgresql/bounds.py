@@ -54,7 +54,7 @@ def session_settings() -> dict[str, int]:
 def statements_may_take(seconds: float) -> Iterator[None]:
     """Within this block, raise the limit of each statement, on server and client, if this thread's limit is lower."""
     before = _bound.seconds
-    if before is None or before >= seconds or connection.vendor != "postgresql":
+    if before is None or before >= seconds:
         yield
         return
     with waiting(seconds):

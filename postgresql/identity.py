@@ -5,11 +5,9 @@ makes a new one. A database gets a new oid when it is created, also from a templ
 `pg_restore --clean` does. Any user may query all three (PostgreSQL 18: 9.28.12, Control Data Functions).
 """
 
-from typing import Any, Final
+from typing import Final
 
-from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import CharField, Func
-from django.db.models.sql.compiler import SQLCompiler
 
 SYSTEM: Final = "(SELECT system_identifier FROM pg_control_system())"
 DATABASE: Final = "(SELECT oid FROM pg_database WHERE datname = current_database())"
@@ -17,7 +15,7 @@ IDENTITY: Final = f"concat_ws('/', {SYSTEM}, {DATABASE})"
 
 
 class TableIdentity(Func):
-    """The identity of the table with this name, in this database. On SQLite, a constant."""
+    """The identity of the table with this name, in this database."""
 
     template = f"concat_ws('/', {SYSTEM}, {DATABASE}, '%(table)s'::regclass::oid)"
     arity = 0
@@ -25,6 +23,3 @@ class TableIdentity(Func):
 
     def __init__(self, table: str) -> None:
         super().__init__(table=table)
-
-    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any) -> Any:
-        return self.as_sql(compiler, connection, template="'sqlite'", **context)

@@ -36,6 +36,5 @@ def raise_search_statistics_target(*tables: str) -> RunPython:
 
 
 def _alter(tables: Sequence[str], change: str, apps: Any, editor: Any) -> None:
-    if editor.connection.vendor == "postgresql":
-        for table in tables:
-            editor.execute(f"ALTER TABLE {editor.quote_name(table)} {change}")
+    for table in tables:
+        editor.execute(f"ALTER TABLE {editor.quote_name(table)} {change}")

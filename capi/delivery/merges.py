@@ -6,7 +6,7 @@ each state.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from django.db.models import Exists, OuterRef, Q
@@ -24,8 +24,6 @@ ENDED_BY_MERGE: Final = (Reason.MERGED, Reason.OPTED_OUT)
 ENDED_FOR_HEIRS: Final = (*PASSING_ON, Reason.BACKFILL_CANCELLED)
 FREQUENCIES_THAT_SKIP: Final = (Frequency.ONCE, Frequency.PER_PERSON)
 Ended = tuple[int, int | None]  # an event's primary key, and its former `once_key`
-# Subtracted before a comparison: SQLite compares times as text, and those of its own clock have fewer digits.
-MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def follow_merge(*, company_id: int, kept: int, gone: int, without_address: Collection[int]) -> list[Ended]:
@@ -76,7 +74,7 @@ def follow_undo(
     _take_free_places(returning, was=kept, now=gone)
     _leave_places(returning, of=kept)
     of_both = ConversionEvent.objects.for_company(company_id).filter(lead__in=[kept, gone], is_test=False)
-    settled_since = of_both.filter(settled_at__gt=since - MICROSECOND)
+    settled_since = of_both.filter(settled_at__gte=since)
     _give_each_its_place(of_both.filter(deal=None))
     keys = dict(ended)
     by_merge = of_both.filter(pk__one_of=IdList(keys), state=State.SKIPPED, reason__in=ENDED_BY_MERGE)

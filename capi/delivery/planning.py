@@ -42,13 +42,12 @@ def plan_past(crm_event_ids: Sequence[int], *, backfill: Backfill) -> None:
     As with `plan`, a CRM event that has one already gets no second one.
     """
     statements = planning_sql.planning_backfill(about_deal=backfill.rule.is_about_deal)
-    _run(statements, [backfill.pk, planning_sql.one_of(crm_event_ids), backfill.rule_id], crm_event_ids)
+    _run(statements, [backfill.pk, list(crm_event_ids), backfill.rule_id], crm_event_ids)
 
 
 def _run(statements: Planning, parameters: Sequence[Any], crm_event_ids: Sequence[int]) -> dict[int, float]:
-    run = _plan_at_once if connection.vendor == "postgresql" else _plan_in_steps
     with connection.cursor() as cursor:
-        rows = run(cursor, statements, parameters)
+        rows = _plan_at_once(cursor, statements, parameters)
     if any(wait is None for _, wait in rows) and (left := places.take_over(crm_event_ids)):
         ConversionEvent.objects.filter(pk__one_of=left).update(needs_recheck=True)
         transaction.on_commit(lambda: recheck(left), robust=True)  # if that is lost, the sweep finds the marked rows
@@ -195,25 +194,13 @@ Planned = list[tuple[int, float | None]]
 
 
 def _plan_at_once(cursor: Any, planning: Planning, parameters: Sequence[Any]) -> Planned:
-    """PostgreSQL: everything in one statement, unless the one CRM event was counted already."""
+    """Everything in one statement, unless the one CRM event was counted already."""
     cursor.execute(planning.at_once, parameters)
     rows = cursor.fetchall()
-    if not planning.is_of_one:
+    if not planning.insert_counted:
         return rows  # type: ignore[no-any-return]
     planned: Planned = [(company, wait) for company, wait, _ in rows if wait is not None]
     if not_made := [pair for _, _, pair in rows if pair is not None]:
         cursor.execute(planning.insert_counted, [f"[{','.join(not_made)}]"])
         planned += cursor.fetchall()
     return planned
-
-
-def _plan_in_steps(cursor: Any, planning: Planning, parameters: Sequence[Any]) -> Planned:
-    """SQLite, which can't insert inside a WITH."""
-    cursor.execute(planning.insert, parameters)
-    made = cursor.rowcount
-    cursor.execute(planning.insert_counted, parameters)
-    counted: Planned = [(0, None)] if cursor.rowcount else []
-    if not made:
-        return counted
-    cursor.execute(planning.due, [ids for ids in parameters if isinstance(ids, str)])
-    return [*counted, *cursor.fetchall()]

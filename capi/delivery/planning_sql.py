@@ -1,12 +1,11 @@
 """The SQL that matches CRM events with rules: for new events, for past ones, and for a preview of a backfill."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
 
 from capi.models import ConversionEvent, ConversionRule
 from crm.models import CrmEvent, Lead
@@ -21,7 +20,7 @@ ADDRESS_OF_PERSON = """(
 # Pairs each CRM event that has a lead with each active rule of its kind, as the columns of a conversion event. The lead
 # is looked up by its key and not joined (see `selection.lead_of_event`), and only once for each pair: MATERIALIZED.
 PAIRS = """
-WITH found AS {materialized} (
+WITH found AS MATERIALIZED (
   SELECT e.company_id, r.id AS rule_id, e.id AS crm_event_id, e.lead_id, e.deal_id, e.occurred_at AS happened_at,
          'lm-' || replace(CAST(e.public_id AS text), '-', '') || '-' || r.id AS event_id, r.frequency,
          {backfill} AS backfill_id,
@@ -63,8 +62,6 @@ FROM {pairs} WHERE {is_not_made} ON CONFLICT DO NOTHING
 # compare every pair with every row: 5,000 CRM events took a second. (On a table, NOT IN would trip over NULL, and no
 # hashing is needed.)
 NOT_AMONG_MADE = "(pairs.crm_event_id, pairs.rule_id) NOT IN (SELECT crm_event_id, rule_id FROM made)"
-NOT_IN_TABLE = """NOT EXISTS (
-  SELECT 1 FROM {event} AS made WHERE made.crm_event_id = pairs.crm_event_id AND made.rule_id = pairs.rule_id)"""
 AT_ONCE = """
 WITH pairs AS ({pairs}),
      made AS ({insert} RETURNING company_id, crm_event_id, rule_id, state, next_attempt_at),
@@ -86,7 +83,6 @@ NOT_MADE = """json_to_recordset(%s) AS pairs (
   event_id text, backfill_id bigint)"""
 # A waiting event that gets its address within the grace period is due at the end of that period.
 TO_WAKE_FOR = "(state = 'pending' OR state = 'waiting' AND next_attempt_at > {now})"
-DUE = "SELECT company_id, {wait} FROM {event} WHERE {to_wake_for} AND crm_event_id {one_of} GROUP BY company_id"
 # As `places.GIVES_ID`.
 HOLDER_GIVES_ID = """(
               holder.may_have_arrived AND holder.state NOT IN ('pending', 'waiting', 'accepted') AND EXISTS (
@@ -96,7 +92,7 @@ HOLDER_GIVES_ID = """(
 # rule counts people, events that would be sent are grouped by address.
 PREVIEW = """
 SELECT outcome, address, COUNT(*) FROM (
-  WITH met AS {materialized} (
+  WITH met AS MATERIALIZED (
     SELECT reason, address, once_key, happened_at, crm_event_id,
            (SELECT made.state FROM {event} made
             WHERE made.crm_event_id = pairs.crm_event_id AND made.rule_id = pairs.rule_id) AS made,
@@ -121,66 +117,35 @@ SELECT outcome, NULL, COUNT(*) FROM (
 PERIOD = "e.company_id = %s AND e.kind = %s AND e.occurred_at >= %s AND e.occurred_at < %s"
 
 
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """SQL that differs between the databases."""
-
-    now: str
-    ago: str
-    later: str  # when an event may go out: now, or at the end of the grace period
-    wait: str  # the seconds until the first of the grouped events may go out
-    one_of: str
-    materialized: str
-
-
-POSTGRESQL = Dialect(
-    "statement_timestamp()",
-    "statement_timestamp() - interval '{days} days'",
-    "GREATEST(statement_timestamp(), e.release_at)",
-    "CAST(EXTRACT(EPOCH FROM MIN(next_attempt_at) - statement_timestamp()) AS double precision)",
-    "= ANY(%s::bigint[])",
-    materialized="MATERIALIZED",
-)
+NOW = "statement_timestamp()"
+# When an event may go out: now, or at the end of the grace period.
+LATER = "GREATEST(statement_timestamp(), e.release_at)"
+WAIT = "CAST(EXTRACT(EPOCH FROM {} - statement_timestamp()) AS double precision)"  # in seconds
+# How a statement is given its CRM events, and when the first of those grouped may go out.
+OF_MANY = {"one_of": "= ANY(%s::bigint[])", "wait": WAIT.format("MIN(next_attempt_at)")}
 # For the one event of a save: with an array of unknown length, PostgreSQL plans the query each time, which is slower.
-POSTGRESQL_ONE = replace(
-    POSTGRESQL, one_of="= %s", wait=POSTGRESQL.wait.replace("MIN(next_attempt_at)", "next_attempt_at")
-)
-SQLITE = Dialect(
-    "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
-    "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '-{days} days')",
-    "MAX(strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now'), COALESCE(e.release_at, ''))",
-    "(julianday(MIN(next_attempt_at)) - julianday('now')) * 86400",
-    "IN (SELECT value FROM json_each(%s))",
-    materialized="",  # SQLite has known the word since 3.35, and Django supports SQLite from 3.31
-)
+OF_ONE = {"one_of": "= %s", "wait": WAIT.format("next_attempt_at")}
 
 
 @dataclass(frozen=True, slots=True)
 class Planning:
-    """The statements that plan. PostgreSQL runs `at_once`; SQLite can't insert inside a WITH, and runs the others.
-
-    For one CRM event, PostgreSQL also runs `insert_counted`, if a pair of `at_once` was not made.
-    """
+    """The statements that plan. For one CRM event, `insert_counted` follows if a pair of `at_once` was not made."""
 
     at_once: str
-    insert: str = ""
     insert_counted: str = ""
-    due: str = ""
-    is_of_one: bool = False
 
 
 def planning(ids: Sequence[int]) -> tuple[Planning, Any]:
     """The statements for these CRM events and all active rules of their kind, with their one parameter."""
-    if len(ids) == 1 and connection.vendor == "postgresql":
+    if len(ids) == 1:
         return _planning_one(settings.EVENT_MAX_AGE_DAYS), ids[0]
-    planned = _planning(_dialect(), "e.id {one_of}", NO_BACKFILL, settings.EVENT_MAX_AGE_DAYS)
-    return planned, one_of(ids)
+    return _planning("e.id {one_of}", NO_BACKFILL, settings.EVENT_MAX_AGE_DAYS), list(ids)
 
 
 def planning_backfill(*, about_deal: bool) -> Planning:
     """The statements for past CRM events by id and one rule. Parameters: [backfill, ids, rule]."""
     which = f"e.id {{one_of}} AND r.id = %s AND NOT ({_is_gone(about_deal)})"
-    return _planning(_dialect(), which, BACKFILL, settings.EVENT_MAX_AGE_DAYS)
+    return _planning(which, BACKFILL, settings.EVENT_MAX_AGE_DAYS)
 
 
 def preview_of_period(*, about_deal: bool) -> str:
@@ -188,80 +153,62 @@ def preview_of_period(*, about_deal: bool) -> str:
 
     Parameters: [company, kind, since, until, rule, company, kind, since, until].
     """
-    return _preview(_dialect(), PERIOD, about_deal, settings.EVENT_MAX_AGE_DAYS)
+    return _preview(PERIOD, about_deal, settings.EVENT_MAX_AGE_DAYS)
 
 
 def preview_of_ids(*, about_deal: bool) -> str:
     """The preview of one rule and CRM events by id. Parameters: [ids, rule, ids]."""
-    return _preview(_dialect(), "e.id {one_of}", about_deal, settings.EVENT_MAX_AGE_DAYS)
-
-
-def one_of(ids: Sequence[int]) -> Any:
-    """The ids as the one parameter that the statements accept."""
-    return list(ids) if connection.vendor == "postgresql" else str(list(ids))
+    return _preview("e.id {one_of}", about_deal, settings.EVENT_MAX_AGE_DAYS)
 
 
 @cache
-def _planning(dialect: Dialect, which: str, backfill: str, days: int) -> Planning:
-    names = _names(dialect)
-    pairs = _pairs(dialect, which, backfill, days)
+def _planning(which: str, backfill: str, days: int) -> Planning:
+    names = _names(OF_MANY)
     return Planning(
         at_once=AT_ONCE.format(
-            pairs=pairs,
+            pairs=_pairs(OF_MANY, which, backfill, days),
             insert=INSERT.format(pairs="pairs", order=ORDER, **names),
             insert_counted=INSERT_COUNTED.format(pairs="pairs", is_not_made=NOT_AMONG_MADE, **names),
             **names,
-        ),
-        insert=INSERT.format(pairs=f"({pairs})", order=ORDER, **names),
-        insert_counted=INSERT_COUNTED.format(
-            pairs=f"({pairs}) AS pairs", is_not_made=NOT_IN_TABLE.format(**names), **names
-        ),
-        due=DUE.format(**names),
+        )
     )
 
 
 @cache
 def _planning_one(days: int) -> Planning:
-    names = _names(POSTGRESQL_ONE)
+    names = _names(OF_ONE)
     counted = INSERT_COUNTED.format(pairs=NOT_MADE, is_not_made="true", **names)
     return Planning(
         at_once=ONE.format(
-            pairs=_pairs(POSTGRESQL_ONE, "e.id {one_of}", NO_BACKFILL, days),
+            pairs=_pairs(OF_ONE, "e.id {one_of}", NO_BACKFILL, days),
             insert=INSERT.format(pairs="pairs", order="", **names),
             **names,
         ),
         insert_counted=COUNTED_ONE.format(insert_counted=counted),
-        is_of_one=True,
     )
 
 
 @cache
-def _preview(dialect: Dialect, about: str, about_deal: bool, days: int) -> str:
-    names, is_gone = _names(dialect), _is_gone(about_deal)
+def _preview(about: str, about_deal: bool, days: int) -> str:
+    names, is_gone = _names(OF_MANY), _is_gone(about_deal)
     about = about.format(**names)
-    pairs = _pairs(dialect, f"{about} AND r.id = %s AND NOT ({is_gone})", NO_BACKFILL, days, ADDRESS_OF_PERSON)
+    pairs = _pairs(OF_MANY, f"{about} AND r.id = %s AND NOT ({is_gone})", NO_BACKFILL, days, ADDRESS_OF_PERSON)
     gives_id = HOLDER_GIVES_ID.format(**names)
     return PREVIEW.format(pairs=pairs, about=about, is_gone=f"({is_gone})", gives_id=gives_id, **names)
 
 
-def _pairs(dialect: Dialect, which: str, backfill: str, days: int, address: str = NO_ADDRESS) -> str:
-    names = _names(dialect)
+def _pairs(events: Mapping[str, str], which: str, backfill: str, days: int, address: str = NO_ADDRESS) -> str:
+    names = _names(events)
     names["address"] = address.format(**names)
-    oldest = dialect.ago.format(days=days)
-    return PAIRS.format(which=which.format(**names), backfill=backfill, oldest=oldest, **names)
+    oldest = f"{NOW} - interval '{days} days'"
+    return PAIRS.format(which=which.format(**names), backfill=backfill, oldest=oldest, later=LATER, **names)
 
 
-def _names(dialect: Dialect) -> dict[str, str]:
+def _names(events: Mapping[str, str]) -> dict[str, str]:
     models = {"event": ConversionEvent, "rule": ConversionRule, "crm_event": CrmEvent, "lead": Lead}
     tables = {name: model._meta.db_table for name, model in models.items()}
-    fragments = ("now", "later", "wait", "one_of", "materialized")
-    to_wake_for = TO_WAKE_FOR.format(now=dialect.now)
-    return {**{name: getattr(dialect, name) for name in fragments}, **tables, "to_wake_for": to_wake_for}
+    return {**events, **tables, "now": NOW, "to_wake_for": TO_WAKE_FOR.format(now=NOW)}
 
 
 def _is_gone(about_deal: bool) -> str:
     return "e.lead_id IS NULL OR e.deal_id IS NULL" if about_deal else "e.lead_id IS NULL"
-
-
-def _dialect() -> Dialect:
-    return POSTGRESQL if connection.vendor == "postgresql" else SQLITE

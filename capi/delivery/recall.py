@@ -156,7 +156,6 @@ def wait_for(requests: Sequence[RequestInFlight]) -> None:
 
 
 def _is_in_flight(request: RequestInFlight, longest: timedelta) -> bool:
-    # Compared here and not in the query: SQLite writes its own times in a different format from the one it compares.
     try:
         connection = Connection.objects.annotate(now=Now()).filter(pk=request.connection_id).first()
     except Error:

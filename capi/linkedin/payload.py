@@ -116,4 +116,4 @@ def _milliseconds(moment: datetime) -> int:
 
 
 def _plain(amount: Decimal) -> str:
-    return format(amount, ".2f")  # as the CRM stores it; str() would write 1E+3, and SQLite drops the last zeros
+    return format(amount, ".2f")  # as the CRM stores it; str() would write 1E+3

@@ -12,8 +12,7 @@ from crm.models.tenancy import tie, unique_within_company
 
 def store_uncompressed(apps, editor):
     """Hashes can't be compressed, and PostgreSQL spends 6 ms to find that out for those of 5,000 events."""
-    if editor.connection.vendor == "postgresql":
-        editor.execute("ALTER TABLE capi_attempt ALTER COLUMN sent_hashes SET STORAGE EXTERNAL")
+    editor.execute("ALTER TABLE capi_attempt ALTER COLUMN sent_hashes SET STORAGE EXTERNAL")
 
 
 

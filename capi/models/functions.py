@@ -1,6 +1,6 @@
 """The database's clock, and event ids by time: rows are written in time order."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from django.db import connection
@@ -15,16 +15,8 @@ from capi.models.lookups import EQUALS
 def database_now() -> datetime:
     """The current time by the database's clock (one round trip)."""
     with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute("SELECT clock_timestamp()")
-            return cursor.fetchone()[0]  # type: ignore[no-any-return]
-        cursor.execute("SELECT strftime('%Y-%m-%dT%H:%M:%f', 'now')")
-        return as_time(cursor.fetchone()[0])  # type: ignore[return-value]
-
-
-def as_time(value: datetime | str | None) -> datetime | None:
-    """A time that a statement of ours has returned. SQLite returns text, in UTC."""
-    return datetime.fromisoformat(value).replace(tzinfo=UTC) if isinstance(value, str) else value
+        cursor.execute("SELECT clock_timestamp()")
+        return cursor.fetchone()[0]  # type: ignore[no-any-return]
 
 
 WEEK: Final = timedelta(weeks=1)
@@ -50,10 +42,9 @@ SEARCH: Final = """
 
 def first_id_since(company_id: int, moment: datetime) -> int:
     """The lowest id of the company's events recorded at or after `moment`; 0 if it has no events."""
-    since = connection.ops.adapt_datetimefield_value(moment)
     with connection.cursor() as cursor:
-        search = SEARCH.format(table=ConversionEvent._meta.db_table, own=EQUALS[connection.vendor].format("company_id"))
-        cursor.execute(search, [company_id, company_id, since, since, company_id])
+        search = SEARCH.format(table=ConversionEvent._meta.db_table, own=EQUALS.format("company_id"))
+        cursor.execute(search, [company_id, company_id, moment, moment, company_id])
         return cursor.fetchone()[0] or 0
 
 

@@ -17,9 +17,7 @@ logger = logging.getLogger(__name__)
 
 M = TypeVar("M", bound=Model)
 ARRAY = "{} = ANY(%s::bigint[])"
-JSON = "{} IN (SELECT value FROM json_each(%s))"
-# The same as `=`, as OrderedWithin needs it.
-EQUALS = {"postgresql": "{} = ANY(ARRAY[%s]::bigint[])", "sqlite": "{} = %s"}
+EQUALS = "{} = ANY(ARRAY[%s]::bigint[])"  # the same as `=`, as OrderedWithin needs it
 
 
 class IdList:
@@ -54,9 +52,7 @@ class OneOf(Lookup):
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
         key, parameters = self.process_lhs(compiler, connection)
         pks = (self.rhs if isinstance(self.rhs, IdList) else IdList(self.rhs)).text
-        if connection.vendor == "postgresql":
-            return ARRAY.format(key), [*parameters, f"{{{pks}}}"]
-        return JSON.format(key), [*parameters, f"[{pks}]"]
+        return ARRAY.format(key), [*parameters, f"{{{pks}}}"]
 
 
 @ForeignKey.register_lookup
@@ -72,7 +68,7 @@ class OrderedWithin(Lookup):
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
         key, parameters = self.process_lhs(compiler, connection)
-        return EQUALS[connection.vendor].format(key), [*parameters, self.rhs]
+        return EQUALS.format(key), [*parameters, self.rhs]
 
 
 def pack_ids(pks: Iterable[int]) -> bytes:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from django.db import models
 from django.db.models import BigIntegerField, F, FloatField, Func, Value
@@ -70,14 +70,8 @@ BUCKETS: Final = 100
 class _Seconds(Func):
     """The difference between two moments, in seconds."""
 
+    template = "CAST(EXTRACT(EPOCH FROM %(expressions)s) AS double precision)"
     output_field = FloatField()
-
-    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        template = "CAST(EXTRACT(EPOCH FROM %(expressions)s) AS double precision)"
-        return self.as_sql(compiler, connection, template=template, **context)
-
-    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        return self.as_sql(compiler, connection, template="((%(expressions)s) / 1000000.0)", **context)
 
 
 def bucket_between(first: str, last: str) -> Cast:

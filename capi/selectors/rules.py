@@ -11,7 +11,6 @@ from django.utils.timezone import localdate
 
 from capi.models import Connection, ConversionEvent, ConversionEventQuerySet, ConversionRule, DayCount
 from capi.models.choices import Frequency, State
-from capi.models.functions import as_time
 from capi.models.lookups import EQUALS
 from capi.selectors.explained_events import ExplainedEvent, explained
 from capi.selectors.explanations.explain import explain_pause
@@ -191,11 +190,11 @@ def _row(
 def _health(company_id: int, rule: ConversionRule | None = None) -> dict[int, Health]:
     """By rule (or for this one): the results of the company's newest events, and its last test."""
     events, of_rule = ConversionEvent._meta.db_table, "AND rule_id = %s" if rule else ""
-    own = EQUALS[database.vendor].format("company_id")
+    own = EQUALS.format("company_id")
     results = NEWEST_RESULTS.format(events=events, own=own, failed=", ".join(["%s"] * len(FAILED)), of_rule=of_rule)
     with database.cursor() as cursor:
         cursor.execute(results, [State.ACCEPTED, *FAILED, company_id, HEALTH_ROWS, *([rule.pk] if rule else [])])
-        times = {pk: (as_time(last_sent), as_time(last_failed)) for pk, last_sent, last_failed in cursor.fetchall()}
+        times = {pk: (last_sent, last_failed) for pk, last_sent, last_failed in cursor.fetchall()}
     tests = _of(rule, ConversionEvent.objects.for_company(company_id).filter(is_test=True)).order_by()
     last_tests = dict(tests.values_list("rule").annotate(Max("pk")))
     return {pk: Health(*times.get(pk, (None, None)), last_tests.get(pk)) for pk in times.keys() | last_tests.keys()}

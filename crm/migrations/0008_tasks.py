@@ -11,13 +11,11 @@ from crm.models.tenancy import tie
 def _find_changes_by_time(apps, editor):
     # My day reads what has changed since yesterday. Changes are written in order of time, so that a few pages of a
     # BRIN index find them; an ordinary index would make each save of a lead slower.
-    if editor.connection.vendor == "postgresql":
-        editor.execute("CREATE INDEX changes_by_time ON crm_change USING brin (changed_at) WITH (autosummarize = on)")
+    editor.execute("CREATE INDEX changes_by_time ON crm_change USING brin (changed_at) WITH (autosummarize = on)")
 
 
 def _find_no_changes_by_time(apps, editor):
-    if editor.connection.vendor == "postgresql":
-        editor.execute("DROP INDEX changes_by_time")
+    editor.execute("DROP INDEX changes_by_time")
 
 
 class Migration(migrations.Migration):

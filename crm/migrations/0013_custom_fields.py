@@ -5,12 +5,10 @@ import django.db.models.functions.datetime
 import django.db.models.functions.text
 from django.db import migrations, models
 
-from crm.models.tenancy import on_postgresql
-
 
 def index_of_values(table):
     """For filters by a choice. Only rows that have a value are in it, so that the others are saved as quickly."""
-    return on_postgresql(
+    return migrations.RunSQL(
         f"CREATE INDEX {table}_custom ON {table} USING gin (custom jsonb_path_ops) WHERE custom <> '{{}}'",
         f"DROP INDEX {table}_custom",
     )

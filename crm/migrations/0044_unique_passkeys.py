@@ -16,14 +16,12 @@ ADD_INDEX = """
 
 
 def make_unique(apps: Any, editor: Any) -> None:
-    if editor.connection.vendor == "postgresql":
-        editor.execute(DELETE_LATER)
-        editor.execute(ADD_INDEX)
+    editor.execute(DELETE_LATER)
+    editor.execute(ADD_INDEX)
 
 
 def allow_again(apps: Any, editor: Any) -> None:
-    if editor.connection.vendor == "postgresql":
-        editor.execute("DROP INDEX IF EXISTS crm_unique_passkey")
+    editor.execute("DROP INDEX IF EXISTS crm_unique_passkey")
 
 
 class Migration(migrations.Migration):

@@ -1,4 +1,4 @@
-"""The column of custom values in SQL, in PostgreSQL and SQLite alike: writing some of its keys, and filtering by one.
+"""The column of custom values in SQL: writing some of its keys, and filtering by one.
 
 PostgreSQL's index (GIN over rows that have any value) serves `holds`: a choice, yes or no. Anything else is compared
 row by row within the company.
@@ -22,18 +22,13 @@ from crm.models.search import NOTHING, Folded, folded, is_unfindable
 COLUMN: Final = "custom"
 # Another company's field with the same key may be a text. PostgreSQL may read its rows first, and must not cast them.
 _NUMBER: Final = rf"^-?[0-9]{{1,{NUMBER_DIGITS}}}([.][0-9]{{1,{NUMBER_DECIMALS}}})?$"
-_IN_JSON: Final = "EXISTS (SELECT 1 FROM json_each({}, %s) WHERE value = %s)"  # for a single value too
 _DECIMAL: Final = DecimalField(max_digits=NUMBER_DIGITS + NUMBER_DECIMALS, decimal_places=NUMBER_DECIMALS)
 
 
 class _WithKeysSet(Func):
+    template = "jsonb_strip_nulls(%(expressions)s)"
+    arg_joiner = " || "
     output_field = JSONField()
-
-    def as_postgresql(self, compiler: Any, connection: Any, **extra: Any) -> Any:
-        return self.as_sql(compiler, connection, template="jsonb_strip_nulls(%(expressions)s)", arg_joiner=" || ")
-
-    def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> Any:
-        return self.as_sql(compiler, connection, function="json_patch")  # RFC 7396: null removes
 
 
 class _Holds(Func):
@@ -45,14 +40,9 @@ class _Holds(Func):
         super().__init__(column, **extra)
         self.key, self.value = key, value
 
-    def as_postgresql(self, compiler: Any, connection: Any, **extra: Any) -> Any:
+    def as_sql(self, compiler: Any, connection: Any, **extra: Any) -> Any:  # type: ignore[override]
         column, params = compiler.compile(self.source_expressions[0])
         return f"{column} @> %s::jsonb", [*params, json.dumps({self.key: self.value})]
-
-    def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> Any:
-        column, params = compiler.compile(self.source_expressions[0])
-        wanted = self.value[0] if isinstance(self.value, list) else self.value
-        return _IN_JSON.format(column), [*params, f"$.{self.key}", wanted]
 
 
 def with_keys_set(values: Mapping[str, Value | None]) -> Expression:

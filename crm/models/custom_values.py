@@ -23,7 +23,7 @@ LONGEST_TEXT: Final = 200
 LONGEST_LONG_TEXT: Final = 5_000
 LONGEST_URL: Final = 500
 LONGEST_PHONE: Final = 40
-NUMBER_DIGITS: Final = 15  # as many as a float holds: SQLite compares numbers as floats
+NUMBER_DIGITS: Final = 15  # as many as a float holds, such as a spreadsheet's
 NUMBER_DECIMALS: Final = 6
 
 

@@ -1,14 +1,14 @@
 """The search text of a deal: its title and the search text of its lead.
 
-On PostgreSQL, triggers keep it in a column of the deal: a search reads no leads, and changes by plain SQL are included.
-An erasure empties it along with the title and the lead's search text. On SQLite, a search reads these two instead.
+Triggers keep it in a column of the deal: a search reads no leads, and changes by plain SQL are included. An erasure
+empties it along with the title and the lead's search text.
 """
 
 from typing import Any, Final
 
 from django.db import connections, migrations
 
-from crm.models.search import STABLE_COLLATION, folded_sql
+from crm.models.search import folded_sql
 
 # The texts of leads that were erased or merged into another one are left out.
 TEXT: Final = """
@@ -67,28 +67,23 @@ REMOVE: Final = (
 
 
 def deal_search_column() -> migrations.RunPython:
-    """Give each deal a search text, on PostgreSQL."""
+    """Give each deal a search text."""
     return migrations.RunPython(_add_column, _drop_column)
 
 
 def _add_column(apps: Any, editor: Any) -> None:
-    if editor.connection.vendor != "postgresql":
-        return
-    has_collation = editor.connection.pg_version >= STABLE_COLLATION
-    text = TEXT.format(title=folded_sql("title", has_collation=has_collation))
+    text = TEXT.format(title=folded_sql("title"))
     # Triggers before FILL: otherwise a change of a lead in between would be missed.
     for statement in (LOCK, text, COLUMN, OF_DEAL, OF_LEAD, *TRIGGERS, FILL, INDEX):
         editor.execute(statement, None)
 
 
 def _drop_column(apps: Any, editor: Any) -> None:
-    if editor.connection.vendor == "postgresql":
-        for statement in REMOVE:
-            editor.execute(statement, None)
+    for statement in REMOVE:
+        editor.execute(statement, None)
 
 
 def rewrite_deal_texts(leads: Any, *, using: str) -> None:
     """Rewrite the search texts of these leads' deals. A fixture may load a deal before its lead."""
-    if connections[using].vendor == "postgresql":
-        with connections[using].cursor() as cursor:
-            cursor.execute(f"{FILL} WHERE lead_id = ANY(%s)", [[*leads]])
+    with connections[using].cursor() as cursor:
+        cursor.execute(f"{FILL} WHERE lead_id = ANY(%s)", [[*leads]])

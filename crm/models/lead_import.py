@@ -28,7 +28,7 @@ UNSTARTED_KEPT_FOR: Final = timedelta(days=1)  # after the upload
 
 
 class ReadableJSONEncoder(json.JSONEncoder):
-    """Doesn't escape letters: a search for a name has to find it on SQLite too, which stores JSON as text."""
+    """Doesn't escape letters: jsonb stores them as they are anyway, and a short text is read sooner."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{**options, "ensure_ascii": False})

@@ -1,7 +1,7 @@
 """Writes many rows at once. `bulk_create` and `bulk_update` spend most of their time in Django itself.
 
-PostgreSQL gets new rows by COPY, and changes as one JSON document that an UPDATE reads as a table. Other databases get
-the ORM's statements, or one per row. Nothing here is tracked: leads are written through `TrackedQuerySet`.
+New rows go by COPY, and changes as one JSON document that an UPDATE reads as a table. Nothing here is tracked: leads
+are written through `TrackedQuerySet`.
 """
 
 import json
@@ -23,22 +23,16 @@ UPDATE: Final = (
 )
 EMPTY: Final[dict[type, str]] = {dict: "{}", list: "[]"}  # as JSON
 ONE_OF_ARRAY: Final = "{} = ANY(%s::text[])"
-ONE_OF_JSON: Final = "{} IN (SELECT value FROM json_each(%s))"
 COUNTED: Final = "SELECT reltuples FROM pg_class WHERE oid = %s::regclass"
 ANALYZE: Final = "ANALYZE (SKIP_LOCKED) {}"
 GROWTH: Final = 4
-UPDATE_ONE: Final = "UPDATE {table} SET {changes} WHERE {key} = %s"
 
 M = TypeVar("M", bound=models.Model)
 Row = Sequence[Any]  # the values of a row, in the order of the fields that are named with it
 
 
-def can_copy(using: str) -> bool:
-    return connections[using].vendor == "postgresql"
-
-
 def new_keys(model: type[models.Model], count: int, *, using: str) -> list[int]:
-    """Keys for new rows, from the table's sequence. Only on a database that `can_copy`."""
+    """Keys for new rows, from the table's sequence."""
     key: Any = model._meta.pk
     with connections[using].cursor() as cursor:
         cursor.execute(KEYS, [model._meta.db_table, key.column, count])
@@ -51,8 +45,6 @@ def count_again(model: type[models.Model], added: int, *, using: str) -> None:
     Autovacuum does so only once a minute. Until then, PostgreSQL checks foreign keys with its plan for a small table,
     which reads all keys of the company: 0.3 ms for each new lead among 20,000, instead of 0.01 ms.
     """
-    if not can_copy(using):
-        return
     connection = connections[using]
     table = connection.ops.quote_name(model._meta.db_table)
     with connection.cursor() as cursor:
@@ -67,23 +59,19 @@ def count_now(model: type[models.Model], *names: str, using: str) -> None:
 
     With names of fields, it reads only these: others may be long texts.
     """
-    if can_copy(using):
-        connection = connections[using]
-        quoted = map(connection.ops.quote_name, (_field(model, name).column for name in names))
-        columns = f" ({', '.join(quoted)})" if names else ""
-        with connection.cursor() as cursor:
-            cursor.execute(ANALYZE.format(connection.ops.quote_name(model._meta.db_table) + columns))
+    connection = connections[using]
+    quoted = map(connection.ops.quote_name, (_field(model, name).column for name in names))
+    columns = f" ({', '.join(quoted)})" if names else ""
+    with connection.cursor() as cursor:
+        cursor.execute(ANALYZE.format(connection.ops.quote_name(model._meta.db_table) + columns))
 
 
 def insert_rows(model: type[models.Model], names: Sequence[str], rows: Iterable[Row], *, using: str) -> int:
     """Insert rows with these values, and return how many.
 
-    Values can't be expressions; omitted fields need a default in the database. On PostgreSQL, `rows` is read while the
-    database writes, so it must not query the database itself.
+    Values can't be expressions; omitted fields need a default in the database. `rows` is read while the database
+    writes, so it must not query the database itself.
     """
-    if not can_copy(using):
-        new: list[Any] = [model(**dict(zip(names, row, strict=True))) for row in rows]
-        return len(models.QuerySet(model, using=using).bulk_create(new))
     connection = connections[using]
     fields = [_field(model, name) for name in names]
     columns = ", ".join(connection.ops.quote_name(field.column) for field in fields)
@@ -119,24 +107,19 @@ def update_rows(
     quote, compiler = connection.ops.quote_name, models.QuerySet(model, using=using).query.get_compiler(using)
     key: Any = model._meta.pk
     fields = [_field(model, name) for name in names]
-    value = "new.{column}" if can_copy(using) else "%s"
-    changes = [f"{quote(field.column)} = {value.format(column=quote(field.column))}" for field in fields]
+    changes = [f"{quote(field.column)} = new.{quote(field.column)}" for field in fields]
     for name, expression in (same or {}).items():
         sql, params = compiler.compile(expression)
         if params:
             raise FieldError("An expression for all rows can't have parameters.")
         changes.append(f"{quote(_field(model, name).column)} = {sql}")
     parts = {"table": quote(model._meta.db_table), "key": quote(key.column), "changes": ", ".join(changes)}
+    columns = [key.column, *(field.column for field in fields)]
+    kinds = [key.rel_db_type(connection), *(field.db_type(connection) for field in fields)]
+    types = ", ".join(f"{quote(column)} {kind}" for column, kind in zip(columns, kinds, strict=True))
+    document = [dict(zip(columns, (pk, *row), strict=True)) for pk, row in rows.items()]
     with connection.cursor() as cursor:
-        if can_copy(using):
-            columns = [key.column, *(field.column for field in fields)]
-            kinds = [key.rel_db_type(connection), *(field.db_type(connection) for field in fields)]
-            types = ", ".join(f"{quote(column)} {kind}" for column, kind in zip(columns, kinds, strict=True))
-            document = [dict(zip(columns, (pk, *row), strict=True)) for pk, row in rows.items()]
-            cursor.execute(UPDATE.format(types=types, **parts), [json.dumps(document, default=str)])
-        else:
-            flat = [(*row, pk) for pk, row in zip(rows, _with_json(fields, rows.values()), strict=True)]
-            cursor.executemany(UPDATE_ONE.format(**parts), flat)
+        cursor.execute(UPDATE.format(types=types, **parts), [json.dumps(document, default=str)])
 
 
 def _field(model: type[models.Model], name: str) -> Any:
@@ -171,10 +154,6 @@ class OneOfTexts(models.Lookup):
     prepare_rhs = False
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
-        text, parameters = self.process_lhs(compiler, connection)
-        return ONE_OF_JSON.format(text), [*parameters, json.dumps([*self.rhs])]
-
-    def as_postgresql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
         text, parameters = self.process_lhs(compiler, connection)
         return ONE_OF_ARRAY.format(text), [*parameters, f"{{{','.join(map(_in_array, self.rhs))}}}"]
 

@@ -1,4 +1,4 @@
-"""Organisations: names that leads have. Decides which spellings are one, in Python, PostgreSQL and SQLite alike.
+"""Organisations: names that leads have. Decides which spellings are one, in Python and PostgreSQL alike.
 
 They have no table: docs/decisions/organisations-are-names.md has the reasons.
 """
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from django.db.models import BooleanField, Func, TextField
 
-from crm.models.search import SPACES, STABLE_COLLATION
+from crm.models.search import SPACES
 
 # Characters. Decomposition can make a key much longer than its name, and PostgreSQL indexes at most 2,700 bytes.
 KEY_LENGTH: Final = 200
@@ -27,43 +27,38 @@ def organisation_key(name: str) -> str:
     """The normal form of an organisation's name: equal for names that differ only in case, blanks or composition.
 
     Accents count. They come after their letters, as separate characters, and keys sort by letters: “Ärzte” is between
-    “Azur” and “Bach”, on every database.
+    “Azur” and “Bach”, whatever the database's locale.
     """
     folded = unicodedata.normalize("NFKD", name).lower().translate(_FOLDS)
     return re.sub(" +", " ", folded).strip(" ")[:KEY_LENGTH].rstrip(" ")
 
 
-def organisation_key_sql(name: str, *, has_collation: bool) -> str:
-    """`organisation_key()` of an expression in PostgreSQL's SQL. `has_collation`: from STABLE_COLLATION on."""
-    lower = f"lower(normalize(({name})::text, NFKD){' COLLATE pg_c_utf8' if has_collation else ''})"
+def organisation_key_sql(name: str) -> str:
+    """`organisation_key()` of an expression in SQL."""
+    lower = f"lower(normalize(({name})::text, NFKD) COLLATE pg_c_utf8)"
     folded = f"replace({lower}, '{SHARP_S}', 'ss')"
     folded = f"translate({folded}, '{FINAL_SIGMA}{SPACES}', '{SIGMA}{' ' * len(SPACES)}')"
-    # By code point, as SQLite compares: the order of a system's collation would change with the system.
+    # By code point: the order of a system's collation would change with the system.
     return f"""(rtrim(left(btrim(regexp_replace({folded}, ' +', ' ', 'g')), {KEY_LENGTH})) COLLATE "C")"""
 
 
-def key_of_column(connection: Any) -> str:
-    """`organisation_key()` of the column of crm_lead, in the SQL of this connection's database."""
-    if connection.vendor != "postgresql":
-        return "organisation_key(organisation)"
-    return organisation_key_sql("organisation", has_collation=connection.pg_version >= STABLE_COLLATION)
+KEY_OF_COLUMN: Final = organisation_key_sql("organisation")  # of crm_lead
 
 
 class OrganisationKey(Func):
     """`organisation_key()` of a text in the database."""
 
-    function = "organisation_key"  # of SQLite, where `crm.models.search_index` creates it
     arity = 1
     output_field = TextField()
 
-    def as_postgresql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, list[Any]]:  # type: ignore[override]
         name, params = compiler.compile(self.get_source_expressions()[0])
-        return organisation_key_sql(name, has_collation=connection.pg_version >= STABLE_COLLATION), [*params]
+        return organisation_key_sql(name), [*params]
 
 
 class HasName(Func):
-    """True unless the text is empty. Has no parameter: PostgreSQL and SQLite would not know its value when they decide
-    whether a partial index applies.
+    """True unless the text is empty. Has no parameter: PostgreSQL would not know its value when it decides whether a
+    partial index applies.
     """
 
     template = "%(expressions)s > ''"

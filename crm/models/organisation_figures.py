@@ -15,7 +15,7 @@ from django.db import connection
 
 from crm.models.company import Company
 from crm.models.lead import Lead
-from crm.models.organisation import key_of_column
+from crm.models.organisation import KEY_OF_COLUMN
 from crm.models.steps import StageMeaning
 
 COUNTED_UP_TO: Final = 1_000  # leads of one organisation
@@ -54,19 +54,6 @@ CROSS JOIN LATERAL (SELECT currency, amount, stage_id FROM crm_deal WHERE lead_i
 JOIN crm_stage AS stage ON stage.id = deal.stage_id AND stage.meaning = '{open}'
 GROUP BY asked.key, deal.currency
 """
-# Selects the first id of the newest leads, not all their ids: only PostgreSQL could join these to their key.
-OPEN_DEALS_ELSEWHERE: Final = """
-WITH asked (key) AS (VALUES {rows}),
-newest (key, since) AS MATERIALIZED (
-    SELECT key, COALESCE((SELECT id {own} = asked.key ORDER BY id DESC LIMIT 1 OFFSET {at_most} - 1), 0) FROM asked
-)
-SELECT newest.key, deal.currency, count(*), sum(deal.amount)
-FROM newest
-JOIN (SELECT {key} AS key, id {own} > '') AS lead ON lead.key = newest.key AND lead.id >= newest.since
-JOIN crm_deal AS deal ON deal.lead_id = lead.id AND deal.company_id = %s
-JOIN crm_stage AS stage ON stage.id = deal.stage_id AND stage.meaning = '{open}'
-GROUP BY newest.key, deal.currency
-"""
 
 
 @dataclass(frozen=True)
@@ -97,11 +84,10 @@ class Organisation:
 def open_deals_of(company: Company, keys: Sequence[str]) -> "Mapping[str, OpenDeals]":
     """The open deals of the newest COUNTED_UP_TO leads of each of these organisations, by key."""
     found: defaultdict[str, OpenDeals] = defaultdict(OpenDeals)
-    statement = OPEN_DEALS if connection.vendor == "postgresql" else OPEN_DEALS_ELSEWHERE
-    for key, currency, count, total in asked(statement, company, keys):
+    for key, currency, count, total in asked(OPEN_DEALS, company, keys):
         found[key].count += count
         if total:
-            found[key].sums.append((currency, round(Decimal(str(total)), 2)))  # SQLite has no decimals
+            found[key].sums.append((currency, total))
     return found
 
 
@@ -140,8 +126,7 @@ def asked(statement: str, company: Company, keys: Sequence[str]) -> list[tuple[A
 
 
 def _sql(statement: str, **parts: Any) -> str:
-    key = key_of_column(connection)
-    return statement.format(key=key, own=OWN.format(key=key), **parts)
+    return statement.format(key=KEY_OF_COLUMN, own=OWN.format(key=KEY_OF_COLUMN), **parts)
 
 
 def next_keys(
@@ -154,7 +139,7 @@ def next_keys(
     else:
         way, than, first, start = "ASC", ">", ">" if beyond >= beginning else ">=", max(beyond, beginning)
         within, bound = "<", beginning + AFTER_ANY
-    within, bounds = (f"AND {key_of_column(connection)} {within} %s", [bound]) if beginning else ("", [])
+    within, bounds = (f"AND {KEY_OF_COLUMN} {within} %s", [bound]) if beginning else ("", [])
     with connection.cursor() as cursor:
         sql = _sql(KEYS, first=first, than=than, within=within, way=way)
         cursor.execute(sql, [company.pk, start, *bounds, company.pk, *bounds, count])

@@ -20,7 +20,6 @@ from enum import StrEnum
 from typing import Final
 
 from django.db import connections
-from django.utils import timezone
 
 from postgresql.commits import BeforeCommit, registered
 
@@ -131,10 +130,7 @@ def lines(changes: dict[Subject, PrivacyChange], moment: datetime) -> Iterator[t
 
 
 def _now(using: str) -> datetime:
-    connection = connections[using]
-    if connection.vendor != "postgresql":
-        return timezone.now()
-    with connection.cursor() as cursor:
+    with connections[using].cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         (now,) = cursor.fetchone()
         return now  # type: ignore[no-any-return]

@@ -14,7 +14,6 @@ from django.db.models.functions import Now
 
 from crm.models.change import STEPS, Change, ChangedField, differences
 from crm.models.event import CrmEvent, CrmEventKind
-from crm.models.many_rows import can_copy
 from crm.models.origin import Origin, current_origin, occasion, told_all_the_same
 from crm.models.privacy_log import PrivacyChange, log_privacy_change
 from crm.models.recorder_sql import NewChange, insert, insert_history
@@ -69,9 +68,9 @@ def record(
 
 
 def record_new(model: "type[Tracked]", pks: Sequence[int], *, using: str) -> None:
-    """Like `record`, for new rows. If possible, inserts events only for the history without reading the rows."""
+    """Like `record`, for new rows. Inserts events only for the history without reading the rows."""
     origin = current_origin()
-    if origin.history_only and origin.action is None and origin.reinstates is None and can_copy(using):
+    if origin.history_only and origin.action is None and origin.reinstates is None:
         actor = origin.actor_columns
         if insert_history(model, model.created_kind, pks, actor, using) < len(pks):
             # Refuses rows that refer to another company's. A reference to a deleted row fails at the commit, as usual.

@@ -2,18 +2,13 @@
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from django.db import connections
-from django.db.models.functions import Now
 
-from crm.models.change import Change
-from crm.models.company import Company
 from crm.models.event import CrmEvent
 from crm.models.many_rows import insert_rows, new_keys
-from crm.models.snapshots import CHUNK
 
 if TYPE_CHECKING:
     from crm.models.tracking import Tracked
@@ -95,9 +90,6 @@ EVENT_VALUES: Final = attrgetter(*(name for name, _ in COLUMNS))
 def insert(events: Sequence[CrmEvent], changes: Sequence[NewChange], using: str) -> None:
     """Insert the changes and the CRM events, and set the keys of the CRM events."""
     connection = connections[using]
-    if connection.vendor != "postgresql":
-        _insert_by_orm(events, changes, using)
-        return
     if len(events) >= MANY and all(event.action is None for event in events):
         _copy_events(events, using)
         events = []
@@ -153,13 +145,3 @@ def insert_history(
 
 def _by_column(rows: Iterable[Sequence[Any]]) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)]
-
-
-def _insert_by_orm(events: Sequence[CrmEvent], changes: Sequence[NewChange], using: str) -> None:
-    graced = [event for event in events if event.action is not None]
-    if graced:
-        companies = Company._base_manager.using(using).in_bulk({event.company_id for event in graced})
-        for event in graced:
-            event.release_at = Now() + timedelta(seconds=companies[event.company_id].grace_seconds)
-    Change.objects.using(using).bulk_create((Change(**each._asdict()) for each in changes), batch_size=CHUNK)
-    CrmEvent.objects.using(using).bulk_create(events, batch_size=CHUNK)

@@ -6,7 +6,6 @@ organisation, job title and the digits of the phone number, folded to lower case
 
 import re
 import unicodedata
-from collections.abc import Sequence
 from typing import Any, Final
 
 from django.db.models import BooleanField, F, Func, Q, TextField
@@ -19,7 +18,6 @@ SHORT: Final = 3  # a word with fewer letters has no trigram of its own
 ACCENTS: Final = "\u0300-\u036f"
 LETTERS: Final = {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "ħ": "h", "ŧ": "t", "\u0131": "i", "ς": "\u03c3"}
 LIGATURES: Final = {"ß": "ss", "æ": "ae", "œ": "oe", "þ": "th"}
-STABLE_COLLATION: Final = 170_000  # version of PostgreSQL from which pg_c_utf8 knows the cases of all letters
 SPACES: Final = "\t\n\v\f\r\x1c\x1d\x1e\x1f\x85\u1680\u2028\u2029"  # blanks that NFKD doesn't turn into a space
 
 _PHONE = re.compile(r"[0-9\s()+./-]+")
@@ -36,10 +34,10 @@ def folded(text: str) -> str:
     return _ACCENT.sub("", unicodedata.normalize("NFKD", text)).lower().translate(_FOLDS)
 
 
-def folded_sql(text: str, *, has_collation: bool) -> str:
-    """`folded()` of an expression in PostgreSQL's SQL. `has_collation`: from STABLE_COLLATION on."""
+def folded_sql(text: str) -> str:
+    """`folded()` of an expression in SQL. The collation knows the cases of all letters, on every system."""
     plain = f"regexp_replace(normalize({text}, NFKD), '[{ACCENTS}]+', '', 'g')"
-    lower = f"lower({plain}{' COLLATE pg_c_utf8' if has_collation else ''})"
+    lower = f"lower({plain} COLLATE pg_c_utf8)"
     for ligature, letters in LIGATURES.items():
         lower = f"replace({lower}, '{ligature}', '{letters}')"
     return f"translate({lower}, '{''.join(LETTERS)}{SPACES}', '{''.join(LETTERS.values())}{' ' * len(SPACES)}')"
@@ -48,13 +46,12 @@ def folded_sql(text: str, *, has_collation: bool) -> str:
 class Folded(Func):
     """`folded()` of a text in the database."""
 
-    function = "folded"  # of SQLite, where `crm.models.search_index` creates it
     arity = 1
     output_field = TextField()
 
-    def as_postgresql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, list[Any]]:  # type: ignore[override]
         text, params = compiler.compile(self.get_source_expressions()[0])
-        return folded_sql(text, has_collation=connection.pg_version >= STABLE_COLLATION), [*params]
+        return folded_sql(text), [*params]
 
 
 def search_text(*values: str) -> str:
@@ -107,62 +104,26 @@ def deal_matches(text: str) -> Q:
         return NOTHING
     words = Q(*(_deal_matches(part, phone_digits(part.strip())) for part in parts_of(text)))
     digits = phone_digits(text)
-    return words | Q(DealContains(digits)) if digits else words
+    return words | Q(Contains(digits)) if digits else words
 
 
 def _deal_matches(part: str, digits: str) -> Q:
-    return Q(DealContains(part)) | Q(DealContains(digits)) if digits and digits != part else Q(DealContains(part))
-
-
-IN_TABLE: Final = "{key} IN (SELECT rowid FROM crm_lead_search WHERE {found})"  # for SQLite; neither contains a value
-IN_DEAL: Final = (
-    "(instr(' ' || folded({title}), %s) OR {lead} IN "
-    "(SELECT id FROM crm_lead WHERE erased_at IS NULL AND merged_into_id IS NULL AND {in_table}))"
-)
+    return Q(Contains(part)) | Q(Contains(digits)) if digits and digits != part else Q(Contains(part))
 
 
 class Contains(Func):
-    """True if the lead's search text contains this folded text.
+    """True if the search text of the lead or deal contains this folded text (`crm.models.deal_search`).
 
     A word of one or two letters has no trigram, and would be compared with every lead. With a space in front it has
     one, and matches the beginning of words, which is what people mean.
     """
 
     output_field = BooleanField()
-    sources: tuple[F, ...] = (F("pk"),)
 
     def __init__(self, text: str, **extra: Any) -> None:
-        super().__init__(*self.sources, text=text, **extra)
+        super().__init__(F("pk"), text=text, **extra)
 
     def as_sql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, list[str]]:  # type: ignore[override]
-        """A comparison with the search text; in SQLite, where the index is a table, a subquery of it."""
-        columns: list[Any] = self.get_source_expressions()
-        text = self.extra["text"]
-        if connection.vendor == "postgresql":
-            pattern = re.sub(r"([\\%_])", r"\\\1", text)
-            return f'{compiler.quote_name_unless_alias(columns[0].alias)}."search_text" LIKE %s', [f"%{pattern}%"]
-        return self.in_sqlite([compiler.compile(column)[0] for column in columns], text)
-
-    def in_sqlite(self, columns: Sequence[str], text: str) -> tuple[str, list[str]]:
-        (key,) = columns
-        found, param = ("crm_lead_search MATCH %s", _quoted(text)) if len(text) >= SHORT else ("instr(text, %s)", text)
-        return IN_TABLE.format(key=key, found=found), [param]
-
-
-class DealContains(Contains):
-    """True if the deal's title, or the search text of its lead, contains this folded text (`crm.models.deal_search`).
-
-    The texts of leads that were erased or merged into another one are left out.
-    """
-
-    sources = (F("title"), F("lead"))
-
-    def in_sqlite(self, columns: Sequence[str], text: str) -> tuple[str, list[str]]:
-        title, lead = columns
-        in_table, params = Contains(text).in_sqlite(["id"], text)
-        return IN_DEAL.format(title=title, lead=lead, in_table=in_table), [text, *params]
-
-
-def _quoted(text: str) -> str:
-    """The text as a string of FTS5, where operators have no meaning."""
-    return '"' + text.replace('"', '""') + '"'
+        column: Any = self.get_source_expressions()[0]
+        pattern = re.sub(r"([\\%_])", r"\\\1", self.extra["text"])
+        return f'{compiler.quote_name_unless_alias(column.alias)}."search_text" LIKE %s', [f"%{pattern}%"]

@@ -46,8 +46,6 @@ def snapshots(model: "type[Tracked]", pks: Iterable[int], *, using: str, lock: b
     is_one = len(param) == 1
     if is_one:
         (param,) = param
-    elif connection.vendor != "postgresql":
-        param = str(param)
     columns = _columns(model, using)
     with prepared_statements(connection), connection.cursor() as cursor:
         cursor.execute(_select(model, using, lock, is_one), [param])
@@ -84,7 +82,7 @@ def supports_returning_old(connection: Any) -> bool:
     OLD and NEW: https://www.postgresql.org/docs/18/dml-returning.html. OLD is the version that this UPDATE replaced,
     even if it had to wait for another transaction that changed the row.
     """
-    return bool(connection.vendor == "postgresql" and connection.pg_version >= 180_000)
+    return bool(connection.pg_version >= 180_000)
 
 
 def chunks(pks: Sequence[int]) -> Iterator[Sequence[int]]:
@@ -135,12 +133,10 @@ def _columns(model: "type[Tracked]", using: str) -> _Columns:
 def _select(model: "type[Tracked]", using: str, lock: bool, is_one: bool) -> str:
     columns = _columns(model, using)
     key = columns.texts[0]
-    is_postgresql = connections[using].vendor == "postgresql"
-    one_of = "= ANY(%s::bigint[])" if is_postgresql else "IN (SELECT value FROM json_each(%s))"
     # PostgreSQL keeps its plan for a single key, but plans again each time for an array of unknown length.
-    condition = "= %s" if is_one else one_of
+    condition = "= %s" if is_one else "= ANY(%s::bigint[])"
     order = "" if is_one else f" ORDER BY {key}"
-    locking = " FOR NO KEY UPDATE" if lock and is_postgresql else ""
+    locking = " FOR NO KEY UPDATE" if lock else ""
     return f"{columns.select} WHERE {key} {condition}{order}{locking}"
 
 
@@ -194,9 +190,6 @@ def prepared_statements(connection: Any) -> Iterator[None]:
     Only for statements whose plan does not depend on their values. For a list of events in one state, a generic plan
     would ignore the partial indexes and read millions of other companies' rows to find none.
     """
-    if connection.vendor != "postgresql":
-        yield
-        return
     connection.ensure_connection()
     driver = connection.connection
     driver.prepare_threshold = PREPARE_THRESHOLD

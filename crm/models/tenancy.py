@@ -46,10 +46,10 @@ SINGLE_COLUMN_KEYS = """
 """
 
 
-def unique_within_company(table: str) -> migrations.RunPython:
+def unique_within_company(table: str) -> migrations.RunSQL:
     """Add the constraint that composite foreign keys refer to, unless the model already has one."""
     name = f"{table}_of_company"
-    return on_postgresql(
+    return migrations.RunSQL(
         f'ALTER TABLE "{table}" ADD CONSTRAINT "{name}" UNIQUE (company_id, id)',
         f'ALTER TABLE "{table}" DROP CONSTRAINT "{name}"',
     )
@@ -61,8 +61,6 @@ def tie(table: str, column: str, to: str) -> migrations.RunPython:
 
 
 def _tie(table: str, column: str, to: str, apps: Any, editor: Any) -> None:
-    if editor.connection.vendor != "postgresql":
-        return
     # Django adds the foreign keys of new tables at the end of a migration: this one has to exist to be dropped.
     for statement in editor.deferred_sql:
         editor.execute(statement, None)
@@ -76,8 +74,6 @@ def _tie(table: str, column: str, to: str, apps: Any, editor: Any) -> None:
 
 
 def _untie(table: str, column: str, to: str, apps: Any, editor: Any) -> None:
-    if editor.connection.vendor != "postgresql":
-        return
     with editor.connection.cursor() as cursor:
         cursor.execute(f'ALTER TABLE "{table}" DROP CONSTRAINT "{_name(table, column)}"')
         cursor.execute(
@@ -90,8 +86,7 @@ def untie(table: str, column: str, to: str) -> migrations.RunPython:
     """Drop the constraint of `tie`: `column` may have any value again."""
 
     def drop(apps: Any, editor: Any) -> None:
-        if editor.connection.vendor == "postgresql":
-            editor.execute(f'ALTER TABLE "{table}" DROP CONSTRAINT "{_name(table, column)}"')
+        editor.execute(f'ALTER TABLE "{table}" DROP CONSTRAINT "{_name(table, column)}"')
 
     return migrations.RunPython(drop, partial(_tie, table, column, to))
 
@@ -103,15 +98,13 @@ def company_by_tie(table: str) -> migrations.RunPython:
     """
 
     def drop(apps: Any, editor: Any) -> None:
-        if editor.connection.vendor == "postgresql":
-            _drop_single_column_keys(table, "company_id", editor)
+        _drop_single_column_keys(table, "company_id", editor)
 
     def add(apps: Any, editor: Any) -> None:
-        if editor.connection.vendor == "postgresql":
-            editor.execute(
-                f'ALTER TABLE "{table}" ADD CONSTRAINT "{table}_company_id_fk" FOREIGN KEY (company_id) '
-                f'REFERENCES "crm_company" (id) {CHECKED_AT_COMMIT}'
-            )
+        editor.execute(
+            f'ALTER TABLE "{table}" ADD CONSTRAINT "{table}_company_id_fk" FOREIGN KEY (company_id) '
+            f'REFERENCES "crm_company" (id) {CHECKED_AT_COMMIT}'
+        )
 
     return migrations.RunPython(drop, add)
 
@@ -125,13 +118,3 @@ def _drop_single_column_keys(table: str, column: str, editor: Any) -> None:
 
 def _name(table: str, column: str) -> str:
     return f"{table}_{column}_same_company"
-
-
-def on_postgresql(forwards: str, backwards: str) -> migrations.RunPython:
-    """Run a statement on PostgreSQL only."""
-
-    def run(statement: str, apps: Any, editor: Any) -> None:
-        if editor.connection.vendor == "postgresql":
-            editor.execute(statement)
-
-    return migrations.RunPython(partial(run, forwards), partial(run, backwards))

@@ -111,8 +111,7 @@ class TrackedQuerySet(CompanyQuerySet[T]):
     ) -> Sequence[int]:
         """Insert copies of the template, each with its values by attribute. Returns their keys, in this order.
 
-        Like `bulk_create` in a third of the time, but values can't be expressions. `keys` were reserved before, on a
-        database that `can_copy`.
+        Like `bulk_create` in a third of the time, but values can't be expressions. `keys` were reserved before.
         """
         if not rows:
             return []
@@ -123,8 +122,6 @@ class TrackedQuerySet(CompanyQuerySet[T]):
                 fill_in_steps([template])
             usual = {field.attname: field.pre_save(template, True) for field in fields}
             del usual["id"]
-            if not many_rows.can_copy(self.db):
-                return [row.pk for row in self.bulk_create([self.model(**{**usual, **row}) for row in rows])]
             keys = keys or many_rows.new_keys(self.model, len(rows), using=self.db)
             values = ([key, *{**usual, **row}.values()] for key, row in zip(keys, rows, strict=True))
             many_rows.insert_rows(self.model, ["id", *usual], values, using=self.db)

@@ -163,16 +163,13 @@ def _first_of_each(
     """The last changed deals of each column's stage. Two queries for the open stages, and one for the closed ones.
 
     A UNION reads the keys for all open stages: to rank deals within their stages, PostgreSQL would sort all of them.
-    Each stage has a subquery, because SQLite allows no LIMIT in a part of a UNION. The part itself names no company:
-    PostgreSQL may estimate that a new company has a single deal, and would run the subquery again for each deal. Closed
-    deals are ranked: the recently closed ones are read once for all stages.
+    Closed deals are ranked: the recently closed ones are read once for all stages.
     """
-    first = [
-        _of(column, company, deals).order_by(*LAST_CHANGED).values("pk")[: sizes[column.stage.pk]]
+    parts = [
+        _of(column, company, deals).order_by(*LAST_CHANGED).values_list("pk", flat=True)[: sizes[column.stage.pk]]
         for column in columns
         if not column.is_closed
     ]
-    parts = [Deal.objects.filter(pk__in=each).order_by().values_list("pk", flat=True) for each in first]
     keys = list(parts[0].union(*parts[1:], all=True)) if parts else []
     if closed := [column.stage for column in columns if column.is_closed]:
         keys += _first_keys(deals.filter(_closed_lately(company), stage__in=closed), sizes)

@@ -245,8 +245,8 @@ def _moment(text: str) -> datetime | None:
 
 
 def _until(field: str, moment: datetime | None) -> Q:
-    """Before that moment. Not by `__lt`: SQLite compares text, and times from its own clock are shorter."""
-    return Q() if moment is None else Q(**{f"{field}__lte": moment - MICROSECOND})
+    """Before that moment."""
+    return Q() if moment is None else Q(**{f"{field}__lt": moment})
 
 
 def _cut(entries: Sequence[TimelineEntry]) -> tuple[Sequence[TimelineEntry], str]:

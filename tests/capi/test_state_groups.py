@@ -32,7 +32,6 @@ def test_the_filter_of_a_state_finds_that_state_alone(state: State) -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.sqlite
 @pytest.mark.parametrize("held_by", ["nothing", "rule", "connection", "no token", "no connection"])
 def test_every_page_has_the_same_answer_to_what_is_on_hold(company, make_rule, held_by) -> None:
     services.save_token(company=company, token=TOKEN)

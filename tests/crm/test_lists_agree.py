@@ -17,7 +17,7 @@ from tests.conftest import make_lead
 from tests.crm.drawn_leads import SOURCES, ZONE, Known, known_of, leads, reached, store
 from tests.size import sized
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite, pytest.mark.sized]
+pytestmark = [pytest.mark.django_db, pytest.mark.sized]
 
 ENDS = ("from", "until")
 SEARCHES = ("", "", "", "zoe", "mul", "jo", "0%", "a_b", "example", "20 555", "σίσ", "3m zoë")

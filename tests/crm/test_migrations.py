@@ -10,7 +10,7 @@ from django.db import connection
 from crm.models import Company, LeadSource, LeadType
 from tests.conftest import make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 
 def test_companies_get_the_types_that_there_were_and_the_sources_that_leads_share(company: Company) -> None:

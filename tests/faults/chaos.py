@@ -48,7 +48,7 @@ PARTS = {
     "deploys": "F69 or F70",
     "growth": "F72",
     "power": "F63",
-    "sqlite": "F30",
+    "small installation": "F30",
     "rotation": "F53",
     "import": "F59",
     "histories": "test_histories",

@@ -62,7 +62,5 @@ def surroundings(
 
 @pytest.fixture
 def world(transactional_db: None, small: None, tmp_path: Any, request: pytest.FixtureRequest) -> Iterator[World]:
-    if "sqlite" in os.environ["DATABASE_URL"]:
-        pytest.skip("several processes need PostgreSQL")
     with World(tmp_path, request.getfixturevalue("surroundings")) as world:
         yield world

@@ -35,7 +35,7 @@ GOALS = {
     "histories": 2_000,
     "sequences of answers": 1_000,
     "histories of alerts": 1_000,
-    "writes on SQLite": 20_000,
+    "writes on a small installation": 20_000,
     "token rows rotated": 10_000,
     "kills of a rotation": 100,
     "leads imported": 100_000,

@@ -32,8 +32,7 @@ class Installation(Processes):
     """The processes, their logs, and the address of the web server. As a context, it ends all that it started."""
 
     def __init__(self, folder: Path, *, linkedin_url: str, redis_url: str, **environment: str) -> None:
-        is_ours = "DATABASE_URL" in services._STARTED
-        self.database_url = create_database(migrated.NAME if is_ours else "template1")
+        self.database_url = create_database(migrated.NAME if services.POSTGRES else "template1")
         links = {"LINKEDIN_API_URL": linkedin_url, "DATABASE_URL": self.database_url, "REDIS_URL": redis_url}
         super().__init__(folder, port=free_port(), **links, **environment)
 

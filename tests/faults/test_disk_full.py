@@ -1,4 +1,4 @@
-"""No room left on the disk of the database and of the logs (F28)."""
+"""No room left on the disk of the database (F28)."""
 
 import os
 import shutil
@@ -18,10 +18,9 @@ from postgresql.availability import Unavailable
 from tests.faults import figures
 from tests.faults.processes import wait_for
 from tests.faults.test_broker_and_database import needs_own_database
-from tests.faults.test_sqlite import SmallInstallation
-from tests.faults.world import ABOUT_TIMERS, PRODUCTION, Allowed, Api, make_leads
+from tests.faults.world import ABOUT_TIMERS, Allowed, Api, make_leads
 
-pytestmark = [pytest.mark.faults]
+pytestmark = pytest.mark.faults
 
 TABLES = ("crm_lead", "crm_crmevent", "capi_connection", "capi_conversionevent", "capi_attempt")
 OUTAGE = errors.OUTAGES[Unavailable.NO_SPACE]
@@ -47,7 +46,7 @@ def small_disk() -> Iterator[Path]:
 
 @contextmanager
 def filled(folder: Path) -> Iterator[Callable[[], None]]:
-    """Fill the disk. Yields a function that fills what has been freed since: SQLite's log comes and goes."""
+    """Fill the disk. Yields a function that fills what has been freed since: files come and go."""
     filler = folder / "filler"
     with filler.open("wb", buffering=0) as file:
 
@@ -59,26 +58,6 @@ def filled(folder: Path) -> Iterator[Callable[[], None]]:
         fill()
         yield fill
     filler.unlink()
-
-
-@pytest.mark.representative
-@pytest.mark.covers("F28")
-def test_on_a_full_disk_a_small_installation_refuses_writes_and_goes_on_once_there_is_room(
-    small_disk, linkedin
-) -> None:
-    with SmallInstallation(small_disk, linkedin, **PRODUCTION) as small:
-        before = [small.api.save_lead(number)[0] for number in range(5)]
-        with filled(small_disk) as fill:
-            meanwhile = save_meanwhile(small.api, range(5, 105), fill, refusal=(500, {"detail": errors.SORRY}))
-        after = [small.api.save_lead(number)[0] for number in range(105, 110)]
-
-        found = small.end()
-
-        assert set(before + after) == {201}
-        assert 500 in meanwhile
-        saved = (before + meanwhile + after).count(201)
-        assert found == {"broken": [], "extra": 0, "leads": saved, "accepted": saved}
-    figures.count("full disks")
 
 
 def save_meanwhile(api: Api, numbers: range, fill: Callable[[], None], *, refusal: tuple[int, Any]) -> list[int]:
@@ -93,6 +72,7 @@ def save_meanwhile(api: Api, numbers: range, fill: Callable[[], None], *, refusa
 
 
 @needs_own_database
+@pytest.mark.representative
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.covers("F28")
 def test_a_postgresql_without_room_refuses_writes_and_all_goes_on_once_there_is_some(small_disk, world) -> None:
@@ -124,7 +104,7 @@ def tables_on(folder: Path, world) -> Iterator[None]:
     """The tables that grow live on this disk meanwhile."""
     place = folder / "tables"
     place.mkdir(mode=0o700)
-    owner = Path(world.database_server._server().pgdata).stat()
+    owner = world.database_server._server.data.stat()
     os.chown(place, owner.st_uid, owner.st_gid)
     with connection.cursor() as cursor:
         cursor.execute(f"CREATE TABLESPACE small_disk LOCATION '{place}'")

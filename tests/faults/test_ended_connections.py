@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import pytest
 from django.core.cache import cache
-from django.db import connection
 
 from capi.delivery import http_session, recall
 from capi.linkedin.identity import email_sha256
@@ -39,8 +38,6 @@ FIRST: Final = "first@example.com"
 
 @pytest.fixture(autouse=True)
 def _small(settings, company, connected, make_rule) -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite has no server that could end a connection")
     settings.BATCH_SIZE = 1
     Company.objects.update(grace_seconds=0)
     make_rule("lead_created")

@@ -131,7 +131,6 @@ def let_go(way: str, company: Company, lead: Lead) -> None:
         deactivate_company(company=company)
 
 
-@pytest.mark.sqlite
 @pytest.mark.parametrize("way", ["erased", "closed"])
 @pytest.mark.representative
 @pytest.mark.covers("F55", "F56")
@@ -162,7 +161,6 @@ def test_where_the_database_fails_at_the_end_of_it_nobody_is_gone_by_half(
     assert broken(sandbox.ledger.tail(10)) == []
 
 
-@pytest.mark.sqlite
 @pytest.mark.covers("F55")
 def test_a_lead_whose_deals_go_to_another_and_that_is_deleted_then_leaves_the_other_to_be_reported(
     company, connected, sandbox, make_rule
@@ -218,7 +216,6 @@ def test_a_company_that_is_deleted_is_in_no_later_request_and_leaves_no_row(when
     assert world.complaints() == []
 
 
-@pytest.mark.sqlite
 @pytest.mark.covers("F56")
 def test_what_a_closed_company_had_waiting_stays_unsent_when_it_opens_again(
     company, connected, sandbox, make_rule

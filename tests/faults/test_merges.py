@@ -19,7 +19,7 @@ from tests.faults.merge_histories import History
 from tests.size import sized
 
 pytestmark = [
-    pytest.mark.faults, pytest.mark.django_db, pytest.mark.representative, pytest.mark.sized, pytest.mark.sqlite,
+    pytest.mark.faults, pytest.mark.django_db, pytest.mark.representative, pytest.mark.sized,
 ]  # fmt: skip
 
 RULES = [

@@ -21,7 +21,7 @@ from tests.faults.threads import in_threads
 from tests.faults.world import make_leads
 from tests.housekeeping import keep_house
 
-pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 
 TIMES = 20
 

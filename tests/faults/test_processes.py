@@ -17,10 +17,7 @@ from capi.linkedin.sandbox.server import SandboxServer
 from leadmachine.demo.people import PASSWORD
 from tests.faults.installation import COMPOSE, PATH, Browser, Installation, command, free_port, wait_for
 
-pytestmark = [
-    pytest.mark.processes,
-    pytest.mark.skipif("sqlite" in os.environ["DATABASE_URL"], reason="several processes need PostgreSQL"),
-]
+pytestmark = pytest.mark.processes
 
 TEST_ADDRESS_HASH = "973dfe463ec85785f5f95af5ba3906eedb2d931c24e69824a89ea65dba4e813b"  # of test@example.com
 

@@ -22,7 +22,6 @@ pytestmark = [
     pytest.mark.faults,
     pytest.mark.processes,
     pytest.mark.filterwarnings("ignore:Unverified HTTPS request"),
-    pytest.mark.skipif("sqlite" in os.environ["DATABASE_URL"], reason="several processes need PostgreSQL"),
 ]
 
 DEPLOY = settings.BASE_DIR / "deploy"

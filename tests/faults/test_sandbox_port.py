@@ -26,7 +26,7 @@ def web(tmp_path, settings) -> Iterator[Processes]:
         port=free_port(),
         DEBUG="on",
         SECRET_KEY=settings.SECRET_KEY,
-        DATABASE_URL=f"sqlite:///{tmp_path / 'db.sqlite3'}",
+        DATABASE_URL=os.environ["DATABASE_URL"],
         REDIS_URL="",
         LEADMACHINE_EMBEDDED_WORKER="off",
         LINKEDIN_SANDBOX="on",
@@ -57,7 +57,7 @@ def owner(web: Processes) -> psutil.Process | None:
 def test_a_web_server_does_not_start_where_a_stranger_has_the_sandboxs_port(tmp_path) -> None:
     with Stranger() as stranger:
         environment = {
-            "PATH": PATH, "DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}", "DEBUG": "on",
+            "PATH": PATH, "DATABASE_URL": os.environ["DATABASE_URL"], "DEBUG": "on",
             "PORT": str(free_port()), "LINKEDIN_SANDBOX": "on", "LINKEDIN_SANDBOX_PORT": str(stranger.server_port),
         }  # fmt: skip
 

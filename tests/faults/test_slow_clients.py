@@ -13,10 +13,7 @@ import requests
 from tests.faults.processes import Processes, command, free_port, wait_for
 from tests.size import sized
 
-pytestmark = [
-    pytest.mark.processes,
-    pytest.mark.skipif("sqlite" in os.environ["DATABASE_URL"], reason="several processes need PostgreSQL"),
-]
+pytestmark = pytest.mark.processes
 
 CLIENTS = sized(2_000, small=80)
 HEAD = b"GET /static/app.css HTTP/1.1\r\nHost: 127.0.0.1\r\n"

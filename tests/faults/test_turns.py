@@ -1,6 +1,5 @@
 """Requests that wait for a row hold the share of their session and company. No other session or company waits."""
 
-import os
 import re
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -14,7 +13,6 @@ from tests.faults.installation import Browser, Installation, command
 pytestmark = [
     pytest.mark.processes,
     pytest.mark.covers("S57"),
-    pytest.mark.skipif("sqlite" in os.environ["DATABASE_URL"], reason="only a lock of PostgreSQL's can hold a request"),
 ]
 
 TABS = 16

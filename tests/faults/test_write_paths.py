@@ -59,7 +59,6 @@ def hooks(monkeypatch) -> list[object]:
     return seen
 
 
-@pytest.mark.sqlite
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.do.__name__)
 @pytest.mark.representative
 @pytest.mark.covers("F08")

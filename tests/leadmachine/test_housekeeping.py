@@ -41,7 +41,7 @@ from tests.crm.files import AWAY, names_stored, put
 from tests.housekeeping import keep_house, let_a_day_pass
 from tests.plans import plans, read, read_whole
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite, pytest.mark.covers("F72")]
+pytestmark = [pytest.mark.django_db, pytest.mark.covers("F72")]
 
 
 def old_sessions(count: int = 1) -> None:
@@ -311,7 +311,6 @@ TIED = """
 
 
 @pytest.mark.thorough
-@pytest.mark.skipif(connection.vendor != "postgresql", reason="asks PostgreSQL for its plans")
 def test_no_statement_of_a_turn_reads_a_large_table_whole(company, rule, settings) -> None:
     settings.LINKEDIN_SANDBOX = True
     make_lead(company)

@@ -1,6 +1,5 @@
 """An installation has one name, however its processes reach the database; no other has it, or takes its keys."""
 
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,7 +22,6 @@ from tests.faults.servers import Database
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-needs_postgresql = pytest.mark.skipif("sqlite" in os.environ["DATABASE_URL"], reason="PostgreSQL's own number")
 QUEUE = Queue("tests-of-installations")
 
 
@@ -59,7 +57,6 @@ def execute(statement: str) -> None:
         cursor.execute(statement)
 
 
-@needs_postgresql
 def test_any_address_and_any_user_of_a_database_lead_to_one_name(reached: Any, plain_user: str) -> None:
     proxy = Proxy(Database().address)
     names = [installation.name()]
@@ -74,7 +71,6 @@ def test_any_address_and_any_user_of_a_database_lead_to_one_name(reached: Any, p
     assert set(names) == {names[0]}
 
 
-@needs_postgresql
 def test_a_copy_of_a_database_beside_it_has_another_name(reached: Any) -> None:
     first = installation.name()
     url = create_database()
@@ -93,7 +89,6 @@ def test_a_name_that_is_set_needs_no_database(settings: Any, reached: Any) -> No
     assert installation.name() == "crm-staging"
 
 
-@needs_postgresql
 def test_with_the_database_away_nothing_is_known_or_refused_and_it_is_asked_again(
     reached: Any,
 ) -> None:
@@ -112,7 +107,6 @@ def test_with_the_database_away_nothing_is_known_or_refused_and_it_is_asked_agai
     proxy.down()
 
 
-@needs_postgresql
 def test_a_database_that_does_not_say_keeps_a_process_from_starting_with_a_sentence_that_helps(
     reached: Any, plain_user: str
 ) -> None:

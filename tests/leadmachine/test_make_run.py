@@ -12,6 +12,8 @@ from django.conf import settings as product
 from django.core.management import CommandError, call_command
 
 from crm.models import Company, User
+from leadmachine import environment as leadmachine_environment
+from postgresql import own_server
 
 NO_NOTE = "-\n"
 PROGRAM = """
@@ -30,6 +32,7 @@ def environment(folder: Path, env_file: str, *, program: str = "gunicorn", **giv
     (package / "__init__.py").touch()
     for name in ("environment.py", "settings_delivery.py"):
         shutil.copy(product.BASE_DIR / "leadmachine" / name, package)
+    shutil.copytree(product.BASE_DIR / "postgresql", folder / "postgresql")
     (folder / ".env").write_text(env_file)
     (folder / program).write_text(PROGRAM)
     done = subprocess.run(
@@ -131,6 +134,45 @@ def test_it_sets_nothing_but_that_it_is_make_run(tmp_path) -> None:
         "python manage.py demo --set-up make=1 debug= sandbox=",
         "gunicorn --config leadmachine/gunicorn.py leadmachine.wsgi make=1 debug= sandbox=",
     ]
+
+
+# --- its database ---
+
+
+@pytest.fixture
+def own_database(tmp_path, monkeypatch):
+    """The folder of the keys and data, in which no PostgreSQL is started."""
+    monkeypatch.setattr(leadmachine_environment, "VAR_DIR", tmp_path)
+    monkeypatch.setattr(own_server, "use", lambda folder: f"postgres://{folder}")
+    return tmp_path
+
+
+def test_it_has_a_postgresql_of_its_own(own_database, capsys) -> None:
+    assert leadmachine_environment.dev_database_url() == f"postgres://{own_database}/postgresql"
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_the_data_of_a_version_with_sqlite_are_mentioned_once_and_stay(own_database, capsys, is_first) -> None:
+    (own_database / "leadmachine.sqlite3").write_text("leads")
+    if not is_first:
+        (own_database / "postgresql").mkdir()
+
+    leadmachine_environment.dev_database_url()
+
+    assert capsys.readouterr().err == (leadmachine_environment.EARLIER if is_first else "")
+    assert (own_database / "leadmachine.sqlite3").read_text() == "leads"
+
+
+def test_a_postgresql_that_cannot_start_ends_it_with_a_sentence(own_database, monkeypatch) -> None:
+    monkeypatch.setattr(own_server, "use", raise_cannot_start)
+
+    with pytest.raises(SystemExit, match=r"^The PostgreSQL for development is not installed"):
+        leadmachine_environment.dev_database_url()
+
+
+def raise_cannot_start(folder: Path) -> str:
+    raise own_server.CannotStart(own_server.NO_WHEEL)
 
 
 # --- what it sets up ---

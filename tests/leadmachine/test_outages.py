@@ -21,7 +21,7 @@ from leadmachine import outages
 from leadmachine.log_format import SafeFormatter
 from leadmachine.outages import OncePerOutage
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 Fails = Callable[[], Any]
 
@@ -192,7 +192,6 @@ def test_where_some_connections_can_be_made_nothing_is_said_of_failures_that_wer
     assert "It failed once, " in events(log)[1]
 
 
-@pytest.mark.skipif(connection.vendor != "postgresql", reason="PostgreSQL's own errors")
 @pytest.mark.parametrize("code", ["53100", "25006", "53200"])
 def test_a_full_or_read_only_database_is_an_outage_that_a_connection_does_not_end(log, code, monkeypatch) -> None:
     refused = partial(connect_again, f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{code}'; END $$")
@@ -207,7 +206,6 @@ def test_a_full_or_read_only_database_is_an_outage_that_a_connection_does_not_en
     assert tracebacks(log) == 2  # another outage
 
 
-@pytest.mark.skipif(connection.vendor != "postgresql", reason="PostgreSQL's own errors")
 def test_a_cancelled_statement_is_no_outage(log) -> None:
     for _ in range(2):
         log_failure(partial(connect_again, "SET statement_timeout = 1", "SELECT pg_sleep(1)"))
@@ -216,22 +214,12 @@ def test_a_cancelled_statement_is_no_outage(log) -> None:
     assert "is back" not in log.getvalue()
 
 
-@pytest.mark.skipif(connection.vendor != "postgresql", reason="PostgreSQL's own errors")
 def test_a_session_that_the_database_ends_is_one(log) -> None:
     for _ in range(2):
         log_failure(partial(connect_again, "SELECT pg_terminate_backend(pg_backend_pid())"))
 
     assert tracebacks(log) == 1
     assert log.getvalue().count("It failed once, ") == 1  # the second connection was made: it answered in between
-
-
-def test_an_sqlite_file_that_cannot_be_opened_is_one_too(log, tmp_path) -> None:
-    sqlite = {"ENGINE": "django.db.backends.sqlite3", "NAME": tmp_path / "nowhere" / "x.sqlite3"}
-
-    for _ in range(2):
-        log_failure(ConnectionHandler({"default": sqlite})["default"].ensure_connection)
-
-    assert tracebacks(log) == 1
 
 
 def test_a_broker_away_is_counted_apart_from_the_database(log, database, broker) -> None:

@@ -2,22 +2,12 @@
 
 import os
 import stat
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.conf import settings
 
-from leadmachine.environment import VAR_DIR, private_file, private_folder
-
-OPEN_A_DATABASE = """
-import django
-django.setup()
-from django.db import connection
-connection.cursor().execute("CREATE TABLE leads (name)")
-"""
+from leadmachine.environment import VAR_DIR, private_folder
 
 
 @pytest.fixture(autouse=True)
@@ -50,23 +40,3 @@ def test_a_folder_that_cant_be_made_is_no_reason_not_to_start(tmp_path: Path) ->
     (tmp_path / "file").touch()
 
     assert private_folder(tmp_path / "file" / "var") == tmp_path / "file" / "var"
-
-
-def test_a_file_keeps_what_is_in_it(tmp_path: Path) -> None:
-    path = tmp_path / "leadmachine.sqlite3"
-
-    private_file(path).write_text("leads")
-    private_file(path)
-
-    assert (mode(path), path.read_text()) == (0o600, "leads")
-
-
-def test_sqlite_writes_leads_where_nobody_else_reads_them(tmp_path: Path) -> None:
-    database = tmp_path / "data" / "leadmachine.sqlite3"
-    names = {"DJANGO_SETTINGS_MODULE": "leadmachine.settings", "DATABASE_URL": f"sqlite:///{database}", "DEBUG": "1"}
-
-    subprocess.run([sys.executable, "-c", OPEN_A_DATABASE], cwd=settings.BASE_DIR, env=names, check=True)
-
-    written = list(database.parent.iterdir())
-    assert database in written
-    assert [path.name for path in written if mode(path) != 0o600] == []

@@ -56,7 +56,7 @@ for name in filter(str.isupper, sorted(vars(settings))):
     value = getattr(settings, name)
     print(name, float(value) if isinstance(value, int) else repr(value).replace(f"{settings.BASE_DIR}/", ""))
 """
-    kept = {"PATH": os.environ["PATH"], **environment}
+    kept = {"PATH": os.environ["PATH"], "DATABASE_URL": os.environ["DATABASE_URL"], **environment}
     run = subprocess.run(
         [sys.executable, "-c", program], env=kept, cwd=settings.BASE_DIR, capture_output=True, text=True, check=True
     )

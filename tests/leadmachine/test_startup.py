@@ -27,7 +27,7 @@ def start(*arguments: str, **environment: str) -> subprocess.CompletedProcess[st
     inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     return subprocess.run(
         [sys.executable, *(arguments or ("-c", "import leadmachine.wsgi"))],
-        env={**inherited, **GOOD, "DATABASE_URL": "sqlite:///:memory:", **environment},
+        env={**inherited, **GOOD, "DATABASE_URL": os.environ["DATABASE_URL"], **environment},
         capture_output=True,
         text=True,
         timeout=60,
@@ -47,6 +47,7 @@ WRONG = [
     [
         ({"SECRET_KEY": "short"}, "leadmachine.E001", "Set SECRET_KEY"),
         ({"ALLOWED_HOSTS": ""}, "leadmachine.E002", "Set ALLOWED_HOSTS"),
+        ({"DATABASE_URL": ""}, "leadmachine.E031", "Set it to postgres://"),
         ({"LEADMACHINE_TOKEN_KEYS": ""}, "capi.E101", "Generate one"),
         ({"EMAIL_URL": "smtp+tls://crm:p%C3%A4ss@mail.example.com:587"}, "leadmachine.E014", "another password"),
         ({"TRUSTED_PROXIES": "10.0.0.1,caddy"}, "leadmachine.E007", "addresses or networks"),
@@ -58,6 +59,7 @@ WRONG = [
     [
         ({"SECRET_KEY": ""}, "leadmachine.E001", "on a development machine: set DEBUG=1"),
         ({"ALLOWED_HOSTS": "*"}, "leadmachine.E002", "Set ALLOWED_HOSTS"),
+        ({"DATABASE_URL": "sqlite:///crm.sqlite3"}, "leadmachine.E031", "does not name a PostgreSQL"),
         ({"LEADMACHINE_TOKEN_KEYS": "not-a-key"}, "capi.E102", "Generate one"),
         ({"REDIS_URL": "redis://broker.example.com:6379/0"}, "leadmachine.E005", "add it to REDIS_URL"),
         ({"LINKEDIN_API_URL": "https://example.org"}, "capi.E103", "Leave LINKEDIN_API_URL unset"),
@@ -98,6 +100,26 @@ def test_wrong_settings_refuse_to_start_and_say_how_to_mend_each(wrong: list[tup
         assert mend in line
     assert "Traceback" not in result.stderr
     assert "not-a-key" not in result.stderr
+
+
+NEWER = "from postgresql.base import DatabaseFeatures; DatabaseFeatures.minimum_database_version = (99,); "
+
+
+def test_an_older_postgresql_is_refused_in_one_line() -> None:
+    result = start("-c", f"{NEWER} import leadmachine.wsgi")
+
+    assert result.returncode == 1
+    assert "\nleadmachine.E032: PostgreSQL 99 or later is required (found 1" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_nor_is_it_migrated() -> None:
+    command = "import sys; sys.argv[1:] = ['migrate']; import runpy; runpy.run_path('manage.py', run_name='__main__')"
+
+    result = start("-c", f"{NEWER} {command}")
+
+    assert result.returncode == 1
+    assert "(leadmachine.E032) PostgreSQL 99 or later is required" in result.stderr
 
 
 KEY, OTHER_KEY = Fernet.generate_key().decode(), Fernet.generate_key().decode()

@@ -1,6 +1,5 @@
 """Which of PostgreSQL's errors are an outage, and of which kind."""
 
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -10,10 +9,7 @@ from django.db import DatabaseError, IntegrityError, InterfaceError, connection,
 
 from postgresql.availability import Unavailable, took_too_long, why_unavailable
 
-pytestmark = [
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif("sqlite" in os.environ["DATABASE_URL"], reason="PostgreSQL's own errors"),
-]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def raised_by_server(code: str) -> DatabaseError:

@@ -4,10 +4,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.db import connection
 
-pytestmark = [
-    pytest.mark.django_db,
-    pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite has a limit of its own"),
-]
+pytestmark = pytest.mark.django_db
 
 
 def test_many_rows_are_inserted_read_and_deleted() -> None:

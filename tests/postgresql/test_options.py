@@ -10,10 +10,7 @@ from postgresql.bounds import options
 from tests.faults.proxy import Proxy
 from tests.faults.servers import OURS, Database
 
-pytestmark = [
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite has no line that could go dead"),
-]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture

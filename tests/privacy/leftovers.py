@@ -44,17 +44,9 @@ def everything(*folders: Path) -> Iterator[tuple[str, bytes]]:
 def rows() -> Iterator[tuple[str, bytes]]:
     with connection.cursor() as cursor:
         for table in connection.introspection.table_names(cursor):
-            if connection.vendor == "postgresql":
-                with cursor.copy(f'COPY (SELECT * FROM "{table}") TO STDOUT') as copied:
-                    lines = [bytes(line) for line in copied]  # all of them: nothing else can be done meanwhile
-                yield from ((table, line) for line in lines)
-            else:
-                cursor.execute(f'SELECT * FROM "{table}"')
-                yield from ((table, _as_bytes(value)) for row in cursor.fetchall() for value in row)
-
-
-def _as_bytes(value: object) -> bytes:
-    return value if isinstance(value, bytes) else str(value).encode()
+            with cursor.copy(f'COPY (SELECT * FROM "{table}") TO STDOUT') as copied:
+                lines = [bytes(line) for line in copied]  # all of them: nothing else can be done meanwhile
+            yield from ((table, line) for line in lines)
 
 
 def found(needles: Iterable[str], places: Iterable[tuple[str, bytes]]) -> dict[str, set[str]]:

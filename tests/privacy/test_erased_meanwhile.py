@@ -62,7 +62,6 @@ def lead_fields(lead):
     return {"first_name": "Zsofia", "type": "inbound", "status": lead.status_id}
 
 
-@pytest.mark.sqlite
 @pytest.mark.covers("S37")
 def test_a_lead_over_the_api(company, lead, erased_just_before):
     erased_just_before(LeadSerializer, "update")
@@ -73,7 +72,6 @@ def test_a_lead_over_the_api(company, lead, erased_just_before):
     assert nothing_is_back()
 
 
-@pytest.mark.sqlite
 @pytest.mark.covers("S37")
 def test_a_lead_on_its_page(client_as, sales, lead, erased_just_before):
     erased_just_before(LeadForm, "is_valid")
@@ -98,7 +96,6 @@ def test_a_lead_in_the_operators_admin(company, lead, erased_just_before):
     assert nothing_is_back()
 
 
-@pytest.mark.sqlite
 @pytest.mark.covers("S37")
 def test_the_title_of_a_deal_over_the_api(company, deal, erased_just_before):
     erased_just_before(DealSerializer, "update")
@@ -109,7 +106,6 @@ def test_the_title_of_a_deal_over_the_api(company, deal, erased_just_before):
     assert nothing_is_back()
 
 
-@pytest.mark.sqlite
 @pytest.mark.covers("S37")
 def test_a_new_deal_over_the_api(company, lead, erased_just_before):
     erased_just_before(StrictSerializer, "validate")
@@ -121,7 +117,6 @@ def test_a_new_deal_over_the_api(company, lead, erased_just_before):
     assert not Deal.objects.exists()
 
 
-@pytest.mark.sqlite
 @pytest.mark.covers("S37")
 def test_a_deal_on_its_page(client_as, sales, deal, erased_just_before):
     erased_just_before(DealForm, "is_valid")

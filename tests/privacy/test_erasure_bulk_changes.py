@@ -15,7 +15,7 @@ from crm.services.lead_changes import Confirmation
 from crm.services.lead_merges import merge_leads
 from tests.conftest import make_lead
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
@@ -81,8 +81,6 @@ def test_a_change_that_is_asked_for_during_an_erasure_waits_for_its_end(
     sales: Membership, leads: list[Lead], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise it could read the lead's number before the erasure, and store it after."""
-    if connection.vendor == "sqlite":
-        pytest.skip("SQLite has one writer at a time.")
     made: list[BulkChange] = []
 
     def in_another_process() -> None:

@@ -16,7 +16,7 @@ from crm.services.erasure import erase_lead
 from tests.conftest import make_deal, make_lead
 from tests.crm.data_exchange.exporting.reading import ask, content, rows
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
@@ -103,10 +103,9 @@ def test_a_chunk_that_is_begun_during_an_erasure_waits_for_its_end(
 
     def export_meanwhile(company_id: int) -> None:
         data_exports.forget_people(company_id)
-        if connection.vendor == "postgresql":
-            worker = threading.Thread(target=in_another_process)
-            worker.start()
-            worker.join()
+        worker = threading.Thread(target=in_another_process)
+        worker.start()
+        worker.join()
 
     def in_another_process() -> None:
         try:

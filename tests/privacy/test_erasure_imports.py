@@ -21,7 +21,7 @@ from tests.conftest import join, make_lead
 from tests.crm.data_exchange.importing.uploading import HEADER, PEOPLE, names, run, upload, work_on
 from tests.faults.processes import wait_for
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 ADA = "Ada,Müller,ada@example.com,+31 6 1234 5678,Orchard,Buyer"
 TRACES = ("Ada", "Müller", "ada@example.com", "5678")
@@ -209,8 +209,6 @@ def test_undo_leaves_an_erased_lead_as_it_is(sales: Membership) -> None:
 def test_an_import_that_waits_for_the_erasure_brings_nobody_back(
     sales: Membership, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite writes one transaction after the other.")
     monkeypatch.setattr(work, "CHUNK", 2)
     ada = make_lead(sales.company, last_name="Müller", title="")
     lead_import = upload(sales, f"{PEOPLE}{ADA}\n")

@@ -19,7 +19,7 @@ from tests.capi.conftest import requests_made
 from tests.conftest import make_lead
 from tests.size import sized
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite, pytest.mark.sized]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sized]
 
 LEAST, MOST, PEOPLE, ERASERS, WORKERS = sized(25, small=2), 25, 8, 4, 3  # rounds; people and threads of each
 

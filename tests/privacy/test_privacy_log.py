@@ -119,7 +119,6 @@ WAYS = (
 )  # fmt: skip
 
 
-@pytest.mark.sqlite
 @pytest.mark.parametrize("way", WAYS)
 def test_an_opt_out_is_logged_whichever_way_it_is_made(company: Company, log: Any, tmp_path: Any, way: Any) -> None:
     lead = make_lead(company)
@@ -141,7 +140,6 @@ def test_the_lines_name_nobody(company: Company, log: Any) -> None:
     assert not re.search("ada|bea|example|•", "\n".join(written(log)), re.IGNORECASE)
 
 
-@pytest.mark.sqlite
 def test_other_changes_of_a_lead_are_not_logged(company: Company, log: Any) -> None:
     lead = make_lead(company)
 
@@ -150,7 +148,6 @@ def test_other_changes_of_a_lead_are_not_logged(company: Company, log: Any) -> N
     assert written(log) == []
 
 
-@pytest.mark.sqlite
 def test_the_last_word_counts(company: Company, log: Any) -> None:
     lead, other = make_lead(company), make_lead(company)
     for is_shared in (False, True):
@@ -177,7 +174,6 @@ def test_the_last_word_counts_with_savepoints_too(company: Company, log: Any) ->
     assert opted_out(log, lead.get())
 
 
-@pytest.mark.sqlite
 def test_what_is_rolled_back_is_not_logged(company: Company, log: Any) -> None:
     lead, other = make_lead(company), make_lead(company)
 
@@ -237,7 +233,6 @@ def test_many_rows_are_few_lines_of_bounded_length(company: Company, log: Any) -
     assert opted_out(log, *leads)
 
 
-@pytest.mark.sqlite
 def test_an_opt_out_is_the_persons(company: Company, log: Any) -> None:
     kept, gone = make_lead(company), make_lead(company)
     merge_leads(kept=kept, gone=gone)
@@ -247,7 +242,6 @@ def test_an_opt_out_is_the_persons(company: Company, log: Any) -> None:
     assert opted_out(log, kept, gone)
 
 
-@pytest.mark.sqlite
 def test_a_merge_opts_both_out_and_its_undo_puts_that_back(company: Company, log: Any) -> None:
     kept, gone = make_lead(company, share_with_ad_platforms=False), make_lead(company)
 
@@ -258,7 +252,6 @@ def test_a_merge_opts_both_out_and_its_undo_puts_that_back(company: Company, log
     assert opted_out(log, kept)
 
 
-@pytest.mark.sqlite
 def test_deletions_are_logged_with_all_that_goes_along(company: Company, log: Any) -> None:
     lead, merged = make_lead(company), make_lead(company)
     deal = make_deal(lead)
@@ -273,7 +266,6 @@ def test_deletions_are_logged_with_all_that_goes_along(company: Company, log: An
     }
 
 
-@pytest.mark.sqlite
 def test_cancelled_and_retried_events_are_logged(company: Company, connected: Any, make_rule: Any, log: Any) -> None:
     make_rule()
     for _ in range(2):
@@ -289,7 +281,6 @@ def test_cancelled_and_retried_events_are_logged(company: Company, connected: An
     }
 
 
-@pytest.mark.sqlite
 def test_a_cancelled_backfill_is_logged(company: Company, connected: Any, make_rule: Any, log: Any) -> None:
     lead = make_lead(company)
     backfill = backfills.start(rule=make_rule(), since=lead.created_at, until=make_lead(company).created_at)
@@ -299,7 +290,6 @@ def test_a_cancelled_backfill_is_logged(company: Company, connected: Any, make_r
     assert list(changes(log)) == [(PrivacyChange.CANCELLED_BACKFILLS, backfill.pk)]
 
 
-@pytest.mark.sqlite
 def test_an_undone_change_is_logged(company: Company, log: Any, client_as: Any, admin: Any) -> None:
     lead = make_lead(company)
     qualified = LeadStatus.objects.get(company=company, meaning="qualified")

@@ -22,7 +22,6 @@ from tests.security.sinks import ADDRESS, NAME, dressed_up, hits, token_pieces
 pytestmark = [
     pytest.mark.processes,
     pytest.mark.timeout(300),
-    pytest.mark.skipif("sqlite" in os.environ["DATABASE_URL"], reason="several processes need PostgreSQL"),
 ]
 
 TOKEN = "AQXcanary-W41_UPs5ioT-t8HESyODB4FqbkJ8LrV-5mff4gPODzOYR"

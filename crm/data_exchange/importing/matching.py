@@ -94,5 +94,5 @@ def _name(values: Mapping[str, Any]) -> str:
 
 
 def _lower(texts: list[str]) -> list[str]:
-    """The texts as LOWER() returns them: PostgreSQL lowers all letters, SQLite only those of ASCII."""
+    """The texts as LOWER() returns them: all letters, or only those of ASCII where the locale is C."""
     return [*{lower for text in texts for lower in (text.lower(), text.translate(ASCII_LOWER))}]

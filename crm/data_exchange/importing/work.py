@@ -100,13 +100,11 @@ def _advance(pk: int, rows_at_once: int) -> bool:
 def _open_file(pk: int) -> Table | UnreadableFile | None:
     """The file of an import that is to be read, or why it can't be read; None if there is no such file.
 
-    Takes no lock: a child process may read a spreadsheet for half a minute. With a lock, an erasure would wait that
-    long, and on SQLite no one could save anything.
+    Takes no lock: a child process may read a spreadsheet for half a minute, and an erasure would wait that long.
     """
     files = LeadImportFile.objects.filter(lead_import=pk, lead_import__state=ImportState.READING)
     with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            send_as_binary(cursor)
+        send_as_binary(cursor)
         cursor.execute(*files.values_list("content").query.sql_with_params())
         row = cursor.fetchone()
     if row is None:

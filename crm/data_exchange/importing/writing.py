@@ -19,9 +19,9 @@ def reserve_keys(judged: Sequence[JudgedRow], *, after: int = 0) -> None:
     """Reserve the keys of the leads of new rows. A row then needn't be saved again once its lead exists.
 
     Keys ascend in the order of the file and are higher than `after`: from the first row without such a key on, all
-    rows get new ones. Databases that can't reserve keys assign them when the leads are added.
+    rows get new ones.
     """
-    new = [row for row in judged if row.is_new] if many_rows.can_copy(DEFAULT_DB_ALIAS) else []
+    new = [row for row in judged if row.is_new]
     for index, row in enumerate(new):
         if (row.lead_id or 0) <= after:
             keys = many_rows.new_keys(Lead, len(new) - index, using=DEFAULT_DB_ALIAS)

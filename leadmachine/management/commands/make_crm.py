@@ -148,8 +148,6 @@ class Command(BaseCommand):
         parser.add_argument("--anyway", action="store_true", help="also where this is no development installation")
 
     def handle(self, *args: Any, leads: int, companies: int, **options: Any) -> None:
-        if connection.vendor != "postgresql":
-            raise CommandError("make_crm is for measuring, and needs PostgreSQL.")
         if not (settings.DEBUG or settings.LINKEDIN_SANDBOX or options["anyway"]):
             raise CommandError("make_crm fills the database. Add --anyway if you want that on this installation.")
         name = options["name"]

@@ -18,7 +18,7 @@ from tests.capi.conftest import received, requests_made, send_all, states
 from tests.capi.delivery.test_lane import in_threads
 from tests.conftest import make_deal, make_lead
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def ago(days: float):

@@ -20,7 +20,7 @@ from crm.services.erasure import erase_lead
 from tests.capi.conftest import hashes, received, send_all, states, wait_is_over
 from tests.conftest import make_deal, make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 ADA, GRACE = "ada@example.com", "grace@example.com"
 

@@ -153,7 +153,6 @@ def test_one_event_whose_building_raises_ends_with_a_plain_reason_and_the_others
     assert requests_made(sandbox) == [200]
 
 
-@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite has no such times")
 @pytest.mark.parametrize("moment", ["-infinity", "0044-03-15 BC"])
 def test_a_test_event_of_a_time_that_python_does_not_know_ends_and_holds_no_lane_up(
     moment, company, connected, sandbox, make_rule

@@ -46,7 +46,6 @@ def paused() -> tuple[bool, str]:
     return Connection.objects.values_list("is_paused", "paused_reason").get()
 
 
-@pytest.mark.sqlite
 def test_a_new_connection_sends_from_its_database(company, connected, sandbox, make_rule) -> None:
     make_rule()
     make_lead(company)
@@ -57,7 +56,6 @@ def test_a_new_connection_sends_from_its_database(company, connected, sandbox, m
     assert Connection.objects.filter(sends_from=THIS_DATABASE).exclude(sends_from="").count() == 1
 
 
-@pytest.mark.sqlite
 def test_a_sweep_notes_the_database_of_a_connection_that_a_script_made(company) -> None:
     Connection.objects.create(company=company)
 
@@ -66,7 +64,6 @@ def test_a_sweep_notes_the_database_of_a_connection_that_a_script_made(company) 
     assert Connection.objects.filter(sends_from=THIS_DATABASE).exclude(sends_from="").count() == 1
 
 
-@pytest.mark.sqlite
 def test_restored_events_are_not_sent(company, restored, sandbox) -> None:
     turn = send_all(company)
 
@@ -87,7 +84,6 @@ def test_a_sweep_logs_the_pause_once(restored, caplog) -> None:
     assert "repeat_privacy_changes" in record.message
 
 
-@pytest.mark.sqlite
 def test_a_test_event_of_the_dump_is_held_back_too(company, connected, sandbox, make_rule) -> None:
     services.send_test_event(rule=make_rule())
     Connection.objects.update(sends_from=ELSEWHERE)
@@ -100,7 +96,6 @@ def test_a_test_event_of_the_dump_is_held_back_too(company, connected, sandbox, 
     assert states(company) == ["accepted"]
 
 
-@pytest.mark.sqlite
 def test_resuming_sends_everything_under_its_event_ids(company, restored, sandbox) -> None:
     sweep.due_companies()
     event_id = ConversionEvent.objects.get().event_id
@@ -115,7 +110,6 @@ def test_resuming_sends_everything_under_its_event_ids(company, restored, sandbo
     assert told("resume_sending") == "Sending was not paused.\n"
 
 
-@pytest.mark.sqlite
 def test_what_was_paused_before_the_dump_stays_paused(company, restored) -> None:
     Connection.objects.update(is_paused=True, paused_reason=Reason.TOKEN_REFUSED)
     sweep.due_companies()
@@ -126,7 +120,6 @@ def test_what_was_paused_before_the_dump_stays_paused(company, restored) -> None
     assert not Connection.objects.exclude(SENDS_FROM_HERE).exists()
 
 
-@pytest.mark.sqlite
 def test_the_operator_pauses_by_hand(company, connected, sandbox, make_rule) -> None:
     make_rule()
     make_lead(company)
@@ -196,7 +189,6 @@ def test_recent_events_says_why_and_counts_them_as_on_hold(client_as, admin, res
     )
 
 
-@pytest.mark.sqlite
 def test_each_start_says_that_all_sending_is_paused(restored, caplog, settings) -> None:
     settings.LINKEDIN_SANDBOX = True
     startup.refuse_wrong_settings()
@@ -217,7 +209,6 @@ def test_events_on_hold_still_expire(company, restored) -> None:
     assert states(company) == ["expired"]
 
 
-@pytest.mark.sqlite
 def test_no_admin_ends_the_pause(company, other_company, restored, sandbox) -> None:
     sweep.due_companies()
 
@@ -254,7 +245,6 @@ def test_a_company_that_connects_during_the_pause_waits_as_well(
     assert states(other_company) == ["accepted"]
 
 
-@pytest.mark.sqlite
 def test_play_says_why_no_test_is_sent(company, connected, make_rule) -> None:
     rule = make_rule()
     pauses.pause_all()

@@ -19,7 +19,7 @@ from tests.capi.conftest import received, send_all, states, wait_is_over
 from tests.capi.delivery.test_places import pick, qualify_again
 from tests.conftest import make_lead
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 ARRIVES = pytest.mark.parametrize("arrives", [True, False])
 

@@ -18,7 +18,7 @@ from crm.models import Lead
 from tests.capi.conftest import received, requests_made, send_all, states
 from tests.conftest import TOKEN, make_lead
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def in_threads(count: int, work) -> None:

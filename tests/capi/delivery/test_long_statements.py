@@ -17,10 +17,7 @@ from leadmachine.housekeeping import keep_house_if_due
 from postgresql import bounds
 from tests.conftest import staff_client
 
-pytestmark = [
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite's statements have no bound"),
-]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from tests.capi.delivery.test_places import pick
 from tests.conftest import make_deal, make_lead
 from tests.crm.data_exchange.importing.uploading import PEOPLE, run, upload, work_on
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 PLAIN_REFUSALS = {
     "401": Fault(status=401),

@@ -19,7 +19,7 @@ from crm.services.merge_undo import undo_merge
 from tests.capi.conftest import hashes, received, send_all, wait_is_over
 from tests.conftest import make_deal, make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 SITUATIONS = ("nothing", "pending", "sent", "waiting")
 

@@ -26,7 +26,7 @@ from tests.capi.delivery.test_result_stands import somebody_waits
 from tests.conftest import make_deal, make_lead
 from tests.faults.processes import wait_for
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 
 def hold(company):
@@ -508,8 +508,6 @@ def test_a_repeat_under_a_rule_that_counts_people_since_stays_one(company, conne
 
 @pytest.mark.django_db(transaction=True)
 def test_an_event_that_ends_beside_an_undo_does_not_wait_for_an_address_again(company, connected, make_rule):
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite writes one transaction after the other.")
     make_rule("lead_qualified")
     kept, gone = two_leads(company, "pending", "nothing")
     merge = merge_leads(kept=kept, gone=gone)

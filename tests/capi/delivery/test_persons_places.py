@@ -14,7 +14,7 @@ from crm.models import Lead
 from tests.capi.conftest import hashes, received, requests_made, send_all, states, wait_is_over
 from tests.conftest import make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 NOTHING_TAKEN = [401, 403, 404, 422, 426, 429, 500, 503]
 UNKNOWN = [Fault(drop=Drop.AFTER_BODY), Fault(status=200, body="<html>"), Fault(cut_after=-1)]

@@ -26,7 +26,7 @@ from crm.services.undo import undo
 from tests.capi.conftest import received, send_all, states, wait_is_over
 from tests.conftest import make_deal, make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 NO_ANSWER = Fault(drop=Drop.AFTER_BODY)
 

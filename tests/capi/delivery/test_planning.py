@@ -17,7 +17,7 @@ from crm.models.snapshots import supports_returning_old
 from tests.capi.conftest import states
 from tests.conftest import make_deal, make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 
 def reasons() -> list[str]:
@@ -261,7 +261,7 @@ def test_planning_says_which_companies_have_something_to_send(company, other_com
 
     due = planning.plan(list(CrmEvent.objects.filter(lead__in=leads).values_list("pk", flat=True)))
 
-    assert {pk: round(seconds) for pk, seconds in due.items()} == {company.pk: 0}  # SQLite's clock has milliseconds
+    assert {pk: round(seconds) for pk, seconds in due.items()} == {company.pk: 0}
     assert states(other_company) == ["waiting"]
 
 
@@ -272,13 +272,12 @@ def test_planning_is_one_statement_however_many_events(company, make_rule, djang
     crm_events = list(CrmEvent.objects.values_list("pk", flat=True))
     ConversionEvent.objects.all().delete()
 
-    with django_assert_max_num_queries(1 if connection.vendor == "postgresql" else 3):
+    with django_assert_max_num_queries(1):
         planning.plan(crm_events)
 
     assert ConversionEvent.objects.count() == 18
 
 
-@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite plans in one way")
 def test_no_pair_is_compared_with_all_others_whatever_postgresql_takes_for_small(company, make_rule) -> None:
     make_rule("lead_created")
     statements, chosen = planning_sql.planning([1, 2])
@@ -290,7 +289,6 @@ def test_no_pair_is_compared_with_all_others_whatever_postgresql_takes_for_small
     assert explained.count("Nested Loop") == 1  # CRM events with rules, and there are few rules
 
 
-@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite plans in one way")
 @pytest.mark.parametrize("about_deal", [False, True])
 def test_foreseeing_compares_nothing_with_all_either(about_deal) -> None:
     of_ids = explain_for_few(planning_sql.preview_of_ids(about_deal=about_deal), [[1, 2], 1, [1, 2]])
@@ -323,7 +321,6 @@ def test_tidying_joins_no_event_to_anything_so_that_all_are_never_compared_with_
     assert [sql for sql in about_events if " JOIN " in sql or 'FROM "capi_conversionevent" U' in sql] == []
 
 
-@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite keeps no plans")
 def test_postgresql_keeps_its_plans_of_the_statements_of_a_save(company, make_rule) -> None:
     make_rule("lead_qualified")
     qualified = LeadStatus.objects.get(company=company, meaning="qualified")
@@ -341,7 +338,6 @@ def test_postgresql_keeps_its_plans_of_the_statements_of_a_save(company, make_ru
     assert ("RETURNING old" if supports_returning_old(connection) else "FOR NO KEY UPDATE") in kept
 
 
-@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite keeps no plans")
 def test_postgresql_plans_the_statements_of_pages_for_their_values(company, make_rule) -> None:
     make_rule("lead_created")
     for number in range(20):

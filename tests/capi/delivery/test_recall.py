@@ -23,7 +23,7 @@ from crm.services.undo import undo
 from tests.capi.conftest import hashes, received, requests_made, send_all, states, wait_is_over
 from tests.conftest import make_deal, make_lead
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 REFUSED = Fault(status=400, body='{"message":"odd","status":400}')  # names no event, so the batch is halved
 ON_ITS_WAY = (

@@ -13,12 +13,6 @@ from tests.faults.processes import wait_for
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture(autouse=True)
-def _postgresql() -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite writes one transaction after the other.")
-
-
 def while_a_result_is_written(change, *, state: str) -> None:
     """Start `change` while a transaction holds the event's row, write the result, and let both end."""
 

@@ -19,7 +19,7 @@ from tests.capi.conftest import send_all
 from tests.conftest import make_lead
 from tests.size import sized
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 BACKLOG = sized(20_000, small=4_000)
 BATCH = BACKLOG // 20

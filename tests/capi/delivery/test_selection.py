@@ -10,9 +10,8 @@ from capi.models import ConversionEvent, ConversionRule, lookups
 from crm.models import Lead
 from tests.conftest import make_deal, make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 COLUMNS = columns(with_value=True)
-needs_postgresql = pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite reads all in one way")
 
 
 @pytest.fixture
@@ -50,7 +49,6 @@ def test_keys_are_one_parameter(events) -> None:
     assert lookups.without(ConversionEvent.objects.all(), lookups.NO_IDS).count() == 3
 
 
-@needs_postgresql
 def test_a_batch_is_read_in_its_order_by_one_process_without_sorting_or_joining_what_is_due(events) -> None:
     rule = ConversionRule.objects.get(crm_event="lead_created")
     batch = due_events().filter(rule=rule).order_by("next_attempt_at", "pk")[:5]
@@ -66,7 +64,6 @@ def test_a_batch_is_read_in_its_order_by_one_process_without_sorting_or_joining_
     assert "Index Scan using events_due" in plan
 
 
-@needs_postgresql
 @pytest.mark.django_db(transaction=True)
 def test_how_it_is_read_holds_for_nothing_else(events) -> None:
     fetch(ConversionEvent.objects.all(), COLUMNS)
@@ -80,7 +77,6 @@ def explained(execute, sql, params, many, context):
     return execute(f"EXPLAIN {sql}" if sql.startswith("SELECT") else sql, params, many, context)
 
 
-@needs_postgresql
 def test_the_hashes_of_a_request_are_stored_as_they_are() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT attstorage FROM pg_attribute WHERE attrelid = 'capi_attempt'::regclass"

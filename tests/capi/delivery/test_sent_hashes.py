@@ -27,7 +27,6 @@ def test_a_blanked_hash_is_gone_and_the_others_stay() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.sqlite
 def test_each_request_keeps_the_hash_that_it_carried(company, connected, sandbox, make_rule) -> None:
     make_rule()
     lead = make_lead(company, email="old@example.com")

@@ -17,7 +17,7 @@ from crm.models import Company, Lead
 from tests.capi.conftest import received, requests_made, send_all, states, wait_is_over
 from tests.conftest import TOKEN, make_lead
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 BARE = Fault(status=400, body='{"message": "x"}')
 PAGE = {"body": "<html><title>Forbidden</title></html>", "headers": {"Content-Type": "text/html"}}

@@ -17,7 +17,7 @@ from crm.models.crypto import KeyState
 from tests.conftest import TOKEN
 from tests.crm.accounts.conftest import set_up_app
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite, pytest.mark.covers("F71")]
+pytestmark = [pytest.mark.django_db, pytest.mark.covers("F71")]
 
 OTHER_TOKEN = "AQVcontoso0123456789abcdefghijklmnop"
 

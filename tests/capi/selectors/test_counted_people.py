@@ -20,7 +20,7 @@ from crm.models.origin import acting_as
 from tests.capi.conftest import hashes, received, send_all, wait_is_over
 from tests.conftest import make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 with_commits = pytest.mark.django_db(transaction=True)
 
 

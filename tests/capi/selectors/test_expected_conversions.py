@@ -6,7 +6,7 @@ from capi.models import ConversionEvent
 from crm.models import Lead, LeadStatus
 from tests.conftest import make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 URL = "/leads/status/"
 

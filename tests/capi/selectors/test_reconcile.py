@@ -18,7 +18,7 @@ from crm.models import AuditEntry, Company, CrmEvent, Stage
 from tests.capi.conftest import send_all
 from tests.conftest import TOKEN, make_deal, make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 PAGE, EXPORT = reverse("reconcile"), reverse("reconcile_export")
 MONDAY = monday_of(timezone.localdate()) - timedelta(weeks=1)

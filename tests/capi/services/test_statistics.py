@@ -17,7 +17,7 @@ from tests.capi.counted import count_now, counts, record
 from tests.conftest import make_lead
 from tests.housekeeping import keep_house
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

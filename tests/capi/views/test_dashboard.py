@@ -36,7 +36,6 @@ def test_it_counts_open_leads_and_those_of_this_week(client_as, sales, company) 
     assert (shown.open, shown.new_this_week) == (2, 2)
 
 
-@pytest.mark.sqlite
 def test_it_counts_no_lead_that_was_erased_or_merged(client_as, sales, company) -> None:
     for number in range(4):
         make_lead(company, email=f"p{number}@example.com")

@@ -18,7 +18,7 @@ from crm.models import Company, CrmEvent
 from tests.capi.counted import count_now, record
 from tests.conftest import TOKEN, make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 PAGE = reverse("events")
 

@@ -14,7 +14,7 @@ from crm.templatetags.formatting import duration
 from tests.capi.counted import count_now, record
 from tests.conftest import make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 PAGE, EXPORT = "/integrations/linkedin/overview/", "/integrations/linkedin/overview/export/"
 

@@ -11,7 +11,7 @@ from capi.selectors import rule_health, rules
 from tests.capi.counted import count_now, record
 from tests.conftest import TOKEN
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from tests.crm.accounts.conftest import confirm_password, is_in, link, sign_in
 from tests.crm.accounts.test_sign_up import sign_up
 from tests.crm.accounts.test_throttling import LOCKED, fail
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 LONG_S, KELVIN, DOTLESS_I, FULL_WIDTH = "\u017f", "\u212a", "\u0131", "\uff53"  # as s, k, i and s
 SPELLINGS = (

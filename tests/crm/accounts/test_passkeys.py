@@ -7,7 +7,7 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.webauthn.internal.auth import STATE_SESSION_KEY
 from django.core import mail
 from django.core.management import call_command
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.test import Client
 from fido2.utils import websafe_encode
 
@@ -326,7 +326,6 @@ def test_a_passkey_is_stored_under_the_id_in_its_data(client, sales):
     assert Authenticator.objects.get(type="webauthn").data["credential"]["id"] == websafe_encode(device.id)
 
 
-@pytest.mark.skipif(connection.vendor != "postgresql", reason="the index is PostgreSQL's")
 def test_the_database_refuses_a_second_passkey_of_one_id(device, ops):
     [first] = Authenticator.objects.filter(type="webauthn")
 

@@ -17,7 +17,7 @@ from crm.models.roles import Role
 from tests.conftest import PASSWORD
 from tests.crm.accounts.test_sign_up import FORM
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 ROUNDS: Counter[str] = Counter()
 WRITES = ("INSERT", "UPDATE", "DELETE")

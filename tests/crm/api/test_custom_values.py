@@ -35,7 +35,6 @@ def test_values_are_written_and_read_in_their_normal_form(company: Company, subj
     assert row.custom == STORED
 
 
-@pytest.mark.sqlite
 def test_a_patch_changes_the_keys_that_it_has_and_null_empties_one(company: Company) -> None:
     make_every_field(company)
     lead = make_lead(company, custom={"text": "x", "number": "1", "archived": "y"})

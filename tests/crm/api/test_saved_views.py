@@ -18,7 +18,7 @@ from tests.crm.api.calling import ADMIN_AND_SALES, ADMIN_ONLY, ALL, call, caller
 from tests.crm.api.test_sessions import signed_in
 from tests.crm.custom_values import make_field
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 URL = "/api/v1/saved-views/"
 LEADS = "/api/v1/leads/"

@@ -19,7 +19,6 @@ def test_each_has_a_label(filters):
     assert [name for name, each in filters.base_filters.items() if each.label == "[invalid name]"] == []
 
 
-@pytest.mark.sqlite
 @pytest.mark.django_db
 @pytest.mark.parametrize("kind", [SinceFilter, UntilFilter])
 @pytest.mark.parametrize("zone", ["Pacific/Auckland", "America/Los_Angeles"])

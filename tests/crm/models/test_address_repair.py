@@ -10,7 +10,7 @@ from crm.models import Invitation, User
 from crm.models.address_repair import normalise_addresses
 from crm.models.roles import Role
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 LONG_S, DOTLESS_I = "\u017f", "\u0131"
 TOO_LONG_IN_ASCII = f"{'a' * 60}@{'.'.join(['ü' * 30] * 6)}.example"  # 254 characters here, as the database holds

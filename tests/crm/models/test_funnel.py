@@ -8,7 +8,7 @@ from crm.models.origin import acting_as
 from crm.services.lead_merges import merge_leads
 from tests.conftest import make_deal, make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

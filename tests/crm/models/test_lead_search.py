@@ -8,7 +8,7 @@ from crm.selectors.deals import search
 from tests.conftest import make_deal, make_lead
 from tests.crm.custom_values import make_field
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 
 def found(text: str) -> list[str]:

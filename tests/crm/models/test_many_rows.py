@@ -33,7 +33,7 @@ from crm.signals import crm_events_recorded, lead_contact_changed
 from leadmachine.log_format import SafeFormatter
 from tests.conftest import make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 ODD: Any = [
@@ -105,7 +105,7 @@ def test_many_leads_take_few_statements(company: Company, admin: Membership, his
     assert all(event.occurred_at for event in events)
     sent = [{event.pk for event in signal["events"]} for signal in signals]
     assert sent == ([] if history_only else [{event.pk for event in events}])
-    assert len(queries) < 25  # SQLite takes them in batches
+    assert len(queries) < 25
 
 
 def test_many_leads_of_an_action_are_held_for_the_grace_period(company: Company, admin: Membership) -> None:
@@ -118,7 +118,6 @@ def test_many_leads_of_an_action_are_held_for_the_grace_period(company: Company,
     assert CrmEvent.objects.filter(release_at__gt=Now()).count() == len(rows)
 
 
-@pytest.mark.skipif(connection.vendor != "postgresql", reason="other databases keep no such plans")
 def test_postgresql_counts_a_table_that_has_grown(company: Company) -> None:
     def counted() -> float:
         with connection.cursor() as cursor:
@@ -170,10 +169,8 @@ def test_other_rows_keep_their_values(company: Company) -> None:
 
 
 def test_a_row_that_the_database_refuses_is_an_error_of_the_database(company: Company) -> None:
-    too_long = "x" * 200 if connection.vendor == "postgresql" else None  # SQLite stores texts of any length
-
     with pytest.raises(DatabaseError):
-        Lead.objects.insert_like(Lead(company=company), [{"last_name": "A"}, {"last_name": too_long}])
+        Lead.objects.insert_like(Lead(company=company), [{"last_name": "A"}, {"last_name": "x" * 200}])
 
 
 @pytest.mark.parametrize("text", ["a,b", 'a"b', "a\\b", "{a}", "NULL", "", "Zoë", "a\nb", "'"])
@@ -196,13 +193,10 @@ def test_a_copy_is_a_statement_like_others(company: Company) -> None:
     with connection.execute_wrapper(count):
         Lead.objects.insert_like(Lead(company=company), [{"first_name": "Zoë"}])
 
-    wanted = "COPY" if connection.vendor == "postgresql" else "INSERT INTO"
-    assert any(sql.startswith(f'{wanted} "crm_lead" ') for sql in statements)
+    assert any(sql.startswith('COPY "crm_lead" ') for sql in statements)
 
 
 def test_an_error_within_a_copy_tells_the_log_nothing_of_its_row(company: Company) -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("PostgreSQL alone has COPY")
     rows = [{"first_name": "Zoë", "phone": "555 0142", "last_name": "Lovelace" * 100}]
     with pytest.raises(DatabaseError) as caught, transaction.atomic():
         Lead.objects.insert_like(Lead(company=company), rows)

@@ -10,7 +10,7 @@ from django.db import IntegrityError, connection, transaction
 from crm.models import Company, LostReason, Pipeline, Stage
 from tests.conftest import make_deal, make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 migration = import_module("crm.migrations.0014_pipelines")
 

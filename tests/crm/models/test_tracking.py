@@ -18,7 +18,7 @@ from crm.models.tracking import acting_as
 from crm.signals import crm_events_recorded, lead_contact_changed
 from tests.conftest import make_deal, make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 
 def kinds(**filters: Any) -> list[str]:

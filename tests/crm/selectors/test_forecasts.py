@@ -12,7 +12,7 @@ from crm.selectors.forecasts import forecast_of
 from crm.services.pipelines import add_pipeline
 from tests.conftest import join, make_deal, make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 TODAY = date(2026, 11, 27)
 

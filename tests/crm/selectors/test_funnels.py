@@ -29,7 +29,7 @@ from tests.conftest import make_deal, make_lead
 from tests.crm.drawn_leads import FIRST, LAST, SOURCES, ZONE, Known, known_of, leads, reached, store
 from tests.size import sized
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 
 def as_request(membership: Membership) -> SimpleNamespace:

@@ -8,7 +8,7 @@ from crm.selectors.keyset import page_of
 from crm.selectors.leads import COLUMNS, order_of
 from tests.conftest import make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 SORTS = [minus + column.key for column in COLUMNS if column.order for minus in ("", "-")] + ["nonsense"]
 

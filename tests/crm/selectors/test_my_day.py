@@ -13,7 +13,7 @@ from crm.selectors.my_day import my_day_of
 from crm.services.tasks import finish_task
 from tests.conftest import make_deal, make_lead, make_note, make_task
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 DAY = timedelta(days=1)
 

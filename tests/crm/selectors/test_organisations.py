@@ -13,7 +13,7 @@ from crm.services.erasure import erase_lead
 from crm.services.lead_merges import merge_leads
 from tests.conftest import make_deal, make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 
 def named(company, *names):

@@ -68,7 +68,6 @@ def test_a_note_is_no_link_for_those_who_may_not_see_the_event_log(client_as, sa
     assert "/somewhere/" not in response.content.decode()
 
 
-@pytest.mark.sqlite
 def test_a_long_timeline_has_pages_with_every_entry_once(client_as, sales, company, monkeypatch):
     monkeypatch.setattr(timeline, "ENTRIES_AT_MOST", 2)
     lead = make_lead(company)

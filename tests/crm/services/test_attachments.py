@@ -20,7 +20,7 @@ from crm.services.notes import delete_note
 from tests.conftest import join, make_deal, make_lead, make_note
 from tests.crm.files import AWAY, CONTENT, content_of, make_file, names_stored, upload
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

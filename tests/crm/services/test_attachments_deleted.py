@@ -14,7 +14,7 @@ from crm.services.erasure import erase_lead
 from tests.conftest import make_deal, make_lead, make_note
 from tests.crm.files import make_file, names_stored, put
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

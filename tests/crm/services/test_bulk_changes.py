@@ -35,7 +35,7 @@ from crm.services.picklists import archive_entry
 from tests.conftest import join, make_deal, make_lead, make_note, make_task
 from tests.crm.statement_timeouts import take_too_long
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 class Killed(BaseException):
@@ -149,8 +149,6 @@ def test_a_worker_that_dies_in_a_chunk_leaves_nothing_of_it_and_another_goes_on(
 
 
 def test_several_workers_change_no_lead_twice(asked: BulkChange) -> None:
-    if connection.vendor == "sqlite":
-        pytest.skip("SQLite has one writer at a time.")
 
     def worker() -> None:
         try:
@@ -376,8 +374,6 @@ def in_another_process(work: Callable[[], object]) -> None:
 def test_a_chunk_whose_status_is_deleted_under_it_leaves_nothing(
     asked: BulkChange, qualified: LeadStatus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if connection.vendor == "sqlite":
-        pytest.skip("SQLite has one writer at a time.")
     advance(asked.pk)
     contacted = LeadStatus.objects.for_company(asked.company_id).get(name="Contacted")
     BulkChange.objects.filter(pk=asked.pk).update(target=contacted.pk)
@@ -397,8 +393,6 @@ def test_a_chunk_whose_status_is_deleted_under_it_leaves_nothing(
 
 
 def test_a_save_of_a_lead_waits_for_no_chunk_of_others(asked: BulkChange, sales: Membership) -> None:
-    if connection.vendor == "sqlite":
-        pytest.skip("SQLite has one writer at a time.")
     with transaction.atomic():
         advance(asked.pk)
         in_another_process(lambda: make_lead(sales.company, first_name="Late"))
@@ -515,8 +509,6 @@ def test_a_statement_that_takes_too_long_ends_it_with_a_reason_and_the_next_has_
 
 
 def test_a_cancel_that_has_to_wait_too_long_says_so(asked: BulkChange, sales: Membership, client_as: Any) -> None:
-    if connection.vendor == "sqlite":
-        pytest.skip("SQLite locks no rows.")
     held, may_go = threading.Event(), threading.Event()
 
     def hold() -> None:

@@ -133,7 +133,6 @@ def test_what_admins_do_is_on_record_without_any_value(company: Company) -> None
     ]
 
 
-@pytest.mark.sqlite
 def test_the_values_of_a_deleted_field_go_and_then_its_key_is_free(
     company: Company, other_company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,7 +170,6 @@ def test_a_worker_that_stops_leaves_the_rest_to_the_next(company: Company, monke
     assert service.rows_with_value(field).count() == 3
 
 
-@pytest.mark.sqlite
 @pytest.mark.django_db(transaction=True)
 def test_an_erasure_leaves_no_custom_value_of_the_person_and_no_text_of_the_deals(company: Company) -> None:
     make_every_field(company)

@@ -32,7 +32,7 @@ from crm.services.merge_undo import undo_merge
 from crm.services.undo import undo
 from tests.conftest import make_deal, make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
@@ -183,8 +183,6 @@ def test_a_deal_whose_lead_was_changed_or_deleted_meanwhile_is_not_said_to_have_
 @pytest.mark.parametrize("change", [lambda deal, lead: remove_person(deal=deal, lead=lead),
                                     lambda deal, lead: replace_people(deal=deal, leads=[])])  # fmt: skip
 def test_whoever_is_removed_is_locked_with_the_lead_and_before_the_deal(deal, grace, change):
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite locks no rows")
     add_person(deal=deal, lead=grace)
 
     with CaptureQueriesContext(connection) as queries:
@@ -337,8 +335,6 @@ def test_no_company_has_a_person_of_another_one(other_company, deal):
 
 
 def test_the_database_lets_no_row_join_two_companies(other_company, deal):
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite has no composite foreign keys")
 
     with pytest.raises(IntegrityError), transaction.atomic():
         DealPerson.objects.create(company=deal.company, deal=deal, lead=make_lead(other_company))

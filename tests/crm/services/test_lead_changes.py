@@ -15,7 +15,7 @@ from crm.services.lead_merges import merge_leads
 from crm.services.picklists import archive_entry
 from tests.conftest import join, make_deal, make_lead, make_task
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from crm.services.lead_duplicates import dismiss, look_at_some, look_for_duplica
 from crm.services.lead_merges import merge_leads
 from tests.conftest import make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 PERSON = {
     "first_name": "Pieter",
@@ -233,8 +233,6 @@ def test_while_something_is_sent_a_round_looks_at_a_few_leads_and_no_more(compan
 
 @pytest.mark.django_db(transaction=True)
 def test_without_its_database_a_round_ends_at_once(company, other_company, monkeypatch, caplog):
-    if connection.vendor == "sqlite":
-        pytest.skip("SQLite has no connection to lose")
     asked = []
     for each in (company, other_company):
         make_lead(each, **PERSON)

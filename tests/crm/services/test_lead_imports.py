@@ -16,12 +16,10 @@ from tests.conftest import join
 from tests.crm.data_exchange.importing.uploading import PEOPLE, names, upload, work_on
 from tests.faults.processes import wait_for
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_an_import_that_is_started_at_this_moment_is_not_discarded(sales: Membership) -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite writes one transaction after the other.")
     ready, discarded = upload(sales, PEOPLE), []
 
     def discard() -> None:

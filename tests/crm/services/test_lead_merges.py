@@ -41,7 +41,7 @@ from tests.capi.delivery.test_places import pick
 from tests.conftest import make_deal, make_lead, make_task
 from tests.crm.files import make_file
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
@@ -190,8 +190,6 @@ def test_another_companys_lead_is_out_of_reach(other_company, kept):
 
 
 def test_the_database_keeps_companies_apart(other_company, kept):
-    if connection.vendor != "postgresql":
-        pytest.skip("its constraints are PostgreSQL's")
     with pytest.raises(IntegrityError), transaction.atomic():
         Lead.objects.filter(pk=make_lead(other_company).pk).update(merged_into=kept)
         connection.check_constraints()

@@ -17,7 +17,7 @@ from tests.capi.delivery.test_result_stands import somebody_waits
 from tests.conftest import make_deal, make_lead
 from tests.faults.processes import wait_for
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def at_once(*calls) -> list[BaseException | None]:
@@ -89,8 +89,6 @@ def test_a_person_who_is_erased_meanwhile_is_erased_with_all_that_was_merged(lea
 
 
 def test_an_import_that_waited_for_a_merge_writes_to_the_lead_that_was_kept(company, leads):
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite writes one transaction after the other.")
     kept, gone = leads
     row, found = {"email": gone.email}, []
 
@@ -111,8 +109,6 @@ def test_an_import_that_waited_for_a_merge_writes_to_the_lead_that_was_kept(comp
 
 
 def test_a_deletion_locks_the_merged_leads_in_the_order_of_all_changes(leads):
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite locks no rows.")
     older, kept = leads
     merge_leads(kept=kept, gone=older)
 

@@ -14,7 +14,7 @@ from crm.services.erasure import erase_lead
 from crm.services.notes import NotEditable, add_note, edit_note, may_delete, may_edit
 from tests.conftest import join, make_deal, make_lead, make_note
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 MINUTE = timedelta(minutes=1)
 

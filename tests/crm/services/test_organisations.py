@@ -1,7 +1,6 @@
 """Renaming an organisation: all its leads get the name, it is on record, and LinkedIn is told nothing."""
 
 import pytest
-from django.db import connection
 
 from capi.models import ConversionEvent
 from crm.models import AuditEntry, Change, CrmEvent, Lead, LeadMerge
@@ -15,7 +14,7 @@ from crm.services.organisations import RenameRefused, rename_organisation
 from postgresql import bounds
 from tests.conftest import make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
@@ -134,7 +133,7 @@ def test_its_statements_may_take_longer_than_those_of_a_page(company, leads, mon
 
     rename(company)
 
-    assert found == [bounds.LONG_SECONDS if connection.vendor == "postgresql" else 5]
+    assert found == [bounds.LONG_SECONDS]
     assert bounds.seconds() == 5
 
 

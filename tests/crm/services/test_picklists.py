@@ -42,7 +42,7 @@ from crm.services.picklists import (
 )
 from tests.conftest import make_deal, make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 
 def status(company: Company, name: str) -> LeadStatus:

@@ -27,7 +27,7 @@ from tests.crm.data_exchange.importing.uploading import PEOPLE, run, upload
 from tests.crm.files import make_file, names_stored
 from tests.crm.files import upload as file_of
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite, pytest.mark.covers("S42")]
+pytestmark = [pytest.mark.django_db, pytest.mark.covers("S42")]
 
 MB = 2**20
 FULL = "Nothing was uploaded: there is no room left for this. Your company uses "

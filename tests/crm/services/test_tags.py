@@ -11,7 +11,7 @@ from crm.services.erasure import erase_lead
 from crm.services.tags import put_tag, take_tag
 from tests.conftest import make_deal, make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

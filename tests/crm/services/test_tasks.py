@@ -14,7 +14,7 @@ from crm.services.erasure import erase_lead
 from crm.services.tasks import finish_task, move_task, reopen_task, save_task
 from tests.conftest import make_deal, make_lead, make_task
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 FAR = date(2099, 3, 12)
 

@@ -21,7 +21,7 @@ from crm.services.editing import change_status, move_deal
 from crm.services.undo import NothingToUndo, undo
 from tests.conftest import make_deal, make_lead
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture

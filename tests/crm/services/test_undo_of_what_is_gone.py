@@ -15,7 +15,7 @@ from crm.services.erasure import erase_lead
 from crm.services.undo import undo
 from tests.conftest import make_deal, make_lead
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
@@ -171,8 +171,6 @@ def locks(queries: CaptureQueriesContext) -> list[str]:
 
 
 def test_a_large_set_back_locks_all_leads_before_the_connection(patient, sales, monkeypatch) -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite locks no rows")
     leads = [make_lead(patient, email=f"{number}@example.com") for number in range(4)]
     give(leads, "Qualified", sales.user)
     monkeypatch.setattr(snapshots, "CHUNK", 2)
@@ -187,8 +185,6 @@ def test_a_large_set_back_locks_all_leads_before_the_connection(patient, sales, 
 
 
 def test_an_erasure_locks_the_deals_before_the_connection(patient) -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite locks no rows")
     deal = make_deal(make_lead(patient))
 
     with CaptureQueriesContext(connection) as queries:

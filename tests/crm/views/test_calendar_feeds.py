@@ -13,7 +13,7 @@ from crm.services.calendar_feeds import renew_feed
 from crm.services.tasks import finish_task
 from tests.conftest import make_lead, make_task
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite, pytest.mark.covers("S55")]
+pytestmark = [pytest.mark.django_db, pytest.mark.covers("S55")]
 
 FAR = date(2099, 3, 12)
 

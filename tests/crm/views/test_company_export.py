@@ -24,7 +24,7 @@ from tests.conftest import PASSWORD, TOKEN, make_deal, make_lead, make_task
 from tests.crm.data_exchange.exporting.reading import content
 from tests.crm.files import make_file
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 PAGE = reverse("company_export")
 
@@ -141,8 +141,6 @@ def test_it_is_on_the_audit_log(client: Client, admin: Membership) -> None:
 
 
 def test_no_file_is_read_from_the_rows_of_other_companies(admin: Membership) -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite has the constraints of the models alone.")
     tables = {file.rows(admin.company).model._meta.db_table for file in archive.FILES}
 
     with connection.cursor() as cursor:

@@ -22,7 +22,7 @@ from tests.conftest import join, make_deal, make_lead
 from tests.crm.data_exchange.exporting.reading import ask, content, rows
 from tests.crm.data_exchange.importing.uploading import run, upload
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from crm.selectors import deals
 from crm.services.pipelines import add_pipeline, archive_pipeline
 from tests.conftest import join, make_deal, make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from tests.conftest import join, make_deal, make_lead
 from tests.crm.api.calling import caller
 from tests.faults.threads import in_threads
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 CONFLICT = "Nothing was saved: this was changed after you opened it."
 

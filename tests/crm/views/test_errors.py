@@ -1,7 +1,5 @@
 """What happens to errors that no view has handled."""
 
-import os
-
 import pytest
 from django.db import DataError
 from django.http import HttpResponse
@@ -9,10 +7,7 @@ from django.http import HttpResponse
 from crm.models import Lead
 from crm.views.errors import ExplainedErrorsMiddleware
 
-pytestmark = [
-    pytest.mark.django_db,
-    pytest.mark.skipif("sqlite" in os.environ["DATABASE_URL"], reason="SQLite takes a NUL"),
-]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize(("path", "kind"), [("/leads/", "text/html"), ("/api/v1/leads/", "application/json")])

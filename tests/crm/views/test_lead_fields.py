@@ -9,7 +9,7 @@ from crm.forms.row_forms import EDITED_IN_PLACE
 from crm.models import Lead
 from tests.conftest import make_lead
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 HTMX = {"HX-Request": "true"}
 

@@ -166,8 +166,6 @@ def test_a_move_decided_before_another_person_lost_the_deal_leaves_no_reason(com
 
 @pytest.mark.django_db(transaction=True)
 def test_of_two_who_lose_a_deal_at_once_the_second_is_told(company, deal, price):
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite has one writer at a time")
     timing = LostReason.objects.create(company=company, name="Timing")
     lost, opened = stage(company, "Lost"), str(deal.stage_id)
     has_moved, second_is_there = threading.Event(), threading.Event()

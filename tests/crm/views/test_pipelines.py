@@ -304,7 +304,6 @@ def test_a_deal_that_comes_back_to_an_archived_pipeline_is_on_its_board_and_in_i
 
 @pytest.mark.parametrize("names", [("İstanbul", "istanbul"), ("STRASSE", "Straße"), ("Renewals", "RENEWALS")])
 @pytest.mark.parametrize("path", [PAGE, "/company/lists/lost-reasons/new/", "/company/lists/types/new/"])
-@pytest.mark.sqlite
 def test_of_two_names_that_are_alike_the_second_is_refused_or_added(client, names, path):
     answers = [client.post(path, {"name": name}).status_code for name in names]
 
@@ -312,7 +311,6 @@ def test_of_two_names_that_are_alike_the_second_is_refused_or_added(client, name
     assert answers[1] in (200, 302)
 
 
-@pytest.mark.sqlite
 def test_a_company_of_an_earlier_version_gets_its_default_pipeline_when_an_admin_adds_one(client, company):
     Stage.objects.update(pipeline=None)
     Pipeline.objects.all().delete()
@@ -325,7 +323,6 @@ def test_a_company_of_an_earlier_version_gets_its_default_pipeline_when_an_admin
     assert not Stage.objects.filter(pipeline=None).exists()
 
 
-@pytest.mark.sqlite
 def test_a_stage_of_no_pipeline_joins_the_default_one_under_a_name_that_is_free(client, company, renewals):
     Stage.objects.bulk_create([Stage(company=company, name="Proposal", meaning="open", position=9)])
 

@@ -12,7 +12,7 @@ from crm.models.origin import acting_as
 from crm.services.tasks import finish_task
 from tests.conftest import make_deal, make_lead, make_task
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 DAY = timedelta(days=1)
 TYPED = """<b>{pk}</b> {{ title }} "a" & 'b' {0}"""

@@ -22,7 +22,7 @@ from crm.services.searches import remember_search
 from tests.conftest import join, make_deal, make_lead
 from tests.crm.data_exchange.exporting.reading import ask, rows
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """A statement that reaches its time limit: pages and the API say so, and nothing is half done."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,10 +14,7 @@ from postgresql.availability import Unavailable
 from tests.conftest import make_lead
 from tests.crm.api.calling import caller
 
-pytestmark = [
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif("sqlite" in os.environ["DATABASE_URL"], reason="SQLite limits no statement"),
-]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 OUTAGE = OUTAGES[Unavailable.TOO_SLOW]
 NOTHING = f"{OUTAGE.what} {NOTHING_SAVED} {OUTAGE.what_to_do}"

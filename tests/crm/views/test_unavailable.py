@@ -1,6 +1,5 @@
 """What people and scripts read while the database is unavailable, also outside of views: and it is true."""
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,10 +21,7 @@ from tests.conftest import PASSWORD, client_of, make_lead
 from tests.crm.api.calling import caller
 from tests.postgresql.test_saving import end_connection
 
-pytestmark = [
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif("sqlite" in os.environ["DATABASE_URL"], reason="PostgreSQL's own errors"),
-]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 NO_SPACE = "53100"
 

@@ -15,7 +15,7 @@ from tests.conftest import make_deal, make_lead, make_task
 from tests.crm.api.calling import caller
 from tests.crm.data_exchange.exporting.reading import ask, rows
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 PAGES = {
     ExportKind.LEADS: "lead_export",

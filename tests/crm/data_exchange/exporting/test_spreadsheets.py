@@ -22,7 +22,7 @@ from crm.services import data_exports
 from tests.conftest import make_deal, make_lead
 from tests.crm.data_exchange.exporting.reading import ask, content
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 FORMULAS = ("=1+1", "+31 6 1234", "-1", "@SUM(1)", "\t=1+1", "{=1+1}", "https://example.com", "12", "a\x0bb\x00")
 

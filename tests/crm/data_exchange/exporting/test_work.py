@@ -21,7 +21,7 @@ from tests.conftest import make_deal, make_lead
 from tests.crm.data_exchange.exporting.reading import ask, content, rows
 from tests.crm.statement_timeouts import take_too_long
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 class Killed(BaseException):
@@ -132,8 +132,6 @@ def test_a_worker_that_dies_while_it_packs_is_followed_by_another_once_its_lease
 
 
 def test_two_workers_write_no_chunk_twice(client: Client, made: DataExport) -> None:
-    if connection.vendor == "sqlite":
-        pytest.skip("SQLite has one writer at a time.")
 
     def worker() -> None:
         try:
@@ -204,8 +202,6 @@ def test_the_rows_of_a_chunk_are_freed_without_a_garbage_collection(
 
 def test_a_save_of_a_lead_waits_for_no_chunk(made: DataExport, sales: Membership) -> None:
     """A chunk locks the company's row, to which every lead refers."""
-    if connection.vendor == "sqlite":
-        pytest.skip("SQLite has one writer at a time.")
     saved: list[int] = []
 
     def save() -> None:

@@ -13,7 +13,7 @@ from crm.services import lead_imports
 from tests.crm.custom_values import make_field
 from tests.crm.data_exchange.importing.uploading import run, upload, work_on
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 
 def column(member: Membership, kind: str, *cells: str) -> LeadImport:

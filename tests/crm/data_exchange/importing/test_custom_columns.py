@@ -13,7 +13,7 @@ from tests.conftest import make_lead
 from tests.crm.custom_values import make_every_field, make_field
 from tests.crm.data_exchange.importing.uploading import run, upload, work_on
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 
 def outcomes(lead_import: LeadImport) -> list[tuple[str, str]]:

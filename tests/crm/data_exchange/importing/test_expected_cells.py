@@ -17,7 +17,7 @@ from tests.crm.custom_values import make_field
 from tests.crm.data_exchange.importing.spreadsheet_files import ods
 from tests.crm.data_exchange.importing.uploading import run, upload
 
-pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db
 
 NAMES: Final = ("Núñez", "Lefèvre", "Müller", "Håkansson")
 COMPANY: Final = "Café Zürich; Söhne, Ltd"

@@ -38,7 +38,7 @@ from tests.conftest import make_deal, make_lead, make_note
 from tests.crm.data_exchange.importing.uploading import HEADER, PEOPLE, names, run, upload, work_on
 from tests.crm.statement_timeouts import take_too_long
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_a_file_is_read_and_mapped_and_writes_no_lead_yet(sales: Membership) -> None:
@@ -182,9 +182,7 @@ def test_an_import_adds_each_lead_with_its_owner_and_its_history(sales: Membersh
 
 
 def test_a_new_row_has_the_key_of_its_lead_before_there_is_the_lead(sales: Membership) -> None:
-    """So the row isn't written twice. SQLite gives a lead its key only on insert."""
-    if connection.vendor != "postgresql":
-        pytest.skip("its rows get the keys of their leads when they are imported")
+    """So the row isn't written twice."""
     checked = upload(sales, PEOPLE)
     reserved = list(LeadImportRow.objects.of(checked).values_list("lead", flat=True))
     assert None not in reserved
@@ -385,8 +383,6 @@ def test_rows_about_one_person_in_several_chunks_count_once(sales: Membership, m
 def test_a_status_that_is_deleted_while_leads_with_it_are_added_has_the_chunk_done_again(
     sales: Membership, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite writes one transaction after the other.")
     status = LeadStatus.objects.create(company=sales.company, name="Warm", meaning="contacted", position=9)
     lead_import = upload(sales, "Name,Status\nAda A,Warm\nBea B,New")
     lead_imports.start(lead_import=lead_import, owner=None, tells_platforms=False, actor=sales.user)

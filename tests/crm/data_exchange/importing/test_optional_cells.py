@@ -14,7 +14,7 @@ from crm.services import lead_imports
 from tests.conftest import make_deal, make_lead
 from tests.crm.data_exchange.importing.uploading import run, upload, work_on
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def undo(lead_import: LeadImport, member: Membership) -> None:
