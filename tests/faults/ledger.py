@@ -22,7 +22,7 @@ class LinkedIn:
         self._process = subprocess.Popen(
             words,
             cwd=settings.BASE_DIR,
-            env={"PATH": PATH, "TMPDIR": tempfile.gettempdir(), "DEBUG": "on"},
+            env={"PATH": PATH, "TMPDIR": tempfile.gettempdir(), "DEBUG": "on", "LEADMACHINE_MAKE_RUN": "0"},
             stdout=subprocess.PIPE,
             text=True,
         )
