@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from django.db.models import QuerySet
 
-from crm.data_exchange.importing.cells import SHARED
+from crm.data_exchange.importing.cells import SHARED, SHARING
 from crm.data_exchange.importing.column_readings import readings_of
 from crm.data_exchange.importing.custom_columns import custom_columns
 from crm.data_exchange.importing.judging import CELL
@@ -60,6 +60,12 @@ class ShownCells:
         """The value of the cell in this column, "" if nothing is stored."""
         values, _ = self._reader.read_cell(index, cell)
         return " ".join(filter(None, (self._text(name, value) for name, value in values.items())))
+
+    def stored_of(self, row: LeadImportRow, index: int) -> str:
+        """The value of the row's cell in this column. All columns about sharing show the one answer of the row."""
+        if self._columns[index] in SHARING and self._reader.read(row.cells).values.get(SHARED) is False:
+            return self._text(SHARED, False)
+        return self.stored(index, row.cells[index]) if index < len(row.cells) else ""
 
     def problem(self, index: int, cell: str) -> str:
         """The `RowProblem` of the cell in this column, or ""."""
@@ -125,6 +131,6 @@ def _problems_of(lead_import: LeadImport, row: LeadImportRow, shown: ShownCells)
             text=text,
             problem=problem,
             label=RowProblem(problem).label,
-            stored=shown.stored(index, text),
+            stored=shown.stored_of(row, index),
             lead_id=row.lead_id if is_written else None,
         )

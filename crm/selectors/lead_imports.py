@@ -95,9 +95,14 @@ class PreviewCell:
     fills: bool = False
 
     @property
+    def shown(self) -> str:
+        """What is stored, or else what is in the file."""
+        return self.stored or self.text
+
+    @property
     def differs(self) -> bool:
-        """True if what is stored does not look as in the file."""
-        return self.stored != " ".join(self.text.split())
+        """True if something is stored, and does not look as in the file."""
+        return bool(self.stored and self.text) and self.stored != " ".join(self.text.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +237,7 @@ def _preview_cell(row: LeadImportRow, index: int, name: str, label: str, shown: 
     return PreviewCell(
         label,
         text,
-        shown.stored(index, text),
+        shown.stored_of(row, index),
         RowProblem(problem).label if problem else "",
         _tone(problem),
         _fills(row, index, name),

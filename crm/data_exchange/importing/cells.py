@@ -17,6 +17,7 @@ Reader = Callable[[str], Cell]
 
 TEXTS: Final = ("first_name", "last_name", "email", "phone", "organisation", "title", "source", "notes")
 SHARED: Final = "share_with_ad_platforms"
+SHARING: Final = ("consent", "opted_out")  # the columns that say whether someone is shared
 YES: Final = frozenset(["yes", "y", "true", "1", "on", "x", "ja", "j", "oui", "o"])
 NO: Final = frozenset(["no", "n", "false", "0", "off", "nee", "nein", "non"])
 # Matches addresses that Django's validator accepts, in a tenth of its time. The validator decides about all others.

@@ -10,7 +10,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final
 
-from crm.data_exchange.importing.cells import Cell, Reader, built_in_readers
+from crm.data_exchange.importing.cells import SHARED, Cell, Reader, built_in_readers
 from crm.data_exchange.importing.column_readings import ColumnReading
 from crm.data_exchange.importing.columns import NAMES
 from crm.data_exchange.importing.custom_columns import CellReader, custom_columns
@@ -72,8 +72,9 @@ class RowReader:
             for index, name in enumerate(columns)
             if name in readers
         }
-        needed = {index for index, reading in enumerate(readings) if reading.otherwise == Otherwise.ROW}
-        self._columns = [(index, read, index in needed) for index, read in self._readers.items()]
+        self._needed = [index for index, reading in enumerate(readings) if reading.otherwise == Otherwise.ROW]
+        # A whole name comes first: columns with its parts know better where it is split.
+        self._columns = sorted(self._readers.items(), key=lambda column: columns[column[0]] != "full_name")
 
     def read(self, cells: Sequence[str]) -> LeadValues:
         """The values of the row's cells, or the problem that makes it bad."""
@@ -81,24 +82,35 @@ class RowReader:
             return LeadValues(problem=RowProblem.ERASED)
         if len(cells) > self._width:
             return LeadValues(problem=RowProblem.TOO_MANY_CELLS, column=self._width - 1)
-        values: dict[str, Any] = {}
-        problems: dict[str, str] = {}
-        for index, read, is_needed in self._columns:
-            cell = cells[index] if index < len(cells) else ""
-            if cell.startswith("'"):
-                cell = _DEFUSED.sub("", cell)
-            if cell:
-                found, problem = read(cell)
-                values |= found
-                if problem:
-                    if is_needed and problem not in DOUBTS:
-                        return LeadValues(values, problem, index)
-                    problems[str(index)] = str(problem)
+        values, problems = self._read_cells(cells)
+        for index in self._needed:
+            problem = problems.get(str(index), "")
+            if problem and problem not in DOUBTS:
+                return LeadValues(values, problem, index)
         if not _has_name(values):
             values = {name: value for name, value in values.items() if name not in NAMES}
             if "email" not in values:
                 return LeadValues(values, *self._nameless(problems))
         return LeadValues(values, cells=problems)
+
+    def _read_cells(self, cells: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
+        """The values by field name, and the problems by index.
+
+        If one of two columns says that the person is not shared, the other one changes nothing about that.
+        """
+        values: dict[str, Any] = {}
+        problems: dict[str, str] = {}
+        for index, read in self._columns:
+            cell = cells[index] if index < len(cells) else ""
+            if cell.startswith("'"):
+                cell = _DEFUSED.sub("", cell)
+            if cell:
+                found, problem = read(cell)
+                if SHARED not in found or values.get(SHARED, True):
+                    values |= found
+                if problem:
+                    problems[str(index)] = str(problem)
+        return values, problems
 
     def read_cell(self, index: int, cell: str) -> Cell:
         """The values of one cell of this column, and its problem. No values if the column is left out."""
