@@ -269,7 +269,8 @@ class LeadImportRow(models.Model):
     `key` is the same in rows about the same person. `filled` has the values that an update wrote, by field; for tags,
     the keys of the links to the lead. A bad row's `column` is the index of the cell with the problem, a duplicate's
     `of_row` the number of the row that it repeats. `cell_problems` has the `RowProblem` of each cell that is left out,
-    or stored but doubtful, by the index of its column; None if there is no such cell.
+    or stored but doubtful, by the index of its column; None if there is no such cell. `is_opted_out`: another row about
+    the person says that they are not shared.
     """
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
@@ -286,6 +287,7 @@ class LeadImportRow(models.Model):
     lead = models.ForeignKey(
         Lead, null=True, on_delete=models.SET_NULL, related_name="import_rows", db_constraint=False
     )
+    is_opted_out = models.BooleanField(default=False, db_default=False)
     filled = models.JSONField(default=dict)
     undo = models.CharField(max_length=10, choices=RowUndo.choices, blank=True, default="", db_default="")
 

@@ -63,9 +63,12 @@ class ShownCells:
 
     def stored_of(self, row: LeadImportRow, index: int) -> str:
         """The value of the row's cell in this column. All columns about sharing show the one answer of the row."""
-        if self._columns[index] in SHARING and self._reader.read(row.cells).values.get(SHARED) is False:
+        if self._columns[index] in SHARING and not self._is_shared(row):
             return self._text(SHARED, False)
         return self.stored(index, row.cells[index]) if index < len(row.cells) else ""
+
+    def _is_shared(self, row: LeadImportRow) -> bool:
+        return not row.is_opted_out and self._reader.read(row.cells).values.get(SHARED, True)
 
     def problem(self, index: int, cell: str) -> str:
         """The `RowProblem` of the cell in this column, or ""."""

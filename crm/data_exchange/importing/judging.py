@@ -17,7 +17,7 @@ CELL: Final = "cell:{}:{}"  # the problem of a cell there, with the index of its
 
 
 KNOWN: Final = ("key", "outcome", "problem", "column", "of_row", "lead_id", "cell_problems")
-STORED: Final = ("pk", "number", "cells", *KNOWN)
+STORED: Final = ("pk", "number", "cells", "is_opted_out", *KNOWN)
 UNKNOWN: Final = ("", "", "", None, None, None, None)  # the `KNOWN` of a row that is judged for the first time
 JUDGEMENT: Final = (*KNOWN, "filled")
 
@@ -123,8 +123,10 @@ def _kinds(values: dict[str, Any]) -> list[str]:
 
 
 def _read(row: StoredRow, reader: RowReader) -> JudgedRow:
-    pk, number, cells, *before = row
+    pk, number, cells, is_opted_out, *before = row
     read = reader.read(cells)
+    if is_opted_out:
+        read.values[SHARED] = False
     outcome = RowOutcome.BAD.value if read.problem else ""
     return JudgedRow(
         pk, number, tuple(before), read.values, read.key, outcome, read.problem, read.column,

@@ -4,13 +4,13 @@ A cell that can't be read costs itself, unless someone has chosen that it costs 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final
 
-from crm.data_exchange.importing.cells import SHARED, Cell, Reader, built_in_readers
+from crm.data_exchange.importing.cells import SHARED, SHARING, Cell, Reader, built_in_readers
 from crm.data_exchange.importing.column_readings import ColumnReading
 from crm.data_exchange.importing.columns import NAMES
 from crm.data_exchange.importing.custom_columns import CellReader, custom_columns
@@ -60,6 +60,7 @@ class RowReader:
         }
         self._missing = any(field.is_required and name not in columns for name, field in custom.items())
         self._width = len(columns)
+        self._says_who_is_shared = not set(SHARING).isdisjoint(columns)
         self._names = [index for index, name in enumerate(columns) if name in NAMES]
         by_name = {name: reading for name, reading in zip(columns, readings, strict=True) if name}
         adds_tags = adds_tags and by_name.get("tags", ColumnReading()).otherwise == Otherwise.CREATE
@@ -111,6 +112,21 @@ class RowReader:
                 if problem:
                     problems[str(index)] = str(problem)
         return values, problems
+
+    def opted_out_elsewhere(self, rows: Iterable[tuple[int, Sequence[str]]]) -> Iterator[int]:
+        """The numbers of the rows about people whom only other rows say not to share. Bad rows may say so, too."""
+        if not self._says_who_is_shared:
+            return
+        opted_out: set[str] = set()
+        others: list[tuple[int, str]] = []
+        for number, cells in rows:
+            values = self.read(cells).values
+            key = person_key(values) if values else ""
+            if values.get(SHARED) is False:
+                opted_out.add(key)
+            else:
+                others.append((number, key))
+        yield from (number for number, key in others if key and key in opted_out)
 
     def read_cell(self, index: int, cell: str) -> Cell:
         """The values of one cell of this column, and its problem. No values if the column is left out."""

@@ -16,7 +16,16 @@ from django.db.models.functions import Now
 from crm.data_exchange.importing.column_readings import RowOfCells, as_json, readings_of, survey, with_usual
 from crm.data_exchange.importing.columns import GUESSED_FROM, LEFT_OUT, REASON, guess_columns
 from crm.data_exchange.importing.custom_columns import custom_columns
-from crm.data_exchange.importing.judging import JUDGEMENT, STORED, UNKNOWN, JudgedRow, count, first_rows, judge
+from crm.data_exchange.importing.judging import (
+    JUDGEMENT,
+    STORED,
+    UNKNOWN,
+    JudgedRow,
+    StoredRow,
+    count,
+    first_rows,
+    judge,
+)
 from crm.data_exchange.importing.reading import MAX_ROWS, FileRow, Table, read_table
 from crm.data_exchange.importing.spreadsheets import UnreadableFile
 from crm.data_exchange.importing.text_formats import TextFormat
@@ -39,9 +48,10 @@ logger = logging.getLogger(__name__)
 
 CHUNK: Final = 5_000
 CHECKED_WHILE_READ: Final = 6.0  # seconds: an erasure waits while a file is being read
+MARKED_AT_ONCE: Final = 1_000
 REMEMBERED: Final = 20  # past imports that are searched for the same columns
-CELLS: Final = STORED.index("cells")
-NEW_ROW: Final = ("company_id", "lead_import_id", "number", "cells", *JUDGEMENT)
+NUMBER, CELLS, KNOWN_FROM = map(STORED.index, ("number", "cells", "key"))
+NEW_ROW: Final = ("company_id", "lead_import_id", "number", "cells", "is_opted_out", *JUDGEMENT)
 LOOKED_FOR: Final = ("company", "lead_import", "number", "key", "outcome", "lead")
 FAILED: Final = (
     "Something went wrong on our side. Undo the import, or ask the operator of LeadMachine to check the log."
@@ -163,14 +173,17 @@ def _add_rows(lead_import: LeadImport, table: Table, rows_at_once: int) -> None:
     if len(lead_import.columns) != len(lead_import.header):
         lead_import.columns, lead_import.readings = _columns(lead_import, sample), []
     _survey(lead_import, ((row.number, row.cells) for row in table.rows))
-    reader, until = _reader(lead_import), time.monotonic() + CHECKED_WHILE_READ
+    reader = _reader(lead_import)
+    opted_out = set(reader.opted_out_elsewhere((row.number, row.cells) for row in table.rows))
+    until = time.monotonic() + CHECKED_WHILE_READ
     space = space_of(lead_import.company_id)
     lead_import.state = ImportState.READY
     rows, first = table.rows, dict[str, int]()
     for chunk in iter(lambda: list(islice(rows, CHUNK)), []):
         if lead_import.row_count + len(chunk) > rows_at_once:
             raise LeftToWorker
-        _add_chunk(lead_import, chunk, reader, first, checks=time.monotonic() < until)
+        new = [(0, row.number, row.cells, row.number in opted_out, *UNKNOWN) for row in chunk]
+        _add_chunk(lead_import, new, reader, first, checks=time.monotonic() < until)
         if lead_import.read_bytes > space.left + BYTES_OF_UNREAD * lead_import.size:
             raise UnreadableFile(space.refusal("Nothing was imported"))
     if lead_import.row_count > CHANGED_ROWS:  # else PostgreSQL reads all rows of the file for each chunk of the import
@@ -178,31 +191,30 @@ def _add_rows(lead_import: LeadImport, table: Table, rows_at_once: int) -> None:
 
 
 def _add_chunk(
-    lead_import: LeadImport, rows: Sequence[FileRow], reader: RowReader, first: dict[str, int], *, checks: bool
+    lead_import: LeadImport, rows: Sequence[StoredRow], reader: RowReader, first: dict[str, int], *, checks: bool
 ) -> None:
     """Insert these rows, with their outcomes if it `checks` them. Adds the first row of each new key to `first`.
 
     All keys of the file are in memory, 20 MB for the largest file: to query them takes longer.
     """
     lead_import.row_count += len(rows)
-    lead_import.row_bytes += sum(BYTES_OF_A_ROW + sum(map(len, row.cells)) for row in rows)
+    lead_import.row_bytes += sum(BYTES_OF_A_ROW + sum(map(len, row[CELLS])) for row in rows)
     judged: list[JudgedRow] = []
     if checks:
-        unknown = [(0, row.number, row.cells, *UNKNOWN) for row in rows]
-        judged = judge(lead_import, unknown, reader, locks=False, known=first)
+        judged = judge(lead_import, rows, reader, locks=False, known=first)
         first |= first_rows(judged)
         reserve_keys(judged)
         lead_import.planned = add_counts(lead_import.planned, count(judged))
-        lead_import.reached = rows[-1].number
+        lead_import.reached = rows[-1][NUMBER]
     else:
         lead_import.state = ImportState.CHECKING
     _store(lead_import, rows, judged)
 
 
-def _store(lead_import: LeadImport, rows: Sequence[FileRow], judged: Sequence[JudgedRow]) -> None:
+def _store(lead_import: LeadImport, rows: Sequence[StoredRow], judged: Sequence[JudgedRow]) -> None:
     judgements = [row.judgement for row in judged] or [(*UNKNOWN, {})] * len(rows)
     both = zip(rows, judgements, strict=True)
-    new = ((lead_import.company_id, lead_import.pk, row.number, row.cells, *judgement) for row, judgement in both)
+    new = ((lead_import.company_id, lead_import.pk, *row[NUMBER:KNOWN_FROM], *judgement) for row, judgement in both)
     many_rows.insert_rows(LeadImportRow, NEW_ROW, new, using=DEFAULT_DB_ALIAS)
 
 
@@ -242,12 +254,23 @@ def _check(lead_import: LeadImport) -> None:
     if not lead_import.reached:
         rows = LeadImportRow.objects.of(lead_import).values_list("number", "cells")
         _survey(lead_import, rows.iterator(chunk_size=CHUNK))
+        _mark_opted_out(lead_import)
     judged = _judge_next(lead_import, locks=False)
     reserve_keys(judged)
     lead_import.planned = add_counts(lead_import.planned, count(judged))
     save_rows(lead_import, judged)
     if len(judged) < CHUNK:
         lead_import.state = ImportState.READY
+
+
+def _mark_opted_out(lead_import: LeadImport) -> None:
+    """Mark the rows about people whom only other rows say not to share."""
+    rows = LeadImportRow.objects.of(lead_import)
+    cells = rows.values_list("number", "cells").iterator(chunk_size=CHUNK)
+    numbers = list(_reader(lead_import).opted_out_elsewhere(cells))
+    rows.filter(is_opted_out=True).update(is_opted_out=False)
+    for start in range(0, len(numbers), MARKED_AT_ONCE):
+        rows.filter(number__in=numbers[start : start + MARKED_AT_ONCE]).update(is_opted_out=True)
 
 
 def _run(lead_import: LeadImport) -> None:
@@ -287,7 +310,7 @@ def _judge_next(lead_import: LeadImport, *, locks: bool) -> list[JudgedRow]:
     rest = LeadImportRow.objects.of(lead_import).filter(number__gt=lead_import.reached)
     reader = _reader(lead_import, adds_tags=not locks)  # those of an import were added when it was started
     while rows := list(rest.values_list(*STORED)[:CHUNK]):
-        lead_import.reached = rows[-1][1]
+        lead_import.reached = rows[-1][NUMBER]
         judged = judge(lead_import, rows, reader, locks=locks)
         emptied = rest.filter(number__lte=lead_import.reached, cells=[])
         if not locks or emptied.count() == sum(not row[CELLS] for row in rows):
