@@ -63,6 +63,7 @@ class TextReader:
         value = cell if self._keeps_lines else " ".join(cell.split())
         if self._name == "email":
             value = without_formats(value)
+            value = value[1:-1] if value.startswith("<") and value.endswith(">") else value  # copied from a mail
         if len(value) > self._longest:
             return {}, RowProblem.TOO_LONG
         if self._name == "email" and _PLAIN_ADDRESS.fullmatch(value):

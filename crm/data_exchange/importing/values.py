@@ -28,18 +28,25 @@ _DEFUSED: Final = re.compile(r"\A'(?=[=+\-@])")
 class LeadValues:
     """A row's values by field name, without empty ones, or its problem and the index of the cell that has it.
 
-    `cells` has the problems of single cells, by the index of their column as text.
+    `cells` has the problems of single cells, by the index of their column as text. `unread_address` is the text of an
+    e-mail address that can't be read.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
     problem: str = ""
     column: int | None = None
     cells: dict[str, str] = field(default_factory=dict)
+    unread_address: str = ""
 
     @property
     def key(self) -> str:
         """Equal for rows about the same person. "" for a bad row."""
-        return "" if self.problem else person_key(self.values)
+        return "" if self.problem else self.person
+
+    @property
+    def person(self) -> str:
+        """The `key` also of a bad row, if anything in it identifies the person."""
+        return person_key(self.values, self.unread_address) if self.values else ""
 
 
 class RowReader:
@@ -61,6 +68,7 @@ class RowReader:
         self._missing = any(field.is_required and name not in columns for name, field in custom.items())
         self._width = len(columns)
         self._says_who_is_shared = not set(SHARING).isdisjoint(columns)
+        self._addresses = [index for index, name in enumerate(columns) if name == "email"]
         self._names = [index for index, name in enumerate(columns) if name in NAMES]
         by_name = {name: reading for name, reading in zip(columns, readings, strict=True) if name}
         adds_tags = adds_tags and by_name.get("tags", ColumnReading()).otherwise == Otherwise.CREATE
@@ -84,15 +92,16 @@ class RowReader:
         if len(cells) > self._width:
             return LeadValues(problem=RowProblem.TOO_MANY_CELLS, column=self._width - 1)
         values, problems = self._read_cells(cells)
+        unread = next((cells[index] for index in self._addresses if str(index) in problems), "")
         for index in self._needed:
             problem = problems.get(str(index), "")
             if problem and problem not in DOUBTS:
-                return LeadValues(values, problem, index)
+                return LeadValues(values, problem, index, unread_address=unread)
         if not _has_name(values):
             values = {name: value for name, value in values.items() if name not in NAMES}
             if "email" not in values:
                 return LeadValues(values, *self._nameless(problems))
-        return LeadValues(values, cells=problems)
+        return LeadValues(values, cells=problems, unread_address=unread)
 
     def _read_cells(self, cells: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
         """The values by field name, and the problems by index.
@@ -120,12 +129,11 @@ class RowReader:
         opted_out: set[str] = set()
         others: list[tuple[int, str]] = []
         for number, cells in rows:
-            values = self.read(cells).values
-            key = person_key(values) if values else ""
-            if values.get(SHARED) is False:
-                opted_out.add(key)
+            row = self.read(cells)
+            if row.values.get(SHARED) is False:
+                opted_out.add(row.person)
             else:
-                others.append((number, key))
+                others.append((number, row.person))
         yield from (number for number, key in others if key and key in opted_out)
 
     def read_cell(self, index: int, cell: str) -> Cell:
@@ -157,13 +165,19 @@ def _has_name(values: Mapping[str, Any]) -> bool:
     return is_seen(values.get("first_name", "") + values.get("last_name", ""))
 
 
-def person_key(values: Mapping[str, Any]) -> str:
-    """A hash of what identifies a person: the address, or else the name with the phone number or the organisation."""
+def person_key(values: Mapping[str, Any], unread_address: str = "") -> str:
+    """A hash of what identifies a person: the address, or else the name with the phone number or the organisation.
+
+    With an address that can't be read, a name alone is not enough: it may be about someone else of that name.
+    """
     if email := values.get("email", ""):
         return _hash(email.lower())
     name = f"{values.get('first_name', '')} {values.get('last_name', '')}".strip().lower()
     digits = re.sub(r"\D", "", values.get("phone", ""))
-    return _hash("\n".join(("", name, digits or values.get("organisation", "").lower())))
+    other = digits or values.get("organisation", "").lower()
+    if unread_address and not other:
+        other = f"\n{unread_address.lower()}"
+    return _hash("\n".join(("", name, other)))
 
 
 def _hash(text: str) -> str:

@@ -92,6 +92,7 @@ def test_what_a_text_has_many_times_is_no_delimiter() -> None:
 
 def test_an_address_is_read_without_what_came_along_unseen_when_it_was_copied() -> None:
     assert TextReader("email")("\ufeffada@example.com\u200b") == ({"email": "ada@example.com"}, "")
+    assert TextReader("email")("<ada@example.com>") == ({"email": "ada@example.com"}, "")
 
 
 def test_a_long_text_is_no_address_and_is_not_tried_as_one() -> None:
