@@ -17,6 +17,7 @@ MAX_ROWS: Final = 100_000
 MAX_COLUMNS: Final = 100
 COUNTED_COLUMNS: Final = 20_000
 LONGEST_CELL: Final = 20_001  # characters: one more than the longest text that a lead may have
+UNCLOSED_SHOWN: Final = 4  # rows
 EMPTY: Final = "This file is empty. Choose one that has a row for each lead."
 OTHER_KINDS: Final = {
     b"\xd0\xcf\x11\xe0": "an old Excel file (.xls). Open it and save it as XLSX or CSV",
@@ -29,10 +30,14 @@ OTHER_KINDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """A row of the file. `number` counts from 1 and includes empty rows."""
+    """A row of the file. `number` counts from 1 and includes empty rows.
+
+    `is_unclosed`: a quotation mark in it isn't closed.
+    """
 
     number: int
     cells: Sequence[str]
+    is_unclosed: bool = False
 
 
 @dataclass(slots=True)
@@ -94,14 +99,23 @@ def _refuse_others(content: bytes) -> None:
 
 def _rows(content: bytes, reading: TextFormat) -> Iterator[FileRow]:
     """The rows that are not empty, without NUL characters, which databases reject."""
-    for number, cells in enumerate(reading.cells(reading.text(content)), start=1):
-        if number == 1 and SEPARATOR_LINE.fullmatch(reading.delimiter.join(cells)):
+    for number, row in enumerate(reading.rows(reading.text(content)), start=1):
+        if number == 1 and SEPARATOR_LINE.fullmatch(reading.delimiter.join(row.cells)):
             continue
-        clean = [cell.replace("\0", "").strip()[:LONGEST_CELL] for cell in cells[:COUNTED_COLUMNS]]
+        clean = [cell.replace("\0", "").strip()[:LONGEST_CELL] for cell in row.cells[:COUNTED_COLUMNS]]
         while clean and not clean[-1]:
             clean.pop()
         if clean:
-            yield FileRow(number, clean)
+            yield FileRow(number, clean, row.is_unclosed)
+
+
+def unclosed_note(numbers: Sequence[int]) -> str:
+    """What to check if the quotation marks in these rows aren't closed."""
+    shown = ", ".join(f"{number:,}" for number in numbers[:UNCLOSED_SHOWN])
+    if len(numbers) == 1:
+        return f"A quotation mark in row {shown} isn't closed. Check this row and those after it."
+    more = f" and {len(numbers) - UNCLOSED_SHOWN:,} others" if len(numbers) > UNCLOSED_SHOWN else ""
+    return f"Quotation marks in rows {shown}{more} aren't closed. Check these rows and those after them."
 
 
 def _is_header(cells: Sequence[str]) -> bool:

@@ -8,7 +8,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import Any, Final, Self
@@ -42,6 +42,8 @@ BOMS: Final = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codec
 SEPARATOR_LINE: Final = re.compile(
     r'"?sep=([^\w\s\x22\x27]|\t)"?\s*', re.IGNORECASE
 )  # Excel's own, above the column names
+CONTROLS: Final = re.compile(rb"[\0-\x08\x0e-\x1f]")
+MANY: Final = 0.05  # of the bytes of a text in UTF-16 are zero, even if it is Cyrillic or Chinese
 # What shows that the encoding is none of Western Europe, or not Windows-1252, if a third of the letters are like that.
 UNUSUAL: Final = {
     rb"[\x80-\xff]{3,}": ["cp1251", "cp1253", "cp932", "gb18030"],  # no unaccented ones between them
@@ -49,6 +51,14 @@ UNUSUAL: Final = {
     rb"[\x81\x8d\x8f\x90\x9d]|(?<=[a-z])[\x80\x82-\x84\x86-\x8c\x8e\x98\x9b\x9f]": ["mac_roman", "cp850"],
 }
 _ENDED: Final = "The file ends in the middle of a character: its last row may be incomplete."
+
+
+@dataclass(frozen=True, slots=True)
+class TextRow:
+    """The cells of a row. `is_unclosed`: a quotation mark in it isn't closed."""
+
+    cells: Sequence[str]
+    is_unclosed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +89,42 @@ class TextFormat:
         mark = next((mark for mark in BOMS if content.startswith(mark)), b"")
         return io.TextIOWrapper(io.BytesIO(content[len(mark) :]), self.encoding, "replace", newline="")
 
-    def cells(self, text: io.TextIOWrapper) -> Iterator[list[str]]:
-        """The rows. Raises UnreadableFile."""
-        lines = _lines(text)
+    def rows(self, text: io.TextIOWrapper) -> Iterator[TextRow]:
+        """The rows. Raises UnreadableFile.
+
+        A quotation mark that isn't closed would join the lines that follow: each of them is read as a row instead.
+        """
+        lines: list[str] = []
         try:
-            if self.quote:
-                yield from csv.reader(lines, delimiter=self.delimiter, quotechar=self.quote)
-            else:
-                yield from csv.reader(lines, delimiter=self.delimiter, quoting=csv.QUOTE_NONE)
+            for cells in self._reader(_kept(_lines(text), lines)):
+                if len(lines) == 1 or self._is_one_row(lines):
+                    yield TextRow(cells)
+                else:
+                    for line in lines:
+                        yield TextRow(next(self._reader([line])), is_unclosed=not self._is_one_row([line]))
+                lines.clear()
         except csv.Error:
             problem = "This file can't be read as a table. Perhaps a quotation mark is missing."
             raise UnreadableFile(problem) from None
+
+    def _is_one_row(self, lines: Sequence[str]) -> bool:
+        """False if a quotation mark in these lines isn't closed, or is closed in the middle of a cell."""
+        try:
+            return len(list(self._reader(lines, strict=True))) == 1
+        except csv.Error:
+            return False
+
+    def _reader(self, lines: Iterable[str], *, strict: bool = False) -> Iterator[list[str]]:
+        if self.quote:
+            return csv.reader(lines, delimiter=self.delimiter, quotechar=self.quote, strict=strict)
+        return csv.reader(lines, delimiter=self.delimiter, quoting=csv.QUOTE_NONE, strict=strict)
+
+
+def _kept(lines: Iterable[str], kept: list[str]) -> Iterator[str]:
+    """The lines, each of which is added to `kept`, too."""
+    for line in lines:
+        kept.append(line)
+        yield line
 
 
 def _lines(text: io.TextIOWrapper) -> Iterator[str]:
@@ -132,7 +167,7 @@ def _encoding(content: bytes, notes: list[str]) -> str:
     for mark, encoding in BOMS.items():
         if content.startswith(mark):
             return encoding
-    if b"\0" in content[:SAMPLE]:
+    if _may_be_utf16(content[:SAMPLE]):
         return _utf16(content[:SAMPLE])
     wrong, is_cut = _against_utf8(content)
     if wrong == 0:
@@ -144,6 +179,11 @@ def _encoding(content: bytes, notes: list[str]) -> str:
         return "utf-8"
     notes.append("The file is not in UTF-8: check that names look right.")
     return _single_byte(content[:SAMPLE])
+
+
+def _may_be_utf16(sample: bytes) -> bool:
+    """True if it has zeros, unless they are a few among other characters: those are left out."""
+    return b"\0" in sample and len(CONTROLS.findall(sample)) > MANY * len(sample)
 
 
 def _utf16(sample: bytes) -> str:

@@ -26,7 +26,7 @@ from crm.data_exchange.importing.judging import (
     first_rows,
     judge,
 )
-from crm.data_exchange.importing.reading import MAX_ROWS, FileRow, Table, read_table
+from crm.data_exchange.importing.reading import MAX_ROWS, FileRow, Table, read_table, unclosed_note
 from crm.data_exchange.importing.spreadsheets import UnreadableFile
 from crm.data_exchange.importing.text_formats import TextFormat
 from crm.data_exchange.importing.undoing import take_back_created, undo_chunk
@@ -178,14 +178,17 @@ def _add_rows(lead_import: LeadImport, table: Table, rows_at_once: int) -> None:
     until = time.monotonic() + CHECKED_WHILE_READ
     space = space_of(lead_import.company_id)
     lead_import.state = ImportState.READY
-    rows, first = table.rows, dict[str, int]()
+    rows, first, unclosed = table.rows, dict[str, int](), list[int]()
     for chunk in iter(lambda: list(islice(rows, CHUNK)), []):
         if lead_import.row_count + len(chunk) > rows_at_once:
             raise LeftToWorker
+        unclosed += [row.number for row in chunk if row.is_unclosed]
         new = [(0, row.number, row.cells, row.number in opted_out, *UNKNOWN) for row in chunk]
         _add_chunk(lead_import, new, reader, first, checks=time.monotonic() < until)
         if lead_import.read_bytes > space.left + BYTES_OF_UNREAD * lead_import.size:
             raise UnreadableFile(space.refusal("Nothing was imported"))
+    if unclosed:
+        lead_import.notes = [*table.notes, unclosed_note(unclosed)]
     if lead_import.row_count > CHANGED_ROWS:  # else PostgreSQL reads all rows of the file for each chunk of the import
         many_rows.count_now(LeadImportRow, *LOOKED_FOR, using=DEFAULT_DB_ALIAS)
 

@@ -254,6 +254,17 @@ def test_a_known_lead_gets_what_is_missing_and_keeps_what_it_has(sales: Membersh
     assert not Change.objects.exists()
 
 
+def test_an_import_says_which_quotation_marks_are_not_closed(sales: Membership) -> None:
+    one = upload(sales, 'Name,Company\nAda,"Acme\nBob,Beta\n')
+    many = upload(sales, "Name,Company\n" + 'Ada,"Acme\nBob,"Beta"\n' * 6)
+
+    assert (one.row_count, one.notes) == (
+        2, ["A quotation mark in row 2 isn't closed. Check this row and those after it."]
+    )  # fmt: skip
+    [note] = many.notes
+    assert note.startswith("Quotation marks in rows 2, 4, 6, 8 and 2 others aren't closed.")
+
+
 def test_a_row_whose_address_can_t_be_read_is_not_matched_by_a_name_alone(sales: Membership) -> None:
     kim = make_lead(sales.company, first_name="Kim", last_name="Lee", email="k1@example.com", phone="", title="")
     header = "First name,Last name,E-mail,Phone,Job title,Opted out"

@@ -97,6 +97,37 @@ def test_the_quotation_mark_can_be_chosen() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "unclosed"),
+    [
+        ('Name,Org\nAda,"Acme\nBob,Beta\nCarl,Gamma\n', [2]),
+        ('Name,Org\nAda,"Acme\nBob,Beta\nCarl,"Gamma"\n', [2]),
+        ('Name,Org\n"Ada,Acme\nBob,Beta\nCarl,"Gamma\n', [2, 4]),
+        ('Name,Org\nAda,"Acme"\nBob,Beta\nCarl,"Gamma', []),
+    ],
+)
+def test_a_quotation_mark_that_isn_t_closed_swallows_no_rows(text: str, unclosed: list[int]) -> None:
+    rows = list(read_table(text.encode()).rows)
+
+    assert [len(row.cells) for row in rows if not row.is_unclosed] == [2] * (3 - len(unclosed))
+    assert [row.number for row in rows] == [2, 3, 4]
+    assert [row.number for row in rows if row.is_unclosed] == unclosed
+
+
+def test_a_cell_may_have_several_lines() -> None:
+    [row] = read_table(b'Name,Notes\nAda,"calls ""Acme""\nin March"\n').rows
+
+    assert (row.cells, row.is_unclosed) == (["Ada", 'calls "Acme"\nin March'], False)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+def test_a_stray_zero_makes_no_utf_16(encoding: str) -> None:
+    table = read_table("Name,E-mail\nZo\0ë,zoe@example.com\n".encode(encoding))
+
+    assert table.format == TextFormat(encoding)
+    assert [row.cells for row in table.rows] == [["Zoë", "zoe@example.com"]]
+
+
 def test_a_spreadsheet_has_no_text_format() -> None:
     assert TextFormat.of({}) is None
     assert TextFormat("cp1252", ";").label == "Windows-1252, semicolons"
