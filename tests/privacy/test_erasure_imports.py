@@ -76,6 +76,17 @@ def test_a_row_is_found_however_the_name_is_spelled(
     assert [row.cells[:1] for row in LeadImportRow.objects.all()] == [[], ["Grace"]]
 
 
+@pytest.mark.parametrize("unseen", ["\u00ad", "\u200b", "\u200e", "\ufeff"])
+def test_a_row_with_unseen_characters_is_found(sales: Membership, unseen: str) -> None:
+    ada = make_lead(sales.company, last_name="Lovelace", email="ada@example.com", phone="")
+    rows = [f"Ada,Love{unseen}lace,,,,", f"A.,L.,ada@exam{unseen}ple.com,,,", "Grace,Hopper,g@example.com,,,"]
+    upload(sales, "\n".join([HEADER, *rows]))
+
+    erase_lead(lead=ada)
+
+    assert [row.cells[:1] for row in LeadImportRow.objects.order_by("number")] == [[], [], ["Grace"]]
+
+
 def test_a_row_with_the_number_and_a_part_of_the_name_is_found(sales: Membership) -> None:
     ada = make_lead(sales.company, last_name="M\u00fcller", phone="+31 6 1234 5678")
     upload(sales, f"{HEADER}\nA. Muller,,,0612345678,,\nGrace,Hopper,,06-12345678,,\n")

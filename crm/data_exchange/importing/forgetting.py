@@ -15,6 +15,7 @@ from crm.data_exchange.importing.columns import FIELDS, field_named
 from crm.data_exchange.importing.matching import NAMED_BY
 from crm.data_exchange.importing.values import person_key
 from crm.models import Lead, LeadImport, LeadImportRow
+from crm.models.addresses import without_formats
 from crm.models.lead_duplicate import END_OF_A_PHONE
 from crm.models.lead_import import LeadImportRowQuerySet
 from crm.models.search import SHORT, folded
@@ -27,7 +28,7 @@ _NO_DIGIT: Final = re.compile(r"\D+")
 
 
 def _folded(texts: Iterable[str]) -> str:
-    text = "\n".join(texts)
+    text = without_formats("\n".join(texts))
     return text.lower() if text.isascii() else folded(text)
 
 
@@ -48,11 +49,11 @@ class Person:
     @classmethod
     def of(cls, lead: Lead) -> Self:
         digits = _NO_DIGIT.sub("", lead.phone)
-        name = folded(f"{lead.first_name} {lead.last_name}")
+        name = _folded([lead.first_name, lead.last_name])
         return cls(
             frozenset(_WORDS.findall(name) or _PARTS.findall(name)),  # a name may be emoji alone
             is_whole_name=bool(lead.first_name and lead.last_name),
-            address=folded(lead.email).strip(),
+            address=_folded([lead.email]).strip(),
             phone=digits[-END_OF_A_PHONE:] if len(digits) >= END_OF_A_PHONE else "",
         )
 
