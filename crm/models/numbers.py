@@ -18,7 +18,7 @@ LONGEST: Final = 60  # characters
 _SPACES: Final = re.compile(r"\s+")  # no-break and narrow ones, too
 _ALIKE: Final = str.maketrans("\u2019\u2018\u02bc\u00b4\u2212\u2013\u2014", "''''---")  # curly apostrophes, dashes
 _CURRENCY: Final = rf"(?:[$£€¥₹₺₽₩₪₴]|kr\.?|zł|kč|ft|fr\.|r\$|{'|'.join(sorted(CODES))})"
-_ROUND: Final = re.compile(r"(?<=\d)([.,])-{1,2}")  # 1.500,-
+_ROUND: Final = re.compile(rf"(?<=\d)([.,])-{{1,2}}(?= ?(?:{_CURRENCY}|%)? ?\)?\Z)", re.IGNORECASE)  # 1.500,-
 # A minus before or after the currency; (1.50) or 1.50- are negative, too.
 _NUMBER: Final = re.compile(
     rf"(?P<before>[-+(]?) ?{_CURRENCY}? ?(?P<between>[-+]?) ?(?P<digits>[.,]?\d(?:[\d.,' ]*\d)?(?:e[-+]?\d{{1,3}})?)"

@@ -35,6 +35,7 @@ def test_a_number_without_a_decimal_sign_has_one_meaning(text: str, number: str)
         ("1,234,567", "point", "1234567"), ("1.234.567", "comma", "1234567"), ("1,00,000", "point", "100000"),
         ("0,500", "comma", "0.5"), ("0.500", "point", "0.5"), ("1200.500", "point", "1200.5"), (".5", "point", "0.5"),
         (",5", "comma", "0.5"), ("\u20ac 1.500,-", "comma", "1500"), ("1.234,56 \u20ac", "comma", "1234.56"),
+        ("1.500,-- \u20ac", "comma", "1500"), ("1'500.\u2014CHF", "point", "1500"), ("(1.500,-)", "comma", "-1500"),
         ("CHF 1'234.50", "point", "1234.50"), ("(1,234.50)", "point", "-1234.50"), ("1,5e2", "comma", "150"),
     ],
 )  # fmt: skip
@@ -68,7 +69,7 @@ def test_a_number_with_three_digits_after_its_only_sign_has_two_meanings(text: s
 @pytest.mark.parametrize(
     "text",
     ["", "many", "NaN", "1.", "1,2,3", "12 34", "1 2", "--5", "-5-", "(5", "5)", "\u0661\u0662", "1.234,567,8",
-     "12 pcs",
+     "12 pcs", "10,-20", "3.-5", "3.-5,-", "10,-e5", "10,- 20", "1.-500",
      "25,00,0", "1" * 61, "," * 50, "1\u00a02\u00a03"],
 )  # fmt: skip
 def test_anything_else_is_no_number(text: str) -> None:
