@@ -97,10 +97,9 @@ class CellReader:
 def rounded(number: Decimal, form_field: Any) -> Decimal:
     """The number with as many decimals as the field has. One with too many digits for it stays as it is."""
     try:
-        stored = number.quantize(Decimal(1).scaleb(-form_field.decimal_places), ROUND_HALF_UP)
+        return number.quantize(Decimal(1).scaleb(-form_field.decimal_places), ROUND_HALF_UP)
     except InvalidOperation:
         return number
-    return number if stored == number else stored
 
 
 # The values of a row by field name. Those of custom fields are on the same level, not in `custom` as on a lead.

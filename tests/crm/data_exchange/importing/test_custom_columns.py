@@ -72,6 +72,24 @@ def test_a_value_that_can_t_be_costs_its_cell_with_its_reason(
         assert Lead.objects.get(first_name="Ada").custom == stored
 
 
+@pytest.mark.parametrize(
+    ("kind", "cell", "stored"),
+    [
+        ("money", "10.0000", "10.00"), ("money", "1,234.500", "1234.50"), ("money", "1.234,000", "1234.00"),
+        ("number", "1,234.50000000", "1234.5"), ("number", "12", "12"),
+    ],
+)  # fmt: skip
+def test_zeros_after_the_decimals_of_a_field_are_not_a_problem(
+    sales: Membership, kind: str, cell: str, stored: str
+) -> None:
+    make_field(sales.company, "Field", kind)
+
+    checked = run(upload(sales, f'First name,Field\nAda,"{cell}"\n'), sales)
+
+    assert checked.done == {"new": 1, "lead_created:later": 1}
+    assert Lead.objects.get().custom == {"field": stored}
+
+
 @pytest.mark.parametrize("cell", ["many", ""])
 def test_what_is_required_and_can_t_be_read_makes_a_new_row_bad_with_its_reason(sales: Membership, cell: str) -> None:
     make_field(sales.company, "Seats", "number", is_required=True)
