@@ -22,7 +22,6 @@ EDGE_FILES = (
 )
 # Calls that are right without the company: the file, the model and method, and why.
 REASONED = {
-    ("crm/selectors/deals.py", "Deal.filter"): "by keys that a query of the company's deals finds",
     ("capi/selectors/rule_duplicates.py", "ConversionRule.filter"): "filtered by the company of each rule",
     ("capi/selectors/timeline.py", "ConversionRule.filter"): "the rules of events that were found by company",
     ("crm/accounts/decorators.py", "Membership.filter"): "one's own memberships, whatever the company",
