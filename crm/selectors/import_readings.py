@@ -5,9 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from django.db.models import Count, TextField
+from django.db.models import Count
 from django.db.models.fields.json import KT
-from django.db.models.functions import Cast
 
 from crm.data_exchange.importing.cells import split_tags
 from crm.data_exchange.importing.column_readings import READERS, ColumnReading, Convention, conventions, readings_of
@@ -164,8 +163,7 @@ def columns_of_values(lead_import: LeadImport, shown: ShownCells) -> list[Column
 def _column_of_values(
     lead_import: LeadImport, shown: ShownCells, index: int, name: str, reading: ColumnReading
 ) -> ColumnOfValues:
-    text = Cast(KT(f"cells__{index}"), TextField())
-    own = LeadImportRow.objects.of(lead_import).annotate(cell=text).filter(cell__gt="")
+    own = LeadImportRow.objects.of(lead_import).annotate(cell=KT(f"cells__{index}")).filter(cell__gt="")
     counted = own.order_by().values("cell").annotate(rows=Count("pk")).order_by("-rows", "cell")
     found = Counter(dict(_parts(lead_import.columns[index], counted.values_list("cell", "rows")[:VALUES_READ])))
     values = [_value(shown, index, text, rows, reading) for text, rows in found.most_common()]
