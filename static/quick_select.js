@@ -1,7 +1,7 @@
 // A quick select (_parts/quick_select.html) saves when the user has made a choice, not while they are choosing: a deal
 // that is Won for a moment is sent to LinkedIn. Keys only choose; Enter or leaving the select saves, Escape restores
 // the saved value. A choice by mouse or touch is saved at once. Without scripts there is a Save button.
-// docs/decisions/selects-save-when-chosen.md describes the behaviour of each browser.
+// docs/decisions/inline-selects.md describes the behaviour of each browser.
 
 const quickSelect = (node) => (node.matches?.("[data-quick-select] select") ? node : null);
 const saved = (select) => [...select.options].find((option) => option.defaultSelected);

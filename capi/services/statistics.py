@@ -1,4 +1,4 @@
-"""Count the log by day, so no page has to: see docs/decisions/days-are-counted.md.
+"""Count the log by day, so no page has to: see docs/decisions/daily-counts.md.
 
 A run recounts the days of a company that may have changed. It counts each day from the log, in its own transaction, so
 a run can be repeated, overlap with another, or be interrupted anywhere. A day may have changed if events were recorded

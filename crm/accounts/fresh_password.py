@@ -89,7 +89,7 @@ def has_given_password_lately(request: HttpRequest) -> bool:
     """True if this session had a password, code or passkey within allauth's REAUTHENTICATION_TIMEOUT (5 minutes).
 
     A company's provider gives none of them. One that was given before a sign-in with the provider doesn't count,
-    because it may be another person's: docs/decisions/a-provider-vouches-for-its-company.md.
+    because it may be another person's: docs/decisions/sign-in-providers.md.
     """
     newest_first = reversed(get_authentication_records(request, request.user))
     times = [record["at"] for record in takewhile(lambda record: record["method"] != BY_PROVIDER, newest_first)]

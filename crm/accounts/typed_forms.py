@@ -1,6 +1,6 @@
 """The values of a form that was submitted after its session had ended, kept until the same user has signed in again.
 
-Fields for secrets are left out: docs/decisions/typed-forms-outlive-their-session.md.
+Fields for secrets are left out: docs/decisions/search.md.
 """
 
 import json

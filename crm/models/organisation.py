@@ -1,6 +1,6 @@
 """Organisations: names that leads have. Decides which spellings are one, in Python and PostgreSQL alike.
 
-They have no table: docs/decisions/organisations-are-names.md has the reasons.
+They have no table: docs/decisions/organisations-have-no-table.md has the reasons.
 """
 
 import re

@@ -1,4 +1,8 @@
-"""Saves once what is submitted twice: by a double click, the Back button or a lost response."""
+"""Saves once what is submitted twice: by a double click, the Back button or a lost response.
+
+The hash covers the key, the URL and what was typed, so going Back and entering another name adds another lead. It is a
+row of its own: a column would cost every save, two requests at once both overwrite a session, and a cache may be empty.
+"""
 
 from collections.abc import Callable
 from datetime import timedelta

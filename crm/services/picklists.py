@@ -1,7 +1,7 @@
 """Changing a company's lists: adding, renaming, ordering, archiving and deleting their entries.
 
 None of this fires or stops a CRM event: only the meaning of a status or stage does, and leads and deals are moved only
-to an entry with the same meaning (docs/decisions/lists-of-a-company.md).
+to an entry with the same meaning (docs/decisions/picklists-and-custom-fields.md).
 """
 
 from collections.abc import Callable, Collection, Iterator

@@ -38,7 +38,7 @@ PAGES = (
 )  # fmt: skip
 API = ("leads", "deals", "conversion-rules", "conversion-events", "schema")
 # Where the person's own words belong: the CRM itself, and a session, which remembers what its owner searched for
-# (docs/decisions/search-terms-not-in-urls.md).
+# (docs/decisions/search.md).
 OF_THE_CRM = re.compile(r"page /leads/|page /deals/|api leads|api deals|table crm\.(lead|deal|leadsearch)$")
 CALLS_THE_LEAD_BY_NAME = re.compile("page /(dashboard|integrations/linkedin/events)/")
 SESSIONS = "from django.contrib.sessions.models import Session; print([s.get_decoded() for s in Session.objects.all()])"
