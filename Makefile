@@ -57,7 +57,7 @@ marked = $(or $(TESTS),$(shell grep -rlE 'mark\.($(1))\b' tests --include='test_
 quick: export SMALL_SIZE ?= 1
 quick: .venv/.to-develop
 	@$(PYTEST) -m "not browser and not processes and not faults and not sized" \
-	  $(or $(TESTS),$(shell $(BIN)/python scripts/tests_of_changes.py))
+	  $(shell $(BIN)/python scripts/tests_of_changes.py $(TESTS))
 
 # If the environment forbids bytecode files, each worker of each run would compile all tests again.
 quick test faults: export PYTHONDONTWRITEBYTECODE :=

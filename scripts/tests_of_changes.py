@@ -2,21 +2,38 @@
 have its name. If there are none, or too many import it, those of its folder.
 
 The changed files are those that differ from the last commit or, if none do, those that it changed. Prints nothing if
-they have no tests: all tests are then run.
+they have no tests: all tests are then run. With arguments, those are the tests.
+
+Few tests run in one process: pytest-xdist needs 10 s to start workers, each with a PostgreSQL and a Valkey of its own.
 """
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 MANY = 25  # test files, which take some ten seconds
+FEW = 100  # test functions
 
 
 def main() -> None:
+    found = sys.argv[1:] or tests_of_changes()
+    options = ["--numprocesses=0"] if 0 < functions_in(found) <= FEW else []
+    print(*options, *found)
+
+
+def tests_of_changes() -> list[str]:
     tests = {path: path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
     found = {path for name in changed() for path in tests_of(name, tests)}
-    print(*sorted(str(path.relative_to(ROOT)) for path in found))
+    return sorted(str(path.relative_to(ROOT)) for path in found)
+
+
+def functions_in(tests: list[str]) -> int:
+    """Return how many test functions these files, folders and ids have; of an id, those of its file."""
+    paths = [ROOT / test.partition("::")[0] for test in tests]
+    files = [file for path in paths for file in ([path] if path.is_file() else path.rglob("test_*.py"))]
+    return sum(len(re.findall(r"^ *def test_", file.read_text(), re.MULTILINE)) for file in files)
 
 
 def changed() -> list[str]:
