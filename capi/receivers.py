@@ -16,7 +16,7 @@ from capi.selectors.deal_people import NOT_NOW, why_lead_stays
 from capi.selectors.explanations.explain import already_told
 from crm.models import CrmEvent, Deal, Lead, LeadMerge
 from crm.signals import (
-    AlreadyTold,
+    AlreadySent,
     company_closed,
     company_reopened,
     crm_event_values_changing,
@@ -41,12 +41,12 @@ def plan_conversions(events: Sequence[CrmEvent], **kwargs: Any) -> None:
 @receiver(crm_events_taken_back)
 def take_back_conversions(
     company_ids: Collection[int], crm_event_ids: Sequence[int], **kwargs: Any
-) -> AlreadyTold | None:
-    """Cancel the unsent conversion events of these CRM events. Returns what LinkedIn was already told, if anything."""
+) -> AlreadySent | None:
+    """Cancel the unsent conversion events of these CRM events. Returns what LinkedIn already has, if anything."""
     told = cancellation.take_back(company_ids=company_ids, crm_event_ids=crm_event_ids)
     counts = Counter((event.rule.get_crm_event_display(), event.state) for event in told.select_related("rule"))
     sentences = [already_told(name, State(state), count) for (name, state), count in sorted(counts.items())]
-    return AlreadyTold(sentences, counts.total()) if sentences else None
+    return AlreadySent(sentences, counts.total()) if sentences else None
 
 
 @receiver(crm_event_values_changing)

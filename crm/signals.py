@@ -3,7 +3,7 @@
 `crm_events_recorded(sender, events)`: a list of the `CrmEvent`s just written, for one or more companies. It is not sent
 for CRM events with `history_only`, which must have no effects.
 `crm_events_taken_back(sender, company_ids, crm_event_ids)`: CRM events that were undone, or set back before their
-release. Receivers cancel what has not been sent, and return an `AlreadyTold` for what has, or None.
+release. Receivers cancel what has not been sent, and return an `AlreadySent` for what has, or None.
 `crm_event_values_changing(sender, company_ids)`: the amount or currency of CRM events of these companies is about to be
 corrected before their release. Receivers make sure that no request that starts later has the old value.
 `lead_contact_changed(sender, lead_ids)`: leads whose e-mail address or `share_with_ad_platforms` changed.
@@ -27,8 +27,8 @@ from django.dispatch import Signal
 
 
 @dataclass(frozen=True, slots=True)
-class AlreadyTold:
-    """What an ad platform was told, or may have been told, about CRM events that were taken back, in sentences.
+class AlreadySent:
+    """What was sent to an ad platform, or may have been, about CRM events that were taken back: a sentence each.
 
     `conversions` is the number of conversion events that they are about.
     """

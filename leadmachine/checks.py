@@ -112,7 +112,7 @@ def mail_sign_in(**kwargs: Any) -> list[CheckMessage]:
     """E014: the name and password for the mail server are ASCII. Python's smtplib sends nothing else."""
     if f"{settings.EMAIL_HOST_USER}{settings.EMAIL_HOST_PASSWORD}".isascii():
         return []
-    hint = "Choose another password at your mail provider, of ASCII letters, digits and signs."
+    hint = "Choose another password at your mail provider, of ASCII letters, digits and symbols."
     text = "The name or password in EMAIL_URL has a character that can't be sent to a mail server."
     return [Error(text, hint=hint, id="leadmachine.E014")]
 
@@ -144,7 +144,7 @@ def postgresql_version(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.database)
 def database_identity(**kwargs: Any) -> list[CheckMessage]:
-    """E010: the database can be told from any other, such as a restored copy. No error while it is down."""
+    """E010: the database can be distinguished from any other, such as a restored copy. No error while it is down."""
     try:
         installation.identity()
     except installation.UNUSABLE:

@@ -63,7 +63,7 @@ PORT: int = env.int("PORT", default=8000)
 
 
 def note_for_command(words: Sequence[str]) -> str:
-    """Return what a command of manage.py says first in a folder of `make run`; "" elsewhere, or if it was told."""
+    """Return what a command of manage.py says first in a folder of `make run`; "" elsewhere, or if it has said so."""
     if {"LEADMACHINE_MAKE_RUN", "DEBUG"} & os.environ.keys():
         return ""
     if IS_MAKE_RUN:

@@ -1,4 +1,4 @@
-"""System checks of settings that would let in, or tell, more than was meant. All but W020 are for production."""
+"""System checks of settings that would let in, or reveal, more than was meant. All but W020 are for production."""
 
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_network

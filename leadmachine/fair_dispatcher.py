@@ -1,4 +1,4 @@
-"""Which request a web process answers next, so that nobody makes the others wait.
+"""Which request a web process answers next, so that no one makes the others wait.
 
 Waitress answers requests in the order in which they arrive, so 64 slow ones of one session delay everybody behind them.
 Here the next request is one of the company with the fewest in progress, and within it of the session with the fewest.

@@ -30,7 +30,7 @@ def cache_key(key: str, prefix: str, version: int) -> str:
 
 
 def identity() -> str:
-    """Return what tells the database from any other. Raises as `name`, whatever the settings."""
+    """Return what distinguishes the database from any other. Raises as `name`, whatever the settings."""
     # A separate connection: an error must not abort the transaction of a save.
     connection: BaseDatabaseWrapper = connections.create_connection("default")
     try:

@@ -19,7 +19,7 @@ WITH_FILES: Final = ("multipart/form-data",)
 FORMS: Final = ("application/x-www-form-urlencoded", *WITH_FILES)
 JSON: Final = ("application/json",)
 DISK_FULL: Final = (
-    "Nothing was uploaded: the server has no room for it. Try again later, or tell the operator of LeadMachine."
+    "Nothing was uploaded: the server has no room for it. Try again later, or contact the operator of LeadMachine."
 )
 
 logger = logging.getLogger(__name__)

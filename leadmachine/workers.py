@@ -44,7 +44,7 @@ class Timers(bootsteps.StartStopStep):  # type: ignore[misc]
         self._watchdog.start()
 
     def close(self, worker: Any) -> None:
-        """Tell every thread and child process to stop, as `begin_shutdown` may have done already."""
+        """Ask every thread and child process to stop, as `begin_shutdown` may have done already."""
         from capi.delivery import shutdown
 
         shutdown.begin()

@@ -18,7 +18,7 @@ FINGERPRINT_LENGTH: Final = 8
 
 
 def fingerprint(token: str) -> str:
-    """Tells tokens apart without showing any part of one: the first hex digits of its SHA-256."""
+    """Distinguishes tokens without showing any part of one: the first hex digits of its SHA-256."""
     return hashlib.sha256(token.encode()).hexdigest()[:FINGERPRINT_LENGTH]
 
 

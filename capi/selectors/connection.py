@@ -81,7 +81,7 @@ class ConnectionStatus:
 
     @cached_property
     def deadlines(self) -> list[Explanation]:
-        """Deadlines that are near. Only admins can replace a token; ops can tell the operator about the version."""
+        """Deadlines that are near. Only admins can replace a token; ops can contact the operator about the version."""
         today, ends = timezone.localdate(), []
         if self._may(Action.SEE_CONNECTION):
             ends.append(end_of_version(settings.LINKEDIN_API_VERSION, today))

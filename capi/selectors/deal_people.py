@@ -6,8 +6,8 @@ from capi.delivery.deal_people import told_about
 from capi.models.choices import State
 from crm.models import Deal
 
-TOLD: Final = "LinkedIn has been told about this deal, so its main person can't be changed any more."
-PERHAPS: Final = "LinkedIn may have been told about this deal, so its main person can't be changed any more."
+SENT: Final = "This deal was reported to LinkedIn, so its main person can't be changed any more."
+PERHAPS: Final = "This deal may have been reported to LinkedIn, so its main person can't be changed any more."
 NOT_NOW: Final = "Nothing was changed: a request to LinkedIn may contain this deal right now. Try again in a minute."
 
 
@@ -16,4 +16,4 @@ def why_lead_stays(deal: Deal) -> str:
     states = set(told_about(deal.pk, deal.company_id).values_list("state", flat=True))
     if not states:
         return ""
-    return TOLD if State.ACCEPTED in states else PERHAPS
+    return SENT if State.ACCEPTED in states else PERHAPS

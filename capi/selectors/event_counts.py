@@ -71,7 +71,7 @@ def _floors(
 ) -> dict[StateFilter, int | None]:
     """The newest id outside the scan, for each chip whose scan needs a limit. None if there are no such rows.
 
-    PostgreSQL gets them as numbers, not as subqueries: otherwise it can't tell how few rows are left, and may read the
+    PostgreSQL gets them as numbers, not as subqueries: otherwise it can't know how few rows are left, and may read the
     whole log for a rare reason.
     """
     names = {chip: _floor_name(chip) for chip, wanted in filters.items() if _is_scanned(wanted)}

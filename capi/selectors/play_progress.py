@@ -15,7 +15,7 @@ MISSED_SWEEPS: Final = 4  # until the workers count as late
 
 @dataclass(frozen=True, slots=True)
 class PlayProgress:
-    """Two short lines. `key` changes with them, so a page can tell whether it shows them already."""
+    """Two short lines. `key` changes with them, so a page knows whether it shows them already."""
 
     key: str
     what: str

@@ -28,7 +28,7 @@ class RuleGroups:
         if other is not None and other.crm_event != rule.crm_event:
             yield (
                 f"“{other}” sends “{other.get_crm_event_display()}” to the same LinkedIn rule: "
-                "Campaign Manager adds both up and can't tell them apart."
+                "Campaign Manager adds both up and can't distinguish them."
             )
 
     def _same_event(self, rule: ConversionRule) -> Iterator[str]:

@@ -22,7 +22,7 @@ from crm.models.roles import Action
 from crm.selectors.timeline import EventOutcome, Outlook
 
 MINUTE: Final = 60
-IMPORTED = EventOutcome("Imported without telling LinkedIn, as was chosen", label="Not told", is_nothing=True)
+IMPORTED = EventOutcome("Imported without sending to LinkedIn, as chosen", label="Not sent", is_nothing=True)
 NO_RULE = EventOutcome(NO_EVENT.what.removesuffix("."), is_nothing=True)
 
 
@@ -67,20 +67,20 @@ def _outcome(event: ConversionEvent) -> EventOutcome:
 
 
 def outlook(company_id: int, action: UUID) -> Outlook | None:
-    """What LinkedIn will be told about an action, None if it causes no conversion."""
+    """What an action will send to LinkedIn, None if it causes no conversion."""
     events = ConversionEvent.objects.for_company(company_id).filter(crm_event__action=action, state__in=OPEN_STATES)
     first = events.select_related("rule").order_by("state", "pk").first()
     count = events.count() - _repeats(events)
     if first is None or not count:
         return None
     connection = Connection.objects.for_company(company_id).first()
-    conversions = "" if count == 1 else f" about {count:,} conversions"
+    conversions = "" if count == 1 else f" {count:,} conversions"
     if first.is_on_hold(connection):
-        return Outlook(f"LinkedIn is told{conversions} once sending continues.")
+        return Outlook(f"Sends{conversions} to LinkedIn once sending continues.")
     if first.state == State.WAITING:
-        return Outlook(f"LinkedIn is told{conversions} once there is an e-mail address.")
+        return Outlook(f"Sends{conversions} to LinkedIn once there is an e-mail address.")
     seconds = ceil(first.seconds_of_grace(timezone.now()))
-    return Outlook(f"LinkedIn is told{conversions} {_in(seconds)}.", seconds)
+    return Outlook(f"Sends{conversions} to LinkedIn {_in(seconds)}.", seconds)
 
 
 def _repeats(events: ConversionEventQuerySet) -> int:
@@ -103,6 +103,5 @@ def _in(seconds: int) -> str:
     if seconds <= 0:
         return "now"
     if seconds < MINUTE:
-        return f"in {seconds} second{pluralize(seconds)}"
-    minutes = round(seconds / MINUTE)
-    return f"in {minutes} minute{pluralize(minutes)}"
+        return f"in {seconds} s"
+    return f"in {round(seconds / MINUTE)} min"

@@ -158,7 +158,7 @@ def resume(request: MemberRequest) -> HttpResponse:
 @require_POST
 @member(Action.CHANGE_CONNECTION)
 def save_grace(request: MemberRequest) -> HttpResponse:
-    """Save how long a change can be undone before LinkedIn is told."""
+    """Save how long a change can be undone before it is sent to LinkedIn."""
     form = GraceForm(request.POST, instance=request.membership.company)
     if form.non_field_errors():
         messages.error(request, CHANGED_HERE.format(what="the time to undo was"))

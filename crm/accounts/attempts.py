@@ -1,7 +1,7 @@
 """How many wrong codes of second factors are accepted: few from an address, and a number in all for an account.
 
 Anyone who gets to the code step knows the password, or has signed in with the company's provider. Wrong codes from one
-address don't keep the owner out at another. Those from many addresses do, because nobody could tell them apart; a new
+address don't keep the owner out at another. Those from many addresses do, because nothing distinguishes them; a new
 password, for which a link goes to the owner's address, then opens the step again, and keeps the others out of it.
 
 With both numbers, n addresses can guess min(20 n an hour, 100 a day), at 3 right codes in a million.

@@ -18,7 +18,7 @@ COMPANY: Final = "leadmachine.company"  # in `request.META`: the company's id, o
 
 
 class Caller(NamedTuple):
-    """Who sent a request. Without a known session or API key, the address stands for a company."""
+    """Who sent a request. Without a known session or API key, the address counts as a company."""
 
     company: Hashable
     session: Hashable = None
@@ -43,7 +43,7 @@ class KnownCallers:
     def learn(self, environ: Mapping[str, Any]) -> None:
         """Remember what a request has shown once it was answered."""
         if COMPANY not in environ:
-            return  # a static file, for example: nobody has asked
+            return  # a static file, for example: no one has asked
         company = environ[COMPANY]
         for credential in _credentials(environ):
             if company is None:
@@ -55,7 +55,7 @@ class KnownCallers:
 
 
 def _credentials(environ: Mapping[str, Any]) -> list[int]:
-    """The session and the API key, each by itself: whoever varies the one that isn't read stays who they are."""
+    """The session and the API key, each by itself: anyone who varies the one that isn't read stays who they are."""
     session = parse_cookie(environ.get("HTTP_COOKIE", "")).get(settings.SESSION_COOKIE_NAME)
     key = environ.get("HTTP_AUTHORIZATION")
     return [hash((name, text)) for name, text in (("session", session), ("key", key)) if text]

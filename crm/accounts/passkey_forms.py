@@ -59,7 +59,7 @@ class CredentialMixin(forms.Form):
 
 
 class PasskeySignInForm(CredentialMixin, webauthn.LoginWebAuthnForm):  # type: ignore[misc]
-    """Signs in whoever the passkey belongs to."""
+    """Signs in the owner of the passkey."""
 
     def clean_credential(self) -> Authenticator:
         with _readable_passkey():
@@ -95,7 +95,7 @@ class AddPasskeyForm(CredentialMixin, webauthn.SignupWebAuthnForm):  # type: ign
     """A new passkey. Its view asks the device for one that also signs in without a password."""
 
     name = forms.CharField(
-        required=False, max_length=NAME_LENGTH, label="Name", help_text="Such as “My phone”, to tell them apart later."
+        required=False, max_length=NAME_LENGTH, label="Name", help_text="Such as “My phone”, to distinguish them later."
     )
 
     def clean(self) -> dict[str, Any]:

@@ -76,7 +76,7 @@ class RowProblemSerializer(serializers.Serializer[Any]):
 
 
 class CellTotalSerializer(serializers.Serializer[Any]):
-    """How many cells of a column, counted from 0, have this problem. `is_stored`: they are stored all the same."""
+    """How many cells of a column, counted from 0, have this problem. `is_stored`: they are stored nevertheless."""
 
     column = serializers.IntegerField()
     name = serializers.CharField()
@@ -120,7 +120,7 @@ class ImportTotalsSerializer(serializers.Serializer[Any]):
 class LeadImportSerializer(serializers.ModelSerializer[LeadImport]):
     """An import. `planned` is the result of its check, and `done` what the import has done so far.
 
-    `file_format` is null for a spreadsheet, and before the file is read. `notes` say in sentences what was guessed
+    `file_format` is null for a spreadsheet, and before the file is read. `notes` say what was guessed
     about the file, and `problem` why it failed. `owner` gets the new leads.
     `uploaded_by` is a user, null if an API key uploaded or started it. It can be undone until
     `undo_until`. Then `already_told` counts the conversions for which the undo came too late.
@@ -178,7 +178,7 @@ def _totals(lead_import: LeadImport, counts: Mapping[str, int]) -> Any:
 
 
 class LeadImportDetailSerializer(LeadImportSerializer):
-    """An import, with the conversions that each rule would send for its new leads, if ad platforms are told."""
+    """An import, with the conversions that each rule would send for its new leads, if they are sent to ad platforms."""
 
     conversions = serializers.SerializerMethodField()
 
@@ -264,7 +264,7 @@ class ImportColumnsSerializer(StrictBody):
 
 
 class StartSerializer(StrictBody):
-    """The owner of the new leads, and whether ad platforms are told about them. By default they are not.
+    """The owner of the new leads, and whether they are sent to ad platforms. By default they are not.
 
     `owner` defaults to the person who uploaded the file, and to no one if that was an API key.
     """

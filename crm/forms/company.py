@@ -11,7 +11,7 @@ from crm.models.company import MAX_GRACE_SECONDS
 from crm.models.roles import Role
 
 GRACE_CHOICES: Final = (
-    (0, "None: LinkedIn is told at once"),
+    (0, "None: sent at once"),
     (10, "10 seconds"),
     (30, "30 seconds"),
     (60, "1 minute"),
@@ -38,7 +38,7 @@ class CompanyForm(ChangesForm):
 
 
 class GraceForm(ChangesForm):
-    """How long a change in the browser can be undone before LinkedIn is told."""
+    """How long a change in the browser can be undone before it is sent to LinkedIn."""
 
     grace_seconds = forms.TypedChoiceField(label="Time to undo", coerce=int, choices=GRACE_CHOICES)
 

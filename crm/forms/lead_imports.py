@@ -135,7 +135,7 @@ def otherwise_choices(name: str, *, may_add: bool) -> list[tuple[str, str]]:
 
 
 class StartForm(forms.Form):
-    """The owner of the new leads, and whether LinkedIn is told about them, which defaults to no."""
+    """The owner of the new leads, and whether they are sent to LinkedIn, which defaults to no."""
 
     owner = forms.ModelChoiceField(
         label="Owner of the new leads",

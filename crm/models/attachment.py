@@ -70,7 +70,7 @@ class Attachment(Contribution):
 
 @receiver(post_delete, sender=Attachment)
 def delete_content(instance: Attachment, using: str, **kwargs: Any) -> None:
-    """Delete the content with its row, whether a person, an erasure or the deletion of a lead or deal deletes the row.
+    """Delete the content with its row, whether a person, an erasure or deleting a lead or deal deletes the row.
 
     Runs after the commit: no row is left without its file. The sweep deletes content that a crash in between leaves.
     """

@@ -24,7 +24,7 @@ from crm.models.steps import LeadStatus
 from crm.models.tenancy import CompanyQuerySet
 
 KEPT_FOR: Final = timedelta(days=30)  # after its end
-NOBODY: Final = 0  # stands for a lead that was erased: no lead has this id
+NOBODY: Final = 0  # a lead that was erased: no lead has this id
 
 
 class BulkKind(models.TextChoices):

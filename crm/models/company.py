@@ -43,7 +43,7 @@ class Company(models.Model):
     # If false, its people and keys have no access and nothing is sent. Changed only by `crm.services`.
     is_active = models.BooleanField(default=True, editable=False)
     time_zone = models.CharField(max_length=60, default=usual_time_zone, validators=[validate_time_zone])
-    # How long a change that a person makes in the browser can be taken back before any ad platform is told.
+    # How long a change that a person makes in the browser can be taken back before it is sent to any ad platform.
     grace_seconds = models.PositiveSmallIntegerField(
         default=USUAL_GRACE_SECONDS, db_default=USUAL_GRACE_SECONDS, validators=[MaxValueValidator(MAX_GRACE_SECONDS)]
     )

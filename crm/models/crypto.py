@@ -83,7 +83,7 @@ def state_of(sealed: str) -> KeyState:
 
 
 def fingerprint(key: str) -> str:
-    """Eight hexadecimal digits that tell keys apart without revealing any of the key's 256 random bits."""
+    """Eight hexadecimal digits that distinguish keys without revealing any of the key's 256 random bits."""
     return hashlib.sha256(b"LeadMachine key " + base64.urlsafe_b64decode(key)).hexdigest()[:8]
 
 

@@ -40,7 +40,7 @@ class CrmEvent(models.Model):
     occurred_at = models.DateTimeField(db_default=Now())
     amount = models.DecimalField(max_digits=14, decimal_places=2, null=True)
     currency = models.CharField(max_length=3, blank=True)
-    # Until then, the change can be taken back without LinkedIn being told of it. Null: LinkedIn may be told at once.
+    # Until then, the change can be taken back and is not sent to LinkedIn. Null: it may be sent at once.
     release_at = models.DateTimeField(null=True, editable=False)
     # Set once the change was undone or set back: no conversion event is planned for it any more.
     taken_back_at = models.DateTimeField(null=True, editable=False)

@@ -20,11 +20,11 @@ logger = logging.getLogger(__name__)
 ALIAS: Final = "attachments"
 REST_SECONDS: Final = 60.0  # no deletions after one failed: a person waits for them, and each may take a whole timeout
 NOT_STORED: Final = (
-    "Nothing was uploaded: the storage for files is full or can't be reached. Try again later, or tell the operator of "
+    "Nothing was uploaded: the storage for files is full or can't be reached. Try later, or contact the operator of "
     "LeadMachine."
 )
-NOT_READ: Final = "This file can't be read at the moment. Try again later, or tell the operator of LeadMachine."
-LOST: Final = "The storage no longer has this file. Tell the operator of LeadMachine, or delete it here."
+NOT_READ: Final = "This file can't be read at the moment. Try again later, or contact the operator of LeadMachine."
+LOST: Final = "The storage no longer has this file. Contact the operator of LeadMachine, or delete it here."
 
 _rests_until = 0.0
 

@@ -70,7 +70,7 @@ def has_reached(step: FunnelStep) -> Q:
 def _qualifications() -> CompanyQuerySet[CrmEvent]:
     """The CRM events that say that a lead was qualified, for as long as the lead exists.
 
-    Events that were taken back within the time to undo don't count, just as LinkedIn isn't told about them.
+    Events that were taken back within the time to undo don't count, just as they are not sent to LinkedIn.
     """
     return CrmEvent.objects.order_by().filter(kind=CrmEventKind.LEAD_QUALIFIED, taken_back_at=None)
 

@@ -107,7 +107,7 @@ class RowProblem(models.TextChoices):
     ERASED = "erased", "The person has been erased"
 
 
-# Cells with these are stored all the same, and listed. All others are left out.
+# Cells with these are stored and listed. All others are left out.
 DOUBTS: Final = (RowProblem.NUMBER_DOUBTFUL, RowProblem.ROUNDED, RowProblem.DATE_DOUBTFUL)
 
 

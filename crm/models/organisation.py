@@ -16,7 +16,7 @@ from crm.models.search import SPACES
 KEY_LENGTH: Final = 200
 FINAL_SIGMA, SIGMA = "\u03c2", "\u03c3"
 SHARP_S: Final = "ß"
-PLAIN: Final = frozenset(string.ascii_letters + string.digits)  # stands for itself in a URL
+PLAIN: Final = frozenset(string.ascii_letters + string.digits)  # unchanged in a URL
 IN_URL: Final = r"(?:[A-Za-z0-9-]|~[0-9a-f]{2})+"
 
 _FOLDS: Final = str.maketrans({SHARP_S: "ss", FINAL_SIGMA: SIGMA, **dict.fromkeys(SPACES, " ")})

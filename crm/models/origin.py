@@ -22,15 +22,15 @@ class Origin:
     """Who makes the changes of a block, and how.
 
     `action` identifies a request whose changes can be undone: its CRM events are released only after the company's
-    grace period. `reinstates` is set by an undo, which records CRM events only for these occasions. `told` collects
-    what ad platforms were told about CRM events that the action took back, in sentences. With `history_only`, CRM
-    events are recorded, but no ad platform will ever be told about them.
+    grace period. `reinstates` is set by an undo, which records CRM events only for these occasions. `already_sent`
+    collects a sentence for each CRM event that the action took back although it had been sent to an ad platform. With
+    `history_only`, CRM events are recorded, but never sent to an ad platform.
     """
 
     actor: User | ApiKey | None = None
     action: uuid.UUID | None = None
     reinstates: Collection[Occasion] | None = None
-    told: list[str] = field(default_factory=list, compare=False)
+    already_sent: list[str] = field(default_factory=list, compare=False)
     history_only: bool = False
 
     @property
@@ -88,6 +88,6 @@ def current_action() -> uuid.UUID | None:
     return _origin.get().action
 
 
-def told_all_the_same() -> list[str]:
-    """What ad platforms were told about CRM events that the current action took back, in sentences."""
-    return _origin.get().told
+def already_sent() -> list[str]:
+    """What had been sent about CRM events that the current action took back: a sentence each."""
+    return _origin.get().already_sent

@@ -14,12 +14,12 @@ from django.db.models.functions import Now
 
 from crm.models.change import STEPS, Change, ChangedField, differences
 from crm.models.event import CrmEvent, CrmEventKind
-from crm.models.origin import Origin, current_origin, occasion, told_all_the_same
+from crm.models.origin import Origin, already_sent, current_origin, occasion
 from crm.models.privacy_log import PrivacyChange, log_privacy_change
 from crm.models.recorder_sql import NewChange, insert, insert_history
 from crm.models.snapshots import RowSnapshot, prepared_statements, snapshots
 from crm.signals import (
-    AlreadyTold,
+    AlreadySent,
     crm_event_values_changing,
     crm_events_recorded,
     crm_events_taken_back,
@@ -122,11 +122,11 @@ def record_person(*, deal_id: int, lead_id: int, company_id: int, is_added: bool
 
 
 def take_back(events: QuerySet[CrmEvent], *, sender: type) -> list[str]:
-    """Mark these CRM events as taken back, and cancel what has not been sent. Returns what has, in sentences."""
+    """Mark these CRM events as taken back, and cancel what has not been sent. Returns a sentence for each that was."""
     return [sentence for each in take_back_with_counts(events, sender=sender) for sentence in each.sentences]
 
 
-def take_back_with_counts(events: QuerySet[CrmEvent], *, sender: type) -> list[AlreadyTold]:
+def take_back_with_counts(events: QuerySet[CrmEvent], *, sender: type) -> list[AlreadySent]:
     """Like `take_back`, but returns what has been sent as each ad platform's receiver reports it."""
     rows = list(events.order_by("pk").values_list("pk", "company_id", "occurred_at"))
     if not rows:
@@ -152,9 +152,9 @@ def _take_back_what_was_left(
     for kind, rows in left.items():
         of_rows = Q(deal__in=[row.deal_id for row in rows]) if rows[0].deal_id else _of_leads(rows)
         unreleased = CrmEvent._base_manager.using(using).filter(of_rows, kind=kind, release_at__gt=Now())
-        told = take_back(unreleased.filter(taken_back_at=None), sender=model)
-        if current_origin().action is not None:  # `SYSTEM` is shared by all, and has no one to tell
-            told_all_the_same().extend(told)
+        sent = take_back(unreleased.filter(taken_back_at=None), sender=model)
+        if current_origin().action is not None:  # `SYSTEM` is shared by all, and has no one to read it
+            already_sent().extend(sent)
 
 
 def _note_sharing(model: "type[Tracked]", both: Iterable[tuple[RowSnapshot, RowSnapshot]], using: str) -> None:

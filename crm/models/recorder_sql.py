@@ -128,7 +128,7 @@ def insert_history(
 ) -> int:  # fmt: skip
     """Insert an event for each of these new leads or deals, or for those whose step has this meaning. Returns how many.
 
-    No ad platform will be told about them. A row that refers to another company's row gets none. PostgreSQL only.
+    They are never sent to an ad platform. A row that refers to another company's row gets none. PostgreSQL only.
     """
     is_deal = model.step == "stage"
     statement = HISTORY.format(

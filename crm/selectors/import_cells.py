@@ -20,7 +20,7 @@ HEAD: Final = ("Row", "Column", "In the file", "Reason", "Stored")
 
 @dataclass(frozen=True, slots=True)
 class CellTotal:
-    """How many cells of a column have a problem. `is_stored`: they are stored all the same."""
+    """How many cells of a column have a problem. `is_stored`: they are stored nevertheless."""
 
     column: int
     name: str

@@ -1,4 +1,4 @@
-"""Imports of leads for their pages: the columns, a preview of the rows, the totals, and what LinkedIn would be told."""
+"""Imports of leads for their pages: the columns, a preview of the rows, the totals, and what LinkedIn would get."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -115,7 +115,7 @@ class PreviewRow:
 
 @dataclass(frozen=True, slots=True)
 class Conversions:
-    """What LinkedIn would be told of the new leads, by rule."""
+    """What would be sent to LinkedIn for the new leads, by rule."""
 
     rules: Sequence[ExpectedConversions] = field(default_factory=list)
 

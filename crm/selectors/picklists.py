@@ -73,7 +73,7 @@ class PicklistRow:
 
     entry: Any
     uses: Sequence[Use]
-    is_told: bool
+    is_reported: bool
     why_kept: str
     is_first: bool = False
     is_last: bool = False
@@ -112,23 +112,23 @@ def anchor_of(kind: str, pipeline: Pipeline | None = None) -> str:
 
 def sections_of(company: Company) -> list[PicklistSection]:
     """All lists of a company, in a fixed number of queries."""
-    told = {kind for reported in reported_kinds for kind in reported(company)}
-    return [section for picklist in PICKLISTS.values() for section in _sections(company, picklist, told)]
+    reported = {kind for kinds_of in reported_kinds for kind in kinds_of(company)}
+    return [section for picklist in PICKLISTS.values() for section in _sections(company, picklist, reported)]
 
 
-def _sections(company: Company, picklist: Picklist, told: Collection[str]) -> Iterator[PicklistSection]:
+def _sections(company: Company, picklist: Picklist, reported: Collection[str]) -> Iterator[PicklistSection]:
     counts = [(model, _counts(company, picklist, model)) for model in picklist.users]
     if picklist is STAGES:
         stages = list(Stage.objects.for_company(company).in_use())
         pipelines = list(Pipeline.objects.for_company(company).offered())
         for pipeline in pipelines if len(pipelines) > 1 else [None]:
-            yield _section(picklist, [stage for stage in stages if _is_in(stage, pipeline)], counts, told, pipeline)
+            yield _section(picklist, [stage for stage in stages if _is_in(stage, pipeline)], counts, reported, pipeline)
     else:
-        yield _section(picklist, list(picklist.model.objects.for_company(company)), counts, told)
+        yield _section(picklist, list(picklist.model.objects.for_company(company)), counts, reported)
 
 
 def _is_in(stage: Stage, pipeline: Pipeline | None) -> bool:
-    """True for a stage of this pipeline. None stands for the only one that there is."""
+    """True for a stage of this pipeline. None is the only one that there is."""
     return pipeline is None or stage.pipeline_id == pipeline.pk or (pipeline.is_default and stage.pipeline_id is None)
 
 
@@ -136,7 +136,7 @@ def _section(
     picklist: Picklist,
     entries: Sequence[PicklistEntry],
     counts: Sequence[tuple[type[Lead] | type[Deal], Counter[Any]]],
-    told: Collection[str],
+    reported: Collection[str],
     pipeline: Pipeline | None = None,
 ) -> PicklistSection:
     offered = [entry for entry in entries if entry.archived_at is None]
@@ -145,7 +145,7 @@ def _section(
         uses = [_use(picklist, model, entry, counted) for model, counted in counts]
         others = [each for each in offered if each.pk != entry.pk]
         first, last = entry in offered[:1], entry in offered[-1:]
-        return PicklistRow(entry, uses, _is_told(picklist, entry, told), entry.why_kept(others), first, last)
+        return PicklistRow(entry, uses, _is_reported(picklist, entry, reported), entry.why_kept(others), first, last)
 
     archived = [row(entry) for entry in entries if entry.archived_at is not None]
     return PicklistSection(picklist.kind, TEXTS[picklist], [row(entry) for entry in offered], archived, pipeline)
@@ -164,11 +164,11 @@ def _use(picklist: Picklist, model: type[Lead] | type[Deal], entry: PicklistEntr
     return Use(noun, counts[value], url)
 
 
-def _is_told(picklist: Picklist, entry: PicklistEntry, told: Collection[str]) -> bool:
+def _is_reported(picklist: Picklist, entry: PicklistEntry, reported: Collection[str]) -> bool:
     """True if a lead or deal that gets this status or stage is reported."""
     if not isinstance(entry, PipelineStep):
         return False
-    return any(model.kinds_by_meaning.get(entry.meaning) in told for model in picklist.users)
+    return any(model.kinds_by_meaning.get(entry.meaning) in reported for model in picklist.users)
 
 
 @dataclass(frozen=True)

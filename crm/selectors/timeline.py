@@ -63,7 +63,7 @@ event_outcomes: Final[list[Callable[[Sequence[CrmEvent]], Mapping[int, list[Even
 
 @dataclass(frozen=True)
 class Outlook:
-    """What an ad platform will be told of the changes of one action: a sentence, and in how many seconds, if known."""
+    """What the changes of one action will send to an ad platform: a sentence, and in how many seconds, if known."""
 
     text: str
     seconds: int | None = None
@@ -173,7 +173,7 @@ def news_of(membership: Membership, *, since: datetime, at_most: int) -> Sequenc
     theirs = (Q(lead__owner=user) | Q(deal__owner=user)) & (Q(actor=None) | ~Q(actor=user))
     events = CrmEvent.objects.for_company(company_id).filter(theirs, occurred_at__gte=since)
     changes = Change.objects.for_company(company_id).filter(theirs, changed_at__gte=since)
-    # Enough for that many entries: of twice as many changes, half stand alone, or else that many events are newer.
+    # Enough for that many entries: of twice as many changes, half have no event, or else that many events are newer.
     newest_events = _newest(events, "lead").only(*OF_AN_EVENT, *OF_ITS_SUBJECT)[:at_most]
     newest_changes = _newest(changes, "lead").only(*OF_A_CHANGE, *OF_ITS_SUBJECT)[: 2 * at_most]
     return _newest_first(_merged(list(newest_events), list(newest_changes), has_outcomes=False))[:at_most]

@@ -61,7 +61,7 @@ def lock_outcome(deal: Deal) -> None:
 def delete(*, row: Lead | Deal) -> None:
     """Delete a deal, or a lead with its deals and what was merged into it. The audit log keeps their numbers.
 
-    Raises LeadMerged for a lead that has been merged into another one: the undo of another merge has to find it.
+    Raises LeadMerged for a lead that has been merged into another one: undoing another merge has to find it.
     """
     if isinstance(row, Lead):
         person = dict(Lead.objects.of_person(row).select_for_update().values_list("pk", "merged_into"))

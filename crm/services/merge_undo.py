@@ -133,7 +133,7 @@ def _has_sharing_changed_since(merge: LeadMerge, kept: Lead) -> bool:
 
 
 def _tell_earlier_merges(lead: Lead) -> None:
-    """Let the undo of each merge into this lead see that the person has opted out since.
+    """Let undoing any merge into this lead see that the person has opted out since.
 
     The opt-out is in the history of the other lead, and this one may not have been shared before.
     """

@@ -121,5 +121,5 @@ def _having(model: type[Lead] | type[Deal], pks: Collection[int], tag: Tag) -> s
 
 
 def _touch(model: type[Lead] | type[Deal], pks: Collection[int]) -> None:
-    """Count it as a change, which the undo of an import must not take away. No event depends on this column."""
+    """Count it as a change, which undoing an import must not take away. No event depends on this column."""
     model._default_manager.filter(pk__in=pks).update(updated_at=Now())

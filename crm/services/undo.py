@@ -42,7 +42,7 @@ class NothingToUndo(Exception):
 
 @dataclass(slots=True)
 class UndoResult:
-    """The result of an undo: rows by their outcome, and what ad platforms have been told all the same (`told`)."""
+    """The result of an undo: rows by their outcome, and what had already been sent to ad platforms (`told`)."""
 
     put_back: list[Any] = field(default_factory=list)
     removed: list[Any] = field(default_factory=list)  # leads and deals that had been added
@@ -121,7 +121,7 @@ def _put_back(model: type[Tracked], changes: QuerySet[Change], events: QuerySet[
 
 
 def _leave_to_undo_of_set_back(events: QuerySet[CrmEvent]) -> None:
-    """Let the undo of the change that set these rows back record these unsent events again, as if it had ended them."""
+    """Let undoing the change that set these rows back record these unsent events again, as if it had ended them."""
     newest = Change._base_manager.filter(field__in=STEPS).order_by("-pk").values("action")
     of_deal, of_lead = newest.filter(deal=OuterRef("deal")), newest.filter(lead=OuterRef("lead"), deal=None)
     for about, changes in ((events.exclude(deal=None), of_deal), (events.filter(deal=None), of_lead)):
@@ -201,7 +201,7 @@ def _remove(model: type[Tracked], events: QuerySet[CrmEvent], result: UndoResult
                 result.erased.append(row)
         elif _is_untouched(row, events):
             if not _of_rows(events, [row]).exclude(api_key=None).exists():
-                idempotency.forget(row=row)  # a script that repeats its request is told that the row is gone
+                idempotency.forget(row=row)  # a script that repeats its request reads that the row is gone
             untouched.append(row)
         else:
             result.changed_since.append(row)

@@ -264,7 +264,7 @@ def sort_icon(direction: str) -> str:
 
 @dataclass(frozen=True)
 class Undoable:
-    """How to undo what a message says: the URL to post to, and in how many seconds LinkedIn is told, if it is."""
+    """How to undo what a message says: the URL to post to, and in how many seconds it is sent to LinkedIn, if it is."""
 
     url: str
     seconds: int | None

@@ -88,7 +88,7 @@ OUTAGES: Final = {
     Unavailable.READ_ONLY: Outage(
         "Read-only right now",
         "The database is read-only right now.",
-        "Try again in a few minutes. If it lasts, tell the operator of LeadMachine.",
+        "Try again in a few minutes. If it lasts, contact the operator of LeadMachine.",
         60,
     ),
     Unavailable.TOO_SLOW: Outage(

@@ -25,7 +25,7 @@ def to_filtered(request: MemberRequest, names: Iterable[str], texts: Iterable[st
 
 
 def _key_of(request: MemberRequest, text: str) -> str:
-    """The key that stands for the search text; "" if the text is empty or invalid."""
+    """The key of the search text; "" if the text is empty or invalid."""
     form = SearchForm({"search": text})
     if not form.is_valid():
         messages.error(request, str(form.errors["search"][0]))

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 from crm.accounts.decorators import MemberRequest, member
 from crm.models import Change, CrmEvent
 from crm.models.change import STEPS
-from crm.models.origin import current_action, told_all_the_same
+from crm.models.origin import already_sent, current_action
 from crm.models.roles import Action
 from crm.selectors.timeline import outlooks
 from crm.services.undo import NothingToUndo, UndoResult, undo
@@ -24,14 +24,14 @@ NAMES_AT_MOST = 3
 
 
 def tell(request: MemberRequest, text: str) -> None:
-    """Add the message `text` about this request's changes, with what LinkedIn is told and an offer to undo them."""
+    """Add the message `text` about this request's changes, with what is sent to LinkedIn and an offer to undo them."""
     company, action = request.membership.company, current_action()
     if action is None or not _can_be_undone(company.pk, action):
         messages.success(request, text)
         return
     found = [outlook for look in outlooks if (outlook := look(company.pk, action)) is not None]
     seconds = next((str(outlook.seconds) for outlook in found if outlook.seconds is not None), "")
-    sentences = " ".join([text, *told_all_the_same(), *(outlook.text for outlook in found)])
+    sentences = " ".join([text, *already_sent(), *(outlook.text for outlook in found)])
     messages.success(request, sentences, extra_tags=f"{UNDO}:{action}:{seconds}")
 
 

@@ -31,7 +31,7 @@ def test_a_person_is_found_added_made_the_lead_and_another_removed_by_keyboard(p
     expect(page.get_by_text("Grace Hopper was added to the deal.")).to_be_visible()
     assert_fit_to_use_in_each_look(page)
     people.get_by_role("button", name="Make main person: Grace Hopper").press("Enter")
-    expect(people.get_by_role("listitem").first).to_contain_text("LinkedIn is told about this person alone.")
+    expect(people.get_by_role("listitem").first).to_contain_text("the only one reported to LinkedIn.")
     expect(people.get_by_role("link", name="Grace Hopper")).to_be_focused()
     assert (Deal.objects.get().lead, DealPerson.objects.get().lead) == (grace, ada)
 

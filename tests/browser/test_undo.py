@@ -17,8 +17,8 @@ from tests.conftest import make_deal, make_lead, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-SECONDS = "in (30|2[5-9]) seconds"
-TOLD = re.compile(rf"LinkedIn is told {SECONDS}\.")
+SECONDS = "in (30|2[5-9]) s"
+TOLD = re.compile(rf"Sends to LinkedIn {SECONDS}\.")
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def test_undo_after_the_grace_period_names_what_has_been_sent(page: Page, leads,
 def test_undo_while_sending_is_paused_stops_what_was_on_hold(page: Page, leads, company, connected, sandbox) -> None:
     type(connected).objects.update(is_paused=True)
     choose_in_the_list(page)
-    expect(page.locator("#messages")).to_contain_text("LinkedIn is told once sending continues.")
+    expect(page.locator("#messages")).to_contain_text("Sends to LinkedIn once sending continues.")
     pass_grace()
 
     undo(page)

@@ -82,9 +82,9 @@ _REASONS: Final[dict[Reason, Explanation]] = {
         "On hold",
         "LinkedIn rejected the request itself (501, 405 or similar). "
         "LinkedIn may have changed, or LeadMachine may have a bug.",
-        "Tell the operator of LeadMachine, then resume the rule on the LinkedIn page.",
+        "Contact the operator of LeadMachine, then resume the rule on the LinkedIn page.",
         "bad",
-        ask_admin="Tell the operator of LeadMachine, then ask an admin to resume the rule.",
+        ask_admin="Contact the operator of LeadMachine, then ask an admin to resume the rule.",
     ),
     Reason.THROTTLED: Explanation(
         "Queued",
@@ -207,7 +207,7 @@ REFUSED_WITH: Final[dict[int, Explanation]] = {
         "Rejected",
         "LinkedIn says 422: something in this event is missing or malformed.",
         "LinkedIn's message says what. Correct it on the lead or the deal and retry the event. If neither shows it, "
-        "tell the operator of LeadMachine.",
+        "contact the operator of LeadMachine.",
         "bad",
         422,
         topic="reason-data_refused-422",

@@ -35,7 +35,7 @@ SINCE: Final = {"MARKETING_QUALIFIED_LEAD": "202608", "SALES_QUALIFIED_LEAD": "2
 OTHER: Final = "OTHER"  # may mean anything: offered as a type, but suggests no CRM event
 EVENTS: Final[dict[str, EventAdvice]] = {
     CrmEventName.LEAD_CREATED: EventAdvice(
-        "A lead is added manually, through the API, or by an import that tells LinkedIn.", ("LEAD", "SIGN_UP")
+        "A lead is added manually, through the API, or by an import that sends to LinkedIn.", ("LEAD", "SIGN_UP")
     ),
     CrmEventName.LEAD_QUALIFIED: EventAdvice(
         "A lead gets a status that means “qualified”.", ("QUALIFIED_LEAD", "MARKETING_QUALIFIED_LEAD")

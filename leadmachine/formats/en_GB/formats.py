@@ -1,6 +1,6 @@
 """What forms accept as a date: nothing that could be another day. Browsers send the first of these.
 
-Django would read “3/4/2027” as 3 April, whoever typed it.
+Django would read “3/4/2027” as 3 April for everyone.
 """
 
 from typing import Final

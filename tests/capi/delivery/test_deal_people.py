@@ -11,7 +11,7 @@ from capi.delivery import http_session, lane, selection, settle, sweep
 from capi.linkedin.identity import email_sha256
 from capi.linkedin.sandbox.faults import Drop, Fault
 from capi.models import Attempt, Connection, ConversionEvent, ConversionRule
-from capi.selectors.deal_people import NOT_NOW, PERHAPS, TOLD
+from capi.selectors.deal_people import NOT_NOW, PERHAPS, SENT
 from capi.services.rules import delete_rule
 from crm.models import Deal, Lead, Stage
 from crm.services.deal_people import PeopleRefused, add_person, change_lead, remove_person, why_lead_stays
@@ -95,8 +95,8 @@ def test_once_it_was_sent_the_deal_keeps_its_lead_and_says_why(company, deal, sa
     assert why_lead_stays(deal) == ""
     send_all(company)
 
-    assert why_lead_stays(deal) == TOLD
-    with pytest.raises(PeopleRefused, match=TOLD):
+    assert why_lead_stays(deal) == SENT
+    with pytest.raises(PeopleRefused, match=SENT):
         change_lead(deal=deal, lead=grace())
 
     deal.refresh_from_db()

@@ -11,7 +11,7 @@ from capi import services
 from capi.linkedin.sandbox.faults import Drop, Fault
 from capi.models import Connection, ConversionEvent
 from capi.models.choices import Reason, State
-from capi.selectors.deal_people import PERHAPS, TOLD, why_lead_stays
+from capi.selectors.deal_people import PERHAPS, SENT, why_lead_stays
 from capi.selectors.explanations.explain import explain
 from crm.models import Company, CrmEvent, Membership
 from crm.services import lead_imports
@@ -164,7 +164,7 @@ def test_what_was_accepted_is_said_to_be_sent_everywhere(
     undone = undo(company=company, action=action)
 
     assert undone.told == ["“Lead qualified” had already been sent to LinkedIn."]
-    assert why_lead_stays(deal) == TOLD
+    assert why_lead_stays(deal) == SENT
 
 
 def test_after_a_plain_refusal_the_undo_of_a_later_change_records_it_again(

@@ -89,5 +89,5 @@ def test_nothing_is_announced_about_a_person_who_is_counted(company, history) ->
     with acting_as(None, action=silent):
         make_lead(company, email="Ada@example.com")
 
-    assert outlook(company.pk, told).text == "LinkedIn is told now."
+    assert outlook(company.pk, told).text == "Sends to LinkedIn now."
     assert outlook(company.pk, silent) is None

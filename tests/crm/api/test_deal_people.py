@@ -81,7 +81,7 @@ def test_once_it_was_sent_the_lead_stays_and_nothing_else_is_written(client, dea
     answer = client.patch(f"{URL}{deal.pk}/", {"lead": leads[1].pk, "title": "Looms", "people": [leads[2].pk]})
 
     assert answer.status_code == 400
-    assert "LinkedIn has been told about this deal" in answer.json()["lead"][0]
+    assert "This deal was reported to LinkedIn" in answer.json()["lead"][0]
     assert (people(deal), Deal.objects.get().title) == ((leads[0].pk, set()), "Forty licences")
     assert client.patch(f"{URL}{deal.pk}/", {"lead": leads[0].pk, "people": [leads[2].pk]}).status_code == 200
 

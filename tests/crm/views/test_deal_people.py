@@ -10,7 +10,7 @@ from tests.conftest import make_deal, make_lead
 
 pytestmark = pytest.mark.django_db
 
-TOLD = "LinkedIn has been told about this deal"
+SENT = "This deal was reported to LinkedIn"
 MAKE_MAIN = 'name="main"'
 
 
@@ -73,8 +73,8 @@ def test_a_deal_that_linkedin_knows_says_why_its_lead_stays(client_as, sales, de
     page = client.get(f"/deals/{deal.pk}/").content.decode()
     answer = client.post(url(deal), {"main": grace.pk}, follow=True).content.decode()
 
-    assert (TOLD in page, MAKE_MAIN in page, 'name="remove"' in page) == (True, False, True)
-    assert TOLD in answer
+    assert (SENT in page, MAKE_MAIN in page, 'name="remove"' in page) == (True, False, True)
+    assert SENT in answer
     assert Deal.objects.get().lead == deal.lead
 
 
@@ -96,7 +96,7 @@ def test_whoever_may_only_look_sees_the_people_and_no_buttons(client_as, ops, de
 
     page = client.get(f"/deals/{deal.pk}/").content.decode()
 
-    assert "LinkedIn is told about this person alone." in page
+    assert "the only one reported to LinkedIn." in page
     assert "Grace Hopper" in page
     assert not any(each in page for each in (MAKE_MAIN, 'name="remove"', url(deal)))
     assert client.post(url(deal), {"remove": grace.pk}).status_code == 403
@@ -114,8 +114,8 @@ def test_a_lead_who_opted_out_is_not_said_to_be_reported(client_as, sales, deal)
 
     page = client_as(sales).get(f"/deals/{deal.pk}/").content.decode()
 
-    assert "LinkedIn is told nothing about the deal." in " ".join(page.split())
-    assert "LinkedIn is told about this person alone." not in page
+    assert "nothing about the deal is sent to LinkedIn." in " ".join(page.split())
+    assert "the only one reported to LinkedIn." not in page
 
 
 def test_the_people_of_an_erased_leads_deal_stay_as_they_are(client_as, sales, deal, grace):
@@ -180,5 +180,5 @@ def test_a_lead_who_opted_out_after_linkedin_was_told_is_said_to_be_reported_no_
 
     page = " ".join(client_as(sales).get(f"/deals/{deal.pk}/").content.decode().split())
 
-    assert TOLD in page
-    assert "LinkedIn is told nothing more about the deal." in page
+    assert SENT in page
+    assert "nothing more about the deal is sent to LinkedIn." in page

@@ -66,13 +66,13 @@ def test_from_the_file_to_the_report(client: Client, sales: Membership) -> None:
 
     assert "What will happen" in page
     assert "Name is missing" in page
-    assert "There is nothing to tell" in page
+    assert "There is nothing to send" in page
     page = do(client, lead_import, "start", tell="no", owner=str(sales.user_id))
     assert "You can leave this page" in page
     work_on(lead_import)
     page = client.get(lead_import.get_absolute_url()).content.decode()
     assert "Import finished" in page
-    assert "LinkedIn was not told, as you chose." in page
+    assert "Nothing is sent to LinkedIn, as you chose." in page
     assert set(Lead.objects.values_list("owner", flat=True)) == {sales.user_id}
     assert AuditEntry.objects.get(action="import").details == {"rows": 4, "tells_ad_platforms": False}
 

@@ -50,8 +50,8 @@ def test_the_page_says_how_many_use_an_entry_and_what_linkedin_is_told(
     text = text_of(client.get(LISTS))
 
     assert f'<a href="/leads/?status={contacted.pk}">1 lead</a>' in text
-    assert text.count("LinkedIn is told") == 1
-    assert "Qualified · LinkedIn is told" in text
+    assert text.count("sent to LinkedIn") == 1
+    assert "Qualified · sent to LinkedIn" in text
 
 
 def test_the_number_of_queries_does_not_grow_with_the_lists(
