@@ -17,7 +17,7 @@ class ExplainedAlert:
     """An alert and its text: as of its opening, or for an open alert about a rest, the current one."""
 
     alert: Alert
-    told: AlertText
+    text: AlertText
 
 
 @dataclass(frozen=True, slots=True)
