@@ -49,7 +49,11 @@ class AskedChangeSerializer(StrictBody):
     kind = serializers.ChoiceField(choices=BulkKind.choices, **one_of(BulkKind))
     target = WholeNumber(required=False, allow_null=True, min_value=1, max_value=MAX_ID)
     leads = serializers.ListField(
-        child=WholeNumber(min_value=1, max_value=MAX_ID), required=False, allow_empty=False, max_length=IDS_AT_MOST
+        child=WholeNumber(min_value=1, max_value=MAX_ID),
+        required=False,
+        allow_empty=False,
+        min_length=1,  # for the schema: an empty list is refused before
+        max_length=IDS_AT_MOST,
     )
     filters = ListFiltersField(required=False)
 

@@ -110,9 +110,10 @@ def unavailable(request: HttpRequest, reason: Unavailable) -> HttpResponse:
     headers = {"Retry-After": str(outage.retry_after)}
     if request.path_info.startswith(API):
         return JsonResponse({"detail": sentence}, status=503, headers=headers)
-    # Without the request, because context processors query the database. A link can only repeat a GET.
+    # Without the request, because context processors query the database. A link can only repeat a GET. What someone has
+    # typed is still in the form before this page: browsers keep it, because pages with forms are not `no-store`.
     again = request.get_full_path() if request.method == "GET" else ""
-    context = {"heading": outage.heading, "sentence": sentence, "again": again}
+    context = {"heading": outage.heading, "sentence": sentence, "again": again, "is_form": not is_safe}
     return HttpResponse(render_to_string("503.html", context), status=503, headers=headers)
 
 

@@ -58,3 +58,9 @@ def test_a_page_size_outside_the_limits_is_refused(company: Company, size: str, 
     answer = caller(company).get(f"/api/v1/leads/?page_size={size}")
 
     assert answer.status_code == status
+
+
+def test_an_empty_list_of_leads_is_outside_the_limits() -> None:
+    fields = [each["properties"]["leads"] for name, each in COMPONENTS.items() if name.startswith("AskedChange")]
+
+    assert [field["minItems"] for field in fields] == [1]
