@@ -13,5 +13,8 @@
       backfill    when nothing is due: plans the next chunk of past events
     sweep       in every worker: finds lanes that are due and have no worker
 
+A rule can count each lead, deal or person once: `deduplication` has the states of a lead's or deal's key, `duplicates`
+queues the next event when a key is released, and `persons` chooses a person's event when a request is paid for.
+
 From crm it imports only the models; all HTTP goes through `capi.linkedin`.
 """

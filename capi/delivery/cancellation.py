@@ -8,9 +8,9 @@ from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from capi.delivery.duplicates import pass_on, release_given_up
 from capi.delivery.pauses import pause_held_back
 from capi.delivery.persons import forget_people
-from capi.delivery.places import free_given_up, pass_on
 from capi.delivery.planning import end, end_and_pass_on
 from capi.delivery.recall import is_in, recall_unsent, wait_on_commit
 from capi.delivery.sent_hashes import forget_hashes
@@ -76,7 +76,7 @@ def cancel_backfill(backfill: Backfill) -> int | None:
 def take_back(*, company_ids: Collection[int], crm_event_ids: Sequence[int]) -> Events:
     """Cancel the open conversion events of these CRM events. Returns those that LinkedIn has or may have received.
 
-    Call it inside a transaction. An event in a request in flight is marked and keeps its place: no later request
+    Call it inside a transaction. An event in a request in flight is marked and keeps its key: no later request
     contains it. Unless LinkedIn accepts it, it ends when the answer is written (`settle.write`), or, if none comes,
     when another worker takes over the lane (`deliver`).
     """
@@ -84,10 +84,10 @@ def take_back(*, company_ids: Collection[int], crm_event_ids: Sequence[int]) -> 
     events = ConversionEvent.objects.filter(crm_event__in=crm_event_ids)
     events.filter(in_one).update(reason=Reason.TAKEN_BACK)
     others = events.exclude(in_one)
-    # These give up a place or an event id now, even those that had ended but kept it. Skipped events had none.
+    # These release or hand over their keys now, even those that had ended with one. Skipped events had none.
     leaving = others.filter(Q(state__in=OPEN_STATES) | Q(once_key__isnull=False)).exclude(state=State.ACCEPTED)
     leaving_pks = list(leaving.values_list("pk", flat=True))
-    free_given_up(events)
+    release_given_up(events)
     end(others, State.CANCELLED, Reason.TAKEN_BACK)
     for pks in chunks(leaving_pks):
         pass_on(IdList(pks))

@@ -1,7 +1,7 @@
 """Moves a deal's conversion events when it gets another lead: none is made, lost or doubled, all are about one person.
 
-Once an event about the former lead may have been sent, the deal must keep that lead. Otherwise LinkedIn would be told
-about two people for one deal or, by a retry under the same id, about either of them. Until then all of the deal's
+Once an event about the present lead may have been sent, the deal must keep that lead. Otherwise LinkedIn would get two
+people for one deal or, by a retry under the same id, either of them. Until then all of the deal's
 events follow, whatever their state, and are checked again for the new lead.
 """
 
@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 
-from capi.delivery import merges, places, planning
+from capi.delivery import duplicates, merges, planning
 from capi.delivery.recall import is_in, recall_unsent
 from capi.delivery.sent_hashes import forget_hashes
 from capi.delivery.wakeup import wake_on_commit
@@ -37,7 +37,7 @@ def follow_lead(*, company_id: int, deal_id: int, was: int, now: int) -> bool:
     moved = dict(_of_deal(deal_id, company_id).filter(lead=was).values_list("pk", "event_id"))
     if not moved:
         return True
-    # Rejected events were sent with the former lead's hash, and an erasure finds hashes only by the event's lead.
+    # Rejected events were sent with the previous lead's hash, and an erasure finds hashes only by the event's lead.
     forget_hashes(set(moved))
     transaction.on_commit(lambda: RequestLog(settings.LINKEDIN_SANDBOX_LEDGER).forget(moved.values()), robust=True)
     _of_deal(deal_id, company_id).filter(lead=was).update(lead=now, message="")
@@ -45,11 +45,11 @@ def follow_lead(*, company_id: int, deal_id: int, was: int, now: int) -> bool:
     planning.skip(events)
     # As if each event had always been about this lead: at their opt-out it would have been skipped for good.
     planning.end(events.filter(_has_sharing_changed_since()), State.SKIPPED, Reason.OPTED_OUT)
-    # Events skipped only because of the former lead are checked again for this one, so that correcting a wrong choice
+    # Events skipped only because of the previous lead are checked again for this one, so that correcting a wrong choice
     # loses nothing. Whether the person was counted is checked when they are sent.
     merges.reopen_unshared(events.exclude(_has_sharing_changed_since()))
     is_of_person = Q(rule__frequency=Frequency.PER_PERSON, state=State.SKIPPED, reason=Reason.ALREADY_COUNTED)
-    places.reopen(events.filter(is_of_person))
+    duplicates.reopen(events.filter(is_of_person))
     planning.wait_for_address(planning.of_leads(Q(email=""), events))
     planning.release_waiting(events)
     wake_on_commit(company_id)

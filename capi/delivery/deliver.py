@@ -6,14 +6,13 @@ No network inside a transaction: select (short), send, settle (short).
 import logging
 import math
 import time
-from dataclasses import replace
 from datetime import timedelta
 
 from django.db import transaction
 
 from capi.delivery import backfill, lane, planning, recall, selection, settle, shutdown
 from capi.delivery.lane import LaneSnapshot, Lease, LeaseLost
-from capi.delivery.scheduling import BatchQueue, ReadAhead
+from capi.delivery.scheduling import BatchQueue
 from capi.delivery.selection import Batch
 from capi.delivery.sending import BatchSender, DeliveryResult
 from capi.linkedin import failpoints
@@ -44,47 +43,51 @@ def deliver(company_id: int, *, seconds: float = math.inf) -> DeliveryResult:
             break
         finally:
             lane.release(lease)
+        if result.is_held_back or result.more_in is not None:
+            break
         # The wake-up of an event committed just before the release found the lane leased, and is spent: check again.
-        if (
-            result.is_held_back
-            or result.more_in is not None
-            or not lane.due_lanes().filter(company=company_id).exists()
-        ):
+        if not lane.due_lanes().filter(company=company_id).exists():
             break
     return result
 
 
 def _work(lease: Lease, result: DeliveryResult, until: float) -> None:
     queue = BatchQueue()
-    ahead = ReadAhead(queue)
-    while True:
-        if shutdown.has_begun():
-            result.more_in = 0.0
-            return
+    while not shutdown.has_begun():
         snapshot = recall.read_lane(lease)
         if snapshot.is_held_back:
             result.is_held_back = True
             return
         _follow_up_interruption(lease, snapshot.connection)
-        # Read before the batch, so that `recall.spend_unless_recalled` notices any later recall.
-        recalls = snapshot.connection.recalls
         if snapshot.has_test:
-            batch = selection.next_test(lease.company_id)
+            batch = selection.next_test(lease.company_id, recalls=snapshot.connection.recalls)
+        elif _may_go_on(lease, snapshot, result, until):
+            batch = queue.next_batch(snapshot)
         else:
-            if not _may_go_on(lease, snapshot, result, until):
-                return
-            batch, recalls = ahead.pop() or (queue.next_batch(snapshot), recalls)
-            if batch is None and not (snapshot.has_backfill and backfill.plan_next_chunk(lease)):
-                return
-        if batch is not None:
-            _close_unsendable(lease, batch, result)
-            if batch.sendable:
-                fitting = selection.fitting_events(batch.sendable, snapshot.connection.body_limit)
-                BatchSender(lease, result, replace(batch, sendable=fitting), snapshot, recalls, ahead).run()
-            # Most turns are one small batch. `deliver` checks after the release in any case whether more is due, and
-            # reading the lane and its rules again before that would take a tenth of such a turn's CPU time.
-            if batch.is_all and result.requests == 1 and not snapshot.has_backfill:
-                return
+            return
+        if batch is None:
+            if _may_find_more(lease, snapshot):
+                continue
+            return
+        _send(batch, lease, result, snapshot, queue)
+        # Most turns are one small batch. `deliver` checks after the release in any case whether more is due, and
+        # reading the lane and its rules again before that would take a tenth of such a turn's CPU time.
+        if batch.is_all and result.requests == 1 and not snapshot.has_backfill:
+            return
+    result.more_in = 0.0
+
+
+def _may_find_more(lease: Lease, snapshot: LaneSnapshot) -> bool:
+    """True if more may be due now: a backfill's next chunk, or what had to wait for a test that is gone."""
+    return snapshot.has_test or (snapshot.has_backfill and backfill.plan_next_chunk(lease))
+
+
+def _send(batch: Batch, lease: Lease, result: DeliveryResult, snapshot: LaneSnapshot, queue: BatchQueue) -> None:
+    if batch.unsendable:
+        settle.close_unsendable(lease, batch.unsendable)
+        result.states.update({ending.state: len(rows) for ending, rows in batch.unsendable.items()})
+    if batch.sendable:
+        BatchSender(lease, result, batch, snapshot, queue).run()
 
 
 def _follow_up_interruption(lease: Lease, connection: Connection) -> None:
@@ -93,7 +96,7 @@ def _follow_up_interruption(lease: Lease, connection: Connection) -> None:
     The UPDATE that pays for a request also notes its events on the lane's row, and writing the result deletes the note.
     If a worker finds a note at the beginning of its turn, the one before died in the middle of the request, or could
     not write its result: LinkedIn may have these events, and no others. They stay queued and are sent again under their
-    ids. However they end, they keep their places.
+    ids. However they end, they keep their keys.
     """
     if connection.request_started_at is None and connection.request_events is None:
         return  # if only one is null, a worker of the previous version, which knows no notes, has had the lane since
@@ -121,9 +124,3 @@ def _may_go_on(lease: Lease, snapshot: LaneSnapshot, result: DeliveryResult, unt
         return False
     time.sleep(wait_seconds)
     return True
-
-
-def _close_unsendable(lease: Lease, batch: Batch, result: DeliveryResult) -> None:
-    if batch.unsendable:
-        settle.close_unsendable(lease, batch.unsendable)
-        result.states.update({ending.state: len(rows) for ending, rows in batch.unsendable.items()})

@@ -9,7 +9,8 @@ from typing import Any, Final
 from django.conf import settings
 
 from capi.delivery import own_sandbox
-from capi.linkedin.client import Answer, Client, TransportError
+from capi.linkedin.client import Client
+from capi.linkedin.decisions import Answer, TransportError
 
 logger = logging.getLogger(__name__)
 

@@ -90,7 +90,9 @@ def renew_unless_recalled(lease: Lease, *, recalls: int, changes: Mapping[str, A
 
 
 def _extend(rows: QuerySet[Connection], changes: Mapping[str, Any]) -> bool:
-    return bool(rows.update(leased_until=_lease_end(), **{**NO_REQUEST, **changes}))
+    return bool(
+        rows.update(leased_until=_lease_end(), **{"request_started_at": None, "request_events": None, **changes})
+    )
 
 
 def wait_until(lease: Lease, moment: datetime) -> None:
@@ -193,7 +195,6 @@ def request_alert_check(company_id: int) -> None:
     Connection.objects.for_company(company_id).update(**CHECK_ALERTS)
 
 
-NO_REQUEST: dict[str, Any] = {"request_started_at": None, "request_events": None}
 CHECK_ALERTS: dict[str, Any] = {"next_look_at": None}
 
 

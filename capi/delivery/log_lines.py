@@ -14,15 +14,14 @@ from capi.models import Attempt
 
 logger = logging.getLogger(__name__)
 
-# What LinkedIn's support needs: learn.microsoft.com, "Error handling", 500 Internal Server Error.
-ID_HEADERS: Final = ("x-li-uuid", "x-li-request-id")
 # Base64 of 16 or 18 bytes so far. A SHA-256 is longer, and an address has an @.
 _IS_ID: Final = re.compile(r"[A-Za-z0-9+/=_:-]{1,40}")
 
 
 def linkedin_id(headers: Mapping[str, str]) -> str:
     """LinkedIn's own id of a request, from the answer's headers (with names in lower case); "" without one."""
-    value = next((headers[name] for name in ID_HEADERS if name in headers), "")
+    # What LinkedIn's support needs: learn.microsoft.com, "Error handling", 500 Internal Server Error.
+    value = next((headers[name] for name in ("x-li-uuid", "x-li-request-id") if name in headers), "")
     return value if _IS_ID.fullmatch(value) else ""
 
 
@@ -61,8 +60,10 @@ def log_limit(company_id: int, body_bytes: int, body_limit: int | None) -> None:
     logger.warning(
         "LinkedIn rejected a request of company %s with 413, because it had %s bytes. The next have at most %s bytes, "
         "and twice as many after each that LinkedIn accepts.",
-        company_id, f"{body_bytes:,}", f"{body_limit:,}",
-    )  # fmt: skip
+        company_id,
+        f"{body_bytes:,}",
+        f"{body_limit:,}",
+    )
 
 
 def _counts(updates: Iterable[EventUpdate]) -> Counter[str]:

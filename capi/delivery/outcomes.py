@@ -20,7 +20,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -32,7 +31,7 @@ from capi.delivery.lane import LaneSnapshot, LaneUpdate, Lease
 from capi.delivery.selection import Sendable
 from capi.delivery.settle import EventUpdate, Request, RequestOutcome
 from capi.linkedin import failpoints
-from capi.linkedin.answers import (
+from capi.linkedin.decisions import (
     Accepted,
     Decision,
     ElementResult,
@@ -111,34 +110,35 @@ def outcome_of(decision: Decision, request: Request, snapshot: LaneSnapshot) -> 
 
     If the whole request was refused, its events are left alone: the bisection goes on with them.
     """
-    outcome = _outcome(decision, request, snapshot)
+    outcome = RequestOutcome(
+        request,
+        _updates(decision, request.events, snapshot),
+        lane_after(decision, request, snapshot),
+        pause_rule=Reason(decision.reason) if isinstance(decision, PauseRule) else None,
+        pause_connection=Reason(decision.reason) if isinstance(decision, PauseConnection) else None,
+    )
     return _of_test(decision, request, snapshot, outcome) if request.is_test else outcome
 
 
-def _outcome(decision: Decision, request: Request, snapshot: LaneSnapshot) -> RequestOutcome:
-    part = request.events
-    outcome = partial(RequestOutcome, request, lane=lane_after(decision, request, snapshot))
+def _updates(decision: Decision, part: Part, snapshot: LaneSnapshot) -> Sequence[EventUpdate]:
     match decision:
         case Accepted():
-            status = None if len(part) == 1 else CREATED
-            return outcome([EventUpdate(part, State.ACCEPTED, http_status=status)])
+            return [EventUpdate(part, State.ACCEPTED, http_status=None if len(part) == 1 else CREATED)]
         case PerElement(results=results):
-            return outcome(list(_per_element(part, results, snapshot)))
-        case PauseRule(reason=reason):
-            return outcome([_held(part, Reason(reason))], pause_rule=Reason(reason))
-        case PauseConnection(reason=reason):
-            return outcome([_held(part, Reason(reason))], pause_connection=Reason(reason))
+            return list(_per_element(part, results, snapshot))
+        case PauseRule(reason=reason) | PauseConnection(reason=reason):
+            return [_on_hold(part, Reason(reason))]
         case VersionRetired():
-            return outcome([_held(part, Reason.VERSION_RETIRED)])
+            return [_on_hold(part, Reason.VERSION_RETIRED)]
         case Throttled():
-            return outcome([_held(part, Reason.THROTTLED)])
+            return [_on_hold(part, Reason.THROTTLED)]
         case TryLater(reason=reason, retry_after=retry_after, is_unknown=is_unknown):
-            later = _later(part, Reason(reason), snapshot, at_least=retry_after)
-            return outcome([replace(update, is_unknown=is_unknown) for update in later])
+            update = EventUpdate(part, State.PENDING, Reason(reason), is_unknown=is_unknown)
+            return list(_later(update, snapshot, at_least=retry_after))
         case Unclear(is_unknown=is_unknown):
-            return outcome([replace(update, is_unknown=is_unknown) for update in _a_few_times(part, snapshot)])
+            return list(_a_few_times(part, snapshot, is_unknown=is_unknown))
         case RefusedNamed() | RefusedUnnamed() | TooLarge():
-            return outcome()
+            return []
 
 
 def _of_test(decision: Decision, request: Request, snapshot: LaneSnapshot, outcome: RequestOutcome) -> RequestOutcome:
@@ -158,15 +158,16 @@ def _of_test(decision: Decision, request: Request, snapshot: LaneSnapshot, outco
 def lane_after(decision: Decision, request: Request, snapshot: LaneSnapshot) -> LaneUpdate:
     """What the decision changes about the lane: its rest, the failures in a row, and the largest request."""
     connection, limit = snapshot.connection, snapshot.connection.body_limit
-    continues = _continues(request.events, snapshot)
     match decision:
         case Throttled(retry_after=retry_after, until_midnight=day_limit):
+            continues = _continues(request.events, snapshot)
             before = connection.throttles_in_a_row if continues else 0
             rest = backoff.throttle_rest(snapshot.now, before, retry_after=retry_after, day_limit=day_limit)
             # A 429 with a Retry-After, or a rest until midnight, ends the run: the next 429 starts a new one.
             throttles = before + 1 if rest.cause == RestCause.THROTTLED else 0
             return _resting(rest, snapshot, continues, throttles_in_a_row=throttles, body_limit=limit)
         case TryLater() | Unclear():
+            continues = _continues(request.events, snapshot)
             before = connection.failures_in_a_row if continues else 0
             rest = _rest_after(decision, before, snapshot.now)
             return _resting(rest, snapshot, continues, failures_in_a_row=before + 1, body_limit=limit)
@@ -201,44 +202,38 @@ def _resting(rest: Rest, snapshot: LaneSnapshot, continues: bool, **changes: Any
     return LaneUpdate(rest.until, since, rest.cause, needs_alert_check=needs_alert_check, **changes)
 
 
-def _held(part: Part, reason: Reason) -> EventUpdate:
-    """The events stay pending and due, held by a pause or the lane's rest. This doesn't count as an attempt."""
+def _on_hold(part: Part, reason: Reason) -> EventUpdate:
+    """The events stay pending and due, on hold by a pause or the lane's rest. This doesn't count as an attempt."""
     return EventUpdate(part, State.PENDING, reason, counts_attempt=False)
 
 
-def _later(
-    part: Part,
-    reason: Reason,
-    snapshot: LaneSnapshot,
-    *,
-    at_least: float | None = None,
-    message: str = "",
-    status: int | None = None,
-) -> Iterator[EventUpdate]:
+def _later(update: EventUpdate, snapshot: LaneSnapshot, *, at_least: float | None = None) -> Iterator[EventUpdate]:
+    """The update, with the time of the next attempt, or given up after the last one."""
     # Events with the same number of attempts get the same delay, so that a batch stays together.
     by_tries: defaultdict[int, list[Sendable]] = defaultdict(list)
-    for event in part:
+    for event in update.events:
         by_tries[event.row.attempts + 1].append(event)
     for tries, events in by_tries.items():
         delay = backoff.retry_delay(tries, at_least=at_least)
         if delay is None:
-            yield EventUpdate(events, State.EXHAUSTED, reason, message, http_status=status)
+            yield replace(update, events=events, state=State.EXHAUSTED)
         else:
-            due = snapshot.now + delay
-            yield EventUpdate(events, State.PENDING, reason, message, next_attempt_at=due, http_status=status)
+            yield replace(update, events=events, next_attempt_at=snapshot.now + delay)
 
 
-def _a_few_times(part: Part, snapshot: LaneSnapshot) -> Iterator[EventUpdate]:
+def _a_few_times(part: Part, snapshot: LaneSnapshot, *, is_unknown: bool) -> Iterator[EventUpdate]:
     """As `_later` for unclear answers, but give up the events that have had enough of them."""
-    if given_up := [event for event in part if _has_had_enough(event)]:
-        yield EventUpdate(given_up, State.EXHAUSTED, Reason.UNCLEAR)
-    left = [event for event in part if not _has_had_enough(event)]
-    yield from _later(left, Reason.UNCLEAR, snapshot)
-
-
-def _has_had_enough(event: Sendable) -> bool:
-    # Two unclear answers in a row: LinkedIn may have been down for two days before the first.
-    return event.row.attempts + 1 >= backoff.UNCLEAR_TRIES and event.row.reason == Reason.UNCLEAR
+    given_up: list[Sendable] = []
+    left: list[Sendable] = []
+    for event in part:
+        # Two unclear answers in a row: LinkedIn may have been down for two days before the first.
+        if event.row.attempts + 1 >= backoff.UNCLEAR_TRIES and event.row.reason == Reason.UNCLEAR:
+            given_up.append(event)
+        else:
+            left.append(event)
+    if given_up:
+        yield EventUpdate(given_up, State.EXHAUSTED, Reason.UNCLEAR, is_unknown=is_unknown)
+    yield from _later(EventUpdate(left, State.PENDING, Reason.UNCLEAR, is_unknown=is_unknown), snapshot)
 
 
 def _per_element(part: Part, results: Sequence[ElementResult], snapshot: LaneSnapshot) -> Iterator[EventUpdate]:
@@ -246,11 +241,12 @@ def _per_element(part: Part, results: Sequence[ElementResult], snapshot: LaneSna
     for event, result in zip(part, results, strict=True):
         groups[result].append(event)
     for result, events in groups.items():
+        status = result.status
         if result.verdict == Verdict.ACCEPTED:
-            yield EventUpdate(events, State.ACCEPTED, http_status=result.status)
+            yield EventUpdate(events, State.ACCEPTED, http_status=status)
         elif result.verdict == Verdict.REJECTED:
-            yield EventUpdate(events, State.REJECTED, Reason.DATA_REFUSED, result.message, http_status=result.status)
+            yield EventUpdate(events, State.REJECTED, Reason.DATA_REFUSED, result.message, http_status=status)
         else:
-            later = _later(events, Reason.SERVER_TROUBLE, snapshot, message=result.message, status=result.status)
-            is_unknown = result.status is None or result.status < 300  # a success, but not a plain one
-            yield from (replace(update, is_unknown=is_unknown) for update in later)
+            update = EventUpdate(events, State.PENDING, Reason.SERVER_TROUBLE, result.message, http_status=status)
+            is_unknown = status is None or status < 300  # a success, but not a plain one
+            yield from _later(replace(update, is_unknown=is_unknown), snapshot)

@@ -15,8 +15,6 @@ from capi.linkedin.sandbox.request_log import RequestLog
 from capi.linkedin.sandbox.server import SandboxServer
 
 HOST: Final = "127.0.0.1"
-PROOF_SECONDS: Final = 2.0
-BIND_SECONDS: Final = 0.3  # far more than another process of ours takes from binding the port to listening on it
 STRANGER: Final = (
     "The sandbox can't listen on {host}:{port}: something listens there that is no sandbox of this installation, and "
     "it would be sent access tokens. Stop it, or choose another port: LINKEDIN_SANDBOX_PORT={other} make run "
@@ -46,7 +44,7 @@ def is_used() -> bool:
 def proves_itself() -> bool:
     """True if our sandbox listens on its port."""
     return messages.is_proved(
-        key=key(settings.LINKEDIN_SANDBOX_LEDGER), port=settings.LINKEDIN_SANDBOX_PORT, seconds=PROOF_SECONDS
+        key=key(settings.LINKEDIN_SANDBOX_LEDGER), port=settings.LINKEDIN_SANDBOX_PORT, seconds=2.0
     )
 
 
@@ -77,7 +75,7 @@ def refusal() -> str:
     """Why nothing may start: another program has the sandbox's port, and would be sent tokens. "" if none has."""
     if not is_used() or _is_free() or proves_itself():
         return ""
-    time.sleep(BIND_SECONDS)
+    time.sleep(0.3)  # far more than another process of ours takes from binding the port to listening on it
     if proves_itself():
         return ""
     port = settings.LINKEDIN_SANDBOX_PORT

@@ -1,7 +1,6 @@
 """Pauses whatever can't send until someone acts: a rule, a connection, or all connections."""
 
 import logging
-from typing import Final
 
 from django.db import transaction
 from django.db.models.functions import Now
@@ -15,20 +14,6 @@ from crm.models import Company
 
 logger = logging.getLogger(__name__)
 
-# Logged once for each pause that only the operator can fix.
-VERSION_IS_RETIRED: Final = (
-    "LinkedIn no longer serves version %s of its API: all sending is paused (companies: %s). "
-    "Set LINKEDIN_API_VERSION to a newer version and restart; events on hold are then sent."
-)
-REQUESTS_ARE_REFUSED: Final = (
-    "LinkedIn rejects every request of rule %s of company %s, whatever is in it. That points to a change at LinkedIn "
-    "or a fault in LeadMachine. The rule is paused until someone resumes it. LinkedIn's message: %s"
-)
-ALL_IS_PAUSED: Final = (
-    "All sending is paused (companies: %s): this database was restored from a backup, or is a copy. "
-    "Repeat the privacy changes made since (`manage.py repeat_privacy_changes`), then run `manage.py resume_sending`."
-)
-
 
 @transaction.atomic
 def pause_rule(rule: ConversionRule, reason: Reason, message: str) -> bool:
@@ -38,15 +23,30 @@ def pause_rule(rule: ConversionRule, reason: Reason, message: str) -> bool:
     paused = bool(same.update(is_paused=True, paused_reason=reason, paused_message=message, paused_at=Now()))
     if paused and reason == Reason.REFUSED:
         values = rule.pk, rule.company_id, message
-        transaction.on_commit(lambda: logger.error(REQUESTS_ARE_REFUSED, *values), robust=True)
+        transaction.on_commit(lambda: _log_refusal(*values), robust=True)
     return paused
+
+
+def _log_refusal(rule_id: int, company_id: int, message: str) -> None:
+    logger.error(
+        "LinkedIn rejects every request of rule %s of company %s, whatever is in it. That points to a change at "
+        "LinkedIn or a fault in LeadMachine. The rule is paused until someone resumes it. LinkedIn's message: %s",
+        rule_id,
+        company_id,
+        message,
+    )
 
 
 def pause_all_for_version(version: str) -> int:
     """Pause every connection: LinkedIn has retired the API version that all use. Returns how many were paused."""
     paused = _pause(Connection.objects.all(), Reason.VERSION_RETIRED, version=version)
     if paused:
-        logger.error(VERSION_IS_RETIRED, version, paused)
+        logger.error(
+            "LinkedIn no longer serves version %s of its API: all sending is paused (companies: %s). Set "
+            "LINKEDIN_API_VERSION to a newer version and restart; events on hold are then sent.",
+            version,
+            paused,
+        )
     return paused
 
 
@@ -62,7 +62,11 @@ def pause_restored() -> None:
     """Note the database of connections that have none. Pause the connections of another one, and log it."""
     Connection.objects.filter(sends_from="").update(sends_from=THIS_DATABASE)
     if paused := pause_held_back(Connection.objects.all()):
-        logger.error(ALL_IS_PAUSED, paused)
+        logger.error(
+            "All sending is paused (companies: %s): this database was restored from a backup, or is a copy. Repeat the "
+            "privacy changes made since (`manage.py repeat_privacy_changes`), then run `manage.py resume_sending`.",
+            paused,
+        )
 
 
 def database_of_new_connection() -> str:

@@ -8,14 +8,13 @@ answer is unknown or pending. The person's other events are skipped, however the
 the first is about to be sent again for the same person, and so never for an event that is itself waiting.
 
 A lane has one request at a time, and the transaction locks the lane's row, so two events of a person can't get a row at
-once. If an event's answer is unknown and its lead then gets another address, the event keeps its first place and needs
-a second one.
+once. If an event's answer is unknown and its lead then gets another address, the event keeps its first row and needs a
+second one.
 """
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final
 
 from django.db import transaction
 from django.db.models import OuterRef, Q, QuerySet, Subquery
@@ -23,25 +22,22 @@ from django.db.models.functions import Now
 
 from capi.delivery import lane, recall, selection, settle
 from capi.delivery.lane import LaneSnapshot, Lease
-from capi.delivery.selection import NotSendable, Sendable
+from capi.delivery.selection import NotSendable, Row, Sendable
 from capi.linkedin.identity import counted_person_key, email_sha256
 from capi.models import ConversionEvent, ConversionRule, CountedPerson
 from capi.models.choices import OPEN_STATES, Reason, State
 from crm.models import Lead
 from crm.models.snapshots import chunks
 
-LATER: Final = timedelta(minutes=1)
-COUNTED: Final = NotSendable(State.SKIPPED, Reason.ALREADY_COUNTED)
-
 
 @dataclass(slots=True)
 class _Division:
     """The events of a part: each person's first event, events of people already counted, and events that wait."""
 
-    noted: set[int]  # the people who already had a place
     first: list[Sendable] = field(default_factory=list)
-    counted: list[Sendable] = field(default_factory=list)
-    waiting: list[Sendable] = field(default_factory=list)
+    people: list[CountedPerson] = field(default_factory=list)  # the new rows for `first`
+    counted: list[Row] = field(default_factory=list)
+    waiting: list[int] = field(default_factory=list)  # primary keys
 
 
 @transaction.atomic
@@ -54,43 +50,49 @@ def spend_for_people(
     """
     unchanged = recall.renew_and_compare(lease, recalls=recalls)
     events = part if unchanged else selection.read_again(rule, part, now=snapshot.now)
-    keys = {event.row.pk: counted_person_key(event.conversion.email_sha256, rule_id=rule.pk) for event in events}
-    division = _divide(rule, events, keys)
+    division = _divide(rule, events)
     if division.counted:
-        settle.close_unsendable(lease, {COUNTED: [event.row for event in division.counted]})
+        already_counted = NotSendable(State.SKIPPED, Reason.ALREADY_COUNTED)
+        settle.close_unsendable(lease, {already_counted: division.counted})
     if division.waiting:
-        waiting = ConversionEvent.objects.pending().filter(pk__one_of=[event.row.pk for event in division.waiting])
-        waiting.update(reason=Reason.ALREADY_COUNTED, next_attempt_at=Now() + LATER)
-    if division.first and not lane.spend_request(lease, snapshot, (event.row.pk for event in division.first)):
+        waiting = ConversionEvent.objects.pending().filter(pk__one_of=division.waiting)
+        waiting.update(reason=Reason.ALREADY_COUNTED, next_attempt_at=Now() + timedelta(minutes=1))
+    if not division.first:
+        return [], []
+    if not lane.spend_request(lease, snapshot, (event.row.pk for event in division.first)):
         transaction.set_rollback(True)  # nothing is sent, so no one is counted
         return [], []
-    places = [CountedPerson(rule=rule, person=keys[event.row.pk], event_id=event.row.pk) for event in division.first]
-    new = [each for each in places if each.person not in division.noted]
-    return division.first, CountedPerson.objects.bulk_create(new)
+    return division.first, CountedPerson.objects.bulk_create(division.people)
 
 
-def _divide(rule: ConversionRule, events: Iterable[Sendable], keys: dict[int, int]) -> _Division:
-    holders = _holders(rule, keys.values())
-    division = _Division(noted=set(holders))
-    for event in events:
-        holder, is_sent_again = holders.setdefault(keys[event.row.pk], (event.row.pk, True))
-        if holder == event.row.pk:
+def _divide(rule: ConversionRule, events: Sequence[Sendable]) -> _Division:
+    people = [counted_person_key(event.conversion.email_sha256, rule_id=rule.pk) for event in events]
+    holders = _holders(rule, people)
+    division = _Division()
+    for event, person in zip(events, people, strict=True):
+        pk = event.row.pk
+        if person not in holders:
+            holders[person] = (pk, True)
+            division.people.append(CountedPerson(rule=rule, person=person, event_id=pk))
+        holder, is_sent_again = holders[person]
+        if holder == pk:
             division.first.append(event)
         elif is_sent_again:
-            division.waiting.append(event)
+            division.waiting.append(pk)
         else:
-            division.counted.append(event)
+            division.counted.append(event.row)
     return division
 
 
 def _holders(rule: ConversionRule, people: Iterable[int]) -> dict[int, tuple[int, bool]]:
-    """By person: the event that has their place, and whether it is about to be sent again for the same person."""
+    """By person: the event in their row, and whether it is about to be sent again for the same person."""
     lead = Lead._base_manager.filter(pk=OuterRef("event__lead")).order_by()
-    places = _counted(rule, people).annotate(address=Subquery(lead.values("email")[:1]))
-    return {
-        person: (event, state == State.PENDING and person in _people([rule.pk], address))
-        for person, event, state, address in places.values_list("person", "event_id", "event__state", "address")
-    }
+    rows = _counted(rule, people).annotate(address=Subquery(lead.values("email")[:1]))
+    holders: dict[int, tuple[int, bool]] = {}
+    for person, event, state, address in rows.values_list("person", "event_id", "event__state", "address"):
+        is_sent_again = state == State.PENDING and person in _people([rule.pk], address)
+        holders[person] = (event, is_sent_again)
+    return holders
 
 
 def people_of(rule: ConversionRule, addresses: Iterable[str]) -> set[int]:
@@ -100,8 +102,10 @@ def people_of(rule: ConversionRule, addresses: Iterable[str]) -> set[int]:
 
 def counted_people(rule: ConversionRule, people: Collection[int]) -> set[int]:
     """Which of these people the rule has counted."""
-    found = (_counted(rule, keys).values_list("person", flat=True) for keys in chunks(list(people)))
-    return {person for part in found for person in part}
+    found: set[int] = set()
+    for keys in chunks(list(people)):
+        found.update(_counted(rule, keys).values_list("person", flat=True))
+    return found
 
 
 def people_to_count(rule: ConversionRule, addresses: Iterable[str]) -> set[int]:
@@ -129,11 +133,13 @@ def forget_people(*, company_id: int, lead_ids: Collection[int]) -> None:
     rules = list(ConversionRule._base_manager.filter(company=company_id).values_list("pk", flat=True))
     own = leads.filter(pk__in=lead_ids).values_list("email", flat=True)
     people = {person for address in own for person in _people(rules, address)}
-    places = CountedPerson.objects.filter(Q(event__lead__in=lead_ids) | Q(person__in=people), rule__in=rules)
-    gone = dict(places.values_list("person", "rule"))
+    counted = CountedPerson.objects.filter(Q(event__lead__in=lead_ids) | Q(person__in=people), rule__in=rules)
+    gone = dict(counted.values_list("person", "rule"))
+    if not gone:
+        return
     # Only the keys identify the person: an address may have changed since, or be written differently.
     others = leads.exclude(pk__in=lead_ids).exclude(email="").values_list("email", flat=True)
-    for address in others.iterator() if gone else ():
+    for address in others.iterator():
         for person in _people(set(gone.values()), address):
             gone.pop(person, None)
     CountedPerson.objects.filter(rule__in=rules, person__in=list(gone)).delete()
@@ -142,7 +148,9 @@ def forget_people(*, company_id: int, lead_ids: Collection[int]) -> None:
 def _people(rule_ids: Iterable[int], address: str | None) -> set[int]:
     """The keys of the person with this address under these rules. Empty if the address has no hash."""
     sha256 = email_sha256(address)
-    return set() if sha256 is None else {counted_person_key(sha256, rule_id=rule_id) for rule_id in rule_ids}
+    if sha256 is None:
+        return set()
+    return {counted_person_key(sha256, rule_id=rule_id) for rule_id in rule_ids}
 
 
 def _counted(rule: ConversionRule, people: Iterable[int]) -> QuerySet[CountedPerson]:

@@ -1,6 +1,6 @@
 """Turns CRM events into conversion events, in the transaction of the change that made them.
 
-A rule with the frequency `once` counts each lead or deal once: see `places`.
+A rule with the frequency `once` counts each lead or deal once: see `deduplication`.
 """
 
 from collections import defaultdict
@@ -12,12 +12,13 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Greatest, Now
 from django.db.models.lookups import IsNull
 
-from capi.delivery import places, planning_sql
+from capi.delivery import deduplication, duplicates, planning_sql
 from capi.delivery.planning_sql import Planning
 from capi.delivery.recall import note_recall
 from capi.delivery.selection import lead_of_event
 from capi.models import Backfill, Connection, ConversionEvent
 from capi.models.choices import OPEN_STATES, Reason, State
+from capi.models.event import columns_in
 from capi.models.lookups import IdList
 from crm.models import CrmEvent, Lead
 from crm.models.snapshots import chunks
@@ -48,9 +49,11 @@ def plan_past(crm_event_ids: Sequence[int], *, backfill: Backfill) -> None:
 def _run(statements: Planning, parameters: Sequence[Any], crm_event_ids: Sequence[int]) -> dict[int, float]:
     with connection.cursor() as cursor:
         rows = _plan_at_once(cursor, statements, parameters)
-    if any(wait is None for _, wait in rows) and (left := places.take_over(crm_event_ids)):
-        ConversionEvent.objects.filter(pk__one_of=left).update(needs_recheck=True)
-        transaction.on_commit(lambda: recheck(left), robust=True)  # if that is lost, the sweep finds the marked rows
+    if any(wait is None for _, wait in rows):
+        left = duplicates.take_over(crm_event_ids)
+        if left:
+            ConversionEvent.objects.filter(pk__one_of=left).update(needs_recheck=True)
+            transaction.on_commit(lambda: recheck(left), robust=True)  # if it is lost, the sweep finds the marked rows
     return {company: wait for company, wait in rows if wait is not None}
 
 
@@ -69,7 +72,7 @@ def recheck_all(events: QuerySet[ConversionEvent]) -> None:
 
 @transaction.atomic
 def recheck(pks: Sequence[int]) -> None:
-    """Let these skipped events take places that became free between their planning and their commit.
+    """Let these skipped events take keys that were released between their planning and their commit.
 
     The transaction that ended the other event could not see them. This one locks the connections, as writing a
     request's result does, and the events. It waits for nobody: a save waits for it, and with another save it could
@@ -79,22 +82,24 @@ def recheck(pks: Sequence[int]) -> None:
     lanes = Connection.objects.filter(company__in=skipped.values("company")).order_by("pk")
     if len(lanes.select_for_update(no_key=True, skip_locked=True).values_list("pk")) < lanes.count():
         return
-    skipped = ConversionEvent.objects.filter(pk__one_of=_with_places_locked(skipped))
-    cancelled = places.of_same_place().filter(reason=Reason.CANCELLED_BY_HAND, settled_at__gte=OuterRef("created_at"))
+    skipped = ConversionEvent.objects.filter(pk__one_of=_with_holders_locked(skipped))
+    cancelled = deduplication.about_the_same().filter(
+        reason=Reason.CANCELLED_BY_HAND, settled_at__gte=OuterRef("created_at")
+    )
     left = dict(skipped.filter(~Exists(cancelled)).values_list("pk", "crm_event"))
     skipped.update(needs_recheck=False)
-    places.take_over(list(left.values()))
-    places.pass_on(IdList(left))
+    duplicates.take_over(list(left.values()))
+    duplicates.pass_on(IdList(left))
 
 
-def _with_places_locked(skipped: QuerySet[ConversionEvent]) -> list[int]:
-    """Lock these events and those that have their places. Returns these, but for what others have locked."""
+def _with_holders_locked(skipped: QuerySet[ConversionEvent]) -> list[int]:
+    """Lock these events and the holders of their keys. Returns these, but for what others have locked."""
     ours = skipped.select_for_update(no_key=True, skip_locked=True)
-    locked = list(ours.values_list("pk", "rule", places.NEEDED_KEY))
-    holders = places.in_places({(rule, key) for _, rule, key in locked})
+    locked = list(ours.values_list("pk", "rule", deduplication.NEEDED_KEY))
+    holders = deduplication.holders_of({(rule, key) for _, rule, key in locked})
     locked_holders = list(holders.select_for_update(no_key=True, skip_locked=True).values_list("pk", flat=True))
     others = set(holders.exclude(pk__one_of=locked_holders).values_list("rule", "once_key"))
-    return [pk for pk, *place in locked if tuple(place) not in others]
+    return [pk for pk, rule, key in locked if (rule, key) not in others]
 
 
 def contact_changed(*, lead_ids: Sequence[int]) -> set[int]:
@@ -139,12 +144,12 @@ def skip(events: QuerySet[ConversionEvent]) -> int:
 
 
 def tidy_after_recall(pks: IdList) -> None:
-    """Tidy up the events of a request during which something was recalled: their places, and changes taken back."""
-    places.claim(pks)
+    """Tidy up the events of a request during which something was recalled: their keys, and changes taken back."""
+    duplicates.reclaim(pks)
     events = ConversionEvent.objects.filter(pk__one_of=pks)
-    places.free_given_up(events.filter(_is_taken_back()))
+    duplicates.release_given_up(events.filter(_is_taken_back()))
     end_taken_back(events)
-    places.pass_on(pks)
+    duplicates.pass_on(pks)
 
 
 def end_taken_back(events: QuerySet[ConversionEvent]) -> int:
@@ -153,12 +158,12 @@ def end_taken_back(events: QuerySet[ConversionEvent]) -> int:
 
 
 def end_and_pass_on(events: QuerySet[ConversionEvent], state: State, reason: Reason) -> int:
-    """As `end`. The places that become free go to events that were skipped for these, in the same transaction."""
+    """As `end`. The keys that this releases pass to duplicates of these, in the same transaction."""
     pks = list(events.filter(state__in=OPEN_STATES).values_list("pk", flat=True))
     for part in chunks(pks):
         with transaction.atomic(savepoint=False):
             end(ConversionEvent.objects.filter(pk__one_of=part), state, reason)
-            places.pass_on(IdList(part))
+            duplicates.pass_on(IdList(part))
     return len(pks)
 
 
@@ -168,10 +173,7 @@ def end(events: QuerySet[ConversionEvent], state: State, reason: Reason) -> int:
     `events` must not be joined to another table. If a worker writes a result at the same time, PostgreSQL checks the
     row again, but not the rows that it was joined to: the result would be overwritten.
     """
-    open_events = events.filter(state__in=OPEN_STATES)
-    return open_events.update(
-        state=state, reason=reason, next_attempt_at=None, once_key=places.KEY_AFTER_END, settled_at=Now()
-    )
+    return events.filter(state__in=OPEN_STATES).update(state=state, reason=reason, **columns_in(state))
 
 
 def _is_taken_back() -> Exists:

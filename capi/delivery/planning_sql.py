@@ -83,8 +83,8 @@ NOT_MADE = """json_to_recordset(%s) AS pairs (
   event_id text, backfill_id bigint)"""
 # A waiting event that gets its address within the grace period is due at the end of that period.
 TO_WAKE_FOR = "(state = 'pending' OR state = 'waiting' AND next_attempt_at > {now})"
-# As `places.GIVES_ID`.
-HOLDER_GIVES_ID = """(
+# As `deduplication.HANDS_OVER`.
+HOLDER_HANDS_OVER = """(
               holder.may_have_arrived AND holder.state NOT IN ('pending', 'waiting', 'accepted') AND EXISTS (
                 SELECT 1 FROM {crm_event} back WHERE back.id = holder.crm_event_id AND back.taken_back_at IS NOT NULL
               ))"""
@@ -97,7 +97,7 @@ SELECT outcome, address, COUNT(*) FROM (
            (SELECT made.state FROM {event} made
             WHERE made.crm_event_id = pairs.crm_event_id AND made.rule_id = pairs.rule_id) AS made,
            (SELECT holder.id FROM {event} holder
-            WHERE holder.rule_id = pairs.rule_id AND holder.once_key = pairs.once_key AND NOT {gives_id}) AS holder
+            WHERE holder.rule_id = pairs.rule_id AND holder.once_key = pairs.once_key AND NOT {hands_over}) AS holder
     FROM ({pairs}) AS pairs
   )
   SELECT CASE WHEN made = 'accepted' THEN 'sent' WHEN made IS NOT NULL THEN 'known'
@@ -193,8 +193,8 @@ def _preview(about: str, about_deal: bool, days: int) -> str:
     names, is_gone = _names(OF_MANY), _is_gone(about_deal)
     about = about.format(**names)
     pairs = _pairs(OF_MANY, f"{about} AND r.id = %s AND NOT ({is_gone})", NO_BACKFILL, days, ADDRESS_OF_PERSON)
-    gives_id = HOLDER_GIVES_ID.format(**names)
-    return PREVIEW.format(pairs=pairs, about=about, is_gone=f"({is_gone})", gives_id=gives_id, **names)
+    hands_over = HOLDER_HANDS_OVER.format(**names)
+    return PREVIEW.format(pairs=pairs, about=about, is_gone=f"({is_gone})", hands_over=hands_over, **names)
 
 
 def _pairs(events: Mapping[str, str], which: str, backfill: str, days: int, address: str = NO_ADDRESS) -> str:

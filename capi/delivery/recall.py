@@ -35,8 +35,6 @@ from capi.delivery.selection import Sendable
 from capi.models import Connection, ConversionRule, Recall
 from capi.models.lookups import IdList, unpack_ids
 
-FIRST_CHECK_SECONDS = 0.02
-LONGEST_CHECK_SECONDS = 0.25
 START_SECONDS = 2.0  # between paying for a request and the start of its clock
 
 
@@ -149,10 +147,10 @@ def wait_for(requests: Sequence[RequestInFlight]) -> None:
     longest = settings.SEND_TIMEOUT_SECONDS + START_SECONDS
     until = time.monotonic() + longest  # they had begun before this
     for request in requests:
-        pause = FIRST_CHECK_SECONDS
+        pause = 0.02
         while time.monotonic() < until and _is_in_flight(request, timedelta(seconds=longest)):
             time.sleep(pause)
-            pause = min(2 * pause, LONGEST_CHECK_SECONDS)
+            pause = min(2 * pause, 0.25)
 
 
 def _is_in_flight(request: RequestInFlight, longest: timedelta) -> bool:

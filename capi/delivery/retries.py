@@ -11,14 +11,13 @@ from django.db import IntegrityError, transaction
 from django.db.models import Case, CharField, F, Q, Value, When
 from django.db.models.functions import Now
 
-from capi.delivery import places
+from capi.delivery import deduplication, duplicates
 from capi.models import Connection, ConversionEvent
 from capi.models import ConversionEventQuerySet as Events
 from capi.models.choices import Reason, State
 from crm.models.privacy_log import PrivacyChange, log_privacy_change
 
 TRIES = 3
-HURRIED_AT_ONCE = 10_000
 # Reasons for a cancellation that a person may undo. All others come from the lead, LinkedIn or the age of the event.
 UNDOABLE_REASONS = (Reason.CANCELLED_BY_HAND, Reason.BACKFILL_CANCELLED, Reason.RULE_INACTIVE)
 UNDOABLE = (State.EXHAUSTED, State.REJECTED, State.CANCELLED)  # the last only for UNDOABLE_REASONS
@@ -52,15 +51,16 @@ def hurry(*, company_id: int) -> int:
     """Bring one chunk of the company's retries forward to now, the earliest first. Returns how many there were."""
     waiting = ConversionEvent.objects.for_company(company_id).pending().filter(next_attempt_at__gt=Now())
     waiting = waiting.exclude(crm_event__release_at__gt=Now())  # the person who made the change can still undo it
-    oldest = waiting.order_by("next_attempt_at").values_list("pk", flat=True)[:HURRIED_AT_ONCE]
+    oldest = waiting.order_by("next_attempt_at").values_list("pk", flat=True)[:10_000]
     # `pending` again, so that a row that was settled meanwhile is not touched.
     return ConversionEvent.objects.pending().filter(pk__one_of=list(oldest)).update(next_attempt_at=Now())
 
 
 def _put_back(company_id: int, events: Events) -> int:
-    free = retryable(events).filter(Q(obstacle="")).annotate(needed_key=places.once_key_expression()).order_by("-pk")
+    free = retryable(events).filter(Q(obstacle="")).annotate(needed_key=deduplication.once_key_expression())
     # The lowest id of each key comes last, so the dict keeps it.
-    first = {(rule, key or -pk): pk for pk, rule, key in free.values_list("pk", "rule_id", "needed_key")}
+    rows = free.order_by("-pk").values_list("pk", "rule_id", "needed_key")
+    first = {(rule, key or -pk): pk for pk, rule, key in rows}
     # ENDED again, without a join: otherwise PostgreSQL would not notice that a row has just changed.
     put_back = ConversionEvent.objects.filter(ENDED, pk__one_of=list(first.values()))
     cancelled = put_back.filter(state=State.CANCELLED).order_by("pk").values_list("pk", "created_at")
@@ -71,9 +71,9 @@ def _put_back(company_id: int, events: Events) -> int:
         message="",
         attempts=0,
         http_status=None,
-        next_attempt_at=places.due_again(),
+        next_attempt_at=duplicates.due_again(),
         settled_at=None,
-        once_key=places.once_key_expression(),
+        once_key=deduplication.once_key_expression(),
     )
 
 
@@ -90,8 +90,8 @@ def _obstacle() -> Case:
         When(deal=None, rule__crm_event__startswith="deal_", then=Value(Reason.DEAL_DELETED)),
         When(lead__share_with_ad_platforms=False, then=Value(Reason.OPTED_OUT)),
         When(happened_at__lte=too_old, then=Value(Reason.TOO_OLD)),
-        When(places.is_already_counted(), then=Value(Reason.ALREADY_COUNTED)),
-        When(places.is_counted_by_merge(), then=Value(Reason.ALREADY_COUNTED)),
+        When(deduplication.is_already_counted(), then=Value(Reason.ALREADY_COUNTED)),
+        When(deduplication.is_counted_by_merge(), then=Value(Reason.ALREADY_COUNTED)),
         When(unchanged, state=State.REJECTED, then=Value(Reason.DATA_REFUSED)),
     ]
     return Case(*obstacles, default=Value(""), output_field=CharField())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import starmap
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -29,7 +29,6 @@ logger = logging.getLogger(__name__)
 # PostgreSQL can hold times that Python can't (-infinity, years before Christ), and one of them would fail its whole
 # batch. Anything older than this is read as this, which is far too old to send in any case.
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-TEST_ADDRESS = "{event_id}@leadmachine.invalid"  # RFC 2606 reserves .invalid: such a name never exists
 
 
 class Row(NamedTuple):
@@ -51,9 +50,15 @@ class Row(NamedTuple):
 def columns(*, with_value: bool) -> tuple[str | Expression, ...]:
     """The columns of a `Row`. The value is only read for rules that send it: reading it costs as much as all others."""
     of_event = (
-        "pk", "event_id", Greatest("happened_at", Value(EARLIEST)), "attempts", "reason", "last_attempt_id", "lead_id",
+        "pk",
+        "event_id",
+        Greatest("happened_at", Value(EARLIEST)),
+        "attempts",
+        "reason",
+        "last_attempt_id",
+        "lead_id",
         "deal_id",
-    )  # fmt: skip
+    )
     email = Subquery(lead_of_event().filter(share_with_ad_platforms=True).values("email")[:1])
     crm_event = CrmEvent._base_manager.filter(pk=OuterRef("crm_event_id")).order_by()
     value = (Subquery(crm_event.values("amount")[:1]), Subquery(crm_event.values("currency")[:1])) if with_value else ()
@@ -94,21 +99,24 @@ class Batch:
     unsendable: Mapping[NotSendable, Sequence[Row]]
     is_test: bool = False
     is_all: bool = False  # nothing else of the company was due when it was read
+    recalls: int = 0  # of the connection, from before it was read: `recall.spend_unless_recalled` notices any later one
 
 
-def next_test(company_id: int) -> Batch | None:
+def next_test(company_id: int, *, recalls: int) -> Batch | None:
     """The company's oldest pending test event, as a batch of one. None without one."""
     tests = ConversionEvent.objects.for_company(company_id).pending().filter(is_test=True).order_by("pk")
     event = tests.select_related("rule").defer("happened_at").first()
     if event is None:
         return None
     row = row_of(event)
-    return Batch(event.rule, [Sendable(row, test_conversion(event.rule, row))], {}, is_test=True)
+    sendable = [Sendable(row, test_conversion(event.rule, row))]
+    return Batch(event.rule, sendable, {}, is_test=True, recalls=recalls)
 
 
 def test_conversion(rule: ConversionRule, row: Row) -> Conversion:
     """A test event as it is sent: about no real person, and without a value."""
-    digest = email_sha256(TEST_ADDRESS.format(event_id=row.event_id))
+    # RFC 2606 reserves .invalid: such a name never exists.
+    digest = email_sha256(f"{row.event_id}@leadmachine.invalid")
     assert digest is not None
     return Conversion(rule.linkedin_id, row.happened_at, row.event_id, digest)
 
@@ -141,16 +149,16 @@ def next_batch(
     return Batch(rule, sendable, unsendable, is_all=is_all) if rows else None
 
 
-# What decides whether and how a rule's events are sent.
-DECISIVE: Final = ("crm_event", "linkedin_id", "send_value", "frequency", "is_active", "deleted_at")
-
-
 def read_again(rule: ConversionRule, part: Sequence[Sendable], *, now: datetime) -> list[Sendable]:
     """Those of the rule's events that may still be sent, as they are now. Call it while the lane's row is locked.
 
     Empty if the rule has changed since it was read, and for a test event: the events stay due for the next batch.
     """
-    unchanged = {name: getattr(rule, name) for name in DECISIVE}
+    # What decides whether and how a rule's events are sent.
+    unchanged = {
+        name: getattr(rule, name)
+        for name in ("crm_event", "linkedin_id", "send_value", "frequency", "is_active", "deleted_at")
+    }
     if not ConversionRule._base_manager.filter(pk=rule.pk, **unchanged).exists():
         return []
     pending = ConversionEvent.objects.pending().filter(pk__one_of=IdList(event.row.pk for event in part))
@@ -232,10 +240,6 @@ def _rows(events: "QuerySet[ConversionEvent]", rule: ConversionRule) -> Iterator
     return starmap(Row, fetch(events, columns(with_value=rule.sends_value)))
 
 
-# Read in one process, and in the order of an index: see `fetch`.
-IN_INDEX_ORDER: Final = "SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL enable_sort = off"
-
-
 def fetch(rows: QuerySet[Model], columns: tuple[str | Expression, ...]) -> list[tuple[Any, ...]]:
     """Return the columns of these rows, as `values_list` does. An index must have the rows in the requested order.
 
@@ -246,7 +250,8 @@ def fetch(rows: QuerySet[Model], columns: tuple[str | Expression, ...]) -> list[
     """
     values = rows.values_list(*columns)
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(IN_INDEX_ORDER)
+        # Read in one process, and in the order of an index: see `fetch`.
+        cursor.execute("SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL enable_sort = off")
         send_as_binary(cursor)
         cursor.execute(*values.query.sql_with_params())
         fetched: list[tuple[Any, ...]] = cursor.fetchall()

@@ -2,20 +2,21 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 from django.conf import settings
 
-from capi.delivery import http_session, lane, log_lines, outcomes, persons, recall, settle, shutdown
+from capi.delivery import http_session, lane, log_lines, outcomes, persons, recall, selection, settle, shutdown
 from capi.delivery.bisection import BatchBisection
 from capi.delivery.lane import LaneSnapshot, Lease
-from capi.delivery.scheduling import ReadAhead
+from capi.delivery.scheduling import BatchQueue
 from capi.delivery.selection import Batch, Sendable
 from capi.delivery.settle import Request
 from capi.linkedin import answers, failpoints, payload
-from capi.linkedin.answers import Accepted, Decision
+from capi.linkedin.decisions import Accepted, Decision
+from capi.linkedin.parsing import api_message
 from capi.models import CountedPerson
 from capi.models.choices import Reason, State
 from capi.models.lookups import IdList
@@ -42,11 +43,11 @@ class BatchSender:
     result: DeliveryResult
     batch: Batch
     snapshot: LaneSnapshot  # read before the batch
-    recalls: int  # of the connection, before the batch was read
-    ahead: ReadAhead
+    queue: BatchQueue
 
     def run(self) -> None:
-        bisection = BatchBisection([self.batch.sendable])
+        fitting = selection.fitting_events(self.batch.sendable, self.snapshot.connection.body_limit)
+        bisection = BatchBisection([fitting])
         # The first request uses the snapshot from before the batch: `spend_request` refuses it if the token, the pause
         # or `recalls` has changed since. Each further request reads its own, as the last one changed the lane.
         unused: LaneSnapshot | None = self.snapshot.at_present()
@@ -60,8 +61,7 @@ class BatchSender:
                 return
             part, counted = self._spend(snapshot, part)
             if part:
-                request, decision = self._request(part, token, snapshot)
-                request = replace(request, counted=counted)
+                request, decision = self._request(part, counted, token, snapshot)
                 outcome = outcomes.apply_decision(self.lease, decision, request, snapshot.at_present(), bisection)
                 self.result.states.update({update.state: len(update.events) for update in outcome.updates})
         if rejected := outcomes.apply_refusals(self.lease, bisection, self.snapshot.at_present().now):
@@ -75,8 +75,10 @@ class BatchSender:
         try:
             return unseal(company_id=self.lease.company_id, sealed=connection.sealed_token)
         except UnreadableToken as error:
-            reason = Reason.TOKEN_UNREADABLE if connection.has_token else Reason.NO_TOKEN
-            why = f"{reason.label}. {error}" if connection.has_token else reason.label
+            reason, why = Reason.NO_TOKEN, Reason.NO_TOKEN.label
+            if connection.has_token:
+                reason = Reason.TOKEN_UNREADABLE
+                why = f"{reason.label}. {error}"
             logger.error("The access token of company %s can't be opened: %s.", self.lease.company_id, why)
             settle.hold_without_request(self.lease, self.batch, reason, connection)
             return None
@@ -85,13 +87,19 @@ class BatchSender:
         self, snapshot: LaneSnapshot, part: Sequence[Sendable]
     ) -> tuple[Sequence[Sendable], Sequence[CountedPerson]]:
         """The events of the part to send now, and the rows of the people who were counted for it."""
-        if self.batch.rule.counts_people and not self.batch.is_test:
-            return persons.spend_for_people(self.lease, snapshot, self.batch.rule, part, recalls=self.recalls)
-        return recall.spend_unless_recalled(self.lease, snapshot, self.batch.rule, part, recalls=self.recalls), ()
+        rule, recalls = self.batch.rule, self.batch.recalls
+        if rule.counts_people and not self.batch.is_test:
+            return persons.spend_for_people(self.lease, snapshot, rule, part, recalls=recalls)
+        return recall.spend_unless_recalled(self.lease, snapshot, rule, part, recalls=recalls), ()
 
-    def _request(self, part: Sequence[Sendable], token: str, snapshot: LaneSnapshot) -> tuple[Request, Decision]:
+    def _request(
+        self, part: Sequence[Sendable], counted: Sequence[CountedPerson], token: str, snapshot: LaneSnapshot
+    ) -> tuple[Request, Decision]:
+        """Send these events. A full batch is followed by another: read that meanwhile."""
         body = payload.encode([event.conversion for event in part])
-        meanwhile = self._meanwhile(part, snapshot)
+        meanwhile = None
+        if len(part) >= settings.BATCH_SIZE:
+            meanwhile = partial(self.queue.read_ahead, snapshot, behind=IdList(event.row.pk for event in part))
         answer = http_session.send(token=token, body=body, batch=len(part) > 1, meanwhile=meanwhile)
         failpoints.reached("answer_read")
         self.result.requests += 1
@@ -103,19 +111,14 @@ class BatchSender:
             started_at=snapshot.now,
             duration_ms=answer.duration_ms,
             http_status=answer.status,
-            api_message=answers.api_message(answer),
+            api_message=api_message(answer),
             body_bytes=len(body),
             token_version=snapshot.connection.token_version,
-            recalls=self.recalls,
+            recalls=self.batch.recalls,
             linkedin_id=log_lines.linkedin_id(answer.headers),
+            counted=counted,
         )
         decision = answers.decide(answer, count=len(part), sent_bytes=len(body))
         if not isinstance(decision, Accepted):
-            self.ahead.forget()
+            self.queue.forget()
         return request, decision
-
-    def _meanwhile(self, part: Sequence[Sendable], snapshot: LaneSnapshot) -> Callable[[], None] | None:
-        """What to do while this part is on the wire: read the next batch, if this is a full one. Otherwise None."""
-        if len(part) < settings.BATCH_SIZE:
-            return None
-        return partial(self.ahead.read, snapshot, behind=IdList(event.row.pk for event in part))

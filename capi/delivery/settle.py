@@ -13,18 +13,18 @@ from typing import Any, Final, TypeVar
 
 from django.conf import settings
 from django.db import InterfaceError, InternalError, OperationalError, connection, transaction
-from django.db.models import F, QuerySet
-from django.db.models.functions import Now
+from django.db.models import F
 
-from capi.delivery import beats, lane, pauses, places, planning, recall
+from capi.delivery import beats, duplicates, lane, pauses, planning, recall
 from capi.delivery.bisection import Refusal
 from capi.delivery.lane import NO_CHANGES, LaneUpdate, Lease
 from capi.delivery.selection import Batch, NotSendable, Row, Sendable
 from capi.delivery.sent_hashes import keep_only_tied, pack_hashes
 from capi.linkedin import failpoints
-from capi.linkedin.answers import ApiMessage
+from capi.linkedin.parsing import ApiMessage
 from capi.models import Attempt, Connection, ConversionEvent, ConversionRule, CountedPerson, EarlierAttempt
-from capi.models.choices import OPEN_STATES, STATES_THAT_HOLD_ONCE, Reason, State
+from capi.models.choices import OPEN_STATES, Reason, State
+from capi.models.event import columns_in
 from capi.models.lookups import IdList
 
 logger = logging.getLogger(__name__)
@@ -70,6 +70,24 @@ class EventUpdate:
     is_unknown: bool = False  # LinkedIn may have them
     http_status: int | None = None  # of the element, if a batch's answer has one for each; None: the request's
 
+    def columns(self, attempt: Attempt) -> dict[str, Any]:
+        """The columns and their values, for an UPDATE."""
+        changes: dict[str, Any] = {
+            "state": self.state,
+            "reason": self.reason,
+            "message": self.message,
+            "http_status": self.http_status or attempt.http_status,
+            "last_attempt": attempt,
+            **columns_in(self.state),
+        }
+        if self.is_unknown:
+            changes["may_have_arrived"] = True
+        if self.counts_attempt:
+            changes["attempts"] = F("attempts") + 1
+        if self.next_attempt_at is not None:
+            changes["next_attempt_at"] = self.next_attempt_at
+        return changes
+
 
 @dataclass(frozen=True, slots=True)
 class RequestOutcome:
@@ -114,25 +132,39 @@ def write(lease: Lease, outcome: RequestOutcome, *, again: bool = False) -> Atte
     With `again`, an earlier try failed, perhaps only after its commit. If it was committed, nothing more is written.
     """
     request = outcome.request
-    if again and (earlier := _logged(lease.company_id, request)) is not None:
-        return earlier
+    if again:
+        # A lane sends one request at a time, so the start of a request identifies it.
+        logged = Attempt.objects.for_company(lease.company_id).filter(rule=request.rule, started_at=request.started_at)
+        earlier = logged.order_by("-pk").first()
+        if earlier is not None:
+            return earlier
     changes = outcome.lane.columns if outcome.lane is not None else NO_CHANGES
     nobody_recalled = recall.renew_and_compare(lease, recalls=request.recalls, changes=changes)
     attempt = _log(lease.company_id, request, outcome.updates)
     failpoints.reached("first_result_row")
     if request.counted:
-        _free_places(request, outcome.updates)
-    missed = sum(len(update.events) - _apply(update, attempt) for update in outcome.updates if update.events)
-    if missed or not nobody_recalled:
-        keep_only_tied(attempt)
-        planning.tidy_after_recall(IdList(event.row.pk for event in request.events))
-    _pass_on(event.row for update in outcome.updates if update.state == State.REJECTED for event in update.events)
+        _forget_uncounted(request, outcome.updates)
+    _apply_all(outcome.updates, attempt, request, nobody_recalled)
     if outcome.pause_rule is not None:
         pauses.pause_rule(request.rule, outcome.pause_rule, request.api_message.message)
     if outcome.pause_connection is not None:
         pauses.pause_connection(lease, outcome.pause_connection, request.token_version)
     failpoints.reached("before_commit")
     return attempt
+
+
+def _apply_all(updates: Iterable[EventUpdate], attempt: Attempt, request: Request, nobody_recalled: bool) -> None:
+    were_all_open = True
+    rejected: list[int] = []
+    for update in updates:
+        were_all_open &= _apply(update, attempt)
+        if update.state == State.REJECTED:
+            rejected += [event.row.pk for event in update.events]
+    if not (were_all_open and nobody_recalled):
+        keep_only_tied(attempt)
+        planning.tidy_after_recall(IdList(event.row.pk for event in request.events))
+    if rejected:
+        duplicates.pass_on(IdList(rejected))
 
 
 def reject(lease: Lease, refusals: Sequence[Refusal]) -> list[AppliedUpdate]:
@@ -157,11 +189,12 @@ def _settle_refused(lease: Lease, refusals: Sequence[Refusal], **changes: Any) -
         _apply(update, attempt)
         attempt.sent_hashes = bytes(attempt.sent_hashes) + _pack(events)
         applied.append((attempt, update))
-    planning.end_taken_back(ConversionEvent.objects.filter(pk__one_of=IdList(each.event.row.pk for each in refusals)))
+    pks = IdList(refusal.event.row.pk for refusal in refusals)
+    planning.end_taken_back(ConversionEvent.objects.filter(pk__one_of=pks))
     for attempt in {attempt for attempt, _ in applied}:
         keep_only_tied(attempt)
     if changes["state"] == State.REJECTED:
-        _pass_on(refusal.event.row for refusal in refusals)
+        duplicates.pass_on(pks)
     return applied
 
 
@@ -172,9 +205,8 @@ def hold_without_request(lease: Lease, batch: Batch, reason: Reason, connection:
     if reason == Reason.TOKEN_UNREADABLE:
         pauses.pause_connection(lease, reason, connection.token_version)
     if batch.is_test:
-        _open(IdList(event.row.pk for event in batch.sendable)).update(
-            state=State.REJECTED, reason=reason, **_final(State.REJECTED)
-        )
+        tests = ConversionEvent.objects.pending().filter(pk__one_of=[event.row.pk for event in batch.sendable])
+        tests.update(state=State.REJECTED, reason=reason, **columns_in(State.REJECTED))
 
 
 @transaction.atomic
@@ -182,15 +214,11 @@ def close_unsendable(lease: Lease, unsendable: Mapping[NotSendable, Sequence[Row
     """Write the new state and the reason of events that can't be sent. Raises LeaseLost."""
     lane.renew(lease)
     for ending, rows in unsendable.items():
-        _open(IdList(row.pk for row in rows)).update(**ending._asdict(), **_final(ending.state))
+        pks = IdList(row.pk for row in rows)
+        pending = ConversionEvent.objects.pending().filter(pk__one_of=pks)
+        pending.update(**ending._asdict(), **columns_in(ending.state))
         if ending.reason in PASSING_ON:
-            _pass_on(rows)
-
-
-def _logged(company_id: int, request: Request) -> Attempt | None:
-    # A lane sends one request at a time, so the start of a request identifies it.
-    logged = Attempt.objects.for_company(company_id).filter(rule=request.rule, started_at=request.started_at)
-    return logged.order_by("-pk").first()
+            duplicates.pass_on(pks)
 
 
 def _log(company_id: int, request: Request, updates: Sequence[EventUpdate]) -> Attempt:
@@ -214,66 +242,34 @@ def _pack(events: Iterable[Sendable]) -> bytes:
     return pack_hashes((event.row.pk, event.conversion.email_sha256) for event in events)
 
 
-def _apply(update: EventUpdate, attempt: Attempt) -> int:
-    """Write the update. Returns how many of its events were still open."""
+def _apply(update: EventUpdate, attempt: Attempt) -> bool:
+    """Write the update. Returns True if all of its events were still open."""
     pks = IdList(event.row.pk for event in update.events)
     if any(event.row.last_attempt_id for event in update.events):
         _keep_earlier_attempts(pks)
-    changes: dict[str, Any] = {
-        "state": update.state,
-        "reason": update.reason,
-        "message": update.message,
-        "http_status": update.http_status or attempt.http_status,
-        "last_attempt": attempt,
-        **_final(update.state),
-    }
-    if update.is_unknown:
-        changes["may_have_arrived"] = True
-    if update.counts_attempt:
-        changes["attempts"] = F("attempts") + 1
-    if update.state == State.PENDING:
-        changes.pop("next_attempt_at", None)
-        if update.next_attempt_at is not None:
-            changes["next_attempt_at"] = update.next_attempt_at
-    count = _open(pks).update(**changes)
-    if count < len(pks):
-        # An acceptance is a fact, even if the event was ended meanwhile (opted out, cancelled), and so is an unknown
-        # outcome. Any other outcome leaves the event as it ended.
-        ended = ConversionEvent.objects.filter(pk__one_of=pks).exclude(state__in=[update.state, *OPEN_STATES])
-        if update.state == State.ACCEPTED:
-            ended.update(**changes)
-        elif update.is_unknown:
-            ended.update(may_have_arrived=True)
-    return count
+    changes = update.columns(attempt)
+    count = ConversionEvent.objects.pending().filter(pk__one_of=pks).update(**changes)
+    if count == len(pks):
+        return True
+    # An acceptance is a fact, even if the event was ended meanwhile (opted out, cancelled), and so is an unknown
+    # outcome. Any other outcome leaves the event as it ended.
+    ended = ConversionEvent.objects.filter(pk__one_of=pks).exclude(state__in=[update.state, *OPEN_STATES])
+    if update.state == State.ACCEPTED:
+        ended.update(**changes)
+    elif update.is_unknown:
+        ended.update(may_have_arrived=True)
+    return False
 
 
-def _pass_on(rows: Iterable[Row]) -> None:
-    if pks := IdList(row.pk for row in rows):
-        places.pass_on(pks)
-
-
-def _free_places(request: Request, updates: Iterable[EventUpdate]) -> None:
+def _forget_uncounted(request: Request, updates: Iterable[EventUpdate]) -> None:
     """Delete the rows of people first counted for this request whose event LinkedIn certainly did not accept."""
-    kept = [update.events for update in updates if update.state == State.ACCEPTED or update.is_unknown]
-    pks = {event.row.pk for events in kept for event in events}
-    if free := IdList(place.pk for place in request.counted if place.event_id not in pks):
-        CountedPerson.objects.filter(pk__one_of=free).delete()
-
-
-def _final(state: State) -> dict[str, Any]:
-    """The other columns that change when an event reaches this state."""
-    if state == State.PENDING:
-        return {}
-    if state == State.WAITING:
-        return {"next_attempt_at": Now()}
-    changes: dict[str, Any] = {"next_attempt_at": None, "settled_at": Now()}
-    if state not in STATES_THAT_HOLD_ONCE:
-        changes["once_key"] = places.KEY_AFTER_END
-    return changes
-
-
-def _open(pks: IdList) -> QuerySet[ConversionEvent]:
-    return ConversionEvent.objects.filter(pk__one_of=pks, state=State.PENDING)
+    counted: set[int] = set()
+    for update in updates:
+        if update.state == State.ACCEPTED or update.is_unknown:
+            counted.update(event.row.pk for event in update.events)
+    uncounted = [person.pk for person in request.counted if person.event_id not in counted]
+    if uncounted:
+        CountedPerson.objects.filter(pk__one_of=uncounted).delete()
 
 
 def _keep_earlier_attempts(pks: IdList) -> None:

@@ -1,11 +1,8 @@
 """A worker's clean shutdown: the request in flight is finished and written, and nothing new begins."""
 
 import mmap
-from typing import Final
 
 from django.conf import settings
-
-WRITING_SECONDS: Final = 10.0  # to write LinkedIn's answer, and to exit
 
 # One byte that a worker shares with the children it forks: they get no signal on a warm shutdown.
 _flag = mmap.mmap(-1, 1)
@@ -29,4 +26,4 @@ def has_begun() -> bool:
 
 def seconds() -> float:
     """How many seconds a clean shutdown takes at most: a request to LinkedIn, and writing its answer."""
-    return settings.SEND_TIMEOUT_SECONDS + WRITING_SECONDS
+    return settings.SEND_TIMEOUT_SECONDS + 10.0  # to write LinkedIn's answer, and to exit

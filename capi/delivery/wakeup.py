@@ -25,7 +25,6 @@ from capi.linkedin import failpoints
 logger = logging.getLogger(__name__)
 
 DELIVER = "capi.deliver"  # the task's name: capi.tasks imports delivery, not the other way round
-WARNING_SECONDS = 60.0
 
 
 @dataclass(slots=True)
@@ -43,7 +42,7 @@ class Breaker:
         now = time.monotonic()
         self.closed_at = now + settings.WAKE_BREAKER_SECONDS
         if now >= self.warn_again_at:
-            self.warn_again_at = now + WARNING_SECONDS
+            self.warn_again_at = now + 60.0
             logger.warning(
                 "The broker can't be reached (%s); the workers' sweep delivers instead.", type(error).__name__
             )

@@ -27,8 +27,8 @@ class Frequency(models.TextChoices):
 
 
 OPEN_STATES = (State.PENDING, State.WAITING)
-# States in which an event has the one place of its lead or deal under a `once` rule. (In other states it has the place
-# if LinkedIn may have the event: see `capi.delivery.places`.)
+# States in which an event of a `once` rule keeps its key. In the others it keeps it if LinkedIn may have the event:
+# `capi.delivery.deduplication` has the table.
 STATES_THAT_HOLD_ONCE = (State.PENDING, State.WAITING, State.ACCEPTED, State.EXHAUSTED)
 
 

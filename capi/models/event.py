@@ -2,20 +2,33 @@
 
 import uuid
 from datetime import datetime
-from typing import ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import BigIntegerField, Case, F, Q, When
 from django.db.models.functions import Now
 from django.urls import reverse
 
-from capi.models.choices import OPEN_STATES, Reason, State
+from capi.models.choices import OPEN_STATES, STATES_THAT_HOLD_ONCE, Reason, State
 from capi.models.connection import Connection, is_sending
 from capi.models.rule import ConversionRule
 from crm.models.tenancy import CompanyQuerySet
 
 # The events that LinkedIn has, or may have: all that a page, a message or an undo says about it follows from this.
 MAY_HAVE_ARRIVED: Final = Q(state=State.ACCEPTED) | Q(may_have_arrived=True)
+
+
+def columns_in(state: State) -> dict[str, Any]:
+    """The other columns that change when an event reaches this state. `capi.delivery.deduplication` has a table."""
+    if state == State.PENDING:
+        return {}
+    if state == State.WAITING:
+        return {"next_attempt_at": Now()}
+    ended: dict[str, Any] = {"next_attempt_at": None, "settled_at": Now()}
+    if state in STATES_THAT_HOLD_ONCE:
+        return ended
+    key = Case(When(may_have_arrived=True, then=F("once_key")), output_field=BigIntegerField())
+    return {**ended, "once_key": key}
 
 
 def new_test_event_id() -> str:
@@ -64,7 +77,7 @@ class ConversionEvent(models.Model):
     """One CRM event for one rule: a row of Recent Events.
 
     `event_id` is sent to LinkedIn as `eventId`. It is created with the row, and never changes once it has been sent.
-    Before that, an event that takes the place of one that LinkedIn may have takes its id, too (`capi.delivery.places`).
+    Before that, an event may take over the id of one that LinkedIn may have (`capi.delivery.deduplication`).
     """
 
     company = models.ForeignKey(
@@ -81,7 +94,7 @@ class ConversionEvent(models.Model):
         "crm.Deal", null=True, on_delete=models.SET_NULL, related_name="conversion_events", db_index=False
     )
     event_id = models.CharField(max_length=64, default=new_test_event_id, editable=False)
-    # The lead or deal whose one event under a `once` rule this row is; null for all other rows.
+    # The deduplication key, if this is the event that reports the lead or deal under a `once` rule; otherwise null.
     once_key = models.BigIntegerField(null=True, editable=False)
     happened_at = models.DateTimeField(db_default=Now())
     state = models.CharField(max_length=10, choices=State.choices, default=State.PENDING)
@@ -99,9 +112,13 @@ class ConversionEvent(models.Model):
     # 5 to 10 ms. Attempts are deleted in one place only (leadmachine/housekeeping.py), which first checks by company
     # and id that no event refers to them.
     last_attempt = models.ForeignKey(
-        "capi.Attempt", null=True, on_delete=models.DO_NOTHING, related_name="events", db_index=False,
+        "capi.Attempt",
+        null=True,
+        on_delete=models.DO_NOTHING,
+        related_name="events",
+        db_index=False,
         db_constraint=False,
-    )  # fmt: skip
+    )
     backfill = models.ForeignKey(  # null: planned when the CRM event happened
         "capi.Backfill", null=True, on_delete=models.SET_NULL, related_name="events", db_index=False
     )

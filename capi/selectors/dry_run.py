@@ -5,14 +5,13 @@ It uses the same eligibility check, payload and client as delivery, so the resul
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 from urllib.parse import urlsplit
 
 from capi.delivery import selection
+from capi.delivery.deduplication import HANDS_OVER
 from capi.delivery.http_session import client
 from capi.delivery.persons import event_of_person
-from capi.delivery.places import GIVES_ID
-from capi.delivery.selection import NotSendable, Row, Sendable
+from capi.delivery.selection import NotSendable, Row
 from capi.linkedin import payload
 from capi.linkedin.identity import email_sha256, normalise_email
 from capi.linkedin.payload import Conversion
@@ -24,9 +23,6 @@ from capi.selectors.explanations.explain import explain
 from capi.selectors.explanations.reasons import REASONS
 from capi.selectors.explanations.states import STATES, Explanation
 from crm.models import Deal, Lead
-
-AUTHORIZATION_SHOWN: Final = "Bearer ••••"
-EVENT_ID_SHOWN: Final = "lm-{:032x}-{}"  # as long as a real one, which is created with the event
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +66,29 @@ def dry_run(rule: ConversionRule, lead: Lead, deal: Deal | None, connection: Con
     row = selection.row_of(event) if event else _row(rule, lead, deal)
     check = selection.EligibilityCheck(rule, now=database_now())
     checked = check.check(row)
-    conversion = checked.conversion if isinstance(checked, Sendable) else _if_eligible(check, lead, row, checked)
-    no_value = NO_CURRENCY if rule.sends_value and row.amount is not None and not row.currency else None
-    run = replace(run, event=event, request=_outgoing(conversion) if conversion else None, no_value=no_value)
+    run = replace(run, event=event, no_value=_explain_no_value(rule, row))
     if isinstance(checked, NotSendable):
-        return replace(run, words=_refusal(checked, is_planned=event is not None), is_refused=True)
+        request = _request_if_eligible(check, lead, row, checked)
+        return replace(run, request=request, words=_refusal(checked, is_planned=event is not None), is_refused=True)
+    run = replace(run, request=_outgoing(checked.conversion))
     taken_by = None if event else _counted_by(rule, own, lead)
     words = REASONS[Reason.ALREADY_COUNTED] if taken_by else _expected(rule, connection)
     return replace(run, words=words, taken_by=taken_by)
 
 
-def _if_eligible(check: selection.EligibilityCheck, lead: Lead, row: Row, refused: NotSendable) -> Conversion | None:
-    """The conversion that would be sent if the event were eligible, None if it can't be built."""
+def _explain_no_value(rule: ConversionRule, row: Row) -> Explanation | None:
+    has_no_currency = rule.sends_value and row.amount is not None and not row.currency
+    return NO_CURRENCY if has_no_currency else None
+
+
+def _request_if_eligible(
+    check: selection.EligibilityCheck, lead: Lead, row: Row, refused: NotSendable
+) -> OutgoingRequest | None:
+    """The request that would be made if the event were eligible, None if it can't be built."""
     digest = email_sha256(lead.email)
-    return None if digest is None or refused.reason == Reason.DATA_REFUSED else check.conversion(row, digest)
+    if digest is None or refused.reason == Reason.DATA_REFUSED:
+        return None
+    return _outgoing(check.conversion(row, digest))
 
 
 def _refusal(refused: NotSendable, *, is_planned: bool) -> Explanation:
@@ -101,15 +106,18 @@ def _counted_by(rule: ConversionRule, own: ConversionEventQuerySet, lead: Lead) 
     """The earlier event with which the rule counted this lead, deal or person, None if it hasn't."""
     if rule.counts_people:
         return event_of_person(rule, lead.email)
-    return own.filter(~GIVES_ID).exclude(once_key=None).first() if rule.frequency == Frequency.ONCE else None
+    if rule.frequency == Frequency.ONCE:
+        return own.filter(~HANDS_OVER).exclude(once_key=None).first()
+    return None
 
 
 def _row(rule: ConversionRule, lead: Lead, deal: Deal | None) -> Row:
     """The event as if it happened now."""
     is_about_deal = rule.is_about_deal and deal is not None
+    # As long as a real one, which is created with the event.
     return Row(
         pk=0,
-        event_id=EVENT_ID_SHOWN.format(0, rule.pk),
+        event_id=f"lm-{0:032x}-{rule.pk}",
         happened_at=database_now(),
         attempts=0,
         reason="",
@@ -131,5 +139,5 @@ def _outgoing(conversion: Conversion) -> OutgoingRequest:
     body = payload.encode([conversion])
     request = client().prepared(body=body, batch=False)
     url = request.url or ""
-    headers = {"Host": urlsplit(url).netloc, **request.headers, "Authorization": AUTHORIZATION_SHOWN}
+    headers = {"Host": urlsplit(url).netloc, **request.headers, "Authorization": "Bearer ••••"}
     return OutgoingRequest(request.method or "", url, list(headers.items()), body.decode())

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from django.db.models import Count, Exists, OuterRef, Q
 
+from capi.delivery.deduplication import HANDS_OVER
 from capi.delivery.persons import people_to_count
-from capi.delivery.places import GIVES_ID
 from capi.models import ConversionEvent, ConversionRule
 from capi.models.choices import Frequency
 from crm.models import Company, CrmEventKind
@@ -31,7 +31,7 @@ def of_new_leads(company: Company, kind: CrmEventKind, now: int, later: int) -> 
 def _of_rule(rule: ConversionRule, leads: LeadQuerySet) -> ExpectedConversions:
     shared = leads.filter(share_with_ad_platforms=True)
     if rule.frequency == Frequency.ONCE:
-        counted = ConversionEvent.objects.filter(~GIVES_ID, rule=rule, once_key=OuterRef("pk"))
+        counted = ConversionEvent.objects.filter(~HANDS_OVER, rule=rule, once_key=OuterRef("pk"))
         shared = shared.exclude(Exists(counted))
     if rule.counts_people:
         addresses = shared.exclude(email="").values_list("email", flat=True)

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
-from capi.delivery import lane, places
+from capi.delivery import duplicates, lane
 from capi.delivery.recall import RequestInFlight, is_in, recall_unsent
 from capi.delivery.wakeup import wake_on_commit
 from capi.models import ConversionEvent, ConversionRule
@@ -58,7 +58,7 @@ def save_rule(*, rule: ConversionRule, fields: Collection[str] = RULE_FIELDS) ->
         action = AuditAction.RULE_CREATED if is_new else AuditAction.RULE_CHANGED
         _write_rule(rule, **({} if is_new else {"update_fields": [*changed, *written]}))
         if not is_new and {"frequency", "crm_event"} & set(changed):
-            _assign_places(rule, requests)
+            _assign_keys(rule, requests)
         audit.record(company=rule.company_id, action=action, about=rule, details={"fields": changed})
         wake_on_commit(rule.company_id)
     return rule
@@ -107,9 +107,9 @@ def send_test_event(*, rule: ConversionRule, user: User | None = None) -> Conver
 
 
 @statements_may_take(LONG_SECONDS)
-def _assign_places(rule: ConversionRule, requests: Iterable[RequestInFlight]) -> None:
+def _assign_keys(rule: ConversionRule, requests: Iterable[RequestInFlight]) -> None:
     if rule.frequency == Frequency.ONCE:
-        places.assign(rule, is_in(requests))
+        duplicates.assign(rule, is_in(requests))
 
 
 def _changed_fields(rule: ConversionRule, fields: Collection[str]) -> list[str]:

@@ -71,7 +71,7 @@ def _rows() -> Iterable[Row]:
     events = ConversionEvent.objects.annotate(
         linkedin_id=F("rule__linkedin_id"), earlier=Count("earlier_attempts"), rule_company=F("rule__company_id")
     )
-    # If two events have the same id, the older has passed it on to the younger: see `capi.delivery.places`.
+    # If two events have the same id, the older has passed it on to the younger: see `capi.delivery.deduplication`.
     return events.order_by("pk").values(
         "event_id", "company_id", "rule_company", "linkedin_id", "state", "attempts", "earlier", "last_attempt_id",
         "next_attempt_at", "settled_at", "is_test",
@@ -211,22 +211,18 @@ def counted_twice() -> list[tuple[int, int]]:
     """I12: each rule that counts once, with a lead or deal that has two accepted events."""
     accepted = ConversionEvent.objects.filter(state=State.ACCEPTED, rule__frequency=Frequency.ONCE, is_test=False)
     accepted = accepted.filter(lead__isnull=False).annotate(key=Coalesce("deal_id", "lead_id"))
-    places = Counter(accepted.values_list("rule", "key"))
-    return [place for place, count in places.items() if count > 1]
+    counts = Counter(accepted.values_list("rule", "key"))
+    return [key for key, count in counts.items() if count > 1]
 
 
 def taken_under_two_ids(entries: Sequence[Entry]) -> list[tuple[int, int]]:
     """I12: each rule that counts once, with a lead or deal for which LinkedIn accepted two event ids."""
     events = ConversionEvent.objects.filter(rule__frequency=Frequency.ONCE, is_test=False, lead__isnull=False)
-    place_of = {
-        event_id: (rule, key)
-        for event_id, rule, key in events.annotate(key=Coalesce("deal_id", "lead_id")).values_list(
-            "event_id", "rule", "key"
-        )
-    }
+    keyed = events.annotate(key=Coalesce("deal_id", "lead_id"))
+    key_of = {event_id: (rule, key) for event_id, rule, key in keyed.values_list("event_id", "rule", "key")}
     taken = {element["eventId"] for entry in entries for element in taken_elements(entry)}
-    places = Counter(place_of[event_id] for event_id in taken & place_of.keys())
-    return [place for place, count in places.items() if count > 1]
+    counts = Counter(key_of[event_id] for event_id in taken & key_of.keys())
+    return [key for key, count in counts.items() if count > 1]
 
 
 def people_counted_twice(entries: Sequence[Entry]) -> set[str]:
@@ -253,7 +249,7 @@ def _sha256(element: Mapping[str, Any]) -> str:
 
 
 def skipped_for_nothing() -> list[int]:
-    """I12: the events that were skipped as duplicates, although all others of their place were taken back."""
+    """I12: the events that were skipped as duplicates, although all others with their key were taken back."""
     others = ConversionEvent.objects.filter(
         Q(crm_event__taken_back_at=None) | Q(state=State.ACCEPTED),
         rule=OuterRef("rule"), lead=OuterRef("lead"), is_test=False,

@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 from capi import services
 from capi.delivery import http_session, sweep
 from capi.delivery.cancellation import cancel_backfill
-from capi.delivery.places import REPORTED
+from capi.delivery.deduplication import REPORTED
 from capi.models import Backfill, Connection, ConversionEvent, ConversionRule
 from capi.models.choices import OPEN_STATES, Reason, State
 from crm.models import CrmEvent, Deal, Lead, LeadMerge, LeadStatus, Stage

@@ -16,7 +16,7 @@ from crm.services.erasure import erase_lead
 from crm.services.lead_merges import merge_leads
 from crm.services.undo import undo
 from tests.capi.conftest import received, send_all, states, wait_is_over
-from tests.capi.delivery.test_places import pick, qualify_again
+from tests.capi.delivery.test_duplicates import pick, qualify_again
 from tests.conftest import make_lead
 
 pytestmark = pytest.mark.django_db(transaction=True)

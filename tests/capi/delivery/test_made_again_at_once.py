@@ -7,11 +7,11 @@ import pytest
 from django.db import connection as database
 from django.db import transaction
 
-from capi.delivery import places
+from capi.delivery import duplicates
 from capi.linkedin.sandbox.faults import Fault
 from crm.services.undo import undo
 from tests.capi.conftest import send_all, states
-from tests.capi.delivery.test_places import NO_ANSWER, during_the_request, event_ids, pick, send_all_in_the_end
+from tests.capi.delivery.test_duplicates import NO_ANSWER, during_the_request, event_ids, pick, send_all_in_the_end
 from tests.conftest import make_lead
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -26,7 +26,7 @@ def test_it_is_sent_although_neither_sees_the_other(
     lead = make_lead(company)
     action = pick(lead, "qualified")
     planned, written = threading.Event(), threading.Event()
-    take_over = places.take_over
+    take_over = duplicates.take_over
 
     def let_it_end() -> None:
         planned.set()
@@ -37,7 +37,7 @@ def test_it_is_sent_although_neither_sees_the_other(
             let_it_end()
         return take_over(crm_event_ids)
 
-    monkeypatch.setattr(places, "take_over", let_it_end_and_take_over)
+    monkeypatch.setattr(duplicates, "take_over", let_it_end_and_take_over)
 
     def make_again() -> None:
         with transaction.atomic():

@@ -17,7 +17,7 @@ from crm.models import Company, CrmEvent, Membership
 from crm.services import lead_imports
 from crm.services.undo import undo
 from tests.capi.conftest import send_all, states, wait_is_over
-from tests.capi.delivery.test_places import pick
+from tests.capi.delivery.test_duplicates import pick
 from tests.conftest import make_deal, make_lead
 from tests.crm.data_exchange.importing.uploading import PEOPLE, run, upload, work_on
 

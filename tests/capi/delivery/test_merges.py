@@ -6,7 +6,7 @@ import pytest
 from django.db.models.functions import Now
 
 from capi.delivery import http_session
-from capi.delivery.places import pass_on
+from capi.delivery.duplicates import pass_on
 from capi.linkedin.identity import email_sha256
 from capi.models import Connection, ConversionEvent
 from capi.models.choices import Reason

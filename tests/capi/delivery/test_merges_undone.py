@@ -20,8 +20,8 @@ from crm.services.lead_merges import MergeRefused, merge_leads
 from crm.services.merge_undo import undo_merge
 from crm.signals import company_closed
 from tests.capi.conftest import hashes, send_all
+from tests.capi.delivery.test_duplicates import qualify_again
 from tests.capi.delivery.test_merges import everything_is_sent, qualify, sent_ids, two_leads
-from tests.capi.delivery.test_places import qualify_again
 from tests.capi.delivery.test_result_stands import somebody_waits
 from tests.conftest import make_deal, make_lead
 from tests.faults.processes import wait_for
@@ -232,7 +232,7 @@ def test_what_a_rule_that_counts_once_since_has_skipped_is_sent_after_the_undo(c
     assert len(sent_ids(sandbox)) == 2
 
 
-def test_both_have_their_places_after_the_undo_if_the_rule_counts_once_since(company, connected, make_rule, sandbox):
+def test_both_have_their_keys_after_the_undo_if_the_rule_counts_once_since(company, connected, make_rule, sandbox):
     rule = make_rule("lead_qualified", frequency="every_time")
     kept, gone = two_leads(company, "sent", "sent")
     merge = merge_leads(kept=kept, gone=gone)
@@ -452,7 +452,7 @@ def test_an_event_with_the_place_of_the_other_lead_gives_it_up_after_the_undo(
     qualify_again(gone)
     older, newer = events_of(gone).order_by("pk")
     merge = merge_leads(kept=kept, gone=gone)
-    # As after a backfill that found the kept lead's place free.
+    # As after a backfill that found that nobody has the kept lead's key.
     events_of(kept).filter(pk=older.pk).update(once_key=gone.pk)
     waits = {"next_attempt_at": Now(), "settled_at": None} if state == "pending" else {}
     events_of(kept).filter(pk=newer.pk).update(state=state, reason="", once_key=kept.pk, **waits)

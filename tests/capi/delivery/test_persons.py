@@ -151,7 +151,7 @@ def test_if_the_first_fails_for_good_the_second_goes(company, rule, sandbox) -> 
     assert len(received(sandbox)) == 1
 
 
-def test_an_event_whose_address_changes_after_an_unknown_answer_holds_both_places(company, rule, sandbox) -> None:
+def test_an_event_whose_address_changes_after_an_unknown_answer_holds_both_rows(company, rule, sandbox) -> None:
     first = make_lead(company)
     sandbox.faults.add(Fault(drop=Drop.AFTER_BODY))
     send_all(company)

@@ -50,14 +50,14 @@ def test_each_event_goes_out_once_and_in_order(company, leads, sandbox, reads) -
 
 
 def test_who_opts_out_while_the_batch_before_is_on_the_wire_is_not_sent(company, leads, sandbox, monkeypatch) -> None:
-    read = scheduling.ReadAhead.read
+    read = scheduling.BatchQueue.read_ahead
 
     def opt_out_after(self, *args, **kwargs):
         read(self, *args, **kwargs)
         leads[2].share_with_ad_platforms = False
         leads[2].save()
 
-    monkeypatch.setattr(scheduling.ReadAhead, "read", opt_out_after)
+    monkeypatch.setattr(scheduling.BatchQueue, "read_ahead", opt_out_after)
     send_all(company)
 
     assert states(company) == ["accepted", "accepted", "skipped", "accepted", "accepted"]

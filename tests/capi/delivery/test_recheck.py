@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from capi import services
-from capi.delivery import cancellation, places, planning, sweep
+from capi.delivery import cancellation, deduplication, duplicates, planning, sweep
 from capi.delivery.retries import retry
 from capi.linkedin.sandbox.faults import Fault
 from capi.models import Connection, ConversionEvent, ConversionRule
@@ -22,7 +22,7 @@ from crm.services.editing import move_deal
 from crm.services.lead_merges import merge_leads
 from crm.services.merge_undo import undo_merge
 from tests.capi.conftest import received, send_all, states
-from tests.capi.delivery.test_places import (
+from tests.capi.delivery.test_duplicates import (
     cancel,
     during_the_request,
     expire,
@@ -132,7 +132,7 @@ def test_the_sweep_rechecks_what_a_process_left_when_it_died_after_its_commit(
         if way == "killed":
             patched.setattr(planning, "recheck", lambda pks: None)
         else:
-            patched.setattr(places, "of_same_place", Mock(side_effect=RuntimeError))
+            patched.setattr(deduplication, "about_the_same", Mock(side_effect=RuntimeError))
         with qualified_again_without_a_commit(lead):
             expire_unseen(lead)
     assert states(company) == ["expired", "skipped"]
@@ -262,17 +262,17 @@ def test_it_is_sent_after_a_merge_that_came_before_the_recheck_is_undone(company
 
 
 def test_what_others_keep_from_moving_up_moves_up_at_the_next_sweep(company, lead, sandbox, monkeypatch) -> None:
-    leads = [lead, *(make_lead(company, email=f"{at}@example.com") for at in range(places.TRIES))]
+    leads = [lead, *(make_lead(company, email=f"{at}@example.com") for at in range(duplicates.TRIES))]
     for each in leads[1:]:
         pick(each, "qualified")
-    due_again, left = places.due_again, leads[1:]
+    due_again, left = duplicates.due_again, leads[1:]
 
     def qualify_one_again():
         if left:
             qualify_at_once(left.pop())
         return due_again()
 
-    monkeypatch.setattr(places, "due_again", qualify_one_again)
+    monkeypatch.setattr(duplicates, "due_again", qualify_one_again)
     with without_a_commit(lambda: [set_all(company, meaning) for meaning in ("new", "qualified")]):
         ConversionEvent.objects.update(happened_at=Now() - timedelta(days=91))
         sweep.tidy()
@@ -294,14 +294,14 @@ def set_all(company: Company, meaning: str) -> None:
     Lead.objects.filter(company=company).update(status=LeadStatus.objects.get(company=company, meaning=meaning))
 
 
-def test_what_linkedin_has_gets_its_places_back_however_often_others_take_one(
+def test_what_linkedin_has_gets_its_keys_back_however_often_others_take_one(
     company, lead, sandbox, monkeypatch
 ) -> None:
     """All ended in their request. Some are made again, in transactions that end one after the other."""
-    leads = [lead, *(make_lead(company, email=f"{at}@example.com") for at in range(places.TRIES + 1))]
+    leads = [lead, *(make_lead(company, email=f"{at}@example.com") for at in range(duplicates.TRIES + 1))]
     for each in leads[1:]:
         pick(each, "qualified")
-    claim, retaken = places.claim, ExitStack()
+    reclaim, retaken = duplicates.reclaim, ExitStack()
 
     def end_all_and_make_some_again() -> None:
         for shares in (False, True):
@@ -309,14 +309,14 @@ def test_what_linkedin_has_gets_its_places_back_however_often_others_take_one(
         for each in reversed(leads[1:-1]):  # so that the first ends first
             retaken.enter_context(ended_later(each))
 
-    def claim_meanwhile(pks) -> None:
+    def reclaim_meanwhile(pks) -> None:
         ending = threading.Thread(target=retaken.close)
         ending.start()
-        claim(pks)
+        reclaim(pks)
         ending.join(SECONDS)
 
     during_the_request(monkeypatch, end_all_and_make_some_again)
-    monkeypatch.setattr(places, "claim", claim_meanwhile)
+    monkeypatch.setattr(duplicates, "reclaim", reclaim_meanwhile)
     send_all(company)
     send_all_in_the_end(company)
 

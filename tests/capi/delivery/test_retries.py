@@ -9,8 +9,8 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from capi import services
+from capi.delivery import deduplication, recall, retries
 from capi.delivery import deliver as pipeline
-from capi.delivery import places, recall, retries
 from capi.linkedin.sandbox.faults import Fault
 from capi.models import Connection, ConversionEvent
 from capi.models.choices import Reason
@@ -225,7 +225,7 @@ def test_of_two_events_that_need_one_place_the_first_gets_it(company, connected,
     assert obstacle_of(second) == Reason.ALREADY_COUNTED
 
 
-def test_a_rule_that_sends_every_time_has_no_places(company, connected, make_rule) -> None:
+def test_a_rule_that_sends_every_time_has_no_keys(company, connected, make_rule) -> None:
     first = ended(make_rule(frequency="every_time"), "cancelled", "cancelled_by_hand")
     ConversionEvent.objects.create(
         company=company, rule=first.rule, lead=first.lead, event_id="second", state="cancelled",
@@ -371,7 +371,7 @@ def test_a_worker_and_two_people_at_once_send_nothing_twice(company, connected, 
 
 def test_a_place_that_is_taken_at_that_very_moment_is_left_alone(company, connected, make_rule, monkeypatch) -> None:
     event = ended(make_rule(), "cancelled", "cancelled_by_hand")
-    monkeypatch.setattr(places, "is_already_counted", lambda: retries.Q(pk__isnull=True))
+    monkeypatch.setattr(deduplication, "is_already_counted", lambda: retries.Q(pk__isnull=True))
     ConversionEvent.objects.create(
         company=company, rule=event.rule, lead=event.lead, once_key=event.lead_id, event_id="later", state="accepted"
     )

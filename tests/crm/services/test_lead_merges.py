@@ -36,8 +36,8 @@ from crm.services.lead_merges import MergeRefused, merge_leads, version_of_both
 from crm.services.merge_undo import undo_merge
 from crm.services.notes import add_note
 from crm.services.undo import undo
+from tests.capi.delivery.test_duplicates import pick
 from tests.capi.delivery.test_merges import qualify
-from tests.capi.delivery.test_places import pick
 from tests.conftest import make_deal, make_lead, make_task
 from tests.crm.files import make_file
 

@@ -1,4 +1,4 @@
-"""A person's place is kept by an event that LinkedIn has or may have, and by no other."""
+"""A person is counted by an event that LinkedIn has or may have, and by no other."""
 
 from datetime import timedelta
 
@@ -74,7 +74,7 @@ def test_of_a_batch_those_are_counted_whom_linkedin_has_or_may_have(company, rul
 
     send_all(company)
 
-    assert {place.event.lead for place in CountedPerson.objects.all()} == {accepted, unclear}
+    assert {row.event.lead for row in CountedPerson.objects.all()} == {accepted, unclear}
 
 
 @pytest.mark.parametrize("fault", UNKNOWN)

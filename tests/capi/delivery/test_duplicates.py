@@ -1,4 +1,4 @@
-"""The one place of a lead or deal under a rule that counts once: nothing is counted twice, and nothing real is lost."""
+"""Duplicates under a rule that counts once: nothing is counted twice, and nothing real is lost."""
 
 import uuid
 from collections.abc import Callable
@@ -114,7 +114,7 @@ def send_all_in_the_end(company) -> None:
         send_all(company)
 
 
-# --- what is undone gives up its place ---
+# --- what is undone releases its key ---
 
 
 @pytest.mark.parametrize("status", [503, 429, 401])
@@ -144,7 +144,7 @@ def test_what_was_made_again_during_a_request_without_an_answer_is_sent_under_it
 
 
 @pytest.mark.parametrize(("fault", "requests"), [(Fault(status=503), 1), (NO_ANSWER, 2)])
-def test_what_was_given_up_and_undone_leaves_its_place_and_its_id_if_linkedin_may_have_it(
+def test_what_was_given_up_and_undone_leaves_its_key_and_its_id_if_linkedin_may_have_it(
     company, lead, sandbox, fault, requests
 ) -> None:
     action = pick(lead, "qualified")
@@ -177,7 +177,7 @@ def test_what_is_made_again_after_an_unclear_answer_and_an_undo_is_sent_under_th
 
 
 @pytest.mark.parametrize("fault", [Fault(status=503), NO_ANSWER])
-def test_what_had_ended_before_its_undo_leaves_its_place_to_what_came_after_it(company, lead, sandbox, fault) -> None:
+def test_what_had_ended_before_its_undo_leaves_its_key_to_what_came_after_it(company, lead, sandbox, fault) -> None:
     action = pick(lead, "qualified")
     ConversionEvent.objects.update(attempts=100)
     sandbox.faults.add(fault)
@@ -250,12 +250,12 @@ def test_an_event_id_of_someone_who_was_erased_is_left_to_nobody_else(company, c
     assert list(won_by_bob.values_list("deal", "state")) == [(deals[0].pk, "skipped"), (deals[1].pk, "accepted")]
 
 
-# --- what LinkedIn has or may have keeps its place ---
+# --- what LinkedIn has or may have keeps its key ---
 
 
 @pytest.mark.parametrize("end", [cancel, opt_out_and_in])
 @pytest.mark.parametrize(("fault", "state"), [(None, "accepted"), (NO_ANSWER, None)])
-def test_what_was_ended_during_its_request_gets_its_place_back(
+def test_what_was_ended_during_its_request_gets_its_key_back(
     company, lead, sandbox, monkeypatch, end, fault, state
 ) -> None:
     pick(lead, "qualified")
@@ -278,7 +278,7 @@ def test_what_was_ended_during_its_request_gets_its_place_back(
 
 @pytest.mark.parametrize("end", [cancel, opt_out_and_in, expire])
 @pytest.mark.parametrize(("fault", "left"), [(NO_ANSWER, "skipped"), (Fault(status=503), "accepted")])
-def test_only_what_linkedin_may_have_keeps_its_place_when_it_ends(company, lead, sandbox, end, fault, left) -> None:
+def test_only_what_linkedin_may_have_keeps_its_key_when_it_ends(company, lead, sandbox, end, fault, left) -> None:
     pick(lead, "qualified")
     sandbox.faults.add(fault)
     send_all(company)
@@ -316,10 +316,10 @@ def test_what_never_left_has_not_arrived(company, lead, monkeypatch) -> None:
     assert states(company) == ["cancelled", "pending"]
 
 
-# --- the place passes to an event that was skipped for it ---
+# --- a key that is released goes to the oldest duplicate ---
 
 
-def test_the_first_expires_and_the_younger_one_takes_its_place(company, lead, sandbox) -> None:
+def test_the_first_expires_and_the_younger_one_takes_its_key(company, lead, sandbox) -> None:
     Connection.objects.update(is_paused=True)
     pick(lead, "qualified")
     qualify_again(lead)
@@ -338,7 +338,7 @@ def test_it_does_so_although_the_sweep_was_killed_on_the_way(company, lead, sand
     qualify_again(lead)
     ConversionEvent.objects.filter(state="pending").update(happened_at=Now() - timedelta(days=91))
     with monkeypatch.context() as patched, pytest.raises(RuntimeError):
-        patched.setattr("capi.delivery.places.pass_on", Mock(side_effect=RuntimeError))
+        patched.setattr("capi.delivery.duplicates.pass_on", Mock(side_effect=RuntimeError))
         sweep.tidy()
 
     sweep.tidy()
@@ -348,7 +348,7 @@ def test_it_does_so_although_the_sweep_was_killed_on_the_way(company, lead, sand
 
 
 @pytest.mark.parametrize("leads", [1, 2])
-def test_the_first_is_rejected_and_the_next_takes_its_place(company, lead, sandbox, leads) -> None:
+def test_the_first_is_rejected_and_the_next_takes_its_key(company, lead, sandbox, leads) -> None:
     if leads == 2:
         pick(make_lead(company, email="bob@example.com"), "qualified")
     pick(lead, "qualified")
