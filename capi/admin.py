@@ -14,9 +14,20 @@ class ConnectionAdmin(ReadOnlyAdmin):
     list_filter = ("is_paused", "paused_reason")
     list_select_related = ("company",)
     fields = (
-        "company", "ad_account_id", "is_paused", "paused_reason", "paused_at", "paused_version", "leased_until",
-        "next_attempt_at", "resting_since", "rest_cause", "failures_in_a_row", "throttles_in_a_row", "body_limit",
-    )  # fmt: skip
+        "company",
+        "ad_account_id",
+        "is_paused",
+        "paused_reason",
+        "paused_at",
+        "paused_version",
+        "leased_until",
+        "next_attempt_at",
+        "resting_since",
+        "rest_cause",
+        "failures_in_a_row",
+        "throttles_in_a_row",
+        "body_limit",
+    )
 
 
 @admin.register(ConversionRule)
@@ -29,8 +40,16 @@ class ConversionRuleAdmin(ReadOnlyAdmin):
 @admin.register(ConversionEvent)
 class ConversionEventAdmin(ReadOnlyAdmin):
     list_display = (
-        "event_id", "company", "rule", "state", "reason", "http_status", "attempts", "is_test", "created_at",
-    )  # fmt: skip
+        "event_id",
+        "company",
+        "rule",
+        "state",
+        "reason",
+        "http_status",
+        "attempts",
+        "is_test",
+        "created_at",
+    )
     list_filter = ("state", "is_test")
     list_select_related = ("company", "rule")
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Final, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from allauth.mfa.models import Authenticator
 from django.conf import settings
@@ -41,9 +41,6 @@ def _refusing_odd_names(view: View) -> View:
     return cast(View, careful)
 
 
-LOOKUPS_OF_FILTERS: Final = ("__exact", "__isnull", "__id__exact")  # of Django's filters by choice and by relation
-
-
 class DeclaredLookupsAdmin(ModelAdmin):  # type: ignore[type-arg]
     """A list is filtered by the fields in its `list_filter` and by no others, and rows are named by their keys alone.
 
@@ -53,7 +50,8 @@ class DeclaredLookupsAdmin(ModelAdmin):  # type: ignore[type-arg]
 
     def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
         fields = self.get_list_filter(request)
-        declared = {f"{field}{ending}" for field in fields for ending in LOOKUPS_OF_FILTERS}
+        # Of Django's filters by choice and by relation.
+        declared = {f"{field}{ending}" for field in fields for ending in ("__exact", "__isnull", "__id__exact")}
         return lookup in declared and super().lookup_allowed(lookup, value, request)
 
     def to_field_allowed(self, request: HttpRequest, to_field: str) -> bool:

@@ -151,8 +151,13 @@ def database_identity(**kwargs: Any) -> list[CheckMessage]:
         return []
     except ProgrammingError:
         hint = "Allow it, as PostgreSQL does by default: GRANT EXECUTE ON FUNCTION pg_control_system() TO PUBLIC"
-        return [Error("The database user may not call pg_control_system(), which identifies the server.", hint=hint,
-                      id="leadmachine.E010")]  # fmt: skip
+        return [
+            Error(
+                "The database user may not call pg_control_system(), which identifies the server.",
+                hint=hint,
+                id="leadmachine.E010",
+            )
+        ]
     return []
 
 

@@ -19,10 +19,19 @@ Network = IPv4Network | IPv6Network
 PRIVATE: Final = tuple(
     map(
         ip_network,
-        ("10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16",
-         "::1/128", "fc00::/7", "fe80::/10"),
+        (
+            "10.0.0.0/8",
+            "100.64.0.0/10",
+            "127.0.0.0/8",
+            "169.254.0.0/16",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "::1/128",
+            "fc00::/7",
+            "fe80::/10",
+        ),
     )
-)  # fmt: skip
+)
 # The largest networks of public proxies are a /12 and a /29. A wider one is a slip, such as 172.0.0.0/8.
 WIDEST_PUBLIC: Final = {4: 12, 6: 28}
 HOST: Final = re.compile(r"\.?[a-z0-9.-]*[a-z0-9]|\[[a-f0-9:.]+\]")  # the hosts that Django accepts, without a port

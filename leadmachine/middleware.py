@@ -20,10 +20,18 @@ logger = logging.getLogger(__name__)
 PERMISSIONS_POLICY: Final = ", ".join(
     f"{feature}=()"
     for feature in (
-        "accelerometer", "camera", "display-capture", "geolocation", "gyroscope", "magnetometer", "microphone",
-        "midi", "payment", "usb",
+        "accelerometer",
+        "camera",
+        "display-capture",
+        "geolocation",
+        "gyroscope",
+        "magnetometer",
+        "microphone",
+        "midi",
+        "payment",
+        "usb",
     )
-)  # fmt: skip
+)
 PAGE_METHODS: Final = ("GET", "HEAD", "POST")
 PROBE_METHODS: Final = ("GET", "HEAD")
 API: Final = "/api/"

@@ -17,7 +17,6 @@ from leadmachine.demo.people import CONTOSO, NORTHWIND, PASSWORD
 
 OWN_MACHINE: Final = {"localhost", "127.0.0.1", "::1", "[::1]"}
 YEAR_SECONDS: Final = 365 * 24 * 3600
-DIFFERENT_CHARACTERS: Final = 10  # 50 random hexadecimal digits have 16
 
 Check = Callable[..., list[CheckMessage]]
 
@@ -33,7 +32,7 @@ def in_production(check: Check) -> Check:
 
 def is_monotonous(key: str | bytes) -> bool:
     """True for a key that can't be random, such as one letter repeated."""
-    return len(set(key)) < DIFFERENT_CHARACTERS
+    return len(set(key)) < 10  # 50 random hexadecimal digits have 16
 
 
 @register(Tags.security)

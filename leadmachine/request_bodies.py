@@ -16,7 +16,6 @@ from crm.accounts.bodies import KB, BodyRule, rule_of
 
 API: Final = "/api/"
 WITH_FILES: Final = ("multipart/form-data",)
-FORMS: Final = ("application/x-www-form-urlencoded", *WITH_FILES)
 JSON: Final = ("application/json",)
 DISK_FULL: Final = (
     "Nothing was uploaded: the server has no room for it. Try again later, or contact the operator of LeadMachine."
@@ -93,7 +92,7 @@ def _length(request: HttpRequest) -> int:
 
 def _kinds(request: HttpRequest, rule: BodyRule) -> tuple[str, ...]:
     if not request.path_info.startswith(API):
-        return FORMS
+        return ("application/x-www-form-urlencoded", *WITH_FILES)
     return WITH_FILES if rule.files else JSON
 
 

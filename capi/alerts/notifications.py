@@ -23,8 +23,6 @@ from crm.services import outbox
 
 # The mails, in plain text: the company, what happened, what to do and where. They contain no lead data.
 
-ABOUT_RECONCILE: Final = "alerts-and-the-weekly-reconcile"
-
 
 @dataclass(frozen=True, slots=True)
 class MailContent:
@@ -59,7 +57,7 @@ def _of_week(mail: Mail) -> MailContent:
     days = f"{_day(week.monday)} to {_day(week.sunday)}"
     head = f"Outcomes of the CRM events from {days}, by rule, at the time of this e-mail."
     rules = [_of_rule(row) for row in week.rules] or ["None of your rules had a CRM event."]
-    more = f"Learn more:\n{link('help_page', 'admin')}#{ABOUT_RECONCILE}"
+    more = f"Learn more:\n{link('help_page', 'admin')}#alerts-and-the-weekly-reconcile"
     foot = f"See the full reconcile:\n{link('reconcile')}?week={mail.week}"
     return _content(f"{mail.company}: LinkedIn reconcile, {days}", [head, *rules, more, foot])
 

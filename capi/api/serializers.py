@@ -32,9 +32,17 @@ class ConversionRuleSerializer(StrictSerializer[ConversionRule]):
     class Meta:
         model = ConversionRule
         fields = (
-            "id", "name", "crm_event", "linkedin_id", "is_active", "send_value", "frequency", "is_paused",
-            "paused_reason", "created_at",
-        )  # fmt: skip
+            "id",
+            "name",
+            "crm_event",
+            "linkedin_id",
+            "is_active",
+            "send_value",
+            "frequency",
+            "is_paused",
+            "paused_reason",
+            "created_at",
+        )
         read_only_fields = ("id", "is_paused", "paused_reason", "created_at")
         extra_kwargs = {"crm_event": one_of(CrmEventName), "frequency": one_of(Frequency)}
 
@@ -67,8 +75,15 @@ class AttemptSerializer(serializers.ModelSerializer[Attempt]):
     class Meta:
         model = Attempt
         fields = (
-            "started_at", "duration_ms", "event_count", "linkedin_id", "api_version", "http_status", "code", "message",
-        )  # fmt: skip
+            "started_at",
+            "duration_ms",
+            "event_count",
+            "linkedin_id",
+            "api_version",
+            "http_status",
+            "code",
+            "message",
+        )
         read_only_fields = fields
 
 
@@ -83,9 +98,22 @@ class ConversionEventSerializer(serializers.ModelSerializer[ConversionEvent]):
     class Meta:
         model = ConversionEvent
         fields: tuple[str, ...] = (
-            "id", "event_id", "rule", "crm_event", "lead", "deal", "happened_at", "state", "reason", "words", "message",
-            "attempts", "http_status", "next_attempt_at", "is_test",
-        )  # fmt: skip
+            "id",
+            "event_id",
+            "rule",
+            "crm_event",
+            "lead",
+            "deal",
+            "happened_at",
+            "state",
+            "reason",
+            "words",
+            "message",
+            "attempts",
+            "http_status",
+            "next_attempt_at",
+            "is_test",
+        )
         read_only_fields = fields
 
     @extend_schema_field(WordsSerializer)

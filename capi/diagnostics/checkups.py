@@ -24,7 +24,7 @@ from capi.diagnostics import queue, rules, setup
 from capi.diagnostics.findings import Check, Finding, Level, as_json, counted, from_json, worst_first
 from capi.diagnostics.linkedin import ask_for_rules, rules_findings, version_findings
 from capi.diagnostics.queue import held_finding
-from capi.linkedin.rules import ReadStatus
+from capi.linkedin.rules import ReadStatus, RulesRead
 from capi.models import Checkup, Connection
 from capi.models.connection import IS_HELD_BACK
 from capi.models.functions import database_now
@@ -35,9 +35,17 @@ from crm.models import Company
 logger = logging.getLogger(__name__)
 
 AT_HAND: Final = {
-    Check.TOKEN, Check.EXPIRY, Check.VERSION, Check.ACCOUNT, Check.ACTIVE, Check.PAUSED, Check.SEEN, Check.SENDING,
-    Check.REST, Check.SIZE,
-}  # fmt: skip
+    Check.TOKEN,
+    Check.EXPIRY,
+    Check.VERSION,
+    Check.ACCOUNT,
+    Check.ACTIVE,
+    Check.PAUSED,
+    Check.SEEN,
+    Check.SENDING,
+    Check.REST,
+    Check.SIZE,
+}
 
 
 def examine(company: Company, *, notes_facts: bool = False) -> list[Finding]:
@@ -48,22 +56,28 @@ def examine(company: Company, *, notes_facts: bool = False) -> list[Finding]:
     with timezone.override(company.time_zone):
         connection = Connection.objects.for_company(company).annotate(is_held_back=IS_HELD_BACK).first()
         read = ask_for_rules(connection)
-        listed = read.rules if read is not None else ()
-        if notes_facts and connection is not None and read is not None and read.outcome == ReadStatus.FOUND:
-            note_confirmed(connection)
-        if notes_facts and listed:
-            save_facts(company_id=company.pk, rules=listed)
-        rows, now = rule_rows(company.pk, connection), database_now()
-        set_all_facts([row.rule for row in rows], listed, read_at=now)
+        if notes_facts and connection is not None and read is not None:
+            _note_facts(connection, read)
+        rows = rule_rows(company.pk, connection)
+        own_rules = [row.rule for row in rows]
+        now = database_now()
+        set_all_facts(own_rules, read.rules if read is not None else (), read_at=now)
         return worst_first(
             [
                 *at_hand(connection, rows, now),
-                *queue.queue_findings(company.pk, connection, [row.rule for row in rows], now),
+                *queue.queue_findings(company.pk, connection, own_rules, now),
                 *queue.worker_findings(now),
                 *setup.lead_findings(company),
-                *rules_findings(read, [row.rule for row in rows if row.rule.is_active]),
+                *rules_findings(read, [rule for rule in own_rules if rule.is_active]),
             ]
         )
+
+
+def _note_facts(connection: Connection, read: RulesRead) -> None:
+    if read.outcome == ReadStatus.FOUND:
+        note_confirmed(connection)
+    if read.rules:
+        save_facts(company_id=connection.company_id, rules=read.rules)
 
 
 def at_hand(connection: Connection | None, rows: Sequence[RuleRow], now: datetime) -> list[Finding]:
@@ -81,8 +95,8 @@ def at_hand(connection: Connection | None, rows: Sequence[RuleRow], now: datetim
 # Check-ups: the findings, stored once a day.
 
 EVERY: Final = timedelta(days=1)
-RETRY_AFTER: Final = timedelta(hours=1)  # if a check-up failed, or its worker ended during it
-UNCLAIMED: Final = Q(checkup_claimed_at=None) | Q(checkup_claimed_at__lte=Now() - RETRY_AFTER)
+# If a check-up failed, or its worker ended during it.
+UNCLAIMED: Final = Q(checkup_claimed_at=None) | Q(checkup_claimed_at__lte=Now() - timedelta(hours=1))
 
 
 def check_up(company: Company) -> list[Finding]:
@@ -124,8 +138,6 @@ def _claim(connection: Connection) -> bool:
 
 # The doctor's card on the LinkedIn page.
 
-ABOUT_TOKEN: Final = {Check.AT_LINKEDIN}
-
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -161,11 +173,14 @@ class Report:
 
 def report_of(company_id: int, connection: Connection | None, rows: Sequence[RuleRow], held: OnHold | None) -> Report:
     """The card, in one query: current findings where possible, the rest from the last check-up, with its time."""
-    checkup, now = Checkup.objects.for_company(company_id).first(), timezone.now()
+    checkup = Checkup.objects.for_company(company_id).first()
+    now = timezone.now()
     current = [*at_hand(connection, rows, now), held_finding(held, now)]
     if checkup is None:
         return Report(worst_first(current), None)
-    outdated = AT_HAND | {Check.ON_HOLD} | (ABOUT_TOKEN if _predates_token(checkup, connection) else set())
+    outdated = AT_HAND | {Check.ON_HOLD}
+    if _predates_token(checkup, connection):
+        outdated |= {Check.AT_LINKEDIN}
     stored = [each for each in from_json(checkup.findings, checkup.ran_at) if each.check not in outdated]
     return Report(worst_first([*current, *stored]), checkup.ran_at)
 

@@ -98,12 +98,13 @@ class Counts:
     @property
     def sentence(self) -> str:
         """A summary such as "1 thing to fix, 2 to check"."""
+        things = "thing" if self.red == 1 else "things"
         parts = [
-            f"{self.red} thing{'' if self.red == 1 else 's'} to fix" if self.red else "",
-            f"{self.amber} to check" if self.amber else "",
-            f"{self.unknown} unknown" if self.unknown else "",
+            (self.red, f"{self.red} {things} to fix"),
+            (self.amber, f"{self.amber} to check"),
+            (self.unknown, f"{self.unknown} unknown"),
         ]
-        return ", ".join(filter(None, parts)) or "everything is OK"
+        return ", ".join(text for count, text in parts if count) or "everything is OK"
 
 
 def counted(findings: Iterable[Finding]) -> Counts:
@@ -125,13 +126,13 @@ def as_json(findings: Iterable[Finding]) -> list[dict[str, str]]:
 
 def from_json(stored: Iterable[dict[str, Any]], checked_at: datetime | None = None) -> list[Finding]:
     """The stored findings, without checks, levels and fields that this version doesn't know."""
-    known = [each for each in stored if each["check"] in Check.values and each["level"] in Level.values]
-    return [_finding({name: value for name, value in each.items() if name in FIELDS}, checked_at) for each in known]
-
-
-def _finding(stored: dict[str, Any], checked_at: datetime | None) -> Finding:
-    given = {**stored, "check": Check(stored["check"]), "level": Level(stored["level"])}
-    return Finding(**given, checked_at=checked_at)
+    findings: list[Finding] = []
+    for each in stored:
+        if each["check"] in Check.values and each["level"] in Level.values:
+            given = {name: value for name, value in each.items() if name in FIELDS}
+            given |= {"check": Check(each["check"]), "level": Level(each["level"])}
+            findings.append(Finding(**given, checked_at=checked_at))
+    return findings
 
 
 def step(number: int) -> str:

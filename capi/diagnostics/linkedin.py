@@ -1,6 +1,7 @@
 """Checks against LinkedIn: the rules of the ad account, the clock, and the API version."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -19,11 +20,8 @@ from capi.selectors.explanations.connection import about_old_version
 from capi.selectors.explanations.reasons import READINGS, REASONS
 
 ASK_SECONDS: Final = 5.0  # a person is waiting
-CLOSE, FAR = timedelta(seconds=15), timedelta(minutes=5)  # the header has whole seconds, and the response takes time
-REFUSALS: Final = (ReadStatus.TOKEN_REFUSED, ReadStatus.VERSION_RETIRED)
 NOT_ASKED: Final = "Not checked: this needs a readable access token and the ad account id."
 NO_CLOCK: Final = "LinkedIn sent no time to compare with."
-COMPARED_LATER: Final = "No action needed: it is compared at the next check-up that LinkedIn answers."
 
 
 def ask_for_rules(connection: Connection | None) -> RulesRead | None:
@@ -48,52 +46,79 @@ def rules_findings(read: RulesRead | None, rules: Sequence[ConversionRule]) -> I
         yield from _compare(read, rules)
     else:
         words = READINGS[read.outcome]
-        level = Level.RED if read.outcome in REFUSALS else Level.UNKNOWN
+        is_refusal = read.outcome in (ReadStatus.TOKEN_REFUSED, ReadStatus.VERSION_RETIRED)
+        level = Level.RED if is_refusal else Level.UNKNOWN
         yield Finding(Check.AT_LINKEDIN, level, words.what, words.next_step, step(1), words.topic, words.ask_admin)
+
+
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    """What can be wrong with a rule at LinkedIn."""
+
+    level: Level
+    what: str
+    fix: str
+    ask_admin: str
+
+
+_OFF: Final = _Problem(
+    Level.RED,
+    "Switched off in Campaign Manager",
+    "Enable it in Campaign Manager. If the rule is paused here, resume it.",
+    "Ask an admin to enable it in Campaign Manager and, if the rule is paused here, to resume it.",
+)
+_WRONG_METHOD: Final = _Problem(
+    Level.RED,
+    "Not set up for the Conversions API",
+    "In Campaign Manager, create a conversion with the source “Conversions API (direct)”, and use its id.",
+    "Ask an admin to create a conversion in Campaign Manager with the source “Conversions API (direct)”, and to use "
+    "its id.",
+)
+_MISSING: Final = _Problem(
+    Level.AMBER,
+    "Not among the ad account's rules",
+    "Compare the rule ids and the ad account with Campaign Manager.",
+    "Ask an admin to compare the rule ids and the ad account with Campaign Manager.",
+)
 
 
 def _compare(read: RulesRead, rules: Sequence[ConversionRule]) -> Iterator[Finding]:
     listed = {rule.id: rule for rule in read.rules}
-    known = [(rule, listed[rule.linkedin_id]) for rule in rules if rule.linkedin_id in listed]
-    missing = [rule for rule in rules if rule.linkedin_id not in listed] if read.is_whole else []
-    off = [rule for rule, other in known if not other.enabled]
-    wrong = [rule for rule, other in known if other.enabled and _has_wrong_method(other)]
-    if off:
-        fix = "Enable it in Campaign Manager. If the rule is paused here, resume it."
-        ask_admin = "Ask an admin to enable it in Campaign Manager and, if the rule is paused here, to resume it."
-        yield _about(off, Level.RED, "Switched off in Campaign Manager", fix, ask_admin)
-    if wrong:
-        fix = "In Campaign Manager, create a conversion with the source “Conversions API (direct)”, and use its id."
-        ask_admin = (
-            "Ask an admin to create a conversion in Campaign Manager with the source “Conversions API (direct)”, and "
-            "to use its id."
-        )
-        yield _about(wrong, Level.RED, "Not set up for the Conversions API", fix, ask_admin)
-    if missing:
-        fix = "Compare the rule ids and the ad account with Campaign Manager."
-        ask_admin = "Ask an admin to compare the rule ids and the ad account with Campaign Manager."
-        yield _about(missing, Level.AMBER, "Not among the ad account's rules", fix, ask_admin)
-    if not (off or wrong or missing):
+    found: dict[_Problem, list[ConversionRule]] = {_OFF: [], _WRONG_METHOD: [], _MISSING: []}
+    for rule in rules:
+        problem = _problem_of(listed.get(rule.linkedin_id), is_whole=read.is_whole)
+        if problem is not None:
+            found[problem].append(rule)
+    for problem, about in found.items():
+        if about:
+            sentence = f"{problem.what}: {with_ids(about)}."
+            yield Finding(Check.AT_LINKEDIN, problem.level, sentence, problem.fix, step(2), ask_admin=problem.ask_admin)
+    if not any(found.values()):
         sentence = f"LinkedIn lists {len(read.rules):,} rules. All active ones are enabled and accept our events."
         yield Finding(Check.AT_LINKEDIN, Level.GREEN, sentence, link=step(2))
 
 
-def _has_wrong_method(rule: LinkedInRule) -> bool:
-    return bool(rule.method) and not rule.takes_events
-
-
-def _about(rules: Sequence[ConversionRule], level: Level, what: str, fix: str, ask_admin: str) -> Finding:
-    return Finding(Check.AT_LINKEDIN, level, f"{what}: {with_ids(rules)}.", fix, step(2), ask_admin=ask_admin)
+def _problem_of(rule: LinkedInRule | None, *, is_whole: bool) -> _Problem | None:
+    """What is wrong with this rule. It can be missing only from a list that `is_whole`."""
+    if rule is None:
+        return _MISSING if is_whole else None
+    if not rule.enabled:
+        return _OFF
+    if rule.method and not rule.takes_events:
+        return _WRONG_METHOD
+    return None
 
 
 def _clock(headers: Mapping[str, str], now: datetime) -> Finding:
-    linkedin_time, link = _date(headers.get("date", "")), help_on("what-if-the-clock-is-wrong")
+    linkedin_time = _date(headers.get("date", ""))
+    link = help_on("what-if-the-clock-is-wrong")
     if linkedin_time is None:
-        return Finding(Check.CLOCK, Level.UNKNOWN, NO_CLOCK, COMPARED_LATER, link)
+        fix = "No action needed: it is compared at the next check-up that LinkedIn answers."
+        return Finding(Check.CLOCK, Level.UNKNOWN, NO_CLOCK, fix, link)
     difference = abs(now - linkedin_time)
-    if difference < CLOSE:
+    if difference < timedelta(seconds=15):  # the header has whole seconds, and the response takes time
         return Finding(Check.CLOCK, Level.GREEN, "The database's clock agrees with LinkedIn's.", link=link)
-    level = Level.RED if difference >= FAR else Level.AMBER
+    level = Level.RED if difference >= timedelta(minutes=5) else Level.AMBER
     side = "ahead of" if now > linkedin_time else "behind"
     sentence = f"The database's clock is {difference.total_seconds():,.0f} seconds {side} LinkedIn's."
     fix = "Ask the operator of LeadMachine to correct it: LinkedIn rejects events from the future."

@@ -22,7 +22,6 @@ from capi.selectors.play_progress import MISSED_SWEEPS
 
 # The queue: events on hold, events that are due, and requests to LinkedIn.
 
-HURRY_DAYS: Final = 7  # until the first event on hold is too old for LinkedIn
 SLOW_AFTER, STUCK_AFTER = timedelta(minutes=5), timedelta(hours=1)
 
 
@@ -53,7 +52,7 @@ def held_finding(held: OnHold | None, now: datetime) -> Finding:
     if held is None:
         return Finding(Check.ON_HOLD, Level.GREEN, "None.", link=reverse("events"))
     days = (held.expires_on - timezone.localdate(now)).days
-    level = Level.RED if days < HURRY_DAYS else Level.AMBER
+    level = Level.RED if days < 7 else Level.AMBER  # until the first event on hold is too old for LinkedIn
     are = "is" if held.count == 1 else "are"
     sentence = f"{held.count:,}{' or more' if held.is_more else ''} {are} on hold. {held.countdown}"
     fix = "Fix the cause. They are then sent automatically, oldest first."
@@ -105,7 +104,6 @@ def _duration(time: timedelta) -> str:
 
 # The workers, judged by their sweeps.
 
-GONE_AFTER: Final = timedelta(minutes=15)
 START_ONE: Final = "Ask the operator of LeadMachine to start one. Nothing is lost meanwhile."
 
 
@@ -116,7 +114,7 @@ def worker_findings(now: datetime) -> Iterator[Finding]:
         yield Finding(Check.SWEEP, Level.RED, "No worker has ever checked for due events.", START_ONE, link)
         return
     at = dateformat.format(timezone.localtime(last), "j M, H:i:s")
-    if now - last >= GONE_AFTER:
+    if now - last >= timedelta(minutes=15):
         yield Finding(Check.SWEEP, Level.RED, f"No worker has checked for due events since {at}.", START_ONE, link)
     elif now - last >= MISSED_SWEEPS * timedelta(seconds=settings.SWEEP_SECONDS):
         yield Finding(

@@ -21,12 +21,12 @@ from crm.models import Company, Lead
 
 # The ad account: is it known, and has LinkedIn confirmed it since the token was saved?
 
+NO_DATE = "No expiry date was entered. Tokens from Campaign Manager don't expire."
 NOT_GIVEN = "There is no ad account id, so LinkedIn's rules can't be read."
 
 
 def account_findings(connection: Connection | None, rows: Sequence[RuleRow]) -> Iterator[Finding]:
-    active = [row.rule for row in rows if row.rule.is_active]
-    if active and all(rule.is_paused and rule.paused_reason == Reason.RULE_FORBIDDEN for rule in active):
+    if _are_all_forbidden(rows):
         words = REASONS[Reason.RULE_FORBIDDEN]
         sentence = f"The token can't use any active rule. {words.what}"
         yield Finding(Check.ACCOUNT, Level.RED, sentence, words.next_step, step(1), words.topic, words.ask_admin)
@@ -38,6 +38,12 @@ def account_findings(connection: Connection | None, rows: Sequence[RuleRow]) -> 
         yield Finding(Check.ACCOUNT, Level.AMBER, NOT_GIVEN, fix, step(2), ask_admin="Ask an admin to enter it.")
     else:
         yield _connected(connection, rows)
+
+
+def _are_all_forbidden(rows: Sequence[RuleRow]) -> bool:
+    """True if there are active rules, and LinkedIn refuses all of them to this token."""
+    active = [row.rule for row in rows if row.rule.is_active]
+    return bool(active) and all(rule.is_paused and rule.paused_reason == Reason.RULE_FORBIDDEN for rule in active)
 
 
 def _connected(connection: Connection, rows: Sequence[RuleRow]) -> Finding:
@@ -56,9 +62,6 @@ def _connected(connection: Connection, rows: Sequence[RuleRow]) -> Finding:
 
 # The access token: is there one, is it readable, does LinkedIn accept it, and until when?
 
-NOT_ABOUT_TOKEN: Final = (Reason.VERSION_RETIRED, Reason.ALL_PAUSED)  # pauses that have a check of their own
-NO_DATE = "No expiry date was entered. Tokens from Campaign Manager don't expire."
-
 
 def token_findings(connection: Connection | None, rows: Sequence[RuleRow], today: date) -> Iterator[Finding]:
     if connection is None or not connection.has_token:
@@ -73,7 +76,8 @@ def token_findings(connection: Connection | None, rows: Sequence[RuleRow], today
 def _token(connection: Connection) -> Finding:
     if not _is_readable(connection):
         return _token_finding(REASONS[Reason.TOKEN_UNREADABLE])
-    if connection.is_paused and connection.paused_reason not in NOT_ABOUT_TOKEN:
+    # Pauses that have a check of their own.
+    if connection.is_paused and connection.paused_reason not in (Reason.VERSION_RETIRED, Reason.ALL_PAUSED):
         return _token_finding(explain_pause(connection.paused_reason))
     sentence = f"Saved and readable, fingerprint {connection.token_fingerprint}."
     return Finding(Check.TOKEN, Level.GREEN, sentence, link=step(1))
@@ -92,7 +96,8 @@ def _expiry(connection: Connection, today: date) -> Finding:
         return Finding(Check.EXPIRY, Level.GREEN, NO_DATE, link=step(1))
     if not end.is_near:
         return Finding(Check.EXPIRY, Level.GREEN, end.words.what, link=step(1))
-    words, level = end.words, Level.RED if end.words.tone == "bad" else Level.AMBER
+    words = end.words
+    level = Level.RED if words.tone == "bad" else Level.AMBER
     return Finding(Check.EXPIRY, level, words.what, words.next_step, step(1), words.topic, words.ask_admin)
 
 
@@ -103,7 +108,6 @@ def _token_finding(words: Explanation, level: Level = Level.RED) -> Finding:
 # The leads: events of a lead without an e-mail address can't be sent.
 
 NEWEST: Final = 10_000  # older ones say little about incoming leads
-ENOUGH_PERCENT: Final = 70
 
 
 def lead_findings(company: Company) -> Iterator[Finding]:
@@ -117,7 +121,7 @@ def lead_findings(company: Company) -> Iterator[Finding]:
         return
     percent = 100 * counts["reachable"] // counts["all"]
     sentence = f"{percent}% of the newest {counts['all']:,} have one."
-    if percent >= ENOUGH_PERCENT:
+    if percent >= 70:
         yield Finding(Check.LEADS, Level.GREEN, sentence, link=link)
     else:
         fix = "Ask for it where leads come in: events without one wait for 90 days at most."

@@ -1,7 +1,7 @@
 """The form for the access token, its ad account and its expiry date."""
 
 from datetime import date
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -11,11 +11,6 @@ from capi.forms.reports import DATE_LIMITS
 from capi.forms.rules import ID_WITH_PREFIX_MAX_LENGTH
 from capi.models.functions import days_ago
 from crm.forms.changes import ChangesMixin, with_opened
-
-ACCOUNT_CHANGED: Final = (
-    "The ad account was not saved: it was changed after you opened the form. Your change is below. Save again to "
-    "overwrite the current one, or cancel to see it."
-)
 
 
 class TokenForm(ChangesMixin, forms.Form):
@@ -89,7 +84,12 @@ class TokenForm(ChangesMixin, forms.Form):
         try:
             super().clean()
         except ValidationError as error:
-            raise ValidationError(ACCOUNT_CHANGED) if is_new_token else error from None
+            if not is_new_token:
+                raise
+            raise ValidationError(
+                "The ad account was not saved: it was changed after you opened the form. Your change is below. Save "
+                "again to overwrite the current one, or cancel to see it."
+            ) from error
         finally:
             self.cleaned_data |= of_token
 

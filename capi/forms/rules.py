@@ -94,6 +94,10 @@ def _advised_events() -> Iterable[tuple[str, SafeString]]:
             name.value,
             format_html(
                 "<strong>{} <code>{}</code></strong><small>{} Usual type in LinkedIn: <b>{}</b>.{}</small>",
-                name.label, name.value, advice.fires, advice.linkedin_type, warning,
+                name.label,
+                name.value,
+                advice.fires,
+                advice.linkedin_type,
+                warning,
             ),
-        )  # fmt: skip
+        )

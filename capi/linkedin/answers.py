@@ -31,6 +31,7 @@ Learn, "Conversions API", and recorded answers; LinkedIn may change any wording.
 """
 
 import re
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -53,8 +54,6 @@ from capi.linkedin.decisions import (
     VersionRetired,
 )
 from capi.linkedin.parsing import (
-    ApiMessage,
-    api_message,
     claims_json,
     code,
     is_about_rule,
@@ -103,11 +102,11 @@ def decide(answer: Answer, *, count: int, sent_bytes: int | None = None) -> Deci
     status = answer.status or 0
     if 200 <= status < 300:
         return _success(answer, count)
-    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and _can_be_too_large(count, sent_bytes):
+    if _is_too_large(status, count, sent_bytes):
         return TooLarge()
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return _throttled(answer, message(answer) if is_linkedins_error(answer) else "")
-    if status in TRANSIENT or status < 200 or (status >= 500 and status != HTTPStatus.NOT_IMPLEMENTED):
+    if _is_transient(status):
         return TryLater("server_trouble", retry_after(answer.headers), is_unknown=status in PASSED_ON)
     if status < 400 or not is_linkedins_error(answer):
         return Unclear()
@@ -135,8 +134,15 @@ def _throttled(answer: Answer, text: str) -> Throttled:
     return Throttled(retry_after(answer.headers), _DAY_LIMIT.search(text) is not None)
 
 
-def _can_be_too_large(count: int, sent_bytes: int | None) -> bool:
-    return count > 1 and (sent_bytes is None or sent_bytes >= LARGE_BODY_BYTES)
+def _is_too_large(status: int, count: int, sent_bytes: int | None) -> bool:
+    if status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE or count == 1:
+        return False
+    return sent_bytes is None or sent_bytes >= LARGE_BODY_BYTES
+
+
+def _is_transient(status: int) -> bool:
+    is_servers = status >= 500 and status != HTTPStatus.NOT_IMPLEMENTED
+    return is_servers or status < 200 or status in TRANSIENT
 
 
 def _refused_as_a_whole(answer: Answer, count: int) -> Decision:
@@ -161,13 +167,14 @@ def _named(reasons: dict[int, str], count: int) -> Decision:
 
 
 def _success(answer: Answer, count: int) -> Decision:
-    if answer.status in ACCEPTED_STATUSES and count == 1 and _is_accepted(answer):
+    if answer.status not in ACCEPTED_STATUSES:
+        return Unclear(is_unknown=True)
+    if count == 1 and _is_accepted(answer):
         return Accepted()
-    is_plain = answer.status in ACCEPTED_STATUSES and claims_json(answer)
-    elements = json_object(answer.body).get("elements") if is_plain else None
+    elements = json_object(answer.body).get("elements") if claims_json(answer) else None
     if not isinstance(elements, list) or len(elements) != count or not all(map(_is_readable, elements)):
         return Unclear(is_unknown=True)
-    if all(_is_element_accepted(element) for element in elements):
+    if all(map(_is_element_accepted, elements)):
         return Accepted()
     return _of_elements(tuple(map(_element_result, elements)), answer)
 
@@ -184,15 +191,18 @@ def _is_accepted(answer: Answer) -> bool:
 
 def _of_elements(results: tuple[ElementResult, ...], answer: Answer) -> Decision:
     statuses = {result.status or 0 for result in results}
+    messages = [result.message for result in results]
     if statuses == {HTTPStatus.TOO_MANY_REQUESTS}:
-        return _throttled(answer, " ".join(result.message for result in results))
+        return _throttled(answer, " ".join(messages))
     if len(statuses) == 1 and statuses <= OWN_ERRORS.keys():
         return OWN_ERRORS[statuses.pop()]
-    if all(result.verdict is Verdict.REJECTED for result in results):
-        messages = [result.message for result in results]
-        if is_one_reason(messages) or all(map(is_about_rule, messages)):
-            return PauseRule("rule_misconfigured")
+    if all(result.verdict is Verdict.REJECTED for result in results) and _are_about_rule(messages):
+        return PauseRule("rule_misconfigured")
     return PerElement(results)
+
+
+def _are_about_rule(messages: Sequence[str]) -> bool:
+    return is_one_reason(messages) or all(map(is_about_rule, messages))
 
 
 def _is_readable(element: Any) -> bool:
@@ -208,7 +218,8 @@ def _element_result(element: dict[str, Any]) -> ElementResult:
     text = shorten(mask(_element_message(element)))
     if _is_element_accepted(element):
         return ElementResult(Verdict.ACCEPTED, status, text)
-    return ElementResult(Verdict.REJECTED if status in ABOUT_DATA else Verdict.RETRY, status, text)
+    verdict = Verdict.REJECTED if status in ABOUT_DATA else Verdict.RETRY
+    return ElementResult(verdict, status, text)
 
 
 def _element_message(element: dict[str, Any]) -> str:
@@ -217,28 +228,3 @@ def _element_message(element: dict[str, Any]) -> str:
         if isinstance(text, str):
             return text
     return ""
-
-
-__all__ = [
-    "Accepted",
-    "Answer",
-    "ApiMessage",
-    "Decision",
-    "ElementResult",
-    "PauseConnection",
-    "PauseRule",
-    "PerElement",
-    "RefusedNamed",
-    "RefusedUnnamed",
-    "Throttled",
-    "TooLarge",
-    "TransportError",
-    "TryLater",
-    "Unclear",
-    "Verdict",
-    "VersionRetired",
-    "api_message",
-    "decide",
-    "mask",
-    "retry_after",
-]

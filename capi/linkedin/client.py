@@ -161,6 +161,3 @@ def _without(token: str, answer: Answer) -> Answer:
         return answer
     body = answer.body.replace(token.encode(), "•••".encode())
     return replace(answer, body=body)
-
-
-__all__ = ["MAX_BODY_BYTES", "Answer", "Client", "TransportError"]

@@ -14,9 +14,18 @@ FOLDER = os.environ.get("LEADMACHINE_KILL_POINTS", "")
 
 # In the order of one delivery, from the change of a lead to the written result.
 POINTS = (
-    "planned", "before_wake", "after_lease", "after_connect", "half_body_sent", "body_sent", "status_line_read",
-    "answer_read", "first_result_row", "before_commit", "after_commit",
-)  # fmt: skip
+    "planned",
+    "before_wake",
+    "after_lease",
+    "after_connect",
+    "half_body_sent",
+    "body_sent",
+    "status_line_read",
+    "answer_read",
+    "first_result_row",
+    "before_commit",
+    "after_commit",
+)
 
 STAND_STILL = "stand still"  # the thread waits for ever, and the rest of its process goes on
 

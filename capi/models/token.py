@@ -1,7 +1,6 @@
 """Encrypting and decrypting access tokens. Nothing else keeps one in plain text for longer than a request."""
 
 import hashlib
-from typing import Final
 
 from crm.models import crypto
 from crm.models.crypto import KeyState
@@ -14,12 +13,9 @@ class UnreadableToken(Exception):
     """
 
 
-FINGERPRINT_LENGTH: Final = 8
-
-
 def fingerprint(token: str) -> str:
     """Distinguishes tokens without showing any part of one: the first hex digits of its SHA-256."""
-    return hashlib.sha256(token.encode()).hexdigest()[:FINGERPRINT_LENGTH]
+    return hashlib.sha256(token.encode()).hexdigest()[:8]
 
 
 def seal(*, company_id: int, token: str) -> str:

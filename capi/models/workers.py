@@ -38,7 +38,6 @@ EVERY: Final = timedelta(days=1)
 # How long a dead worker keeps its claim. A live one renews it before each batch and each day that it counts. Few
 # statements run in between, and one of them may take ten minutes (postgresql.bounds.HOUSEKEEPING_SECONDS).
 LAPSES: Final = timedelta(minutes=30)
-AGAIN: Final = timedelta(hours=1)  # after a failure
 
 
 class HousekeepingManager(models.Manager["Housekeeping"]):
@@ -63,7 +62,8 @@ class HousekeepingManager(models.Manager["Housekeeping"]):
 
     def give_up(self, claim_id: uuid.UUID) -> None:
         """Some of it failed: no worker tries again for an hour."""
-        self.filter(claim_id=claim_id).update(claim_id=None, claimed_until=Now() + AGAIN)
+        # After a failure.
+        self.filter(claim_id=claim_id).update(claim_id=None, claimed_until=Now() + timedelta(hours=1))
 
 
 class Housekeeping(models.Model):

@@ -20,7 +20,6 @@ from capi.selectors.rules import RuleRow
 from crm.models import Membership
 from crm.models.roles import Action
 
-ALERTS_COUNTED: Final = 100
 PAUSED: Final = ConversionRule.objects.active().filter(is_paused=True)
 
 
@@ -69,7 +68,7 @@ class ConnectionStatus:
         """How many alerts are open, for the tabs of the pages about LinkedIn. 0 if the user may not see them."""
         if self.membership is None or not self._may(Action.SEE_CONNECTION):
             return 0
-        return Alert.objects.for_company(self.membership.company_id).still_open()[:ALERTS_COUNTED].count()
+        return Alert.objects.for_company(self.membership.company_id).still_open()[:100].count()
 
     @cached_property
     def held(self) -> OnHold | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, Final
 
 from django.db.models import QuerySet, Subquery
@@ -119,21 +120,38 @@ def _sum(parts: Iterable[BoundedCount]) -> BoundedCount:
 
 _GROUPS: Final[dict[str, tuple[Reason, ...]]] = {
     "Lead or deal": (
-        Reason.NO_EMAIL, Reason.OPTED_OUT, Reason.LEAD_DELETED, Reason.DEAL_DELETED, Reason.ERASED, Reason.DATA_REFUSED,
+        Reason.NO_EMAIL,
+        Reason.OPTED_OUT,
+        Reason.LEAD_DELETED,
+        Reason.DEAL_DELETED,
+        Reason.ERASED,
+        Reason.DATA_REFUSED,
     ),
     "Event": (
-        Reason.ALREADY_COUNTED, Reason.MERGED, Reason.TOO_OLD, Reason.TAKEN_BACK, Reason.CANCELLED_BY_HAND,
+        Reason.ALREADY_COUNTED,
+        Reason.MERGED,
+        Reason.TOO_OLD,
+        Reason.TAKEN_BACK,
+        Reason.CANCELLED_BY_HAND,
         Reason.BACKFILL_CANCELLED,
     ),
     "Rule": (
-        Reason.RULE_INACTIVE, Reason.RULE_DELETED, Reason.RULE_FORBIDDEN, Reason.RULE_NOT_FOUND,
-        Reason.RULE_MISCONFIGURED, Reason.REFUSED,
+        Reason.RULE_INACTIVE,
+        Reason.RULE_DELETED,
+        Reason.RULE_FORBIDDEN,
+        Reason.RULE_NOT_FOUND,
+        Reason.RULE_MISCONFIGURED,
+        Reason.REFUSED,
     ),
     "LinkedIn not available": (
-        Reason.THROTTLED, Reason.SERVER_TROUBLE, Reason.TIMED_OUT, Reason.UNREACHABLE, Reason.ANSWER_UNREADABLE,
+        Reason.THROTTLED,
+        Reason.SERVER_TROUBLE,
+        Reason.TIMED_OUT,
+        Reason.UNREACHABLE,
+        Reason.ANSWER_UNREADABLE,
         Reason.UNCLEAR,
     ),
-}  # fmt: skip
+}
 OTHERS: Final = "Connection"
 Choices = Sequence[tuple[str, str | Sequence[tuple[str, str]]]]
 
@@ -142,10 +160,11 @@ def reason_choices(company_id: int, chosen: str) -> Choices:
     """The reasons in the company's daily counts, and the `chosen` one, in groups."""
     counted = DayCount.objects.for_company(company_id).order_by().values_list("reason", flat=True).distinct()
     occurring = {*counted, chosen}
-    grouped = {reason for group in _GROUPS.values() for reason in group}
+    grouped = set(chain(*_GROUPS.values()))
     others = tuple(reason for reason in Reason if reason and reason not in grouped)
-    groups = [
-        (title, [(reason.value, str(reason.label)) for reason in group if reason.value in occurring])
-        for title, group in {**_GROUPS, OTHERS: others}.items()
-    ]
-    return [("", "Any reason"), *((title, reasons) for title, reasons in groups if reasons), (NO_REASON, "None")]
+    choices: list[tuple[str, str | Sequence[tuple[str, str]]]] = [("", "Any reason")]
+    for title, group in {**_GROUPS, OTHERS: others}.items():
+        reasons = [(reason.value, str(reason.label)) for reason in group if reason.value in occurring]
+        if reasons:
+            choices.append((title, reasons))
+    return [*choices, (NO_REASON, "None")]

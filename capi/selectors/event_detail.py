@@ -16,8 +16,6 @@ from capi.selectors.explanations.dry_run import NO_CURRENCY
 from capi.selectors.explanations.reasons import REASONS
 from capi.selectors.explanations.states import STATES, Explanation
 
-HASH_GONE = "(no longer kept)"
-
 
 @dataclass(frozen=True, slots=True)
 class RequestPreview:
@@ -51,7 +49,7 @@ def request_preview(event: ConversionEvent, attempts: Sequence[Attempt]) -> Requ
 
 
 def _as_sent(event: ConversionEvent, attempt: Attempt) -> Conversion:
-    digest = hash_of(bytes(attempt.sent_hashes), event.pk) or HASH_GONE
+    digest = hash_of(bytes(attempt.sent_hashes), event.pk) or "(no longer kept)"
     conversion = Conversion(attempt.linkedin_id, event.happened_at, event.event_id, digest)
     if attempt.sent_value and event.crm_event is not None:
         return conversion._replace(amount=event.crm_event.amount, currency=event.crm_event.currency)

@@ -86,25 +86,32 @@ def log_page(company_id: int, wanted: EventFilter, connection: Connection | None
     """One page of the company's log."""
     events = _in_order(company_id, wanted).filter(period(company_id, wanted))
     if wanted.is_oldest_first:
-        events = events.filter(pk__gt=wanted.after)
-        ceiling = _end_of_stretch(events, wanted)
-        found = narrowed(events.filter(pk__lte=ceiling) if ceiling else events, company_id, wanted, connection)
-        fetched = _fetch(company_id, found, wanted)
-        rows = fetched[:ROWS_PER_PAGE][::-1]
-        newer = rows[0].pk if len(fetched) > ROWS_PER_PAGE else ceiling
-        return LogPage(all_explained(rows, connection), older=rows[-1].pk if rows else None, newer=newer)
+        return _newer_page(events, company_id, wanted, connection)
     if wanted.before is not None:
         events = events.filter(pk__lt=wanted.before)
     floor = _end_of_stretch(events, wanted)
-    found = narrowed(events.filter(pk__gte=floor) if floor else events, company_id, wanted, connection)
-    fetched = _fetch(company_id, found, wanted)
-    rows, is_full = fetched[:ROWS_PER_PAGE], len(fetched) > ROWS_PER_PAGE
+    if floor:
+        events = events.filter(pk__gte=floor)
+    fetched = _fetch(company_id, narrowed(events, company_id, wanted, connection), wanted)
+    rows = fetched[:ROWS_PER_PAGE]
+    is_full = len(fetched) > ROWS_PER_PAGE
     return LogPage(
         all_explained(rows, connection),
         older=rows[-1].pk if is_full else None,
         newer=rows[0].pk if rows and not wanted.is_first_page else None,
         look_on=None if is_full else floor,
     )
+
+
+def _newer_page(events: Events, company_id: int, wanted: EventFilter, connection: Connection | None) -> LogPage:
+    events = events.filter(pk__gt=wanted.after)
+    ceiling = _end_of_stretch(events, wanted)
+    if ceiling:
+        events = events.filter(pk__lte=ceiling)
+    fetched = _fetch(company_id, narrowed(events, company_id, wanted, connection), wanted)
+    rows = fetched[:ROWS_PER_PAGE][::-1]
+    newer = rows[0].pk if len(fetched) > ROWS_PER_PAGE else ceiling
+    return LogPage(all_explained(rows, connection), older=rows[-1].pk if rows else None, newer=newer)
 
 
 def matching(company_id: int, wanted: EventFilter, connection: Connection | None) -> Events:
@@ -149,14 +156,7 @@ def _events_in_request(company_id: int, request: int) -> list[int]:
 
 def narrowed(events: Events, company_id: int, wanted: EventFilter, connection: Connection | None) -> Events:
     """The events that match the other filters. The caller still has to filter by `in_state`, or state by state."""
-    if wanted.chip == StateFilter.SENT:
-        events = events.counted().filter(state=State.ACCEPTED)
-    elif wanted.chip == StateFilter.ON_HOLD:
-        events = events.on_hold(connection)
-    elif wanted.chip == StateFilter.QUEUED:
-        events = events.queued(connection)
-    elif wanted.chip in STATES:
-        events = events.counted()
+    events = _of_chip(events, wanted.chip, connection)
     if wanted.crm_event:
         events = events.filter(rule__crm_event=wanted.crm_event)
     if wanted.rule:
@@ -166,6 +166,16 @@ def narrowed(events: Events, company_id: int, wanted: EventFilter, connection: C
     if wanted.search:
         events = events.filter(lead__in=Lead.objects.for_company(company_id).search(wanted.search))
     return events
+
+
+def _of_chip(events: Events, chip: str, connection: Connection | None) -> Events:
+    if chip == StateFilter.SENT:
+        return events.counted().filter(state=State.ACCEPTED)
+    if chip == StateFilter.ON_HOLD:
+        return events.on_hold(connection)
+    if chip == StateFilter.QUEUED:
+        return events.queued(connection)
+    return events.counted() if chip in STATES else events
 
 
 def is_searched(wanted: EventFilter) -> bool:

@@ -25,27 +25,34 @@ class PlayProgress:
 
 QUEUED: Final = PlayProgress("queued", "Queued", "The result appears here")
 ASKING: Final = PlayProgress("asking", "Sending", "The result appears here")
-NO_WORKER: Final = PlayProgress(
-    "no-worker", "No worker is running", "Ask the operator of LeadMachine to start one", is_stuck=True
-)
 
 
 def play_progress(event: ConversionEvent, connection: Connection | None) -> PlayProgress:
     """What this pending test waits for, in at most three queries."""
-    now, earlier = database_now(), _earlier_test(event)
-    is_leased = connection is not None and connection.leased_until is not None and connection.leased_until > now
-    if not is_leased and now - event.created_at > timedelta(seconds=SILENT_AFTER) and not _has_worker(now):
-        return NO_WORKER
+    now = database_now()
+    earlier = _earlier_test(event)
+    lane = _leased(connection, now)
+    if lane is None and now - event.created_at > timedelta(seconds=SILENT_AFTER) and not _has_worker(now):
+        return PlayProgress(
+            "no-worker", "No worker is running", "Ask the operator of LeadMachine to start one", is_stuck=True
+        )
     if earlier is not None:
         return PlayProgress(f"behind-{earlier.pk}", f"Waits behind the test of {earlier.rule}", "One is sent at a time")
-    if not is_leased or connection is None or connection.request_started_at is None:
+    if lane is None or lane.request_started_at is None:
         return QUEUED
-    seconds = (now - max(connection.request_started_at, event.created_at)).total_seconds()
+    seconds = (now - max(lane.request_started_at, event.created_at)).total_seconds()
     silent = int(seconds // SILENT_AFTER * SILENT_AFTER)
     if silent < SILENT_AFTER:
         return ASKING
     most = f"We wait up to {settings.SEND_TIMEOUT_SECONDS:.0f} s"
     return PlayProgress(f"silent-{silent}", f"LinkedIn has not answered for {silent} s", most)
+
+
+def _leased(connection: Connection | None, now: datetime) -> Connection | None:
+    """The connection, if a worker sends for it at the moment."""
+    if connection is None or connection.leased_until is None:
+        return None
+    return connection if connection.leased_until > now else None
 
 
 def _earlier_test(event: ConversionEvent) -> ConversionEvent | None:

@@ -142,9 +142,17 @@ def _in_order(counts: Iterable[tuple[tuple[Explanation, str, str], int]]) -> lis
 
 
 CHIPS: Final = (
-    StateFilter.SENT, StateFilter.QUEUED, StateFilter.ON_HOLD, StateFilter.WAITING,
-    StateFilter.EXPIRED, StateFilter.EXHAUSTED, StateFilter.REJECTED, StateFilter.CANCELLED, StateFilter.SKIPPED, "",
-)  # fmt: skip
+    StateFilter.SENT,
+    StateFilter.QUEUED,
+    StateFilter.ON_HOLD,
+    StateFilter.WAITING,
+    StateFilter.EXPIRED,
+    StateFilter.EXHAUSTED,
+    StateFilter.REJECTED,
+    StateFilter.CANCELLED,
+    StateFilter.SKIPPED,
+    "",
+)
 
 
 def _reason(state: str | None, reason: str | None) -> str:

@@ -76,7 +76,6 @@ def _last_failed(rule: ConversionRule) -> ConversionEvent | None:
 
 # How often a new rule would have fired in the last 30 days.
 
-FIRING_DAYS: Final = 30
 COUNTED_AT_MOST: Final = 20_000  # beyond that the exact figure doesn't matter, and counting takes long
 
 
@@ -121,7 +120,7 @@ def firing_of(company: Company, *, crm_event: str, frequency: str, linkedin_type
     """The figures for a rule with these settings, in one query. None if no CRM event is chosen."""
     if crm_event not in CrmEventName:
         return None
-    since = timezone.now() - timedelta(days=FIRING_DAYS)
+    since = timezone.now() - timedelta(days=30)
     recent = CrmEvent.objects.for_company(company).filter(kind=crm_event, occurred_at__gte=since, history_only=False)
     # In index order: without an order, a prepared plan scans the whole table for a rare kind.
     recent = recent.order_by("-occurred_at")

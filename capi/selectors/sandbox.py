@@ -45,8 +45,12 @@ def received_from(company_id: int) -> list[ReceivedRequest]:
     event_ids = {event_id for entry in entries for event_id in _event_ids(entry)}
     events = ConversionEvent.objects.for_company(company_id).filter(event_id__in=event_ids)
     tests = dict(events.values_list("event_id", "is_test"))
-    own = ((entry, [tests[it] for it in _event_ids(entry) if it in tests]) for entry in entries)
-    return [_request(entry, is_test=any(marks)) for entry, marks in own if marks][:REQUESTS_SHOWN]
+    found: list[ReceivedRequest] = []
+    for entry in entries:
+        marks = [tests[event_id] for event_id in _event_ids(entry) if event_id in tests]
+        if marks and len(found) < REQUESTS_SHOWN:
+            found.append(_request(entry, is_test=any(marks)))
+    return found
 
 
 def _event_ids(entry: Entry) -> Iterator[str]:

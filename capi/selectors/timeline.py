@@ -92,11 +92,11 @@ def _repeats(events: ConversionEventQuerySet) -> int:
     of_people = events.filter(rule__frequency=Frequency.PER_PERSON, lead__email__gt="")
     for rule_id, address in of_people.values_list("rule", "lead__email"):
         addresses[rule_id].append(address)
-    return sum(
-        len(known) - len(people := people_of(rule, known)) + len(counted_people(rule, people))
-        for rule in ConversionRule._base_manager.filter(pk__in=addresses)
-        for known in [addresses[rule.pk]]
-    )
+    repeats = 0
+    for rule in ConversionRule._base_manager.filter(pk__in=addresses):
+        people = people_of(rule, addresses[rule.pk])
+        repeats += len(addresses[rule.pk]) - len(people) + len(counted_people(rule, people))
+    return repeats
 
 
 def _in(seconds: int) -> str:

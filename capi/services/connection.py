@@ -142,9 +142,15 @@ def remove_token(*, company: Company) -> None:
     """Delete the token. Events are still planned, and wait for the next token."""
     with transaction.atomic():
         Connection.objects.for_company(company).update(
-            sealed_token="", token_fingerprint="", token_version=F("token_version") + 1, token_saved_at=None,
-            token_saved_by=None, token_expires_on=None, token_confirmed_at=None, **RESUMED,
-        )  # fmt: skip
+            sealed_token="",
+            token_fingerprint="",
+            token_version=F("token_version") + 1,
+            token_saved_at=None,
+            token_saved_by=None,
+            token_expires_on=None,
+            token_confirmed_at=None,
+            **RESUMED,
+        )
         pause_held_back(Connection.objects.for_company(company))
         audit.record(company=company, action=AuditAction.TOKEN_REMOVED, about=connection_of(company))
 

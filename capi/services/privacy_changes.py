@@ -29,14 +29,22 @@ def _cancel_events(events: Sequence[ConversionEvent]) -> None:
 
 OF_CONVERSIONS: Final = (
     Repeat(
-        PrivacyChange.CANCELLED_BACKFILLS, "backfills cancelled", Backfill, "created_at",
-        Q(state__in=OPEN_BACKFILLS), _cancel_backfills,
+        PrivacyChange.CANCELLED_BACKFILLS,
+        "backfills cancelled",
+        Backfill,
+        "created_at",
+        Q(state__in=OPEN_BACKFILLS),
+        _cancel_backfills,
     ),
     Repeat(
-        PrivacyChange.CANCELLED, "conversion events cancelled", ConversionEvent, "created_at", CANCELLABLE,
+        PrivacyChange.CANCELLED,
+        "conversion events cancelled",
+        ConversionEvent,
+        "created_at",
+        CANCELLABLE,
         _cancel_events,
     ),
-)  # fmt: skip
+)
 
 
 def repeat_all(changes: Mapping[Subject, PrivacyChange], *, dry_run: bool = False) -> Iterator[Outcome]:

@@ -21,7 +21,6 @@ from crm.models import Company, Lead, Membership
 from crm.models.roles import Action
 
 DAYS = 14
-LATEST_EVENTS = 6
 
 
 @require_safe
@@ -93,4 +92,4 @@ def _held(company: Company, connection: Connection | None) -> OnHold | None:
 
 def _latest(company: Company, connection: Connection | None) -> list[ExplainedEvent]:
     newest = ConversionEvent.objects.newest_of(company.pk).counted().select_related("rule", "lead", "crm_event")
-    return all_explained(newest[:LATEST_EVENTS], connection)
+    return all_explained(newest[:6], connection)

@@ -137,10 +137,24 @@ def _ids(texts: Sequence[str]) -> list[int]:
 # The log and one event.
 
 HEAD: Final = (
-    "recorded_at", "happened_at", "event_id", "crm_event", "crm_event_label", "rule", "linkedin_id", "state",
-    "state_label", "reason", "why", "http_status", "attempts", "settled_at", "lead_id", "deal_id", "is_test",
-)  # fmt: skip
-UNFOLDING: Final = ("since", "until", "week", "request")
+    "recorded_at",
+    "happened_at",
+    "event_id",
+    "crm_event",
+    "crm_event_label",
+    "rule",
+    "linkedin_id",
+    "state",
+    "state_label",
+    "reason",
+    "why",
+    "http_status",
+    "attempts",
+    "settled_at",
+    "lead_id",
+    "deal_id",
+    "is_test",
+)
 ROWS: Final = "rows"  # the id of the part that polls for changes
 
 
@@ -164,7 +178,7 @@ def events(request: MemberRequest) -> HttpResponse:
     rules = list(ConversionRule.objects.for_company(company_id))
     chips = _chips(event_filter.chip, chip_counts(company_id, event_filter, connection))
     held = on_hold(company_id, connection, rules)
-    bar = filter_bar(form, unfolding=UNFOLDING, kept={"state": event_filter.chip})
+    bar = filter_bar(form, unfolding=("since", "until", "week", "request"), kept={"state": event_filter.chip})
     context |= {**chips, **bar, "is_narrowed": event_filter.is_narrowed, "search": event_filter.search, "held": held}
     return render(request, "capi/events/list.html", context)
 
@@ -211,12 +225,24 @@ def events_export(request: MemberRequest) -> HttpResponseBase:
 def _row(row: ExplainedEvent) -> list[object]:
     event = row.event
     return [
-        event.created_at.isoformat(), event.happened_at.isoformat(), event.event_id, row.kind.value, row.title,
-        event.rule.name, event.rule.linkedin_id, event.state, row.words.label, event.reason, row.why,
-        event.http_status, event.attempts,
-        event.settled_at.isoformat() if event.settled_at else None, event.lead_id, event.deal_id,
+        event.created_at.isoformat(),
+        event.happened_at.isoformat(),
+        event.event_id,
+        row.kind.value,
+        row.title,
+        event.rule.name,
+        event.rule.linkedin_id,
+        event.state,
+        row.words.label,
+        event.reason,
+        row.why,
+        event.http_status,
+        event.attempts,
+        event.settled_at.isoformat() if event.settled_at else None,
+        event.lead_id,
+        event.deal_id,
         "yes" if event.is_test else "no",
-    ]  # fmt: skip
+    ]
 
 
 @require_safe

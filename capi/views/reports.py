@@ -23,8 +23,15 @@ from crm.views.filtering import filter_bar, to_filtered
 
 REASONS_HEAD: Final = ("day", "rule", "state_label", "why", "events")
 DAYS_HEAD: Final = (
-    "day", "sent", "on_the_way", "failed", "not_sent", "with_email_percent", "p50_seconds", "p95_seconds",
-)  # fmt: skip
+    "day",
+    "sent",
+    "on_the_way",
+    "failed",
+    "not_sent",
+    "with_email_percent",
+    "p50_seconds",
+    "p95_seconds",
+)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -80,8 +87,16 @@ def _days(company_id: int, period: ReportPeriod) -> Iterator[list[object]]:
 # The reconcile of one week: a page, and the same numbers as CSV.
 
 RECONCILE_HEAD: Final = (
-    "week", "rule", "linkedin_id", "crm_event", "crm_event_label", "crm_events", "state_label", "why", "count",
-)  # fmt: skip
+    "week",
+    "rule",
+    "linkedin_id",
+    "crm_event",
+    "crm_event_label",
+    "crm_events",
+    "state_label",
+    "why",
+    "count",
+)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

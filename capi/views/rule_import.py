@@ -21,6 +21,7 @@ from capi.models.token import UnreadableToken
 from capi.selectors.connection import connection_status
 from capi.selectors.explanations.reasons import READINGS, REASONS
 from capi.selectors.explanations.rules import COUNTED_TWICE, EVENTS, too_often
+from capi.selectors.explanations.states import Explanation
 from capi.selectors.rule_health import firing_of_each
 from capi.selectors.rule_import import importable_rules, skipped_rules
 from capi.services.rule_import import Imported, import_rules
@@ -28,7 +29,6 @@ from crm.accounts.decorators import MemberRequest, member
 from crm.models.roles import Action
 from crm.services import rate_limits
 
-READS_PER_MINUTE: Final = 10
 ROWS_PER_PAGE: Final = 100
 
 
@@ -70,26 +70,28 @@ def _page(request: MemberRequest, account_form: AdAccountForm | None = None) -> 
         return _render(request, {**context, "problem": REASONS[Reason.NO_TOKEN]})
     if not account or account_form:
         return _render(request, context)
-    try:
-        read = _read(connection, request)
-    except rate_limits.TooOften as error:
-        return _render(request, {**context, "problem": too_often(str(error))})
-    except UnreadableToken:
-        return _render(request, {**context, "problem": REASONS[Reason.TOKEN_UNREADABLE]})
+    read = _read(connection, request)
     if read is None:
         return _render(request, {**context, "is_unread": True})
+    if isinstance(read, Explanation):
+        return _render(request, {**context, "problem": read})
     if read.outcome != ReadStatus.FOUND:
         return _render(request, {**context, "problem": READINGS[read.outcome], "said": read.api_message.message})
     return _list_rules(request, read, context)
 
 
-def _read(connection: Connection, request: MemberRequest) -> RulesRead | None:
-    """The list as it was last read. Only a POST queries LinkedIn: a GET without a stored list returns None."""
+def _read(connection: Connection, request: MemberRequest) -> RulesRead | Explanation | None:
+    """The list as it was last read, or why there is none. Only a POST queries LinkedIn: otherwise that may be None."""
     known = None if READ in request.POST else cached_rules(connection)
-    if known is None and request.method == "POST":
-        rate_limits.check("rule-reads", company_id=connection.company_id, at_most=READS_PER_MINUTE)
+    if known is not None or request.method != "POST":
+        return known
+    try:
+        rate_limits.check("rule-reads", company_id=connection.company_id, at_most=10)
         return refresh_rules(connection)
-    return known
+    except rate_limits.TooOften as error:
+        return too_often(str(error))
+    except UnreadableToken:
+        return REASONS[Reason.TOKEN_UNREADABLE]
 
 
 def _list_rules(request: MemberRequest, read: RulesRead, context: dict[str, Any]) -> HttpResponse:

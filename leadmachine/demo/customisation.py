@@ -16,17 +16,19 @@ from crm.models import (
     LeadSource,
     LeadStatus,
     Tag,
-)  # fmt: skip
+)
 from crm.models.custom_values import Value
 from crm.models.tag import add_links
 from crm.services.custom_fields import add_field
 from leadmachine.demo import people
 
 TAGS: Final = (
-    ("VIP", Colour.PURPLE), ("Newsletter", Colour.BLUE), ("Needs a demo", Colour.AMBER), ("Renewal", Colour.GREEN),
-)  # fmt: skip
+    ("VIP", Colour.PURPLE),
+    ("Newsletter", Colour.BLUE),
+    ("Needs a demo", Colour.AMBER),
+    ("Renewal", Colour.GREEN),
+)
 REGIONS: Final = (("", "Benelux"), ("", "DACH"), ("", "Nordics"))
-INTERESTS: Final = (("", "Reporting"), ("", "Integrations"), ("", "Support"))
 EMPTY: Final = 0.25  # the share of values that are empty
 TAGGED: Final = 0.3  # the share of leads and deals that have tags
 
@@ -53,7 +55,13 @@ def add_custom_fields(company: Company, dice: random.Random) -> None:
     """Add the fields, and values in most of the leads and deals. A change of a custom value causes no CRM event."""
     _add_field(company, FieldSubject.LEAD, "Seats", FieldType.NUMBER, is_listed=True)
     _add_field(company, FieldSubject.LEAD, "Region", FieldType.CHOICE, labels=REGIONS, is_listed=True)
-    _add_field(company, FieldSubject.LEAD, "Interested in", FieldType.CHOICES, labels=INTERESTS)
+    _add_field(
+        company,
+        FieldSubject.LEAD,
+        "Interested in",
+        FieldType.CHOICES,
+        labels=(("", "Reporting"), ("", "Integrations"), ("", "Support")),
+    )
     _add_field(company, FieldSubject.LEAD, "Renewal", FieldType.DATE)
     _add_field(company, FieldSubject.DEAL, "Contract", FieldType.URL)
     _add_field(company, FieldSubject.DEAL, "Yearly budget", FieldType.MONEY)

@@ -106,7 +106,7 @@ NORTHWIND: Final = DemoCompany(
 )
 CONTOSO: Final = DemoCompany(
     "Contoso GmbH", "contoso", (Person("Clara", "Brandt", "clara@contoso.example", Role.ADMIN),)
-)  # fmt: skip
+)
 
 
 def create(demo_company: DemoCompany) -> Company:

@@ -12,7 +12,6 @@ from leadmachine.help.guide import HelpPage, HelpSection, page_from
 
 BEFORE: Final = ("linkedin", "admin", "sales", "ops")
 AFTER: Final = ("faq", "glossary", "api")
-LONGEST_SEARCH: Final = 100
 
 
 @cache
@@ -28,12 +27,12 @@ def find(text: str) -> list[tuple[HelpPage, HelpSection]]:
     One with this title comes first, then those with all words in the title.
     """
     words = text.casefold().split()
-    matches = [
-        (page, section)
-        for page in all_pages().values()
-        for section in page.sections
-        if all(word in f"{page.title} {section.title} {section.text}".casefold() for word in words)
-    ]
+    matches: list[tuple[HelpPage, HelpSection]] = []
+    for page in all_pages().values():
+        for section in page.sections:
+            searched = f"{page.title} {section.title} {section.text}".casefold()
+            if all(word in searched for word in words):
+                matches.append((page, section))
 
     def rank(match: tuple[HelpPage, HelpSection]) -> tuple[bool, bool]:
         title = match[1].title.casefold()
@@ -45,7 +44,7 @@ def find(text: str) -> list[tuple[HelpPage, HelpSection]]:
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
     """List all pages with their sections or, with `?q=`, the matching sections. For all signed-in users."""
-    query = request.GET.get("q", "").strip()[:LONGEST_SEARCH]
+    query = request.GET.get("q", "").strip()[:100]
     context = {"asked": query, "found": find(query) if query else [], "pages": all_pages().values()}
     return render(request, "leadmachine/help/index.html", context)
 

@@ -43,9 +43,18 @@ class Entry:
     def of(cls, request: IncomingRequest, reply: Reply, time: datetime, fault: dict[str, Any] | None = None) -> Self:
         elements, text = _content(request)
         return cls(
-            time, request.method, request.path, request.version, request.token_fingerprint, request.is_batch,
-            elements, text, reply.status, reply.body.decode(errors="replace"), fault,
-        )  # fmt: skip
+            time,
+            request.method,
+            request.path,
+            request.version,
+            request.token_fingerprint,
+            request.is_batch,
+            elements,
+            text,
+            reply.status,
+            reply.body.decode(errors="replace"),
+            fault,
+        )
 
     @classmethod
     def from_line(cls, line: bytes) -> Self | None:

@@ -38,33 +38,62 @@ SENDING, READING = "conversionEvents.CREATE", "conversions.FINDER-account"
 
 TOKENS: Final = (
     Scenario(
-        "revoked", 401, "The token was revoked", "The token used in the request has been revoked by the user",
-        "REVOKED_ACCESS_TOKEN", 65601,
+        "revoked",
+        401,
+        "The token was revoked",
+        "The token used in the request has been revoked by the user",
+        "REVOKED_ACCESS_TOKEN",
+        65601,
     ),
     Scenario(
-        "expired", 401, "The token has expired", "The token used in the request has expired",
-        "EXPIRED_ACCESS_TOKEN", 65602,
+        "expired",
+        401,
+        "The token has expired",
+        "The token used in the request has expired",
+        "EXPIRED_ACCESS_TOKEN",
+        65602,
     ),
     Scenario("invalid", 401, "The token is invalid", "Invalid access token", "INVALID_ACCESS_TOKEN", 65600),
     Scenario("norole", 403, "The token's owner has no role in the ad account", NOT_PERMITTED, "ACCESS_DENIED", 100),
-    Scenario("sendonly", 403, "The token can send events, but can't read rules", NOT_PERMITTED, "ACCESS_DENIED", 100,
-             only_reading=True),
+    Scenario(
+        "sendonly",
+        403,
+        "The token can send events, but can't read rules",
+        NOT_PERMITTED,
+        "ACCESS_DENIED",
+        100,
+        only_reading=True,
+    ),
     Scenario(
         "throttled", 429, "Too many requests in this minute", THROTTLED.format("MINUTE"), "TOO_MANY_REQUESTS", 101
     ),
     Scenario("daylimit", 429, "Too many requests today", THROTTLED.format("DAY"), "TOO_MANY_REQUESTS", 101),
     Scenario("broken", 500, "LinkedIn has technical problems", "Internal Server Error"),
-    Scenario("unavailable", 503, "LinkedIn is down, with an HTML error page", HTML.format("503 Service Unavailable"),
-             content_type=PAGE),
-    Scenario("proxied", 401, "A proxy responds instead of LinkedIn", HTML.format("401 Unauthorized"),
-             content_type=PAGE),
-)  # fmt: skip
+    Scenario(
+        "unavailable",
+        503,
+        "LinkedIn is down, with an HTML error page",
+        HTML.format("503 Service Unavailable"),
+        content_type=PAGE,
+    ),
+    Scenario(
+        "proxied", 401, "A proxy responds instead of LinkedIn", HTML.format("401 Unauthorized"), content_type=PAGE
+    ),
+)
 
 REFUSING_RULES: Final = (
-    Scenario("400400", 400, "The rule doesn't use the Conversions API",
-             "Conversion's method should be CONVERSIONS_API, indices […] (0-indexed)."),
-    Scenario("400401", 400, "The rule is disabled",
-             "Conversion is disabled, which counts as deleted, and must be enabled, indices […] (0-indexed)."),
+    Scenario(
+        "400400",
+        400,
+        "The rule doesn't use the Conversions API",
+        "Conversion's method should be CONVERSIONS_API, indices […] (0-indexed).",
+    ),
+    Scenario(
+        "400401",
+        400,
+        "The rule is disabled",
+        "Conversion is disabled, which counts as deleted, and must be enabled, indices […] (0-indexed).",
+    ),
     Scenario("403403", 403, "Unknown rule, or a rule of another ad account", "No ad accounts found"),
     Scenario("404404", 404, "No such rule", "Could not find entity"),
     Scenario("408408", None, "No response: the connection hangs, then closes"),
@@ -72,15 +101,29 @@ REFUSING_RULES: Final = (
     Scenario("426426", 426, "The API version is retired"),
     Scenario("429429", 429, "Too many requests in this minute", THROTTLED.format("MINUTE"), "TOO_MANY_REQUESTS", 101),
     Scenario("500500", 500, "LinkedIn has technical problems", "Internal Server Error"),
-    Scenario("503503", 503, "LinkedIn is down, with an HTML error page", HTML.format("503 Service Unavailable"),
-             content_type=PAGE),
-    Scenario("201999", 201, "A network's sign-in page responds instead of LinkedIn", HTML.format("Sign in"),
-             content_type=PAGE),
-    Scenario("400999", 400, "A gateway responds instead of LinkedIn", '{"message": "Bad Request"}',
-             content_type="application/json"),
-    Scenario("403999", 403, "A firewall responds instead of LinkedIn", HTML.format("403 Forbidden"),
-             content_type=PAGE),
-)  # fmt: skip
+    Scenario(
+        "503503",
+        503,
+        "LinkedIn is down, with an HTML error page",
+        HTML.format("503 Service Unavailable"),
+        content_type=PAGE,
+    ),
+    Scenario(
+        "201999",
+        201,
+        "A network's sign-in page responds instead of LinkedIn",
+        HTML.format("Sign in"),
+        content_type=PAGE,
+    ),
+    Scenario(
+        "400999",
+        400,
+        "A gateway responds instead of LinkedIn",
+        '{"message": "Bad Request"}',
+        content_type="application/json",
+    ),
+    Scenario("403999", 403, "A firewall responds instead of LinkedIn", HTML.format("403 Forbidden"), content_type=PAGE),
+)
 
 _BY_RULE: Final = {scenario.trigger: scenario for scenario in REFUSING_RULES}
 
@@ -141,7 +184,6 @@ def prefix(position: int, is_batch: bool) -> str:
 # The conversion rules of an ad account, as `GET /rest/conversions?q=account` lists them.
 
 ACCOUNT_PREFIX: Final = "urn:li:sponsoredAccount:"
-DEFAULT_COUNT: Final = 10
 MANY: Final = "250250"  # the ad account that has 250 rules
 
 API, URL, SCRIPT = "CONVERSIONS_API", "INSIGHT_TAG_URL_MATCH_RULES", "INSIGHT_TAG_JAVASCRIPT_EVENT"
@@ -172,7 +214,7 @@ def rules_answer(request: IncomingRequest) -> Reply:
     scenario = for_account(account)
     if scenario:
         return reply(scenario, is_reading=True)
-    start, count = _number(query.get("start", "0")), _number(query.get("count", str(DEFAULT_COUNT)))
+    start, count = _number(query.get("start", "0")), _number(query.get("count", str(10)))
     if start is None or not count:
         return refusal(400, "Invalid query parameters passed to request")
     fields = query["fields"].split(",") if "fields" in query else None
@@ -206,8 +248,15 @@ def _rules_of(account: str) -> Iterator[tuple[int, str, str, str, bool]]:
 def _shown(rule: tuple[int, str, str, str, bool], account: str, fields: Sequence[str] | None) -> dict[str, Any]:
     number, name, kind, method, enabled = rule
     content = {
-        "account": ACCOUNT_PREFIX + account, "attributionType": "LAST_TOUCH_BY_CAMPAIGN", "campaigns": [],
-        "conversionMethod": method, "enabled": enabled, "id": number, "name": name,
-        "postClickAttributionWindowSize": 30, "type": kind, "viewThroughAttributionWindowSize": 7,
-    }  # fmt: skip
+        "account": ACCOUNT_PREFIX + account,
+        "attributionType": "LAST_TOUCH_BY_CAMPAIGN",
+        "campaigns": [],
+        "conversionMethod": method,
+        "enabled": enabled,
+        "id": number,
+        "name": name,
+        "postClickAttributionWindowSize": 30,
+        "type": kind,
+        "viewThroughAttributionWindowSize": 7,
+    }
     return {key: value for key, value in content.items() if fields is None or key in fields}

@@ -12,10 +12,17 @@ from typing import Any, Final
 Problem = tuple[str, str]  # the path within the value, and the error there
 Check = Callable[[Any], Sequence[Problem]]
 
-ID_TYPES: Final = frozenset({
-    "SHA256_EMAIL", "LINKEDIN_FIRST_PARTY_ADS_TRACKING_UUID", "ACXIOM_ID", "ORACLE_MOAT_ID",
-    "PLAINTEXT_IP_ADDRESS", "SHA256_IP_ADDRESS", "GOOGLE_AID",
-})  # fmt: skip
+ID_TYPES: Final = frozenset(
+    {
+        "SHA256_EMAIL",
+        "LINKEDIN_FIRST_PARTY_ADS_TRACKING_UUID",
+        "ACXIOM_ID",
+        "ORACLE_MOAT_ID",
+        "PLAINTEXT_IP_ADDRESS",
+        "SHA256_IP_ADDRESS",
+        "GOOGLE_AID",
+    }
+)
 CONVERSION_PREFIX: Final = "urn:lla:llaPartnerConversion:"
 HASHED_NAMES_SINCE: Final = "202609"
 
@@ -35,9 +42,12 @@ def event_schema(version: str) -> Check:
     names = {"firstName": text, "lastName": text, "companyName": text, "title": text, "countryCode": text}
     user = record(
         {"userIds": array(record({"idType": symbol(ID_TYPES), "idValue": text}))},
-        {"userInfo": record({}, names | hashed_names), "externalIds": array(text),
-         "lead": urn("urn:li:leadGenFormResponse:")},
-    )  # fmt: skip
+        {
+            "userInfo": record({}, names | hashed_names),
+            "externalIds": array(text),
+            "lead": urn("urn:li:leadGenFormResponse:"),
+        },
+    )
     value = record({"currencyCode": text, "amount": decimal_text})
     return record(
         {"conversion": urn(CONVERSION_PREFIX, digits=True), "conversionHappenedAt": whole_number, "user": user},

@@ -22,7 +22,6 @@ from capi.linkedin.sandbox.messages import IncomingRequest, Reply, refusal
 from capi.linkedin.sandbox.request_log import Entry, RequestLog
 from capi.linkedin.sandbox.validation import answer_to
 
-CONTROL_PATH = "/_control"
 CONTROL_BYTES = 16 * 2**20  # a scripted answer may have many megabytes
 logger = logging.getLogger(__name__)
 
@@ -47,7 +46,7 @@ class Handler(BaseHTTPRequestHandler):
         super().__init__(*args)  # serves the whole connection
 
     def do_POST(self) -> None:
-        if self.path == CONTROL_PATH:
+        if self.path == "/_control":
             self._control()
         elif self.path.startswith(f"{messages.PROOF_PATH}?") and self.context.key is not None:
             self._prove(self.context.key)
@@ -153,8 +152,12 @@ class Handler(BaseHTTPRequestHandler):
             return refusal(405, "Only by POST")
         if not (length.isascii() and length.isdigit()):
             return refusal(411, "Only with a length")
-        is_long = len(length) > len(str(CONTROL_BYTES)) or int(length) > CONTROL_BYTES
-        return refusal(413, f"At most {CONTROL_BYTES} bytes") if is_long else None
+        return refusal(413, f"At most {CONTROL_BYTES} bytes") if _is_too_long(length) else None
+
+
+def _is_too_long(length: str) -> bool:
+    # Python refuses to read a number of thousands of digits.
+    return len(length) > len(str(CONTROL_BYTES)) or int(length) > CONTROL_BYTES
 
 
 def is_loopback(host: str) -> bool:

@@ -53,12 +53,11 @@ def _answer_elements(request: IncomingRequest, elements: Sequence[Any], now: dat
 
 
 def _against_schema(request: IncomingRequest, elements: Iterable[Any]) -> Reply | None:
-    errors = [
-        scenarios.prefix(position, request.is_batch) + error
-        for position, element in enumerate(elements)
-        for error in schema.errors(element, request.version)
-    ]
-    return refusal(422, "".join(errors)) if errors else None
+    errors = ""
+    for position, element in enumerate(elements):
+        for error in schema.errors(element, request.version):
+            errors += scenarios.prefix(position, request.is_batch) + error
+    return refusal(422, errors) if errors else None
 
 
 def _without_identifier(elements: Iterable[Any], version: str) -> Reply | None:
@@ -108,7 +107,6 @@ def _accept(request: IncomingRequest, elements: Sequence[Any]) -> Reply:
 # --- The checks before an endpoint: version, token, address, method, content type.
 
 PATH = "/rest/conversionEvents"
-RULES_PATH = "/rest/conversions"
 
 
 def refusal_at_the_door(request: IncomingRequest, today: date) -> Reply | None:
@@ -124,7 +122,7 @@ def refusal_at_the_door(request: IncomingRequest, today: date) -> Reply | None:
 
 def is_about_rules(request: IncomingRequest) -> bool:
     """True for the other endpoint: the list of an account's conversion rules."""
-    return request.path.partition("?")[0] == RULES_PATH
+    return request.path.partition("?")[0] == "/rest/conversions"
 
 
 def retired(version: str) -> Reply:

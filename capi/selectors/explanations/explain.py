@@ -14,9 +14,6 @@ from capi.selectors.explanations.reasons import REASONS, REFUSED_WITH
 from capi.selectors.explanations.states import ON_HOLD, STATES, Explanation
 
 NOT_AS_THINGS_STAND: Final = "This isn't possible in the event's current state."
-REFUSED_TEST: Final = (
-    "A test event contains none of your data. Check the rule in Campaign Manager, then press play again."
-)
 
 SAME_PERSON_FIRST: Final = replace(
     STATES[State.PENDING],
@@ -35,14 +32,17 @@ MAY_HAVE_ARRIVED: Final = (
     "So it still counts where the rule counts once."
 )
 
-CHECK_NETWORK: Final = "Ask the operator of LeadMachine to check the network to LinkedIn, then {}."
 
 TRANSIENT: Final = frozenset(
     {
-        Reason.SERVER_TROUBLE, Reason.TIMED_OUT, Reason.UNREACHABLE, Reason.ANSWER_UNREADABLE, Reason.UNCLEAR,
+        Reason.SERVER_TROUBLE,
+        Reason.TIMED_OUT,
+        Reason.UNREACHABLE,
+        Reason.ANSWER_UNREADABLE,
+        Reason.UNCLEAR,
         Reason.THROTTLED,
     }
-)  # fmt: skip
+)
 _TOPICS_OF_RESTS: Final = {RestCause.TROUBLE: Reason.SERVER_TROUBLE, RestCause.UNCLEAR: Reason.UNCLEAR}
 
 
@@ -50,26 +50,33 @@ def explain(event: ConversionEvent, connection: Connection | None) -> Explanatio
     """The explanation for an event in its current state. `event.rule` should be loaded."""
     state, reason = State(event.state), Reason(event.reason)
     if state == State.PENDING and not event.is_test:
-        if reason == Reason.TAKEN_BACK:
-            return TAKEN_BACK_ON_THE_WAY
-        hold = hold_of(event.rule, connection)
-        if hold is not None:
-            return hold
-        rest = explain_rest(connection, timezone.now())
-        if rest is not None:
-            return rest
-        if (seconds := event.seconds_of_grace(timezone.now())) > 0:
-            return explain_grace(seconds)
-        if reason == Reason.ALREADY_COUNTED:
-            return SAME_PERSON_FIRST
-        if reason not in TRANSIENT:
-            return STATES[state]  # what put it on hold has been fixed
+        pending = _explain_pending(event, reason, connection)
+        if pending is not None:
+            return pending
     words = _explain_end(event, state, reason)
     if event.may_have_arrived and not event.is_test and state not in (*OPEN_STATES, State.ACCEPTED):
         step = "No action needed." if reason == Reason.TAKEN_BACK else words.next_step
         why = reason.label if reason else words.label
         return replace(words, what=MAY_HAVE_ARRIVED.format(why=why), next_step=step)
     return words
+
+
+def _explain_pending(event: ConversionEvent, reason: Reason, connection: Connection | None) -> Explanation | None:
+    """What the event waits for, None if it is retried for this reason."""
+    if reason == Reason.TAKEN_BACK:
+        return TAKEN_BACK_ON_THE_WAY
+    now = timezone.now()
+    hold = hold_of(event.rule, connection) or explain_rest(connection, now)
+    if hold is not None:
+        return hold
+    seconds = event.seconds_of_grace(now)
+    if seconds > 0:
+        return explain_grace(seconds)
+    if reason == Reason.ALREADY_COUNTED:
+        return SAME_PERSON_FIRST
+    if reason in TRANSIENT:
+        return None
+    return STATES[State.PENDING]  # what put it on hold has been fixed
 
 
 def _explain_end(event: ConversionEvent, state: State, reason: Reason) -> Explanation:
@@ -94,7 +101,9 @@ def explain_grace(seconds: float) -> Explanation:
 
 def already_told(crm_event: str, state: State, count: int) -> str:
     """What LinkedIn may know of `count` events in this state whose change was undone. `crm_event` is the label."""
-    name = f"“{crm_event}”{f' ({count:,} conversions)' if count > 1 else ''}"
+    name = f"“{crm_event}”"
+    if count > 1:
+        name += f" ({count:,} conversions)"
     if state == State.ACCEPTED:
         return f"{name} had already been sent to LinkedIn."
     if state == State.PENDING:
@@ -115,8 +124,10 @@ def countdown(expires_on: date, today: date) -> str:
     """By when to fix the cause: on `expires_on`, the first event on hold gets too old for LinkedIn."""
     days = (expires_on - today).days
     day = f"{expires_on.day} {expires_on:%B}"
-    if days > 0:
-        left = f"by {day} ({'tomorrow' if days == 1 else f'in {days} days'})"
+    if days > 1:
+        left = f"by {day} (in {days} days)"
+    elif days == 1:
+        left = f"by {day} (tomorrow)"
     else:
         left = "today" if days == 0 else "now"
     return f"Fix this {left}: LinkedIn rejects events older than 90 days."
@@ -163,11 +174,12 @@ def _refused_with(event: ConversionEvent) -> Explanation | None:
 
 def _final_step(event: ConversionEvent, words: Explanation) -> str:
     if event.is_test and event.reason == Reason.DATA_REFUSED:
-        return REFUSED_TEST
+        return "A test event contains none of your data. Check the rule in Campaign Manager, then press play again."
     if Reason(event.reason) not in TRANSIENT:
         return words.next_step
     if event.reason == Reason.UNCLEAR:
-        return CHECK_NETWORK.format("press play again" if event.is_test else "retry the event")
+        then = "press play again" if event.is_test else "retry the event"
+        return f"Ask the operator of LeadMachine to check the network to LinkedIn, then {then}."
     return "Press play again in a few minutes." if event.is_test else STATES[State.EXHAUSTED].next_step
 
 

@@ -71,7 +71,8 @@ def type_label(linkedin_type: str) -> str:
 
 def counting_warning(crm_event: str, linkedin_type: str = "") -> str:
     """A warning if LinkedIn counts each event of the rule, otherwise "". An unknown type defaults to the usual ones."""
-    return COUNTED_TWICE if PURCHASE in ([linkedin_type] if linkedin_type else EVENTS[crm_event].types) else ""
+    types = [linkedin_type] if linkedin_type else EVENTS[crm_event].types
+    return COUNTED_TWICE if PURCHASE in types else ""
 
 
 WRONG_SOURCE: Final = Explanation(

@@ -13,16 +13,6 @@ from leadmachine import demo
 from leadmachine.demo.people import CONTOSO, NORTHWIND, PASSWORD
 from leadmachine.environment import env
 
-IN_PRODUCTION = (
-    "This is for development: the demo's passwords are public. A server is started as docs/production.md says. "
-    "On a machine of your own, set DEBUG=on."
-)
-OTHER_DATABASE = (
-    "DATABASE_URL names a database of your own, so no demo data was added. To add it, run manage.py demo with the same "
-    "settings."
-)
-OTHER_COMPANIES = "This database has companies of its own, so no demo data was added."
-
 
 class Command(BaseCommand):
     help = "Load the demo companies, unless they exist, and print their users. Not for production."
@@ -34,7 +24,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, set_up: bool = False, **options: Any) -> None:
         if not settings.DEBUG:
-            raise CommandError(IN_PRODUCTION)
+            raise CommandError(
+                "This is for development: the demo's passwords are public. A server is started as docs/production.md "
+                "says. On a machine of your own, set DEBUG=on."
+            )
         if set_up:
             call_command("migrate", interactive=False, verbosity=0)
             if reason := _other_database():
@@ -55,5 +48,10 @@ def _other_database() -> str:
     if Company.objects.filter(slug=NORTHWIND.slug).exists():
         return ""
     if env.str("DATABASE_URL", default=""):
-        return OTHER_DATABASE
-    return OTHER_COMPANIES if Company.objects.exists() else ""
+        return (
+            "DATABASE_URL names a database of your own, so no demo data was added. To add it, run manage.py demo with "
+            "the same settings."
+        )
+    if Company.objects.exists():
+        return "This database has companies of its own, so no demo data was added."
+    return ""

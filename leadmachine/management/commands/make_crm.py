@@ -205,13 +205,17 @@ def _add_files(company: Company, count: int) -> None:
     seller = company.memberships.filter(role=Role.SALES).earliest("pk").user
     Attachment.objects.bulk_create(
         Attachment(
-            company=company, actor=seller, name=f"Offer {number}.txt", size=len(CONTENT),
-            stored_as=store(ContentFile(CONTENT)), lead_id=row.pk if isinstance(row, Lead) else row.lead_id,
+            company=company,
+            actor=seller,
+            name=f"Offer {number}.txt",
+            size=len(CONTENT),
+            stored_as=store(ContentFile(CONTENT)),
+            lead_id=row.pk if isinstance(row, Lead) else row.lead_id,
             deal_id=row.pk if isinstance(row, Deal) else getattr(row, "deal_id", None),
             note=row if isinstance(row, Note) else None,
         )
         for number, row in enumerate(subjects)
-    )  # fmt: skip
+    )
 
 
 def _values(company: Company) -> dict[str, Any]:

@@ -8,11 +8,6 @@ from django.db import connections
 from django.db.migrations.loader import MigrationLoader
 
 OURS = ("capi", "crm")
-REFUSAL = (
-    "This database was made by a version of LeadMachine whose migrations this one does not have ({names}), so nothing "
-    "was changed. Run that version, restore a backup of before it, or start with an empty database; for `make run`: "
-    "remove the folder var/."
-)
 
 
 class Command(migrate.Command):
@@ -25,5 +20,9 @@ class Command(migrate.Command):
         )
         if unknown:
             names = unknown[-1] if len(unknown) == 1 else f"{unknown[-1]} and {len(unknown) - 1} more"
-            raise CommandError(REFUSAL.format(names=names))
+            raise CommandError(
+                "This database was made by a version of LeadMachine whose migrations this one does not have "
+                f"({names}), so nothing was changed. Run that version, restore a backup of before it, or start with an "
+                "empty database; for `make run`: remove the folder var/."
+            )
         super().handle(*args, **options)

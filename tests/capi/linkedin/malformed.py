@@ -3,7 +3,8 @@
 import json
 from random import Random
 
-from capi.linkedin.answers import (
+from capi.linkedin.answers import decide
+from capi.linkedin.decisions import (
     Accepted,
     Answer,
     PauseConnection,
@@ -15,7 +16,6 @@ from capi.linkedin.answers import (
     TransportError,
     Verdict,
     VersionRetired,
-    decide,
 )
 from capi.models.choices import Reason
 from tests.capi.linkedin.said import answered

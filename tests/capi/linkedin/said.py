@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from capi.linkedin.answers import Answer, TransportError
+from capi.linkedin.decisions import Answer, TransportError
 
 
 def answered(status: int, body: Any = b"", headers: Mapping[str, str] | None = None) -> Answer:

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from capi.linkedin.answers import (
+from capi.linkedin.answers import decide
+from capi.linkedin.decisions import (
     Accepted,
     Answer,
     Decision,
@@ -23,7 +24,6 @@ from capi.linkedin.answers import (
     TryLater,
     Unclear,
     VersionRetired,
-    decide,
 )
 from tests.capi.linkedin.said import answered
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from capi.linkedin.answers import (
+from capi.linkedin.answers import decide
+from capi.linkedin.decisions import (
     Accepted,
     ElementResult,
     PauseConnection,
@@ -19,7 +20,6 @@ from capi.linkedin.answers import (
     Unclear,
     Verdict,
     VersionRetired,
-    decide,
 )
 from tests.capi.linkedin.said import answered, troubled
 

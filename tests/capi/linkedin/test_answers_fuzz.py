@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capi.linkedin.answers import Accepted, Answer, TransportError, api_message, decide
+from capi.linkedin.answers import decide
+from capi.linkedin.decisions import Accepted, Answer, TransportError
+from capi.linkedin.parsing import api_message
 from tests.capi.linkedin.malformed import assert_sound, is_plainly_accepted, spoilt
 from tests.capi.linkedin.said import answered
 from tests.faults import figures

@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from capi.linkedin.answers import (
+from capi.linkedin.answers import decide
+from capi.linkedin.decisions import (
     Accepted,
     ElementResult,
     PauseConnection,
@@ -14,7 +15,6 @@ from capi.linkedin.answers import (
     Unclear,
     Verdict,
     VersionRetired,
-    decide,
 )
 from tests.capi.linkedin.said import answered
 

@@ -1,6 +1,6 @@
 import threading
 
-from capi.linkedin.client import TransportError
+from capi.linkedin.decisions import TransportError
 from tests.capi.linkedin.wire import BODY, CREATED, TOKEN, Wire, headers_of, keeping_alive, ok, saying, send
 
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from capi.linkedin.client import TransportError
+from capi.linkedin.decisions import TransportError
 from tests.capi.linkedin.wire import CREATED, Wire, send
 
 

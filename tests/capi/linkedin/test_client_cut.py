@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from capi.linkedin.client import MAX_BODY_BYTES, TransportError
+from capi.linkedin.client import MAX_BODY_BYTES
+from capi.linkedin.decisions import TransportError
 from tests.capi.linkedin.wire import CREATED, Wire, keeping_alive, ok, reset, saying, send
 
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from capi.linkedin.client import TransportError
+from capi.linkedin.decisions import TransportError
 from tests.capi.linkedin.wire import CREATED, Wire, keeping_alive, ok, send
 from tests.slow_servers import FRAMINGS, dripping, dripping_handshake, make_certificate, not_accepting, serving
 

@@ -3,7 +3,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from capi.linkedin.answers import retry_after
+from capi.linkedin.parsing import retry_after
 
 DATE = "Wed, 25 Nov 2026 12:00:00 GMT"
 

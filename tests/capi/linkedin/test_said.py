@@ -1,6 +1,7 @@
 import pytest
 
-from capi.linkedin.answers import ApiMessage, TransportError, api_message, mask
+from capi.linkedin.decisions import TransportError
+from capi.linkedin.parsing import ApiMessage, api_message, mask
 from tests.capi.linkedin.said import answered, troubled
 
 HASH = "973dfe463ec85785f5f95af5ba3906eedb2d931c24e69824a89ea65dba4e813b"

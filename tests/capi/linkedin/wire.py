@@ -7,7 +7,8 @@ import ssl
 import threading
 from collections.abc import Callable
 
-from capi.linkedin.client import Answer, Client
+from capi.linkedin.client import Client
+from capi.linkedin.decisions import Answer
 
 TOKEN = "AQXsecret-token-0123456789"
 BODY = b'{"conversion":"urn:lla:llaPartnerConversion:104012"}'
