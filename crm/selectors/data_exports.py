@@ -9,7 +9,7 @@ from django.utils.timezone import localtime
 
 from crm.data_exchange.exporting import archive
 from crm.models import DataExport, ExportFormat, ExportPart, Membership
-from crm.selectors.streaming import in_time, streamed, take_place
+from crm.selectors.streaming import in_time, streamed, take_slot
 
 LISTED: Final = 50
 README: Final = "README.txt"
@@ -31,10 +31,10 @@ def exports_of(membership: Membership) -> list[DataExport]:
 
 def download_of(data_export: DataExport) -> StreamingHttpResponse:
     """The response with the file. Raises TooOften if the company downloads too many at a time."""
-    place = take_place(data_export.company_id)
+    slot = take_slot(data_export.company_id)
     return streamed(
         in_time(content_of(data_export)),
-        place,
+        slot,
         name=data_export.file_name,
         content_type=CONTENT_TYPES[ExportFormat(data_export.format)],
         size=None if data_export.format == ExportFormat.ZIP else data_export.size,

@@ -22,10 +22,10 @@ class ReaderTooSlow(Exception):
 
 
 class _File:
-    """A file from its first piece on. `close` ends the query behind it and gives its place back, read or not."""
+    """A file from its first piece on. `close` ends the query behind it and gives its slot back, read or not."""
 
-    def __init__(self, first: str | bytes, others: Pieces, place: str) -> None:
-        self._first, self._others, self._place = first, others, place
+    def __init__(self, first: str | bytes, others: Pieces, slot: str) -> None:
+        self._first, self._others, self._slot = first, others, slot
 
     def __iter__(self) -> Iterator[Any]:
         return chain([self._first], self._others)
@@ -34,27 +34,27 @@ class _File:
         try:
             self._others.close()
         finally:
-            rate_limits.leave_place(self._place)
+            rate_limits.free_slot(self._slot)
 
 
-def take_place(company_id: int) -> str:
-    """Take a place for a download, and return it. Raises TooOften if the company has none left."""
-    return rate_limits.take_place("exports", company_id=company_id, places=AT_A_TIME, seconds=EXPORT_SECONDS)
+def take_slot(company_id: int) -> str:
+    """Take a slot for a download, and return it. Raises TooOften if the company has none left."""
+    return rate_limits.take_slot("exports", company_id=company_id, slots=AT_A_TIME, seconds=EXPORT_SECONDS)
 
 
 def streamed(
-    pieces: Pieces, place: str, *, name: str, content_type: str, size: int | None = None
+    pieces: Pieces, slot: str, *, name: str, content_type: str, size: int | None = None
 ) -> StreamingHttpResponse:
-    """The response with this file, of `size` bytes if that is known. It gives its place back when it is closed.
+    """The response with this file, of `size` bytes if that is known. It gives its slot back when it is closed.
 
     The first piece is read at once: if that fails, the client gets an error instead of half a file.
     """
     try:
         first = next(pieces, "")
     except BaseException:
-        rate_limits.leave_place(place)
+        rate_limits.free_slot(slot)
         raise
-    response = StreamingHttpResponse(_File(first, pieces, place), content_type=content_type)
+    response = StreamingHttpResponse(_File(first, pieces, slot), content_type=content_type)
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     response["Cache-Control"] = "no-store"
     if size is not None:

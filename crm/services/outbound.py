@@ -115,7 +115,7 @@ _shares = Shares()
 
 
 class OutboundClient:
-    """The requests of one page for a company: a context manager, which takes one place of the company's share.
+    """The requests of one page for a company: a context manager, which takes one slot of the company's share.
 
     Follows no redirect, reads no proxy or password from the environment, and at most MAX_BYTES of an answer.
     """

@@ -10,7 +10,7 @@ from django.core.cache import cache
 WINDOW_SECONDS: Final = 60
 HOUR_SECONDS: Final = 3600
 DAY_SECONDS: Final = 86_400
-PLACE_SECONDS: Final = 10  # until a retry: it can't be known when a place will be free
+SLOT_SECONDS: Final = 10  # until a retry: it can't be known when a slot will be free
 
 
 class CountingCache(Protocol):
@@ -71,18 +71,18 @@ def check(what: str, *, company_id: int, at_most: int, an_hour: int | None = Non
         raise TooOften(why, seconds=seconds_left(HOUR_SECONDS))
 
 
-def take_place(what: str, *, company_id: int, places: int, seconds: int) -> str:
-    """Take one of a company's places for something that lasts. Returns its name, for `leave_place`.
+def take_slot(what: str, *, company_id: int, slots: int, seconds: int) -> str:
+    """Take one of a company's slots for something that lasts. Returns its name, for `free_slot`.
 
-    Raises TooOften if all are taken. A place whose process was killed is free again after `seconds`.
+    Raises TooOften if all are taken. A slot whose process was killed is free again after `seconds`.
     """
-    for number in range(places):
-        place = f"company:{company_id}:{what}:place:{number}"
-        if cache.add(place, 1, seconds):
-            return place
-    why = f"Your company is doing this {places} times at the moment. Wait until one is done, then try again."
-    raise TooOften(why, seconds=PLACE_SECONDS)
+    for number in range(slots):
+        slot = f"company:{company_id}:{what}:slot:{number}"
+        if cache.add(slot, 1, seconds):
+            return slot
+    why = f"Your company is doing this {slots} times at the moment. Wait until one is done, then try again."
+    raise TooOften(why, seconds=SLOT_SECONDS)
 
 
-def leave_place(place: str) -> None:
-    cache.delete(place)
+def free_slot(slot: str) -> None:
+    cache.delete(slot)

@@ -81,7 +81,7 @@ def _lock_all(changes: QuerySet[Change], events: QuerySet[CrmEvent]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class FormerStep:
+class PreviousStep:
     """What rows had before an action: the key of a status or stage and, for a deal, its lost reason and its note."""
 
     step: str
@@ -98,12 +98,12 @@ class FormerStep:
 class SortedRows:
     """The rows of an action to put back, by what they had, and those that someone has already set back."""
 
-    by_former: defaultdict[FormerStep, list[Tracked]] = field(default_factory=lambda: defaultdict(list))
+    by_previous: defaultdict[PreviousStep, list[Tracked]] = field(default_factory=lambda: defaultdict(list))
     set_back: list[Tracked] = field(default_factory=list)
 
     @property
     def put_back(self) -> list[Tracked]:
-        return [row for rows in self.by_former.values() for row in rows]
+        return [row for rows in self.by_previous.values() for row in rows]
 
 
 def _put_back(model: type[Tracked], changes: QuerySet[Change], events: QuerySet[CrmEvent], result: UndoResult) -> None:
@@ -115,8 +115,8 @@ def _put_back(model: type[Tracked], changes: QuerySet[Change], events: QuerySet[
         _leave_to_undo_of_set_back(CrmEvent._base_manager.filter(pk__in=left_open))
     result.told += told
     with undoing(_ended_by(changes)):
-        for former, alike in rows.by_former.items():
-            model._default_manager.filter(pk__in=[row.pk for row in alike]).update(**former.columns(model))
+        for previous, alike in rows.by_previous.items():
+            model._default_manager.filter(pk__in=[row.pk for row in alike]).update(**previous.columns(model))
     result.put_back += [*rows.put_back, *(row for row in rows.set_back if row.pk in left_open.values())]
 
 
@@ -131,52 +131,54 @@ def _leave_to_undo_of_set_back(events: QuerySet[CrmEvent]) -> None:
 def _sorted(model: type[Tracked], changes: QuerySet[Change], result: UndoResult) -> SortedRows:
     """Lock the rows of these changes, and sort them. Adds those that stay as they are to the result."""
     change_of = {_pk_of(change): change for change in changes}
-    former_of = _former_steps(model, changes)
+    previous_of = _previous_steps(model, changes)
     rows = list(_locked(model, change_of))
     newest = _newest_changes(model, change_of)
     found = SortedRows()
     for row in rows:
         change = change_of[row.pk]
-        former = former_of(row, change) if newest.get(row.pk) == change.pk else None
+        previous = previous_of(row, change) if newest.get(row.pk) == change.pk else None
         if _is_erased(row):
             result.erased.append(row)
         elif isinstance(row, Lead) and row.merged_into_id is not None:
             result.merged.append(row)
         elif str(getattr(row, f"{model.step}_id")) == change.old:
             found.set_back.append(row)
-        elif former:
-            found.by_former[former].append(row)
+        elif previous:
+            found.by_previous[previous].append(row)
         else:
             result.changed_since.append(row)
     return found
 
 
-def _former_steps(model: type[Tracked], changes: QuerySet[Change]) -> Callable[[Tracked, Change], FormerStep | None]:
+def _previous_steps(
+    model: type[Tracked], changes: QuerySet[Change]
+) -> Callable[[Tracked, Change], PreviousStep | None]:
     """A function that returns what a row had before its change, or None if that step has been deleted since."""
     keys = {key for change in changes for key in (change.old, change.new)}
     steps = model.step_model()._default_manager.filter(pk__in=keys)
     meanings = {str(pk): meaning for pk, meaning in steps.values_list("pk", "meaning")}
-    reasons = _former_reasons(changes)
+    reasons = _previous_reasons(changes)
 
-    def former_step(row: Tracked, change: Change) -> FormerStep | None:
+    def previous_step(row: Tracked, change: Change) -> PreviousStep | None:
         meaning = meanings.get(change.old)
         if meaning is None:
             return None
         if not isinstance(row, Deal):
-            return FormerStep(change.old, None, has_note=False)
+            return PreviousStep(change.old, None, has_note=False)
         reason = reasons.get(row.pk, row.lost_reason_id) if meaning == StageMeaning.LOST else None
-        return FormerStep(change.old, reason, has_note=meaning != meanings.get(change.new))
+        return PreviousStep(change.old, reason, has_note=meaning != meanings.get(change.new))
 
-    return former_step
+    return previous_step
 
 
-def _former_reasons(changes: QuerySet[Change]) -> dict[int | None, int | None]:
+def _previous_reasons(changes: QuerySet[Change]) -> dict[int | None, int | None]:
     """The lost reason that each deal had before the action of these changes, where it changed that."""
     same_action = Change._base_manager.filter(action__in=changes.values("action"), field=ChangedField.LOST_REASON)
-    former = {deal_id: int(old) if old else None for deal_id, old in same_action.values_list("deal_id", "old")}
+    previous = {deal_id: int(old) if old else None for deal_id, old in same_action.values_list("deal_id", "old")}
     # A reason that has been deleted since can't be restored.
-    found = set(LostReason.objects.filter(pk__in=filter(None, former.values())).values_list("pk", flat=True))
-    return {deal_id: pk if pk in found else None for deal_id, pk in former.items()}
+    found = set(LostReason.objects.filter(pk__in=filter(None, previous.values())).values_list("pk", flat=True))
+    return {deal_id: pk if pk in found else None for deal_id, pk in previous.items()}
 
 
 def _pk_of(change: Change) -> int:

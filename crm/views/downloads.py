@@ -10,7 +10,7 @@ from crm.accounts.decorators import MemberRequest
 from crm.data_exchange.exporting.cells import csv_line
 from crm.models import AuditAction, DataExport, ExportFormat
 from crm.selectors.data_exports import CONTENT_TYPES, download_of
-from crm.selectors.streaming import in_time, streamed, take_place
+from crm.selectors.streaming import in_time, streamed, take_slot
 from crm.services import audit, rate_limits
 from crm.services.data_exports import check_rate
 from postgresql.bounds import LONG_SECONDS, statements_may_take
@@ -27,12 +27,12 @@ def export(
     company_id = request.membership.company_id
     try:
         check_rate(company_id)
-        place = take_place(company_id)
+        slot = take_slot(company_id)
     except rate_limits.TooOften as error:
         return _refused(request, error, back_to)
     audit.record(company=company_id, action=AuditAction.EXPORT, details={"what": what})
     return streamed(
-        _lines(head, rows), place, name=f"{what.replace(' ', '-')}.csv", content_type=CONTENT_TYPES[ExportFormat.CSV]
+        _lines(head, rows), slot, name=f"{what.replace(' ', '-')}.csv", content_type=CONTENT_TYPES[ExportFormat.CSV]
     )
 
 

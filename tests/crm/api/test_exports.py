@@ -16,7 +16,7 @@ from crm.models.data_export import KEPT_FOR
 from crm.models.roles import Role
 from crm.models.tag import add_links
 from crm.services import data_exports
-from crm.services.rate_limits import PLACE_SECONDS
+from crm.services.rate_limits import SLOT_SECONDS
 from tests.conftest import join, make_deal, make_lead, make_task
 from tests.crm.api.calling import ADMIN_AND_SALES, caller, with_key
 from tests.crm.api.test_saved_views import member
@@ -180,7 +180,7 @@ def test_too_many_downloads_at_a_time_are_a_429_that_says_when_to_try_again(
     for close in open_ones[0]._resource_closers:
         close()
 
-    assert (refused.status_code, refused["Retry-After"]) == (429, str(PLACE_SECONDS))
+    assert (refused.status_code, refused["Retry-After"]) == (429, str(SLOT_SECONDS))
     assert refused.json()["detail"].endswith("Wait until one is done, then try again.")
     assert script.get(path).status_code == 200
 
