@@ -120,6 +120,7 @@ def time_of(moment: datetime) -> SafeString:
     return _moment(_local(moment), _patterns().time)
 
 
+@register.filter
 def age(moment: datetime) -> str:
     """The whole days since then, as "4 d"."""
     return f"{(timezone.now() - moment).days:,}{NO_BREAK_SPACE}d"
@@ -192,6 +193,7 @@ def grouped(number: int) -> str:
     return f"{number:,}"
 
 
+@register.filter
 def initials(name: object) -> str:
     """The initials of a name: of "Anna de Vries", "AV"."""
     words = str(name).split()
