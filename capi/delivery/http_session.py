@@ -40,16 +40,17 @@ def _sandbox_is_ours() -> bool:
 
 def client() -> Client:
     """This thread's client: a new one if a setting that it depends on has changed."""
-    kind = SandboxClient if own_sandbox.is_used() else Client
     options: dict[str, Any] = {
         "base_url": settings.LINKEDIN_API_URL,
         "version": settings.LINKEDIN_API_VERSION,
         "timeout": settings.SEND_TIMEOUT_SECONDS,
         "connect_timeout": settings.CONNECT_TIMEOUT_SECONDS,
     }
-    if getattr(_local, "options", None) != (kind, options):
+    key = (options, settings.LINKEDIN_SANDBOX, settings.LINKEDIN_SANDBOX_PORT)
+    if getattr(_local, "key", None) != key:
         close()
-        _local.options, _local.client = (kind, options), kind(**options)
+        kind = SandboxClient if own_sandbox.is_used() else Client
+        _local.key, _local.client = key, kind(**options)
     return _local.client  # type: ignore[no-any-return]
 
 
@@ -57,7 +58,7 @@ def close() -> None:
     """Close this thread's connection, if it has one. The next request opens a new one, even to the same address."""
     if hasattr(_local, "client"):
         _local.client.close()
-        del _local.options, _local.client
+        del _local.key, _local.client
 
 
 def send(*, token: str, body: bytes, batch: bool, meanwhile: Callable[[], None] | None = None) -> Answer:

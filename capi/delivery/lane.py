@@ -19,7 +19,7 @@ from capi.linkedin import payload
 from capi.models import Backfill, Connection, ConversionEvent, ConversionRule, Recall
 from capi.models.choices import RestCause
 from capi.models.connection import IS_HELD_BACK, SENDS_FROM_HERE
-from capi.models.lookups import NO_IDS, IdList, pack_ids, without
+from capi.models.lookups import NO_IDS, IdList, pack_ids
 
 NO_CHANGES: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -222,7 +222,11 @@ def due_events(*, behind: IdList = NO_IDS, since: datetime | None = None) -> Que
     With `since`, only those that have become due since then.
     """
     due = ConversionEvent.objects.due().filter(is_test=False)
-    return without(due.filter(next_attempt_at__gte=since) if since else due, behind)
+    if since is not None:
+        due = due.filter(next_attempt_at__gte=since)
+    if behind.count:
+        due = due.exclude(pk__one_of=behind)
+    return due
 
 
 def rules_with_due_events() -> QuerySet[Any]:

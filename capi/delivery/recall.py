@@ -19,7 +19,7 @@ that, between paying and sending, and then resumes it.
 
 import time
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -47,15 +47,14 @@ def spend_unless_recalled(
     Returns the events to send, as they are now. Returns none if none may be sent, or if the token or the pause has
     changed since the snapshot: the events then stay due. Raises LeaseLost.
     """
-    if lane.spend_request(lease, snapshot, _keys(part), recalls=recalls) and not _are_any_noted(lease):
+    is_paid = lane.spend_request(lease, snapshot, (event.row.pk for event in part), recalls=recalls)
+    if is_paid and not _are_any_noted(lease):
         return part
     lane.renew(lease)
     left = selection.read_again(rule, part, now=snapshot.now)
-    return left if left and lane.spend_request(lease, snapshot, _keys(left)) else []
-
-
-def _keys(part: Sequence[Sendable]) -> Iterator[int]:
-    return (event.row.pk for event in part)
+    if left and lane.spend_request(lease, snapshot, (event.row.pk for event in left)):
+        return left
+    return []
 
 
 def renew_and_compare(lease: Lease, *, recalls: int, changes: Mapping[str, Any] = NO_CHANGES) -> bool:

@@ -64,8 +64,9 @@ class BatchSender:
                 request, decision = self._request(part, counted, token, snapshot)
                 outcome = outcomes.apply_decision(self.lease, decision, request, snapshot.at_present(), bisection)
                 self.result.states.update({update.state: len(update.events) for update in outcome.updates})
-        if rejected := outcomes.apply_refusals(self.lease, bisection, self.snapshot.at_present().now):
-            self.result.states[State.REJECTED] += rejected
+        if bisection.refusals:
+            now = self.snapshot.at_present().now
+            self.result.states.update([State.REJECTED] * outcomes.apply_refusals(self.lease, bisection, now))
 
     def _token(self, snapshot: LaneSnapshot) -> str | None:
         """The token, or None if this batch may no longer be sent. Pauses the connection if the token can't be read."""

@@ -187,7 +187,8 @@ def _settle_refused(lease: Lease, refusals: Sequence[Refusal], **changes: Any) -
     for (attempt, message), events in groups.items():
         update = EventUpdate(events, message=message, **changes)
         _apply(update, attempt)
-        attempt.sent_hashes = bytes(attempt.sent_hashes) + _pack(events)
+        packed = pack_hashes((event.row.pk, event.conversion.email_sha256) for event in events)
+        attempt.sent_hashes = bytes(attempt.sent_hashes) + packed
         applied.append((attempt, update))
     pks = IdList(refusal.event.row.pk for refusal in refusals)
     planning.end_taken_back(ConversionEvent.objects.filter(pk__one_of=pks))
@@ -231,15 +232,13 @@ def _log(company_id: int, request: Request, updates: Sequence[EventUpdate]) -> A
         started_at=request.started_at,
         duration_ms=request.duration_ms,
         event_count=len(request.events),
-        sent_hashes=_pack(event for update in updates for event in update.events),
+        sent_hashes=pack_hashes(
+            (event.row.pk, event.conversion.email_sha256) for update in updates for event in update.events
+        ),
         http_status=request.http_status,
         code=request.api_message.code,
         message=request.api_message.message,
     )
-
-
-def _pack(events: Iterable[Sendable]) -> bytes:
-    return pack_hashes((event.row.pk, event.conversion.email_sha256) for event in events)
 
 
 def _apply(update: EventUpdate, attempt: Attempt) -> bool:
@@ -249,7 +248,7 @@ def _apply(update: EventUpdate, attempt: Attempt) -> bool:
         _keep_earlier_attempts(pks)
     changes = update.columns(attempt)
     count = ConversionEvent.objects.pending().filter(pk__one_of=pks).update(**changes)
-    if count == len(pks):
+    if count == len(update.events):
         return True
     # An acceptance is a fact, even if the event was ended meanwhile (opted out, cancelled), and so is an unknown
     # outcome. Any other outcome leaves the event as it ended.

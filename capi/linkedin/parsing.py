@@ -30,7 +30,7 @@ class ApiMessage:
 
 def api_message(answer: Answer) -> ApiMessage:
     """LinkedIn's code and message for the log; both empty if the answer only has the results of a batch's elements."""
-    if "elements" in json_object(answer.body):
+    if not answer.body or "elements" in json_object(answer.body):
         return ApiMessage("", "")
     return ApiMessage(shorten(mask(code(answer)), MAX_CODE_LENGTH), shorten(mask(message(answer))))
 

@@ -148,11 +148,9 @@ class CrmEventName(models.TextChoices):
     DEAL_WON = "deal_won", "Deal won"
     DEAL_LOST = "deal_lost", "Deal lost"
 
-    @property
-    def is_about_deal(self) -> bool:
-        """True for events with a deal, and so with a value."""
-        return self.value.startswith("deal_")
 
+# CRM events with a deal, and so with a value.
+EVENTS_ABOUT_DEALS = frozenset(name for name in CrmEventName if name.startswith("deal_"))
 
 # CRM events for which forms offer to send the deal's value. A lead has none, and that of a lost deal is no revenue.
 EVENTS_WITH_VALUE = (CrmEventName.DEAL_CREATED, CrmEventName.DEAL_WON)

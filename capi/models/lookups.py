@@ -9,13 +9,12 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator
 from itertools import accumulate, pairwise
-from typing import Any, TypeVar
+from typing import Any
 
-from django.db.models import BigAutoField, ForeignKey, Lookup, Model, QuerySet
+from django.db.models import BigAutoField, ForeignKey, Lookup
 
 logger = logging.getLogger(__name__)
 
-M = TypeVar("M", bound=Model)
 ARRAY = "{} = ANY(%s::bigint[])"
 EQUALS = "{} = ANY(ARRAY[%s]::bigint[])"  # the same as `=`, as OrderedWithin needs it
 
@@ -85,8 +84,3 @@ def unpack_ids(packed: bytes | memoryview | None) -> IdList:
     except (zlib.error, struct.error):
         logger.exception("The stored ids of a request's events can't be read. LinkedIn may have received these events.")
         return IdList()
-
-
-def without(rows: QuerySet[M], pks: IdList) -> QuerySet[M]:
-    """The rows except those with these keys."""
-    return rows.exclude(pk__one_of=pks) if pks else rows

@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.urls import reverse
 
-from capi.models.choices import EVENTS_WITH_VALUE, CrmEventName, Frequency, Reason, only_digits
+from capi.models.choices import EVENTS_ABOUT_DEALS, EVENTS_WITH_VALUE, CrmEventName, Frequency, Reason, only_digits
 from capi.models.connection import Connection, is_sending
 from crm.models.bidi import without_bidi_controls
 from crm.models.tenancy import CompanyQuerySet
@@ -89,7 +89,7 @@ class ConversionRule(models.Model):
     @property
     def is_about_deal(self) -> bool:
         """True if the rule's CRM event carries a deal, and so a value."""
-        return CrmEventName(self.crm_event).is_about_deal
+        return self.crm_event in EVENTS_ABOUT_DEALS
 
     @property
     def sends_value(self) -> bool:

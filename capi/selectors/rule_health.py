@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from capi.linkedin.rules import API_METHOD
 from capi.models import Connection, ConversionEvent, ConversionRule, CrmEventName
-from capi.models.choices import Frequency
+from capi.models.choices import EVENTS_ABOUT_DEALS, Frequency
 from capi.models.functions import days_ago, id_behind
 from capi.selectors.events import STRETCH
 from capi.selectors.explained_events import ExplainedEvent, explained
@@ -107,7 +107,7 @@ class Firing:
     def about(self) -> str:
         if self.frequency == Frequency.PER_PERSON:
             return "person"
-        return "deal" if CrmEventName(self.crm_event).is_about_deal else "lead"
+        return "deal" if self.crm_event in EVENTS_ABOUT_DEALS else "lead"
 
 
 def firing_of_each(company: Company) -> list[Firing]:
