@@ -2,8 +2,8 @@
 
 import os
 
-from leadmachine.settings import *  # noqa: F403
-from leadmachine.settings import CELERY_BROKER_TRANSPORT_OPTIONS, DATABASES, INSTALLED_APPS
+from tests.settings import *  # noqa: F403
+from tests.settings import CELERY_BROKER_TRANSPORT_OPTIONS, DATABASES, INSTALLED_APPS
 
 DEBUG = False  # or Django keeps every statement in memory; settings that depend on DEBUG are already set
 INSTALLED_APPS = [*INSTALLED_APPS, "benchmarks.naive"]

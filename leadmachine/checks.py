@@ -1,7 +1,6 @@
 """System checks of the settings. Each message says how to fix the problem."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -180,9 +179,6 @@ def sending_is_paused(**kwargs: Any) -> list[CheckMessage]:
 
 # Conversions
 
-LARGEST_BATCH = 5_000  # elements per request that LinkedIn accepts
-SMALLEST_MARGIN_SECONDS = 30
-
 
 @register(Tags.security)
 def token_keys(**kwargs: Any) -> list[CheckMessage]:
@@ -247,40 +243,6 @@ def api_version(**kwargs: Any) -> list[CheckMessage]:
         return []
     words = about_old_version(version) if end is None else end.words
     return [Warn(words.what, hint=words.next_step, id="capi.W106")]
-
-
-@register()
-def durations_and_sizes(**kwargs: Any) -> list[CheckMessage]:
-    """E107 to E110, W111: lease and watchdog outlast a request, and LinkedIn accepts the batch size."""
-    return list(_durations_and_sizes())
-
-
-def _durations_and_sizes() -> Iterator[CheckMessage]:
-    if settings.LEASE_SECONDS <= settings.SEND_TIMEOUT_SECONDS:
-        yield Error(
-            "A lane's lease can expire during a request: two workers would send the same events.",
-            hint="Set LEADMACHINE_LEASE_SECONDS to at least twice LEADMACHINE_SEND_TIMEOUT_SECONDS plus 30.",
-            id="capi.E107",
-        )
-    elif settings.LEASE_SECONDS < 2 * settings.SEND_TIMEOUT_SECONDS + SMALLEST_MARGIN_SECONDS and not settings.DEBUG:
-        yield Warn(
-            "A lane's lease leaves little time after a slow request.",
-            hint="Set LEADMACHINE_LEASE_SECONDS to at least twice LEADMACHINE_SEND_TIMEOUT_SECONDS plus 30.",
-            id="capi.W109",
-        )
-    if not 1 <= settings.BATCH_SIZE <= LARGEST_BATCH:
-        hint = f"Set LEADMACHINE_BATCH_SIZE to 1 to {LARGEST_BATCH}."
-        yield Error("LinkedIn does not accept batches of this size.", hint=hint, id="capi.E108")
-    if settings.REQUESTS_PER_MINUTE < 1:
-        hint = "Set LEADMACHINE_REQUESTS_PER_MINUTE to 1 or more; LinkedIn allows 600."
-        yield Error("The request limit is below 1, so nothing could be sent.", hint=hint, id="capi.E110")
-    longest = max(settings.SEND_TIMEOUT_SECONDS, settings.WORKER_STATEMENT_SECONDS)
-    if longest >= settings.STANDSTILL_SECONDS:
-        yield Warn(
-            f"The watchdog could end a worker during a request or a statement, which may take {longest:g} s.",
-            hint="Leave LEADMACHINE_STANDSTILL_SECONDS unset, or set it to at least LEADMACHINE_LEASE_SECONDS.",
-            id="capi.W111",
-        )
 
 
 def _is_key(text: str) -> bool:

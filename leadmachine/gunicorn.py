@@ -13,8 +13,11 @@ import socket
 import sys
 from typing import Any
 
-from leadmachine import settings
+from django.conf import settings
+
 from leadmachine.environment import DEBUG, PORT
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leadmachine.settings")
 
 bind = f"127.0.0.1:{PORT}"
 worker_class = "leadmachine.web_worker.WebWorker"  # waitress, with deadlines for slow clients
@@ -78,7 +81,6 @@ def worker_exit(server: Any, worker: Any) -> None:
 
 
 def _check_settings() -> None:
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leadmachine.settings")
     import django
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import call_command

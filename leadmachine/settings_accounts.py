@@ -17,7 +17,7 @@ AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
     {"NAME": "crm.accounts.passwords.ContextWordsValidator"},
 ]
 SIGNUP: bool = env.bool("LEADMACHINE_SIGNUP", default=DEBUG)
-SIGNUPS_PER_DAY: int = env.int("LEADMACHINE_SIGNUPS_PER_DAY", default=20)
+SIGNUPS_PER_DAY = 20  # from one network
 INVITATIONS_PER_HOUR: int = env.int("LEADMACHINE_INVITATIONS_PER_HOUR", default=30)
 PASSWORD_RESET_TIMEOUT = 3600
 SESSION_ENGINE = "crm.accounts.session_store"

@@ -1,7 +1,6 @@
 """The settings for delivery, limits and Redis: LinkedIn, timings, Celery and the shared cache."""
 
 import socket
-from pathlib import Path
 from typing import Any
 
 from leadmachine.environment import DEBUG, IS_MAKE_RUN, PORT, VAR_DIR, env
@@ -11,45 +10,43 @@ from leadmachine.environment import DEBUG, IS_MAKE_RUN, PORT, VAR_DIR, env
 LINKEDIN_REAL_URL = "https://api.linkedin.com"
 LINKEDIN_SANDBOX: bool = env.bool("LINKEDIN_SANDBOX", default=IS_MAKE_RUN and DEBUG)
 LINKEDIN_SANDBOX_PORT: int = env.int("LINKEDIN_SANDBOX_PORT", default=PORT + 1)
-LINKEDIN_SANDBOX_LEDGER = Path(env.str("LINKEDIN_SANDBOX_LEDGER", default=str(VAR_DIR / "sandbox.jsonl")))
+LINKEDIN_SANDBOX_LEDGER = VAR_DIR / "sandbox.jsonl"
 LINKEDIN_API_URL: str = env.str(
     "LINKEDIN_API_URL",
     default=f"http://127.0.0.1:{LINKEDIN_SANDBOX_PORT}" if LINKEDIN_SANDBOX else LINKEDIN_REAL_URL,
 ).rstrip("/")
 LINKEDIN_API_VERSION: str = env.str("LINKEDIN_API_VERSION", default="202609")
 
-# Timings in seconds; the fault tests set all of them to small values.
+# Timings in seconds, which no installation needs to change; tests/settings.py sets small ones for the fault tests.
 
-SEND_TIMEOUT_SECONDS: float = env.float("LEADMACHINE_SEND_TIMEOUT_SECONDS", default=45)
-CONNECT_TIMEOUT_SECONDS: float = env.float("LEADMACHINE_CONNECT_TIMEOUT_SECONDS", default=10)
-LEASE_SECONDS: float = env.float("LEADMACHINE_LEASE_SECONDS", default=120)
-SWEEP_SECONDS: float = env.float("LEADMACHINE_SWEEP_SECONDS", default=30)
-# A worker thread spends at most WORKER_STATEMENT_SECONDS (60) on a statement and SEND_TIMEOUT_SECONDS (45) on a
-# request. A lease outlasts both.
-STANDSTILL_SECONDS: float = env.float("LEADMACHINE_STANDSTILL_SECONDS", default=max(3 * SWEEP_SECONDS, LEASE_SECONDS))
-LANE_REST_SECONDS: float = env.float("LEADMACHINE_LANE_REST_SECONDS", default=30)
-RETRY_SECONDS: list[float] = [
-    float(seconds)
-    for seconds in env.list("LEADMACHINE_RETRY_SECONDS", default=["30", "120", "600", "1800", "3600", "7200", "14400"])
-]
-RETRY_LAST_SECONDS: float = env.float("LEADMACHINE_RETRY_LAST_SECONDS", default=6 * 3600)
-RETRY_WINDOW_SECONDS: float = env.float("LEADMACHINE_RETRY_WINDOW_SECONDS", default=3 * 24 * 3600)
-RETRY_AFTER_MAX_SECONDS: float = env.float("LEADMACHINE_RETRY_AFTER_MAX_SECONDS", default=24 * 3600)
-THROTTLE_SECONDS: float = env.float("LEADMACHINE_THROTTLE_SECONDS", default=60)
-EVENT_MAX_AGE_DAYS: int = env.int("LEADMACHINE_EVENT_MAX_AGE_DAYS", default=90)
+SEND_TIMEOUT_SECONDS: float = 45  # of a whole request to LinkedIn
+CONNECT_TIMEOUT_SECONDS: float = 10
+# How long an unresponsive worker keeps a company's lane: longer than two requests, with time to write the result.
+LEASE_SECONDS: float = 120
+SWEEP_SECONDS: float = 30  # how often each worker checks for events whose wake-up was lost
+# How long a thread of a worker may hang: longer than a statement (WORKER_STATEMENT_SECONDS) or a request.
+STANDSTILL_SECONDS: float = 120
+LANE_REST_SECONDS: float = 30  # after a server error at LinkedIn
+THROTTLE_SECONDS: float = 60  # at first after "too many requests"
+# The delays between the attempts to send an event, before each further attempt, and the time until it is given up.
+RETRY_SECONDS: list[float] = [30, 120, 600, 1800, 3600, 7200, 14400]
+RETRY_LAST_SECONDS: float = 6 * 3600
+RETRY_WINDOW_SECONDS: float = 3 * 24 * 3600
+RETRY_AFTER_MAX_SECONDS: float = 24 * 3600  # the longest Retry-After that is obeyed
+EVENT_MAX_AGE_DAYS = 90  # LinkedIn's limit
+BATCH_SIZE = 5_000  # events per request, LinkedIn's limit
 RETENTION_DAYS: int = env.int("LEADMACHINE_RETENTION_DAYS", default=180)
-BATCH_SIZE: int = env.int("LEADMACHINE_BATCH_SIZE", default=5000)
 REQUESTS_PER_MINUTE: int = env.int("LEADMACHINE_REQUESTS_PER_MINUTE", default=300)
-WAKE_TIMEOUT_SECONDS: float = env.float("LEADMACHINE_WAKE_TIMEOUT_SECONDS", default=1)
-WAKE_BREAKER_SECONDS: float = env.float("LEADMACHINE_WAKE_BREAKER_SECONDS", default=5)
+WAKE_TIMEOUT_SECONDS: float = 1  # for each step of a wake-up through the broker; no save waits for it
+WAKE_BREAKER_SECONDS: float = 5  # the pause after a failure to reach the broker
 
-# Limits for users and scripts
+# Limits for users and scripts: of a company, but for the API's first, which is of a key or a session
 
-TEST_EVENTS_PER_MINUTE: int = env.int("LEADMACHINE_TEST_EVENTS_PER_MINUTE", default=30)
-EXPORTS_PER_MINUTE: int = env.int("LEADMACHINE_EXPORTS_PER_MINUTE", default=10)
-EXPORTS_PER_HOUR: int = env.int("LEADMACHINE_EXPORTS_PER_HOUR", default=120)
-IMPORTS_PER_MINUTE: int = env.int("LEADMACHINE_IMPORTS_PER_MINUTE", default=10)
-IMPORTS_PER_HOUR: int = env.int("LEADMACHINE_IMPORTS_PER_HOUR", default=60)
+TEST_EVENTS_PER_MINUTE = 30
+EXPORTS_PER_MINUTE = 10
+EXPORTS_PER_HOUR = 120
+IMPORTS_PER_MINUTE = 10
+IMPORTS_PER_HOUR = 60
 API_REQUESTS_PER_MINUTE: int = env.int("LEADMACHINE_API_REQUESTS_PER_MINUTE", default=1200)
 API_COMPANY_PER_MINUTE: int = env.int("LEADMACHINE_API_COMPANY_PER_MINUTE", default=3600)
 

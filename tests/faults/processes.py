@@ -1,6 +1,7 @@
 """Processes of LeadMachine, started with the commands of docker-compose.yml, each with a log of its own."""
 
 import contextlib
+import json
 import os
 import shlex
 import signal
@@ -64,6 +65,8 @@ class Processes:
         self.url = f"http://127.0.0.1:{port}"
         self.environment = {
             "PATH": PATH,
+            "PYTHONPATH": str(settings.BASE_DIR),  # celery's own path has no tests.settings
+            "DJANGO_SETTINGS_MODULE": "tests.settings",
             "TMPDIR": tempfile.gettempdir(),  # tests/services.py finds it by this, and ends it after Ctrl-C
             "DEBUG": "on",
             "PORT": str(port),
@@ -167,8 +170,5 @@ def _end_of(process: subprocess.Popen[bytes] | Forked) -> int:
 
 
 def as_environment(small: Mapping[str, Any]) -> dict[str, str]:
-    """Settings of `leadmachine.settings` as the variables that set them."""
-    return {
-        f"LEADMACHINE_{name}": ",".join(map(str, value)) if isinstance(value, list) else str(value)
-        for name, value in small.items()
-    }
+    """Settings of `leadmachine.settings` as the variables that set them, by `tests.settings`."""
+    return {f"LEADMACHINE_{name}": json.dumps(value) for name, value in small.items()}

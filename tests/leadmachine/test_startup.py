@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
-from leadmachine import checks, production_checks
+from leadmachine import checks, production_checks, settings_delivery
 
 GOOD = {
     "SECRET_KEY": "XGdOsyFzDSKNIlmjFJIXdvUxShfcAvwxkxIwRkyNvMZdMcmCXKpfWRoutGiXhpt4",
@@ -53,8 +53,7 @@ WRONG = [
         ({"TRUSTED_PROXIES": "10.0.0.1,caddy"}, "leadmachine.E007", "addresses or networks"),
         ({"LINKEDIN_API_URL": "http://127.0.0.1:9"}, "capi.E103", "LINKEDIN_SANDBOX=1"),
         ({"LINKEDIN_API_VERSION": "latest"}, "capi.E105", "such as 202609"),
-        ({"LEADMACHINE_BATCH_SIZE": "5001"}, "capi.E108", "1 to 5000"),
-        ({"LEADMACHINE_LEASE_SECONDS": "45"}, "capi.E107", "LEADMACHINE_LEASE_SECONDS"),
+        ({"LEADMACHINE_REQUESTS_PER_MINUTE": "0"}, "leadmachine.E024", "Set it to 1 or more"),
     ],
     [
         ({"SECRET_KEY": ""}, "leadmachine.E001", "on a development machine: set DEBUG=1"),
@@ -175,17 +174,12 @@ def test_a_command_refuses_wrong_keys_without_a_traceback(keys: str, id_: str) -
     assert KEY[:20] not in result.stderr + result.stdout
 
 
-@pytest.mark.parametrize(
-    ("seconds", "found"), [("120", False), ("61", False), ("60", True), ("1", True)], ids=lambda value: str(value)
-)
-def test_a_standstill_that_is_no_longer_than_a_statement_or_a_request_is_warned_of(settings, seconds, found) -> None:
-    settings.LEASE_SECONDS, settings.SEND_TIMEOUT_SECONDS, settings.WORKER_STATEMENT_SECONDS = 120, 45, 60
-    settings.STANDSTILL_SECONDS = float(seconds)
+def test_a_lease_outlasts_requests_and_the_watchdog_outlasts_each_step() -> None:
+    request, statement = settings_delivery.SEND_TIMEOUT_SECONDS, settings_delivery.WORKER_STATEMENT_SECONDS
 
-    messages = [message for message in checks.durations_and_sizes() if message.id == "capi.W111"]
-
-    assert bool(messages) == found
-    assert all("may take 60 s" in message.msg for message in messages)
+    assert 2 * request + 30 <= settings_delivery.LEASE_SECONDS
+    assert request + statement + 15 <= settings_delivery.LEASE_SECONDS
+    assert max(request, statement, 2 * settings_delivery.SWEEP_SECONDS) < settings_delivery.STANDSTILL_SECONDS
 
 
 @pytest.mark.parametrize(
