@@ -47,7 +47,9 @@ class BoundedConnection(psycopg.Connection[Any]):
         bound = bounds.seconds()
         try:
             result = super().wait(gen, interval, bound)
-        except errors._WaitTimeout:
+        except errors.OperationalError as error:
+            if error.sqlstate or self.closed:  # an answer of PostgreSQL's, or the end of the connection
+                raise
             # Behind a PgBouncer, a connection that never had an answer waits for its turn: others are not dead.
             if self.has_answered:
                 global _last_timeout

@@ -20,7 +20,7 @@ POINTS = (
     "after_connect",
     "half_body_sent",
     "body_sent",
-    "status_line_read",
+    "answer_begun",
     "answer_read",
     "first_result_row",
     "before_commit",

@@ -9,6 +9,7 @@ here.
 """
 
 import http.client
+import io
 import socket
 import ssl
 from contextlib import suppress
@@ -64,6 +65,8 @@ class WatchedSocket(socket.socket):
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
         self.settimeout(0 if self.watch.is_peeking else self.watch.seconds_left())
         count = super().recv_into(*args, **kwargs)
+        if count and not self.watch.received_anything:
+            failpoints.reached("answer_begun")
         self.watch.note(count)
         return count
 
@@ -77,13 +80,42 @@ class WatchedSocket(socket.socket):
         self.watch.has_sent = True
         super().sendall(*args, **kwargs)
 
+    def makefile(self, *args: Any, **kwargs: Any) -> "AnswerReader":  # type: ignore[override]
+        """What http.client reads an answer from, and closes at the answer's end."""
+        return AnswerReader(super().makefile("rb", buffering=0), self)
+
 
 class WatchedTlsSocket(WatchedSocket, ssl.SSLSocket):
     """The same over TLS, where `sendall` is a loop of `send`."""
 
 
+class AnswerReader(io.BufferedReader):
+    """Detects an answer that goes on after its end."""
+
+    def __init__(self, raw: io.RawIOBase, sock: WatchedSocket) -> None:
+        super().__init__(raw)
+        self._sock = sock
+
+    def close(self) -> None:
+        if not self.closed and self._goes_on():
+            self._sock.watch.has_surplus = True
+            with suppress(OSError):
+                self._sock.shutdown(socket.SHUT_RDWR)  # the pool notices, and opens a new connection next time
+        super().close()
+
+    def _goes_on(self) -> bool:
+        watch = self._sock.watch
+        watch.is_peeking = True
+        try:
+            return bool(self.peek(1))
+        except (OSError, ValueError):  # no data, or closed already
+            return False
+        finally:
+            watch.is_peeking = False
+
+
 class WholeResponse(http.client.HTTPResponse):
-    """Detects an answer that ended within its headers, or goes on after its end."""
+    """Detects an answer that ended within its headers."""
 
     def __init__(self, sock: WatchedSocket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
@@ -93,28 +125,6 @@ class WholeResponse(http.client.HTTPResponse):
         super().begin()
         if self._sock.watch.has_ended:
             raise http.client.IncompleteRead(b"")
-
-    def _read_status(self) -> tuple[str, int, str]:
-        line = super()._read_status()  # type: ignore[misc]
-        failpoints.reached("status_line_read")
-        return line  # type: ignore[no-any-return]
-
-    def _close_conn(self) -> None:
-        if self._goes_on():
-            self._sock.watch.has_surplus = True
-            with suppress(OSError):
-                self._sock.shutdown(socket.SHUT_RDWR)  # the pool notices, and opens a new connection next time
-        super()._close_conn()  # type: ignore[misc]
-
-    def _goes_on(self) -> bool:
-        watch = self._sock.watch
-        watch.is_peeking = True
-        try:
-            return bool(self.fp.peek(1))
-        except (OSError, ValueError):  # no data, or closed already
-            return False
-        finally:
-            watch.is_peeking = False
 
 
 class WatchedConnection(HTTPConnection):
@@ -127,7 +137,10 @@ class WatchedConnection(HTTPConnection):
         self._watch = watch
         self._connect_timeout = connect_timeout
 
-    def _new_conn(self) -> WatchedSocket:
+    def connect(self) -> None:
+        self.sock = self._open()
+
+    def _open(self) -> WatchedSocket:
         failure = OSError("The host name has no address.")
         for family, kind, protocol, _, address in socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM):
             sock = WatchedSocket(family, kind, protocol)
@@ -164,9 +177,13 @@ class WatchedTlsConnection(WatchedConnection, HTTPSConnection):
     """The same over TLS."""
 
     def connect(self) -> None:
-        super().connect()
-        assert isinstance(self.sock, WatchedTlsSocket)
-        self.sock.watch = self._watch
+        assert self.ssl_context
+        self.ssl_context.load_verify_locations(self.ca_certs)
+        sock = self.ssl_context.wrap_socket(self._open(), server_hostname=self.host)
+        assert isinstance(sock, WatchedTlsSocket)
+        sock.watch = self._watch
+        self.sock = sock
+        self.is_verified = True
 
 
 class WatchedPool(HTTPConnectionPool):
@@ -185,4 +202,5 @@ def pool_for(base_url: str, *, watch: Watch, connect_timeout: float) -> HTTPConn
         return WatchedPool(url.host, url.port, watch=watch, connect_timeout=connect_timeout)
     context = create_urllib3_context()
     context.sslsocket_class = WatchedTlsSocket
+    context.set_alpn_protocols(["http/1.1"])
     return WatchedTlsPool(url.host, url.port, ssl_context=context, watch=watch, connect_timeout=connect_timeout)

@@ -5,7 +5,6 @@ from uuid import uuid4
 
 from allauth.account import forms as account
 from allauth.account.fields import EmailField
-from allauth.account.internal.flows.email_verification import consume_email_verification_rate_limit
 from allauth.core import context, ratelimit
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.base import forms as mfa
@@ -197,7 +196,7 @@ class NewAddressForm(PlainLabelsMixin, account.AddEmailForm):  # type: ignore[mi
     def clean_email(self) -> str:
         """The address. Raises ValidationError if it has been sent enough mails: its owner may be a stranger."""
         email: str = super().clean_email()
-        if not consume_email_verification_rate_limit(context.request, email, dry_run=True):
+        if not ratelimit.consume(context.request, action="confirm_email", key=email.lower(), dry_run=True):
             raise ValidationError(MAILED_ENOUGH)
         return email
 

@@ -52,7 +52,7 @@ class MemberSessionAuthentication(SessionAuthentication):
         authenticated = super().authenticate(request)  # raises PermissionDenied (403) without the CSRF token
         if authenticated is None:
             return None
-        membership: Membership | None = getattr(request._request, "membership", None)
+        membership: Membership | None = getattr(request, "membership", None)
         if membership is None:
             raise PermissionDenied("You don't belong to a company yet. Ask an admin to add you.")
         return membership.user, membership
@@ -60,7 +60,7 @@ class MemberSessionAuthentication(SessionAuthentication):
 
 def _count_wrong_key(request: Request) -> None:
     """Raise Throttled (429) if this address has sent too many wrong keys. Valid keys still work from there."""
-    address = client_network(request._request)
+    address = client_network(request)
     if not is_within(f"wrong-api-keys:{address}", at_most=WRONG_KEYS_PER_MINUTE):
         raise Throttled(wait=seconds_left())
 

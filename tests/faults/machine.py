@@ -45,7 +45,7 @@ from tests.faults.invariants import (
 GOOD_TOKENS = ("AQV-token-of-company-{}-first", "AQV-token-of-company-{}-second")
 REVOKED = "AQV-revoked-token-of-company-{}"
 KINDS = ("lead_created", "lead_qualified", "deal_created", "deal_won", "deal_lost")
-HIDING = ("body_sent", "status_line_read", "answer_read", "first_result_row", "before_commit")
+HIDING = ("body_sent", "answer_begun", "answer_read", "first_result_row", "before_commit")
 MOODS = (
     Fault(status=500), Fault(status=503, body="<html>"), Fault(status=429), Fault(status=200, body=""),
     Fault(status=429, headers={"Retry-After": "1"}), Fault(status=202), Fault(status=204), Fault(body="<html>"),
