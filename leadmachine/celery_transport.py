@@ -1,8 +1,8 @@
 """The Celery transports: Redis, and memory for a process without Redis.
 
-A wake-up may be lost, so Redis keeps no unacknowledged messages, and no failure of Redis ends a worker. kombu's own
-transport writes each received message into a hash and restores it when the connection ends. That needs a broker that
-may be gone, and ended the process: docs/decisions/wake-ups-in-memory.md.
+A wake-up may be lost, so Redis keeps no unacknowledged messages, and no failure of Redis ends a worker. By default,
+kombu writes each received message into a hash and restores it when the connection ends. That needs a broker that may be
+gone, and ended the process: docs/decisions/wake-ups-in-memory.md.
 """
 
 import base64
@@ -26,24 +26,28 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.2
 
 
-class QoS(virtual.QoS):
-    """Counts prefetched messages in this process only, so that no worker takes them all. Writes nothing to Redis.
+class NotAMessage(ValueError):
+    """An entry in the queue that kombu can't decode."""
+
+
+class CheckedMessage(virtual.Message):
+    """Raises NotAMessage. Celery checks the content, and rejects a bad one without failing."""
+
+    def __init__(self, payload: Any, channel: Any = None, **options: Any) -> None:
+        if not _is_message(payload):
+            raise NotAMessage
+        super().__init__(payload, channel, **options)  # type: ignore[no-untyped-call]
+
+
+class RedisChannel(redis.Channel):
+    """Counts prefetched messages in this process only, so that no worker takes them all. Writes none to Redis again.
 
     Messages that have not been started when the connection ends are lost. The sweep finds their companies.
     """
 
-    restore_at_shutdown = False
-
-    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        self.ack(delivery_tag)  # type: ignore[no-untyped-call]
-
-    def restore_unacked(self) -> list[Any]:
-        self._delivered.clear()
-        return []
-
-
-class RedisChannel(redis.Channel):
-    QoS = QoS  # type: ignore[assignment]
+    Message = CheckedMessage
+    ack_emulation = False
+    do_restore = False
 
     @property
     def global_keyprefix(self) -> str:  # type: ignore[override]
@@ -58,16 +62,14 @@ class RedisChannel(redis.Channel):
 
     def close(self) -> None:
         # Otherwise kombu would wait for the reply of a broker that may be gone, for a message that is not needed.
-        self._in_poll = False
+        client = vars(self).get("client")  # none if it has never connected
         with failures_as_lost_connection():
+            if client is not None and client.connection is not None:
+                client.connection.disconnect()
             super().close()  # type: ignore[no-untyped-call]
 
-    def _brpop_read(self, **options: Any) -> Any:
-        try:
-            return super()._brpop_read(**options)  # type: ignore[no-untyped-call]
-        except (JSONDecodeError, UnicodeDecodeError, RecursionError):
-            _log_discarded_message()
-            raise Empty from None  # as kombu does when the queue is empty
+    def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        super().basic_reject(delivery_tag, requeue=False)  # type: ignore[no-untyped-call]
 
 
 class Poller(redis.MultiChannelPoller):
@@ -79,7 +81,11 @@ class Poller(redis.MultiChannelPoller):
 
     def on_readable(self, fileno: int) -> Any:
         with failures_as_lost_connection():
-            return super().on_readable(fileno)  # type: ignore[no-untyped-call]
+            try:
+                return super().on_readable(fileno)  # type: ignore[no-untyped-call]
+            except (NotAMessage, JSONDecodeError, UnicodeDecodeError, RecursionError):
+                logger.warning("Discarded an entry in the broker's queue that was not a LeadMachine message.")
+                raise Empty from None  # as kombu does when the queue is empty
 
 
 class Transport(redis.Transport):
@@ -90,12 +96,6 @@ class Transport(redis.Transport):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)  # type: ignore[no-untyped-call]
         self.cycle = Poller()  # type: ignore[no-untyped-call, assignment]
-
-    def _deliver(self, message: Any, queue: str) -> None:
-        if _is_message(message):
-            super()._deliver(message, queue)  # type: ignore[no-untyped-call]
-        else:
-            _log_discarded_message()
 
 
 @contextmanager
@@ -119,7 +119,7 @@ class MemoryTransport(memory.Transport):
 
 
 def _is_message(raw: Any) -> bool:
-    """Return True if kombu can decode the message. Celery checks the content, and rejects a bad one without failing."""
+    """Return True if kombu can decode the message."""
     try:
         properties = raw["properties"]
         texts = properties["delivery_tag"], *(properties["delivery_info"][name] for name in ("exchange", "routing_key"))
@@ -127,10 +127,6 @@ def _is_message(raw: Any) -> bool:
     except (TypeError, KeyError, ValueError):
         return False
     return all(isinstance(text, str) for text in texts) and properties.get("body_encoding") == "base64"
-
-
-def _log_discarded_message() -> None:
-    logger.warning("Discarded an entry in the broker's queue that was not a LeadMachine message.")
 
 
 # Workers need nothing from each other, and each of these would be one more connection that breaks with the broker.

@@ -1,7 +1,6 @@
 """The transport keeps nothing in Redis, lets a worker take no more than it may, and fails only as a lost connection."""
 
 from collections.abc import Callable, Iterator
-from importlib.metadata import version
 from queue import Empty
 from typing import Any
 from urllib.parse import urlsplit
@@ -156,13 +155,3 @@ def test_that_there_is_nothing_to_read_is_no_failure(line: Connection, taken: li
     take(line)
 
     assert taken == []
-
-
-@pytest.mark.parametrize("package", ["celery", "kombu", "redis"])
-def test_the_versions_are_those_that_were_read_and_tried(package: str) -> None:
-    """A newer one may work differently. docs/decisions/wake-ups-in-memory.md says what to do before it is used."""
-    page = (settings.BASE_DIR / "docs" / "decisions" / "wake-ups-in-memory.md").read_text()
-    pins = (settings.BASE_DIR / "pyproject.toml").read_text()
-
-    assert f"{package} {version(package)}" in page
-    assert f"=={version(package)}" in pins
