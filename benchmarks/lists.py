@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 
+from crm.jobs import rounds
 from leadmachine.workers import ignore_what_stays
 
 MB = 2**20
@@ -36,13 +37,13 @@ def _import(pk: int) -> dict[str, Any]:
     from crm.services import lead_imports
 
     started = time.perf_counter()
-    lead_imports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
     checked = time.perf_counter()
     lead_import = LeadImport.objects.get(pk=pk)
-    user = lead_import.uploaded_by
+    user = lead_import.made_by
     assert user is not None
     assert lead_imports.start(lead_import=lead_import, owner=None, tells_platforms=False, actor=user)
-    lead_imports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
     done = time.perf_counter()
     lead_import.refresh_from_db()
     assert lead_import.state == "done", lead_import.problem
@@ -55,7 +56,6 @@ def _export(pk: int) -> dict[str, Any]:
     from django.test import Client
 
     from crm.models import DataExport, Membership
-    from crm.services import data_exports
 
     settings.ALLOWED_HOSTS = ["*"]
     settings.HTTPS = False
@@ -65,7 +65,7 @@ def _export(pk: int) -> dict[str, Any]:
     started = time.perf_counter()
     client.post("/leads/export/", {"format": "csv", "columns": "all"})
     asked = time.perf_counter()
-    data_exports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
     written = time.perf_counter()
     made = DataExport.objects.get(company=member.company)
     answer = client.get(f"/exports/{made.pk}/download/")

@@ -7,9 +7,11 @@ class CapiConfig(AppConfig):
 
     def ready(self) -> None:
         from capi import receivers  # noqa: F401 - importing it connects the signal handlers
+        from capi.delivery.backfill import BackfillRunner
         from capi.selectors import deal_people, expected_conversions, timeline
         from capi.selectors.company_archive import CONVERSION_EVENTS
         from crm.data_exchange.exporting import archive
+        from crm.jobs.rounds import RUNNERS
         from crm.selectors import lead_imports, picklists
         from crm.selectors.timeline import event_outcomes, outlooks
         from crm.services import status_changes
@@ -22,3 +24,4 @@ class CapiConfig(AppConfig):
         picklists.reported_kinds.append(expected_conversions.reported_kinds)
         reasons_to_keep_lead.append(deal_people.why_lead_stays)
         archive.FILES.append(CONVERSION_EVENTS)
+        RUNNERS.append(BackfillRunner())

@@ -18,6 +18,7 @@ from crm.views import (
     finding,
     forecasts,
     funnels,
+    jobs,
     lead_duplicates,
     lead_fields,
     lead_imports,
@@ -126,6 +127,7 @@ urlpatterns = [
     path("deals/<int:pk>/files/", attachments.deal_files, name="deal_files"),
     path("notes/<int:pk>/files/", attachments.note_files, name="note_files"),
     path("deals/<int:pk>/tags/", tags.deal_tags, name="deal_tags"),
+    path("jobs/", jobs.overview, name="jobs"),
     path("exports/", data_exports.overview, name="data_exports"),
     # Not below organisations/, where one of them may have this name.
     path("exports/organisations/", data_exports.organisation_export, name="organisation_export"),

@@ -14,7 +14,7 @@ from django.db import Error, connection
 
 logger = logging.getLogger(__name__)
 
-TIMERS: Final = 8  # threads of a worker, started by leadmachine.workers
+TIMERS: Final = 7  # threads of a worker, started by leadmachine.workers
 FOR_A_MOMENT: Final = 1  # the name of the installation is read on a connection of its own
 EMBEDDED_CONCURRENCY: Final = 2  # of the worker inside a web process
 

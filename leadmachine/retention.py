@@ -39,8 +39,8 @@ from crm.models import (
 )
 from crm.models.bulk_change import KEPT_FOR as BULK_CHANGE_KEPT_FOR
 from crm.models.data_export import KEPT_FOR, DataExport
+from crm.models.job import AT_WORK
 from crm.models.lead_import import (
-    AT_WORK,
     ROWS_KEPT_FOR,
     UNSTARTED_KEPT_FOR,
     LeadImport,

@@ -239,9 +239,7 @@ SPECTACULAR_SETTINGS = {
         "LeadMeaningEnum": "crm.models.steps.LeadMeaning",
         "StageMeaningEnum": "crm.models.steps.StageMeaning",
         "BulkKindEnum": "crm.models.bulk_change.BulkKind",
-        "BulkStateEnum": "crm.models.bulk_change.BulkState",
-        "ExportStateEnum": "crm.models.data_export.ExportState",
-        "ImportStateEnum": "crm.models.lead_import.ImportState",
+        "JobStateEnum": "crm.models.job.JobState",
     },
 }
 

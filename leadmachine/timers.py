@@ -16,7 +16,8 @@ from capi.diagnostics import checkups
 from capi.models.functions import database_now
 from capi.services.statistics import COUNT_EVERY_SECONDS, refresh_counts
 from crm.accounts import mails
-from crm.services import bulk_changes, custom_fields, data_exports, lead_duplicates, lead_imports, reminders
+from crm.jobs import rounds
+from crm.services import custom_fields, lead_duplicates, reminders
 from crm.services.background import tried
 
 logger = logging.getLogger(__name__)
@@ -78,9 +79,7 @@ class Repeating(ABC):
 
 SWEEPS_PER_TIDY = 10
 POST_EVERY_SECONDS = 2.0
-IMPORT_EVERY_SECONDS = 2.0
-EXPORT_EVERY_SECONDS = 2.0
-BULK_CHANGE_EVERY_SECONDS = 2.0
+JOBS_EVERY_SECONDS = 2.0
 
 
 class Sweeper(Repeating):
@@ -136,40 +135,21 @@ class Postman(Repeating):
         mails.send_due(is_stopping=shutdown.has_begun)
 
 
-class Importer(Repeating):
-    """Every two seconds: works on imports of leads, for which people wait. Each statement of a chunk sends a beat."""
+class Jobs(Repeating):
+    """Every two seconds: works on all jobs, for which people wait. Each statement of a chunk sends a beat.
 
-    name = "imports"
+    A worker has two of them, because a chunk may take a minute: a large file is read, or a spreadsheet is packed.
+    """
 
-    def seconds(self) -> float:
-        return IMPORT_EVERY_SECONDS
-
-    def round(self, number: int) -> None:
-        lead_imports.work_through(go_on=lambda: not shutdown.has_begun())
-
-
-class Exporter(Repeating):
-    """Every two seconds: works on exports. Separate from the imports, because either may take minutes."""
-
-    name = "exports"
+    def __init__(self, number: int) -> None:
+        self.name = f"jobs {number}"
+        super().__init__()
 
     def seconds(self) -> float:
-        return EXPORT_EVERY_SECONDS
+        return JOBS_EVERY_SECONDS
 
     def round(self, number: int) -> None:
-        data_exports.work_through(go_on=lambda: not shutdown.has_begun())
-
-
-class BulkChanger(Repeating):
-    """Every two seconds: works on changes of many leads. Separate from imports and exports: people wait for each."""
-
-    name = "bulk changes"
-
-    def seconds(self) -> float:
-        return BULK_CHANGE_EVERY_SECONDS
-
-    def round(self, number: int) -> None:
-        bulk_changes.work_through(go_on=lambda: not shutdown.has_begun())
+        rounds.work_through(go_on=lambda: not shutdown.has_begun())
 
 
 class Watcher(Repeating):

@@ -28,12 +28,11 @@ class Timers(bootsteps.StartStopStep):  # type: ignore[misc]
     def start(self, worker: Any) -> None:
         from capi.delivery import shutdown
         from leadmachine.housekeeping import Housekeeper
-        from leadmachine.timers import BulkChanger, DailyCounter, Exporter, Importer, Postman, Sweeper, Watcher
+        from leadmachine.timers import DailyCounter, Jobs, Postman, Sweeper, Watcher
         from leadmachine.watchdog import Watchdog, alive_file
 
         ignore_what_stays()
-        background = (Importer(), Exporter(), BulkChanger())
-        self._timers = [Sweeper(), DailyCounter(), Postman(), *background, Watcher(), Housekeeper()]
+        self._timers = [Sweeper(), DailyCounter(), Postman(), Jobs(1), Jobs(2), Watcher(), Housekeeper()]
         for timer in self._timers:
             timer.start()
         self._watchdog = Watchdog(

@@ -41,7 +41,7 @@ def _killed(events: int) -> Iterator[Figure]:
     with world.linkedin() as ledger:
         with world.workers(**SHORT) as (worker,):
             backfills.start(rule=rule, since=since, until=until)
-            world.wait_for(lambda: rule.backfills.get().gone_through >= events // 3)
+            world.wait_for(lambda: rule.backfills.get().reached >= events // 3)
             _kill(worker)
         with world.workers(**SHORT):
             world.wait_for(lambda: _is_done(rule))

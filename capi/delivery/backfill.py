@@ -11,16 +11,16 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Q, QuerySet
-from django.db.models.functions import Now
 
 from capi.delivery import lane, planning, planning_sql
-from capi.delivery.lane import Lease
+from capi.delivery.lane import Lease, LeaseLost
 from capi.delivery.persons import people_to_count
 from capi.linkedin import failpoints
 from capi.models import Backfill, ConversionEvent, ConversionRule
-from capi.models.choices import BackfillOutcome, BackfillState
+from capi.models.choices import BackfillOutcome
+from crm.jobs.runner import JobRunner
 from crm.models import CrmEvent
 from crm.models.snapshots import CHUNK
 from postgresql.bounds import LONG_SECONDS, statements_may_take
@@ -34,27 +34,53 @@ def preview(rule: ConversionRule, *, since: datetime, until: datetime) -> Counte
     return _counts(rule, planning_sql.preview_of_period(about_deal=rule.is_about_deal), [*period, rule.pk, *period])
 
 
-@transaction.atomic
 def plan_next_chunk(lease: Lease) -> bool:
     """Plan the next chunk of the company's oldest backfill that is ready for one. Returns False if there is none.
 
     Raises LeaseLost.
     """
-    lane.renew(lease)  # locks the row until the commit: until then, no one is recalled and the company isn't closed
     ready = Backfill.objects.for_company(lease.company_id).ready()
-    backfill = ready.select_related("rule").select_for_update(of=("self",)).order_by("pk").first()
-    if backfill is None:
-        return False
-    room = settings.BATCH_SIZE - ConversionEvent.objects.pending().counted().filter(rule=backfill.rule).count()
-    room = min(room, CHUNK)
-    ids = list(_not_reached(backfill).values_list("pk", flat=True)[:room])
-    changes: dict[str, Any] = {} if len(ids) == room else {"state": BackfillState.DONE, "finished_at": Now()}
-    if ids:
-        changes |= {"reached_id": ids[-1], "done": Counter(backfill.done) + _preview_ids(backfill.rule, ids)}
-        planning.plan_past(ids, backfill=backfill)
-        failpoints.reached(failpoints.BACKFILL_POINT)
-    Backfill.objects.filter(pk=backfill.pk).update(**changes)
-    return True
+    oldest = ready.order_by("pk").values_list("pk", flat=True).first()
+    return oldest is not None and BackfillRunner(lease).advance(oldest)
+
+
+class BackfillRunner(JobRunner[Backfill]):
+    """Plans chunks for a worker that leases the lane. A timer, which leases none, plans none."""
+
+    model = Backfill
+    noun = "Backfill"
+    cancel_url = "backfill_cancel"
+    asks_before_cancel = True
+    related = ("made_by", "rule")
+    passing = (LeaseLost,)
+    seconds = 0.0  # no longer than any statement of a lane
+
+    def __init__(self, lease: Lease | None = None) -> None:
+        self._lease = lease
+
+    def waiting(self) -> QuerySet[Backfill]:
+        return Backfill.objects.none()
+
+    def usual_chunk(self, job: Backfill) -> int:
+        return CHUNK
+
+    def lock(self, pk: int) -> Backfill | None:
+        assert self._lease is not None
+        lane.renew(self._lease)  # locks the row until the commit: until then, no one is recalled, no company is closed
+        return Backfill.objects.filter(pk=pk).ready().select_related("rule").select_for_update(of=("self",)).first()
+
+    def work(self, job: Backfill) -> None:
+        pending = ConversionEvent.objects.pending().counted().filter(rule=job.rule).count()
+        room = min(settings.BATCH_SIZE - pending, self.size(job))
+        ids = list(_not_reached(job).values_list("pk", flat=True)[:room])
+        if ids:
+            job.reached_id = ids[-1]
+            job.done = Counter(job.done) + _preview_ids(job.rule, ids)
+            job.reached = sum(job.done.values())
+            planning.plan_past(ids, backfill=job)
+            failpoints.reached(failpoints.BACKFILL_POINT)
+        if len(ids) < room:
+            job.finish()
 
 
 def _not_reached(backfill: Backfill) -> QuerySet[CrmEvent]:

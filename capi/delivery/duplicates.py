@@ -29,10 +29,11 @@ from capi.delivery.deduplication import (
 )
 from capi.delivery.wakeup import wake_on_commit
 from capi.models import ConversionEvent, ConversionRule
-from capi.models.choices import OPEN_STATES, BackfillState, Frequency, Reason, State
+from capi.models.choices import OPEN_STATES, Frequency, Reason, State
 from capi.models.event import MAY_HAVE_ARRIVED
 from capi.models.lookups import IdList
 from crm.models import CrmEvent
+from crm.models.job import JobState
 
 TRIES: Final = 3
 SKIPPED: Final = {"state": State.SKIPPED, "reason": Reason.ALREADY_COUNTED, "next_attempt_at": None, "once_key": None}
@@ -238,7 +239,7 @@ def _is_next() -> Q:
 def _can_be_sent() -> Q:
     """True if the event could still be sent, had it not been skipped."""
     return Q(
-        ~Q(backfill__state=BackfillState.CANCELLED),
+        ~Q(backfill__state=JobState.CANCELLED),
         rule__deleted_at=None,
         crm_event__taken_back_at=None,
         happened_at__gt=Now() - timedelta(days=settings.EVENT_MAX_AGE_DAYS),

@@ -1,6 +1,6 @@
 """Backfills: sending CRM events that happened before their rule existed, in chunks."""
 
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self
 
 from django.conf import settings
 from django.db import models
@@ -8,13 +8,16 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django.urls import reverse
 
-from capi.models.choices import OPEN_BACKFILLS, BackfillState, Reason
+from capi.models.choices import Reason
 from capi.models.event import ConversionEvent
 from capi.models.rule import ConversionRule
-from crm.models.tenancy import CompanyQuerySet
+from crm.models.job import AT_WORK, Job, JobQuerySet, JobState
+from crm.models.roles import Action
+
+OPEN_BACKFILLS: Final = (*AT_WORK, JobState.PAUSED)
 
 
-class BackfillQuerySet(CompanyQuerySet["Backfill"]):
+class BackfillQuerySet(JobQuerySet["Backfill"]):
     def unfinished(self) -> Self:
         """Running or paused backfills."""
         return self.filter(state__in=OPEN_BACKFILLS)
@@ -27,37 +30,32 @@ class BackfillQuerySet(CompanyQuerySet["Backfill"]):
         """
         pending = ConversionEvent.objects.pending().counted().filter(rule=OuterRef("rule"))
         full = Exists(pending[settings.BATCH_SIZE - 1 : settings.BATCH_SIZE])
-        running = self.filter(state=BackfillState.RUNNING, rule__is_active=True, rule__is_paused=False)
+        running = self.at_work().filter(rule__is_active=True, rule__is_paused=False)
         return running.filter(~full, rule__deleted_at=None)
 
     def cancel(self, reason: Reason = Reason.NONE) -> int:
         """Cancel the unfinished ones and return how many there were. (Their events: `capi.delivery.cancellation`.)"""
-        return self.unfinished().update(state=BackfillState.CANCELLED, reason=reason, finished_at=Now())
+        return self.unfinished().update(state=JobState.CANCELLED, reason=reason, finished_at=Now())
 
 
-class Backfill(models.Model):
+class Backfill(Job):
     """A run that turns one rule's past CRM events, within [`since`, `until`), into conversion events.
 
     `planned` and `done` count CRM events by `BackfillOutcome`: as previewed, and so far. `reached_id` is the last CRM
-    event processed, in order of time and id.
+    event processed, in order of time and id. `made_by` is null if it was started from the command line.
     """
 
     company = models.ForeignKey("crm.Company", on_delete=models.CASCADE, related_name="backfills")
     rule = models.ForeignKey(ConversionRule, on_delete=models.RESTRICT, related_name="backfills")
     since = models.DateTimeField()
     until = models.DateTimeField()
-    state = models.CharField(max_length=10, choices=BackfillState.choices, default=BackfillState.RUNNING)
     reason = models.CharField(
         max_length=30, choices=Reason.choices, blank=True
     )  # why it was cancelled, if not by a person
     planned = models.JSONField(default=dict)
     done = models.JSONField(default=dict)
     reached_id = models.BigIntegerField(null=True)
-    started_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
-    )
-    created_at = models.DateTimeField(db_default=Now())
-    finished_at = models.DateTimeField(null=True)
+    api_key = api_key_id = None  # no key can start one
 
     objects: ClassVar[BackfillQuerySet] = BackfillQuerySet.as_manager()  # type: ignore[assignment]
 
@@ -80,10 +78,13 @@ class Backfill(models.Model):
         return self.state in OPEN_BACKFILLS
 
     @property
-    def total(self) -> int:
-        """The number of CRM events to process."""
-        return sum(self.planned.values())
+    def can_be_cancelled(self) -> bool:
+        return self.is_open
 
     @property
-    def gone_through(self) -> int:
-        return sum(self.done.values())
+    def title(self) -> str:
+        return str(self.rule)
+
+    @property
+    def needs(self) -> Action | None:
+        return Action.BACKFILL if self.made_by_id else None

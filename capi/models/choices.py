@@ -32,18 +32,6 @@ OPEN_STATES = (State.PENDING, State.WAITING)
 STATES_THAT_HOLD_ONCE = (State.PENDING, State.WAITING, State.ACCEPTED, State.EXHAUSTED)
 
 
-class BackfillState(models.TextChoices):
-    """The state of a backfill. The last two are final."""
-
-    RUNNING = "running", "Running"
-    PAUSED = "paused", "Paused"
-    DONE = "done", "Done"
-    CANCELLED = "cancelled", "Cancelled"
-
-
-OPEN_BACKFILLS = (BackfillState.RUNNING, BackfillState.PAUSED)
-
-
 class BackfillOutcome(models.TextChoices):
     """What a backfill does with a past CRM event. Only the first five create a conversion event."""
 

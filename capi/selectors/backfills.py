@@ -7,7 +7,7 @@ from typing import Final
 
 from capi.delivery.backfill import preview
 from capi.models import Backfill, Connection, ConversionRule
-from capi.models.choices import OUTCOMES_TO_SEND, BackfillOutcome, BackfillState
+from capi.models.choices import OUTCOMES_TO_SEND, BackfillOutcome
 from capi.models.functions import database_now
 from capi.selectors.explanations.backfills import OUTCOMES, explain_backfill
 from capi.selectors.explanations.states import Explanation
@@ -45,12 +45,12 @@ class ExplainedBackfill:
 
     @property
     def is_running(self) -> bool:
-        return self.backfill.state == BackfillState.RUNNING
+        return self.backfill.is_at_work
 
     @property
     def most(self) -> int:
         """The end of the progress bar, at least 1: a backfill may process more than was planned."""
-        return max(self.backfill.total, self.backfill.gone_through, 1)
+        return max(self.backfill.row_count, self.backfill.reached, 1)
 
 
 def preview_of(rules: Iterable[ConversionRule], *, since: datetime, until: datetime) -> list[BackfillPreview]:

@@ -1,6 +1,6 @@
 """Start, pause, resume and cancel backfills. Each is one transaction and leaves an audit entry."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from django.core.exceptions import ValidationError
@@ -10,8 +10,9 @@ from capi.delivery import backfill as pipeline
 from capi.delivery import cancellation
 from capi.delivery.wakeup import wake_on_commit
 from capi.models import Backfill, ConversionRule
-from capi.models.choices import OUTCOMES_TO_SEND, BackfillState
+from capi.models.choices import OUTCOMES_TO_SEND
 from crm.models import AuditAction, User
+from crm.models.job import AT_WORK, JobState
 from crm.services import audit
 
 
@@ -27,10 +28,11 @@ def start(*, rule: ConversionRule, since: datetime, until: datetime, user: User 
         raise ValidationError(f"{rule} has nothing to send in this period.")
     with transaction.atomic():
         backfill = _create(Backfill(
-            company_id=rule.company_id, rule=rule, since=since, until=until, planned=planned, started_by=user
+            company_id=rule.company_id, rule=rule, since=since, until=until, planned=planned, row_count=planned.total(),
+            made_by=user,
         ))  # fmt: skip
         details: audit.Details = {"rule": rule.pk, "since": since.isoformat(), "until": until.isoformat()}
-        details["events"] = backfill.total
+        details["events"] = backfill.row_count
         _record(backfill, AuditAction.BACKFILL_STARTED, user, details)
         wake_on_commit(rule.company_id)
     return backfill
@@ -52,14 +54,14 @@ def start_all(
 def pause(*, backfill: Backfill, user: User | None = None) -> bool:
     """Stop planning. Queued events, at most one batch, are still sent. Returns False if it was not running."""
     with transaction.atomic():
-        return _change_state(backfill, BackfillState.RUNNING, BackfillState.PAUSED, AuditAction.BACKFILL_PAUSED, user)
+        return _change_state(backfill, AT_WORK, JobState.PAUSED, AuditAction.BACKFILL_PAUSED, user)
 
 
 def resume(*, backfill: Backfill, user: User | None = None) -> bool:
     """Continue where it was paused. Returns False if it was not paused."""
     with transaction.atomic():
         wake_on_commit(backfill.company_id)
-        return _change_state(backfill, BackfillState.PAUSED, BackfillState.RUNNING, AuditAction.BACKFILL_RESUMED, user)
+        return _change_state(backfill, [JobState.PAUSED], JobState.WAITING, AuditAction.BACKFILL_RESUMED, user)
 
 
 def cancel(*, backfill: Backfill, user: User | None = None) -> int | None:
@@ -84,8 +86,8 @@ def _create(backfill: Backfill) -> Backfill:
     return backfill
 
 
-def _change_state(backfill: Backfill, old: str, new: str, action: AuditAction, user: User | None) -> bool:
-    changed = bool(Backfill.objects.filter(pk=backfill.pk, state=old).update(state=new))
+def _change_state(backfill: Backfill, old: Collection[str], new: str, action: AuditAction, user: User | None) -> bool:
+    changed = bool(Backfill.objects.filter(pk=backfill.pk, state__in=old).update(state=new))
     if changed:
         _record(backfill, action, user, {"rule": backfill.rule_id})
     return changed

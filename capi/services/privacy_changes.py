@@ -7,7 +7,7 @@ from django.db.models import Q
 
 from capi.delivery.cancellation import CANCELLABLE
 from capi.models import Backfill, ConversionEvent
-from capi.models.choices import OPEN_BACKFILLS
+from capi.models.backfill import OPEN_BACKFILLS
 from capi.services import backfills
 from capi.services.events import cancel_events
 from crm.models import Company

@@ -103,7 +103,7 @@ def cancel(request: MemberRequest, pk: int) -> HttpResponse:
 
 
 def _overview(request: MemberRequest, form: BackfillForm) -> HttpResponse:
-    own = Backfill.objects.for_company(request.membership.company).select_related("rule", "started_by")
+    own = Backfill.objects.for_company(request.membership.company).select_related("rule", "made_by")
     page = Paginator(own, PER_PAGE).get_page(request.GET.get("page"))
     connection = connection_status(request).connection
     rows = [explained_backfill(backfill, connection) for backfill in page]
@@ -111,6 +111,6 @@ def _overview(request: MemberRequest, form: BackfillForm) -> HttpResponse:
 
 
 def _own(request: MemberRequest, pk: int) -> Backfill:
-    own = Backfill.objects.for_company(request.membership.company).select_related("rule", "started_by")
+    own = Backfill.objects.for_company(request.membership.company).select_related("rule", "made_by")
     backfill: Backfill = get_object_or_404(own, pk=pk)
     return backfill

@@ -247,7 +247,7 @@ class RefusalSerializer(serializers.Serializer[Any]):
 
 
 class BulkChangeSerializer(serializers.ModelSerializer[BulkChange]):
-    """A bulk change. `reached` is how many of the `lead_count` leads are done; `problem` says why it stopped.
+    """A bulk change. `reached` is how many of the `row_count` leads are done; `problem` says why it stopped.
 
     `made_by` is a user, null if an API key requested it. `conversions` is how many of the confirmed ones may
     still be planned, for the leads that are not done yet.
@@ -259,7 +259,7 @@ class BulkChangeSerializer(serializers.ModelSerializer[BulkChange]):
     class Meta:
         model = BulkChange
         fields = (
-            "id", "kind", "target", "state", "problem", "lead_count", "reached", "results", "refusals", "conversions",
+            "id", "kind", "target", "state", "problem", "row_count", "reached", "results", "refusals", "conversions",
             "made_by", "asked_at", "created_at", "finished_at",
         )  # fmt: skip
         read_only_fields = fields

@@ -22,7 +22,8 @@ from crm.api.permissions import RolePermission
 from crm.api.schema import DETAIL
 from crm.api.views import IDEMPOTENCY_KEY, CreatableViewSet
 from crm.api.viewsets import Conflict
-from crm.models import BulkChange, BulkKind, BulkState
+from crm.models import BulkChange, BulkKind
+from crm.models.job import JobState
 from crm.models.jobs import keys_of
 from crm.models.roles import Action
 from crm.selectors.bulk_questions import bulk_question, changed_since, confirmed_leads
@@ -110,7 +111,7 @@ class BulkChangeViewSet(CreatableViewSet[BulkChange]):
                 raise
             raise Conflict(AT_WORK) from error
         bulk_change.refresh_from_db()
-        if not is_cancelled and bulk_change.state != BulkState.CANCELLED:
+        if not is_cancelled and bulk_change.state != JobState.CANCELLED:
             raise Conflict(ENDED)
         return Response(self.get_serializer(bulk_change).data)
 

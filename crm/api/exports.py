@@ -17,7 +17,8 @@ from crm.api.export_bodies import AskedExportSerializer, DataExportSerializer
 from crm.api.schema import DETAIL
 from crm.api.views import IDEMPOTENCY_KEY, AddableViewSet
 from crm.api.viewsets import Conflict
-from crm.models import DataExport, ExportFormat, ExportKind, ExportState
+from crm.models import DataExport, ExportFormat, ExportKind
+from crm.models.job import JobState
 from crm.models.roles import Action
 from crm.selectors.data_exports import CONTENT_TYPES, download_of
 from crm.services import data_exports
@@ -95,7 +96,7 @@ class DataExportViewSet(AddableViewSet[DataExport]):
         data_export = self.get_object()
         is_cancelled = data_exports.cancel(data_export=data_export)
         data_export.refresh_from_db()
-        if not is_cancelled and data_export.state != ExportState.CANCELLED:
+        if not is_cancelled and data_export.state != JobState.CANCELLED:
             raise Conflict(ENDED)
         return Response(self.get_serializer(data_export).data)
 

@@ -122,7 +122,7 @@ class LeadImportSerializer(serializers.ModelSerializer[LeadImport]):
 
     `file_format` is null for a spreadsheet, and before the file is read. `notes` say what was guessed
     about the file, and `problem` why it failed. `owner` gets the new leads.
-    `uploaded_by` is a user, null if an API key uploaded or started it. It can be undone until
+    `made_by` is a user, null if an API key uploaded or started it. It can be undone until
     `undo_until`. Then `already_told` counts the conversions for which the undo came too late.
     """
 
@@ -134,8 +134,8 @@ class LeadImportSerializer(serializers.ModelSerializer[LeadImport]):
     class Meta:
         model = LeadImport
         fields = (
-            "id", "file_name", "size", "state", "problem", "notes", "file_format", "columns", "row_count", "planned",
-            "done", "owner", "tells_platforms", "already_told", "uploaded_by", "created_at", "started_at",
+            "id", "file_name", "size", "state", "step", "problem", "notes", "file_format", "columns", "row_count",
+            "planned", "done", "owner", "tells_platforms", "already_told", "made_by", "created_at", "started_at",
             "finished_at", "undo_until",
         )  # fmt: skip
         read_only_fields = fields

@@ -29,7 +29,7 @@ from crm.api.schema import DETAIL
 from crm.api.views import IDEMPOTENCY_KEY, AddableViewSet
 from crm.api.viewsets import BoundedJSONParser, Conflict
 from crm.data_exchange.importing.text_formats import TextFormat
-from crm.models import ApiKey, ImportState, LeadImport, LeadImportRow, RowOutcome, User
+from crm.models import ApiKey, LeadImport, LeadImportRow, RowOutcome, User
 from crm.models.roles import Action
 from crm.models.space import NoRoom
 from crm.selectors.import_cells import ProblemCell, problem_cells, rows_with_problems
@@ -145,7 +145,7 @@ class LeadImportViewSet(AddableViewSet[LeadImport]):
 
         409 before the file is read, and once the import is started."""
         lead_import: LeadImport = self.get_object()
-        if lead_import.state not in (ImportState.CHECKING, ImportState.READY):
+        if not lead_import.is_at_check:
             raise Conflict(NOT_READY)
         may_add = self.caller.may(Action.MANAGE_COMPANY)
         body = ImportColumnsSerializer(data=request.data, context={"lead_import": lead_import, "may_add": may_add})

@@ -2,7 +2,7 @@
 
 from crm.models.attachment import Attachment
 from crm.models.audit import AuditAction, AuditEntry
-from crm.models.bulk_change import BulkChange, BulkKind, BulkSelection, BulkState, LeadChange, LeadResult
+from crm.models.bulk_change import BulkChange, BulkKind, BulkSelection, LeadChange, LeadResult
 from crm.models.calendar_feed import CalendarFeed
 from crm.models.change import Change, ChangedField
 from crm.models.company import Company
@@ -13,7 +13,6 @@ from crm.models.data_export import (
     ExportKind,
     ExportPart,
     ExportSelection,
-    ExportState,
 )
 from crm.models.deal import Deal
 from crm.models.deal_person import DealPerson
@@ -23,7 +22,7 @@ from crm.models.idempotency import IdempotencyRecord
 from crm.models.lead import Lead, LeadSearch
 from crm.models.lead_duplicate import DuplicateReason, DuplicateSearch, LeadDuplicate
 from crm.models.lead_import import (
-    ImportState,
+    ImportStep,
     LeadImport,
     LeadImportFile,
     LeadImportRow,
@@ -53,7 +52,6 @@ __all__ = [
     "BulkChange",
     "BulkKind",
     "BulkSelection",
-    "BulkState",
     "CalendarFeed",
     "Change",
     "ChangedField",
@@ -72,12 +70,11 @@ __all__ = [
     "ExportKind",
     "ExportPart",
     "ExportSelection",
-    "ExportState",
     "FieldSubject",
     "FieldType",
     "FunnelStep",
     "IdempotencyRecord",
-    "ImportState",
+    "ImportStep",
     "Invitation",
     "Lead",
     "LeadChange",

@@ -4,20 +4,19 @@ Each lead is changed as if someone had changed only that one (`crm.services.lead
 """
 
 from array import array
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar, Final, Self
+from typing import ClassVar, Final
 
-from django.conf import settings
-from django.db import models, transaction
+from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.urls import reverse
 
-from crm.models.company import Company
+from crm.models.job import AT_WORK, Job, JobQuerySet, JobState
 from crm.models.jobs import KeySelection, packed_keys
-from crm.models.people import ApiKey, User
+from crm.models.people import User
 from crm.models.picklist import Tag
 from crm.models.roles import Action
 from crm.models.steps import LeadStatus
@@ -61,73 +60,32 @@ class LeadResult(models.TextChoices):
     UNMATCHED = "unmatched", "No longer matched when it began"
 
 
-class BulkState(models.TextChoices):
-    """The states of a bulk change. A worker still has to work on it in those of `AT_WORK`."""
-
-    WAITING = "waiting", "Waiting"
-    RUNNING = "running", "Running"
-    DONE = "done", "Finished"
-    CANCELLED = "cancelled", "Cancelled"
-    STOPPED = "stopped", "Stopped"
-
-
-AT_WORK: Final = (BulkState.WAITING, BulkState.RUNNING)
-
-
-class BulkChangeQuerySet(CompanyQuerySet["BulkChange"]):
-    def at_work(self) -> Self:
-        """Bulk changes that a worker still has to work on."""
-        return self.filter(state__in=AT_WORK)
-
-    def end(self, state: BulkState, problem: str = "") -> bool:
-        """End the bulk changes that are at work, and delete their selections of leads. False if there are none."""
-        pks = list(self.at_work().values_list("pk", flat=True))
-        with transaction.atomic():
-            ended = BulkChange.objects.filter(pk__in=pks).at_work()
-            if not ended.update(state=state, problem=problem, finished_at=Now()):
-                return False
-            BulkSelection.objects.filter(bulk_change__in=pks).delete()
-        return True
-
-
-class BulkChange(models.Model):
+class BulkChange(Job):
     """A change of many leads that someone requested, and how far the work on it has got.
 
-    `made_by` or `api_key` requested it; both are null once that person or key is gone.
     `target` is the key of the new status or owner, or of the tag. It is not a foreign key: the row may be deleted, and
-    “no owner” is not the same as an owner who is gone. `reached` is the number of leads done, out of `lead_count`.
-    `done` counts them by `LeadResult`, and `refusals` by reason. Leads that were confirmed but left out at the start,
-    because they had been changed or no longer matched, are counted only in `done`.
+    “no owner” is not the same as an owner who is gone. `done` counts the leads that were reached by `LeadResult`, and
+    `refusals` by reason. Leads that were confirmed but left out at the start, because they had been changed or no
+    longer matched, are counted only in `done`.
     """
 
-    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="bulk_changes", db_index=False)
-    made_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
-    )
-    api_key = models.ForeignKey(ApiKey, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False)
     kind = models.CharField(max_length=10, choices=BulkKind.choices)
     target = models.BigIntegerField(null=True)
-    state = models.CharField(max_length=10, choices=BulkState.choices, default=BulkState.WAITING)
-    problem = models.CharField(max_length=300, blank=True, default="", db_default="")  # why it stopped, in a sentence
-    lead_count = models.PositiveIntegerField()
-    reached = models.PositiveIntegerField(default=0, db_default=0)
     done = models.JSONField(default=dict)
     refusals = models.JSONField(default=dict)
     # When the member was asked to confirm it: leads that were changed later are left alone.
     asked_at = models.DateTimeField(db_default=Now())
     conversions = models.PositiveIntegerField(default=0, db_default=0)  # confirmed, less those of the leads done
     rules = models.JSONField(null=True)  # the ids of the rules that may send them; null in rows of earlier versions
-    created_at = models.DateTimeField(db_default=Now())
-    finished_at = models.DateTimeField(null=True)
 
-    objects: ClassVar[BulkChangeQuerySet] = BulkChangeQuerySet.as_manager()  # type: ignore[assignment]
+    objects: ClassVar[JobQuerySet["BulkChange"]] = JobQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         ordering = ["-pk"]
         constraints = [
             models.UniqueConstraint(fields=["company", "id"], name="bulk_change_of_company"),
             models.UniqueConstraint(
-                fields=["company"], condition=Q(state=BulkState.RUNNING), name="one_bulk_change_at_a_time"
+                fields=["company"], condition=Q(state=JobState.RUNNING), name="one_bulk_change_at_a_time"
             ),
         ]
         indexes = [
@@ -141,18 +99,17 @@ class BulkChange(models.Model):
     def get_absolute_url(self) -> str:
         return reverse("bulk_change", args=[self.pk])
 
-    @property
-    def author(self) -> User | ApiKey | None:
-        """The person or key that requested it; None once they are gone."""
-        return self.made_by or self.api_key
+    @classmethod
+    def clear(cls, pks: Sequence[int], state: str) -> None:
+        BulkSelection.objects.filter(bulk_change__in=pks).delete()
 
     @property
-    def is_at_work(self) -> bool:
-        return self.state in AT_WORK
+    def title(self) -> str:
+        return self.get_kind_display()
 
     @property
-    def is_waiting(self) -> bool:
-        return self.state == BulkState.WAITING
+    def needs(self) -> Action:
+        return BulkKind(self.kind).needs
 
 
 class BulkSelectionQuerySet(CompanyQuerySet["BulkSelection"]):

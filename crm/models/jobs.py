@@ -1,22 +1,15 @@
-"""What long-running jobs have in common: the rows that they are about, and how often their statements may time out."""
+"""The rows that a job is about, as selected when someone requested it."""
 
 from array import array
 from collections.abc import Iterable, Iterator
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from zlib import compress, decompress
 
 from django.db import models
-from django.db.models import F, QuerySet
 
 from crm.models.company import Company
 
 READ_AT_ONCE: Final = 10_000
-Q = TypeVar("Q", bound=QuerySet[Any])
-TRIES: Final = 5  # that time out in a row; then the work ends
-TOO_SLOW: Final = (
-    "The database took too long, five times in a row. Try again later, or ask the operator of LeadMachine to look at "
-    "it."
-)
 
 
 class KeySelection(models.Model):
@@ -46,21 +39,3 @@ def packed_keys(keys: Iterable[int]) -> tuple[bytes, int]:
     """The value of `keys` for these ids, and their number."""
     ids = array("q", keys)
     return compress(ids.tobytes(), 1), len(ids)
-
-
-class TimeLimited(models.Model):
-    """Work that counts in `timeouts` how many tries in a row have timed out."""
-
-    timeouts = models.PositiveSmallIntegerField(default=0, db_default=0)
-
-    class Meta:
-        abstract = True
-
-
-def timed_out_too_often(work: Q) -> Q:
-    """Count one more try of this work that has timed out. Returns the work if it should not be retried.
-
-    Work that another process has continued meanwhile is not returned: its count starts again.
-    """
-    work.update(timeouts=F("timeouts") + 1)
-    return work.filter(timeouts__gte=TRIES)

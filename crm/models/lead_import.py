@@ -6,6 +6,7 @@ person, and drops all files.
 """
 
 import json
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from json.encoder import encode_basestring
 from typing import Any, ClassVar, Final, Self
@@ -18,9 +19,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.models.company import Company
-from crm.models.jobs import TimeLimited
+from crm.models.job import AT_WORK, Job, JobQuerySet, JobState
 from crm.models.lead import Lead
-from crm.models.people import ApiKey, User
+from crm.models.roles import Action
 from crm.models.tenancy import CompanyQuerySet
 
 ROWS_KEPT_FOR: Final = timedelta(days=7)  # after the end: until then it can be undone
@@ -40,23 +41,19 @@ class ReadableJSONEncoder(json.JSONEncoder):
         return super().encode(o)
 
 
-class ImportState(models.TextChoices):
-    """The states of an import. A worker still has to work on it in those of `AT_WORK`."""
+OPEN: Final = (*AT_WORK, JobState.PAUSED)
+
+
+class ImportStep(models.TextChoices):
+    """The steps of an import. Once it is checked, it is paused until someone starts it."""
 
     READING = "reading", "Reading the file"
     CHECKING = "checking", "Checking the rows"
-    READY = "ready", "Ready to start"
-    RUNNING = "running", "Importing"
-    DONE = "done", "Finished"
-    CANCELLED = "cancelled", "Cancelled"
-    FAILED = "failed", "Failed"
+    IMPORTING = "importing", "Importing"
     UNDOING = "undoing", "Being undone"
-    UNDONE = "undone", "Undone"
 
 
-AT_WORK: Final = (ImportState.READING, ImportState.CHECKING, ImportState.RUNNING, ImportState.UNDOING)
-WRITING: Final = (ImportState.RUNNING, ImportState.UNDOING)  # one import of a company at a time
-ENDED: Final = (ImportState.DONE, ImportState.CANCELLED, ImportState.FAILED)
+WRITING: Final = Q(state__in=AT_WORK, step__in=(ImportStep.IMPORTING, ImportStep.UNDOING))  # one of a company at a time
 
 # How much an import takes of its company's space: for each byte of a file until it is read, because its rows will take
 # about as much; then for each row besides its text (in PostgreSQL 110 bytes, and 67 in indexes). A text file counts
@@ -64,8 +61,8 @@ ENDED: Final = (ImportState.DONE, ImportState.CANCELLED, ImportState.FAILED)
 BYTES_OF_UNREAD: Final = 2
 BYTES_OF_A_ROW: Final = 180
 STORED_BYTES: Final = Case(
-    When(state=ImportState.READING, then=BYTES_OF_UNREAD * F("size")),
-    When(~Q(file_format={}), state__in=(ImportState.CHECKING, ImportState.READY), then=F("size") + F("row_bytes")),
+    When(state__in=AT_WORK, step=ImportStep.READING, then=BYTES_OF_UNREAD * F("size")),
+    When(~Q(file_format={}), state__in=OPEN, step=ImportStep.CHECKING, then=F("size") + F("row_bytes")),
     default=F("row_bytes"),
     output_field=models.BigIntegerField(),
 )
@@ -127,10 +124,10 @@ class RowUndo(models.TextChoices):
     KEPT = "kept", "Kept, because it has a deal or was changed since"
 
 
-class LeadImportQuerySet(CompanyQuerySet["LeadImport"]):
-    def at_work(self) -> Self:
-        """Imports that a worker still has to work on."""
-        return self.filter(state__in=AT_WORK)
+class LeadImportQuerySet(JobQuerySet["LeadImport"]):
+    def at_check(self) -> Self:
+        """Imports whose rows are being checked, or have been: what is known of their columns may be corrected."""
+        return self.filter(state__in=OPEN, step=ImportStep.CHECKING)
 
     def unstarted(self) -> Self:
         """Imports that no one has started, without those whose file is still being read or checked."""
@@ -143,11 +140,11 @@ class LeadImportQuerySet(CompanyQuerySet["LeadImport"]):
         return self.filter(Q(state__in=AT_WORK) | started | unstarted)
 
 
-class LeadImport(TimeLimited):
+class LeadImport(Job):
     """An upload and the work on its rows.
 
     `file_format` is the `TextFormat` that the file was read in, {} for a spreadsheet.
-    `uploaded_by` or `api_key` uploaded it, or started it later; both are null once that person or key is gone.
+    `made_by` or `api_key` uploaded it, or started it later.
     `columns` has a field of a lead, or "", for each name in `header`, and `readings` a `ColumnReading`. `planned` and
     `done` count rows by `RowOutcome`, bad rows also by `RowProblem`, cells by column and `RowProblem`, and CRM events
     by kind: `planned` as checked, `done` so far. `created` has the keys of what the import has added to the company's
@@ -158,17 +155,14 @@ class LeadImport(TimeLimited):
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="lead_imports")
     file_name = models.CharField(max_length=120)
     size = models.PositiveIntegerField()  # of the file, in bytes
-    state = models.CharField(max_length=10, choices=ImportState.choices, default=ImportState.READING)
-    problem = models.CharField(max_length=300, blank=True, default="", db_default="")  # why it failed, in a sentence
+    step = models.CharField(max_length=10, choices=ImportStep.choices, default=ImportStep.READING)
     notes = models.JSONField(default=list)  # what was guessed about the file, in sentences
     file_format = models.JSONField(default=dict, db_default={})
     header = models.JSONField(default=list)
     columns = models.JSONField(default=list)
     readings = models.JSONField(default=list, db_default=[])
     created = models.JSONField(default=dict, db_default={})
-    row_count = models.PositiveIntegerField(default=0, db_default=0)
     row_bytes = models.PositiveBigIntegerField(default=0, db_default=0)
-    reached = models.PositiveIntegerField(default=0, db_default=0)
     planned = models.JSONField(default=dict)
     done = models.JSONField(default=dict)
     owner = models.ForeignKey(
@@ -176,22 +170,14 @@ class LeadImport(TimeLimited):
     )  # of new leads
     tells_platforms = models.BooleanField(default=False, db_default=False)
     already_told = models.PositiveIntegerField(default=0, db_default=0)  # conversions that an undo came too late for
-    uploaded_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
-    )
-    api_key = models.ForeignKey(ApiKey, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False)
-    created_at = models.DateTimeField(db_default=Now())
     started_at = models.DateTimeField(null=True)
-    finished_at = models.DateTimeField(null=True)
 
     objects: ClassVar[LeadImportQuerySet] = LeadImportQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         ordering = ["-pk"]
         constraints = [
-            models.UniqueConstraint(
-                fields=["company"], condition=Q(state__in=WRITING), name="one_import_at_a_time_per_company"
-            ),
+            models.UniqueConstraint(fields=["company"], condition=WRITING, name="one_import_at_a_time_per_company"),
         ]
         indexes = [
             models.Index(fields=["state"], name="imports_at_work", condition=Q(state__in=AT_WORK)),
@@ -204,23 +190,58 @@ class LeadImport(TimeLimited):
     def get_absolute_url(self) -> str:
         return reverse("lead_import", args=[self.pk])
 
-    @property
-    def author(self) -> User | ApiKey | None:
-        """The person or key that uploaded or started it; None once they are gone."""
-        return self.uploaded_by or self.api_key
+    @classmethod
+    def clear(cls, pks: Sequence[int], state: str) -> None:
+        if state == JobState.FAILED:
+            LeadImportFile.objects.filter(lead_import__in=pks).delete()
 
     @property
-    def is_at_work(self) -> bool:
-        return self.state in AT_WORK
+    def title(self) -> str:
+        return self.file_name
+
+    @property
+    def needs(self) -> Action | None:
+        """None while the rows are read and checked, or an import is undone: any member with access may ask for that."""
+        return Action.IMPORT_LEADS if self.step == ImportStep.IMPORTING else None
+
+    @property
+    def state_label(self) -> str:
+        if self.is_at_work:
+            return ImportStep(self.step).label
+        if self.was_undone:
+            return "Undone"
+        return "Ready to start" if self.is_checked else super().state_label
+
+    @property
+    def is_checked(self) -> bool:
+        """True if it waits for someone to start it."""
+        return self.state == JobState.PAUSED
+
+    @property
+    def is_at_check(self) -> bool:
+        """True if its rows are being checked, or have been."""
+        return self.state in OPEN and self.step == ImportStep.CHECKING
+
+    @property
+    def is_importing(self) -> bool:
+        return self.is_at_work and self.step == ImportStep.IMPORTING
+
+    @property
+    def was_undone(self) -> bool:
+        return self.state == JobState.DONE and self.step == ImportStep.UNDOING
 
     @property
     def has_ended(self) -> bool:
-        return self.state in ENDED
+        return self.state not in OPEN and not self.was_undone
 
     @property
-    def processed(self) -> int:
+    def can_be_cancelled(self) -> bool:
+        return self.is_importing
+
+    @property
+    def rows_done(self) -> int:
         """How many rows the current work has finished."""
-        counts = self.planned if self.state == ImportState.CHECKING else self.done
+        counts = self.planned if self.step == ImportStep.CHECKING else self.done
         return sum(counts.get(outcome, 0) for outcome in RowOutcome)
 
     @property

@@ -120,7 +120,7 @@ def _listed(company: Company, rows: Sequence[BulkChange]) -> list[ListedChange]:
     return [
         ListedChange(
             row,
-            title_of(row.kind, None if row.target is None else names[row.kind].get(row.target), row.lead_count),
+            title_of(row.kind, None if row.target is None else names[row.kind].get(row.target), row.row_count),
             [ResultTotal(each.label, row.done.get(each, 0), OUTCOMES[each]) for each in LeadResult],
             sorted(row.refusals.items(), key=lambda pair: -pair[1]),
         )

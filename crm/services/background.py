@@ -1,32 +1,16 @@
-"""A worker's jobs other than sending, chunk by chunk and company by company."""
+"""Steps of a timer of which one may fail without stopping the others."""
 
 import logging
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
 from django.db import connection
-from django.db.models import QuerySet
 
 from postgresql.availability import Unavailable, why_unavailable
 
 logger = logging.getLogger(__name__)
 
 R = TypeVar("R")
-
-
-def work_through(waiting: QuerySet[Any], advance: Callable[[int], bool], *, go_on: Callable[[], bool]) -> None:
-    """Do a chunk of each pending row in turn, until none is left or `go_on` returns False.
-
-    `advance` takes the key of a row, and returns False if there was nothing to do.
-    """
-    while go_on() and sum(map(advance, _in_turn(waiting, go_on))):
-        pass
-
-
-def _in_turn(waiting: QuerySet[Any], go_on: Callable[[], bool]) -> Iterator[int]:
-    # In random order: a row that always fails ends the round, and must not block the others in the next one too.
-    pks = list(waiting.order_by("?").values_list("pk", flat=True))
-    return (pk for pk in pks if go_on())
 
 
 def tried(step: Callable[[], R], *, failure: str, passing: tuple[type[Exception], ...] = ()) -> R | None:

@@ -1,6 +1,6 @@
 """Requesting, cancelling and deleting exports. The work itself is in `crm.data_exchange.exporting`."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from django.conf import settings
@@ -19,13 +19,13 @@ from crm.models import (
     ExportKind,
     ExportPart,
     ExportSelection,
-    ExportState,
     Membership,
 )
 from crm.models.contribution import Author
+from crm.models.job import JobState
 from crm.models.jobs import packed_keys
 from crm.models.space import require_room
-from crm.services import audit, background, rate_limits
+from crm.services import audit, rate_limits
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 AT_A_TIME: Final = 2  # of a company
@@ -112,8 +112,7 @@ def check_rate(company_id: int) -> None:
 
 def cancel(*, data_export: DataExport) -> bool:
     """Stop the export after the current chunk; nothing of it is kept. Returns False if it has already ended."""
-    with transaction.atomic():
-        return DataExport.objects.filter(pk=data_export.pk).end_without_file(ExportState.CANCELLED)
+    return DataExport.objects.filter(pk=data_export.pk).end(JobState.CANCELLED)
 
 
 def discard(*, data_export: DataExport) -> None:
@@ -124,20 +123,15 @@ def discard(*, data_export: DataExport) -> None:
         own.delete()
 
 
-def work_through(go_on: Callable[[], bool]) -> None:
-    """Work on all exports, a chunk of each in turn, until none is left or `go_on` returns False."""
-    background.work_through(DataExport.objects.at_work(), advance, go_on=go_on)
-
-
 def forget_people(company_id: int) -> None:
     """Delete the company's export files, which may contain a person who is being erased, and restart running exports.
 
     The caller's transaction must hold the lock on the company's row: no chunk is written meanwhile.
     """
     exports = DataExport.objects.for_company(company_id)
-    exports.filter(state=ExportState.DONE).update(state=ExportState.FAILED, problem=ERASED_SINCE)
+    exports.filter(state=JobState.DONE).update(state=JobState.FAILED, problem=ERASED_SINCE)
     exports.at_work().update(
-        state=ExportState.WRITING, reached=0, file=0, after=0, size=0, stored=0, packed_until=None, timeouts=0,
+        state=JobState.WAITING, reached=0, file=0, after=0, size=0, stored=0, packed_until=None, timeouts=0,
         restarts=F("restarts") + 1,
     )  # fmt: skip
     with statements_may_take(LONG_SECONDS):

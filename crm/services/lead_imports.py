@@ -3,27 +3,28 @@
 The work itself is in `crm.data_exchange.importing`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
 from django.db import IntegrityError, transaction
-from django.db.models import Q
 from django.db.models.functions import Now
 
 from crm.data_exchange.importing.column_readings import ColumnReading, as_json, readings_of, unanswered
 from crm.data_exchange.importing.forgetting import forget_names, forget_rows
 from crm.data_exchange.importing.new_tags import new_tags
 from crm.data_exchange.importing.reading import MAX_BYTES
+from crm.data_exchange.importing.storing import CHUNK, LeftToWorker
 from crm.data_exchange.importing.text_formats import TextFormat
-from crm.data_exchange.importing.work import CHUNK, advance
+from crm.data_exchange.importing.work import ImportRunner
 from crm.models import (
     ApiKey,
     AuditAction,
     Company,
-    ImportState,
+    ImportStep,
     Lead,
     LeadImport,
     LeadImportFile,
@@ -31,18 +32,19 @@ from crm.models import (
 )
 from crm.models.bidi import file_name
 from crm.models.contribution import active_author
-from crm.models.lead_import import BYTES_OF_UNREAD, ENDED, ROWS_KEPT_FOR, UNSTARTED_KEPT_FOR, WRITING
+from crm.models.job import JobState
+from crm.models.lead_import import BYTES_OF_UNREAD, OPEN, ROWS_KEPT_FOR, UNSTARTED_KEPT_FOR
 from crm.models.origin import acting_as
 from crm.models.roles import Action
 from crm.models.space import require_room
-from crm.services import audit, background, rate_limits
+from crm.services import audit, rate_limits
 from crm.services.tags import add_tag
 
 Actor = User | ApiKey
 SMALL_FILE: Final = 256 * 1024  # bytes that are read and checked while the user waits, unless in many rows
 CHUNKS_AT_ONCE: Final = 3
 LONGEST_FILE_NAME: Final = 120
-UNCHECKED: Final = (ImportState.READING, ImportState.CHECKING)
+UNCHECKED: Final = (ImportStep.READING, ImportStep.CHECKING)
 UNCHECKED_AT_MOST: Final = 5  # of a company
 WAIT: Final = (
     f"{UNCHECKED_AT_MOST} files of your company are being read and checked. Wait until one is done, or delete one."
@@ -79,7 +81,7 @@ def store(*, company: Company, file: UploadedFile, actor: Actor) -> LeadImport: 
     content = file.read()
     with transaction.atomic():
         Company.objects.hold(company.pk)
-        if LeadImport.objects.for_company(company).filter(state__in=UNCHECKED).count() >= UNCHECKED_AT_MOST:
+        if LeadImport.objects.for_company(company).at_work().filter(step__in=UNCHECKED).count() >= UNCHECKED_AT_MOST:
             raise TooManyWaiting(WAIT)
         require_room(company.pk, BYTES_OF_UNREAD * file.size)
         lead_import = LeadImport.objects.create(
@@ -95,7 +97,7 @@ def store(*, company: Company, file: UploadedFile, actor: Actor) -> LeadImport: 
 
 def _by(actor: Actor) -> dict[str, Any]:
     return {
-        "uploaded_by": actor if isinstance(actor, User) else None,
+        "made_by": actor if isinstance(actor, User) else None,
         "api_key": actor if isinstance(actor, ApiKey) else None,
     }
 
@@ -103,12 +105,12 @@ def _by(actor: Actor) -> dict[str, Any]:
 def read_again(*, lead_import: LeadImport, chosen: TextFormat) -> bool:
     """Read the file again in this format. False if it is gone, as it is once the import has started."""
     with transaction.atomic():
-        unstarted = LeadImport.objects.filter(pk=lead_import.pk, state__in=(ImportState.CHECKING, ImportState.READY))
+        unstarted = LeadImport.objects.filter(pk=lead_import.pk).at_check()
         locked = unstarted.select_for_update().first()
         file = LeadImportFile.objects.for_company(lead_import.company_id).filter(lead_import=locked)
         if locked is None or not file.update(asked_format=chosen.as_json):
             return False
-        unstarted.update(state=ImportState.READING)
+        unstarted.update(state=JobState.WAITING, step=ImportStep.READING)
     _while_waiting(lead_import)
     return True
 
@@ -121,12 +123,12 @@ def map_columns(
     `readings` say how the columns are read. Without them, those of columns whose field stays the same are kept.
     """
     with transaction.atomic():
-        unstarted = LeadImport.objects.filter(pk=lead_import.pk, state__in=(ImportState.CHECKING, ImportState.READY))
+        unstarted = LeadImport.objects.filter(pk=lead_import.pk).at_check()
         locked = unstarted.select_for_update().first()  # no other: a running one is locked chunk by chunk
         if locked:
             locked.readings = as_json(readings or _kept(locked, columns))
             locked.columns, locked.planned, locked.reached = list(columns), {}, 0
-            locked.state = ImportState.CHECKING
+            locked.state = JobState.WAITING
             locked.save()
     return _while_waiting(locked or lead_import)
 
@@ -145,11 +147,12 @@ def start(*, lead_import: LeadImport, owner: User | None, tells_platforms: bool,
     """
     try:
         with transaction.atomic():
-            ready = LeadImport.objects.filter(pk=lead_import.pk, state=ImportState.READY)
+            ready = LeadImport.objects.filter(pk=lead_import.pk, state=JobState.PAUSED)
             if ready.filter(created_at__lt=Now() - UNSTARTED_KEPT_FOR).exists():
                 raise ValidationError(EXPIRED)
             changed = ready.update(
-                state=ImportState.RUNNING, reached=0, done={}, owner=owner, tells_platforms=tells_platforms,
+                state=JobState.WAITING, step=ImportStep.IMPORTING, reached=0, timeouts=0, done={}, owner=owner,
+                tells_platforms=tells_platforms,
                 started_at=Now(), **_by(actor),
             )  # fmt: skip
             if changed:
@@ -190,9 +193,7 @@ def _add_tags(lead_import: LeadImport, actor: Actor) -> dict[str, list[int]]:
 def cancel(*, lead_import: LeadImport, actor: Actor) -> bool:
     """Stop the import after the current chunk. Leads imported by then are kept. Returns False if it isn't running."""
     with transaction.atomic():
-        changed = LeadImport.objects.filter(pk=lead_import.pk, state=ImportState.RUNNING).update(
-            state=ImportState.CANCELLED, finished_at=Now()
-        )
+        changed = LeadImport.objects.filter(pk=lead_import.pk, step=ImportStep.IMPORTING).end(JobState.CANCELLED)
         if changed:
             _record(lead_import, AuditAction.IMPORT_CANCELLED, actor)
     return bool(changed)
@@ -200,9 +201,8 @@ def cancel(*, lead_import: LeadImport, actor: Actor) -> bool:
 
 def discard(*, lead_import: LeadImport) -> bool:
     """Delete an upload that was not started, with all of its rows. Returns False if it was started."""
-    written = Q(state__in=(*WRITING, ImportState.UNDONE)) | Q(state__in=ENDED, started_at__isnull=False)
     with transaction.atomic():
-        own = LeadImport.objects.filter(pk=lead_import.pk).exclude(written)
+        own = LeadImport.objects.filter(pk=lead_import.pk, started_at=None)
         # Locked: otherwise an import that starts between the deletion's two statements would be deleted. Running
         # imports are left out: each of their chunks locks them.
         return bool(list(own.select_for_update()) and own.delete()[0])
@@ -215,10 +215,11 @@ def undo(*, lead_import: LeadImport, actor: Actor) -> bool:
     """
     try:
         with transaction.atomic():
-            ended = LeadImport.objects.filter(pk=lead_import.pk, state__in=ENDED, started_at__isnull=False)
+            ended = LeadImport.objects.filter(pk=lead_import.pk, started_at__isnull=False).exclude(state__in=OPEN)
+            ended = ended.exclude(state=JobState.DONE, step=ImportStep.UNDOING)
             if ended.filter(finished_at__lt=Now() - ROWS_KEPT_FOR).exists():
                 raise ValidationError(TOO_LATE)
-            changed = ended.update(state=ImportState.UNDOING, timeouts=0)
+            changed = ended.update(state=JobState.WAITING, step=ImportStep.UNDOING, timeouts=0)
             if changed:
                 _record(lead_import, AuditAction.IMPORT_UNDONE, actor)
     except IntegrityError:
@@ -226,28 +227,22 @@ def undo(*, lead_import: LeadImport, actor: Actor) -> bool:
     return bool(changed)
 
 
-def work_through(go_on: Callable[[], bool]) -> None:
-    """Work on all imports, a chunk of each in turn, until none is left or `go_on` returns False."""
-    background.work_through(LeadImport.objects.at_work(), advance, go_on=go_on)
-
-
 def forget_person(lead: Lead) -> None:
     """Remove a person who is being erased from imports, and drop all files: the person may be in them."""
     imports = LeadImport.objects.for_company(lead.company_id)
-    list(imports.select_for_update().filter(state=ImportState.READING))
+    unread = imports.filter(step=ImportStep.READING)
+    list(unread.at_work().select_for_update())
     LeadImportFile.objects.for_company(lead.company_id).delete()
-    imports.filter(state=ImportState.READING).update(
-        state=ImportState.FAILED, problem=ERASED_MEANWHILE, finished_at=Now()
-    )
+    unread.end(JobState.FAILED, ERASED_MEANWHILE)
     forget_rows(lead)
     forget_names(lead)
 
 
 def _while_waiting(lead_import: LeadImport) -> LeadImport:
     if lead_import.size <= SMALL_FILE:
-        for _ in range(CHUNKS_AT_ONCE):
-            if not advance(lead_import.pk, rows_at_once=CHUNKS_AT_ONCE * CHUNK):
-                break
+        runner = ImportRunner(rows_at_once=CHUNKS_AT_ONCE * CHUNK)
+        with suppress(LeftToWorker):
+            all(runner.advance(lead_import.pk) for _ in range(CHUNKS_AT_ONCE))
     lead_import.refresh_from_db()
     return lead_import
 

@@ -46,6 +46,7 @@ PAGES: Final = (
     Page("Leads", "leads", "users", Action.SEE_LEADS),
     Page("Deals", "deals", "view-columns", Action.SEE_LEADS),
     Page("Organisations", "organisations", "building-storefront", Action.SEE_LEADS, on_phones_of=frozenset()),
+    Page("Background jobs", "jobs", "queue-list", Action.SEE_LEADS, on_phones_of=frozenset()),
     Page("Recent Events", "events", "bolt", Action.SEE_EVENT_LOG),
     Page("LinkedIn", "linkedin", "link", Action.SEE_CONNECTION),
     Page("Company", "company", "building-office-2", Action.MANAGE_COMPANY, on_phones_of=frozenset()),

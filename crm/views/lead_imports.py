@@ -17,7 +17,7 @@ from crm.data_exchange.importing.columns import REASON
 from crm.data_exchange.importing.new_tags import new_tags
 from crm.data_exchange.importing.text_formats import TextFormat
 from crm.forms.lead_imports import FileFormatForm, ImportColumnsForm, StartForm, UploadForm
-from crm.models import ImportState, LeadImport
+from crm.models import LeadImport
 from crm.models.roles import Action
 from crm.selectors import lead_imports as selector
 from crm.selectors.import_cells import HEAD, ShownCells, all_problem_cells, cell_totals, rows_with_problems
@@ -28,7 +28,6 @@ from crm.services.rate_limits import TooOften
 from crm.views.downloads import export
 
 PER_PAGE: Final = 25
-TO_BE_CHECKED: Final = (ImportState.CHECKING, ImportState.READY)
 
 
 @takes_import
@@ -43,7 +42,7 @@ def overview(request: MemberRequest) -> HttpResponse:
             return redirect(lead_imports.upload(company=request.membership.company, file=file, actor=request.user))
         except (ValidationError, TooOften) as error:
             form.add_error("file", error if isinstance(error, ValidationError) else str(error))
-    own = LeadImport.objects.for_company(request.membership.company).select_related("uploaded_by", "api_key")
+    own = LeadImport.objects.for_company(request.membership.company).select_related("made_by", "api_key")
     page = Paginator(own, PER_PAGE).get_page(request.GET.get("page"))
     return render(request, "crm/lead_imports/list.html", {"form": form, "page": page})
 
@@ -54,13 +53,13 @@ def overview(request: MemberRequest) -> HttpResponse:
 def detail(request: MemberRequest, pk: int) -> HttpResponse:
     """The check of an import before it is started, then its progress and its report."""
     lead_import = _own(request, pk)
-    if lead_import.state == ImportState.READY:
+    if lead_import.is_checked:
         return _check_page(request, lead_import, _columns_form(request, lead_import))
     template = "_progress" if request.htmx and lead_import.is_at_work else "progress"
     context = {
         "lead_import": lead_import,
         "totals": selector.totals(lead_import.done),
-        "undone": selector.undone(lead_import) if lead_import.state == ImportState.UNDONE else None,
+        "undone": selector.undone(lead_import) if lead_import.was_undone else None,
         "has_rows": selector.has_rows(lead_import),
         "cells": cell_totals(lead_import, lead_import.done),
     }
@@ -74,7 +73,7 @@ def file_format(request: MemberRequest, pk: int) -> HttpResponse:
     """How the text file is read, with a preview of what is chosen."""
     lead_import = _own(request, pk)
     current = TextFormat.of(lead_import.file_format)
-    if lead_import.state not in TO_BE_CHECKED or current is None or not selector.has_file(lead_import):
+    if not lead_import.is_at_check or current is None or not selector.has_file(lead_import):
         return redirect(lead_import)
     asked = request.POST or request.GET
     form = FileFormatForm(asked if "encoding" in asked else None, current=current)
@@ -92,7 +91,7 @@ def file_format(request: MemberRequest, pk: int) -> HttpResponse:
 def map_columns(request: MemberRequest, pk: int) -> HttpResponse:
     """Save what each column is, and check the rows again."""
     lead_import = _own(request, pk)
-    if lead_import.state not in TO_BE_CHECKED:
+    if not lead_import.is_at_check:
         return redirect(lead_import)
     form = _columns_form(request, lead_import, request.POST)
     if not form.is_valid():
@@ -220,6 +219,6 @@ def _columns_form(request: MemberRequest, lead_import: LeadImport, data: Any = N
 
 
 def _own(request: MemberRequest, pk: int) -> LeadImport:
-    lead_import = own_or_404(LeadImport.objects.select_related("company", "uploaded_by", "api_key"), request, pk)
+    lead_import = own_or_404(LeadImport.objects.select_related("company", "made_by", "api_key"), request, pk)
     assert isinstance(lead_import, LeadImport)
     return lead_import

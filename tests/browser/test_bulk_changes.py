@@ -7,6 +7,7 @@ from django.db.models.functions import Now
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
+from crm.jobs import rounds, runner
 from crm.models import BulkChange, Company, Lead, LeadStatus, Membership, Tag
 from crm.services import bulk_changes
 from tests.browser.looks import SIZES, assert_fit_to_use, open_page
@@ -44,13 +45,13 @@ def test_no_page_has_a_finding(
     status = LeadStatus.objects.for_company(admin.company).get(name="Qualified")
     made = [
         BulkChange.objects.create(
-            company=admin.company, made_by=admin.user, kind="status", target=status.pk, lead_count=1204, **fields
+            company=admin.company, made_by=admin.user, kind="status", target=status.pk, row_count=1204, **fields
         )
         for fields in (
             {"state": "running", "reached": 640, "done": {"changed": 600, "unchanged": 30, "gone": 10}},
             {"state": "waiting"},
             {"state": "done", "reached": 1204, "done": {"changed": 1200, "refused": 4}, "refusals": {"Locked.": 4}},
-            {"state": "stopped", "reached": 5, "problem": bulk_changes.NO_LONGER_ALLOWED},
+            {"state": "failed", "reached": 5, "problem": runner.NO_LONGER_ALLOWED},
             {"state": "cancelled", "reached": 5},
         )
     ]  # fmt: skip
@@ -85,7 +86,7 @@ def test_from_the_last_tick_to_the_result(
     asked = BulkChange.objects.get()
     bulk_changes.advance(asked.pk)
     expect(page.locator(".import-reached")).to_have_text("20")
-    bulk_changes.work_through(lambda: True)
+    rounds.work_through(lambda: True)
 
     expect(page.get_by_role("heading", name="Finished")).to_be_visible()
     expect(page.locator(".import-numbers")).to_contain_text("30")
@@ -168,7 +169,7 @@ class TestWithoutJavaScript:
         page.get_by_role("button", name="Add the tag VIP to 30 leads").click()
         expect(page.get_by_text("You can leave this page")).to_be_visible()
 
-        bulk_changes.work_through(lambda: True)
+        rounds.work_through(lambda: True)
 
         expect(page.get_by_role("heading", name="Finished")).to_be_visible()
         assert Lead.objects.filter(tags__name="VIP").count() == 30

@@ -8,6 +8,7 @@ from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from crm.data_exchange.exporting import lists
+from crm.jobs import rounds
 from crm.models import DataExport, Membership
 from crm.services import data_exports
 from tests.browser.looks import SIZES, assert_fit_to_use, open_page
@@ -22,14 +23,14 @@ def exports_in_each_state(admin: Membership) -> list[DataExport]:
     made = [
         DataExport.objects.create(company=admin.company, made_by=admin.user, row_count=1204, **fields)
         for fields in (
-            {"kind": "leads", "format": "csv", "state": "writing", "reached": 640},
-            {"kind": "leads", "format": "xlsx", "state": "packing", "reached": 1204},
+            {"kind": "leads", "format": "csv", "state": "running", "reached": 640},
+            {"kind": "leads", "format": "xlsx", "state": "running", "reached": 1204},
             {"kind": "company", "format": "zip", "state": "done", "size": 48_000},
             {"kind": "deals", "format": "csv", "state": "failed", "problem": data_exports.ERASED_SINCE},
             {"kind": "deals", "format": "csv", "state": "cancelled"},
         )
     ]
-    DataExport.objects.exclude(state__in=("writing", "packing")).update(finished_at=made[0].created_at)
+    DataExport.objects.exclude(state="running").update(finished_at=made[0].created_at)
     return made
 
 
@@ -69,7 +70,7 @@ def test_from_the_filtered_list_to_the_file(
     expect(page.get_by_text("filtered by source")).to_be_visible()
     page.get_by_role("button", name="Export 2 leads").click()
     expect(page.get_by_text("You can leave this page")).to_be_visible()
-    data_exports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
 
     with page.expect_download() as download:
         page.get_by_role("link", name="Download").first.click()

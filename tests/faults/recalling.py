@@ -11,6 +11,7 @@ from rest_framework.test import APIClient
 
 from capi import services
 from capi.models import ConversionEvent
+from crm.jobs import rounds
 from crm.models import BulkKind, Company, CrmEvent, Lead, LeadChange, Membership
 from crm.models.roles import Role
 from crm.services import bulk_changes, lead_imports
@@ -120,13 +121,13 @@ def delete_all(scene: Leaving) -> Callable[[], Any]:
     confirmed = Confirmation(1, 1, timezone.now(), None)
     change = LeadChange(BulkKind.DELETE)
     bulk_changes.start(author=scene.member, change=change, keys=[scene.lead.pk], confirmed=confirmed, filters=[])
-    return partial(bulk_changes.work_through, lambda: True)
+    return partial(rounds.work_through, lambda: True)
 
 
 def import_opt_out(scene: Leaving) -> Callable[[], Any]:
     ready = upload(scene.member, f"name,email,opted out\nGrace,{WRONG},yes\n")
     assert lead_imports.start(lead_import=ready, owner=None, tells_platforms=False, actor=scene.member.user)
-    return partial(lead_imports.work_through, lambda: True)
+    return partial(rounds.work_through, lambda: True)
 
 
 def merge_on_the_page(scene: Leaving) -> Callable[[], Any]:

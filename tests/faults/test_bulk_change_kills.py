@@ -13,7 +13,6 @@ from crm.models import (
     BulkChange,
     BulkKind,
     BulkSelection,
-    BulkState,
     Change,
     CrmEvent,
     Deal,
@@ -24,6 +23,7 @@ from crm.models import (
     Tag,
     User,
 )
+from crm.models.job import JobState
 from crm.services import bulk_changes
 from crm.services.lead_changes import Confirmation
 from tests.capi.delivery.test_result_stands import somebody_waits
@@ -49,7 +49,7 @@ def ask(member: Membership, change: LeadChange) -> BulkChange:
 def kill_at(world, asked: BulkChange, *shares: float) -> None:
     """For each share, kill the worker as soon as it has done that much, wherever it is, and start another."""
     for share in shares:
-        wait_until(asked, lambda now, share=share: now.reached >= share * now.lead_count)
+        wait_until(asked, lambda now, share=share: now.reached >= share * now.row_count)
         world.kill("worker1")
         world.start_worker()
 
@@ -91,7 +91,7 @@ def test_a_status_of_all_that_is_killed_on_the_way_is_given_and_told_once(world)
     lead = Lead.objects.filter(pk=keys_of(asked)[at])
     kill_within_a_chunk(world, asked, lead, begun_at=at // bulk_changes.CHUNK * bulk_changes.CHUNK)
     kill_at(world, asked, 0.5, 0.7)
-    wait_until(asked, lambda now: now.state == BulkState.DONE)
+    wait_until(asked, lambda now: now.state == JobState.DONE)
 
     asked.refresh_from_db()
     changed = count - len(has_it) - 10
@@ -103,7 +103,7 @@ def test_a_status_of_all_that_is_killed_on_the_way_is_given_and_told_once(world)
         "refused": 0,
         "unmatched": 0,
     }
-    assert asked.reached == asked.lead_count == count
+    assert asked.reached == asked.row_count == count
     assert not BulkSelection.objects.exists()
     world.wait_for_the_end(seconds=RECOVERY_SECONDS + 20)
     assert set(Lead.objects.values_list("status", flat=True)) == {qualified.pk}
@@ -131,7 +131,7 @@ def test_a_deletion_of_all_that_is_killed_on_the_way_deletes_and_notes_each_once
     second = ask(member, LeadChange(BulkKind.ADD_TAG, Tag.objects.create(company=company, name="VIP")))
     kill_within_a_chunk(world, asked, Deal.objects.filter(pk=deal.pk), begun_at=begun_at)
     kill_at(world, asked, 0.6, 0.8)
-    wait_until(second, lambda now: now.state == BulkState.DONE)
+    wait_until(second, lambda now: now.state == JobState.DONE)
 
     for each in (asked, second):
         each.refresh_from_db()

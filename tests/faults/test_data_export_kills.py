@@ -5,7 +5,8 @@ import io
 
 import pytest
 
-from crm.models import DataExport, ExportFormat, ExportKind, ExportState, Lead, Membership, User
+from crm.models import DataExport, ExportFormat, ExportKind, Lead, Membership, User
+from crm.models.job import JobState
 from crm.selectors.data_exports import content_of
 from crm.services import data_exports
 from tests.faults import figures
@@ -34,7 +35,7 @@ def test_an_export_that_is_killed_twice_has_each_lead_once_in_its_order(world) -
         wait_until(made, lambda now, share=share: now.reached >= share * count)
         world.kill("worker1")
         world.start_worker()
-    wait_until(made, lambda now: now.state == ExportState.DONE)
+    wait_until(made, lambda now: now.state == JobState.DONE)
 
     made.refresh_from_db()
     content = b"".join(content_of(made))

@@ -4,7 +4,8 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from capi.models import ConversionEvent
-from crm.models import CrmEvent, ImportState, Lead, LeadImport, LeadImportRow, Membership, User
+from crm.models import CrmEvent, Lead, LeadImport, LeadImportRow, Membership, User
+from crm.models.job import JobState
 from crm.services import lead_imports
 from tests.faults import figures
 from tests.faults.processes import wait_for
@@ -53,14 +54,14 @@ def import_and_kill(world, *, tells_platforms: bool) -> int:
     file = SimpleUploadedFile("leads.csv", dirty(rows))
     lead_import = lead_imports.upload(company=company, file=file, actor=user)
     world.start_worker()
-    wait_until(lead_import, lambda now: now.state == ImportState.READY)
+    wait_until(lead_import, lambda now: now.state == JobState.PAUSED)
 
     assert lead_imports.start(lead_import=lead_import, owner=None, tells_platforms=tells_platforms, actor=user)
     for share in (0.3, 0.8):
-        wait_until(lead_import, lambda now, share=share: now.processed >= share * rows)
+        wait_until(lead_import, lambda now, share=share: now.rows_done >= share * rows)
         world.kill("worker1")
         world.start_worker()
-    wait_until(lead_import, lambda now: now.state == ImportState.DONE)
+    wait_until(lead_import, lambda now: now.state == JobState.DONE)
 
     lead_import.refresh_from_db()
     counts = {outcome: lead_import.done[outcome] for outcome in ("new", "duplicate", "bad")}

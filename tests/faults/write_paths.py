@@ -11,6 +11,7 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from crm.jobs import rounds
 from crm.models import (
     BulkChange,
     BulkKind,
@@ -244,7 +245,7 @@ def the_status_of_many_in_the_background(scene: Scene) -> None:
     asked = {"change": change, "keys": [scene.lead.pk], "confirmed": confirmed, "filters": []}
     first, _ = [bulk_changes.start(author=scene.member, **asked) for _ in range(2)]
     scene.web.post(f"/leads/changes/{first.pk}/cancel/")
-    bulk_changes.work_through(lambda: True)
+    rounds.work_through(lambda: True)
     assert set(BulkChange.objects.values_list("state", flat=True)) == {"cancelled", "done"}
 
 
@@ -255,7 +256,7 @@ def the_status_of_many_over_the_api(scene: Scene) -> None:
     confirm = scene.api.post(f"{url}preview/", asked).json()["confirm"]
     first, _ = [scene.api.post(url, {**asked, "confirm": confirm}).json() for _ in range(2)]
     scene.api.post(f"{url}{first['id']}/cancel/")
-    bulk_changes.work_through(lambda: True)
+    rounds.work_through(lambda: True)
     assert set(BulkChange.objects.values_list("state", flat=True)) == {"cancelled", "done"}
 
 

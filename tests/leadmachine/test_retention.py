@@ -192,17 +192,17 @@ def data_export(member: Membership, moment: datetime) -> Model:
 
 
 def bulk_change(member: Membership, moment: datetime) -> Model:
-    fields = {"kind": "delete", "state": "done", "lead_count": 1, "finished_at": moment}
+    fields = {"kind": "delete", "state": "done", "row_count": 1, "finished_at": moment}
     return BulkChange.objects.create(company=member.company, made_by=member.user, **fields)
 
 
 def unread_file(member: Membership, moment: datetime) -> Model:
-    of_import = lead_import(member, moment, state="reading", started_at=None)
+    of_import = lead_import(member, moment, state="running", started_at=None)
     return LeadImportFile.objects.create(company=member.company, lead_import=of_import, content=b"x")
 
 
 def unstarted_import(member: Membership, moment: datetime) -> LeadImport:
-    return lead_import(member, moment, state="ready", started_at=None)
+    return lead_import(member, moment, state="paused", started_at=None)
 
 
 def row_of_nothing_started(member: Membership, moment: datetime) -> Model:

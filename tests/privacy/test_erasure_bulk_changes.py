@@ -7,6 +7,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from crm.jobs import rounds
 from crm.models import BulkChange, BulkKind, BulkSelection, CrmEvent, Lead, LeadChange, LeadStatus, Membership
 from crm.models.bulk_change import BulkSelectionQuerySet
 from crm.services import bulk_changes
@@ -51,7 +52,7 @@ def test_their_number_is_gone_and_nobody_else_is_left_out(asked: BulkChange, lea
 
     kept = [key for key in BulkSelection.objects.get().read() if key]
     assert kept == [lead.pk for lead in leads if lead != leads[erased]]
-    bulk_changes.work_through(lambda: True)
+    rounds.work_through(lambda: True)
     asked.refresh_from_db()
     done_before = erased < 2
     assert (asked.state, asked.reached) == ("done", 5)

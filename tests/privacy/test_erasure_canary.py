@@ -177,7 +177,7 @@ def import_them(doors: Doors) -> None:
     work_on(upload(doors, b"\0" + table(header), f"{PERSON['email']}.csv"))
     large = SimpleUploadedFile("qanfirst.csv", table(header, *rows * 800))
     lead_imports.store(company=doors.admin.company, file=large, actor=doors.admin.user)
-    assert set(LeadImport.objects.values_list("state", flat=True)) == {"done", "ready", "failed", "reading"}
+    assert set(LeadImport.objects.values_list("state", flat=True)) == {"done", "paused", "failed", "waiting"}
 
 
 def use_everything_else(doors: Doors) -> None:
@@ -266,5 +266,5 @@ def test_a_person_who_was_everywhere_is_nowhere(known: Doors, folders: list[Path
 def test_others_in_the_same_files_stay(known: Doors) -> None:
     erase_all(known)
 
-    cells = LeadImportRow.objects.filter(lead_import__state__in=("done", "ready")).exclude(cells=[])
+    cells = LeadImportRow.objects.filter(lead_import__state__in=("done", "paused")).exclude(cells=[])
     assert [row.cells[0] for row in cells] == ["Grace"] * 3

@@ -10,6 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from crm.data_exchange.exporting import lists, work
+from crm.jobs import rounds
 from crm.models import DataExport, ExportPart, Membership
 from crm.services import data_exports
 from crm.services.erasure import erase_lead
@@ -62,7 +63,7 @@ def test_a_file_that_is_being_written_begins_again_without_the_person(
         work.advance(made.pk)
 
     erase_lead(lead=leads[0])
-    data_exports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
 
     made.refresh_from_db()
     assert (made.state, made.restarts) == ("done", 1)
@@ -88,7 +89,7 @@ def test_a_spreadsheet_that_was_packed_meanwhile_is_not_stored(
     work.advance(made.pk)
 
     made.refresh_from_db()
-    assert made.state == "writing"
+    assert made.state == "waiting"
     assert not ExportPart.objects.exists()
 
 
@@ -117,7 +118,7 @@ def test_a_chunk_that_is_begun_during_an_erasure_waits_for_its_end(
     made = ask(client)
     monkeypatch.setattr("crm.services.erasure.forget_people", export_meanwhile)
     erase_lead(lead=lead)
-    data_exports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
 
     assert True not in done
     assert [row[0] for row in rows(client, made)[1:]] == ["Bea"]

@@ -11,8 +11,9 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection, models
 
-from crm.data_exchange.importing import work
-from crm.models import ImportState, Lead, LeadImport, LeadImportFile, LeadImportRow, Membership
+from crm.data_exchange.importing import storing, work
+from crm.models import ImportStep, Lead, LeadImport, LeadImportFile, LeadImportRow, Membership
+from crm.models.job import JobState
 from crm.models.roles import Role
 from crm.services import erasure, lead_imports
 from crm.services.erasure import erase_lead
@@ -198,11 +199,11 @@ def test_a_file_that_was_not_read_yet_is_dropped(sales: Membership) -> None:
     run(upload(sales, f"{HEADER}\n{ADA}\n"), sales)
     file = SimpleUploadedFile("leads.csv", ADA.encode() * 10_000)
     unread = lead_imports.upload(company=sales.company, file=file, actor=sales.user)
-    assert unread.state == ImportState.READING
+    assert unread.step == ImportStep.READING
 
     erase_lead(lead=Lead.objects.get())
 
-    assert work_on(unread).state == ImportState.FAILED
+    assert work_on(unread).state == JobState.FAILED
     assert "Someone was erased" in unread.problem
     assert not LeadImportFile.objects.exists()
 
@@ -220,7 +221,7 @@ def test_undo_leaves_an_erased_lead_as_it_is(sales: Membership) -> None:
 def test_an_import_that_waits_for_the_erasure_brings_nobody_back(
     sales: Membership, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(work, "CHUNK", 2)
+    monkeypatch.setattr(storing, "CHUNK", 2)
     ada = make_lead(sales.company, last_name="Müller", title="")
     lead_import = upload(sales, f"{PEOPLE}{ADA}\n")
     assert lead_imports.start(lead_import=lead_import, owner=None, tells_platforms=False, actor=sales.user)

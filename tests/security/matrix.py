@@ -213,6 +213,7 @@ ROWS: dict[str, Row] = {
     "deal_export": _form(Action.EXPORT_LEADS, body=_export),
     "task_export": _form(Action.EXPORT_LEADS, body=_export),
     "organisation_export": _form(Action.EXPORT_LEADS, body=_export),
+    "jobs": _see(Action.SEE_LEADS),  # a member's own alone: tests/crm/views/test_jobs.py
     "data_exports": _see(Action.EXPORT_LEADS),
     "data_export_download": _see(Action.EXPORT_LEADS, "data_export"),
     "data_export_cancel": _do(Action.EXPORT_LEADS, "data_export"),

@@ -127,13 +127,13 @@ def _fill(world: World, number: str) -> None:
     )
     test = ConversionEvent.objects.create(company=company, rule=rule, is_test=True)
     backfill = Backfill.objects.create(
-        company=company, rule=rule, since=now() - timedelta(days=1), until=now(), planned={"goes": 1}, started_by=owner
+        company=company, rule=rule, since=now() - timedelta(days=1), until=now(), planned={"goes": 1}, made_by=owner
     )
     invitation = Invitation.objects.create(
         company=company, email=f"{mark.lower()}-guest@example.com", role=Role.OPS, token_sha256=mark
     )
     lead_import = LeadImport.objects.create(
-        company=company, file_name=f"{mark}.csv", size=1, state="ready", header=[f"{mark} name"],
+        company=company, file_name=f"{mark}.csv", size=1, state="paused", step="checking", header=[f"{mark} name"],
         columns=["first_name"], row_count=1, planned={"new": 1},
     )  # fmt: skip
     LeadImportRow.objects.create(
@@ -149,7 +149,7 @@ def _fill(world: World, number: str) -> None:
     for each in (data_export, of_key):
         ExportPart(company=company, data_export=each).write(f"{mark} row\n".encode())
     bulk_change = BulkChange.objects.create(
-        company=company, made_by=owner, kind="add_tag", target=tag.pk, lead_count=1, refusals={f"{mark} reason": 1}
+        company=company, made_by=owner, kind="add_tag", target=tag.pk, row_count=1, refusals={f"{mark} reason": 1}
     )
     BulkSelection.objects.create(company=company, bulk_change=bulk_change, keys=packed_keys([lead.pk])[0])
     with acting_as(None, history_only=True):

@@ -5,30 +5,40 @@ from dataclasses import replace
 from typing import Final
 
 from capi.models import Backfill, Connection, ConversionRule
-from capi.models.choices import BackfillOutcome, BackfillState, Reason
+from capi.models.choices import BackfillOutcome, Reason
 from capi.selectors.explanations.explain import hold_of
 from capi.selectors.explanations.reasons import REASONS
 from capi.selectors.explanations.rules import counting_warning
 from capi.selectors.explanations.states import Explanation
+from crm.models.job import JobState
 
-_BACKFILLS: Final[dict[BackfillState, Explanation]] = {
-    BackfillState.RUNNING: Explanation(
+_BACKFILLS: Final[dict[JobState, Explanation]] = {
+    JobState.WAITING: Explanation(
+        "Waiting", "It begins once no new event is due.", "No action needed: it begins automatically.", "wait"
+    ),
+    JobState.RUNNING: Explanation(
         "Running", "Past events are sent after new ones.", "No action needed: it continues automatically.", "wait"
     ),
-    BackfillState.PAUSED: Explanation(
+    JobState.PAUSED: Explanation(
         "Paused", "It queues no more events.", "Resume it to continue where it stopped.", "wait"
     ),
-    BackfillState.DONE: Explanation(
+    JobState.DONE: Explanation(
         "Done",
         "All past events in the period have been processed.",
         "Recent Events shows the outcome of each.",
         "good",
     ),
-    BackfillState.CANCELLED: Explanation(
+    JobState.CANCELLED: Explanation(
         "Cancelled",
         "It was cancelled, along with its events that had not been sent.",
         "No action needed. A new backfill sends the rest.",
         "plain",
+    ),
+    JobState.FAILED: Explanation(
+        "Failed",
+        "It could not go on. What it has queued is still sent.",
+        "Start a new backfill for the rest.",
+        "bad",
     ),
 }
 BACKFILLS: Final = {state: replace(words, topic=f"backfill-{state}") for state, words in _BACKFILLS.items()}
@@ -73,10 +83,10 @@ OLD_EVENTS: Final = (
 
 def explain_backfill(backfill: Backfill, connection: Connection | None) -> Explanation:
     """The explanation for a backfill in its current state. `backfill.rule` should be loaded."""
-    state, rule = BackfillState(backfill.state), backfill.rule
-    if state == BackfillState.RUNNING:
+    state, rule = JobState(backfill.state), backfill.rule
+    if backfill.is_at_work:
         return hold_of(rule, connection) or (BACKFILLS[state] if rule.is_active else RULE_OFF)
-    ended_by = ENDS_OF_BACKFILLS.get(Reason(backfill.reason))
+    ended_by = backfill.problem or ENDS_OF_BACKFILLS.get(Reason(backfill.reason))
     return replace(BACKFILLS[state], what=ended_by) if ended_by else BACKFILLS[state]
 
 

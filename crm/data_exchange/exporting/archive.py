@@ -30,8 +30,6 @@ from crm.models import (
     Task,
 )
 
-CHUNK: Final = 1_000
-
 
 @dataclass(frozen=True, slots=True)
 class ArchiveFile:
@@ -43,19 +41,19 @@ class ArchiveFile:
     rows: Callable[[Company], QuerySet[Any]]
 
 
-def next_rows(data_export: DataExport) -> list[Row]:
-    """The next rows of the current file, with its column names before the first row. Moves the export on."""
+def next_rows(data_export: DataExport, size: int) -> list[Row]:
+    """The next `size` rows of the current file, with its column names before the first row. Moves the export on."""
     file = FILES[data_export.file]
     columns = file.columns(data_export.company)
     if data_export.after:
         columns = with_keys(columns, data_export.columns)
     else:
         data_export.columns = [column.key for column in columns]
-    found = list(file.rows(data_export.company).filter(pk__gt=data_export.after).order_by("pk")[:CHUNK])
+    found = list(file.rows(data_export.company).filter(pk__gt=data_export.after).order_by("pk")[:size])
     rows: list[Row] = [] if data_export.after else [[column.label for column in columns]]
     rows += [[column.read(row) for column in columns] for row in found]
     data_export.reached += len(found)
-    if len(found) < CHUNK:
+    if len(found) < size:
         data_export.file, data_export.after = data_export.file + 1, 0
     else:
         data_export.after = found[-1].pk

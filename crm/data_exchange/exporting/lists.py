@@ -40,15 +40,15 @@ def list_columns(kind: str, company: Company, keys: Sequence[str] = ()) -> list[
     return LISTS[kind].columns(company, keys)
 
 
-def next_rows(data_export: DataExport) -> list[Row]:
-    """The next rows of the file, with its column names before the first row. Moves the export on.
+def next_rows(data_export: DataExport, size: int) -> list[Row]:
+    """The next `size` rows of the file, with its column names before the first row. Moves the export on.
 
     A row that has been deleted or erased since is left out, and so is an organisation whose oldest lead has left it.
     """
     company = data_export.company
     columns = with_keys(list_columns(data_export.kind, company), data_export.columns)
     keys = ExportSelection.objects.get(data_export=data_export).read()
-    chunk = keys[data_export.reached : data_export.reached + CHUNK]
+    chunk = keys[data_export.reached : data_export.reached + size]
     found = LISTS[data_export.kind].rows(company, chunk)
     rows: list[Row] = [] if data_export.reached else [[column.label for column in columns]]
     rows += [[column.read(found[key]) for column in columns] for key in chunk if key in found]

@@ -21,7 +21,8 @@ from django.utils import timezone
 from xlsxwriter.exceptions import FileSizeError
 
 from crm.data_exchange.exporting.cells import from_json
-from crm.models import DataExport, ExportPart, ExportState
+from crm.models import DataExport, ExportPart
+from crm.models.job import JobState
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ def pack(pk: int) -> bool:
     Returns False if there is none, if another process is making it, or if the server has no room for it.
     """
     unclaimed = Q(packed_until=None) | Q(packed_until__lt=Now())
-    packing = DataExport.objects.filter(pk=pk, state=ExportState.PACKING)
+    packing = DataExport.objects.filter(pk=pk).packing()
     if not packing.filter(unclaimed).update(packed_until=Now() + LEASE):
         return False
     data_export = packing.select_related("company").first()
@@ -57,7 +58,7 @@ def pack(pk: int) -> bool:
     _clear_up()
     if _room_needed(data_export) > disk_usage(gettempdir()).free:
         logger.warning("There is no space in %s for the spreadsheet of export %s.", gettempdir(), pk)
-        packing.end_without_file(ExportState.FAILED, NO_ROOM)
+        packing.end(JobState.FAILED, NO_ROOM)
         return False
     with (
         TemporaryDirectory(prefix=FOLDER) as folder,
@@ -67,7 +68,7 @@ def pack(pk: int) -> bool:
         try:
             _write_workbook(data_export, file, folder)
         except FileSizeError:
-            packing.end_without_file(ExportState.FAILED, NO_ROOM)
+            packing.end(JobState.FAILED, NO_ROOM)
             return False
         _store(data_export, file)
     return True
@@ -120,7 +121,7 @@ def _rows(data_export: DataExport) -> Iterator[list[Any]]:
 def _store(data_export: DataExport, file: IO[bytes]) -> None:
     """Replace the stored rows with the spreadsheet, unless the export was ended or restarted meanwhile."""
     with transaction.atomic():
-        same = DataExport.objects.filter(pk=data_export.pk, restarts=data_export.restarts, state=ExportState.PACKING)
+        same = DataExport.objects.filter(pk=data_export.pk, restarts=data_export.restarts).packing()
         if not same.select_for_update(no_key=True).exists():
             return
         ExportPart.objects.filter(data_export=data_export).delete()
@@ -128,4 +129,4 @@ def _store(data_export: DataExport, file: IO[bytes]) -> None:
         file.seek(0)
         while block := file.read(BLOCK):
             stored += ExportPart(company_id=data_export.company_id, data_export=data_export).write(block)
-        same.update(state=ExportState.DONE, size=size, stored=stored, finished_at=Now())
+        same.update(state=JobState.DONE, size=size, stored=stored, finished_at=Now())

@@ -95,20 +95,33 @@ def _empty(rows: Sequence[LeadImportRow], leads: dict[int, Lead]) -> None:
     links &= set(LeadTag.objects.filter(pk__in=links, lead__in=leads).values_list("pk", flat=True))
     by_fields: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
     for row in rows:
-        found = leads.get(row.lead_id or 0)
-        lead = found if found and found.erased_at is None and found.merged_into_id is None else None
-        fields = {name: value for name, value in row.filled.items() if name != TAGS}
-        unchanged = tuple(name for name, value in fields.items() if lead and value_of(lead, name) == value)
-        is_as_written = len(unchanged) == len(fields) and links.issuperset(row.filled.get(TAGS, ()))
-        row.undo = RowUndo.PUT_BACK if lead and is_as_written else RowUndo.KEPT
-        if lead and unchanged:
+        row.undo = RowUndo.KEPT
+        lead = leads.get(row.lead_id or 0)
+        if lead is None or not lead.is_current:
+            continue
+        unchanged = _unchanged(row, lead)
+        others = row.filled.keys() - {TAGS, *unchanged}
+        if not others and links.issuperset(row.filled.get(TAGS, ())):
+            row.undo = RowUndo.PUT_BACK
+        if unchanged:
             by_fields[unchanged].append(lead.pk)
     for names, pks in by_fields.items():
-        old: dict[str, Any] = {name: name == SHARED or "" for name in names if not name.startswith(CUSTOM)}
-        if keys := [name.removeprefix(CUSTOM) for name in names if name.startswith(CUSTOM)]:
-            old["custom"] = with_keys_set(dict.fromkeys(keys))
-        Lead.objects.filter(pk__in=pks).update(**old, updated_at=Now())
+        Lead.objects.filter(pk__in=pks).update(**_emptied(names), updated_at=Now())
     LeadTag.objects.filter(pk__in=links).delete()
+
+
+def _unchanged(row: LeadImportRow, lead: Lead) -> tuple[str, ...]:
+    """The fields of the lead that still have the values of the row."""
+    fields = ((name, value) for name, value in row.filled.items() if name != TAGS)
+    return tuple(name for name, value in fields if value_of(lead, name) == value)
+
+
+def _emptied(names: Sequence[str]) -> dict[str, Any]:
+    """The values of these fields before the import filled them."""
+    old: dict[str, Any] = {name: name == SHARED or "" for name in names if not name.startswith(CUSTOM)}
+    if keys := [name.removeprefix(CUSTOM) for name in names if name.startswith(CUSTOM)]:
+        old["custom"] = with_keys_set(dict.fromkeys(keys))
+    return old
 
 
 def take_back_created(lead_import: LeadImport) -> None:

@@ -62,25 +62,14 @@ class RowReader:
         adds_tags: bool = True,
     ) -> None:
         custom = custom_columns(company) if custom is None else custom
-        self._required = {
-            name: columns.index(name) for name, field in custom.items() if field.is_required and name in columns
-        }
-        self._missing = any(field.is_required and name not in columns for name, field in custom.items())
+        required = [name for name, field in custom.items() if field.is_required]
+        self._required = {name: columns.index(name) for name in required if name in columns}
+        self._missing = len(self._required) < len(required)
         self._width = len(columns)
         self._says_who_is_shared = not set(SHARING).isdisjoint(columns)
         self._addresses = [index for index, name in enumerate(columns) if name == "email"]
         self._names = [index for index, name in enumerate(columns) if name in NAMES]
-        by_name = {name: reading for name, reading in zip(columns, readings, strict=True) if name}
-        adds_tags = adds_tags and by_name.get("tags", ColumnReading()).otherwise == Otherwise.CREATE
-        readers: dict[str, Reader] = built_in_readers(company, adds_tags=adds_tags)
-        for name in custom.keys() & by_name.keys():
-            readers[name] = CellReader(custom[name], by_name[name])
-        # A custom field may have been archived or deleted since the columns were chosen.
-        self._readers = {
-            index: readers[name] if name in DIFFERENT else lru_cache(REPEATED)(readers[name])
-            for index, name in enumerate(columns)
-            if name in readers
-        }
+        self._readers = _readers(company, columns, readings, custom, adds_tags=adds_tags)
         self._needed = [index for index, reading in enumerate(readings) if reading.otherwise == Otherwise.ROW]
         # A whole name comes first: columns with its parts know better where it is split.
         self._columns = sorted(self._readers.items(), key=lambda column: columns[column[0]] != "full_name")
@@ -159,6 +148,30 @@ class RowReader:
         if wrong is not None:
             return problems[str(wrong)], wrong
         return RowProblem.NAME_MISSING.value, self._names[0] if self._names else None
+
+
+def _readers(
+    company: Company,
+    columns: Sequence[str],
+    readings: Sequence[ColumnReading],
+    custom: Mapping[str, CustomField],
+    *,
+    adds_tags: bool,
+) -> dict[int, Reader]:
+    """How the cells of each column are read, by the index of the column.
+
+    A custom field may have been archived or deleted since the columns were chosen.
+    """
+    by_name = {name: reading for name, reading in zip(columns, readings, strict=True) if name}
+    adds_tags = adds_tags and by_name.get("tags", ColumnReading()).otherwise == Otherwise.CREATE
+    readers: dict[str, Reader] = built_in_readers(company, adds_tags=adds_tags)
+    for name in custom.keys() & by_name.keys():
+        readers[name] = CellReader(custom[name], by_name[name])
+    return {
+        index: readers[name] if name in DIFFERENT else lru_cache(REPEATED)(readers[name])
+        for index, name in enumerate(columns)
+        if name in readers
+    }
 
 
 def _has_name(values: Mapping[str, Any]) -> bool:

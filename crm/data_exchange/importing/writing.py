@@ -102,13 +102,19 @@ def _tag(judged: Sequence[JudgedRow], lead_import: LeadImport) -> defaultdict[in
 
 def _fill(judged: Sequence[JudgedRow], lead_import: LeadImport) -> None:
     """Fill the empty fields of existing leads."""
-    changed = {row.lead.pk: row.lead for row in judged if row.lead}
+    leads: dict[int, Lead] = {}
+    opted_out: list[int] = []
     for row in judged:
-        row.lead_id = row.lead.pk if row.lead else None
-    fields = sorted(set().union(*(column_names(row.news) for row in judged)) - {SHARED, TAGS})
-    if opted_out := [row.lead_id for row in judged if row.lead_id and SHARED in row.news]:
+        row.lead_id = None
+        if row.lead:
+            row.lead_id = row.lead.pk
+            leads[row.lead.pk] = row.lead
+            if SHARED in row.news:
+                opted_out.append(row.lead.pk)
+    if opted_out:
         Lead.objects.filter(pk__in=opted_out).update(**{SHARED: False})
-    values = {pk: [getattr(lead, name) for name in fields] for pk, lead in changed.items()}
+    fields = sorted(set().union(*(column_names(row.news) for row in judged)) - {SHARED, TAGS})
+    values = {pk: [getattr(lead, name) for name in fields] for pk, lead in leads.items()}
     Lead.objects.update_rows(fields, values, updated_at=Now())
     tagged = [row for row in judged if TAGS in row.news]
     links = _tag(tagged, lead_import)

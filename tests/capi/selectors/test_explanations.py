@@ -18,7 +18,6 @@ from capi.models.choices import (
     AlertKind,
     AlertResolution,
     BackfillOutcome,
-    BackfillState,
     CrmEventName,
     Frequency,
     MailKind,
@@ -34,6 +33,7 @@ from capi.selectors.explanations.dry_run import NO_HASH
 from capi.selectors.explanations.explain import explain
 from capi.selectors.explanations.reasons import READINGS, REASONS, REFUSED_WITH
 from capi.selectors.explanations.states import ON_HOLD, STATES, Explanation
+from crm.models.job import JobState
 from leadmachine.help.troubleshooting import ANSWERS, page
 
 ROOT = settings.BASE_DIR
@@ -46,7 +46,7 @@ CATALOGUE = {
     State: STATES,
     Reason: {Reason.NONE: "", **REASONS},
     rules.ReadStatus: READINGS,
-    BackfillState: BACKFILLS,
+    JobState: BACKFILLS,
     BackfillOutcome: OUTCOMES,
     AlertKind: OPENED,
     NothingToHash: NO_HASH,

@@ -86,7 +86,7 @@ def test_what_was_planned_is_started_with_the_same_form(web, company, admin, con
 
     backfill = Backfill.objects.get()
     assert answer.url == reverse("backfill", args=[backfill.pk])
-    assert (backfill.rule, backfill.planned, backfill.started_by) == (rule, {"goes": 3}, admin.user)
+    assert (backfill.rule, backfill.planned, backfill.made_by) == (rule, {"goes": 3}, admin.user)
     assert (backfill.until - backfill.since).days == 30
     send_all(company)
     assert states(company) == ["accepted"] * 3
@@ -156,7 +156,7 @@ def test_its_page_tells_how_far_it_has_come_and_what_holds_it(web, company, conn
     make_leads(company, 12)
     rule = make_rule()
     backfill = start(rule)
-    Backfill.objects.update(done={"goes": 5})
+    Backfill.objects.update(done={"goes": 5}, reached=5, state="running")
     address = backfill.get_absolute_url()
 
     running = web.get(address).content.decode()
@@ -195,7 +195,7 @@ def test_it_is_paused_and_resumed_and_cancelled(web, company, connected, sandbox
 
     assert press("backfill_pause") == "paused"
     assert "Resume it to continue where it stopped." in web.get(backfill.get_absolute_url()).content.decode()
-    assert press("backfill_resume") == "running"
+    assert press("backfill_resume") == "waiting"
     assert "It can't be resumed." in web.get(reverse("backfill_cancel", args=[backfill.pk])).content.decode()
     assert press("backfill_cancel") == "cancelled"
     assert press("backfill_resume") == "cancelled"

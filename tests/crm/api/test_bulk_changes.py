@@ -12,6 +12,8 @@ from capi.models import ConversionEvent
 from crm.api import bulk_changes as endpoint
 from crm.api.bulk_change_bodies import MORE_THAN_NAMED, OTHER_CHANGE
 from crm.api.permissions import RolePermission
+from crm.jobs import runner
+from crm.jobs.rounds import work_through
 from crm.models import (
     ApiKey,
     AuditEntry,
@@ -26,7 +28,6 @@ from crm.models import (
 )
 from crm.models.roles import Role
 from crm.services import bulk_changes
-from crm.services.bulk_changes import work_through
 from crm.services.erasure import erase_lead
 from crm.services.lead_merges import merge_leads
 from crm.services.picklists import archive_entry
@@ -144,7 +145,7 @@ def test_what_is_confirmed_is_done_by_a_worker_and_reported(
 
     answer = script.post(URL, body)
     row = answer.json()
-    assert (answer.status_code, row["state"], row["reached"], row["lead_count"]) == (201, "waiting", 0, 4)
+    assert (answer.status_code, row["state"], row["reached"], row["row_count"]) == (201, "waiting", 0, 4)
     assert not Lead.objects.filter(status=qualified).exists()
     work_through(lambda: True)
 
@@ -158,7 +159,7 @@ def test_what_is_confirmed_is_done_by_a_worker_and_reported(
         "target": qualified.pk,
         "state": "done",
         "problem": "",
-        "lead_count": 4,
+        "row_count": 4,
         "reached": 4,
         "results": {"changed": 4, "unchanged": 0, "since": 0, "gone": 0, "refused": 0, "unmatched": 0},
         "refusals": [],
@@ -324,7 +325,7 @@ def test_neither_does_one_that_comes_while_it_waits_for_fewer_leads(
     work_through(lambda: True)
 
     found = script.get(f"{URL}{asked['id']}/").json()
-    assert (found["state"], found["problem"]) == ("stopped", bulk_changes.MORE_CONVERSIONS)
+    assert (found["state"], found["problem"]) == ("failed", bulk_changes.MORE_CONVERSIONS)
     assert not Lead.objects.filter(status=qualified).exists()
 
 
@@ -337,7 +338,7 @@ def test_a_rule_that_comes_while_it_waits_stops_it(
     work_through(lambda: True)
 
     found = script.get(f"{URL}{asked.pk}/").json()
-    assert (found["state"], found["problem"]) == ("stopped", bulk_changes.MORE_CONVERSIONS)
+    assert (found["state"], found["problem"]) == ("failed", bulk_changes.MORE_CONVERSIONS)
     assert not Lead.objects.filter(status=qualified).exists()
 
 
@@ -352,7 +353,7 @@ def test_what_others_add_or_change_after_the_preview_is_left_alone(
     row = script.post(URL, body).json()
     work_through(lambda: True)
 
-    assert (row["lead_count"], row["results"]["since"]) == (3, 1)
+    assert (row["row_count"], row["results"]["since"]) == (3, 1)
     assert sorted(lead.first_name for lead in Lead.objects.filter(status=qualified)) == ["P1", "P2", "P3"]
 
 
@@ -368,7 +369,7 @@ def test_the_results_are_all_of_the_leads_that_were_confirmed(
     work_through(lambda: True)
 
     results = script.get(f"{URL}{asked['id']}/").json()["results"]
-    assert asked["lead_count"] == 2
+    assert asked["row_count"] == 2
     assert results == {"changed": 2, "unchanged": 0, "since": 1, "gone": 0, "refused": 0, "unmatched": 7}
 
 
@@ -554,7 +555,7 @@ def test_it_stops_once_its_key_no_longer_may(script: APIClient, vip: Tag, leads:
     work_through(lambda: True)
 
     asked.refresh_from_db()
-    assert (asked.state, asked.problem) == ("stopped", bulk_changes.KEY_NO_LONGER_ALLOWED)
+    assert (asked.state, asked.problem) == ("failed", runner.KEY_NO_LONGER_ALLOWED)
     assert not Lead.objects.filter(tags=vip).exists()
 
 
@@ -565,7 +566,7 @@ def test_it_stops_once_its_key_is_deleted(script: APIClient, vip: Tag, leads: li
     work_through(lambda: True)
 
     asked.refresh_from_db()
-    assert (asked.state, asked.problem, asked.author) == ("stopped", bulk_changes.NO_LONGER_ALLOWED, None)
+    assert (asked.state, asked.problem, asked.author) == ("failed", runner.NO_LONGER_ALLOWED, None)
 
 
 def test_a_member_asks_as_themselves(sales: Membership, vip: Tag, leads: list[Lead]):

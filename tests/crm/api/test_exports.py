@@ -10,7 +10,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from crm.api.exports import NO_FILE
-from crm.data_exchange.exporting import work
+from crm.jobs import rounds, runner
 from crm.models import ApiKey, AuditEntry, Company, DataExport, ExportPart, Lead, Membership, Tag
 from crm.models.data_export import KEPT_FOR
 from crm.models.roles import Role
@@ -36,7 +36,7 @@ def exported(script: APIClient, **asked: Any) -> list[list[str]]:
     """The rows of the requested file, with its header."""
     answer = script.post(URL, {**LEADS, **asked})
     assert answer.status_code == 201, answer.json()
-    data_exports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
     content = b"".join(script.get(f"{URL}{answer.json()['id']}/content/").streaming_content)
     return list(csv.reader(io.StringIO(content.decode(), newline="")))
 
@@ -173,7 +173,7 @@ def test_too_many_downloads_at_a_time_are_a_429_that_says_when_to_try_again(
 ) -> None:
     make_lead(company)
     path = f"{URL}{script.post(URL, LEADS).json()['id']}/content/"
-    data_exports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
 
     open_ones = [script.get(path) for _ in range(2)]
     refused = script.get(path)
@@ -191,10 +191,10 @@ def test_the_progress_and_the_end_are_read(company: Company, script: APIClient) 
     path = f"{URL}{made['id']}/"
 
     waiting = script.get(f"{path}content/")
-    data_exports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
     done, content = script.get(path).json(), script.get(f"{path}content/", headers={"Accept": "text/csv"})
 
-    assert (made["state"], made["row_count"], made["reached"], made["kept_until"]) == ("writing", 1, 0, None)
+    assert (made["state"], made["row_count"], made["reached"], made["kept_until"]) == ("waiting", 1, 0, None)
     assert (made["made_by"], made["problem"]) == (None, "")
     assert (waiting.status_code, "not ready" in waiting.json()["detail"]) == (409, True)
     assert (done["state"], done["reached"], done["kept_until"] is None) == ("done", 1, False)
@@ -206,7 +206,7 @@ def test_the_progress_and_the_end_are_read(company: Company, script: APIClient) 
 def test_a_spreadsheet_is_one(company: Company, script: APIClient) -> None:
     make_lead(company)
     made = script.post(URL, {**LEADS, "format": "xlsx"}).json()
-    data_exports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
 
     answer = script.get(f"{URL}{made['id']}/content/")
 
@@ -219,7 +219,7 @@ def test_a_cancelled_export_leaves_no_file_and_can_be_cancelled_again(company: C
     path = f"{URL}{script.post(URL, LEADS).json()['id']}/"
 
     answers = [script.post(f"{path}cancel/") for _ in range(2)]
-    data_exports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
 
     assert [(each.status_code, each.json()["state"]) for each in answers] == [(200, "cancelled")] * 2
     assert script.get(f"{path}content/").json()["detail"] == NO_FILE
@@ -258,10 +258,10 @@ def test_the_file_of_a_key_that_was_revoked_or_is_gone_is_not_written(company: C
     made = with_key(text).post(URL, LEADS).json()
 
     key.revoke()
-    data_exports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
 
     ended = DataExport.objects.get(pk=made["id"])
-    assert (ended.state, ended.problem) == ("failed", work.KEY_NO_LONGER_ALLOWED)
+    assert (ended.state, ended.problem) == ("failed", runner.KEY_NO_LONGER_ALLOWED)
     key.delete()
     assert not DataExport.objects.exists()
 
@@ -269,7 +269,7 @@ def test_the_file_of_a_key_that_was_revoked_or_is_gone_is_not_written(company: C
 def test_after_a_day_the_file_is_gone(company: Company, script: APIClient) -> None:
     make_lead(company)
     path = f"{URL}{script.post(URL, LEADS).json()['id']}/"
-    data_exports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
 
     DataExport.objects.update(finished_at=F("finished_at") - KEPT_FOR)
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
+from crm.jobs import rounds
 from crm.models import ApiKey, Company
 from crm.models.roles import Role
-from crm.services import data_exports
 from tests.conftest import make_lead
 from tests.crm.api.calling import with_key
 from tests.npm import install
@@ -53,7 +53,7 @@ def test_a_generated_python_client_works_and_its_types_are_right(
     live_server: Any, tmp_path: Path, schema: Path, key: str
 ) -> None:
     asked = with_key(key).post("/api/v1/exports/", {"kind": "leads", "format": "csv"}).json()
-    data_exports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
     run(["openapi-python-client", "generate", "--path", str(schema), "--output-path", "client"], tmp_path)
     shutil.copy(SCRIPTS / "script.py", tmp_path / "client")
 

@@ -10,6 +10,7 @@ from rest_framework.test import APIClient
 
 from capi.models import ConversionEvent
 from crm.api.imports import NO_FILE, NOT_READY, NOT_RUNNING, NOTHING_TO_UNDO, STARTED
+from crm.jobs import rounds
 from crm.models import ApiKey, AuditEntry, Change, Company, CrmEvent, Lead, LeadImport, Membership
 from crm.services import lead_imports
 from tests.conftest import make_lead
@@ -39,7 +40,7 @@ def sent(script: APIClient, text: str = PEOPLE) -> str:
     """The address of an import whose file has been read and checked."""
     answer = send(script, text)
     assert answer.status_code == 201, answer.json()
-    lead_imports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
     return f"{URL}{answer.json()['id']}/"
 
 
@@ -57,30 +58,30 @@ def test_a_role_may_what_the_matrix_says_and_no_more(company: Company, sales: Me
 
 def test_a_key_uploads_starts_and_undoes_an_import(script: APIClient, company: Company, connected: Any) -> None:
     added = send(script).json()
-    lead_imports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
     path = f"{URL}{added['id']}/"
     checked = script.get(path).json()
 
     started = script.post(f"{path}start/", {})
-    lead_imports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
     done = script.get(path).json()
 
     key = ApiKey.objects.get()
-    assert (added["state"], added["file_name"], added["uploaded_by"]) == ("reading", "leads.csv", None)
-    assert (checked["state"], checked["row_count"], checked["planned"]["new"]) == ("ready", 3, 3)
+    assert (added["step"], added["file_name"], added["made_by"]) == ("reading", "leads.csv", None)
+    assert (checked["state"], checked["row_count"], checked["planned"]["new"]) == ("paused", 3, 3)
     assert [{key: column[key] for key in ("name", "field")} for column in checked["columns"][:3]] == [
         {"name": "First name", "field": "first_name"},
         {"name": "Last name", "field": "last_name"},
         {"name": "E-mail", "field": "email"},
     ]
-    assert (started.status_code, started.json()["state"], started.json()["tells_platforms"]) == (200, "running", False)
+    assert (started.status_code, started.json()["state"], started.json()["tells_platforms"]) == (200, "waiting", False)
     assert (done["state"], done["done"]["new"], done["undo_until"] is None) == ("done", 3, False)
     assert Lead.objects.filter(owner=None).count() == 3
     assert {event.api_key for event in CrmEvent.objects.all()} == {key}
     assert not ConversionEvent.objects.exists()
-    assert script.post(f"{path}undo/").json()["state"] == "undoing"
-    lead_imports.work_through(lambda: True)
-    assert script.get(path).json()["state"] == "undone"
+    assert script.post(f"{path}undo/").json()["step"] == "undoing"
+    rounds.work_through(lambda: True)
+    assert (script.get(path).json()["state"], script.get(path).json()["step"]) == ("done", "undoing")
     assert not Lead.objects.exists()
     actors = AuditEntry.objects.filter(action__in=["import", "import_undone"]).values_list("actor_kind", "actor_id")
     assert list(actors) == [("api_key", key.pk)] * 2
@@ -95,7 +96,7 @@ def test_ad_platforms_are_told_of_new_leads_only_if_that_is_said(
 
     expected = script.get(path).json()["conversions"]
     answer = script.post(f"{path}start/", {"tells_platforms": True}).json()
-    lead_imports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
 
     assert [(each["rule"], each["now"], each["later"]) for each in expected] == [(rule.name, 2, 1)]
     assert answer["tells_platforms"] is True
@@ -107,7 +108,7 @@ def test_the_owner_is_a_colleague(script: APIClient, sales: Membership, other_co
 
     strange = script.post(f"{path}start/", {"owner": 999_999})
     script.post(f"{path}start/", {"owner": sales.user_id})
-    lead_imports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
 
     assert (strange.status_code, set(strange.json())) == (400, {"owner"})
     assert Lead.objects.filter(owner=sales.user).count() == 3
@@ -117,9 +118,9 @@ def test_the_columns_are_said_and_the_rows_checked_again(script: APIClient) -> N
     path = sent(script, "Who,Where\nAda,Harbour Freight\n")
 
     answer = script.post(f"{path}columns/", {"columns": ["first_name", "organisation"]})
-    lead_imports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
     script.post(f"{path}start/", {})
-    lead_imports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
 
     assert (answer.status_code, [each["field"] for each in answer.json()["columns"]]) == (
         200, ["first_name", "organisation"],
@@ -189,7 +190,7 @@ def test_five_files_of_a_company_wait_to_be_read_and_checked_and_no_more(
     answers = [send(caller(company, "sales")) for _ in range(7)]
     theirs = send(caller(other_company, "sales"))
     repeated = [send(script, key="nightly").status_code]
-    lead_imports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
     repeated.append(send(script, key="nightly").status_code)
 
     assert [answer.status_code for answer in answers] == [201] * 5 + [409] * 2
@@ -214,7 +215,7 @@ def test_what_can_not_be_done_now_is_a_409_that_says_why(script: APIClient) -> N
     path = f"{URL}{send(script).json()['id']}/"
 
     unread = script.post(f"{path}start/", {})
-    lead_imports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
     undone, cancelled = script.post(f"{path}undo/"), script.post(f"{path}cancel/")
     other = sent(script, BAD)
     script.post(f"{path}start/", {})
@@ -269,7 +270,7 @@ def test_a_list_of_imports_takes_as_many_queries_as_one(script: APIClient, sales
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
             answer = script.get(URL)
-        assert {each["uploaded_by"] for each in answer.json()["results"]} == {sales.user_id}
+        assert {each["made_by"] for each in answer.json()["results"]} == {sales.user_id}
         return len(captured)
 
     run(upload(sales, PEOPLE), sales)
@@ -287,7 +288,7 @@ def test_a_member_uploads_by_session_and_gets_the_leads(sales: Membership) -> No
     path = sent(session)
 
     session.post(f"{path}start/", {})
-    lead_imports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
 
     assert Lead.objects.filter(owner=sales.user).count() == 3
     assert make_lead(sales.company).owner is None
@@ -309,7 +310,7 @@ def test_a_file_is_read_again_in_the_format_that_is_chosen(script: APIClient, sa
     again = script.post(f"{path}format/", {"encoding": "cp1250"}).json()
     refused = script.post(f"{path}format/", {"encoding": "ebcdic"})
     script.post(f"{path}start/", {})
-    lead_imports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
     late = script.post(f"{path}format/", {"encoding": "cp1252"})
 
     assert again["file_format"] == {"encoding": "cp1250", "delimiter": ";", "quote": '"'}
@@ -329,7 +330,7 @@ def test_a_script_answers_how_a_column_is_read_before_it_starts(script: APIClien
     body = {"columns": columns, "readings": [{}, {"convention": "comma"}]}
     answered = script.post(f"{path}columns/", body, format="json").json()["columns"][1]
     script.post(f"{path}start/", {})
-    lead_imports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
 
     assert (asked["needs_answer"], asked["convention"], early.status_code) == (True, "", 409)
     assert (wrong.status_code, list(wrong.json())) == (400, ["readings"])

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from capi.models import ConversionEvent
+from crm.jobs import runner
+from crm.jobs.rounds import work_through
 from crm.models import (
     AuditEntry,
     BulkChange,
@@ -27,7 +29,7 @@ from crm.models import (
 )
 from crm.models.roles import Role
 from crm.services import bulk_changes, lead_changes
-from crm.services.bulk_changes import advance, cancel, start, work_through
+from crm.services.bulk_changes import advance, cancel, start
 from crm.services.editing import change_status
 from crm.services.lead_changes import Confirmation, MoreThanConfirmed
 from crm.services.lead_merges import merge_leads
@@ -97,7 +99,7 @@ def test_it_changes_those_that_matched_when_it_was_asked_for(
 
     assert outcome(asked) == ("done", {"changed": 2, "unchanged": 1, "since": 1, "gone": 1})
     assert sorted(names_of_qualified()) == ["P1", "P2", "P4"]
-    assert asked.reached == asked.lead_count == 5
+    assert asked.reached == asked.row_count == 5
     assert asked.finished_at is not None
     assert not BulkSelection.objects.exists()
 
@@ -239,10 +241,10 @@ def delete_the_status(member: Membership, target: LeadStatus) -> None:
 @pytest.mark.parametrize(
     ("happens", "reason"),
     [
-        (lower_the_role, bulk_changes.NO_LONGER_ALLOWED),
-        (deactivate, bulk_changes.NO_LONGER_ALLOWED),
-        (delete_the_account, bulk_changes.NO_LONGER_ALLOWED),
-        (close_the_company, bulk_changes.NO_LONGER_ALLOWED),
+        (lower_the_role, runner.NO_LONGER_ALLOWED),
+        (deactivate, runner.NO_LONGER_ALLOWED),
+        (delete_the_account, runner.NO_LONGER_ALLOWED),
+        (close_the_company, runner.NO_LONGER_ALLOWED),
         (archive, "Qualified was archived. Choose another lead status."),
         (delete_the_status, "The lead status was deleted."),
     ],
@@ -255,7 +257,7 @@ def test_it_stops_where_it_may_not_go_on_and_says_why(
 
     work_through(lambda: True)
 
-    assert outcome(asked) == ("stopped", {"changed": 2})
+    assert outcome(asked) == ("failed", {"changed": 2})
     assert asked.problem == reason
     assert names_of_qualified() == ["P0", "P1"]
     assert not BulkSelection.objects.exists()
@@ -268,7 +270,7 @@ def test_a_deletion_needs_a_role_that_may_delete(admin: Membership, leads: list[
 
     work_through(lambda: True)
 
-    assert outcome(asked) == ("stopped", {"changed": 1})
+    assert outcome(asked) == ("failed", {"changed": 1})
     assert Lead.objects.count() == 4
 
 
@@ -282,7 +284,7 @@ def test_an_owner_whose_account_is_gone_is_not_the_same_as_no_owner(
 
     work_through(lambda: True)
 
-    assert outcome(asked) == ("stopped", {})
+    assert outcome(asked) == ("failed", {})
     assert asked.problem == "The owner is no longer in your company."
     assert set(Lead.objects.values_list("owner", flat=True)) == {sales.user_id}
 
@@ -291,20 +293,20 @@ def test_an_error_of_ours_ends_it_and_one_of_the_database_does_not(
     asked: BulkChange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*args: Any) -> int:
-        raise OperationalError("the server closed the connection")
+        raise InterfaceError("the connection is closed")
 
     def wrong(*args: Any) -> int:
         raise ZeroDivisionError
 
     monkeypatch.setitem(lead_changes.STEPS, BulkKind.STATUS, away)
-    with pytest.raises(OperationalError):
+    with pytest.raises(InterfaceError):
         advance(asked.pk)
     assert outcome(asked) == ("waiting", {})
 
     monkeypatch.setitem(lead_changes.STEPS, BulkKind.STATUS, wrong)
     assert not advance(asked.pk)
-    assert outcome(asked) == ("stopped", {})
-    assert asked.problem == bulk_changes.FAILED
+    assert outcome(asked) == ("failed", {})
+    assert asked.problem == runner.FAILED
 
 
 def test_a_refused_lead_is_counted_with_its_reason_and_the_rest_goes_on(
@@ -387,7 +389,7 @@ def test_a_chunk_whose_status_is_deleted_under_it_leaves_nothing(
     monkeypatch.setattr(bulk_changes, "change_leads", deleted_meanwhile)
     work_through(lambda: True)
 
-    assert outcome(asked) == ("stopped", {"changed": 2})
+    assert outcome(asked) == ("failed", {"changed": 2})
     assert asked.problem == "The lead status was deleted."
     assert set(Lead.objects.values_list("status__name", flat=True)) == {"New", "Qualified"}
 
@@ -411,7 +413,7 @@ def test_a_rule_that_is_added_since_stops_it_before_anything_is_sent(
 
     work_through(lambda: True)
 
-    assert outcome(asked)[0] == "stopped"
+    assert outcome(asked)[0] == "failed"
     assert asked.problem == bulk_changes.MORE_CONVERSIONS
     assert names_of_qualified() == []
 
@@ -425,7 +427,7 @@ def test_a_rule_that_is_added_on_the_way_stops_the_rest(
 
     work_through(lambda: True)
 
-    assert outcome(asked) == ("stopped", {"changed": 2})
+    assert outcome(asked) == ("failed", {"changed": 2})
     assert len(names_of_qualified()) == 2
     assert not ConversionEvent.objects.exists()
 
@@ -494,7 +496,7 @@ def test_a_deadlock_is_tried_once_more(
     assert Lead.objects.filter(status=qualified).count() == 5
 
 
-def test_a_statement_that_takes_too_long_ends_it_with_a_reason_and_the_next_has_its_turn(
+def test_statements_that_take_too_long_end_it_with_a_reason_and_the_next_has_its_turn(
     asked: BulkChange, sales: Membership, leads: list[Lead], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tag = Tag.objects.create(company=sales.company, name="VIP")
@@ -502,9 +504,10 @@ def test_a_statement_that_takes_too_long_ends_it_with_a_reason_and_the_next_has_
 
     monkeypatch.setitem(lead_changes.STEPS, BulkKind.STATUS, take_too_long)
 
-    work_through(lambda: True)
+    for _ in range(runner.TRIES + 1):  # the next one has its turn in the round after the last try
+        work_through(lambda: True)
 
-    assert (outcome(asked), asked.problem) == (("stopped", {}), bulk_changes.TOO_SLOW)
+    assert (outcome(asked), asked.problem) == (("failed", {}), runner.TOO_SLOW)
     assert outcome(second) == ("done", {"changed": 5})
 
 

@@ -15,6 +15,7 @@ from django.test import Client
 from django.urls import reverse
 
 from crm.data_exchange.exporting import lists
+from crm.jobs import rounds
 from crm.models import DataExport, ExportPart, LeadImport, LeadImportFile, LeadImportRow, Membership
 from crm.models.roles import Role
 from crm.models.space import NoRoom, space_of
@@ -165,7 +166,7 @@ def test_an_export_that_fills_the_space_ends_and_keeps_nothing(
     fill(sales, MB - 50_000)
 
     made = ask(client, columns="all")
-    data_exports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
 
     made.refresh_from_db()
     assert (made.state, made.reached < made.row_count) == ("failed", True)
@@ -203,7 +204,7 @@ def test_a_list_that_no_one_has_started_for_a_day_is_not_started(sales: Membersh
         lead_imports.start(lead_import=ready, owner=None, tells_platforms=False, actor=sales.user)
     answer = caller(sales.company, "sales").post(f"/api/v1/imports/{ready.pk}/start/", {})
 
-    assert (answer.status_code, LeadImport.objects.get().state) == (409, "ready")
+    assert (answer.status_code, LeadImport.objects.get().state) == (409, "paused")
 
 
 def test_the_pages_say_how_much_is_left(client_as: Callable[[Membership], Client], admin: Membership) -> None:

@@ -10,6 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from capi.models import ConversionEvent
+from crm.jobs import rounds
 from crm.models import (
     AuditEntry,
     BulkChange,
@@ -224,7 +225,7 @@ def test_many_are_changed_by_a_worker_whose_progress_is_shown(
     part = client.get(asked.get_absolute_url(), headers={"HX-Request": "true"}).content.decode()
     assert "<html" not in part
     assert 'value="2"' in part
-    bulk_changes.work_through(lambda: True)
+    rounds.work_through(lambda: True)
     ended = client.get(asked.get_absolute_url()).content.decode()
     assert "Finished" in ended
     assert "http-equiv" not in ended
@@ -436,7 +437,7 @@ def test_one_that_is_cancelled_says_so_and_stays_listed(
     bulk_changes.advance(asked.pk)
 
     page = client.post(reverse("bulk_change_cancel", args=[asked.pk]), follow=True).content.decode()
-    bulk_changes.work_through(lambda: True)
+    rounds.work_through(lambda: True)
 
     assert "Leads that were changed by then stay as they are now." in page
     assert Lead.objects.filter(status=qualified).count() == 2
@@ -450,8 +451,8 @@ def test_the_pages_show_what_has_been_deleted_since_and_why_something_stopped(
     rows = [("status", 10**9), ("owner", 10**9), ("owner", None), ("add_tag", 10**9), ("remove_tag", 10**9)]
     for kind, target in rows:
         BulkChange.objects.create(
-            company=company, made_by=sales.user, kind=kind, target=target, state="stopped", problem="It was too late.",
-            lead_count=1204, reached=3, done={"changed": 1, "refused": 2}, refusals={"It is locked.": 2},
+            company=company, made_by=sales.user, kind=kind, target=target, state="failed", problem="It was too late.",
+            row_count=1204, reached=3, done={"changed": 1, "refused": 2}, refusals={"It is locked.": 2},
             finished_at=Now(),
         )  # fmt: skip
 
@@ -479,7 +480,7 @@ def test_the_list_takes_as_many_queries_for_many_as_for_one(
     for number in range(30):
         BulkChange.objects.create(
             company=company, made_by=sales.user, kind="status" if number % 2 else "owner",
-            target=status.pk if number % 2 and status else sales.user_id, state="done", lead_count=1,
+            target=status.pk if number % 2 and status else sales.user_id, state="done", row_count=1,
         )  # fmt: skip
 
     with django_assert_max_num_queries(12):
@@ -493,7 +494,7 @@ def test_the_empty_list_says_what_appears_there(client: Client) -> None:
 
 
 def test_those_of_another_company_are_not_found(client: Client, other_company: Company, company: Company) -> None:
-    theirs = BulkChange.objects.create(company=other_company, kind="delete", lead_count=1)
+    theirs = BulkChange.objects.create(company=other_company, kind="delete", row_count=1)
 
     assert client.get(theirs.get_absolute_url()).status_code == 404
     assert client.post(reverse("bulk_change_cancel", args=[theirs.pk])).status_code == 404

@@ -13,10 +13,10 @@ from django.test import Client
 from django.urls import reverse
 
 from capi.models import ConversionEvent, ConversionRule
-from crm.data_exchange.exporting import archive
+from crm.data_exchange.exporting import archive, lists
+from crm.jobs import rounds
 from crm.models import AuditEntry, CustomField, DataExport, ExportPart, Lead, Membership, Note, Tag, Task
 from crm.models.tag import add_links
-from crm.services import data_exports
 from crm.services.custom_fields import add_field, set_archived
 from crm.services.deal_people import add_person
 from crm.services.erasure import erase_lead
@@ -40,7 +40,7 @@ def client(client_as: Callable[[Membership], Client], admin: Membership) -> Clie
 def exported(client: Client) -> dict[str, list[dict[str, str]]]:
     """The rows of each file, by their columns."""
     client.post(PAGE)
-    data_exports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
     with ZipFile(io.BytesIO(content(client, DataExport.objects.get()))) as zipped:
         assert zipped.testzip() is None
         texts = {name: zipped.read(name).decode() for name in zipped.namelist()}
@@ -59,7 +59,7 @@ def test_the_password_is_asked_for_first(client_as: Any, admin: Membership) -> N
 
 def test_sales_neither_make_it_nor_see_nor_download_it(client: Client, client_as: Any, sales: Membership) -> None:
     client.post(PAGE)
-    data_exports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
     made = DataExport.objects.get()
 
     theirs = client_as(sales)
@@ -71,7 +71,7 @@ def test_sales_neither_make_it_nor_see_nor_download_it(client: Client, client_as
 
 def test_an_admin_who_is_none_any_more_cannot_download_it(client: Client, admin: Membership) -> None:
     client.post(PAGE)
-    data_exports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
 
     Membership.objects.filter(pk=admin.pk).update(role="sales")
 
@@ -82,7 +82,7 @@ def test_an_admin_who_is_none_any_more_cannot_download_it(client: Client, admin:
 def test_each_file_has_the_companys_rows_and_nobody_elses(
     client: Client, sales: Membership, other_company: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archive, "CHUNK", 2)
+    monkeypatch.setattr(lists, "CHUNK", 2)
     company = sales.company
     field = CustomField(company=company, subject="lead", name="Budget", type="number")
     add_field(field=field)
@@ -126,7 +126,7 @@ def test_it_has_no_secret_and_no_one_who_was_erased(client: Client, admin: Membe
     erase_lead(lead=make_lead(admin.company, first_name="Zoe", email="zoe@example.com"))
 
     client.post(PAGE)
-    data_exports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
     text = b"".join(part.read() for part in ExportPart.objects.all()).decode()
 
     assert [secret for secret in (TOKEN, admin.user.password, "Zoe", "zoe@") if secret in text] == []

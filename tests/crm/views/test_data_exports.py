@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.data_exchange.exporting import lists, work
+from crm.jobs import rounds, runner
 from crm.models import AuditEntry, CustomField, DataExport, ExportPart, Lead, LeadStatus, Membership, Tag
 from crm.models.roles import Role
 from crm.models.tag import add_links
@@ -164,7 +165,7 @@ def test_a_long_list_is_written_by_a_worker_and_offered_when_it_is_whole(
     assert "You can leave this page" in page
     assert "Download" not in page
     assert client.get(reverse("data_export_download", args=[made.pk])).status_code == 302
-    data_exports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
     assert "Download" in client.get(reverse("data_exports")).content.decode()
     assert [row[0] for row in rows(client, made)[1:]] == ["P0", "P1", "P2", "P3", "P4"]
 
@@ -180,7 +181,7 @@ def test_what_changes_meanwhile_neither_adds_a_row_nor_doubles_one(
     Lead.objects.filter(pk__in=[leads[0].pk, leads[4].pk]).update(updated_at=timezone.now(), notes="Called")
     leads[1].delete()
     make_lead(sales.company, first_name="Late")
-    data_exports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
 
     assert [row[0] for row in rows(client, made)[1:]] == ["P4", "P3", "P2", "P0"]
 
@@ -198,7 +199,7 @@ def test_all_rows_are_equally_long_when_a_custom_field_is_archived_or_added_mean
 
     set_archived(field=field, archived=True)
     add_field(field=CustomField(company=company, subject="lead", name="Region", type="text"))
-    data_exports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
 
     found = rows(client, made)
     assert len({len(row) for row in found}) == 1
@@ -213,7 +214,7 @@ def test_a_cancelled_export_leaves_no_file(client: Client, sales: Membership, mo
     work.advance(made.pk)
 
     page = client.post(reverse("data_export_cancel", args=[made.pk]), follow=True).content.decode()
-    data_exports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
 
     assert "The export was cancelled." in page
     assert not ExportPart.objects.exists()
@@ -259,10 +260,10 @@ def test_the_export_of_someone_who_was_deactivated_is_not_written(
     made = ask(client)
 
     Membership.objects.filter(pk=sales.pk).update(is_active=False)
-    data_exports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
 
     made.refresh_from_db()
-    assert (made.state, made.problem) == ("failed", work.NO_LONGER_ALLOWED)
+    assert (made.state, made.problem) == ("failed", runner.NO_LONGER_ALLOWED)
     assert not ExportPart.objects.exists()
 
 
@@ -330,7 +331,7 @@ def test_an_error_of_ours_ends_the_export_and_says_so(
 
     made = ask(client)
 
-    assert (made.state, made.problem) == ("failed", work.FAILED)
+    assert (made.state, made.problem) == ("failed", runner.FAILED)
     assert "has failed" in caplog.text
 
 

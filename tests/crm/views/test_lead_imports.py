@@ -13,7 +13,9 @@ from django.utils import timezone
 from django.utils.html import strip_tags
 
 from crm.accounts.bodies import UPLOAD_PATHS
-from crm.models import AuditEntry, ImportState, Lead, LeadImport, LeadImportFile, LeadImportRow, Membership
+from crm.jobs import rounds
+from crm.models import AuditEntry, ImportStep, Lead, LeadImport, LeadImportFile, LeadImportRow, Membership
+from crm.models.job import JobState
 from crm.services import lead_imports
 from crm.services.erasure import erase_lead
 from tests.conftest import make_lead, make_note
@@ -150,7 +152,7 @@ def test_the_file_is_read_again_as_chosen_and_its_columns_stay_as_they_were_mapp
     assert "Read as Mac Roman, semicolons." in page
     assert lead_import.columns == ["first_name", "last_name", "organisation"]
     assert LeadImportRow.objects.get().cells == EXCEL.decode("mac_roman").splitlines()[1].split(";")
-    assert (lead_import.state, lead_import.planned["new"], lead_import.row_count) == ("ready", 1, 1)
+    assert (lead_import.state, lead_import.planned["new"], lead_import.row_count) == ("paused", 1, 1)
 
 
 def test_a_choice_that_makes_no_table_changes_nothing(client: Client, sales: Membership) -> None:
@@ -160,7 +162,7 @@ def test_a_choice_that_makes_no_table_changes_nothing(client: Client, sales: Mem
 
     lead_import.refresh_from_db()
     assert "It can&#x27;t be read in the format that you chose. This file" in page
-    assert lead_import.state == ImportState.READY
+    assert lead_import.state == JobState.PAUSED
     assert LeadImportRow.objects.get().cells == ["Inés", "Núñez", "Lefèvre"]
     assert LeadImportFile.objects.exists()
 
@@ -172,7 +174,7 @@ def test_a_format_that_is_not_offered_is_refused(client: Client, sales: Membersh
     page = do(client, lead_import, "format", **{"encoding": "cp1252", "delimiter": ";", "quote": '"', **choice})
 
     assert "Select a valid choice" in page
-    assert LeadImport.objects.get().state == ImportState.READY
+    assert LeadImport.objects.get().state == JobState.PAUSED
 
 
 def test_the_file_is_gone_once_the_import_starts_or_someone_is_erased(client: Client, sales: Membership) -> None:
@@ -186,7 +188,7 @@ def test_the_file_is_gone_once_the_import_starts_or_someone_is_erased(client: Cl
     page = client.get(reverse("lead_import_format", args=[checked.pk]), follow=True)
     assert page.redirect_chain == [(checked.get_absolute_url(), 302)]
     assert reverse("lead_import_format", args=[checked.pk]) not in page.content.decode()
-    assert sheet.state == ImportState.FAILED
+    assert sheet.state == JobState.FAILED
 
 
 def test_columns_of_an_upload_that_is_deleted_at_this_moment_are_a_404(
@@ -257,9 +259,9 @@ def test_a_large_file_is_left_to_a_worker(client: Client, monkeypatch: pytest.Mo
     page = send(client, PEOPLE.encode()).content.decode()
 
     assert "Reading the file" in page
-    assert LeadImport.objects.get().state == ImportState.READING
-    lead_imports.work_through(lambda: True)
-    assert LeadImport.objects.get().state == ImportState.READY
+    assert LeadImport.objects.get().step == ImportStep.READING
+    rounds.work_through(lambda: True)
+    assert LeadImport.objects.get().state == JobState.PAUSED
 
 
 def test_a_small_file_with_many_rows_is_left_to_a_worker(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,9 +270,9 @@ def test_a_small_file_with_many_rows_is_left_to_a_worker(client: Client, monkeyp
     pages = [send(client, b"Name\n" + b"Ada\n" * rows).content.decode() for rows in (3, 4)]
 
     assert ["Reading the file" in page for page in pages] == [False, True]
-    assert not LeadImportRow.objects.filter(lead_import__state=ImportState.READING).exists()
-    lead_imports.work_through(lambda: True)
-    assert set(LeadImport.objects.values_list("state", "row_count")) == {("ready", 3), ("ready", 4)}
+    assert not LeadImportRow.objects.filter(lead_import__step=ImportStep.READING).exists()
+    rounds.work_through(lambda: True)
+    assert set(LeadImport.objects.values_list("state", "row_count")) == {("paused", 3), ("paused", 4)}
 
 
 def test_undo_from_the_report(client: Client, sales: Membership) -> None:

@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.data_exchange.exporting import lists
+from crm.jobs import rounds
 from crm.models import AuditEntry, DataExport, Membership, Task
 from crm.models.roles import Role
 from crm.selectors.organisations import oldest_leads
@@ -177,7 +178,7 @@ def test_an_organisation_that_is_gone_when_its_chunk_is_written_has_no_row_and_n
     renamed.organisation = "ADA Ltd"
     renamed.save()
     merge_leads(kept=kept, gone=gone)
-    data_exports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
 
     assert [row["Organisation"] for row in cells(client, made)] == ["Ada Ltd"]
 

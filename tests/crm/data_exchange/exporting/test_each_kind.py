@@ -9,8 +9,8 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from crm.jobs import rounds
 from crm.models import DataExport, ExportKind, Membership
-from crm.services import data_exports
 from tests.conftest import make_deal, make_lead, make_task
 from tests.crm.api.calling import caller
 from tests.crm.data_exchange.exporting.reading import ask, rows
@@ -53,7 +53,7 @@ def test_it_is_asked_for_over_the_api_and_downloaded(sales: Membership, one_of_e
     script = caller(sales.company, "sales")
 
     asked = script.post("/api/v1/exports/", {"kind": kind, "format": "csv"})
-    data_exports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
     answer: Any = script.get(f"/api/v1/exports/{DataExport.objects.get().pk}/content/")
 
     assert asked.status_code == 201

@@ -17,6 +17,7 @@ from python_calamine import CalamineWorkbook
 from xlsxwriter.exceptions import FileSizeError
 
 from crm.data_exchange.exporting import lists, spreadsheets
+from crm.jobs import rounds
 from crm.models import DataExport, ExportPart, Membership
 from crm.services import data_exports
 from tests.conftest import make_deal, make_lead
@@ -71,7 +72,7 @@ def test_a_long_list_is_packed_in_the_order_of_its_rows(
         make_lead(sales.company, first_name=f"P{number}")
     made = ask(client, query="?sort=name", format="xlsx")
 
-    data_exports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
 
     made.refresh_from_db()
     assert [row[0] for row in cells(client, made)] == ["First name", "P0", "P1", "P2", "P3", "P4"]

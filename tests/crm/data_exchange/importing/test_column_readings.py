@@ -87,7 +87,7 @@ def test_a_column_that_can_be_read_in_two_ways_is_not_imported_before_someone_sa
     with pytest.raises(ValidationError, match="Say how “Field” is read"):
         lead_imports.start(lead_import=checked, owner=None, tells_platforms=False, actor=sales.user)
     checked.refresh_from_db()
-    assert (checked.state, Lead.objects.count()) == ("ready", 0)
+    assert (checked.state, Lead.objects.count()) == ("paused", 0)
 
     answer = {"column_0": "first_name", "column_1": "custom.field", "convention_1": convention}
     page = web.post(reverse("lead_import_columns", args=[checked.pk]), answer, follow=True).content.decode()
@@ -114,7 +114,7 @@ def test_a_choice_is_lost_with_the_field_that_it_was_made_for(sales: Membership,
 def test_a_file_that_is_checked_chunk_by_chunk_is_decided_from_all_of_its_rows(
     sales: Membership, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crm.data_exchange.importing.work.CHUNK", 2)
+    monkeypatch.setattr("crm.data_exchange.importing.storing.CHUNK", 2)
 
     checked = column(sales, "number", "1.200", "3.500", "2.100", "7", "1,5")
     again = work_on(lead_imports.map_columns(lead_import=checked, columns=checked.columns))

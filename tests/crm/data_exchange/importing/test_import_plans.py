@@ -5,10 +5,11 @@ from collections.abc import Iterator
 import pytest
 from django.db import connection, transaction
 
-from crm.data_exchange.importing import work
+from crm.data_exchange.importing import storing
 from crm.data_exchange.importing.undoing import undo_chunk
 from crm.data_exchange.importing.work import advance
-from crm.models import Company, ImportState, Lead, LeadImportRow, Membership, RowUndo, many_rows
+from crm.models import Company, Lead, LeadImportRow, Membership, RowUndo, many_rows
+from crm.models.job import JobState
 from crm.models.roles import Role
 from tests.conftest import join, make_lead
 from tests.crm.data_exchange.importing.uploading import run, upload, work_on
@@ -45,7 +46,7 @@ def test_a_second_file_is_checked_without_reading_its_rows_again_for_each_known_
     assert second.planned["new"] == ROWS - KNOWN
 
     with plans(is_measured=True) as found, transaction.atomic():
-        second.state, second.reached, second.planned = ImportState.CHECKING, 0, {}
+        second.state, second.reached, second.planned = JobState.RUNNING, 0, {}
         second.save()
         assert advance(second.pk)
 
@@ -58,7 +59,7 @@ def test_a_second_file_is_checked_without_reading_its_rows_again_for_each_known_
 
 def test_postgresql_counts_the_rows_of_a_large_file(sales: Membership, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without statistics it reads all of 60,000 rows for each chunk: a tenth of its time for the import."""
-    monkeypatch.setattr(work, "CHANGED_ROWS", ROWS - 1)
+    monkeypatch.setattr(storing, "CHANGED_ROWS", ROWS - 1)
 
     upload(sales, _file("counted"))
 

@@ -16,12 +16,12 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
-from crm.data_exchange.importing import reading, work
+from crm.data_exchange.importing import reading, storing
 from crm.data_exchange.importing.reading import LONGEST_CELL, MAX_COLUMNS
 from crm.data_exchange.importing.text_formats import DELIMITERS, ENCODINGS
+from crm.jobs import rounds, runner
 from crm.models import (
     Company,
-    ImportState,
     Lead,
     LeadImport,
     LeadImportFile,
@@ -32,8 +32,8 @@ from crm.models import (
     RowUndo,
     Tag,
 )
+from crm.models.job import JobState
 from crm.models.roles import Role
-from crm.services import lead_imports
 from tests.conftest import client_of, join, make_lead
 from tests.crm.custom_values import make_field
 from tests.crm.data_exchange.importing.malformed_files import (
@@ -58,7 +58,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def _small_limits(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     settings.EXPORTS_PER_MINUTE = settings.IMPORTS_PER_MINUTE = 10_000
     monkeypatch.setattr(reading, "MAX_ROWS", MOST_ROWS)
-    monkeypatch.setattr(work, "CHUNK", 50)
+    monkeypatch.setattr(storing, "CHUNK", 50)
 
 
 @pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.thorough) for part in range(1, PARTS))])
@@ -106,9 +106,9 @@ def go_through(file: MalformedFile) -> None:
         return
     page = worked_on(client, lead_import)
     assert_untouched(member)
-    if lead_import.state == ImportState.FAILED:
+    if lead_import.state == JobState.FAILED:
         assert_told(page, lead_import.problem)
-        assert lead_import.problem != work.FAILED
+        assert lead_import.problem != runner.FAILED
         assert not LeadImportRow.objects.of(lead_import).exists()
         return
     assert_checked(lead_import)
@@ -132,10 +132,10 @@ def somebody(seed: int) -> Membership:
 
 def worked_on(client: Client, lead_import: LeadImport) -> Any:
     """The page of the import, after a worker has done its part."""
-    lead_imports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
     lead_import.refresh_from_db()
     assert not lead_import.is_at_work
-    has_file = lead_import.state == ImportState.READY and bool(lead_import.file_format)
+    has_file = lead_import.state == JobState.PAUSED and bool(lead_import.file_format)
     assert LeadImportFile.objects.filter(lead_import=lead_import).exists() == has_file
     page = client.get(lead_import.get_absolute_url())
     assert page.status_code == 200
@@ -155,7 +155,7 @@ def assert_untouched(member: Membership) -> None:
 
 def assert_checked(lead_import: LeadImport) -> None:
     rows = list(LeadImportRow.objects.of(lead_import))
-    assert lead_import.state == ImportState.READY
+    assert lead_import.state == JobState.PAUSED
     assert 0 < len(rows) == lead_import.row_count <= MOST_ROWS
     assert sum(lead_import.planned.get(outcome, 0) for outcome in RowOutcome) == len(rows)
     assert len(set(lead_import.header)) == len(lead_import.header) == len(lead_import.columns) <= MAX_COLUMNS
@@ -174,7 +174,7 @@ def choose_format(client: Client, lead_import: LeadImport, dice: random.Random) 
         address = reverse("lead_import_format", args=[lead_import.pk])
         assert client.get(address, chosen).status_code == 200
         client.post(address, chosen)
-    lead_imports.work_through(lambda: True)
+    rounds.work_through(lambda: True)
     lead_import.refresh_from_db()
     assert_checked(lead_import)
     return client.get(lead_import.get_absolute_url())
@@ -202,7 +202,7 @@ def choose_columns(client: Client, lead_import: LeadImport, page: Any, dice: ran
 def run(client: Client, lead_import: LeadImport, dice: random.Random) -> None:
     client.post(reverse("lead_import_start", args=[lead_import.pk]), {"tell": dice.choice(["yes", "no"])})
     page = worked_on(client, lead_import)
-    assert lead_import.state == ImportState.DONE, lead_import.problem
+    assert lead_import.state == JobState.DONE, lead_import.problem
     assert lead_import.done == lead_import.planned
     assert "Import finished" in page.content.decode()
     company, new, bad = lead_import.company_id, lead_import.done.get("new", 0), lead_import.done.get("bad", 0)
@@ -224,7 +224,7 @@ def bad_rows(client: Client, lead_import: LeadImport) -> Iterator[list[str]]:
 def undo(client: Client, lead_import: LeadImport, member: Membership) -> None:
     client.post(reverse("lead_import_undo", args=[lead_import.pk]))
     worked_on(client, lead_import)
-    assert lead_import.state == ImportState.UNDONE
+    assert lead_import.was_undone
     rows = LeadImportRow.objects.of(lead_import)
     assert not rows.filter(undo=RowUndo.KEPT).exists()
     assert Lead.objects.for_company(member.company).count() == 1

@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 
 from capi.models import ConversionEvent
-from crm.data_exchange.importing import work
+from crm.data_exchange.importing import storing
 from crm.data_exchange.importing.column_readings import ColumnReading
 from crm.models import Lead, Membership
 from crm.services import lead_imports
@@ -61,8 +61,8 @@ ROWS += "A,a@example.com,yes\nK,k@example.com,no\nK,k@example.com,yes\n"
 def test_an_opt_out_in_any_row_about_a_person_counts(
     sales: Membership, monkeypatch: pytest.MonkeyPatch, rule: Any, chunk: int, checked_while_read: float
 ) -> None:
-    monkeypatch.setattr(work, "CHUNK", chunk)
-    monkeypatch.setattr(work, "CHECKED_WHILE_READ", checked_while_read)
+    monkeypatch.setattr(storing, "CHUNK", chunk)
+    monkeypatch.setattr(storing, "CHECKED_WHILE_READ", checked_while_read)
     known = make_lead(sales.company, first_name="K", email="k@example.com")
     checked = upload(sales, ROWS)
     assert (checked.planned["lead_created"], checked.planned["update"], checked.planned["duplicate"]) == (1, 1, 3)

@@ -149,7 +149,7 @@ def test_what_an_admin_has_prepared_is_not_started_by_someone_who_may_not_add_ta
         lead_imports.start(lead_import=checked, owner=None, tells_platforms=False, actor=sales.user)
 
     checked.refresh_from_db()
-    assert (checked.state, Tag.objects.count(), Lead.objects.count()) == ("ready", 0, 0)
+    assert (checked.state, Tag.objects.count(), Lead.objects.count()) == ("paused", 0, 0)
 
 
 def test_tags_for_which_the_list_has_no_room_start_nothing(admin: Membership, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +159,7 @@ def test_tags_for_which_the_list_has_no_room_start_nothing(admin: Membership, mo
     with pytest.raises(ValidationError, match="entries, the most that it can have"):
         lead_imports.start(lead_import=checked, owner=None, tells_platforms=False, actor=admin.user)
 
-    assert (LeadImport.objects.get().state, Tag.objects.count()) == ("ready", 0)
+    assert (LeadImport.objects.get().state, Tag.objects.count()) == ("paused", 0)
 
 
 MESSY = 300

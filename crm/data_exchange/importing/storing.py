@@ -1,0 +1,195 @@
+"""Reads the uploaded file into rows, in one transaction, and decides what its columns are and how they are read."""
+
+import time
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import Final
+
+from django.db import DEFAULT_DB_ALIAS, connection, transaction
+
+from crm.data_exchange.importing.column_readings import RowOfCells, as_json, readings_of, survey, with_usual
+from crm.data_exchange.importing.columns import GUESSED_FROM, LEFT_OUT, REASON, guess_columns
+from crm.data_exchange.importing.custom_columns import custom_columns
+from crm.data_exchange.importing.judging import (
+    JUDGEMENT,
+    STORED,
+    UNKNOWN,
+    JudgedRow,
+    StoredRow,
+    count,
+    first_rows,
+    judge,
+)
+from crm.data_exchange.importing.reading import FileRow, Table, read_table, unclosed_note
+from crm.data_exchange.importing.spreadsheets import UnreadableFile
+from crm.data_exchange.importing.text_formats import TextFormat
+from crm.data_exchange.importing.values import RowReader
+from crm.data_exchange.importing.writing import reserve_keys
+from crm.jobs.runner import JobRefused
+from crm.models import ImportStep, LeadImport, LeadImportFile, LeadImportRow, RowOutcome, many_rows
+from crm.models.contribution import active_author
+from crm.models.job import JobState
+from crm.models.lead_import import BYTES_OF_A_ROW, BYTES_OF_UNREAD, add_counts
+from crm.models.roles import Action
+from crm.models.space import space_of
+from postgresql.results import send_as_binary
+from postgresql.statistics import CHANGED_ROWS
+
+CHUNK: Final = 5_000  # rows
+CHECKED_WHILE_READ: Final = 6.0  # seconds: an erasure waits while a file is being read
+REMEMBERED: Final = 20  # past imports that are searched for the same columns
+NUMBER, CELLS, KNOWN_FROM = map(STORED.index, ("number", "cells", "key"))
+NEW_ROW: Final = ("company_id", "lead_import_id", "number", "cells", "is_opted_out", *JUDGEMENT)
+LOOKED_FOR: Final = ("company", "lead_import", "number", "key", "outcome", "lead")
+
+
+class LeftToWorker(Exception):
+    """The file has more rows than may be read now. None of them was stored."""
+
+
+def open_file(pk: int) -> Table | UnreadableFile | None:
+    """The file of an import that is to be read, or why it can't be read; None if there is no such file.
+
+    Takes no lock: a child process may read a spreadsheet for half a minute, and an erasure would wait that long.
+    """
+    unread = LeadImport.objects.filter(pk=pk, step=ImportStep.READING).at_work()
+    files = LeadImportFile.objects.filter(lead_import__in=unread)
+    with connection.cursor() as cursor:
+        send_as_binary(cursor)
+        cursor.execute(*files.values_list("content").query.sql_with_params())
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    asked = files.values_list("asked_format", flat=True).first()
+    try:
+        return read_table(bytes(row[0]), TextFormat.of(asked or {}))
+    except UnreadableFile as error:
+        return error
+
+
+def read_rows(lead_import: LeadImport, table: Table | UnreadableFile, rows_at_once: int) -> None:
+    """Turn the file into rows, in one transaction: a file that can't be read to its end leaves none.
+
+    One that was read before keeps the rows that it has if the format that someone asked for makes no table of it.
+    Raises LeftToWorker if the file has more than `rows_at_once` rows, and JobRefused if it can't be read.
+    """
+    file = LeadImportFile.objects.for_company(lead_import.company_id).filter(lead_import=lead_import)
+    try:
+        if isinstance(table, UnreadableFile):
+            raise table
+        with transaction.atomic():
+            LeadImportRow.objects.of(lead_import).delete()
+            _add_rows(lead_import, table, rows_at_once)
+    except UnreadableFile as error:
+        lead_import.refresh_from_db()
+        if not lead_import.header:
+            raise JobRefused(str(error)) from error
+        _keep_what_was_read(lead_import, error)
+    else:
+        if not lead_import.file_format:
+            file.delete()
+
+
+def _keep_what_was_read(lead_import: LeadImport, error: UnreadableFile) -> None:
+    lead_import.notes = [*lead_import.notes, f"It can't be read in the format that you chose. {error}"]
+    checked = sum(lead_import.planned.get(outcome, 0) for outcome in RowOutcome)
+    lead_import.step = ImportStep.CHECKING
+    if checked == lead_import.row_count:
+        lead_import.state = JobState.PAUSED
+
+
+def _add_rows(lead_import: LeadImport, table: Table, rows_at_once: int) -> None:
+    """Insert the rows of the file with their outcomes, based on guessed columns.
+
+    Each row is then written only once, unless someone maps the columns. Rows that are read after CHECKED_WHILE_READ
+    are checked later, chunk by chunk, to keep this transaction short.
+    """
+    sample = list(islice(table.rows, GUESSED_FROM))
+    if not sample:
+        raise UnreadableFile("This file has the names of columns, but no leads below them.")
+    lead_import.header, lead_import.notes = list(table.header), table.notes
+    lead_import.file_format = table.format.as_json if table.format else {}
+    lead_import.row_count = lead_import.row_bytes = lead_import.reached = 0
+    lead_import.planned = {}
+    if len(lead_import.columns) != len(lead_import.header):
+        lead_import.columns, lead_import.readings = _columns(lead_import, sample), []
+    survey_columns(lead_import, ((row.number, row.cells) for row in table.rows))
+    reader = reader_of(lead_import)
+    opted_out = set(reader.opted_out_elsewhere((row.number, row.cells) for row in table.rows))
+    until = time.monotonic() + CHECKED_WHILE_READ
+    space = space_of(lead_import.company_id)
+    lead_import.state, lead_import.step = JobState.PAUSED, ImportStep.CHECKING
+    rows, first, unclosed = table.rows, dict[str, int](), list[int]()
+    for chunk in iter(lambda: list(islice(rows, CHUNK)), []):
+        if lead_import.row_count + len(chunk) > rows_at_once:
+            raise LeftToWorker
+        unclosed += [row.number for row in chunk if row.is_unclosed]
+        new = [(0, row.number, row.cells, row.number in opted_out, *UNKNOWN) for row in chunk]
+        _add_chunk(lead_import, new, reader, first, checks=time.monotonic() < until)
+        if lead_import.read_bytes > space.left + BYTES_OF_UNREAD * lead_import.size:
+            raise UnreadableFile(space.refusal("Nothing was imported"))
+    if unclosed:
+        lead_import.notes = [*table.notes, unclosed_note(unclosed)]
+    if lead_import.row_count > CHANGED_ROWS:  # else PostgreSQL reads all rows of the file for each chunk of the import
+        many_rows.count_now(LeadImportRow, *LOOKED_FOR, using=DEFAULT_DB_ALIAS)
+
+
+def _add_chunk(
+    lead_import: LeadImport, rows: Sequence[StoredRow], reader: RowReader, first: dict[str, int], *, checks: bool
+) -> None:
+    """Insert these rows, with their outcomes if it `checks` them. Adds the first row of each new key to `first`.
+
+    All keys of the file are in memory, 20 MB for the largest file: to query them takes longer.
+    """
+    lead_import.row_count += len(rows)
+    lead_import.row_bytes += sum(BYTES_OF_A_ROW + sum(map(len, row[CELLS])) for row in rows)
+    judged: list[JudgedRow] = []
+    if checks:
+        judged = judge(lead_import, rows, reader, locks=False, known=first)
+        first |= first_rows(judged)
+        reserve_keys(judged)
+        lead_import.planned = add_counts(lead_import.planned, count(judged))
+        lead_import.reached = rows[-1][NUMBER]
+    else:
+        lead_import.state = JobState.RUNNING
+    _store(lead_import, rows, judged)
+
+
+def _store(lead_import: LeadImport, rows: Sequence[StoredRow], judged: Sequence[JudgedRow]) -> None:
+    judgements = [row.judgement for row in judged] or [(*UNKNOWN, {})] * len(rows)
+    both = zip(rows, judgements, strict=True)
+    new = ((lead_import.company_id, lead_import.pk, *row[NUMBER:KNOWN_FROM], *judgement) for row, judgement in both)
+    many_rows.insert_rows(LeadImportRow, NEW_ROW, new, using=DEFAULT_DB_ALIAS)
+
+
+def _columns(lead_import: LeadImport, sample: Sequence[FileRow]) -> list[str]:
+    """The field of each column, from the company's last import with the same column names, or else guessed."""
+    guesses = guess_columns(lead_import.header, [row.cells for row in sample], custom_columns(lead_import.company))
+    return _remembered(lead_import) or [guess.field for guess in guesses]
+
+
+def _remembered(lead_import: LeadImport) -> list[str]:
+    """The fields of the columns in the company's last import with the same column names, or []."""
+    alike = LeadImport.objects.for_company(lead_import.company_id).filter(started_at__isnull=False)
+    names = [name for name in lead_import.header if name != REASON]
+    for earlier in alike.order_by("-pk").values("header", "columns")[:REMEMBERED]:
+        fields = dict(zip(earlier["header"], earlier["columns"], strict=True))
+        if [name for name in earlier["header"] if name != REASON] == names:
+            return [fields.get(name, LEFT_OUT) for name in lead_import.header]
+    return []
+
+
+def survey_columns(lead_import: LeadImport, rows: Iterable[RowOfCells]) -> None:
+    """Decide how each column is read, from all rows."""
+    author = active_author(
+        company_id=lead_import.company_id, user_id=lead_import.made_by_id, api_key_id=lead_import.api_key_id
+    )
+    may_add = author is not None and author.may(Action.MANAGE_COMPANY)
+    pairs = zip(lead_import.columns, readings_of(lead_import), strict=True)
+    readings = [with_usual(name, reading, may_add=may_add) for name, reading in pairs]
+    custom = custom_columns(lead_import.company)
+    lead_import.readings = as_json(survey(lead_import.columns, readings, custom, rows))
+
+
+def reader_of(lead_import: LeadImport, *, adds_tags: bool = True) -> RowReader:
+    return RowReader(lead_import.company, lead_import.columns, readings_of(lead_import), adds_tags=adds_tags)
