@@ -71,7 +71,7 @@ def test_each_process_takes_as_many_as_it_says(world: World) -> None:
         wait_for(are_reached, seconds=30, told="each thread has used the database")
 
     assert {name: peak[name] for name in at_most if peak[name] > at_most[name]} == {}
-    assert "This worker takes up to 11 connections to PostgreSQL, which accepts " in world.log("worker1")
+    assert "This worker takes up to 10 connections to PostgreSQL, which accepts " in world.log("worker1")
 
 
 @pytest.mark.skipif(pooler.PROGRAM is None, reason="PgBouncer is not installed (apt install pgbouncer)")
@@ -100,7 +100,7 @@ def test_a_pool_with_room_for_all_is_enough_too_and_the_start_says_how_much_that
         world.wait_for_the_end()
 
         assert set(statuses) == {201}
-        assert "leadmachine.W027: There is a PgBouncer in front of PostgreSQL. This worker keeps up to 11" in world.log(
+        assert "leadmachine.W027: There is a PgBouncer in front of PostgreSQL. This worker keeps up to 10" in world.log(
             "worker1"
         )
         assert "The web server keeps up to 9" in world.log("web")
