@@ -11,9 +11,15 @@ class CrmConfig(AppConfig):
         from crm.data_exchange.exporting.work import ExportRunner
         from crm.data_exchange.importing.work import ImportRunner
         from crm.jobs.rounds import RUNNERS
+        from crm.lists.deals import DEALS
+        from crm.lists.leads import LEADS
+        from crm.lists.organisations import ORGANISATIONS
+        from crm.lists.registry import register
+        from crm.lists.tasks import TASKS
         from crm.models import fixtures  # noqa: F401 - connects signal handlers
         from crm.services.bulk_changes import BulkChangeRunner
 
         codes.install_recovery_codes()
         install_messages()
         RUNNERS.extend((BulkChangeRunner(), ExportRunner(), ImportRunner()))
+        register(LEADS, DEALS, TASKS, ORGANISATIONS)

@@ -215,8 +215,8 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_THROTTLE_CLASSES": ["crm.api.permissions.CallerThrottle"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "DEFAULT_PAGINATION_CLASS": "crm.api.filters.KeysetPagination",
+    "DEFAULT_FILTER_BACKENDS": ["crm.api.filters.FilterBackend"],
+    "DEFAULT_PAGINATION_CLASS": "crm.api.pagination.KeysetPagination",
     "EXCEPTION_HANDLER": "crm.api.viewsets.handle_exception",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "PAGE_SIZE": 100,
@@ -240,6 +240,7 @@ SPECTACULAR_SETTINGS = {
         "StageMeaningEnum": "crm.models.steps.StageMeaning",
         "BulkKindEnum": "crm.models.bulk_change.BulkKind",
         "JobStateEnum": "crm.models.job.JobState",
+        "ListEnum": "crm.lists.registry.LISTS",
     },
 }
 

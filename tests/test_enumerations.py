@@ -44,10 +44,7 @@ LEAVE_OUT = {
     "capi.selectors.explanations.reasons.REASONS": {"NONE"},
     "capi.selectors.explanations.reasons._REASONS": {"NONE"},
     "crm.api.bulk_change_bodies.NO_TARGET": {"DELETE"},  # it has no target
-    "crm.api.export_bodies.LISTS": {"COMPANY"},  # no list, and not over the API
-    "crm.data_exchange.exporting.lists.LISTS": {"COMPANY"},
     "crm.data_exchange.importing.work.WORK": {"READING"},  # it reads the whole file, not a chunk of rows
-    "crm.forms.data_exports.MORE": {"COMPANY"},
     # What ends an earlier change of the log; only an opt-in does.
     "crm.models.privacy_log.ALLOWS_AGAIN": {
         "CANCELLED",

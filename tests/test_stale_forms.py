@@ -186,7 +186,7 @@ def role_case(sales, **_: Any) -> Case:
 
 def view_case(company, admin, **_: Any) -> Case:
     row = SavedView.objects.create(company=company, owner=admin.user, name="Mine alone", query="sort=name")
-    return Case(f"/leads/views/{row.pk}/", row, {"name": "Mine"}, {"name": "Theirs"}, {"is_shared": True})
+    return Case(f"/views/{row.pk}/", row, {"name": "Mine"}, {"name": "Theirs"}, {"is_shared": True})
 
 
 def columns_case(company, admin, **_: Any) -> Case:

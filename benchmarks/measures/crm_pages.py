@@ -45,9 +45,9 @@ SEARCHES = (
     "+31 20 155 0142",
 )  # fmt: skip
 DEALS: Final = (
-    "", "?sort=deal", "?sort=organisation", "?sort=-organisation", "?sort=owner", "?sort=status", "?sort=-created",
+    "", "?sort=deal", "?sort=lead", "?sort=-lead", "?sort=owner", "?sort=stage", "?sort=-close",
     "?sort=amount", "?owner={owner}", "?owner=null", "?meaning=won", "?stage={stage}", "?dated=no", "?currency=CHF",
-    "?close_until=2026-12-31", "?page=1000",
+    "?close_until=2026-12-31",
 )  # fmt: skip
 SEARCHES_OF_DEALS: Final = ("ada", "licences", "qzx", "example")
 NO_BRACES = str.maketrans("", "", "{}")

@@ -23,8 +23,8 @@ from capi.models import Connection, ConversionEvent, ConversionRule
 from capi.models.choices import State
 from capi.selectors.event_actions import allowed_actions
 from capi.selectors.explanations.explain import NOT_AS_THINGS_STAND
-from crm.api.filters import IdFilter, OneOfFilter
 from crm.api.viewsets import CompanyViewSet
+from crm.lists.filters import IdFilter
 from crm.models.roles import Action
 
 
@@ -57,7 +57,7 @@ class ConversionEventFilter(filters.FilterSet):  # type: ignore[misc]
     """`?rule=`, `?lead=`, `?deal=`, `?state=`. An invalid value is a 400."""
 
     rule, lead, deal = IdFilter("rule"), IdFilter("lead"), IdFilter("deal")
-    state = OneOfFilter(choices=State.choices)
+    state = filters.ChoiceFilter(choices=State.choices)
 
     class Meta:
         model = ConversionEvent

@@ -24,7 +24,7 @@ from crm.accounts.codes import step_of
 from crm.accounts.mfa import CodeMixin
 from crm.models import Company, SignInProvider, User
 from crm.models.addresses import account_address
-from crm.models.validators import CODES, time_zones, usual_currency, usual_time_zone, validate_name
+from crm.models.validators import CURRENCY_CHOICES, time_zones, usual_currency, usual_time_zone, validate_name
 from crm.services.companies import create_company
 from crm.services.rate_limits import DAY_SECONDS, are_within
 
@@ -54,7 +54,6 @@ class PlainLabelsMixin:
                 field.help_text = GOOD_PASSWORD
 
 
-CURRENCY_CHOICES: Final = [(code, code) for code in sorted(CODES)]
 TIME_ZONE_CHOICES: Final = [(name, name.replace("_", " ")) for name in time_zones()]
 GOOD_PASSWORD: Final = "At least 12 characters, not only digits, and not a common password."  # noqa: S105 - a sentence
 TOO_MANY_SIGN_UPS: Final = "Too many sign-ups today from your network or with this address. Try again tomorrow."

@@ -19,10 +19,10 @@ from rest_framework.response import Response
 from crm.accounts.bodies import takes_uploads
 from crm.api.contributions import SUBJECT, ContributionFilter, ContributionSerializer
 from crm.api.fields import OwnRowField
-from crm.api.filters import IdFilter
 from crm.api.schema import DETAIL
 from crm.api.views import IDEMPOTENCY_KEY, AddableViewSet
 from crm.api.viewsets import Conflict
+from crm.lists.filters import IdFilter
 from crm.models import Attachment, Note
 from crm.models.roles import Action
 from crm.models.space import NoRoom

@@ -1,7 +1,7 @@
 """The bodies of requests about bulk changes, and of the responses."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -10,10 +10,11 @@ from rest_framework.exceptions import PermissionDenied
 from crm.api.authentication import Caller
 from crm.api.error_messages import REQUIRED
 from crm.api.fields import Moment, WholeNumber
-from crm.api.list_filters import ListFiltersField, check_filters, filtered, list_filter
+from crm.api.filters import ListFiltersField, check_filters, filtered, list_filter
 from crm.api.permissions import RolePermission
 from crm.api.serializers import NO_COLLEAGUE, StrictBody, one_of
-from crm.forms.filters import filters_in_words
+from crm.lists.filters import filters_in_words
+from crm.lists.leads import LEADS
 from crm.models import BulkChange, BulkKind, Lead, LeadChange, LeadResult
 from crm.models.lead import LeadQuerySet
 from crm.models.validators import MAX_ID
@@ -86,15 +87,14 @@ class AskedChangeSerializer(StrictBody):
             raise serializers.ValidationError({"target": [NO_TARGET[kind]]}) from gone
 
     def _selected(self, attrs: Any) -> LeadQuerySet:
-        leads = Lead.objects.for_company(self.caller.company).current()
         if "leads" in attrs:
-            return leads.filter(pk__in=attrs["leads"])
-        found = list_filter(self.caller, attrs["filters"], leads)
+            return cast(LeadQuerySet, LEADS.rows(self.caller.company).filter(pk__in=attrs["leads"]))
+        found = list_filter(LEADS, self.caller, attrs["filters"])
         try:
-            check_filters(found, attrs["filters"], keeps_texts=True)
+            check_filters(found, attrs["filters"])
         except serializers.ValidationError as error:
             raise serializers.ValidationError({"filters": error.detail}) from error
-        return filtered(self.caller, found)
+        return cast(LeadQuerySet, filtered(found))
 
     @property
     def change(self) -> LeadChange:

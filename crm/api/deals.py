@@ -11,8 +11,8 @@ from crm.api.custom_values import WithCustomValues
 from crm.api.fields import LeadField, OfferedRowField, OwnRowField, PeopleField
 from crm.api.serializers import NO_COLLEAGUE, TAGS, TaggedSerializer
 from crm.api.viewsets import Conflict
-from crm.forms.leads import company_people
 from crm.models import Deal, Lead, LostReason, Stage, StageMeaning
+from crm.models.people import company_people
 from crm.services.deal_people import (
     IS_LEAD,
     PEOPLE_AT_MOST,

@@ -17,7 +17,8 @@ from crm.api.export_bodies import AskedExportSerializer, DataExportSerializer
 from crm.api.schema import DETAIL
 from crm.api.views import IDEMPOTENCY_KEY, AddableViewSet
 from crm.api.viewsets import Conflict
-from crm.models import DataExport, ExportFormat, ExportKind
+from crm.models import DataExport, ExportFormat
+from crm.models.data_export import WHOLE_COMPANY
 from crm.models.job import JobState
 from crm.models.roles import Action
 from crm.selectors.data_exports import CONTENT_TYPES, download_of
@@ -54,7 +55,7 @@ class DataExportViewSet(AddableViewSet[DataExport]):
     actions = dict.fromkeys(OPERATIONS, Action.EXPORT_LEADS)
 
     def get_queryset(self) -> QuerySet[DataExport]:
-        return DataExport.objects.open_to(self.caller).kept().exclude(kind=ExportKind.COMPANY)
+        return DataExport.objects.open_to(self.caller).kept().exclude(kind=WHOLE_COMPANY)
 
     @extend_schema(request=AskedExportSerializer, parameters=[IDEMPOTENCY_KEY])
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:

@@ -1,244 +1,140 @@
-"""The lists of the API: filters, and keyset pagination."""
+"""Filters of the API: those of a list, in a URL or in the body of a request."""
 
-from typing import Any, Final, Protocol
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
 
-from django import forms
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.db.models.functions import Coalesce
-from django_filters import rest_framework as filters
-from django_filters.fields import ChoiceField
-from drf_spectacular.utils import extend_schema_field
-from rest_framework.exceptions import NotFound, ValidationError
-from rest_framework.pagination import Cursor, CursorPagination
+from django.forms import BaseForm
+from django.utils import timezone
+from django_filters import FilterSet
+from django_filters.rest_framework import DjangoFilterBackend
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework import serializers
 from rest_framework.request import Request
 
-from crm.api.list_filters import filtered, list_filter
-from crm.forms.leads import PersonAddressField
-from crm.forms.organisations import LONGEST_NAME
-from crm.models import Company, Deal, Lead, Membership, Pipeline, SavedView, Task
-from crm.models.addresses import NO_ADDRESS
-from crm.models.deal import DealQuerySet
-from crm.models.lead import LeadQuerySet
-from crm.models.validators import MAX_ID, is_number
-from crm.selectors.deal_people import deals_with
+from crm.api.authentication import Caller
+from crm.api.fields import Text
+from crm.api.pagination import ORDERING, orders_of
+from crm.forms.filters import SearchForm
+from crm.lists.custom_fields import PREFIX
+from crm.lists.definition import List
+from crm.lists.filters import SEARCH, ListFilter
+
+LONGEST_VALUE: Final = 200  # characters
+NO_FILTER: Final = "There is no such filter."
+NOT_KEPT: Final = "A view doesn't keep what is searched for: that is personal data."
+Errors = dict[str, list[str]]
 
 
-class NotEmpty(forms.Field):
-    """Optional, but an empty value is rejected: it would match every row."""
+@dataclass(frozen=True, slots=True)
+class ApiFilterRequest:
+    """What filters have to know of a request. An API key has a company as a member has."""
 
-    def clean(self, value: Any) -> Any:
-        self.required = value is not None
-        return super().clean(value)
-
-
-class AddressFilterField(NotEmpty, PersonAddressField):
-    default_error_messages = {"required": NO_ADDRESS, "invalid": NO_ADDRESS}
+    membership: Caller
 
 
-ADDRESS_IN_SCHEMA: Final = {
-    "type": "string",
-    "format": "email",
-    "maxLength": 254,
-    "description": "Exactly this e-mail address, ignoring case.",
-}
-
-
-@extend_schema_field(ADDRESS_IN_SCHEMA)
-class AddressFilter(filters.CharFilter):  # type: ignore[misc]
-    """Compares in the same way as the index of addresses.
-
-    A lead that was merged into another one is found as that: it is the same person.
+class FilterBackend(DjangoFilterBackend):  # type: ignore[misc]
+    """Filters a list by the parameters of the URL. An invalid value is a 400, and so is an empty one: it would match
+    every row.
     """
 
-    field_class = AddressFilterField
+    def get_filterset_class(self, view: Any, queryset: Any = None) -> type[FilterSet] | None:
+        listed: List | None = getattr(view, "listed", None)
+        return listed.filters if listed else super().get_filterset_class(view, queryset)
 
-    def filter(self, leads: LeadQuerySet, address: str) -> LeadQuerySet:
-        if not address:
-            return leads
-        known = Lead.objects.for_company(self.parent.request.auth.company).with_address(address)
-        return leads.filter(pk__in=known.values_list(Coalesce("merged_into", "pk")))
-
-
-class TextField(NotEmpty, forms.CharField):
-    pass
-
-
-class OrganisationFilter(filters.CharFilter):  # type: ignore[misc]
-    """The leads of the organisation with this name, ignoring case and blanks."""
-
-    field_class = TextField
-
-    def filter(self, leads: LeadQuerySet, name: str) -> LeadQuerySet:
-        return leads.of_organisation(name) if name else leads
+    def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> QuerySet[Any]:
+        kind = self.get_filterset_class(view, queryset)
+        if kind is None or view.action != "list":
+            return queryset
+        asked = {name: value for name, value in request.query_params.items() if is_filter(view, name)}
+        if issubclass(kind, ListFilter):
+            found = view.listed.filtered(asked, request=ApiFilterRequest(view.caller), rows=queryset, for_api=True)
+            check_filters(found, asked)
+            return filtered(found)
+        plain = kind(asked, queryset=queryset, request=request)
+        check_filters(plain, asked)
+        rows: QuerySet[Any] = plain.qs
+        return rows
 
 
-class StrictBoolean(forms.Field):
-    """true or false, in the words of JSON."""
-
-    def clean(self, value: Any) -> bool | None:
-        if value not in (None, "true", "false"):
-            raise forms.ValidationError("Enter true or false.")
-        return None if value is None else value == "true"
-
-
-@extend_schema_field({"type": "boolean"})
-class DoneFilter(filters.Filter):  # type: ignore[misc]
-    """Tasks that are done, or those that are not."""
-
-    field_class = StrictBoolean
-
-    def filter(self, tasks: QuerySet[Task], value: bool | None) -> QuerySet[Task]:
-        return tasks if value is None else tasks.exclude(done_at=None) if value else tasks.filter(done_at=None)
+def is_filter(view: Any, name: str) -> bool:
+    """True for the name of a parameter that filters the view's list."""
+    listed: List | None = getattr(view, "listed", None)
+    if listed is None:
+        return name in getattr(getattr(view, "filterset_class", None), "base_filters", ())
+    is_custom = listed.subject is not None and name.startswith(PREFIX)
+    return is_custom or name in listed.filters.base_filters or (name == SEARCH and listed.filters.is_searchable)
 
 
-class IdField(NotEmpty, forms.IntegerField):
-    pass
+def list_parameters(listed: List) -> list[OpenApiParameter]:
+    """The parameters of a list for the OpenAPI schema, next to its filters and its pages."""
+    found = []
+    if listed.filters.is_searchable:
+        text = {"type": "string", "maxLength": 100}
+        found.append(OpenApiParameter(SEARCH, text, description="Rows with every word, as on the page of the list."))
+    if orders := orders_of(listed):
+        keys = [minus + key for key in orders for minus in ("", "-")]
+        about = "Sorts by this; newest first without it. A - in front of it sorts the other way round."
+        found.append(OpenApiParameter(ORDERING, {"type": "string", "enum": keys}, description=about))
+    return found
 
 
-@extend_schema_field({"type": "integer", "minimum": 1, "maximum": MAX_ID})
-class IdFilter(filters.Filter):  # type: ignore[misc]
-    """A row's id, which is not looked up: one that no row has, or only another company's, matches nothing."""
+class ListFiltersField(serializers.DictField):
+    """The filters of a list by their names in the address of its page. An empty value would match every row."""
 
-    field_class = IdField
+    child = Text(max_length=LONGEST_VALUE)
 
-    def __init__(self, name: str) -> None:
-        super().__init__(field_name=f"{name}_id", min_value=1, max_value=MAX_ID)
-
-
-class PipelineFilter(IdFilter):
-    """The id of a pipeline, which finds the deals in its stages."""
-
-    def filter(self, deals: DealQuerySet, pk: int | None) -> DealQuerySet:
-        if pk is None:
-            return deals
-        pipeline = Pipeline.objects.filter(pk=pk).first()
-        return deals.in_pipeline(pipeline) if pipeline else deals.none()
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, dict):
+            # Errors repeat the names, but can't contain a lone surrogate.
+            data = {str(name).encode("utf-8", "replace").decode(): value for name, value in data.items()}
+        return super().to_internal_value(data)
 
 
-class PersonFilter(IdFilter):
-    """The id of a lead, which finds the deals that have it as their lead or among their further people."""
-
-    def filter(self, deals: DealQuerySet, pk: int | None) -> DealQuerySet:
-        return deals if pk is None else deals.filter(pk__in=deals_with(self.parent.request.auth.company, [pk]))
-
-
-VIEW: Final = "view"
-VIEW_IS_BROKEN: Final = "A filter of this view no longer works: {}. Change the view, or choose another."
+def list_filter(
+    listed: List, caller: Caller, filters: Mapping[str, str], rows: QuerySet[Any] | None = None
+) -> ListFilter:
+    """The filter set of the list's page. Search texts are in `filters` as they are, not as keys."""
+    return listed.filtered(filters, request=ApiFilterRequest(caller), rows=rows)
 
 
-class ViewFilter(IdFilter):
-    """The id of a saved view, which finds the leads that its filters find on the page.
+def filtered(found: ListFilter) -> QuerySet[Any]:
+    """The rows that the filter finds. Its days are in the company's time zone.
 
-    One that the caller doesn't see matches nothing. Raises ValidationError if a filter of it no longer works.
+    Raises ValidationError for a saved view that no longer works.
     """
-
-    def filter(self, leads: LeadQuerySet, pk: int | None) -> LeadQuerySet:
-        if pk is None:
-            return leads
-        caller = self.parent.request.auth
-        view = SavedView.objects.visible_to(caller).filter(pk=pk).first()
-        if view is None:
-            return leads.none()
-        found = list_filter(caller, view.filters, leads)
-        if found.broken:
-            reasons = ", ".join(dict.fromkeys(found.broken.values()))
-            raise ValidationError({VIEW: [VIEW_IS_BROKEN.format(reasons)]})
-        return filtered(caller, found)
+    with timezone.override(found.company.time_zone):
+        try:
+            rows: QuerySet[Any] = found.qs
+        except ValidationError as error:
+            raise serializers.ValidationError(error.message_dict) from error
+    return rows
 
 
-class LeadFilter(filters.FilterSet):  # type: ignore[misc]
-    """`?email=`, `?organisation=`, `?view=`. An invalid value is a 400."""
+def check_filters(found: FilterSet, names: Iterable[str], *, keeps_texts: bool = True) -> None:
+    """Raise ValidationError for an unknown filter or an invalid or empty value: ignoring it would match more rows.
 
-    email = AddressFilter(max_length=254)
-    organisation = OrganisationFilter(max_length=LONGEST_NAME)
-    view = ViewFilter(VIEW)
-
-    class Meta:
-        model = Lead
-        fields = ("email", "organisation", "view")
-
-
-class NotEmptyChoiceField(NotEmpty, ChoiceField):  # type: ignore[misc]
-    pass
-
-
-class OneOfFilter(filters.ChoiceFilter):  # type: ignore[misc]
-    field_class = NotEmptyChoiceField
-
-
-class DealFilter(filters.FilterSet):  # type: ignore[misc]
-    """`?lead=`, `?person=`, `?owner=`, `?stage=`, `?pipeline=`, `?lost_reason=`. An invalid value is a 400."""
-
-    lead, owner, stage, lost_reason = (IdFilter(name) for name in ("lead", "owner", "stage", "lost_reason"))
-    person = PersonFilter("person")
-    pipeline = PipelineFilter("stage__pipeline")
-
-    class Meta:
-        model = Deal
-        fields = ("lead", "person", "owner", "stage", "pipeline", "lost_reason")
-
-
-class TaskFilter(filters.FilterSet):  # type: ignore[misc]
-    """`?owner=`, `?lead=`, `?deal=`, `?is_done=`. An invalid value is a 400."""
-
-    owner, lead, deal = IdFilter("owner"), IdFilter("lead"), IdFilter("deal")
-    is_done = DoneFilter()
-
-    class Meta:
-        model = Task
-        fields = ("owner", "lead", "deal", "is_done")
-
-
-class ByCompany(Protocol):
-    """A queryset that can be limited to one company. Used by crm and capi."""
-
-    def for_company(self, company: Company) -> QuerySet[Any]: ...
-
-
-SESSION_PAGE_SIZE: Final = 100
-
-
-class KeysetPagination(CursorPagination):
-    """Newest first: every page costs the same, and new rows don't shift the pages.
-
-    Follow `next` and `previous`; `?page_size=` can be up to 500, and 100 for a session, as on the pages.
-
-    Raises NotFound for an invalid cursor and ValidationError for an invalid page size.
+    `keeps_texts`: search texts are allowed.
     """
+    texts = found.text_names if isinstance(found, ListFilter) else []
+    errors: Errors = {}
+    for name in names:
+        if name in texts and not keeps_texts:
+            errors[name] = [NOT_KEPT]
+        elif name == SEARCH and name in texts:
+            errors |= _messages(SearchForm({SEARCH: found.data[SEARCH]}), name)
+        elif name not in found.filters:
+            errors[name] = [NO_FILTER]
+        else:
+            errors |= _messages(found.form, name)
+    if errors:
+        raise serializers.ValidationError(errors)
 
-    ordering = "-pk"
-    page_size_query_param = "page_size"
-    max_page_size = 500
 
-    def get_page_size(self, request: Request) -> int | None:
-        page_size = request.query_params.get(self.page_size_query_param)
-        if page_size is not None and not (is_number(page_size) and 1 <= int(page_size) <= self.max_page_size):
-            raise ValidationError({self.page_size_query_param: ["Enter a whole number from 1 to 500."]})
-        size = super().get_page_size(request)
-        return min(size, SESSION_PAGE_SIZE) if size and isinstance(request.auth, Membership) else size
-
-    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
-        """The parameters for the OpenAPI schema, with the limits of `get_page_size`."""
-        parameters: list[dict[str, Any]] = super().get_schema_operation_parameters(view)
-        for parameter in parameters:
-            if parameter["name"] == self.page_size_query_param:
-                parameter["schema"] |= {"minimum": 1, "maximum": self.max_page_size}
-        return parameters
-
-    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """A page for the OpenAPI schema."""
-        page: dict[str, Any] = super().get_paginated_response_schema(schema)
-        for name in ("next", "previous"):
-            # DRF's example is no URI by the format that it names.
-            del page["properties"][name]["example"]
-        return page
-
-    def decode_cursor(self, request: Request) -> Cursor | None:
-        if not request.query_params.get(self.cursor_query_param):  # like a missing one: the first page
-            return None
-        cursor = super().decode_cursor(request)
-        # The position is compared with an id: 18 digits fit every database's integer. Our cursors always have one. A
-        # garbled cursor without would give the first page, and a client that follows `next` would never reach the end.
-        if cursor is not None and not is_number(str(cursor.position)):
-            raise NotFound(self.invalid_cursor_message)
-        return cursor
+def _messages(form: BaseForm, name: str) -> Errors:
+    if name in form.errors:
+        return {name: [str(message) for message in form.errors[name]]}
+    is_empty = form.cleaned_data[name] in (None, "")
+    return {name: [str(form.fields[name].error_messages["required"])]} if is_empty else {}

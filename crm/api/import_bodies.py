@@ -16,10 +16,10 @@ from crm.data_exchange.importing.custom_columns import custom_columns
 from crm.data_exchange.importing.judging import PROBLEM
 from crm.data_exchange.importing.text_formats import DELIMITERS, ENCODINGS, QUOTES
 from crm.forms.lead_imports import ImportColumnsForm, otherwise_choices
-from crm.forms.leads import company_people
 from crm.models import LeadImport, LeadImportRow, Otherwise, RowOutcome, RowProblem
 from crm.models.dates import DayOrder
 from crm.models.numbers import DecimalSign
+from crm.models.people import company_people
 from crm.selectors.import_cells import cell_totals
 from crm.selectors.lead_imports import conversions, field_labels
 

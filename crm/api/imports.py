@@ -14,7 +14,6 @@ from rest_framework.response import Response
 
 from crm.accounts.bodies import takes_import
 from crm.api.attachments import FIELD, ONE_EACH, FormParser
-from crm.api.filters import KeysetPagination
 from crm.api.import_bodies import (
     FileFormatSerializer,
     ImportColumnsSerializer,
@@ -25,6 +24,7 @@ from crm.api.import_bodies import (
     StartSerializer,
     UploadSerializer,
 )
+from crm.api.pagination import KeysetPagination
 from crm.api.schema import DETAIL
 from crm.api.views import IDEMPOTENCY_KEY, AddableViewSet
 from crm.api.viewsets import BoundedJSONParser, Conflict

@@ -12,10 +12,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from crm.api.fields import LeadField, Text
-from crm.api.filters import IdFilter
 from crm.api.schema import DETAIL
 from crm.api.serializers import StrictBody
 from crm.api.viewsets import CompanyViewSet, Conflict
+from crm.lists.filters import IdFilter
 from crm.models import CustomField, FieldSubject, LeadMerge
 from crm.models.lead_merge import UNDO_FOR
 from crm.models.merge_fields import CHOSEN, CUSTOM

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound
 
 from crm.api.contributions import SUBJECT, ContributionFilter, ContributionSerializer
-from crm.api.filters import OneOfFilter
 from crm.api.schema import DETAIL
 from crm.api.serializers import one_of
 from crm.api.views import WritableViewSet
@@ -56,7 +56,7 @@ class NoteSerializer(ContributionSerializer[Note]):
 class NoteFilter(ContributionFilter):
     """`?lead=`, with the notes on its deals, `?deal=`, `?kind=`. An invalid value is a 400."""
 
-    kind = OneOfFilter(choices=NoteKind.choices)
+    kind = filters.ChoiceFilter(choices=NoteKind.choices)
 
     class Meta:
         model = Note

@@ -10,8 +10,10 @@ from rest_framework.pagination import Cursor
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from crm.api.filters import KeysetPagination
+from crm.api.filters import check_filters, is_filter, list_filter, list_parameters
+from crm.api.pagination import KeysetPagination
 from crm.api.viewsets import CompanyViewSet
+from crm.lists.organisations import ORGANISATIONS
 from crm.models import Company, Lead
 from crm.models.organisation import OrganisationConverter
 from crm.models.organisation_figures import Organisation
@@ -59,12 +61,12 @@ class OrganisationPagination(KeysetPagination):
     found: OrganisationPage
     base_url: str
 
-    def page_of(self, company: Company, request: Request) -> Sequence[Organisation]:
-        """The organisations of the page that the request asks for. Raises NotFound for an invalid cursor."""
+    def page_of(self, company: Company, text: str, request: Request) -> Sequence[Organisation]:
+        """The page, of the organisations with every word of the text. Raises NotFound for an invalid cursor."""
         self.base_url = request.build_absolute_uri()
         cursor = self.decode_cursor(request)
         place = {"before" if cursor.reverse else "after": str(cursor.position)} if cursor and cursor.position else {}
-        self.found = organisations_page(company, size=self.get_page_size(request) or 1, **place)
+        self.found = organisations_page(company, text, size=self.get_page_size(request) or 1, **place)
         return self.found.rows
 
     def get_next_link(self) -> str | None:
@@ -81,17 +83,22 @@ class OrganisationViewSet(CompanyViewSet[Lead]):
     """The organisations that the company's leads name, by name."""
 
     queryset = Lead.objects.current()
+    listed = ORGANISATIONS
     serializer_class = OrganisationSerializer  # type: ignore[assignment]  # of organisations, which have no model
     pagination_class = OrganisationPagination
     lookup_field = "key"
     lookup_value_regex = "[A-Za-z0-9~-]+"
     actions = {"list": Action.SEE_LEADS, "retrieve": Action.SEE_LEADS}
 
+    @extend_schema(parameters=list_parameters(ORGANISATIONS))
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """The organisations by name, with the numbers of their leads and the sums of their open deals."""
         self.record_reading_on("organisations")
+        asked = {name: str(value) for name, value in request.query_params.items() if is_filter(self, name)}
+        found = list_filter(ORGANISATIONS, self.caller, asked)
+        check_filters(found, asked)
         pagination = OrganisationPagination()
-        rows = pagination.page_of(self.caller.company, request)
+        rows = pagination.page_of(self.caller.company, found.search, request)
         return pagination.get_paginated_response(self.get_serializer(rows, many=True).data)
 
     @extend_schema(parameters=[KEY])

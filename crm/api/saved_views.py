@@ -1,6 +1,6 @@
-"""`/api/v1/saved-views/`: the saved views of the leads list."""
+"""`/api/v1/saved-views/`: the saved views of lists."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from django.db import transaction
@@ -12,28 +12,36 @@ from rest_framework.response import Response
 
 from crm.api.authentication import Caller
 from crm.api.fields import Text
-from crm.api.list_filters import ListFiltersField, check_filters, list_filter
+from crm.api.filters import ListFiltersField, check_filters, list_filter
 from crm.api.schema import DETAIL
 from crm.api.serializers import StrictSerializer
 from crm.api.views import EDITED_WITH_LEADS, WritableViewSet
 from crm.api.viewsets import Conflict
-from crm.models import Company, FieldSubject, Lead, Membership, SavedView
+from crm.lists.definition import COLUMNS_AT_MOST, List
+from crm.lists.leads import LEADS
+from crm.lists.registry import LISTS
+from crm.models import Company, Membership, SavedView
 from crm.models.saved_view import SOMEONE_ELSES, SavedViewQuerySet
-from crm.selectors.custom_fields import fields_in_use
-from crm.selectors.leads import COLUMNS_AT_MOST, SORTABLE, all_columns, is_sorted_by
 from crm.services.saved_views import ViewGone, ViewRefused, delete_view, query_of, save_view
 
 NOT_CHANGEABLE: Final = "Only the person who made this view can change it, or an admin if it is shared."
-NO_SORT: Final = f"Choose one of: {', '.join(SORTABLE)}. A - in front of it sorts the other way round."
+NO_SORT: Final = "Choose one of: {}. A - in front of it sorts the other way round."
+NO_COLUMNS: Final = "The columns of this list can't be chosen."
+STAYS: Final = "A view stays one of its list."
+WITH_VIEWS: Final = [key for key, listed in LISTS.items() if listed.has_views]
+ONE_OF_THEM: Final[Any] = {"invalid_choice": f"Choose one of: {', '.join(WITH_VIEWS)}."}
 FILTERS, SORT, COLUMNS = "filters", "sort", "column_keys"
 
 
 class SavedViewSerializer(StrictSerializer[SavedView]):
     """A saved view. `owner` is a user, null for a view that an API key made; those are shared.
 
-    `filters` has the filters of the leads page by their names in its URL, `sort` the column that it is sorted by, and
-    `columns` those that it shows next to name and status: none for the usual ones.
+    `list` is the list that it is of, leads unless given; it stays. `filters` has the filters of the list's page by
+    their names in its URL, `sort` the column that it is sorted by, and `columns`, of leads alone, those that it shows
+    next to name and status: none for the usual ones.
     """
+
+    list = serializers.ChoiceField(choices=WITH_VIEWS, required=False, error_messages=ONE_OF_THEM)
 
     filters = ListFiltersField(required=False)
     sort = Text(required=False, allow_blank=True, max_length=20)
@@ -43,7 +51,7 @@ class SavedViewSerializer(StrictSerializer[SavedView]):
 
     class Meta:
         model = SavedView
-        fields = ("id", "name", "filters", "sort", "columns", "is_shared", "owner", "created_at")
+        fields = ("id", "list", "name", "filters", "sort", "columns", "is_shared", "owner", "created_at")
         read_only_fields = ("id", "owner", "created_at")
 
     @property
@@ -51,10 +59,23 @@ class SavedViewSerializer(StrictSerializer[SavedView]):
         caller: Caller = self.context["request"].auth
         return caller
 
+    @property
+    def listed(self) -> List:
+        """The list that the view is of."""
+        if isinstance(self.instance, SavedView):
+            return LISTS[self.instance.list]
+        key = self.initial_data.get("list")
+        return LISTS[key] if key in WITH_VIEWS else LEADS  # another one is refused
+
+    def validate_list(self, key: str) -> str:
+        """Raise ValidationError if the view is of another list."""
+        if isinstance(self.instance, SavedView) and key != self.instance.list:
+            raise serializers.ValidationError(STAYS)
+        return key
+
     def validate_filters(self, filters: dict[str, str]) -> dict[str, str]:
         """Raise ValidationError for a filter without which the view would have more leads, or that isn't kept."""
-        leads = Lead.objects.for_company(self.company)
-        check_filters(list_filter(self.caller, filters, leads), filters, keeps_texts=False)
+        check_filters(list_filter(self.listed, self.caller, filters), filters, keeps_texts=False)
         return filters
 
     def validate_is_shared(self, is_shared: bool) -> bool:
@@ -66,14 +87,16 @@ class SavedViewSerializer(StrictSerializer[SavedView]):
 
     def validate_sort(self, sort: str) -> str:
         """Raise ValidationError unless it is a column that can be sorted by."""
-        if sort and not is_sorted_by(sort):
-            raise serializers.ValidationError(NO_SORT)
+        if sort and not self.listed.is_sorted_by(sort):
+            raise serializers.ValidationError(NO_SORT.format(", ".join(self.listed.sortable)))
         return sort
 
-    def validate_columns(self, keys: list[str]) -> list[str]:
+    def validate_columns(self, keys: Sequence[str]) -> Sequence[str]:
         """Raise ValidationError unless all of them can be chosen. Returns each once."""
-        offered = all_columns(self.company, fields_in_use(self.company, FieldSubject.LEAD))
+        offered = LEADS.offered(self.company, LEADS.custom_fields(self.company))
         choices = [column.key for column in offered if not column.is_fixed]
+        if keys and self.listed is not LEADS:
+            raise serializers.ValidationError(NO_COLUMNS)
         if set(keys) - set(choices):
             raise serializers.ValidationError(f"Choose from: {', '.join(choices)}.")
         return list(dict.fromkeys(keys))
@@ -117,7 +140,7 @@ class SavedViewSerializer(StrictSerializer[SavedView]):
 
 @extend_schema_view(destroy=extend_schema(responses={204: None, 409: DETAIL}))
 class SavedViewViewSet(WritableViewSet[SavedView]):
-    """The saved views of the leads list, newest first: a member's own and all shared ones.
+    """The saved views of the lists of leads and deals, newest first: a member's own and all shared ones.
 
     Those of API keys are shared. A member can change their own, an API key those that keys made, and an admin all
     shared ones.

@@ -26,9 +26,9 @@ from crm.api.fields import (
     TimeOfDay,
     TypeCode,
 )
-from crm.forms.leads import company_people
 from crm.models import Company, Deal, Lead, LeadStatus, Tag, Task, TaskKind
 from crm.models.addresses import NO_ADDRESS
+from crm.models.people import company_people
 from crm.models.picklist import CODE_LENGTH
 from crm.models.roles import Action, may
 from crm.services.tags import replace_tags, set_tags, tags_named

@@ -19,12 +19,16 @@ from rest_framework.views import APIView
 
 from crm.api.deals import DealSerializer
 from crm.api.erasures import ErasureSerializer, ErasureStateSerializer
-from crm.api.filters import DealFilter, LeadFilter, TaskFilter
+from crm.api.filters import list_parameters
 from crm.api.merges import MergeSerializer
+from crm.api.pagination import ListPagination
 from crm.api.permissions import AnyCaller
 from crm.api.schema import DETAIL
 from crm.api.serializers import LeadSerializer, TaskSerializer
 from crm.api.viewsets import GRACE, CompanyViewSet, Conflict, M
+from crm.lists.deals import DEALS
+from crm.lists.leads import LEADS
+from crm.lists.tasks import TASKS
 from crm.models import Company, Deal, Lead, Task
 from crm.models.origin import current_actor
 from crm.models.roles import Action
@@ -159,12 +163,14 @@ class PipelineViewSet(WritableViewSet[M]):
 MERGED: Final = "Lead {} was merged into lead {}."
 
 
+@extend_schema_view(list=extend_schema(parameters=list_parameters(LEADS)))
 class LeadViewSet(PipelineViewSet[Lead]):
     """The company's leads, newest first."""
 
     queryset = Lead.objects.current()
     serializer_class = LeadSerializer
-    filterset_class = LeadFilter
+    listed = LEADS
+    pagination_class = ListPagination
     actions = {
         **PipelineViewSet.actions,
         "merge": Action.EDIT_LEADS,
@@ -231,12 +237,14 @@ class LeadViewSet(PipelineViewSet[Lead]):
         return super()._added_before(pk) or self.get_queryset().filter(merged_leads=pk).first()
 
 
+@extend_schema_view(list=extend_schema(parameters=list_parameters(DEALS)))
 class DealViewSet(PipelineViewSet[Deal]):
     """The company's deals, newest first."""
 
     queryset = Deal.objects.all()
     serializer_class = DealSerializer
-    filterset_class = DealFilter
+    listed = DEALS
+    pagination_class = ListPagination
 
     def get_queryset(self) -> QuerySet[Deal]:
         deals = super().get_queryset()
@@ -244,12 +252,14 @@ class DealViewSet(PipelineViewSet[Deal]):
         return deals.prefetch_related(people) if self.action == "list" else deals
 
 
+@extend_schema_view(list=extend_schema(parameters=list_parameters(TASKS)))
 class TaskViewSet(WritableViewSet[Task]):
     """The company's tasks, newest first. Anyone who may edit leads may delete tasks."""
 
     queryset = Task.objects.select_related("lead", "deal")
     serializer_class = TaskSerializer
-    filterset_class = TaskFilter
+    listed = TASKS
+    pagination_class = ListPagination
     actions = EDITED_WITH_LEADS
 
     def perform_destroy(self, instance: Any) -> None:

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Iterator, Mapping
-from typing import IO, Any, ClassVar, Final, TypeVar, cast
+from typing import IO, Any, ClassVar, Final, Protocol, TypeVar, cast
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import IntegrityError
@@ -16,8 +16,10 @@ from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
 
 from crm.api.authentication import Caller
-from crm.api.filters import ByCompany, KeysetPagination
-from crm.models import ApiKey, Membership
+from crm.api.filters import is_filter
+from crm.api.pagination import ORDERING, KeysetPagination, orders_of
+from crm.lists.definition import List
+from crm.models import ApiKey, Company, Membership
 from crm.models.file_storage import StorageFailed
 from crm.models.lead import PersonErased
 from crm.models.origin import act_as, current_actor
@@ -65,6 +67,12 @@ WRITES: Final = ("create", "update", "partial_update")
 NO_PARAMETER: Final = "There is no such parameter."
 
 
+class ByCompany(Protocol):
+    """A queryset that can be limited to one company. Used by crm and capi."""
+
+    def for_company(self, company: Company) -> QuerySet[Any]: ...
+
+
 class CompanyViewSet(viewsets.GenericViewSet[M]):
     """Rows of the caller's company. Another company's id is a 404, like an unknown one.
 
@@ -72,6 +80,7 @@ class CompanyViewSet(viewsets.GenericViewSet[M]):
     """
 
     queryset: QuerySet[M]
+    listed: ClassVar[List | None] = None  # its filters and orders
     actions: ClassVar[dict[str, Action]] = {}
     parser_classes: tuple[type[BaseParser], ...] = (BoundedJSONParser,)
     takes_grace: ClassVar[bool] = False  # True where a write may cause a conversion
@@ -96,7 +105,8 @@ class CompanyViewSet(viewsets.GenericViewSet[M]):
         if self.action in self.paged:
             known |= {KeysetPagination.cursor_query_param, KeysetPagination.page_size_query_param}
         if self.action == "list":
-            known.update(getattr(getattr(self, "filterset_class", None), "base_filters", ()))
+            known.update(name for name in request.query_params if is_filter(self, name))
+            known.update({ORDERING} if self.listed and orders_of(self.listed) else ())
         elif self.takes_grace and self.action in WRITES:
             known.add(GRACE)
         unknown = sorted(set(request.query_params) - known)

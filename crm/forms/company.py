@@ -4,11 +4,12 @@ from typing import Any, Final
 
 from django import forms
 
-from crm.accounts.forms import CURRENCY_CHOICES, TIME_ZONE_CHOICES
+from crm.accounts.forms import TIME_ZONE_CHOICES
 from crm.forms.changes import ChangesForm
 from crm.models import ApiKey, Company
 from crm.models.company import MAX_GRACE_SECONDS
 from crm.models.roles import Role
+from crm.models.validators import CURRENCY_CHOICES
 
 GRACE_CHOICES: Final = (
     (0, "None: sent at once"),

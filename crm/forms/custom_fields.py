@@ -8,13 +8,13 @@ from django import forms
 from django.forms.utils import ErrorDict
 
 from crm.forms.changes import ChangesForm
+from crm.lists.custom_fields import PREFIX
 from crm.models import Company, CustomField, FieldSubject, FieldType
 from crm.models.custom_field import WITH_CHOICES, changed_choices
 from crm.models.custom_lookups import with_keys_set
 from crm.models.custom_values import Value, as_typed, form_field
 from crm.selectors.custom_fields import fields_in_use
 
-PREFIX: Final = "custom_"
 OPENED_CHOICES: Final = "initial-choices"
 NEW_CHOICES: Final = 3  # empty rows for choices in a form
 

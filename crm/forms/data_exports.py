@@ -1,11 +1,12 @@
 """The columns and the format of an export of a list."""
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from django import forms
 
-from crm.models import ExportFormat, ExportKind
+from crm.lists.definition import List
+from crm.lists.leads import LEADS
+from crm.models import ExportFormat
 
 SHOWN, ALL = "shown", "all"
 FORMATS: Final = [
@@ -13,23 +14,16 @@ FORMATS: Final = [
     (ExportFormat.XLSX.value, "XLSX, for Excel and other spreadsheets"),
 ]
 FORMATS_OF_LEADS: Final = [(ExportFormat.CSV.value, "CSV, for other programs and for importing it again"), *FORMATS[1:]]
-OF_PEOPLE: Final = "e-mail, phone, consent, tags and custom fields"
-MORE: Final[Mapping[str, str]] = {
-    ExportKind.LEADS: OF_PEOPLE,
-    ExportKind.DEALS: OF_PEOPLE,
-    ExportKind.TASKS: "the e-mail and phone of the lead, and times",
-    ExportKind.ORGANISATIONS: "the number of the oldest lead",
-}
 
 
 class ExportForm(forms.Form):
     format = forms.ChoiceField(choices=FORMATS, widget=forms.RadioSelect, initial=ExportFormat.CSV)
     columns = forms.ChoiceField(widget=forms.RadioSelect, initial=SHOWN)
 
-    def __init__(self, *args: Any, kind: ExportKind, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, exported: List, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if kind == ExportKind.LEADS:
+        if exported is LEADS:
             formats: Any = self.fields["format"]
             formats.choices = FORMATS_OF_LEADS
         columns: Any = self.fields["columns"]
-        columns.choices = [(SHOWN, "The columns of the list"), (ALL, f"All columns, with {MORE[kind]}")]
+        columns.choices = [(SHOWN, "The columns of the list"), (ALL, f"All columns, with {exported.also_in_file}")]

@@ -4,13 +4,14 @@ from typing import Any
 
 from django import forms
 
-from crm.accounts.forms import CURRENCY_CHOICES
 from crm.forms.custom_fields import WithCustomFields
 from crm.forms.deal_outcomes import OutcomeForm
-from crm.forms.leads import company_people, limit_to_company
-from crm.forms.pipelines import StageChoiceField
+from crm.forms.leads import limit_to_company
+from crm.lists.deals import StageChoiceField
 from crm.models import Deal, FieldSubject, Lead, LostReason, Stage, StageMeaning
 from crm.models.numbers import AmountField
+from crm.models.people import company_people
+from crm.models.validators import CURRENCY_CHOICES
 
 
 class DealForm(WithCustomFields, OutcomeForm):

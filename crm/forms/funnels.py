@@ -9,13 +9,13 @@ from django import forms
 from django.http import QueryDict
 from django.utils import timezone
 
-from crm.forms.filters import (
+from crm.lists.filters import (
     FilterRequest,
+    OptionalRowFilter,
     SinceFilter,
     TextChoiceFilter,
     UntilFilter,
     colleagues,
-    days,
     source_choices,
     unfiltered,
 )
@@ -67,9 +67,9 @@ class FunnelFilter(django_filters.FilterSet):  # type: ignore[misc]
         method=unfiltered,
     )
     source = TextChoiceFilter(empty_label="Any source")
-    owner = django_filters.ModelChoiceFilter(queryset=colleagues, empty_label="Any owner", null_label="No owner")
-    since = SinceFilter(**days("created_at", "Created from"))
-    until = UntilFilter(**days("created_at", "Until"))
+    owner = OptionalRowFilter(queryset=colleagues, empty_label="Any owner", null_label="No owner")
+    since = SinceFilter("created_at", "Created from")
+    until = UntilFilter("created_at", "Until")
 
     def __init__(self, data: QueryDict, *, request: FilterRequest, **kwargs: Any) -> None:
         has_dates = bool(data.get("since") or data.get("until"))

@@ -11,8 +11,9 @@ from crm.data_exchange.importing.column_readings import ColumnReading, conventio
 from crm.data_exchange.importing.columns import LEFT_OUT, NAMES
 from crm.data_exchange.importing.custom_columns import custom_columns
 from crm.data_exchange.importing.text_formats import DELIMITERS, ENCODINGS, QUOTES, TextFormat
-from crm.forms.leads import company_people, limit_to_company
+from crm.forms.leads import limit_to_company
 from crm.models import LeadImport, Otherwise, User
+from crm.models.people import company_people
 from crm.selectors.import_cells import CellTotal
 from crm.selectors.lead_imports import ColumnView, Conversions, labels_with
 

@@ -5,23 +5,16 @@ from typing import Any, Final
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
 
 from crm.forms.custom_fields import WithCustomFields
 from crm.forms.organisations import OrganisationInput
 from crm.forms.picklists import Suggestions
-from crm.models import Company, FieldSubject, Lead, LeadMeaning, LeadSource, LeadStatus, LeadType, User
-from crm.models.addresses import without_formats
+from crm.models import Company, FieldSubject, Lead, LeadMeaning, LeadSource, LeadStatus, LeadType
+from crm.models.addresses import PersonAddressField
+from crm.models.people import company_people
 from crm.selectors.erasure import Namesake
 
 BACKGROUND: Final = "Lasting facts about the person. What happens belongs in the history, as a note."
-
-
-class PersonAddressField(forms.EmailField):
-    """The address of a person, typed or pasted. Invisible formatting characters are removed."""
-
-    def to_python(self, value: Any) -> Any:
-        return super().to_python(without_formats(value) if isinstance(value, str) else value)
 
 
 class LeadForm(WithCustomFields):
@@ -121,8 +114,3 @@ def limit_to_company(form: forms.BaseForm, name: str, choices: Any) -> None:
     assert isinstance(field, forms.ModelChoiceField)
     field.queryset = choices
     field.empty_label = None if field.required else "No owner"
-
-
-def company_people(company: Company) -> QuerySet[User]:
-    """The members of a company, past and present, by name."""
-    return User.objects.filter(memberships__company=company).order_by("first_name", "last_name", "pk")

@@ -7,9 +7,10 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from crm.forms.changes import ChangesForm, ChangesMixin
+from crm.lists.columns import Column
+from crm.lists.definition import COLUMNS_AT_MOST
 from crm.models import Membership, SavedView
 from crm.models.saved_view import SOMEONE_ELSES
-from crm.selectors.leads import COLUMNS_AT_MOST, LeadColumn
 
 
 class SavedViewForm(ChangesForm):
@@ -43,9 +44,7 @@ class TableColumnsForm(ChangesMixin, forms.Form):
 
     together: ClassVar[frozenset[str]] = frozenset(f"column_{place}" for place in range(1, COLUMNS_AT_MOST + 1))
 
-    def __init__(
-        self, *args: Any, shown: Sequence[LeadColumn] = (), offered: Sequence[LeadColumn], **kwargs: Any
-    ) -> None:
+    def __init__(self, *args: Any, shown: Sequence[Column] = (), offered: Sequence[Column], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         choices = [(column.key, column.label) for column in offered if not column.is_fixed]
         keys = [column.key for column in shown if not column.is_fixed]

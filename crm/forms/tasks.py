@@ -5,8 +5,9 @@ from typing import Any
 from django import forms
 
 from crm.forms.changes import ChangesForm
-from crm.forms.leads import company_people, limit_to_company
+from crm.forms.leads import limit_to_company
 from crm.models import Company, Task
+from crm.models.people import company_people
 
 
 class TaskForm(ChangesForm):

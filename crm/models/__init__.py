@@ -10,7 +10,6 @@ from crm.models.custom_field import CustomField, FieldSubject, FieldType
 from crm.models.data_export import (
     DataExport,
     ExportFormat,
-    ExportKind,
     ExportPart,
     ExportSelection,
 )
@@ -67,7 +66,6 @@ __all__ = [
     "DuplicateReason",
     "DuplicateSearch",
     "ExportFormat",
-    "ExportKind",
     "ExportPart",
     "ExportSelection",
     "FieldSubject",

@@ -7,6 +7,7 @@ import unicodedata
 from typing import Any, Final
 
 import idna
+from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import EmailValidator
 from django.db import models
@@ -65,6 +66,13 @@ def find_address(text: str) -> str:
         return account_address(text)
     except ValidationError:
         return ""
+
+
+class PersonAddressField(forms.EmailField):
+    """The address of a person, typed or pasted. Invisible formatting characters are removed."""
+
+    def to_python(self, value: Any) -> Any:
+        return super().to_python(without_formats(value) if isinstance(value, str) else value)
 
 
 class AccountAddressField(models.EmailField):  # type: ignore[type-arg]

@@ -25,16 +25,7 @@ from crm.models.roles import Action
 from crm.models.tenancy import CompanyQuerySet
 
 KEPT_FOR: Final = timedelta(days=1)  # after its end
-
-
-class ExportKind(models.TextChoices):
-    """What is exported."""
-
-    LEADS = "leads", "Leads"
-    DEALS = "deals", "Deals"
-    TASKS = "tasks", "Tasks"
-    ORGANISATIONS = "organisations", "Organisations"
-    COMPANY = "company", "Whole company"
+WHOLE_COMPANY: Final = "company"  # the kind of an export that is no list (`crm.lists.registry`)
 
 
 class ExportFormat(models.TextChoices):
@@ -56,7 +47,7 @@ class DataExportQuerySet(JobQuerySet["DataExport"]):
     def open_to(self, author: Author) -> Self:
         """Those of `JobQuerySet`; whole companies for one who manages it only."""
         own = super().open_to(author)
-        return own if author.may(Action.MANAGE_COMPANY) else own.exclude(kind=ExportKind.COMPANY)
+        return own if author.may(Action.MANAGE_COMPANY) else own.exclude(kind=WHOLE_COMPANY)
 
 
 class DataExport(Job):
@@ -71,7 +62,7 @@ class DataExport(Job):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="+", db_index=False
     )
     api_key = models.ForeignKey(ApiKey, null=True, on_delete=models.CASCADE, related_name="+", db_index=False)
-    kind = models.CharField(max_length=20, choices=ExportKind.choices)
+    kind = models.CharField(max_length=20)  # WHOLE_COMPANY, or the key of a list
     format = models.CharField(max_length=4, choices=ExportFormat.choices)
     columns = models.JSONField(default=list)
     file = models.PositiveSmallIntegerField(default=0, db_default=0)
@@ -110,12 +101,17 @@ class DataExport(Job):
 
     @property
     def title(self) -> str:
-        return f"{self.get_kind_display()}, {self.get_format_display()}"
+        return f"{self.what}, {self.get_format_display()}"
 
     @property
     def needs(self) -> Action:
         """The permission needed to make it and to download it."""
-        return Action.MANAGE_COMPANY if self.kind == ExportKind.COMPANY else Action.EXPORT_LEADS
+        return Action.MANAGE_COMPANY if self.kind == WHOLE_COMPANY else Action.EXPORT_LEADS
+
+    @property
+    def what(self) -> str:
+        """What it has, in words."""
+        return "Whole company" if self.kind == WHOLE_COMPANY else self.kind.capitalize()
 
     @property
     def is_ready(self) -> bool:

@@ -18,6 +18,7 @@ from crm.models.event import CrmEventKind
 from crm.models.lead import Lead
 from crm.models.picklist import LostReason
 from crm.models.privacy_log import PrivacyChange, log_privacy_change
+from crm.models.search import deal_matches
 from crm.models.steps import Pipeline, Stage, StageMeaning
 from crm.models.tracking import Tracked, TrackedQuerySet
 from crm.models.validators import check_seen, validate_currency
@@ -34,6 +35,13 @@ class DealQuerySet(TrackedQuerySet["Deal"]):
     def in_pipeline(self, pipeline: Pipeline) -> "DealQuerySet":
         """Deals in a stage of the pipeline."""
         return self.filter(stage__in=Stage.objects.of(pipeline))
+
+    def search(self, company: Company, text: str) -> "DealQuerySet":
+        """The company's deals with every word of `text` in the title or in the fields of the lead that are searched.
+
+        All deals if there is no text.
+        """
+        return self.filter(deal_matches(text), company=company)  # the index begins with the company
 
 
 class Deal(Tracked):
@@ -102,7 +110,7 @@ class Deal(Tracked):
                 name="deal_board",
                 include=["owner", "currency", "amount", "expected_close"],
             ),
-            # For the list in its usual order, and for searches that find many (`crm.selectors.deal_list`).
+            # For the list in its usual order, and for searches that find many (`crm.lists.deals`).
             models.Index(fields=["company", "-updated_at", "-id"], name="deal_by_change"),
             # For an owner's open deals (`crm.selectors.my_day`) and board, which are counted without reading a deal.
             models.Index(

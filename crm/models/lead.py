@@ -139,7 +139,7 @@ class Lead(Tracked):
         ordering = ["-pk"]
         indexes = [
             models.Index("company", Lower("email"), name="lead_by_email"),
-            # For the orders of the list and its filters (`crm.selectors.leads`).
+            # For the orders of the list and its filters (`crm.lists.leads`).
             models.Index(fields=["company", "last_name", "first_name", "id"], name="lead_by_name"),
             models.Index(fields=["company", "organisation", "id"], name="lead_by_organisation"),
             models.Index(fields=["company", "source", "id"], name="lead_by_source"),

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final, Self
 from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.models import UserManager as DjangoUserManager
 from django.db import models
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -102,6 +103,10 @@ class MembershipQuerySet(CompanyQuerySet["Membership"]):
         if provider:
             return self.filter(company__sign_in_provider__code=provider)
         return self.exclude(~models.Q(role=Role.ADMIN), company__sign_in_provider__is_required=True)
+
+    def user_ids_by_name(self) -> QuerySet["Membership", int]:
+        """The ids of the users, by their names."""
+        return self.order_by("user__first_name", "user__last_name", "user").values_list("user_id", flat=True)
 
 
 class Membership(models.Model):
@@ -250,3 +255,8 @@ class ApiKey(models.Model):
 def sha256(text: str) -> str:
     """The hash of a random key: no one who reads it in the database can use it."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def company_people(company: Company) -> QuerySet[User]:
+    """The members of a company, past and present, by name."""
+    return User.objects.filter(memberships__company=company).order_by("first_name", "last_name", "pk")

@@ -1,14 +1,14 @@
-"""Saved views: filters, sorting and columns of the leads list under a name."""
+"""Saved views: filters, sorting and columns of a list under a name."""
 
+from collections.abc import Sequence
 from typing import ClassVar, Final
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
-from django.urls import reverse
 
 from crm.models.bidi import without_bidi_controls
 from crm.models.company import Company
@@ -19,6 +19,7 @@ from crm.models.validators import check_seen
 
 LONGEST_QUERY: Final = 2000  # characters
 SORT: Final = "sort"
+LEADS: Final = "leads"
 SOMEONE_ELSES: Final = "Only the person who made this view can stop sharing it."
 NOBODYS: Final = "Only people can have private views. A key's view is always shared."
 
@@ -33,7 +34,7 @@ class SavedViewQuerySet(CompanyQuerySet["SavedView"]):
 
 
 class SavedView(models.Model):
-    """A view that a member has saved, for themselves or for everyone in the company.
+    """A view of a list (`crm.lists.registry`) that a member has saved, for themselves or for everyone in the company.
 
     A view made by an API key has no owner and is shared. `query` is the query string of the list, without the search
     text, which is personal data.
@@ -41,6 +42,7 @@ class SavedView(models.Model):
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="saved_views", db_index=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="+")
+    list = models.CharField(max_length=20, default=LEADS, db_default=LEADS, editable=False)  # its key
     name = models.CharField(max_length=40)
     query = models.CharField(max_length=LONGEST_QUERY, blank=True, editable=False)
     columns = models.CharField(max_length=400, blank=True, db_default="", default="", editable=False)
@@ -51,9 +53,11 @@ class SavedView(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["company", "owner", "name"], name="one_saved_view_per_name"),
+            models.UniqueConstraint(fields=["company", "owner", "list", "name"], name="one_saved_view_per_name"),
             models.UniqueConstraint(
-                fields=["company", "name"], condition=Q(owner=None), name="one_saved_view_of_keys_per_name"
+                fields=["company", "list", "name"],
+                condition=Q(owner=None),
+                name="one_saved_view_of_keys_per_name",
             ),
             models.CheckConstraint(
                 condition=Q(owner__isnull=False) | Q(is_shared=True), name="saved_view_without_owner_is_shared"
@@ -62,10 +66,6 @@ class SavedView(models.Model):
 
     def __str__(self) -> str:
         return without_bidi_controls(self.name)
-
-    def get_absolute_url(self) -> str:
-        """The list with the filters and the sorting of the view, which the page names by `?view=`."""
-        return f"{reverse('leads')}?{urlencode([*parse_qsl(self.query), ('view', str(self.pk))])}"
 
     @property
     def filters(self) -> dict[str, str]:
@@ -78,7 +78,7 @@ class SavedView(models.Model):
         return dict(parse_qsl(self.query)).get(SORT, "")
 
     @property
-    def column_keys(self) -> list[str]:
+    def column_keys(self) -> Sequence[str]:
         """The keys of its columns, in order; [] for the usual ones."""
         return self.columns.split()
 

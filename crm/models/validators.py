@@ -23,6 +23,7 @@ UYU UZS VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW
 """,
     )
 )
+CURRENCY_CHOICES: Final = [(code, code) for code in sorted(CODES)]
 
 
 CURRENCY_OF_REGION: Final = {

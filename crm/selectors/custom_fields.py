@@ -2,13 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
-from decimal import Decimal
 
+from crm.lists.custom_fields import as_text
 from crm.models import Company, CustomField, FieldSubject, FieldType
-from crm.models.bidi import without_bidi_controls
 from crm.models.custom_values import Value
-from crm.templatetags.formatting import day, money
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,31 +32,6 @@ def fields_in_use(company: Company, subject: FieldSubject) -> list[CustomField]:
 def shown_values(fields: Iterable[CustomField], values: Mapping[str, Value], company: Company) -> list[ShownValue]:
     """The fields, each with its value."""
     return [ShownValue(field, as_text(field, values.get(field.key), company)) for field in fields]
-
-
-def as_text(field: CustomField, value: Value | None, company: Company) -> str:
-    """The value as people read it. Amounts are in the company's currency."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "Yes" if value else "No"
-    if isinstance(value, list):
-        return ", ".join(without_bidi_controls(field.labels.get(key, key)) for key in value)
-    match field.type:
-        case FieldType.CHOICE:
-            return without_bidi_controls(field.labels.get(value, value))
-        case FieldType.DATE:
-            return day(date.fromisoformat(value))
-        case FieldType.MONEY:
-            return money(Decimal(value), company.currency)
-        case FieldType.NUMBER:
-            return grouped_number(value)
-    return value
-
-
-def grouped_number(text: str) -> str:
-    """The number with commas between thousands."""
-    return f"{Decimal(text):,}"
 
 
 @dataclass(frozen=True, slots=True)

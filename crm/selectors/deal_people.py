@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 from django.db.models import QuerySet
 
-from crm.models import Change, Company, Deal, DealPerson, Lead
+from crm.models import Change, Deal, DealPerson, Lead
 from crm.models.change import OF_PEOPLE
-from crm.models.deal import DealQuerySet
 from crm.services.deal_people import why_lead_stays
 
 
@@ -52,13 +51,3 @@ def deals_that_may_name(lead: Lead) -> list[Deal]:
     found |= set(DealPerson.objects.for_company(company).filter(lead__in=pks).values_list("deal", flat=True))
     deals = Deal.objects.for_company(company).filter(pk__in=found).exclude(lead__in=pks)
     return list(deals.select_related("stage", "lead"))
-
-
-def deals_with(company: Company, leads: "QuerySet[Lead] | Sequence[int]") -> DealQuerySet:
-    """The company's deals that have one of these leads as their lead or among their further people.
-
-    A UNION of two queries: with OR, PostgreSQL reads every deal to find out whose it is.
-    """
-    own = Deal.objects.for_company(company).order_by()
-    links = DealPerson.objects.for_company(company).order_by().filter(lead__in=leads)
-    return own.filter(pk__in=own.filter(lead__in=leads).values("pk").union(links.values("deal"), all=True))

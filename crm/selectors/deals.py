@@ -1,4 +1,4 @@
-"""The board of deals by stage, and which deals a search finds."""
+"""The board of deals by stage."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -8,12 +8,11 @@ from django.db.models import BooleanField, Count, ExpressionWrapper, F, Max, Q, 
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
+from crm.lists.keyset import ByFields
 from crm.models import Company, CrmEvent, CrmEventKind, Deal, Stage
 from crm.models.deal import DealQuerySet
-from crm.models.search import deal_matches
 from crm.models.validators import is_number
 from crm.selectors.boards import EPOCH, Board, BoardCard, BoardColumn
-from crm.selectors.keyset import ByFields
 from crm.selectors.tags import tags_of
 from crm.selectors.tasks import next_tasks
 
@@ -30,14 +29,6 @@ ON_A_CARD: Final = (
     *(f"owner__{name}" for name in ("first_name", "last_name", "email", "username")),
 )
 CLOSINGS: Final = CrmEvent.objects.filter(kind__in=(CrmEventKind.DEAL_WON, CrmEventKind.DEAL_LOST))
-
-
-def search(deals: DealQuerySet, company: Company, text: str) -> DealQuerySet:
-    """The company's deals with every word of `text` in the title or in the fields of the lead that are searched.
-
-    All deals if there is no text.
-    """
-    return deals.filter(deal_matches(text), company=company)  # the index begins with the company
 
 
 def board_of(

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from crm.models import Company, Deal, Lead
-from crm.selectors.deals import search
 from crm.selectors.organisations import names_like
 
 LEADS_SHOWN: Final = 8
@@ -27,6 +26,6 @@ def find(company: Company, text: str) -> SearchResults:
     if not text.strip():
         return SearchResults()
     leads = Lead.objects.for_company(company).current().search(text).order_by("-created_at", "-pk")
-    deals = search(Deal.objects.for_company(company), company, text).select_related("lead", "stage").order_by("-pk")
+    deals = Deal.objects.for_company(company).search(company, text).select_related("lead", "stage").order_by("-pk")
     organisations = names_like(company, text, ORGANISATIONS_SHOWN)
     return SearchResults(list(leads[:LEADS_SHOWN]), list(deals[:DEALS_SHOWN]), organisations)

@@ -11,9 +11,9 @@ from crm.data_exchange.importing.column_readings import readings_of
 from crm.data_exchange.importing.custom_columns import custom_columns
 from crm.data_exchange.importing.judging import CELL
 from crm.data_exchange.importing.values import RowReader
+from crm.lists.custom_fields import as_text
 from crm.models import CustomField, LeadImport, LeadImportRow, LeadStatus, LeadType, RowProblem, Tag, User
 from crm.models.lead_import import DOUBTS
-from crm.selectors.custom_fields import as_text
 
 HEAD: Final = ("Row", "Column", "In the file", "Reason", "Stored")
 

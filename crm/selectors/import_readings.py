@@ -11,10 +11,10 @@ from django.db.models.fields.json import KT
 from crm.data_exchange.importing.cells import split_tags
 from crm.data_exchange.importing.column_readings import READERS, ColumnReading, Convention, conventions, readings_of
 from crm.data_exchange.importing.judging import CELL
+from crm.lists.custom_fields import as_text
 from crm.models import CustomField, LeadImport, LeadImportRow, Otherwise, RowProblem
 from crm.models.custom_field import WITH_CHOICES
 from crm.models.numbers import DecimalSign
-from crm.selectors.custom_fields import as_text
 from crm.selectors.import_cells import ShownCells
 
 WITH_LISTS: Final = ("status", "type", "owner", "tags")

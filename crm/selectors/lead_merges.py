@@ -6,10 +6,11 @@ from typing import Final
 
 from django.db.models.functions import Now
 
+from crm.lists.custom_fields import as_text
 from crm.models import Attachment, CrmEvent, CustomField, Deal, FieldSubject, Lead, LeadMerge, LeadType, Note, Tag, Task
 from crm.models.lead_merge import UNDO_FOR
 from crm.models.merge_fields import CHOSEN, CUSTOM, LABELS, differs, is_empty
-from crm.selectors.custom_fields import as_text, fields_in_use
+from crm.selectors.custom_fields import fields_in_use
 from crm.selectors.deal_people import further_deals_of
 
 DEALS_NAMED: Final = 5

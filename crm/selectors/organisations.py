@@ -1,6 +1,6 @@
 """Organisations: the list, a single one, and suggestions for what someone types."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,21 +11,13 @@ from crm.models.search import Contains, folded, is_unfindable, parts_of
 from crm.models.validators import is_number
 
 ORGANISATIONS_PER_PAGE: Final = 25
-COLUMNS: Final = ("organisation", "leads", "deals", "amount", "activity")  # of an export
 SUGGESTED: Final = 10
 # How many leads with the words of a text are read, to compare their organisations with it.
 SUGGESTED_FROM: Final = 2_000
 SEARCHED_AT_MOST: Final = 5_000
-WALKED_AT_ONCE: Final = 1_000
 NAMES: Final = """
 WITH asked (key) AS (VALUES {rows})
 SELECT key, (SELECT organisation {own} = asked.key ORDER BY id LIMIT 1) FROM asked
-"""
-OLDEST: Final = """
-WITH asked (key) AS (VALUES {rows})
-SELECT key, (SELECT id {own} = asked.key ORDER BY id LIMIT 1),
-    (SELECT organisation {own} = asked.key ORDER BY id LIMIT 1)
-FROM asked
 """
 
 
@@ -75,22 +67,6 @@ def organisation_of(company: Company, name: str, *, has_deals: bool = True) -> O
     leads = Lead.objects.for_company(company).of_organisation(name)
     key = leads.values_list(OrganisationKey("organisation"), flat=True).first()
     return next(iter(described(company, [key] if key else [], has_deals=has_deals)), None)
-
-
-def oldest_leads(company: Company, text: str = "") -> Iterator[int]:
-    """The id of the oldest lead of each organisation by name, of all or of those with every word of the text.
-
-    Unlike the list, it misses none for a common word: it goes through all organisations, two statements per thousand.
-    """
-    if is_unfindable(text):
-        return
-    parts, beyond = parts_of(text), ""
-    while keys := next_keys(company, WALKED_AT_ONCE, beyond=beyond):
-        oldest = {key: (pk, name) for key, pk, name in asked(OLDEST, company, keys)}
-        for pk, name in map(oldest.__getitem__, keys):
-            if pk and all(part in f" {folded(name)}" for part in parts):
-                yield pk
-        beyond = keys[-1]
 
 
 def names_like(company: Company, text: str, at_most: int = SUGGESTED) -> list[tuple[str, str]]:

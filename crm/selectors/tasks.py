@@ -22,7 +22,6 @@ ON_A_ROW: Final = (
         for name in ("first_name", "last_name", "email", "organisation", "erased_at")
     ),
 )
-COLUMNS = ("task", "due", "subject", "done")  # of an export
 
 
 @dataclass(frozen=True)

@@ -8,20 +8,21 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import F
 
-from crm.data_exchange.exporting import archive, lists
+from crm.data_exchange.exporting import archive, list_rows
 from crm.data_exchange.exporting.spreadsheets import MAX_ROWS
 from crm.data_exchange.exporting.work import advance
+from crm.lists.registry import LISTS
 from crm.models import (
     AuditAction,
     Company,
     DataExport,
     ExportFormat,
-    ExportKind,
     ExportPart,
     ExportSelection,
     Membership,
 )
 from crm.models.contribution import Author
+from crm.models.data_export import WHOLE_COMPANY
 from crm.models.job import JobState
 from crm.models.jobs import packed_keys
 from crm.models.space import require_room
@@ -40,13 +41,13 @@ ERASED_SINCE: Final = "Someone who may be in this file has been erased. Export a
 def export_list(
     *,
     author: Author,
-    kind: ExportKind,
+    kind: str,
     file_format: ExportFormat,
     keys: Iterable[int],
     columns: Sequence[str],
     filters: Sequence[str],
 ) -> DataExport:
-    """Queue an export of the rows of a list with these ids, in this order.
+    """Queue an export of the rows of the list with this key and with these ids, in this order.
 
     `columns`: the keys of the list's columns to export, or none for all. `filters`: the names of the filters in use,
     for the audit log. Raises ValidationError, and TooOften if the company exports too often.
@@ -60,7 +61,7 @@ def export_list(
     if file_format == ExportFormat.XLSX and count > MAX_ROWS:
         raise ValidationError(TOO_LONG)
     details: audit.Details = {"columns": "shown" if columns else "all", "filters": list(filters)}
-    fixed = [column.key for column in lists.list_columns(kind, author.company, columns)]
+    fixed = [column.key for column in LISTS[kind].columns_in_file(author.company, columns)]
     new = DataExport(kind=kind, format=file_format, row_count=count, columns=fixed, stored=len(packed))
     with transaction.atomic():
         _add(new, author, details)
@@ -74,7 +75,7 @@ def export_company(*, membership: Membership) -> DataExport:
     _refuse_if_busy(membership.company)
     with statements_may_take(LONG_SECONDS):
         count = archive.count_rows(membership.company)
-    new = DataExport(kind=ExportKind.COMPANY, format=ExportFormat.ZIP, row_count=count)
+    new = DataExport(kind=WHOLE_COMPANY, format=ExportFormat.ZIP, row_count=count)
     with transaction.atomic():
         _add(new, membership, {})
     return new
@@ -91,7 +92,7 @@ def _add(new: DataExport, author: Author, details: audit.Details) -> None:
     else:
         new.api_key = author
     new.save()
-    details = {"what": new.get_kind_display().lower(), "format": new.format, "rows": new.row_count, **details}
+    details = {"what": new.what.lower(), "format": new.format, "rows": new.row_count, **details}
     audit.record(company=author.company, action=AuditAction.EXPORT, about=new, details=details, actor=new.author)
     own = DataExport.objects.by(author)
     oldest = own.exclude(pk=new.pk).order_by("-pk").values_list("pk", flat=True)[KEPT_AT_MOST - 1 :]
@@ -140,7 +141,7 @@ def forget_people(company_id: int) -> None:
 
 def write_if_short(*, data_export: DataExport) -> DataExport:
     """Write a short file at once, while the member waits; a worker writes longer ones."""
-    if data_export.row_count <= CHUNKS_AT_ONCE * lists.CHUNK:
+    if data_export.row_count <= CHUNKS_AT_ONCE * list_rows.CHUNK:
         while advance(data_export.pk):
             pass
     data_export.refresh_from_db()

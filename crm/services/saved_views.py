@@ -1,4 +1,4 @@
-"""Saving and deleting views of the leads list, and choosing its columns."""
+"""Saving and deleting views of lists, and choosing the columns of the leads list."""
 
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
@@ -10,7 +10,8 @@ from crm.models import Company, Lead, LeadSource, Membership, SavedView
 from crm.models.saved_view import LONGEST_QUERY, SORT
 
 NO_SOURCE: Final = " "  # no lead can have it
-VIEWS_AT_MOST: Final = 30  # per member, and for all API keys of a company: they are tabs
+SOURCES: Final = ("source", "lead_source")  # the filters of lists by the source of a lead
+VIEWS_AT_MOST: Final = 30  # of a list, per member, and for all API keys of a company: they are tabs
 TOO_MANY: Final = f"You have {VIEWS_AT_MOST} views. Delete one that you no longer need first."
 TOO_MANY_OF_KEYS: Final = f"Your company's API keys have made {VIEWS_AT_MOST} views. Delete one first."
 GONE: Final = "This view has been deleted in the meantime."
@@ -39,7 +40,8 @@ def save_view(*, view: SavedView, fields: Collection[str] | None = None) -> Save
     """
     Company.objects.hold(view.company_id)  # as an erasure does: no source that it removes from views can come back
     is_of_keys = view.owner_id is None
-    others = SavedView.objects.for_company(view.company_id).filter(owner=view.owner_id).exclude(pk=view.pk)
+    of_list = SavedView.objects.for_company(view.company_id).filter(list=view.list)
+    others = of_list.filter(owner=view.owner_id).exclude(pk=view.pk)
     if others.filter(name=view.name).exists():
         raise ViewRefused(SAME_NAME_OF_KEYS if is_of_keys else SAME_NAME)
     if view._state.adding and others.count() >= VIEWS_AT_MOST:
@@ -75,19 +77,20 @@ def forget_source(lead: Lead) -> None:
         return
     for view in SavedView.objects.for_company(company).select_for_update().filter(query__contains="source="):
         filters = parse_qsl(view.query)
-        if ("source", source) in filters:
-            kept = [(name, NO_SOURCE if name == "source" else value) for name, value in filters]
+        kept = [(name, NO_SOURCE if name in SOURCES and value == source else value) for name, value in filters]
+        if kept != filters:
             SavedView.objects.filter(pk=view.pk).update(query=urlencode(kept))
 
 
 def _has_source(view: SavedView) -> bool:
     """False if the view filters by a source that neither a lead nor the list still has."""
-    source, company = view.filters.get("source", NO_SOURCE), view.company_id
-    return (
-        source == NO_SOURCE
-        or LeadSource.objects.for_company(company).filter(name=source).exists()
-        or Lead.objects.for_company(company).filter(source=source).exists()
-    )
+    asked = {view.filters[name] for name in SOURCES if name in view.filters} - {NO_SOURCE}
+    return all(_is_known(view.company_id, source) for source in asked)
+
+
+def _is_known(company_id: int, source: str) -> bool:
+    listed = LeadSource.objects.for_company(company_id).filter(name=source)
+    return listed.exists() or Lead.objects.for_company(company_id).filter(source=source).exists()
 
 
 def delete_view(*, view: SavedView) -> None:

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
 
 from crm.accounts.decorators import MemberRequest, member
-from crm.api.filters import KeysetPagination
+from crm.api.pagination import KeysetPagination
 from crm.models.roles import Action
 
 METHODS: Final = ("get", "post", "put", "patch", "delete")

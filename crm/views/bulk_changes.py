@@ -16,14 +16,14 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from django.views.decorators.vary import vary_on_headers
 
 from crm.accounts.decorators import MemberRequest, checked_again, member, own_or_404, require
-from crm.models import BulkChange, BulkKind, FieldSubject, LeadChange, LeadResult
+from crm.lists.leads import LEADS
+from crm.models import BulkChange, BulkKind, LeadChange, LeadResult
 from crm.models.jobs import keys_of
 from crm.models.lead import LeadQuerySet
 from crm.models.roles import Action
 from crm.models.validators import is_number
 from crm.selectors import bulk_changes as selector
 from crm.selectors.bulk_questions import bulk_question, changed_since, confirmed_leads
-from crm.selectors.custom_fields import fields_in_use
 from crm.services import bulk_changes
 from crm.services.bulk_changes import AT_ONCE
 from crm.services.lead_changes import (
@@ -35,8 +35,7 @@ from crm.services.lead_changes import (
     lead_change,
 )
 from crm.views.editing import FORM_KEY, add_once, form_key, number_in
-from crm.views.filtering import filters_in_use, list_address, query_without
-from crm.views.leads import filtered_leads
+from crm.views.filtering import filtered_list, filters_in_use, list_address, query_without
 from crm.views.undo import tell
 from postgresql.availability import took_too_long
 from postgresql.bounds import LONG_SECONDS, statements_may_take
@@ -62,8 +61,7 @@ def bulk_change_new(request: MemberRequest) -> HttpResponse:
     back = list_address("leads", query_without(request, (CHANGE, TO)))
     if CHANGE not in request.GET:
         return redirect(back)
-    fields = fields_in_use(request.membership.company, FieldSubject.LEAD)
-    filtered = filtered_leads(request, fields)
+    filtered = filtered_list(request, LEADS)
     try:
         change = asked_change(request, request.GET.get(CHANGE, ""), request.GET.get(TO, ""))
         if filtered.broken:

@@ -16,25 +16,23 @@ from crm.accounts.decorators import MemberRequest, member, require
 from crm.accounts.fresh_password import fresh_password
 from crm.data_exchange.exporting import archive
 from crm.forms.data_exports import SHOWN, ExportForm
-from crm.models import DataExport, ExportFormat, ExportKind, FieldSubject
+from crm.lists.columns import Column
+from crm.lists.definition import List
+from crm.lists.filters import ListFilter
+from crm.lists.leads import LEADS
+from crm.lists.registry import LISTS
+from crm.lists.tasks import TASKS
+from crm.models import DataExport, ExportFormat
 from crm.models.jobs import keys_of
 from crm.models.roles import Action
 from crm.selectors import data_exports as selector
-from crm.selectors.custom_fields import fields_in_use
-from crm.selectors.deal_list import COLUMNS, in_order
-from crm.selectors.leads import all_columns, order_of
-from crm.selectors.organisations import COLUMNS as ORGANISATION_COLUMNS
-from crm.selectors.organisations import oldest_leads
 from crm.selectors.saved_views import tabs_of
-from crm.selectors.tasks import COLUMNS as TASK_COLUMNS
 from crm.selectors.tasks import tasks_of
 from crm.services import data_exports
 from crm.services.rate_limits import TooOften
-from crm.services.searches import recall_search
-from crm.views.deals import filtered_deals
 from crm.views.downloads import download
-from crm.views.filtering import filters_in_use, list_address
-from crm.views.leads import chosen_columns, filtered_leads
+from crm.views.filtering import SORT, VIEW, filtered_list, filters_in_use, list_address
+from crm.views.leads import chosen_columns
 
 BROKEN = "Nothing was exported: a filter of this list no longer works. Clear it first."
 
@@ -43,51 +41,36 @@ BROKEN = "Nothing was exported: a filter of this list no longer works. Clear it 
 class FilteredList:
     """A list as its page shows it. `keys` are read only when they are exported. `count` is None if counting is slow."""
 
-    kind: ExportKind
+    exported: List
     count: int | None
     keys: Iterable[int]
     columns: Sequence[str]
     filters: Sequence[str]
     page: str
 
-    @property
-    def noun(self) -> str:
-        return self.kind.label.lower().removesuffix("s")
-
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @member(Action.EXPORT_LEADS)
-def lead_export(request: MemberRequest) -> HttpResponse:
-    """Export the leads that the filters in the URL find."""
-    company, sort = request.membership.company, request.GET.get("sort", "")
-    fields = fields_in_use(company, FieldSubject.LEAD)
-    filtered = filtered_leads(request, fields)
-    back = list_address("leads", request.GET.urlencode())
-    if filtered.broken:
+def list_export(request: MemberRequest, key: str) -> HttpResponse:
+    """Export the rows that the filters in the URL find."""
+    listed = LISTS[key]
+    found = filtered_list(request, listed)
+    back = list_address(listed.page, request.GET.urlencode())
+    if found.broken:
         messages.error(request, BROKEN)
         return redirect(back)
-    view = tabs_of(request.membership, {}, request.GET.get("view", "")).view
-    columns = [column.key for column in chosen_columns(request, view, all_columns(company, fields))]
-    asked = filters_in_use(request, filtered.filters)
-    keys = keys_of(*order_of(sort, company).whole(filtered.qs))
-    rows = FilteredList(ExportKind.LEADS, filtered.qs.order_by().count(), keys, columns, asked, back)
-    return _export_page(request, rows)
+    columns = [column.key for column in _shown_columns(request, found)]
+    asked = filters_in_use(request, found.filters)
+    keys = listed.keys(found, request.GET.get(SORT, ""))
+    return _export_page(request, FilteredList(listed, listed.count(found), keys, columns, asked, back))
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
-@member(Action.EXPORT_LEADS)
-def deal_export(request: MemberRequest) -> HttpResponse:
-    """Export the deals that the filters in the URL find."""
-    filtered, text, found = filtered_deals(request)
-    back = list_address("deal_list", request.GET.urlencode())
-    if filtered.form.errors or (request.GET.get("search") and not text):
-        messages.error(request, BROKEN)
-        return redirect(back)
-    keys = keys_of(in_order(found, request.membership.company, request.GET.get("sort", "")))
-    columns = [column.key for column in COLUMNS]
-    asked = filters_in_use(request, filtered.filters)
-    rows = FilteredList(ExportKind.DEALS, found.order_by().count(), keys, columns, asked, back)
-    return _export_page(request, rows)
+def _shown_columns(request: MemberRequest, found: ListFilter) -> Sequence[Column]:
+    """The columns that the page shows: members choose those of leads."""
+    if found.definition is not LEADS:
+        return found.definition.columns
+    view = tabs_of(request.membership, LEADS, {}, request.GET.get(VIEW, "")).view
+    return chosen_columns(request, view, LEADS.offered(found.company, found.custom_fields))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -96,34 +79,20 @@ def task_export(request: MemberRequest) -> HttpResponse:
     """Export the member's tasks: the open ones or, with `?done=1`, the others."""
     done = request.GET.get("done") == "1"
     found = tasks_of(request.membership, done=done)
-    keys = keys_of(found)
-    columns = TASK_COLUMNS if done else TASK_COLUMNS[:-1]
+    columns = [column.key for column in TASKS.columns if done or column.key != "done"]
     back = list_address("tasks", request.GET.urlencode())
-    rows = FilteredList(ExportKind.TASKS, found.order_by().count(), keys, columns, ["done" if done else "open"], back)
-    return _export_page(request, rows)
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@member(Action.EXPORT_LEADS)
-def organisation_export(request: MemberRequest) -> HttpResponse:
-    """Export the organisations that the search in the URL finds."""
-    text = recall_search(request.membership, request.GET.get("search", ""))
-    back = list_address("organisations", request.GET.urlencode())
-    if request.GET.get("search") and not text:
-        messages.error(request, BROKEN)
-        return redirect(back)
-    keys, asked = oldest_leads(request.membership.company, text), filters_in_use(request, ())
-    return _export_page(request, FilteredList(ExportKind.ORGANISATIONS, None, keys, ORGANISATION_COLUMNS, asked, back))
+    count, filters = found.order_by().count(), ["done" if done else "open"]
+    return _export_page(request, FilteredList(TASKS, count, keys_of(found), columns, filters, back))
 
 
 def _export_page(request: MemberRequest, rows: FilteredList) -> HttpResponse:
-    form = ExportForm(request.POST or None, kind=rows.kind)
+    form = ExportForm(request.POST or None, exported=rows.exported)
     if not form.is_valid():
         return render(request, "crm/data_exports/list_form.html", {"form": form, "rows": rows})
     try:
         made = data_exports.export_list(
             author=request.membership,
-            kind=rows.kind,
+            kind=rows.exported.key,
             file_format=ExportFormat(form.cleaned_data["format"]),
             keys=rows.keys,
             columns=rows.columns if form.cleaned_data["columns"] == SHOWN else (),

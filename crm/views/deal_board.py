@@ -8,12 +8,12 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from crm.accounts.decorators import MemberRequest, member
-from crm.forms.deal_filters import BoardFilter
+from crm.forms.boards import BoardFilter
 from crm.models import Deal, Pipeline
 from crm.models.roles import Action
 from crm.models.validators import is_number
 from crm.selectors.boards import BoardColumn
-from crm.selectors.deals import CLOSED_DAYS, board_of, cards_after, end_in, search
+from crm.selectors.deals import CLOSED_DAYS, board_of, cards_after, end_in
 from crm.selectors.pipelines import choice_of, stages_on_boards
 from crm.services.searches import recall_search
 from crm.views.filtering import filter_bar, list_address, to_filtered
@@ -33,7 +33,7 @@ def deals(request: MemberRequest) -> HttpResponse:
     company, choice = request.membership.company, chosen_pipeline(request)
     filtered = _filtered(request, with_pipeline(request, choice), choice.pipelines)
     text = _searched_for(request)
-    found = search(filtered.qs, company, text)
+    found = filtered.qs.search(company, text)
     board = board_of(company, choice.stages, found, shown=shown_in(request.GET), is_searched=bool(text))
     context = {
         **filter_bar(filtered.form),
@@ -61,7 +61,7 @@ def deal_cards(request: MemberRequest, pk: int) -> HttpResponse:
     if filtered.form.errors or (request.GET.get("search") and not _searched_for(request)):
         # A filter or search of the board no longer works, so these cards wouldn't belong with those above them.
         return HttpResponse(headers={"HX-Refresh": "true"})
-    column = cards_after(company, stage, search(filtered.qs, company, _searched_for(request)), end)
+    column = cards_after(company, stage, filtered.qs.search(company, _searched_for(request)), end)
     grown = _grown(request, column, shown_in(request.GET).get(pk, len(column.cards)))
     context = {"column": column, "grown": grown, "stages": choice.offered}
     return render(request, "crm/deals/more_cards.html", context)

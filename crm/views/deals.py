@@ -1,6 +1,7 @@
 """Deals: the list, and viewing, editing and deleting a deal."""
 
 from functools import partial
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import HttpResponse
@@ -8,27 +9,24 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from crm.accounts.decorators import MemberRequest, checked_again, member, own_or_404
-from crm.forms.deal_filters import DealFilter
 from crm.forms.deals import DealForm
 from crm.forms.filters import SearchForm
+from crm.lists.deals import DEALS
 from crm.models import Deal, FieldSubject, Lead, Stage
-from crm.models.deal import DealQuerySet
 from crm.models.roles import Action
 from crm.selectors import timeline
 from crm.selectors.attachments import files_on
 from crm.selectors.custom_fields import fields_in_use, shown_values
-from crm.selectors.deal_list import COLUMNS, deals_page
 from crm.selectors.deal_people import people_of
-from crm.selectors.deals import search
 from crm.selectors.pipelines import by_pipeline, choice_of, first_open_stages
+from crm.selectors.saved_views import tabs_of
 from crm.selectors.tags import tag_choices
 from crm.selectors.tasks import open_tasks_of
 from crm.selectors.timeline import outcomes_of_deals
 from crm.services.editing import delete
 from crm.services.erasure import locking_person
-from crm.services.searches import recall_search
 from crm.views.editing import add_once, edit_page, form_key, saved_unless_changed, tell_dropped, was_submitted
-from crm.views.filtering import filter_bar, to_filtered
+from crm.views.filtering import SORT, VIEW, filtered_list, kept_in, list_context, to_filtered_list
 from crm.views.notes import new_note
 from crm.views.shell import with_outcomes
 
@@ -44,29 +42,24 @@ UNFOLDING_FILTERS = (
 def deal_list(request: MemberRequest) -> HttpResponse:
     """All deals, filtered and sorted by the URL. The filter form is posted here and redirects to such a URL."""
     if request.method == "POST":
-        return to_filtered(request, [*DealFilter.base_filters, "sort"])
-    company, sort = request.membership.company, request.GET.get("sort", "")
-    filtered, text, _ = filtered_deals(request)
-    page = deals_page(search(filtered.qs, company, text), company, sort, request.GET.get("page"))
+        return to_filtered_list(request, DEALS)
+    company, sort = request.membership.company, request.GET.get(SORT, "")
+    after, before = request.GET.get("after", ""), request.GET.get("before", "")
+    filtered = filtered_list(request, DEALS)
+    page = DEALS.page_of(filtered.qs, company, sort, after=after, before=before)
+    shown = {name: request.GET[name] for name in (*filtered.filters, SORT) if request.GET.get(name)}
+    views = tabs_of(request.membership, DEALS, shown, request.GET.get(VIEW, ""))
     options = by_pipeline(Stage.objects.for_company(company).offered().in_order())
     rows = with_outcomes(page, outcomes_of_deals, request)
     context = {
-        **filter_bar(filtered.form, unfolding=UNFOLDING_FILTERS, kept={"sort": sort}),
-        "search": text,
+        **list_context(request, filtered, unfolding=UNFOLDING_FILTERS, kept=kept_in(sort, views)),
+        "views": views,
+        "shown": urlencode(shown),
         "page": page,
         "rows": [(deal, note, options.get(deal.stage.pipeline_id, [])) for deal, note in rows],
-        "columns": [(column, column.toggled(sort), column.direction(sort)) for column in COLUMNS],
-        "is_narrowed": bool(text) or any(request.GET.get(name) for name in filtered.filters),
+        "columns": [(column, column.toggled(sort), column.direction(sort)) for column in DEALS.columns],
     }
     return render(request, "crm/deals/list.html", context)
-
-
-def filtered_deals(request: MemberRequest) -> tuple[DealFilter, str, DealQuerySet]:
-    """The filter of deals in the URL, the search text, and the deals that match both."""
-    company = request.membership.company
-    filtered = DealFilter(request.GET, queryset=Deal.objects.for_company(company), request=request)
-    text = recall_search(request.membership, request.GET.get("search", ""))
-    return filtered, text, search(filtered.qs, company, text)
 
 
 def choose_lead(request: MemberRequest) -> HttpResponse:

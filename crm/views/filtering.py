@@ -1,7 +1,8 @@
 """Filter forms of lists. They are posted, to keep the search text out of the URL."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from django import forms
@@ -11,14 +12,49 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from crm.accounts.decorators import MemberRequest
-from crm.forms.filters import SearchForm, filters_in_words
-from crm.services.searches import remember_search
+from crm.forms.filters import SearchForm
+from crm.lists.definition import List
+from crm.lists.filters import ListFilter, filters_in_words
+from crm.selectors.saved_views import Tabs
+from crm.services.searches import recall_search, remember_search
+
+SORT, VIEW = "sort", "view"
+PLACE: Final = ("after", "before")  # of a page within the list
+
+
+def filtered_list(request: MemberRequest, listed: List) -> ListFilter:
+    """The filter set of the list, as in the URL."""
+    return listed.filtered(request.GET, request=request, recall=partial(recall_search, request.membership))
+
+
+def to_filtered_list(request: MemberRequest, listed: List) -> HttpResponseRedirect:
+    """Redirect to the list's page with the posted filters in the URL."""
+    unfiltered = listed.filtered({}, request=request)
+    return to_filtered(request, [*unfiltered.page_names, SORT, VIEW], unfiltered.text_names)
+
+
+def kept_in(sort: str, views: Tabs) -> dict[str, str]:
+    """What stays in the URL when the filters change."""
+    return {SORT: sort, VIEW: str(views.view.pk) if views.view else ""}
+
+
+def list_context(
+    request: MemberRequest, found: ListFilter, *, unfolding: Sequence[str], kept: Mapping[str, str]
+) -> dict[str, Any]:
+    """The context of a list's page that comes from its filters."""
+    return {
+        **filter_bar(found.form, unfolding=(*unfolding, *found.custom), kept=kept),
+        "search": found.search,
+        "broken": found.reasons,
+        "without_broken": list_address(found.definition.page, query_without(request, (*found.broken, *PLACE))),
+        "is_narrowed": found.has_any,
+    }
 
 
 def to_filtered(request: MemberRequest, names: Iterable[str], texts: Iterable[str] = ()) -> HttpResponseRedirect:
     """Redirect to this page with the posted fields, unless empty, in the URL: the search and `texts` only as keys."""
     query = {name: request.POST[name] for name in names if request.POST.get(name)}
-    for name in ("search", *texts):
+    for name in dict.fromkeys(("search", *texts)):
         if key := _key_of(request, query.pop(name, "") or request.POST.get(name, "")):
             query[name] = key
     return redirect(f"{request.path}?{urlencode(query)}" if query else request.path)

@@ -7,7 +7,7 @@ from django.utils import timezone
 from django.utils.http import urlencode
 
 from crm.accounts.decorators import MemberRequest, member
-from crm.forms.deal_filters import BoardFilter
+from crm.forms.boards import BoardFilter
 from crm.models import Deal
 from crm.models.roles import Action
 from crm.selectors.forecasts import forecast_of

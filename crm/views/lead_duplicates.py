@@ -9,9 +9,9 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from crm.accounts.decorators import MemberRequest, checked_again, member, own_or_404
+from crm.lists.keyset import ByFields, page_of
 from crm.models import LeadDuplicate
 from crm.models.roles import Action
-from crm.selectors.keyset import ByFields, page_of
 from crm.services.lead_duplicates import dismiss
 from crm.views.shell import back_to
 

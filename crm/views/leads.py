@@ -1,7 +1,6 @@
 """Leads: the list, and viewing, editing, erasing and deleting a lead."""
 
 from collections.abc import Sequence
-from functools import partial
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -11,11 +10,12 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from crm.accounts.decorators import MemberRequest, checked_again, member, own_or_404
-from crm.forms.custom_filters import custom_filters
-from crm.forms.filters import LeadFilter, colleagues, statuses, tags
 from crm.forms.leads import ErasureForm, LeadForm
 from crm.forms.saved_views import TableColumnsForm
-from crm.models import CustomField, FieldSubject, Lead, LeadStatus, LeadType, SavedView
+from crm.lists.columns import Column
+from crm.lists.definition import columns_of
+from crm.lists.leads import LEADS
+from crm.models import FieldSubject, Lead, LeadStatus, LeadType, SavedView
 from crm.models.lead import LeadQuerySet
 from crm.models.lead_duplicate import Likeness, likely_duplicates
 from crm.models.picklist import PicklistEntry
@@ -28,16 +28,14 @@ from crm.selectors.custom_fields import fields_in_use, shown_values
 from crm.selectors.deal_people import deals_that_may_name, further_deals_of
 from crm.selectors.erasure import namesakes_of
 from crm.selectors.lead_merges import undoable_merge
-from crm.selectors.leads import LeadColumn, all_columns, columns_of, leads_page
-from crm.selectors.saved_views import Tabs, tabs_of
+from crm.selectors.saved_views import tabs_of
 from crm.selectors.tags import tag_choices
 from crm.selectors.tasks import open_tasks_of
 from crm.selectors.timeline import outcomes_of_leads
 from crm.services.editing import change_status, delete
 from crm.services.erasure import erase_leads
-from crm.services.searches import recall_search
 from crm.views.editing import add_once, edit_page, form_key, saved_unless_changed, tell_dropped, was_submitted
-from crm.views.filtering import filter_bar, list_address, query_without, to_filtered
+from crm.views.filtering import PLACE, SORT, VIEW, filtered_list, kept_in, list_context, query_without, to_filtered_list
 from crm.views.notes import new_note
 from crm.views.shell import back_to, with_outcomes
 from crm.views.undo import tell
@@ -46,7 +44,6 @@ UNFOLDING_FILTERS = (
     "tag", "type", "reached", "has_source", "has_email", "shared", "created_from", "created_until", "updated_from",
     "updated_until",
 )  # fmt: skip
-OF_THIS_PAGE = ("after", "before")
 DUPLICATES_SHOWN = 5
 ADD_ANYWAY = "add_anyway"
 
@@ -54,20 +51,17 @@ ADD_ANYWAY = "add_anyway"
 @member(Action.SEE_LEADS)
 def leads(request: MemberRequest) -> HttpResponse:
     """The leads, filtered and sorted by the URL. The filter form is posted here and redirects to such a URL."""
-    company = request.membership.company
-    fields = fields_in_use(company, FieldSubject.LEAD)
     if request.method == "POST":
-        custom = custom_filters(fields)
-        texts = [name for name, each in custom.items() if each.is_text]
-        return to_filtered(request, [*LeadFilter.base_filters, *custom, "sort", "view"], texts)
-    sort = request.GET.get("sort", "")
+        return to_filtered_list(request, LEADS)
+    company, sort = request.membership.company, request.GET.get(SORT, "")
     after, before = request.GET.get("after", ""), request.GET.get("before", "")
-    filtered = filtered_leads(request, fields)
-    page = leads_page(filtered.qs, company, sort, after=after, before=before)
-    shown = {name: request.GET[name] for name in (*filtered.filters, "sort") if request.GET.get(name)}
-    views = tabs_of(request.membership, shown, request.GET.get("view", ""))
-    offered = all_columns(company, fields)
+    filtered = filtered_list(request, LEADS)
+    page = LEADS.page_of(filtered.qs, company, sort, after=after, before=before)
+    shown = {name: request.GET[name] for name in (*filtered.filters, SORT) if request.GET.get(name)}
+    views = tabs_of(request.membership, LEADS, shown, request.GET.get(VIEW, ""))
+    offered = LEADS.offered(company, filtered.custom_fields)
     columns = chosen_columns(request, views.view, offered)
+    has_columns_form = views.view is None or views.may_change
     return render(
         request,
         "crm/leads/list.html",
@@ -77,42 +71,24 @@ def leads(request: MemberRequest) -> HttpResponse:
                 (lead, note, [(column, column.read(lead)) for column in columns])
                 for lead, note in with_outcomes(page, outcomes_of_leads, request)
             ],
-            **filter_bar(filtered.form, unfolding=(*UNFOLDING_FILTERS, *filtered.custom), kept=_kept(sort, views)),
-            "search": filtered.search,
+            **list_context(request, filtered, unfolding=UNFOLDING_FILTERS, kept=kept_in(sort, views)),
             "has_short_word": has_short_word(filtered.search),
-            "broken": list(dict.fromkeys(filtered.broken.values())),
-            "without_broken": list_address("leads", query_without(request, (*filtered.broken, *OF_THIS_PAGE))),
             "columns": [(column, column.toggled(sort), column.direction(sort)) for column in columns],
-            "columns_form": TableColumnsForm(shown=columns, offered=offered)
-            if views.view is None or views.may_change
-            else None,
+            "columns_form": TableColumnsForm(shown=columns, offered=offered) if has_columns_form else None,
             "views": views,
             "shown": urlencode(shown),
-            "matching": query_without(request, (*OF_THIS_PAGE, "view")),
-            "statuses": statuses(request).offered(),
-            "tags": tags(request).offered(),
-            "people": colleagues(request),
-            "is_narrowed": any(request.GET.get(name) for name in ("search", *filtered.filters, *filtered.broken)),
+            "matching": query_without(request, (*PLACE, VIEW)),
+            "statuses": [each for each in filtered.rows_of("status") if each.is_offered],
+            "tags": [each for each in filtered.rows_of("tag") if each.is_offered],
+            "people": filtered.rows_of("owner"),
         },
     )
 
 
-def filtered_leads(request: MemberRequest, fields: Sequence[CustomField]) -> LeadFilter:
-    """The filter of the company's leads, as in the URL."""
-    own = Lead.objects.for_company(request.membership.company).current()
-    recall = partial(recall_search, request.membership)
-    return LeadFilter(request.GET, custom_fields=fields, queryset=own, request=request, recall=recall)
-
-
-def chosen_columns(request: MemberRequest, view: SavedView | None, offered: Sequence[LeadColumn]) -> list[LeadColumn]:
+def chosen_columns(request: MemberRequest, view: SavedView | None, offered: Sequence[Column]) -> list[Column]:
     """The columns of the saved view or, without one, those that the member has chosen."""
     chosen = view.columns if view else request.membership.lead_columns
     return columns_of(chosen.split(), offered)
-
-
-def _kept(sort: str, views: Tabs) -> dict[str, str]:
-    """What stays in the URL when the filters change."""
-    return {"sort": sort, "view": str(views.view.pk) if views.view else ""}
 
 
 def selected_keys(values: QueryDict) -> list[str]:

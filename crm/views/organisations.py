@@ -7,14 +7,14 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from crm.accounts.decorators import MemberRequest, member
 from crm.forms.organisations import RenameForm, SuggestionsForm
+from crm.lists.keyset import ByFields, page_of
 from crm.models import Deal, Lead
 from crm.models.bidi import without_bidi_controls
+from crm.models.deal_person import deals_with
 from crm.models.organisation import organisation_key
 from crm.models.organisation_figures import Organisation
 from crm.models.roles import Action
 from crm.selectors import timeline
-from crm.selectors.deal_people import deals_with
-from crm.selectors.keyset import ByFields, page_of
 from crm.selectors.organisations import names_like, organisation_of, organisations_page
 from crm.services.editing import ChangedMeanwhile
 from crm.services.organisations import RenameRefused, leads_joined, leads_to_rename, rename_organisation

@@ -1,4 +1,4 @@
-"""Saved views of the leads list, and its columns."""
+"""Saved views of lists, and the columns of the leads list."""
 
 from collections.abc import Collection
 
@@ -11,10 +11,12 @@ from django.views.decorators.http import require_POST
 from crm.accounts.decorators import MemberRequest, member, own_or_404
 from crm.forms.changes import CHANGED_HERE
 from crm.forms.saved_views import SavedViewForm, TableColumnsForm
-from crm.models import FieldSubject, SavedView
+from crm.lists.definition import List
+from crm.lists.leads import LEADS
+from crm.lists.registry import LISTS
+from crm.models import SavedView
 from crm.models.roles import Action
-from crm.selectors.custom_fields import fields_in_use
-from crm.selectors.leads import all_columns, is_sorted_by
+from crm.selectors.saved_views import address_of
 from crm.services.saved_views import (
     BROKEN,
     ViewRefused,
@@ -24,25 +26,29 @@ from crm.services.saved_views import (
     query_of,
     save_view,
 )
-from crm.views.filtering import list_address
-from crm.views.leads import chosen_columns, filtered_leads
+from crm.views.filtering import SORT, filtered_list, list_address
+from crm.views.leads import chosen_columns
 from crm.views.shell import back_to
 
 
 @member(Action.EDIT_LEADS)
-def saved_view_new(request: MemberRequest) -> HttpResponse:
-    """Save the filters and the sorting in the URL as a view, with the member's columns."""
-    membership = request.membership
-    columns = membership.lead_columns
+def saved_view_new(request: MemberRequest, key: str) -> HttpResponse:
+    """Save the filters and the sorting in the URL as a view of a list; of leads, with the member's columns."""
+    listed, membership = LISTS.get(key), request.membership
+    if listed is None or not listed.has_views:
+        raise Http404
+    columns = membership.lead_columns if listed is LEADS else ""
     try:
-        query = shown_in(request)
+        query = shown_in(request, listed)
     except ViewRefused as refusal:
-        return _refused(request, refusal)
-    view = SavedView(company=membership.company, owner=request.user, query=query, columns=columns)
+        return _refused(request, listed, refusal)
+    view = SavedView(company=membership.company, owner=request.user, list=key, query=query, columns=columns)
     form = SavedViewForm(request.POST or None, instance=view, membership=membership)
     if form.is_valid() and _is_saved(form):
-        return redirect(view)
-    return render(request, "crm/saved_views/form.html", {"form": form, "cancel_url": list_address("leads", view.query)})
+        return redirect(address_of(view))
+    cancel_url = list_address(listed.page, view.query)
+    context = {"form": form, "listed": listed, "cancel_url": cancel_url}
+    return render(request, "crm/saved_views/form.html", context)
 
 
 @member(Action.EDIT_LEADS)
@@ -51,8 +57,8 @@ def saved_view_edit(request: MemberRequest, pk: int) -> HttpResponse:
     view = _changeable(request, pk)
     form = SavedViewForm(request.POST or None, instance=view, membership=request.membership)
     if form.is_valid() and _is_saved(form, fields=form.changed_data):
-        return redirect(view)
-    context = {"form": form, "view": view, "cancel_url": view.get_absolute_url()}
+        return redirect(address_of(view))
+    context = {"form": form, "view": view, "listed": LISTS[view.list], "cancel_url": address_of(view)}
     return render(request, "crm/saved_views/form.html", context)
 
 
@@ -61,24 +67,27 @@ def saved_view_edit(request: MemberRequest, pk: int) -> HttpResponse:
 def saved_view_update(request: MemberRequest, pk: int) -> HttpResponse:
     """Replace the filters and the sorting of a view by those in the URL."""
     view = _changeable(request, pk)
+    listed = LISTS[view.list]
     try:
-        view.query = shown_in(request)
+        view.query = shown_in(request, listed)
         save_view(view=view, fields=["query"])
     except ViewRefused as refusal:
-        return _refused(request, refusal)
+        return _refused(request, listed, refusal)
     messages.success(request, f"{view} now has these filters.")
-    return redirect(view)
+    return redirect(address_of(view))
 
 
 @member(Action.EDIT_LEADS)
 def saved_view_delete(request: MemberRequest, pk: int) -> HttpResponse:
     """Ask for confirmation, then delete the view."""
     view = _changeable(request, pk)
+    listed = LISTS[view.list]
     if request.method == "POST":
         delete_view(view=view)
         messages.success(request, f"The view {view} was deleted.")
-        return redirect("leads")
-    return render(request, "crm/saved_views/delete.html", {"view": view, "cancel_url": view.get_absolute_url()})
+        return redirect(listed.page)
+    context = {"view": view, "listed": listed, "cancel_url": address_of(view)}
+    return render(request, "crm/saved_views/delete.html", context)
 
 
 @require_POST
@@ -87,7 +96,7 @@ def lead_columns(request: MemberRequest) -> HttpResponse:
     """Choose the columns of the list: those of the view in `?view=`, or else the member's own."""
     view = _changeable(request, request.GET["view"]) if request.GET.get("view") else None
     company = request.membership.company
-    offered = all_columns(company, fields_in_use(company, FieldSubject.LEAD))
+    offered = LEADS.offered(company, LEADS.custom_fields(company))
     form = TableColumnsForm(request.POST, shown=chosen_columns(request, view, offered), offered=offered)
     if form.non_field_errors():
         messages.error(request, CHANGED_HERE.format(what="the columns were"))
@@ -110,24 +119,24 @@ def _is_saved(form: SavedViewForm, fields: Collection[str] | None = None) -> boo
     return True
 
 
-def shown_in(request: MemberRequest) -> str:
+def shown_in(request: MemberRequest, listed: List) -> str:
     """The filters and the sorting in the URL as a query string, without its other parameters.
 
     Raises ViewRefused if it is too long, or if a filter does not work: without it, the view would show more leads.
     """
-    filtered = filtered_leads(request, fields_in_use(request.membership.company, FieldSubject.LEAD))
+    filtered = filtered_list(request, listed)
     if filtered.broken:
         raise ViewRefused(BROKEN)
-    texts = {name for name, each in filtered.custom.items() if each.is_text}  # texts may be about a person
-    kept = [(name, request.GET[name]) for name in filtered.form.fields if name not in texts and request.GET.get(name)]
-    sort = request.GET.get("sort", "")
-    return query_of(kept, sort if is_sorted_by(sort) else "")
+    names = [name for name in filtered.form.fields if name not in filtered.text_names]
+    kept = [(name, request.GET[name]) for name in names if request.GET.get(name)]
+    sort = request.GET.get(SORT, "")
+    return query_of(kept, sort if listed.is_sorted_by(sort) else "")
 
 
-def _refused(request: MemberRequest, refusal: ViewRefused) -> HttpResponse:
+def _refused(request: MemberRequest, listed: List, refusal: ViewRefused) -> HttpResponse:
     """Redirect to the list with these filters, and a message why they were not saved."""
     messages.error(request, str(refusal))
-    return redirect(list_address("leads", request.GET.urlencode()))
+    return redirect(list_address(listed.page, request.GET.urlencode()))
 
 
 def _changeable(request: MemberRequest, pk: int | str) -> SavedView:

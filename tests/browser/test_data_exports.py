@@ -7,7 +7,7 @@ import pytest
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
-from crm.data_exchange.exporting import lists
+from crm.data_exchange.exporting import list_rows
 from crm.jobs import rounds
 from crm.models import DataExport, Membership
 from crm.services import data_exports
@@ -57,7 +57,7 @@ def test_no_page_has_a_finding(page: Page, admin: Membership, size: Any) -> None
 def test_from_the_filtered_list_to_the_file(
     page: Page, sales: Membership, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(lists, "CHUNK", 1)
+    monkeypatch.setattr(list_rows, "CHUNK", 1)
     monkeypatch.setattr(data_exports, "CHUNKS_AT_ONCE", 0)
     for name in ("Ada", "Bea", "Cid"):
         make_lead(sales.company, first_name=name, source="Website" if name == "Bea" else "Fair")

@@ -192,7 +192,7 @@ def use_everything_else(doors: Doors) -> None:
     ):
         for text in (TEXTS["search"], PERSON["email"], PERSON["last_name"]):
             client.post(address, {"search": text}, follow=True)
-    client.post("/leads/views/new/", {"name": "Mine"}, query_params={"source": PERSON["source"]})
+    client.post("/views/leads/new/", {"name": "Mine"}, query_params={"source": PERSON["source"]})
     for page in ("/leads/export/", "/deals/export/", "/tasks/export/", "/exports/organisations/"):
         client.post(page, {"format": "xlsx" if "leads" in page else "csv", "columns": "all"})
     client.post("/company/export/")

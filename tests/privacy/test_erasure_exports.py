@@ -9,7 +9,7 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from crm.data_exchange.exporting import lists, work
+from crm.data_exchange.exporting import list_rows, work
 from crm.jobs import rounds
 from crm.models import DataExport, ExportPart, Membership
 from crm.services import data_exports
@@ -27,7 +27,7 @@ def client(client_as: Callable[[Membership], Client], sales: Membership) -> Clie
 
 @pytest.fixture
 def _by_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lists, "CHUNK", 1)
+    monkeypatch.setattr(list_rows, "CHUNK", 1)
     monkeypatch.setattr(data_exports, "CHUNKS_AT_ONCE", 0)
 
 

@@ -174,7 +174,7 @@ ROWS: dict[str, Row] = {
     "leads": _form(Action.SEE_LEADS),
     "lead": _see(Action.SEE_LEADS, "lead"),
     "lead_columns": _do(Action.SEE_LEADS),
-    "saved_view_new": _form(Action.EDIT_LEADS, body=lambda world: {"name": "Mallory"}),
+    "saved_view_new": _form(Action.EDIT_LEADS, body=lambda world: {"name": "Mallory"}, key="deals"),
     "saved_view_edit": _form(Action.EDIT_LEADS, "saved_view", lambda world: {"name": "Mallory"}),
     "saved_view_update": _do(Action.EDIT_LEADS, "saved_view"),
     "saved_view_delete": _form(Action.EDIT_LEADS, "saved_view"),

@@ -11,7 +11,7 @@ TENANT_ROWS = re.compile(
     r"\.(?:objects|_default_manager|_base_manager)\.(\w+)\("
 )
 EDGES = (
-    "crm/views", "crm/api", "crm/forms", "crm/selectors",
+    "crm/views", "crm/api", "crm/forms", "crm/selectors", "crm/lists",
     "capi/views", "capi/api", "capi/forms", "capi/selectors", "capi/diagnostics",
 )  # fmt: skip
 EDGE_FILES = (
@@ -41,7 +41,6 @@ REASONED = {
     ("crm/api/pipelines.py", "LostReason.all"): "CompanyViewSet narrows it to the caller's company",
     ("crm/api/picklists.py", "LeadStatus.all"): "CompanyViewSet narrows it to the caller's company",
     ("crm/api/pipelines.py", "Stage.of"): "takes a pipeline, which CompanyViewSet has found",
-    ("crm/api/filters.py", "Pipeline.filter"): "only deals of the caller's company are narrowed by it",
     ("crm/selectors/pipelines.py", "Deal.open"): "those in pipelines of the company's own stages",
     ("crm/api/views.py", "Lead.current"): "CompanyViewSet narrows it to the caller's company",
     ("crm/api/organisations.py", "Lead.current"): "CompanyViewSet narrows it to the caller's company",

@@ -69,7 +69,7 @@ WRITABLE = {
     StartSerializer: {"owner", "tells_platforms"},
     LeadMergeSerializer: set(),
     LeadDuplicateSerializer: set(),
-    SavedViewSerializer: {"name", "filters", "sort", "columns", "is_shared"},
+    SavedViewSerializer: {"list", "name", "filters", "sort", "columns", "is_shared"},
     ConversionRuleSerializer: {"name", "crm_event", "linkedin_id", "is_active", "send_value", "frequency"},
     ConversionEventDetailSerializer: set(),
 }  # fmt: skip

@@ -8,8 +8,9 @@ from django.conf import settings
 from django.db.models import QuerySet
 
 from crm.data_exchange.exporting.cells import Row
-from crm.data_exchange.exporting.columns import ExportColumn, deal_columns, lead_columns, with_keys
-from crm.data_exchange.exporting.lists import exported_deals, exported_leads
+from crm.lists.columns import FileColumn, with_keys
+from crm.lists.deals import DEALS, deal_columns
+from crm.lists.leads import LEADS, lead_columns
 from crm.models import (
     Attachment,
     Change,
@@ -37,7 +38,7 @@ class ArchiveFile:
 
     name: str
     about: str
-    columns: Callable[[Company], Sequence[ExportColumn]]
+    columns: Callable[[Company], Sequence[FileColumn]]
     rows: Callable[[Company], QuerySet[Any]]
 
 
@@ -88,9 +89,9 @@ deleted custom fields, leads that were erased or merged into others, and the aud
 """
 
 
-def columns_of(**labels: str) -> Callable[[Company], list[ExportColumn]]:
+def columns_of(**labels: str) -> Callable[[Company], list[FileColumn]]:
     """Columns of the attributes with these names, each with its label."""
-    columns = [ExportColumn(label, _reader(name.replace("__", "."))) for name, label in labels.items()]
+    columns = [FileColumn(label, _reader(name.replace("__", "."))) for name, label in labels.items()]
     return lambda company: columns
 
 
@@ -118,17 +119,17 @@ def _fields(company: Company) -> QuerySet[Any]:
     return CustomField.objects.for_company(company).not_removed()
 
 
-def _list(**more: str) -> Callable[[Company], list[ExportColumn]]:
+def _list(**more: str) -> Callable[[Company], list[FileColumn]]:
     """The columns of a list of the company's settings."""
     return columns_of(pk="Number", name="Name", **more, position="Position", archived_at="Archived")
 
 
-def _file_columns(company: Company) -> list[ExportColumn]:
+def _file_columns(company: Company) -> list[FileColumn]:
     described = columns_of(
         pk="File number", created_at="Time", name="Name", size="Bytes", lead_id="Lead number", deal_id="Deal number",
         note_id="Note number", actor="By", api_key__name="By API key",
     )  # fmt: skip
-    return [*described(company), ExportColumn("Download", lambda file: settings.SITE_URL + file.get_absolute_url())]
+    return [*described(company), FileColumn("Download", lambda file: settings.SITE_URL + file.get_absolute_url())]
 
 
 # In the order of the archive. Other apps append a file for each of their tables at start-up. Add a new file at the end:
@@ -139,13 +140,13 @@ FILES: Final = [
         "One line for each lead, with its custom fields and tags. “May be shared” is the consent to share with ad "
         "platforms.",
         lambda company: lead_columns(company, with_archived=True),
-        exported_leads,
+        lambda company: LEADS.in_file(LEADS.rows(company)),
     ),
     ArchiveFile(
         "deals.csv",
         "One line for each deal, with its custom fields and tags, and the lead that it is with.",
         lambda company: deal_columns(company, with_archived=True),
-        exported_deals,
+        lambda company: DEALS.in_file(DEALS.rows(company)),
     ),
     ArchiveFile(
         "tasks.csv",

@@ -90,7 +90,7 @@ def _room_needed(data_export: DataExport) -> int:
 
 def _write_workbook(data_export: DataExport, file: IO[bytes], folder: str) -> None:
     with xlsxwriter.Workbook(file, {**OPTIONS, "tmpdir": folder}) as workbook:
-        sheet = workbook.add_worksheet(data_export.get_kind_display())
+        sheet = workbook.add_worksheet(data_export.what)
         sheet.freeze_panes(1, 0)
         bold, moment = workbook.add_format({"bold": True}), workbook.add_format({"num_format": "yyyy-mm-dd hh:mm"})
         for number, row in enumerate(_rows(data_export)):

@@ -8,11 +8,12 @@ from typing import Final
 
 from django.utils import timezone
 
-from crm.data_exchange.exporting import archive, lists
+from crm.data_exchange.exporting import archive, list_rows
 from crm.data_exchange.exporting.cells import as_csv, as_json
 from crm.data_exchange.exporting.spreadsheets import pack
 from crm.jobs.runner import JobRefused, JobRunner
-from crm.models import DataExport, ExportFormat, ExportKind, ExportPart
+from crm.models import DataExport, ExportFormat, ExportPart
+from crm.models.data_export import WHOLE_COMPANY
 from crm.models.space import space_of
 
 
@@ -22,7 +23,7 @@ class ExportRunner(JobRunner[DataExport]):
     cancel_url = "data_export_cancel"
 
     def usual_chunk(self, job: DataExport) -> int:
-        return lists.CHUNK
+        return list_rows.CHUNK
 
     def lock(self, pk: int) -> DataExport | None:
         own = self.jobs(pk).at_work().select_related("company")
@@ -45,8 +46,9 @@ class ExportRunner(JobRunner[DataExport]):
 
 def _write(data_export: DataExport, size: int) -> None:
     part = ExportPart(company_id=data_export.company_id, data_export=data_export, file=data_export.file)
-    rows = (archive if data_export.kind == ExportKind.COMPANY else lists).next_rows(data_export, size)
-    content = as_json(rows) if data_export.format == ExportFormat.XLSX else as_csv(rows)
+    source = archive if data_export.kind == WHOLE_COMPANY else list_rows
+    found = source.next_rows(data_export, size)
+    content = as_json(found) if data_export.format == ExportFormat.XLSX else as_csv(found)
     if content:
         data_export.stored += part.write(content)
         data_export.size += len(content)
@@ -55,7 +57,7 @@ def _write(data_export: DataExport, size: int) -> None:
 
 
 def _is_complete(data_export: DataExport) -> bool:
-    if data_export.kind == ExportKind.COMPANY:
+    if data_export.kind == WHOLE_COMPANY:
         return data_export.file == len(archive.FILES)
     return data_export.reached >= data_export.row_count and not data_export.is_packing
 

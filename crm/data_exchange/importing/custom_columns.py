@@ -9,13 +9,13 @@ from django.core.exceptions import ValidationError
 
 from crm.data_exchange.importing.cells import NO, YES, Cell, let_go_of_rows
 from crm.data_exchange.importing.column_readings import ColumnReading
+from crm.lists.columns import CUSTOM
 from crm.models import Company, CustomField, FieldSubject, FieldType, Lead, RowProblem
 from crm.models.custom_field import FREE_TEXT
 from crm.models.custom_values import form_field
 from crm.models.dates import date_readings
 from crm.models.numbers import number_readings
 
-CUSTOM: Final = "custom."
 PROBLEMS: Final = {
     FieldType.NUMBER: RowProblem.NOT_A_NUMBER,
     FieldType.MONEY: RowProblem.NOT_A_NUMBER,

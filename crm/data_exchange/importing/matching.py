@@ -8,8 +8,9 @@ from django.db.models import Prefetch, Value
 from django.db.models.functions import Concat, Lower, Trim
 
 from crm.data_exchange.importing.cells import SHARED, TEXTS
-from crm.data_exchange.importing.custom_columns import CUSTOM, value_of
+from crm.data_exchange.importing.custom_columns import value_of
 from crm.data_exchange.importing.values import person_key
+from crm.lists.columns import CUSTOM
 from crm.models import Lead, LeadImport, LeadImportRow
 from crm.models.lead import LeadQuerySet
 

@@ -14,8 +14,9 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from crm.data_exchange.importing.cells import SHARED
-from crm.data_exchange.importing.custom_columns import CUSTOM, value_of
+from crm.data_exchange.importing.custom_columns import value_of
 from crm.data_exchange.importing.matching import TAGS
+from crm.lists.columns import CUSTOM
 from crm.models import (
     Attachment,
     AuditAction,

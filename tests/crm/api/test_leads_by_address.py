@@ -90,7 +90,7 @@ def test_the_schema_and_the_page_for_people_tell_of_it(company, client_as, admin
     (parameter,) = [it for it in schema["paths"][URL]["get"]["parameters"] if it["name"] == "email"]
     assert parameter["description"] == "Exactly this e-mail address, ignoring case."
     assert parameter["schema"] == {"type": "string", "format": "email", "maxLength": 254}
-    assert {part.title: part.filters for part in page.context["parts"]}["Leads"][0] == "email"
+    assert "email" in {part.title: part.filters for part in page.context["parts"]}["Leads"]
 
 
 def test_among_many_leads_it_is_found_by_its_index(company) -> None:

@@ -9,10 +9,10 @@ NO_PARAMETER = ["There is no such parameter."]
 
 @pytest.mark.parametrize("part", ["leads", "deals", "conversion-rules", "conversion-events"])
 def test_a_list_names_the_parameters_that_it_does_not_know(company, part):
-    answer = caller(company).get(f"/api/v1/{part}/", {"search": "ada", "page": "2", "page_size": "5"})
+    answer = caller(company).get(f"/api/v1/{part}/", {"find": "ada", "page": "2", "page_size": "5"})
 
     assert answer.status_code == 400
-    assert answer.json() == {"page": NO_PARAMETER, "search": NO_PARAMETER}
+    assert answer.json() == {"find": NO_PARAMETER, "page": NO_PARAMETER}
 
 
 def test_the_parameters_of_the_log_are_no_parameters_of_the_leads(company):

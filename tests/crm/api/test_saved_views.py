@@ -67,6 +67,7 @@ def test_a_view_is_read_with_its_filters_sorting_and_columns(script: APIClient, 
     assert found.pop("created_at")
     assert found == {
         "id": view.pk,
+        "list": "leads",
         "name": "Fair",
         "filters": {"source": "Fair"},
         "sort": "-updated",

@@ -12,7 +12,7 @@ from capi.models import ConversionRule
 from capi.services import backfills
 from crm.jobs.rounds import RUNNERS
 from crm.jobs.runner import JobRunner
-from crm.models import BulkKind, ExportFormat, ExportKind, LeadChange, Membership
+from crm.models import BulkKind, ExportFormat, LeadChange, Membership
 from crm.models.job import Job
 from crm.services import bulk_changes, data_exports, lead_imports
 from crm.services.lead_changes import Confirmation
@@ -36,7 +36,7 @@ def bulk_change(member: Membership) -> Job:
 def data_export(member: Membership) -> Job:
     keys = _leads(member)
     return data_exports.export_list(
-        author=member, kind=ExportKind.LEADS, file_format=ExportFormat.CSV, keys=keys, columns=(), filters=()
+        author=member, kind="leads", file_format=ExportFormat.CSV, keys=keys, columns=(), filters=()
     )
 
 

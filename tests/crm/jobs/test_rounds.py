@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from crm.data_exchange.exporting import lists
+from crm.data_exchange.exporting import list_rows
 from crm.jobs import rounds
 from crm.jobs.runner import JobRunner
 from crm.models import Company, Membership
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def turns(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
     """The company and the kind of each chunk that is done, in their order. Each chunk has one row."""
     monkeypatch.setattr(bulk_changes, "CHUNK", 1)
-    monkeypatch.setattr(lists, "CHUNK", 1)
+    monkeypatch.setattr(list_rows, "CHUNK", 1)
     done: list[tuple[int, str]] = []
     advance = JobRunner.advance
 
@@ -76,7 +76,7 @@ def test_one_that_fails_each_time_keeps_no_other_waiting(
         raise ZeroDivisionError
 
     bad, good = data_export(sales), bulk_change(stranger)
-    monkeypatch.setattr(lists, "next_rows", wrong)
+    monkeypatch.setattr(list_rows, "next_rows", wrong)
 
     rounds.work_through(lambda: True)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crm.forms.custom_filters import FROM, UNTIL, custom_filters
+from crm.lists.custom_fields import FROM, UNTIL, custom_filters
 from crm.models import Company, CustomField, Lead
 from crm.models.custom_lookups import has_value, with_keys_set
 from crm.models.custom_values import Value, form_field

@@ -12,7 +12,6 @@ from django.db import connection, transaction
 from crm.models import Deal, Lead
 from crm.models.search import parts_of, phone_digits, search_text, words_of
 from crm.models.snapshots import supports_returning_old
-from crm.selectors.deals import search
 from tests.conftest import make_deal, make_lead
 from tests.crm.models.test_lead_search_same_rows import FIRST_NAMES, LAST_NAMES, ORGANISATIONS, PHONES, query
 
@@ -23,7 +22,7 @@ QUERIES = 200
 
 
 def titles(company, text):
-    return [deal.title for deal in search(Deal.objects.order_by("pk"), company, text)]
+    return [deal.title for deal in Deal.objects.order_by("pk").search(company, text)]
 
 
 @pytest.fixture
@@ -64,7 +63,7 @@ def test_two_hundred_searches_find_what_python_finds(company, deals):
     texts = [query(choose, [deal.lead for deal in deals]) for _ in range(QUERIES - len(TITLES))]
     texts += [title.swapcase() for title in TITLES]
 
-    found = {text: [deal.pk for deal in search(Deal.objects.order_by("pk"), company, text)] for text in texts}
+    found = {text: [deal.pk for deal in Deal.objects.order_by("pk").search(company, text)] for text in texts}
 
     assert {text: pks for text, pks in found.items() if pks != found_in_python(deals, text)} == {}
     assert sum(bool(pks) for pks in found.values()) > QUERIES / 2

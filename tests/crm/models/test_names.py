@@ -119,7 +119,7 @@ def test_the_api_refuses_it(company: Company, url: str, body: Any, expected: Any
 @pytest.mark.parametrize(
     ("url", "form"),
     [
-        ("/leads/views/new/", {}),
+        ("/views/leads/new/", {}),
         ("/company/lists/statuses/new/", {"meaning": "working"}),
         ("/company/lists/tags/new/", {}),
         ("/company/pipelines/", {}),

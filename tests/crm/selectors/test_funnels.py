@@ -17,9 +17,10 @@ from django.utils import timezone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crm.api.list_filters import filtered, list_filter
-from crm.forms.deal_filters import DealFilter
+from crm.api.filters import filtered, list_filter
 from crm.forms.funnels import FunnelFilter
+from crm.lists.deals import DEALS
+from crm.lists.leads import LEADS
 from crm.models import Company, Deal, FunnelStep, Lead, LeadStatus, Membership, Stage
 from crm.models.lead import PERSONAL
 from crm.selectors import funnels
@@ -113,12 +114,12 @@ def test_each_number_is_true_and_that_of_the_leads_behind_its_link(
         for group in (found.total, *found.sources, *found.owners):
             for each in group.steps:
                 for found_sum in each.sums:
-                    behind_sum = DealFilter(dict(parse_qsl(found_sum.query)), queryset=deals, request=request)
+                    behind_sum = DEALS.filtered(dict(parse_qsl(found_sum.query)), request=request, rows=deals)
                     with timezone.override(ZONE):
                         assert behind_sum.qs.aggregate(Sum("amount"))["amount__sum"] == found_sum.amount
                     assert behind_sum.is_valid()
-                behind = list_filter(sales, dict(parse_qsl(each.query)), Lead.objects.for_company(company).current())
-                assert (filtered(sales, behind).count(), behind.broken) == (each.count, {}), (group.label, each.label)
+                behind = list_filter(LEADS, sales, dict(parse_qsl(each.query)))
+                assert (filtered(behind).count(), behind.broken) == (each.count, {}), (group.label, each.label)
 
     agree()
 
@@ -136,7 +137,7 @@ def test_what_was_erased_or_merged_is_not_in_it(company, other_company, sales):
     found = funnel(sales).total
     assert figures(found) == [1, 1, 1, 0]
     (of_kept,) = found.steps[2].sums
-    behind = DealFilter(dict(parse_qsl(of_kept.query)), queryset=Deal.objects.all(), request=as_request(sales))
+    behind = DEALS.filtered(dict(parse_qsl(of_kept.query)), request=as_request(sales))
     assert [deal.lead for deal in behind.qs] == [kept]
 
 

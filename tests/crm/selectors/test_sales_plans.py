@@ -10,11 +10,12 @@ from django.test import override_settings
 from django.utils import timezone
 
 from capi.selectors.dashboard import lead_numbers
+from crm.lists.deals import DEALS
+from crm.lists.definition import ROWS_PER_PAGE
 from crm.models import CrmEvent, CrmEventKind, Deal, FunnelStep, Lead, Membership, Stage, Task
 from crm.models.funnel import has_reached
 from crm.models.roles import Role
-from crm.selectors.deal_list import DEALS_PER_PAGE, deals_page
-from crm.selectors.deals import BY_CHANGE, CARDS_PER_STAGE, LAST_CHANGED, board_of, cards_after, end_in, search
+from crm.selectors.deals import BY_CHANGE, CARDS_PER_STAGE, LAST_CHANGED, board_of, cards_after, end_in
 from crm.selectors.forecasts import forecast_of
 from crm.selectors.funnels import funnel_of
 from crm.selectors.my_day import ROWS_AT_MOST, my_day_of
@@ -171,12 +172,12 @@ def test_what_others_did_is_read_newest_first(seller):
 
 def test_the_list_of_deals_reads_the_deals_that_it_shows_and_counts_in_an_index(seller):
     with plans(is_measured=True) as found:
-        page = deals_page(Deal.objects.for_company(seller.company), seller.company, "", None)
-        assert len(page.object_list) == DEALS_PER_PAGE
+        page = DEALS.page_of(Deal.objects.for_company(seller.company), seller.company)
+        assert len(page.rows) == ROWS_PER_PAGE
 
     assert "crm_deal" not in read_whole(found)
     (shown,) = (plan for plan in found if "deal_by_change" in indexes(plan) and "Limit" in str(plan))
-    assert rows_read(shown, "crm_deal") == DEALS_PER_PAGE
+    assert rows_read(shown, "crm_deal") == ROWS_PER_PAGE
 
 
 def test_the_forecast_reads_no_deal_but_an_index(seller):
@@ -192,37 +193,37 @@ def test_the_forecast_reads_no_deal_but_an_index(seller):
     assert "deal_board" in indexes(found)
 
 
-@pytest.mark.parametrize("sort", ["organisation", "-organisation"])
+@pytest.mark.parametrize("sort", ["lead", "-lead"])
 def test_deals_by_lead_follow_an_index_of_leads(seller, sort):
     with plans(is_measured=True) as found:
-        page = deals_page(Deal.objects.for_company(seller.company), seller.company, sort, None)
-        assert len(page.object_list) == DEALS_PER_PAGE
+        page = DEALS.page_of(Deal.objects.for_company(seller.company), seller.company, sort)
+        assert len(page.rows) == ROWS_PER_PAGE
 
     assert any("lead_by_name" in indexes(plan) for plan in found)
     assert rows_read(found, "crm_lead") < LEADS / 10
 
 
-@pytest.mark.parametrize("sort", ["deal", "-amount", "created"])
+@pytest.mark.parametrize("sort", ["deal", "-amount", "close"])
 def test_deals_are_sorted_by_their_keys_and_only_those_of_the_page_are_read(seller, sort):
     with plans(is_measured=True) as found:
-        page = deals_page(Deal.objects.for_company(seller.company), seller.company, sort, None)
+        page = DEALS.page_of(Deal.objects.for_company(seller.company), seller.company, sort)
 
     order, shown, *_ = (plan for plan in found if "crm_deal" in read(plan) and "Aggregate" not in str(plan))
-    assert len(page.object_list) == DEALS_PER_PAGE
+    assert len(page.rows) == ROWS_PER_PAGE
     assert max(node["Plan Width"] for node in nodes(order, "crm_deal")) < 50
-    assert rows_read(shown, "crm_deal") == DEALS_PER_PAGE
+    assert rows_read(shown, "crm_deal") == ROWS_PER_PAGE
 
 
-@pytest.mark.parametrize("sort", ["status", "-status"])
+@pytest.mark.parametrize("sort", ["stage", "-stage"])
 def test_deals_by_stage_are_joined_with_no_stage(seller, sort):
     stages = Stage.objects.for_company(seller.company).order_by("position")
 
     with plans() as found:
-        page = deals_page(Deal.objects.for_company(seller.company), seller.company, sort, None)
-        deals = list(page.object_list)
+        page = DEALS.page_of(Deal.objects.for_company(seller.company), seller.company, sort)
+        deals = list(page.rows)
 
     assert {deal.stage for deal in deals} == {stages.last() if sort.startswith("-") else stages.first()}
-    assert [deal.pk for deal in deals] == sorted((deal.pk for deal in deals), reverse=True)
+    assert [deal.pk for deal in deals] == sorted((deal.pk for deal in deals), reverse=sort.startswith("-"))
     assert not any({"crm_deal", "crm_stage"} <= read(plan) for plan in found)
 
 
@@ -230,7 +231,7 @@ def test_a_search_of_deals_reads_no_lead(seller):
     own = Deal.objects.for_company(seller.company)
 
     with plans(is_measured=True) as found:
-        count = search(own, seller.company, "example").count()
+        count = own.search(seller.company, "example").count()
 
     assert count > own.count() / 2
     assert "crm_lead" not in read(found)
@@ -240,7 +241,7 @@ def test_a_rare_word_in_a_deal_is_found_by_an_index(seller):
     lead = Lead.objects.for_company(seller.company).exclude(deals=None).exclude(email="").latest("pk")
 
     with plans(is_measured=True) as found:
-        deals = list(search(Deal.objects.for_company(seller.company), seller.company, lead.email))
+        deals = list(Deal.objects.for_company(seller.company).search(seller.company, lead.email))
 
     assert deals == [lead.deals.get()]
     assert "deal_search" in indexes(found)
@@ -250,7 +251,7 @@ def test_a_rare_word_in_a_deal_is_found_by_an_index(seller):
 def test_a_board_of_very_many_found_deals_reads_the_leads_of_its_cards_alone(seller, monkeypatch):
     monkeypatch.setattr("crm.selectors.deals.RANKED_AT_MOST", 100)
     stages = list(Stage.objects.for_company(seller.company))
-    deals = search(Deal.objects.for_company(seller.company), seller.company, "example")
+    deals = Deal.objects.for_company(seller.company).search(seller.company, "example")
 
     with plans(is_measured=True) as found:
         board = board_of(seller.company, stages, deals, is_searched=True)

@@ -16,7 +16,6 @@ from crm.models import (
     Company,
     Deal,
     ExportFormat,
-    ExportKind,
     Lead,
     LeadChange,
     LeadResult,
@@ -102,9 +101,7 @@ def test_a_chunk_of_an_export_reads_no_index_of_the_company(
     # With a single deal, an index of the company and that of the keys would do equally well.
     Deal.objects.bulk_create(Deal(company=lead.company, lead=lead, stage=deal.stage) for lead in leads[1:])
     keys = [*model.objects.for_company(sales.company).values_list("pk", flat=True)]
-    asked = export_list(
-        author=sales, kind=ExportKind(kind), file_format=ExportFormat.CSV, keys=keys, columns=[], filters=[]
-    )
+    asked = export_list(author=sales, kind=kind, file_format=ExportFormat.CSV, keys=keys, columns=[], filters=[])
 
     with plans() as found:
         assert write_chunk(asked.pk)

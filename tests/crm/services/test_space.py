@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from django.test import Client
 from django.urls import reverse
 
-from crm.data_exchange.exporting import lists
+from crm.data_exchange.exporting import list_rows
 from crm.jobs import rounds
 from crm.models import DataExport, ExportPart, LeadImport, LeadImportFile, LeadImportRow, Membership
 from crm.models.roles import Role
@@ -158,7 +158,7 @@ def test_a_full_company_exports_nothing_until_it_has_room(client: Client, sales:
 def test_an_export_that_fills_the_space_ends_and_keeps_nothing(
     client: Client, sales: Membership, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lists, "CHUNK", 2)
+    monkeypatch.setattr(list_rows, "CHUNK", 2)
     monkeypatch.setattr(data_exports, "CHUNKS_AT_ONCE", 0)
     noise = random.Random(0)
     for _ in range(8):

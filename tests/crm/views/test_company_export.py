@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 
 from capi.models import ConversionEvent, ConversionRule
-from crm.data_exchange.exporting import archive, lists
+from crm.data_exchange.exporting import archive, list_rows
 from crm.jobs import rounds
 from crm.models import AuditEntry, CustomField, DataExport, ExportPart, Lead, Membership, Note, Tag, Task
 from crm.models.tag import add_links
@@ -82,7 +82,7 @@ def test_an_admin_who_is_none_any_more_cannot_download_it(client: Client, admin:
 def test_each_file_has_the_companys_rows_and_nobody_elses(
     client: Client, sales: Membership, other_company: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lists, "CHUNK", 2)
+    monkeypatch.setattr(list_rows, "CHUNK", 2)
     company = sales.company
     field = CustomField(company=company, subject="lead", name="Budget", type="number")
     add_field(field=field)

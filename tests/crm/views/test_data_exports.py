@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from crm.data_exchange.exporting import lists, work
+from crm.data_exchange.exporting import list_rows, work
 from crm.jobs import rounds, runner
 from crm.models import AuditEntry, CustomField, DataExport, ExportPart, Lead, LeadStatus, Membership, Tag
 from crm.models.roles import Role
@@ -33,7 +33,7 @@ def client(client_as: Callable[[Membership], Client], sales: Membership) -> Clie
 
 def made_at_once(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     """Lets a worker write the exports that have more chunks than this, of two rows each."""
-    monkeypatch.setattr(lists, "CHUNK", 2)
+    monkeypatch.setattr(list_rows, "CHUNK", 2)
     monkeypatch.setattr(data_exports, "CHUNKS_AT_ONCE", count)
 
 
@@ -327,7 +327,7 @@ def test_an_error_of_ours_ends_the_export_and_says_so(
     client: Client, sales: Membership, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
     make_lead(sales.company)
-    monkeypatch.setattr(lists, "next_rows", lambda data_export: 1 / 0)
+    monkeypatch.setattr(list_rows, "next_rows", lambda data_export: 1 / 0)
 
     made = ask(client)
 

@@ -112,7 +112,7 @@ def test_each_filter_narrows(client_as, sales, company, query, expected):
 def test_a_source_that_is_not_offered_among_many_can_be_asked_for(
     client_as, sales, company, other_company, monkeypatch
 ):
-    monkeypatch.setattr("crm.selectors.leads.SOURCES_OFFERED", 1)
+    monkeypatch.setattr("crm.lists.filters.SOURCES_OFFERED", 1)
     for owner, source in ((company, "Fair"), (company, "Web"), (other_company, "Zoo")):
         make_lead(owner, source=source)
     client = client_as(sales)
@@ -212,9 +212,9 @@ def test_the_number_of_queries_does_not_grow_with_the_leads(client_as, sales, co
         make_lead(company, first_name=f"Lead {number}", owner=sales.user)
     client = client_as(sales)
 
-    # session, user, memberships, custom fields, count, page with its tags, views; to choose from: statuses, tags,
-    # colleagues; for the filters: sources in use and listed, types, statuses, colleagues, tags
-    with django_assert_num_queries(17):
+    # session, user, memberships, custom fields, count, page with its tags, views; to choose from, in the filters and
+    # for the selected leads: sources, types, statuses, colleagues, tags
+    with django_assert_num_queries(13):
         client.get("/leads/")
 
 

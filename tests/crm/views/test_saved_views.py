@@ -7,8 +7,9 @@ from crm.models.roles import Role
 from crm.models.saved_view import SOMEONE_ELSES
 from crm.services import saved_views
 from crm.services.custom_fields import delete_field
+from crm.services.erasure import erase_lead
 from crm.services.picklists import delete_entry
-from tests.conftest import join, make_lead
+from tests.conftest import join, make_deal, make_lead
 from tests.crm.custom_values import make_field
 
 pytestmark = pytest.mark.django_db
@@ -32,7 +33,7 @@ def test_a_view_keeps_filters_and_sorting_but_not_what_was_searched_for(client_a
     make_lead(company)
     client = client_as(sales)
     search = client.post("/leads/", {"search": "ada@example.com"}).url.partition("=")[2]
-    address = f"/leads/views/new/?status={status.pk}&sort=-updated&search={search}&after=3&junk=1"
+    address = f"/views/leads/new/?status={status.pk}&sort=-updated&search={search}&after=3&junk=1"
 
     response = client.post(address, {"name": "My new ones"}, follow=True)
 
@@ -58,7 +59,7 @@ def test_only_shared_views_are_seen_by_others_and_only_the_owner_or_an_admin_cha
     client_as, company, admin, sales, view
 ):
     colleague = join(company, Role.SALES, email="colleague@example.com")
-    address = f"/leads/views/{view.pk}/"
+    address = f"/views/{view.pk}/"
 
     assert client_as(admin).get(address).status_code == 404
     assert client_as(colleague).get(address).status_code == 404
@@ -79,7 +80,7 @@ def test_only_shared_views_are_seen_by_others_and_only_the_owner_or_an_admin_cha
 
 def test_a_view_of_a_key_is_an_admins_to_change_and_stays_shared(client_as, company, admin, sales):
     view = SavedView.objects.create(company=company, name="Of a key", is_shared=True)
-    address = f"/leads/views/{view.pk}/"
+    address = f"/views/{view.pk}/"
 
     assert client_as(sales).post(address, {"name": "Mine", "is_shared": "on"}).status_code == 404
     refused = client_as(admin).post(address, {"name": "Hidden"})
@@ -107,7 +108,7 @@ def test_a_view_whose_filters_were_changed_can_take_them_over(client_as, sales, 
     client = client_as(sales)
 
     changed = client.get(f"/leads/?source=Fair&type=inbound&view={view.pk}")
-    client.post(f"/leads/views/{view.pk}/filters/?source=Fair&type=inbound&view={view.pk}")
+    client.post(f"/views/{view.pk}/filters/?source=Fair&type=inbound&view={view.pk}")
 
     assert "Save filters" in changed.content.decode()
     view.refresh_from_db()
@@ -121,7 +122,7 @@ def test_a_filter_keeps_the_view_in_the_address(client_as, sales, view):
 
 
 def test_a_second_view_of_a_name_is_refused_with_a_sentence(client_as, sales, view):
-    response = client_as(sales).post("/leads/views/new/", {"name": "Fair"})
+    response = client_as(sales).post("/views/leads/new/", {"name": "Fair"})
 
     assert "You have a view with this name already." in response.content.decode()
     assert SavedView.objects.count() == 1
@@ -131,8 +132,8 @@ def test_filters_that_are_too_many_for_a_view_are_refused_with_a_sentence(client
     monkeypatch.setattr(saved_views, "LONGEST_QUERY", 30)
     query = "type=inbound&created_from=2027-01-01"
 
-    for way in ("new/", f"{view.pk}/filters/"):
-        response = client_as(sales).post(f"/leads/views/{way}?{query}", {"name": "Too long"}, follow=True)
+    for way in ("leads/new/", f"{view.pk}/filters/"):
+        response = client_as(sales).post(f"/views/{way}?{query}", {"name": "Too long"}, follow=True)
         assert response.redirect_chain == [(f"/leads/?{query}", 302)]
         assert "these are too many filters for one view" in response.content.decode()
     assert SavedView.objects.get().query == view.query
@@ -140,8 +141,8 @@ def test_filters_that_are_too_many_for_a_view_are_refused_with_a_sentence(client
 
 @pytest.mark.parametrize("query", ["status=999999&type=inbound", "custom_gone=yes&type=inbound"])
 def test_a_filter_that_no_longer_works_is_not_left_out_of_a_view_without_a_word(client_as, sales, view, query):
-    for way in ("new/", f"{view.pk}/filters/"):
-        response = client_as(sales).post(f"/leads/views/{way}?{query}", {"name": "More leads"}, follow=True)
+    for way in ("leads/new/", f"{view.pk}/filters/"):
+        response = client_as(sales).post(f"/views/{way}?{query}", {"name": "More leads"}, follow=True)
         assert "Clear it first." in response.content.decode()
     assert SavedView.objects.get().query == view.query
 
@@ -154,7 +155,7 @@ def test_a_view_of_what_was_deleted_shows_no_lead_and_says_why(client_as, sales,
     make_lead(company, source="Fair")
     address = {"status": f"status={status.pk}", "source": "source=Webinar", "custom": "custom_region=emea"}[gone]
     client = client_as(sales)
-    client.post(f"/leads/views/new/?{address}", {"name": "Mine"})
+    client.post(f"/views/leads/new/?{address}", {"name": "Mine"})
 
     {
         "status": lambda: delete_entry(entry=status, move_to=None),
@@ -172,7 +173,7 @@ def test_a_view_of_what_was_deleted_shows_no_lead_and_says_why(client_as, sales,
 def test_there_is_a_limit_to_the_views_of_a_member(client_as, sales, view, monkeypatch):
     monkeypatch.setattr(saved_views, "VIEWS_AT_MOST", 1)
 
-    response = client_as(sales).post("/leads/views/new/", {"name": "One more"})
+    response = client_as(sales).post("/views/leads/new/", {"name": "One more"})
 
     assert "Delete one that you no longer need first." in response.content.decode()
     assert SavedView.objects.count() == 1
@@ -216,3 +217,35 @@ def test_a_view_has_columns_of_its_own(client_as, sales, admin, company, view):
 
     assert headings(client_as(admin).get(f"/leads/?view={view.pk}")) == ["Name", "Status", "Phone"]
     assert headings(client_as(sales).get("/leads/"))[2:] == ["Organisation", "Owner", "Source", "Created"]
+
+
+def test_deals_have_views_of_their_own(client_as, sales, company):
+    deal = make_deal(make_lead(company), title="Swiss", currency="CHF")
+    make_deal(make_lead(company), title="Other", currency="EUR")
+    client = client_as(sales)
+
+    response = client.post("/views/deals/new/?currency=CHF&sort=-amount", {"name": "Swiss"}, follow=True)
+
+    view = SavedView.objects.get()
+    assert (view.list, view.query) == ("deals", "currency=CHF&sort=-amount")
+    assert response.redirect_chain == [(f"/deals/list/?currency=CHF&sort=-amount&view={view.pk}", 302)]
+    assert tabs(response) == [("My deals", False), ("All deals", False), ("Swiss", True)]
+    assert list(response.context["page"]) == [deal]
+    assert tabs(client.get("/leads/")) == [("My leads", False), ("All leads", True)]
+    assert client.post("/views/leads/new/", {"name": "Swiss"}).status_code == 302  # the name is free there
+    assert client.post(f"/views/{view.pk}/delete/")["Location"] == "/deals/list/"
+
+
+@pytest.mark.parametrize("key", ["tasks", "organisations", "nothing"])
+def test_a_list_without_tabs_has_no_views(client_as, sales, key):
+    assert client_as(sales).get(f"/views/{key}/new/").status_code == 404
+
+
+def test_an_erased_source_is_removed_from_views_of_deals_too(client_as, sales, company):
+    lead = make_lead(company, source="Neighbour of Ada")
+    client = client_as(sales)
+    client.post("/views/deals/new/?lead_source=Neighbour+of+Ada", {"name": "Hers"})
+
+    erase_lead(lead=lead, user=None)
+
+    assert "Ada" not in SavedView.objects.get().query

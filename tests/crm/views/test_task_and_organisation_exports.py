@@ -12,11 +12,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from crm.data_exchange.exporting import lists
+from crm.data_exchange.exporting import list_rows
 from crm.jobs import rounds
+from crm.lists.organisations import oldest_leads
 from crm.models import AuditEntry, DataExport, Membership, Task
 from crm.models.roles import Role
-from crm.selectors.organisations import oldest_leads
 from crm.services import data_exports
 from crm.services.lead_merges import merge_leads
 from crm.services.searches import remember_search
@@ -111,7 +111,7 @@ def test_a_search_for_organisations_misses_none_for_a_common_word(
     client: Client, sales: Membership, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("crm.selectors.organisations.SEARCHED_AT_MOST", 1)
-    monkeypatch.setattr("crm.selectors.organisations.WALKED_AT_ONCE", 2)
+    monkeypatch.setattr("crm.lists.organisations.WALKED_AT_ONCE", 2)
     for name in ("Kestrel Aviation", "Aviation of Ghent", "Harbour & Sons", "Blue Aviation"):
         make_lead(sales.company, organisation=name)
 
@@ -142,7 +142,7 @@ def test_organisations_are_walked_for_an_export_alone_and_not_while_the_company_
         walked.append(asked)
         yield from oldest_leads(*asked)
 
-    monkeypatch.setattr("crm.views.data_exports.oldest_leads", walk)
+    monkeypatch.setattr("crm.lists.organisations.oldest_leads", walk)
 
     page = client.get(reverse("organisation_export")).content.decode()
     assert walked == []
@@ -221,7 +221,7 @@ def test_a_chunk_of_many_rows_takes_as_many_queries_as_one_of_a_few(
             make_task(sales, lead=deal.lead)
         made = ask(client, page, columns="all")
         with CaptureQueriesContext(connection) as captured:
-            lists.next_rows(made)
+            list_rows.next_rows(made)
         return len(captured)
 
     assert queries(1) == queries(5)

@@ -16,7 +16,7 @@ from django.utils import timezone
 from python_calamine import CalamineWorkbook
 from xlsxwriter.exceptions import FileSizeError
 
-from crm.data_exchange.exporting import lists, spreadsheets
+from crm.data_exchange.exporting import list_rows, spreadsheets
 from crm.jobs import rounds
 from crm.models import DataExport, ExportPart, Membership
 from crm.services import data_exports
@@ -66,7 +66,7 @@ def test_amounts_and_dates_are_numbers_and_dates(client: Client, sales: Membersh
 def test_a_long_list_is_packed_in_the_order_of_its_rows(
     client: Client, sales: Membership, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lists, "CHUNK", 2)
+    monkeypatch.setattr(list_rows, "CHUNK", 2)
     monkeypatch.setattr(data_exports, "CHUNKS_AT_ONCE", 0)
     for number in range(5):
         make_lead(sales.company, first_name=f"P{number}")

@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from crm.data_exchange.exporting import lists, spreadsheets, work
+from crm.data_exchange.exporting import list_rows, spreadsheets, work
 from crm.jobs import rounds, runner
 from crm.models import DataExport, Deal, ExportPart, Lead, Membership, Tag
 from crm.models.tag import add_links
@@ -36,7 +36,7 @@ def client(client_as: Callable[[Membership], Client], sales: Membership) -> Clie
 @pytest.fixture
 def made(client: Client, sales: Membership, monkeypatch: pytest.MonkeyPatch) -> DataExport:
     """An export of five leads in three chunks, with none written yet."""
-    monkeypatch.setattr(lists, "CHUNK", 2)
+    monkeypatch.setattr(list_rows, "CHUNK", 2)
     monkeypatch.setattr(data_exports, "CHUNKS_AT_ONCE", 0)
     for number in range(5):
         make_lead(sales.company, first_name=f"P{number}")
@@ -73,7 +73,7 @@ def test_an_export_that_reaches_the_time_limit_each_time_ends_without_a_file(
     made: DataExport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work.advance(made.pk)
-    monkeypatch.setattr(lists, "next_rows", take_too_long)
+    monkeypatch.setattr(list_rows, "next_rows", take_too_long)
     for _ in range(runner.TRIES - 1):
         assert not work.advance(made.pk)
     made.refresh_from_db()
@@ -90,12 +90,12 @@ def test_an_export_that_reaches_the_time_limit_each_time_ends_without_a_file(
 def test_a_chunk_in_time_begins_the_count_again(
     client: Client, made: DataExport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reads = lists.next_rows
+    reads = list_rows.next_rows
     for _ in range(3):
-        monkeypatch.setattr(lists, "next_rows", take_too_long)
+        monkeypatch.setattr(list_rows, "next_rows", take_too_long)
         for _ in range(runner.TRIES - 1):
             assert not work.advance(made.pk)
-        monkeypatch.setattr(lists, "next_rows", reads)
+        monkeypatch.setattr(list_rows, "next_rows", reads)
         assert work.advance(made.pk)
     rounds.work_through(lambda: True)
 
@@ -167,7 +167,7 @@ def test_the_rows_of_a_chunk_are_freed_without_a_garbage_collection(
 ) -> None:
     """A worker collects garbage rarely, and would keep the rows of dozens of chunks until then."""
     monkeypatch.setattr(data_exports, "CHUNKS_AT_ONCE", 0)
-    monkeypatch.setattr(lists, "CHUNK", 20)
+    monkeypatch.setattr(list_rows, "CHUNK", 20)
     tag = Tag.objects.create(company=sales.company, name="VIP")
     for _ in range(40):
         deal = make_deal(make_lead(sales.company, owner=sales.user), owner=sales.user)

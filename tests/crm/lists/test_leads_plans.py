@@ -5,14 +5,15 @@ from io import StringIO
 import pytest
 from django.core.management import call_command
 
+from crm.lists import keyset
+from crm.lists.filters import sources_of
+from crm.lists.leads import COLUMNS, LEADS
 from crm.models import Company, Lead
-from crm.selectors import keyset
-from crm.selectors.leads import COLUMNS, leads_page, sources_of
 from tests.plans import analyse, plans, read_whole
 
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
-LEADS = 40_000
+LEAD_COUNT = 40_000
 SORTS = ["", *(minus + column.key for column in COLUMNS if column.order for minus in ("", "-"))]
 SEARCHES = ["ada", "qzx", "ada bakker", "kestrel aviation 79", "xq", "+31 20 155 0142", "carlos.3999@"]
 
@@ -20,7 +21,7 @@ SEARCHES = ["ada", "qzx", "ada bakker", "kestrel aviation 79", "xq", "+31 20 155
 @pytest.fixture
 def company(settings):
     settings.LINKEDIN_SANDBOX = True
-    sizes = {"leads": LEADS, "deals": 10, "tasks": 10, "notes": 10, "companies": 3, "analyze": False}
+    sizes = {"leads": LEAD_COUNT, "deals": 10, "tasks": 10, "notes": 10, "companies": 3, "analyze": False}
     call_command("make_crm", stdout=StringIO(), **sizes)
     analyse()
     return Company.objects.get(name="Measured 1")
@@ -28,7 +29,7 @@ def company(settings):
 
 def test_no_page_reads_every_lead(company):
     leads = Lead.objects.for_company(company).current()
-    middle = str(leads.order_by("pk")[LEADS // 2].pk)
+    middle = str(leads.order_by("pk")[LEAD_COUNT // 2].pk)
     with plans() as found:
         for sort in SORTS:
             for position in (
@@ -36,9 +37,9 @@ def test_no_page_reads_every_lead(company):
                 {"after": middle, "before": ""},
                 {"after": "", "before": middle},
             ):
-                leads_page(leads, company, sort, **position)
+                LEADS.page_of(leads, company, sort, **position)
         for text in SEARCHES:
-            leads_page(leads.search(text), company, "", after="", before="")
+            LEADS.page_of(leads.search(text), company, "", after="", before="")
         sources_of(company)
 
     wholes = [plan for plan in found if "crm_lead" in read_whole(plan) and not _is_bounded_count(plan)]
@@ -77,7 +78,7 @@ def test_no_page_and_no_count_reads_the_leads_of_other_companies(one_among_other
 
     for filters in FILTERS:
         with plans() as found:
-            leads_page(leads.filter(**filters), one_among_others, "", after="", before="")
+            LEADS.page_of(leads.filter(**filters), one_among_others, "", after="", before="")
         if "crm_lead" in read_whole(found):
             read_others.append(filters)
 

@@ -5,13 +5,14 @@ from datetime import date
 import pytest
 from django.utils import timezone
 
-from crm.forms.deal_filters import BoardFilter, DealFilter
-from crm.forms.filters import LeadFilter, SinceFilter, TextChoiceFilter, UntilFilter
+from crm.forms.boards import BoardFilter
 from crm.forms.funnels import FunnelFilter
+from crm.lists.filters import SinceFilter, TextChoiceFilter, UntilFilter
+from crm.lists.registry import LISTS
 from crm.models import Lead
 from tests.conftest import make_lead
 
-FILTER_SETS = (LeadFilter, BoardFilter, DealFilter, FunnelFilter)
+FILTER_SETS = (BoardFilter, FunnelFilter, *(listed.filters for listed in LISTS.values()))
 
 
 @pytest.mark.parametrize("filters", FILTER_SETS)
@@ -27,7 +28,7 @@ def test_the_first_and_the_last_day_can_be_asked_for(company, kind, zone, day):
     make_lead(company)
 
     with timezone.override(zone):
-        found = kind(field_name="created_at").filter(Lead.objects.all(), day)
+        found = kind("created_at", "Created").filter(Lead.objects.all(), day)
 
         assert found.exists() == ((kind is SinceFilter) == (day == date.min))
 

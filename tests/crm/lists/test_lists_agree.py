@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crm.api.list_filters import filtered, list_filter
+from crm.api.filters import filtered, list_filter
+from crm.lists.leads import LEADS
 from crm.models import Company, FunnelStep, Lead, Membership, SavedView
 from crm.models.search import parts_of, phone_digits, search_text
 from crm.services.saved_views import save_view
@@ -100,8 +101,8 @@ def test_filters_searches_and_views_find_what_python_finds(
         pks = store(company, made)
         save_view(view=SavedView(company=company, owner=sales.user, name="View", query=urlencode(asked)))
 
-        found = filtered(sales, list_filter(sales, {**asked, "search": text}, own))
-        by_view = filtered(sales, list_filter(sales, SavedView.objects.get().filters, own))
+        found = filtered(list_filter(LEADS, sales, {**asked, "search": text}, own))
+        by_view = filtered(list_filter(LEADS, sales, SavedView.objects.get().filters, own))
 
         expected = [pk for pk, lead in zip(pks, made, strict=True) if is_found(lead, asked, text)]
         assert sorted(found.values_list("pk", flat=True)) == expected

@@ -2,10 +2,10 @@
 
 import pytest
 
+from crm.lists import keyset
+from crm.lists.keyset import page_of
+from crm.lists.leads import COLUMNS, LEADS
 from crm.models import Lead, LeadStatus
-from crm.selectors import keyset
-from crm.selectors.keyset import page_of
-from crm.selectors.leads import COLUMNS, order_of
 from tests.conftest import make_lead
 
 pytestmark = pytest.mark.django_db
@@ -34,7 +34,7 @@ def leads(company, sales, admin):
 
 def page(company, sort, **position):
     rows = Lead.objects.for_company(company)
-    return page_of(rows, order_of(sort, company), size=5, known=rows, **position)
+    return page_of(rows, LEADS.order(sort, company), size=5, known=rows, **position)
 
 
 def all_pages(company, sort):
@@ -91,7 +91,7 @@ def test_a_row_that_has_left_the_list_still_marks_its_place_and_one_that_is_gone
     rows = Lead.objects.for_company(company).exclude(pk=marker.pk)
     known = Lead.objects.for_company(company)
 
-    after = page_of(rows, order_of("name", company), size=5, known=known, after=str(marker.pk))
+    after = page_of(rows, LEADS.order("name", company), size=5, known=known, after=str(marker.pk))
     foreign = page(company, "name", after=str(make_lead(other_company).pk))
     nonsense = [page(company, "name", after=text) for text in ("x", "9" * 30, "-1", "0", "²")]
 

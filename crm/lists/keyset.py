@@ -1,0 +1,229 @@
+"""Pages of a long list, each found by the row where the last one ended.
+
+Every page costs the same, however far into the list, and rows added meanwhile shift no page. The URL names the row by
+its id: the values that the list is sorted by may be names of people.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Any, Final, Generic, TypeVar
+
+from django.db.models import F, Model, QuerySet
+from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan, TupleLessThan
+
+from crm.models.validators import is_number
+
+COUNTED_UP_TO: Final = 10_000
+
+M = TypeVar("M", bound=Model)
+
+
+class Order(ABC):
+    """What a list is sorted by: fields, and then the id."""
+
+    @property
+    @abstractmethod
+    def names(self) -> Sequence[str]:
+        """The fields whose values are a position in the list. `owner__first_name` is one of a related row."""
+
+    @abstractmethod
+    def take(
+        self, rows: QuerySet[M], count: int, *, beyond: Sequence[Any] | None = None, is_reversed: bool = False
+    ) -> list[M]:
+        """The first rows after a position, or before it; without one, from the beginning of the list."""
+
+    @abstractmethod
+    def whole(self, rows: QuerySet[M]) -> Iterator[QuerySet[M]]:
+        """All rows in this order, in one queryset after the other."""
+
+    def position(self, row: Model) -> Sequence[Any]:
+        """Where this row is in the list."""
+        return [attrgetter(name.replace("__", "."))(row) for name in self.names]
+
+
+@dataclass(frozen=True)
+class ByFields(Order):
+    """By the fields, none of them NULL and all of them in an index, and then by id.
+
+    `within` is true of all rows. It names the company where the index is that of a related table.
+    """
+
+    fields: Sequence[str] = ()
+    is_descending: bool = True
+    within: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def names(self) -> Sequence[str]:
+        return (*self.fields, "pk")
+
+    def take(
+        self, rows: QuerySet[M], count: int, *, beyond: Sequence[Any] | None = None, is_reversed: bool = False
+    ) -> list[M]:
+        is_descending = self.is_descending != is_reversed
+        if beyond is not None:
+            # One comparison of tuples, for which PostgreSQL uses an index. It would not for comparisons joined by OR.
+            lookup = TupleLessThan if is_descending else TupleGreaterThan
+            rows = rows.filter(lookup(Tuple(*map(F, self.names)), tuple(beyond)))
+        return list(self._sorted(rows, is_descending=is_descending)[:count])
+
+    def whole(self, rows: QuerySet[M]) -> Iterator[QuerySet[M]]:
+        yield self._sorted(rows, is_descending=self.is_descending)
+
+    def _sorted(self, rows: QuerySet[M], *, is_descending: bool) -> QuerySet[M]:
+        names = [f"-{name}" if is_descending else name for name in self.names]
+        return rows.filter(**self.within).order_by(*names)
+
+
+@dataclass(frozen=True)
+class InParts(Order):
+    """One part of the rows after the other, each with its condition and its own order.
+
+    A query for each part until there are enough rows: sorted by a column of another table, all rows would be read.
+    """
+
+    @abstractmethod
+    def parts(self) -> Sequence[tuple[Mapping[str, Any], ByFields]]:
+        """The conditions and orders of the parts, in the order of the list."""
+
+    @abstractmethod
+    def part_of(self, position: Sequence[Any]) -> int | None:
+        """The index of the part that the position is in; None if there is none."""
+
+    @abstractmethod
+    def inside(self, position: Sequence[Any]) -> Sequence[Any]:
+        """The position within its part."""
+
+    def take(
+        self, rows: QuerySet[M], count: int, *, beyond: Sequence[Any] | None = None, is_reversed: bool = False
+    ) -> list[M]:
+        parts = list(enumerate(self.parts()))
+        start = None if beyond is None else self.part_of(beyond)
+        if is_reversed:
+            parts.reverse()
+        found: list[M] = []
+        for index, (condition, order) in parts:
+            if start is not None and (index > start if is_reversed else index < start):
+                continue
+            place = self.inside(beyond) if beyond is not None and index == start else None
+            left = count - len(found)
+            found += order.take(rows.filter(**condition), left, beyond=place, is_reversed=is_reversed)
+            if len(found) == count:
+                break
+        return found
+
+    def whole(self, rows: QuerySet[M]) -> Iterator[QuerySet[M]]:
+        for condition, order in self.parts():
+            yield from order.whole(rows.filter(**condition))
+
+
+@dataclass(frozen=True)
+class ByGroup(InParts):
+    """By a foreign key, whose values (None for NULL) are `groups` in their order, and then by id."""
+
+    field: str
+    groups: Sequence[int | None]
+    is_descending: bool = True
+
+    @property
+    def names(self) -> Sequence[str]:
+        return (self.field, "pk")
+
+    def parts(self) -> Sequence[tuple[Mapping[str, Any], ByFields]]:
+        order = ByFields((), self.is_descending)
+        return [
+            ({f"{self.field}__isnull": True} if group is None else {self.field: group}, order)
+            for group in self._in_order()
+        ]
+
+    def part_of(self, position: Sequence[Any]) -> int | None:
+        groups = self._in_order()
+        return groups.index(position[0]) if position[0] in groups else None
+
+    def inside(self, position: Sequence[Any]) -> Sequence[Any]:
+        return position[1:]
+
+    def _in_order(self) -> list[int | None]:
+        return [*reversed(self.groups)] if self.is_descending else [*self.groups]
+
+
+@dataclass(frozen=True)
+class EmptyLast(InParts):
+    """By a field that may be NULL: rows without a value come last, whichever way the others are sorted."""
+
+    field: str
+    is_descending: bool = True
+
+    @property
+    def names(self) -> Sequence[str]:
+        return (self.field, "pk")
+
+    def parts(self) -> Sequence[tuple[Mapping[str, Any], ByFields]]:
+        is_empty = f"{self.field}__isnull"
+        return [
+            ({is_empty: False}, ByFields((self.field,), self.is_descending)),
+            ({is_empty: True}, ByFields((), self.is_descending)),
+        ]
+
+    def part_of(self, position: Sequence[Any]) -> int | None:
+        return 1 if position[0] is None else 0
+
+    def inside(self, position: Sequence[Any]) -> Sequence[Any]:
+        return position[1:] if position[0] is None else position
+
+
+@dataclass(frozen=True)
+class KeysetPage(Generic[M]):
+    """A page of rows. `previous` and `next`: the ids to read backwards and on from; None if there is no more.
+
+    `count` stops at COUNTED_UP_TO + 1.
+    """
+
+    rows: Sequence[M]
+    count: int
+    previous: int | None
+    next: int | None
+
+    def __iter__(self) -> Iterator[M]:
+        return iter(self.rows)
+
+    @property
+    def is_counted(self) -> bool:
+        return self.count <= COUNTED_UP_TO
+
+    @property
+    def counted_up_to(self) -> int:
+        return min(self.count, COUNTED_UP_TO)
+
+
+def page_of(
+    rows: QuerySet[M], order: Order, *, size: int, known: QuerySet[M], after: str = "", before: str = ""
+) -> KeysetPage[M]:
+    """The page after or before the row with this id, or the first one.
+
+    The row is looked for among `known`, because it may have left the list since. If it is gone altogether, or is
+    another company's, the first page is returned.
+    """
+    row = _row(known, after or before)
+    is_backwards = row is not None and not after
+    beyond = None if row is None else order.position(row)
+    found = order.take(rows, size + 1, beyond=beyond, is_reversed=is_backwards)
+    has_more, found = len(found) > size, found[:size]
+    if beyond is not None and (not found or (is_backwards and not has_more)):
+        # No rows are left there, or fewer than a page has: return the first page, which is full.
+        return page_of(rows, order, size=size, known=known)
+    if is_backwards:
+        found.reverse()
+    has_previous, has_next = (has_more, True) if is_backwards else (beyond is not None, has_more)
+    return KeysetPage(
+        rows=found,
+        count=rows.order_by()[: COUNTED_UP_TO + 1].count(),
+        previous=found[0].pk if found and has_previous else None,
+        next=found[-1].pk if found and has_next else None,
+    )
+
+
+def _row(known: QuerySet[M], pk: str) -> M | None:
+    """The row with this id; None if there is none."""
+    return known.filter(pk=pk).first() if is_number(pk) else None
