@@ -36,9 +36,25 @@ def test_each_role_sees_its_pages(client_as, company, role, expected):
 @pytest.mark.parametrize(
     ("role", "labels"),
     [
-        ("admin", ["My day", "Dashboard", "Leads", "Deals", "Organisations", "Recent Events", "LinkedIn", "Company"]),
-        ("sales", ["My day", "Dashboard", "Leads", "Deals", "Organisations"]),
-        ("ops", ["Dashboard", "Leads", "Deals", "Organisations", "Recent Events", "LinkedIn"]),
+        (
+            "admin",
+            [
+                "My day",
+                "Dashboard",
+                "Leads",
+                "Deals",
+                "Organisations",
+                "Background jobs",
+                "Recent Events",
+                "LinkedIn",
+                "Company",
+            ],
+        ),
+        ("sales", ["My day", "Dashboard", "Leads", "Deals", "Organisations", "Background jobs"]),
+        (
+            "ops",
+            ["Dashboard", "Leads", "Deals", "Organisations", "Background jobs", "Recent Events", "LinkedIn"],
+        ),
     ],
 )
 def test_the_navigation_offers_only_what_the_role_may_see(client_as, company, role, labels):
