@@ -31,9 +31,7 @@ class PipelineSerializer(serializers.ModelSerializer[Pipeline]):
 
     @extend_schema_field(StageSerializer(many=True))
     def get_stages(self, pipeline: Pipeline) -> Any:
-        # Stages of the default pipeline may belong to none.
-        stages = Stage.objects.of(pipeline) if pipeline.is_default else pipeline.stages.all()
-        return StageSerializer(stages, many=True).data
+        return StageSerializer(pipeline.stages.all(), many=True).data
 
 
 class LostReasonSerializer(serializers.ModelSerializer[LostReason]):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator
 from django.db import models, transaction
-from django.db.models import Case, Q, When
+from django.db.models import Q
 from django.db.models.functions import Lower
 
 from crm.models.bidi import without_bidi_controls
@@ -157,17 +157,16 @@ class Pipeline(models.Model):
         check_seen(name=self.name)
 
 
-IN_USE: Final = Q(pipeline=None) | Q(pipeline__archived_at=None)
-IN_DEFAULT: Final = Q(pipeline=None) | Q(pipeline__is_default=True)
+IN_USE: Final = Q(pipeline__archived_at=None)
 
 
 class StageQuerySet(StepQuerySet["Stage"]):
     def of(self, pipeline: Pipeline) -> Self:
         """The stages of a pipeline."""
-        return self.for_company(pipeline.company_id).filter(IN_DEFAULT if pipeline.is_default else Q(pipeline=pipeline))
+        return self.for_company(pipeline.company_id).filter(pipeline=pipeline)
 
     def usual_of(self, company: "Company | int") -> Self:
-        return self.for_company(company).filter(IN_DEFAULT)
+        return self.for_company(company).filter(pipeline__is_default=True)
 
     def in_use(self) -> Self:
         """Stages of pipelines that are not archived, including archived stages."""
@@ -178,19 +177,17 @@ class StageQuerySet(StepQuerySet["Stage"]):
         return self.filter(IN_USE & Q(archived_at=None) | Q(pk=current))
 
     def beside(self, entry: "Stage") -> Self:
-        return self.of(entry.pipeline) if entry.pipeline else self.usual_of(entry.company_id)
+        return self.of(entry.pipeline)
 
     def in_order(self) -> Self:
         """Stages pipeline by pipeline, each with its pipeline."""
-        default_first = Case(When(IN_DEFAULT, then=0), default="pipeline_id", output_field=models.BigIntegerField())
-        return self.order_by(default_first, "position", "pk").select_related("pipeline")
+        return self.order_by("-pipeline__is_default", "pipeline_id", "position", "pk").select_related("pipeline")
 
 
 class Stage(PipelineStep):
     """A deal's stage. Its `meaning` decides which CRM events fire; its `chance` of being won weights sums."""
 
-    # Null in rows that an earlier version wrote, during a deploy or in a dump: they are in the default pipeline.
-    pipeline = models.ForeignKey(Pipeline, null=True, on_delete=models.CASCADE, related_name="stages", editable=False)
+    pipeline = models.ForeignKey(Pipeline, on_delete=models.CASCADE, related_name="stages", editable=False)
     meaning = models.CharField(max_length=20, choices=StageMeaning.choices)
     chance = models.PositiveSmallIntegerField(
         "chance in per cent",
@@ -208,7 +205,7 @@ class Stage(PipelineStep):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save the stage, in the default pipeline if it has none. A won or lost stage has a fixed chance."""
-        if self.pipeline_id is None:
+        if not self.pipeline_id:
             self.pipeline = Pipeline.objects.default_of(self.company)
         self.chance = CERTAIN_CHANCES.get(self.meaning, self.chance)
         super().save(*args, **kwargs)
@@ -219,7 +216,7 @@ class Stage(PipelineStep):
 
     @property
     def is_offered(self) -> bool:
-        return super().is_offered and (self.pipeline is None or self.pipeline.archived_at is None)
+        return super().is_offered and self.pipeline.archived_at is None
 
 
 CERTAIN_CHANCES: Final[dict[str, int]] = {StageMeaning.WON: 100, StageMeaning.LOST: 0}

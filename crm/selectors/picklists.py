@@ -129,7 +129,7 @@ def _sections(company: Company, picklist: Picklist, reported: Collection[str]) -
 
 def _is_in(stage: Stage, pipeline: Pipeline | None) -> bool:
     """True for a stage of this pipeline. None is the only one that there is."""
-    return pipeline is None or stage.pipeline_id == pipeline.pk or (pipeline.is_default and stage.pipeline_id is None)
+    return pipeline is None or stage.pipeline_id == pipeline.pk
 
 
 def _section(

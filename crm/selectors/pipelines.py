@@ -32,18 +32,13 @@ def pipelines_of(company: Company) -> list[PipelineRow]:
     stages = _counted(Stage.objects.for_company(company).filter(archived_at=None), "pipeline")
     deals = _counted(Deal.objects.for_company(company), "stage__pipeline")
     return [
-        PipelineRow(pipeline, *(sum(counts.get(key, 0) for key in _keys(pipeline)) for counts in (stages, deals)))
+        PipelineRow(pipeline, stages.get(pipeline.pk, 0), deals.get(pipeline.pk, 0))
         for pipeline in Pipeline.objects.for_company(company)
     ]
 
 
-def _counted(rows: Any, field: str) -> dict[int | None, int]:
+def _counted(rows: Any, field: str) -> dict[int, int]:
     return dict(rows.order_by().values_list(field).annotate(Count("pk")))
-
-
-def _keys(pipeline: Pipeline) -> tuple[int | None, ...]:
-    """The pipeline ids that its stages may have: stages without one are in the default pipeline."""
-    return (pipeline.pk, None) if pipeline.is_default else (pipeline.pk,)
 
 
 def stages_on_boards(company: Company) -> StageQuerySet:
@@ -60,7 +55,7 @@ class PipelineChoice:
     """The pipelines that a page can show, the one that it shows, and the stages of that one, archived ones too."""
 
     pipelines: Sequence[Pipeline]
-    chosen: Pipeline | None  # None if the company's stages are in none
+    chosen: Pipeline | None  # None without stages
     stages: Sequence[Stage]
 
     @property
@@ -72,28 +67,23 @@ class PipelineChoice:
 def choice_of(stages: Iterable[Stage], wanted: str) -> PipelineChoice:
     """The pipeline with the id `wanted`, or else the first one. `stages` are those of all, with their pipelines."""
     all_stages = list(stages)
-    pipelines = list(dict.fromkeys(stage.pipeline for stage in all_stages if stage.pipeline))
+    pipelines = list(dict.fromkeys(stage.pipeline for stage in all_stages))
     chosen = next((pipeline for pipeline in pipelines if str(pipeline.pk) == wanted), next(iter(pipelines), None))
-    shown = {chosen, None} if chosen is None or chosen.is_default else {chosen}
-    return PipelineChoice(pipelines, chosen, [stage for stage in all_stages if stage.pipeline in shown])
+    return PipelineChoice(pipelines, chosen, [stage for stage in all_stages if stage.pipeline == chosen])
 
 
-def by_pipeline(stages: Iterable[Stage]) -> dict[int | None, list[Stage]]:
-    """The stages by the id of their pipeline, for the moves that each row of a list offers.
-
-    Those of the default pipeline are under None, too: some of them may be in none.
-    """
-    found: defaultdict[int | None, list[Stage]] = defaultdict(list)
+def by_pipeline(stages: Iterable[Stage]) -> dict[int, list[Stage]]:
+    """The stages by the id of their pipeline, for the moves that each row of a list offers."""
+    found: defaultdict[int, list[Stage]] = defaultdict(list)
     for stage in stages:
-        found[None if stage.pipeline and stage.pipeline.is_default else stage.pipeline_id].append(stage)
-    default = next((stage.pipeline_id for stage in found[None] if stage.pipeline_id), None)
-    return {**found, default: found[None]}
+        found[stage.pipeline_id].append(stage)
+    return found
 
 
 def first_open_stages(stages: Iterable[Stage], *, besides: Pipeline | None) -> list[Stage]:
     """The first open stage of each pipeline except `besides`: a deal that is moved to the pipeline goes there."""
     first: dict[int, Stage] = {}
     for stage in stages:
-        if stage.is_open and stage.pipeline and stage.pipeline != besides:
+        if stage.is_open and stage.pipeline != besides:
             first.setdefault(stage.pipeline.pk, stage)
     return list(first.values())

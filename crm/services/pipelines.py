@@ -7,8 +7,8 @@ from typing import Final
 
 from django.db.models.functions import Now
 
-from crm.models import AuditAction, Company, Deal, Pipeline, Stage, StageMeaning
-from crm.models.steps import add_usual_stages, free_name
+from crm.models import AuditAction, Deal, Pipeline, Stage, StageMeaning
+from crm.models.steps import add_usual_stages
 from crm.services import audit
 from crm.services.picklists import list_locked
 
@@ -20,26 +20,9 @@ class PipelineError(Exception):
     """The pipeline has to stay as it is. The message is for the user."""
 
 
-def complete_pipelines(*, company: Company) -> None:
-    """Create the company's default pipeline if it has none, and put the stages without a pipeline into it.
-
-    A stage has none if it comes from a process of a former version, during a deploy, or from a dump.
-    """
-    with list_locked(company.pk):
-        company.ensure_steps()
-        default = Pipeline.objects.default_of(company)
-        names = set(Stage.objects.filter(pipeline=default).values_list("name", flat=True))
-        for stage in Stage.objects.for_company(company).filter(pipeline=None):
-            stage.name = free_name(stage.name, names)
-            names.add(stage.name)
-            stage.pipeline = default
-            stage.save(update_fields=["name", "pipeline"])
-
-
 def add_pipeline(*, pipeline: Pipeline) -> Pipeline:
     """Save a new pipeline, with the usual stages. Raises PipelineError if the company has PIPELINES_AT_MOST."""
     with list_locked(pipeline.company_id):
-        complete_pipelines(company=pipeline.company)
         if Pipeline.objects.for_company(pipeline.company_id).count() >= PIPELINES_AT_MOST:
             raise PipelineError(FULL)
         pipeline.save()
@@ -63,7 +46,6 @@ def make_default(*, pipeline: Pipeline) -> None:
     with list_locked(pipeline.company_id):
         if not Stage.objects.of(pipeline).filter(archived_at=None, meaning=StageMeaning.OPEN).exists():
             raise PipelineError(f"{pipeline} has no open stage, and new deals need one. Add it first.")
-        complete_pipelines(company=pipeline.company)
         Pipeline.objects.for_company(pipeline.company_id).filter(is_default=True).update(is_default=False)
         Pipeline.objects.filter(pk=pipeline.pk).update(is_default=True, archived_at=None)
         _record(pipeline, "made the default")

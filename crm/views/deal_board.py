@@ -56,7 +56,7 @@ def deal_cards(request: MemberRequest, pk: int) -> HttpResponse:
     stage, end = next((each for each in stages if each.pk == pk), None), end_in(after)
     if stage is None or (after and end is None):
         raise Http404
-    choice = choice_of(stages, str(stage.pipeline_id or ""))
+    choice = choice_of(stages, str(stage.pipeline_id))
     filtered = _filtered(request, request.GET, choice.pipelines)
     if filtered.form.errors or (request.GET.get("search") and not _searched_for(request)):
         # A filter or search of the board no longer works, so these cards wouldn't belong with those above them.

@@ -77,7 +77,7 @@ def deal(request: MemberRequest, pk: int) -> HttpResponse:
     instance = own_or_404(Deal.objects.select_related("stage", "owner", "lead", "lost_reason"), request, pk)
     company = request.membership.company
     stages = Stage.objects.for_company(company).offered(instance.stage_id).in_order()
-    choice = choice_of(stages, str(instance.stage.pipeline_id or ""))
+    choice = choice_of(stages, str(instance.stage.pipeline_id))
     context = {
         "deal": instance,
         "people": people_of(instance),

@@ -45,13 +45,19 @@ def picklist_new(request: MemberRequest, kind: str) -> HttpResponse:
     """Add an entry at the end of a list. A stage joins the pipeline in `?pipeline=`, or else the default one."""
     picklist = _picklist(kind)
     entry: Any = picklist.model(company=request.membership.company)
-    if isinstance(entry, Stage) and "pipeline" in request.GET:
-        entry.pipeline = own_or_404(Pipeline.objects.offered(), request, request.GET["pipeline"])
+    if isinstance(entry, Stage):
+        entry.pipeline = _pipeline_of_new_stage(request)
     form = entry_form(picklist.model)(request.POST or None, instance=entry)
     if form.is_valid() and _saved(form, lambda: add_entry(entry=form.instance)):
         messages.success(request, f"{form.instance} was added.")
         return redirect(_list_url(entry))
     return _form_page(request, form, title=f"Add a {TEXTS[picklist].noun}", button="Add")
+
+
+def _pipeline_of_new_stage(request: MemberRequest) -> Pipeline:
+    if "pipeline" in request.GET:
+        return own_or_404(Pipeline.objects.offered(), request, request.GET["pipeline"])
+    return Pipeline.objects.default_of(request.membership.company)
 
 
 @member(Action.MANAGE_COMPANY)

@@ -20,7 +20,6 @@ from crm.services.pipelines import (
     PipelineError,
     add_pipeline,
     archive_pipeline,
-    complete_pipelines,
     make_default,
     rename_pipeline,
     unarchive_pipeline,
@@ -53,8 +52,6 @@ def with_pipeline(request: MemberRequest, choice: PipelineChoice) -> QueryDict:
 def pipelines(request: MemberRequest) -> HttpResponse:
     """The company's pipelines. POST adds one."""
     company = request.membership.company
-    if request.method == "POST":
-        complete_pipelines(company=company)  # first, so that the form knows the default one's name
     form = PipelineForm(request.POST or None, company=company)
     if form.is_valid():
         _tell(request, lambda: add_pipeline(pipeline=form.instance), f"{form.instance} was added. Check its stages.")

@@ -70,16 +70,3 @@ def test_deals_are_narrowed_by_pipeline_stage_and_reason(company, script, renewa
         assert [deal["title"] for deal in answer.json()["results"]] == found, query
     for query in ("stage=mine", "owner=999"):
         assert script.get(f"/api/v1/deals/?{query}").status_code == 400
-
-
-def test_a_stage_of_no_pipeline_is_in_the_default_one(company, script, renewals):
-    Stage.objects.bulk_create([Stage(company=company, name="Old", meaning="open", position=9)])
-    deal = make_deal(make_lead(company), stage=Stage.objects.get(name="Old"))
-    default = Pipeline.objects.default_of(company)
-
-    names = [stage["name"] for stage in script.get(f"/api/v1/pipelines/{default.pk}/").json()["stages"]]
-    found = script.get(f"/api/v1/deals/?pipeline={default.pk}").json()["results"]
-
-    assert names[-1] == "Old"
-    assert [each["id"] for each in found] == [deal.pk]
-    assert script.get(f"/api/v1/deals/?pipeline={renewals.pk}").json()["results"] == []

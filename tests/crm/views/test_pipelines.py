@@ -91,8 +91,6 @@ def test_there_is_an_end_to_pipelines_and_the_page_says_so(client, company, sale
 
 
 def test_a_deal_without_a_stage_goes_into_the_default_pipeline(client, company, sales_pipeline, renewals):
-    Stage.objects.of(sales_pipeline).update(pipeline=None)  # as an earlier version writes them
-
     client.post(f"{PAGE}{renewals.pk}/default/")
 
     assert make_deal(make_lead(company)).stage.pipeline == renewals
@@ -153,7 +151,6 @@ def test_the_stages_of_the_only_pipeline_need_no_name_of_it(client, company):
 
 def test_each_pipeline_in_use_has_a_list_of_its_stages(client, company, sales_pipeline, renewals):
     archive_pipeline(pipeline=add_pipeline(pipeline=Pipeline(company=company, name="Former")))
-    Stage.objects.filter(pk=stage(sales_pipeline, "Proposal").pk).update(pipeline=None)
 
     shown = {section.title: section for section in client.get("/company/lists/").context["sections"]}
 
@@ -309,34 +306,3 @@ def test_of_two_names_that_are_alike_the_second_is_refused_or_added(client, name
 
     assert answers[0] == 302
     assert answers[1] in (200, 302)
-
-
-def test_a_company_of_an_earlier_version_gets_its_default_pipeline_when_an_admin_adds_one(client, company):
-    Stage.objects.update(pipeline=None)
-    Pipeline.objects.all().delete()
-
-    page = client.post(PAGE, {"name": "Sales"}).content.decode()
-    client.post(PAGE, {"name": "Renewals"})
-
-    assert "There is a pipeline called “Sales” already." in page
-    assert [str(each) for each in Pipeline.objects.for_company(company)] == ["Sales", "Renewals"]
-    assert not Stage.objects.filter(pipeline=None).exists()
-
-
-def test_a_stage_of_no_pipeline_joins_the_default_one_under_a_name_that_is_free(client, company, renewals):
-    Stage.objects.bulk_create([Stage(company=company, name="Proposal", meaning="open", position=9)])
-
-    client.post(f"{PAGE}{renewals.pk}/default/")
-
-    former = Pipeline.objects.get(company=company, name="Sales")
-    assert not former.is_default
-    assert [str(each) for each in Stage.objects.of(former)] == [name for name, *_ in USUAL] + ["Proposal 2"]
-
-
-def test_a_deal_in_a_stage_of_no_pipeline_can_move_to_those_of_the_default_one(client, company, renewals):
-    Stage.objects.bulk_create([Stage(company=company, name="Old", meaning="open", position=9)])
-    make_deal(make_lead(company), stage=Stage.objects.get(name="Old"))
-
-    ((_, _, offered),) = client.get("/deals/list/").context["rows"]
-
-    assert [str(each) for each in offered] == [*(name for name, *_ in USUAL), "Old"]
