@@ -39,10 +39,6 @@ env.read_env(BASE_DIR / ".env")
 SECRET_KEY_FILE = VAR_DIR / "secret_key"
 # Any of them says that this is an installation, and not a folder for development alone.
 OF_AN_INSTALLATION: Final = ("SECRET_KEY", "LEADMACHINE_TOKEN_KEYS", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL")
-EARLIER: Final = (
-    "var/leadmachine.sqlite3 has the data of an earlier version, which used SQLite. It stays as it is. This version "
-    "uses PostgreSQL, and starts with a new database in var/postgresql.\n"
-)
 
 
 def _is_command_of_make_run() -> bool:
@@ -97,15 +93,10 @@ def dev_token_keys() -> list[str]:
 def dev_database_url() -> str:
     """The PostgreSQL of this folder, which is started first. Ends this process with a sentence if it can't start."""
     folder = VAR_DIR / "postgresql"
-    earlier = VAR_DIR / "leadmachine.sqlite3"
-    is_new = not folder.exists()
     try:
-        url = own_server.use(folder)
+        return own_server.use(folder)
     except own_server.CannotStart as error:
         sys.exit(str(error))
-    if is_new and earlier.exists():
-        sys.stderr.write(EARLIER)
-    return url
 
 
 def _stored(path: Path, generate: Callable[[], str]) -> str:

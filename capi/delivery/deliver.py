@@ -98,8 +98,8 @@ def _follow_up_interruption(lease: Lease, connection: Connection) -> None:
     not write its result: LinkedIn may have these events, and no others. They stay queued and are sent again under their
     ids. However they end, they keep their keys.
     """
-    if connection.request_started_at is None and connection.request_events is None:
-        return  # if only one is null, a worker of the previous version, which knows no notes, has had the lane since
+    if connection.request_started_at is None:
+        return
     pks = unpack_ids(connection.request_events)
     with transaction.atomic():
         lane.renew(lease)  # which also deletes the note

@@ -82,15 +82,6 @@ def _untie(table: str, column: str, to: str, apps: Any, editor: Any) -> None:
         )
 
 
-def untie(table: str, column: str, to: str) -> migrations.RunPython:
-    """Drop the constraint of `tie`: `column` may have any value again."""
-
-    def drop(apps: Any, editor: Any) -> None:
-        editor.execute(f'ALTER TABLE "{table}" DROP CONSTRAINT "{_name(table, column)}"')
-
-    return migrations.RunPython(drop, partial(_tie, table, column, to))
-
-
 def company_by_tie(table: str) -> migrations.RunPython:
     """Drop the constraint on `company_id`, in a table with a `tie` whose column can't be null.
 

@@ -152,18 +152,6 @@ def test_it_has_a_postgresql_of_its_own(own_database, capsys) -> None:
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("is_first", [True, False])
-def test_the_data_of_a_version_with_sqlite_are_mentioned_once_and_stay(own_database, capsys, is_first) -> None:
-    (own_database / "leadmachine.sqlite3").write_text("leads")
-    if not is_first:
-        (own_database / "postgresql").mkdir()
-
-    leadmachine_environment.dev_database_url()
-
-    assert capsys.readouterr().err == (leadmachine_environment.EARLIER if is_first else "")
-    assert (own_database / "leadmachine.sqlite3").read_text() == "leads"
-
-
 def test_a_postgresql_that_cannot_start_ends_it_with_a_sentence(own_database, monkeypatch) -> None:
     monkeypatch.setattr(own_server, "use", raise_cannot_start)
 
