@@ -29,6 +29,7 @@ from hypothesis import settings as hypothesis_settings
 from playwright.sync_api import expect
 
 from capi.delivery.wakeup import publisher
+from capi.models import ConversionRule
 from crm.accounts import codes
 from crm.accounts.session_store import SessionStore
 from crm.models import Company, Deal, Lead, Membership, Note, Task, User, file_storage
@@ -273,6 +274,11 @@ def staff_client(**fields: Any) -> Client:
 def make_lead(company: Company, **fields: Any) -> Lead:
     """A lead of the company; Ada, unless told otherwise."""
     return Lead.objects.create(company=company, **{"first_name": "Ada", "email": "ada@example.com", **fields})
+
+
+def all_rules() -> frozenset[int]:
+    """The ids of all rules, for a confirmation that any of them may send."""
+    return frozenset(ConversionRule.objects.values_list("pk", flat=True))
 
 
 def make_deal(lead: Lead, **fields: Any) -> Deal:

@@ -76,7 +76,7 @@ class BulkChange(Job):
     # When the member was asked to confirm it: leads that were changed later are left alone.
     asked_at = models.DateTimeField(db_default=Now())
     conversions = models.PositiveIntegerField(default=0, db_default=0)  # confirmed, less those of the leads done
-    rules = models.JSONField(null=True)  # the ids of the rules that may send them; null in rows of earlier versions
+    rules = models.JSONField(default=list)  # the ids of the rules that may send them
 
     objects: ClassVar[JobQuerySet["BulkChange"]] = JobQuerySet.as_manager()  # type: ignore[assignment]
 

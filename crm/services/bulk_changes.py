@@ -106,7 +106,7 @@ def start(
             done=_left_out(confirmed.leads - count, since),
             asked_at=confirmed.asked_at,
             conversions=confirmed.conversions,
-            rules=None if confirmed.rules is None else sorted(confirmed.rules),
+            rules=sorted(confirmed.rules),
         )
         BulkSelection.objects.create(company=company, bulk_change=new, keys=packed)
         _record(author, change, count, filters, about=new)
@@ -162,8 +162,7 @@ class BulkChangeRunner(JobRunner[BulkChange]):
 def _change_next(bulk_change: BulkChange, change: LeadChange, size: int) -> None:
     keys = BulkSelection.objects.get(bulk_change=bulk_change).read()
     chunk = keys[bulk_change.reached : bulk_change.reached + size]
-    rules = None if bulk_change.rules is None else frozenset(bulk_change.rules)
-    confirmed = Confirmation(len(chunk), bulk_change.conversions, bulk_change.asked_at, rules)
+    confirmed = Confirmation(len(chunk), bulk_change.conversions, bulk_change.asked_at, frozenset(bulk_change.rules))
     done = change_leads(company=bulk_change.company, change=change, keys=chunk, confirmed=confirmed)
     bulk_change.reached += len(chunk)
     bulk_change.done = add_counts(bulk_change.done, {result.value: done[result] for result in LeadResult})

@@ -44,19 +44,19 @@ LONGEST_REASON: Final = 200  # characters
 class Confirmation:
     """What someone has agreed to, and when they were asked. Nothing beyond that is done.
 
-    `rules`: the ids of the rules that may send the conversions; None for a confirmation from before these were stored.
+    `rules`: the ids of the rules that may send the conversions.
     """
 
     leads: int
     conversions: int
     asked_at: datetime
-    rules: frozenset[int] | None
+    rules: frozenset[int]
 
     def covers(self, expected: StatusChange | None) -> bool:
         """True unless more conversions would be sent, or any by another rule."""
         if expected is None:
             return True
-        return expected.conversion_count <= self.conversions and (self.rules is None or expected.rules <= self.rules)
+        return expected.conversion_count <= self.conversions and expected.rules <= self.rules
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from crm.services.erasure import erase_lead
 from crm.services.lead_changes import Confirmation
 from crm.services.lead_merges import merge_leads
 from crm.services.undo import undo
-from tests.conftest import client_of, join
+from tests.conftest import all_rules, client_of, join
 from tests.crm.api.calling import caller
 from tests.crm.data_exchange.importing.uploading import upload
 
@@ -118,7 +118,7 @@ class Way:
 
 
 def delete_all(scene: Leaving) -> Callable[[], Any]:
-    confirmed = Confirmation(1, 1, timezone.now(), None)
+    confirmed = Confirmation(1, 1, timezone.now(), all_rules())
     change = LeadChange(BulkKind.DELETE)
     bulk_changes.start(author=scene.member, change=change, keys=[scene.lead.pk], confirmed=confirmed, filters=[])
     return partial(rounds.work_through, lambda: True)

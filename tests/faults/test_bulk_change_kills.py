@@ -27,7 +27,7 @@ from crm.models.job import JobState
 from crm.services import bulk_changes
 from crm.services.lead_changes import Confirmation
 from tests.capi.delivery.test_result_stands import somebody_waits
-from tests.conftest import make_deal
+from tests.conftest import all_rules, make_deal
 from tests.faults import figures
 from tests.faults.processes import wait_for
 from tests.faults.world import RECOVERY_SECONDS, Allowed, make_leads
@@ -42,7 +42,7 @@ def member_of(company, role: str = "admin") -> Membership:
 
 def ask(member: Membership, change: LeadChange) -> BulkChange:
     keys = Lead.objects.order_by("pk").values_list("pk", flat=True)
-    confirmed = Confirmation(keys.count(), keys.count(), timezone.now(), None)
+    confirmed = Confirmation(keys.count(), keys.count(), timezone.now(), all_rules())
     return bulk_changes.start(author=member, change=change, keys=keys, confirmed=confirmed, filters=[])
 
 

@@ -34,7 +34,7 @@ from crm.services.editing import change_status, move_deal
 from crm.services.erasure import erase_lead
 from crm.services.lead_changes import Confirmation
 from tests.capi.conftest import send_all
-from tests.conftest import client_of, join, staff_client
+from tests.conftest import all_rules, client_of, join, staff_client
 from tests.crm.api.calling import caller
 
 
@@ -241,7 +241,7 @@ def the_status_of_all_leads_that_match(scene: Scene) -> None:
 def the_status_of_many_in_the_background(scene: Scene) -> None:
     """The first of two is cancelled before it begins."""
     change = LeadChange(BulkKind.STATUS, scene.qualified)
-    confirmed = Confirmation(1, 1, timezone.now(), None)
+    confirmed = Confirmation(1, 1, timezone.now(), all_rules())
     asked = {"change": change, "keys": [scene.lead.pk], "confirmed": confirmed, "filters": []}
     first, _ = [bulk_changes.start(author=scene.member, **asked) for _ in range(2)]
     scene.web.post(f"/leads/changes/{first.pk}/cancel/")

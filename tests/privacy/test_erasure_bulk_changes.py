@@ -14,7 +14,7 @@ from crm.services import bulk_changes
 from crm.services.erasure import erase_lead
 from crm.services.lead_changes import Confirmation
 from crm.services.lead_merges import merge_leads
-from tests.conftest import make_lead
+from tests.conftest import all_rules, make_lead
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -34,7 +34,11 @@ def ask(member: Membership, leads: list[Lead]) -> BulkChange:
     status = LeadStatus.objects.for_company(member.company).get(name="Qualified")
     change, keys = LeadChange(BulkKind.STATUS, status), [lead.pk for lead in leads]
     return bulk_changes.start(
-        author=member, change=change, keys=keys, confirmed=Confirmation(len(keys), 0, timezone.now(), None), filters=[]
+        author=member,
+        change=change,
+        keys=keys,
+        confirmed=Confirmation(len(keys), 0, timezone.now(), all_rules()),
+        filters=[],
     )
 
 
@@ -93,7 +97,7 @@ def test_a_change_that_is_asked_for_during_an_erasure_waits_for_its_end(
                     author=sales,
                     change=change,
                     keys=keys,
-                    confirmed=Confirmation(5, 0, timezone.now(), None),
+                    confirmed=Confirmation(5, 0, timezone.now(), all_rules()),
                     filters=[],
                 )
             )

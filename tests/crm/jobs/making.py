@@ -16,7 +16,7 @@ from crm.models import BulkKind, ExportFormat, LeadChange, Membership
 from crm.models.job import Job
 from crm.services import bulk_changes, data_exports, lead_imports
 from crm.services.lead_changes import Confirmation
-from tests.conftest import make_lead
+from tests.conftest import all_rules, make_lead
 from tests.crm.data_exchange.importing.uploading import PEOPLE, upload
 from tests.fixtures import GOOD_RULE
 
@@ -29,7 +29,7 @@ def _leads(member: Membership) -> list[int]:
 
 def bulk_change(member: Membership) -> Job:
     keys = _leads(member)
-    confirmed = Confirmation(3, 0, timezone.now(), None)
+    confirmed = Confirmation(3, 0, timezone.now(), all_rules())
     return bulk_changes.start(author=member, change=LeadChange(BulkKind.OWNER), keys=keys, confirmed=confirmed)
 
 

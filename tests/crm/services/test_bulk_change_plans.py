@@ -27,7 +27,7 @@ from crm.models import (
 from crm.services.bulk_changes import advance, start
 from crm.services.data_exports import export_list
 from crm.services.lead_changes import Confirmation, change_leads
-from tests.conftest import make_deal
+from tests.conftest import all_rules, make_deal
 from tests.plans import indexes, plans, read, read_whole, rows_read
 
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
@@ -68,7 +68,7 @@ def test_a_chunk_of_a_bulk_change_reads_no_index_of_the_company(
     admin: Membership, leads: list[Lead], change: Callable[[Membership], LeadChange]
 ) -> None:
     keys = [lead.pk for lead in leads]
-    confirmed = Confirmation(LEADS, LEADS, timezone.now() + timedelta(minutes=1), None)
+    confirmed = Confirmation(LEADS, LEADS, timezone.now() + timedelta(minutes=1), all_rules())
     begun = start(author=admin, change=change(admin), keys=keys, confirmed=confirmed)
 
     with plans() as found:
@@ -79,7 +79,7 @@ def test_a_chunk_of_a_bulk_change_reads_no_index_of_the_company(
 
 
 def test_what_leads_have_got_since_the_question_is_read_of_these_alone(admin: Membership, leads: list[Lead]) -> None:
-    asked = Confirmation(25, 0, timezone.now(), None)
+    asked = Confirmation(25, 0, timezone.now(), all_rules())
     Task.objects.bulk_create(
         Task(company=admin.company, lead=lead, title="Call", due_on=timezone.localdate()) for lead in leads
     )

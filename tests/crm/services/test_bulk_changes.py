@@ -34,7 +34,7 @@ from crm.services.editing import change_status
 from crm.services.lead_changes import Confirmation, MoreThanConfirmed
 from crm.services.lead_merges import merge_leads
 from crm.services.picklists import archive_entry
-from tests.conftest import join, make_deal, make_lead, make_note, make_task
+from tests.conftest import all_rules, join, make_deal, make_lead, make_note, make_task
 from tests.crm.statement_timeouts import take_too_long
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -62,7 +62,7 @@ def leads(company: Company) -> list[Lead]:
 
 def ask(member: Membership, change: LeadChange, leads: Sequence[Lead]) -> BulkChange:
     keys = [lead.pk for lead in leads]
-    confirmed = Confirmation(len(keys), len(keys), timezone.now(), None)
+    confirmed = Confirmation(len(keys), len(keys), timezone.now(), all_rules())
     return start(author=member, change=change, keys=keys, confirmed=confirmed, filters=["status"])
 
 
@@ -337,7 +337,7 @@ def test_more_leads_than_were_confirmed_are_not_changed(
             author=sales,
             change=LeadChange(BulkKind.STATUS, qualified),
             keys=keys,
-            confirmed=Confirmation(4, 4, timezone.now(), None),
+            confirmed=Confirmation(4, 4, timezone.now(), all_rules()),
             filters=[],
         )
 
