@@ -40,7 +40,7 @@ REASONED = {
     ("crm/api/pipelines.py", "Pipeline.prefetch_related"): "CompanyViewSet narrows it to the caller's company",
     ("crm/api/pipelines.py", "LostReason.all"): "CompanyViewSet narrows it to the caller's company",
     ("crm/api/picklists.py", "LeadStatus.all"): "CompanyViewSet narrows it to the caller's company",
-    ("crm/api/pipelines.py", "Stage.of"): "takes a pipeline, which CompanyViewSet has found",
+    ("crm/views/picklists.py", "Pipeline.default_of"): "takes the company of the member",
     ("crm/selectors/pipelines.py", "Deal.open"): "those in pipelines of the company's own stages",
     ("crm/api/views.py", "Lead.current"): "CompanyViewSet narrows it to the caller's company",
     ("crm/api/organisations.py", "Lead.current"): "CompanyViewSet narrows it to the caller's company",

@@ -170,19 +170,6 @@ def test_a_note_that_nobody_can_read_stops_neither_the_lane_nor_a_change(
     assert states(company) == ["accepted", "cancelled"]
 
 
-def test_a_worker_of_the_version_before_that_has_had_the_lane_since_takes_no_doubt_away(
-    company, lead, sandbox, kill_in_mid_request
-) -> None:
-    pick(lead, "qualified")
-    kill_in_mid_request(True)
-    Connection.objects.update(request_started_at=None)  # all that it knows of a request: it deletes this
-
-    hold(company)
-
-    assert ConversionEvent.objects.get().may_have_arrived
-    assert Connection.objects.get().request_events is None
-
-
 # --- other ends ---
 
 
