@@ -108,6 +108,7 @@ def test_each_event_waits_for_the_grace_period_and_is_by_whoever_asked(
     asked: BulkChange, company: Company, sales: Membership, make_rule: Any, token: Any
 ) -> None:
     make_rule("lead_qualified")
+    BulkChange.objects.update(rules=[*all_rules()])
     Company.objects.update(grace_seconds=60)
 
     work_through(lambda: True)
@@ -434,6 +435,7 @@ def test_a_rule_that_is_added_on_the_way_stops_the_rest(
 
 def test_confirmed_conversions_are_used_up_chunk_by_chunk(asked: BulkChange, token: Any, make_rule: Any) -> None:
     make_rule("lead_qualified")
+    BulkChange.objects.update(rules=[*all_rules()])
 
     work_through(lambda: True)
 
