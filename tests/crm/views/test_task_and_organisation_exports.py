@@ -221,7 +221,7 @@ def test_a_chunk_of_many_rows_takes_as_many_queries_as_one_of_a_few(
             make_task(sales, lead=deal.lead)
         made = ask(client, page, columns="all")
         with CaptureQueriesContext(connection) as captured:
-            list_rows.next_rows(made)
+            list_rows.next_rows(made, 10)
         return len(captured)
 
     assert queries(1) == queries(5)
