@@ -61,9 +61,7 @@ MAY_BE_SAVED = 503, {"detail": f"{OUTAGE.what} {errors.MAY_BE_SAVED} {OUTAGE.wha
 SORRY = NOTHING_SAVED, MAY_BE_SAVED
 
 # What a process may say at ERROR while the named part is away: it says so, and goes on.
-ABOUT_TIMERS = (
-    r"The (sweep|watch|count of the log|housekeeping|post|imports|exports|bulk changes|check-up of company \d+) failed"
-)
+ABOUT_TIMERS = r"The (sweep|watch|count of the log|housekeeping|post|jobs \d+|check-up of company \d+) failed"
 ABOUT_DATABASE = (
     rf"OperationalError|InterfaceError|{ABOUT_TIMERS}"
     r"|Old rows of \S+ could not be deleted|Company \d+ could not be evaluated|psycopg|terminating connection"
