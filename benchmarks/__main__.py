@@ -7,12 +7,22 @@ from benchmarks import report, world
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Measure LeadMachine and the usual recipe in one run.")
-    parser.add_argument("--only", nargs="*", metavar="NAME", help="the names of one or more measures")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the events, to check that everything runs")
+    parser = argparse.ArgumentParser(
+        description="Measure LeadMachine and the usual recipe in one run."
+    )
+    parser.add_argument(
+        "--only", nargs="*", metavar="NAME", help="the names of one or more measures"
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="a tenth of the events, to check that everything runs",
+    )
     options = parser.parse_args()
     world.start()
-    print(f"{report.machine()}\n{'measure':<28}{'ours':>12}{'baseline':>13}{'ratio':>11}  unit")
+    print(
+        f"{report.machine()}\n{'measure':<28}{'ours':>12}{'baseline':>13}{'ratio':>11}  unit"
+    )
     for name, measure in _measures(0.1 if options.quick else 1).items():
         if not options.only or name in options.only:
             for figure in measure():
@@ -40,7 +50,9 @@ def _measures(scale: float) -> dict[str, Callable[[], Iterator[report.Figure]]]:
     events = int(100_000 * scale)
     return {
         "saves": saves.status_change,
-        "drain": lambda: drain.one_company(events=events, baseline_events=int(1_500 * scale) + 300, rounds=2),
+        "drain": lambda: drain.one_company(
+            events=events, baseline_events=int(1_500 * scale) + 300, rounds=2
+        ),
         "companies": lambda: drain.many_companies(events=events),
         "stream": lambda: stream.four_writers(seconds=max(5, int(60 * scale))),
         "latency": lambda: stream.latency(seconds=max(5, int(120 * scale))),
@@ -53,9 +65,13 @@ def _measures(scale: float) -> dict[str, Callable[[], Iterator[report.Figure]]]:
         "growth": lambda: growth.long_log(events=int(1_000_000 * scale)),
         "backfill": lambda: backfill.past(events=events),
         "accounts": lambda: accounts.known_and_unknown(tries=int(200 * scale)),
-        "imports": lambda: lists.imports(rows=events, baseline_rows=int(3_000 * scale) + 300),
+        "imports": lambda: lists.imports(
+            rows=events, baseline_rows=int(3_000 * scale) + 300
+        ),
         "export": lambda: lists.export(leads=int(500_000 * scale)),
-        "bulk": lambda: bulk.leads(count=events, baseline_count=int(3_000 * scale) + 300),
+        "bulk": lambda: bulk.leads(
+            count=events, baseline_count=int(3_000 * scale) + 300
+        ),
     }
 
 

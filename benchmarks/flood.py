@@ -10,14 +10,19 @@ import re
 import sys
 from collections import Counter
 
-ANSWER_HEAD = re.compile(rb"HTTP/1\.1 (\d{3})[^\0]*?\r\nContent-Length: (\d+)\r\n", re.IGNORECASE)
+ANSWER_HEAD = re.compile(
+    rb"HTTP/1\.1 (\d{3})[^\0]*?\r\nContent-Length: (\d+)\r\n", re.IGNORECASE
+)
 
 
 async def main() -> None:
     port, cookie, path, connections = sys.argv[1:]
     request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nCookie: {cookie}\r\n\r\n".encode()
     answers = Counter[str]()
-    asking = [asyncio.create_task(_ask(int(port), request, answers)) for _ in range(int(connections))]
+    asking = [
+        asyncio.create_task(_ask(int(port), request, answers))
+        for _ in range(int(connections))
+    ]
     await asyncio.to_thread(sys.stdin.read)
     for task in asking:
         task.cancel()

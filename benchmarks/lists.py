@@ -28,7 +28,9 @@ def main() -> None:
     ignore_what_stays()
     before = psutil.Process().memory_info().rss / MB
     result = {"import": _import, "export": _export}[what](int(pk))
-    print(json.dumps({**result, "growth_mb": _peak_mb() - before, "peak_mb": _peak_mb()}))
+    print(
+        json.dumps({**result, "growth_mb": _peak_mb() - before, "peak_mb": _peak_mb()})
+    )
 
 
 def _import(pk: int) -> dict[str, Any]:
@@ -42,12 +44,18 @@ def _import(pk: int) -> dict[str, Any]:
     lead_import = LeadImport.objects.get(pk=pk)
     user = lead_import.made_by
     assert user is not None
-    assert lead_imports.start(lead_import=lead_import, owner=None, tells_platforms=False, actor=user)
+    assert lead_imports.start(
+        lead_import=lead_import, owner=None, tells_platforms=False, actor=user
+    )
     rounds.work_through(lambda: True)
     done = time.perf_counter()
     lead_import.refresh_from_db()
     assert lead_import.state == "done", lead_import.problem
-    return {"seconds": done - started, "check_seconds": checked - started, **lead_import.done}
+    return {
+        "seconds": done - started,
+        "check_seconds": checked - started,
+        **lead_import.done,
+    }
 
 
 def _export(pk: int) -> dict[str, Any]:
@@ -73,9 +81,12 @@ def _export(pk: int) -> dict[str, Any]:
     done = time.perf_counter()
     assert made.state == "done", made.problem
     return {
-        "seconds": done - started, "ask_seconds": asked - started, "write_seconds": written - asked,
-        "rows": made.row_count, "size": size,
-    }  # fmt: skip
+        "seconds": done - started,
+        "ask_seconds": asked - started,
+        "write_seconds": written - asked,
+        "rows": made.row_count,
+        "size": size,
+    }
 
 
 def _peak_mb() -> float:

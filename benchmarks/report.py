@@ -22,13 +22,23 @@ class Figure:
     detail: str
 
 
-def compared(measure: str, ours: Sequence[float], baseline: Sequence[float], unit: str, detail: str = "") -> Figure:
+def compared(
+    measure: str,
+    ours: Sequence[float],
+    baseline: Sequence[float],
+    unit: str,
+    detail: str = "",
+) -> Figure:
     """Compare the rates of alternating runs: their medians, and the median of the ratios of each pair of runs."""
     ratios = [mine / theirs for mine, theirs in zip(ours, baseline, strict=True)]
     return Figure(
-        measure, _short(statistics.median(ours)), _short(statistics.median(baseline)),
-        _short(statistics.median(ratios)), unit, detail,
-    )  # fmt: skip
+        measure,
+        _short(statistics.median(ours)),
+        _short(statistics.median(baseline)),
+        _short(statistics.median(ratios)),
+        unit,
+        detail,
+    )
 
 
 def single(measure: str, value: float, unit: str, detail: str = "") -> Figure:
@@ -40,9 +50,13 @@ def write(figures: Sequence[Figure], *, path: Path = RESULTS) -> None:
     """Write the JSON. Figures of this run replace earlier ones of the same name; others stay."""
     kept = json.loads(path.read_text()) if path.exists() else []
     names = {figure.measure for figure in figures}
-    rows = [row for row in kept if row["measure"] not in names] + [asdict(figure) for figure in figures]
+    rows = [row for row in kept if row["measure"] not in names] + [
+        asdict(figure) for figure in figures
+    ]
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(sorted(rows, key=lambda row: row["measure"]), indent=1) + "\n")
+    path.write_text(
+        json.dumps(sorted(rows, key=lambda row: row["measure"]), indent=1) + "\n"
+    )
 
 
 def show(figure: Figure) -> None:

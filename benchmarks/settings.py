@@ -5,7 +5,9 @@ import os
 from tests.settings import *  # noqa: F403
 from tests.settings import CELERY_BROKER_TRANSPORT_OPTIONS, DATABASES, INSTALLED_APPS
 
-DEBUG = False  # or Django keeps every statement in memory; settings that depend on DEBUG are already set
+# Or Django keeps every statement in memory; settings that depend on DEBUG are already
+# set.
+DEBUG = False
 INSTALLED_APPS = [*INSTALLED_APPS, "benchmarks.naive"]
 CELERY_IMPORTS = ["benchmarks.naive.tasks"]
 MIGRATION_MODULES = {"naive": None}
@@ -23,7 +25,9 @@ if os.environ.get("NAIVE_PLAIN") or os.environ.get("NAIVE_TUNED"):
 if os.environ.get("NAIVE_PLAIN"):
     DATABASES["default"]["CONN_MAX_AGE"] = 0  # Django's default
     DATABASES["default"]["OPTIONS"] = {
-        name: value for name, value in DATABASES["default"].get("OPTIONS", {}).items() if name != "server_side_binding"
+        name: value
+        for name, value in DATABASES["default"].get("OPTIONS", {}).items()
+        if name != "server_side_binding"
     }
 elif os.environ.get("NAIVE_TUNED"):
     DATABASES["default"]["CONN_MAX_AGE"] = None

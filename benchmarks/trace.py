@@ -40,7 +40,10 @@ RESUME: Final = dis.opmap["RESUME"]
 DJANGOS_CURSOR: Final = "django/db/backends/utils.py"
 DJANGOS_CONNECTION: Final = "django/db/backends/base/base.py"
 BEGINS: Final = "BaseDatabaseWrapper.set_autocommit"
-ENDS: Final = {"BaseDatabaseWrapper._commit": "COMMIT", "BaseDatabaseWrapper._rollback": "ROLLBACK"}
+ENDS: Final = {
+    "BaseDatabaseWrapper._commit": "COMMIT",
+    "BaseDatabaseWrapper._rollback": "ROLLBACK",
+}
 
 
 @dataclass(slots=True)
@@ -86,7 +89,11 @@ class Recorder:
 
     def _see(self, frame: FrameType, event: str, argument: object) -> None:
         leg = self._leg
-        if leg is None or event != "call" or self._only not in (None, threading.get_ident()):
+        if (
+            leg is None
+            or event != "call"
+            or self._only not in (None, threading.get_ident())
+        ):
             return
         code = frame.f_code
         if code.co_filename.endswith((DJANGOS_CURSOR, DJANGOS_CONNECTION)):
@@ -107,7 +114,9 @@ class Recorder:
 
 def _product_file(code: CodeType) -> str | None:
     path = code.co_filename.removeprefix(f"{world.ROOT}/")
-    is_ours = path.partition("/")[0] in (*PACKAGES, BACKEND) and "/migrations/" not in path
+    is_ours = (
+        path.partition("/")[0] in (*PACKAGES, BACKEND) and "/migrations/" not in path
+    )
     return path if is_ours else None
 
 
@@ -117,19 +126,33 @@ def _is_call(frame: FrameType) -> bool:
     if code.co_name.startswith("<") and code.co_name != "<lambda>":
         return False
     # A new frame is at its first RESUME, whose argument is 0. A resumed one is at a later RESUME.
-    opcode, argument = code.co_code[frame.f_lasti : frame.f_lasti + 2] if frame.f_lasti >= 0 else (RESUME, 0)
+    opcode, argument = (
+        code.co_code[frame.f_lasti : frame.f_lasti + 2]
+        if frame.f_lasti >= 0
+        else (RESUME, 0)
+    )
     return opcode != RESUME or argument & 3 == 0
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Trace one event from save() to sent, and one GET of Recent Events.")
-    parser.add_argument("--list", action="store_true", help="each file in the order of visit, its functions, the SQL")
+    parser = argparse.ArgumentParser(
+        description="Trace one event from save() to sent, and one GET of Recent Events."
+    )
+    parser.add_argument(
+        "--list",
+        action="store_true",
+        help="each file in the order of visit, its functions, the SQL",
+    )
     options = parser.parse_args()
     world.start()
     legs = _trace()
-    print(f"{'leg':<10}{'files':>7}{'calls':>7}{'statements':>12}{'calls of the backend':>22}")
+    print(
+        f"{'leg':<10}{'files':>7}{'calls':>7}{'statements':>12}{'calls of the backend':>22}"
+    )
     for leg in legs:
-        print(f"{leg.name:<10}{len(leg.files):>7}{leg.calls:>7}{len(leg.statements):>12}{leg.backend_calls:>22}")
+        print(
+            f"{leg.name:<10}{len(leg.files):>7}{leg.calls:>7}{len(leg.statements):>12}{leg.backend_calls:>22}"
+        )
     if options.list:
         for leg in legs:
             _list(leg)
@@ -158,24 +181,37 @@ def _trace() -> list[Leg]:
     with world.linkedin():
         for lead in company.leads.all():
             lead.status = qualified
-            with recorder.record("save", this_thread=True) as save, transaction.atomic():
+            with (
+                recorder.record("save", this_thread=True) as save,
+                transaction.atomic(),
+            ):
                 lead.save()
             time.sleep(SETTLE_SECONDS)
             with recorder.record("deliver") as delivery:
                 deliver(company.pk)
             event = ConversionEvent.objects.get(lead=lead)
-            assert (event.state, event.http_status) == ("accepted", 201), (event.state, event.message)
+            assert (event.state, event.http_status) == ("accepted", 201), (
+                event.state,
+                event.message,
+            )
             with recorder.record("events") as page:
                 answer = client.get(PAGE)
             assert answer.status_code == 200, answer.status_code
             rounds.append((save, delivery, page))
-    return [min(legs, key=lambda leg: leg.calls) for legs in zip(*rounds[1:], strict=True)]
+    return [
+        min(legs, key=lambda leg: leg.calls) for legs in zip(*rounds[1:], strict=True)
+    ]
 
 
 def _list(leg: Leg) -> None:
     print(f"\n--- {leg.name}")
     for path, functions in leg.files.items():
-        print(f"{path}: " + ", ".join(f"{name} x{n}" if n > 1 else name for name, n in functions.items()))
+        print(
+            f"{path}: "
+            + ", ".join(
+                f"{name} x{n}" if n > 1 else name for name, n in functions.items()
+            )
+        )
     for number, statement in enumerate(leg.statements, 1):
         print(f"{number:>3}  {statement[:160]}")
 

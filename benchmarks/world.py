@@ -54,26 +54,58 @@ def linkedin(*, delay_ms: int = 0) -> Iterator[Path]:
     url = os.environ["LINKEDIN_API_URL"]
     ledger = ROOT / "var" / f"bench-ledger-{os.getpid()}.jsonl"
     ledger.unlink(missing_ok=True)
-    command = ["manage.py", "sandbox", "--port", url.rpartition(":")[2], "--ledger", str(ledger)]
+    command = [
+        "manage.py",
+        "sandbox",
+        "--port",
+        url.rpartition(":")[2],
+        "--ledger",
+        str(ledger),
+    ]
     with process([sys.executable, *command]):
         wait_for(lambda: _accepts_connections(url), 30)
         if delay_ms:
-            requests.post(f"{url}/_control", json={"delay_ms": delay_ms, "times": 10_000_000}, timeout=5)
+            requests.post(
+                f"{url}/_control",
+                json={"delay_ms": delay_ms, "times": 10_000_000},
+                timeout=5,
+            )
         yield ledger
     ledger.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def workers(count: int = 1, *arguments: str, **environment: str) -> Iterator[list[psutil.Process]]:
+def workers(
+    count: int = 1, *arguments: str, **environment: str
+) -> Iterator[list[psutil.Process]]:
     """Run this many `celery worker` processes. Yields them once they are ready."""
-    command = [sys.executable, "-m", "celery", "-A", "leadmachine", "worker", "--loglevel", "WARNING"]
+    command = [
+        sys.executable,
+        "-m",
+        "celery",
+        "-A",
+        "leadmachine",
+        "worker",
+        "--loglevel",
+        "WARNING",
+    ]
     command += arguments or ("--concurrency", "1")
     with contextlib.ExitStack() as stack:
         started = [
-            stack.enter_context(process([*command, "-n", f"bench{number}-{time.time_ns()}@localhost"], **environment))
+            stack.enter_context(
+                process(
+                    [*command, "-n", f"bench{number}-{time.time_ns()}@localhost"],
+                    **environment,
+                )
+            )
             for number in range(count)
         ]
-        wait_for(lambda: all(len(worker.children()) > 0 or "threads" in command for worker in started), 60)
+        wait_for(
+            lambda: all(
+                len(worker.children()) > 0 or "threads" in command for worker in started
+            ),
+            60,
+        )
         time.sleep(3)  # until they consume messages
         yield started
 
@@ -82,7 +114,9 @@ def workers(count: int = 1, *arguments: str, **environment: str) -> Iterator[lis
 def process(command: list[str], **environment: str) -> Iterator[psutil.Process]:
     """Run a process, and stop it with all its children. Its output goes to var/bench.log."""
     with LOG.open("a") as log:
-        started = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stdout=log, stderr=log)
+        started = subprocess.Popen(
+            command, cwd=ROOT, env={**os.environ, **environment}, stdout=log, stderr=log
+        )
     atexit.register(started.kill)
     watched = psutil.Process(started.pid)
     try:
@@ -98,7 +132,9 @@ def process(command: list[str], **environment: str) -> Iterator[psutil.Process]:
             started.wait()
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = LONG_SECONDS, *, every: float = 0.05) -> float:
+def wait_for(
+    condition: Callable[[], Any], seconds: float = LONG_SECONDS, *, every: float = 0.05
+) -> float:
     """Wait until the condition is true, and return the seconds that took. Raises TimeoutError after `seconds`."""
     started = time.perf_counter()
     while not condition():

@@ -18,7 +18,9 @@ def main() -> None:
     from crm.models import Lead, LeadStatus
 
     qualified = LeadStatus.objects.get(company=company_id, meaning="qualified")
-    leads = Lead.objects.filter(company=company_id, status__meaning="new").order_by("pk")
+    leads = Lead.objects.filter(company=company_id, status__meaning="new").order_by(
+        "pk"
+    )
     own = [lead for lead in leads if lead.pk % int(parts) == int(part)]
     save = saves.WAYS[way]
     print("ready", flush=True)

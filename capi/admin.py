@@ -10,7 +10,14 @@ from crm.admin import ReadOnlyAdmin
 
 @admin.register(Connection)
 class ConnectionAdmin(ReadOnlyAdmin):
-    list_display = ("company", "is_paused", "paused_reason", "ad_account_id", "next_attempt_at", "leased_until")
+    list_display = (
+        "company",
+        "is_paused",
+        "paused_reason",
+        "ad_account_id",
+        "next_attempt_at",
+        "leased_until",
+    )
     list_filter = ("is_paused", "paused_reason")
     list_select_related = ("company",)
     fields = (
@@ -32,7 +39,15 @@ class ConnectionAdmin(ReadOnlyAdmin):
 
 @admin.register(ConversionRule)
 class ConversionRuleAdmin(ReadOnlyAdmin):
-    list_display = ("name", "company", "crm_event", "linkedin_id", "is_active", "is_paused", "paused_reason")
+    list_display = (
+        "name",
+        "company",
+        "crm_event",
+        "linkedin_id",
+        "is_active",
+        "is_paused",
+        "paused_reason",
+    )
     list_filter = ("crm_event", "is_active", "is_paused")
     list_select_related = ("company",)
 
@@ -56,8 +71,18 @@ class ConversionEventAdmin(ReadOnlyAdmin):
 
 @admin.register(Attempt)
 class AttemptAdmin(ReadOnlyAdmin):
-    list_display = ("pk", "company", "rule", "started_at", "duration_ms", "event_count", "http_status", "code")
+    list_display = (
+        "pk",
+        "company",
+        "rule",
+        "started_at",
+        "duration_ms",
+        "event_count",
+        "http_status",
+        "code",
+    )
     list_select_related = ("company", "rule")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:
-        return super().get_queryset(request).defer("sent_hashes")  # up to 200 kB each, and never displayed
+        # Up to 200 kB each, and never displayed.
+        return super().get_queryset(request).defer("sent_hashes")

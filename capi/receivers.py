@@ -33,7 +33,9 @@ from crm.signals import (
 @receiver(crm_events_recorded)
 def plan_conversions(events: Sequence[CrmEvent], **kwargs: Any) -> None:
     """Create the conversion events for these CRM events."""
-    for company_id, wait_seconds in planning.plan([event.pk for event in events]).items():
+    for company_id, wait_seconds in planning.plan(
+        [event.pk for event in events]
+    ).items():
         wake_on_commit(company_id, after_seconds=wait_seconds)
     failpoints.reached("planned")
 
@@ -44,8 +46,14 @@ def take_back_conversions(
 ) -> AlreadySent | None:
     """Cancel the unsent conversion events of these CRM events. Returns what LinkedIn already has, if anything."""
     told = cancellation.take_back(company_ids=company_ids, crm_event_ids=crm_event_ids)
-    counts = Counter((event.rule.get_crm_event_display(), event.state) for event in told.select_related("rule"))
-    sentences = [already_told(name, State(state), count) for (name, state), count in sorted(counts.items())]
+    counts = Counter(
+        (event.rule.get_crm_event_display(), event.state)
+        for event in told.select_related("rule")
+    )
+    sentences = [
+        already_told(name, State(state), count)
+        for (name, state), count in sorted(counts.items())
+    ]
     return AlreadySent(sentences, counts.total()) if sentences else None
 
 
@@ -76,15 +84,22 @@ def forget_leads(company_id: int, lead_ids: Sequence[int], **kwargs: Any) -> Non
 
 
 @receiver(leads_merged)
-def merge_leads(merge: LeadMerge, without_address: Collection[int], **kwargs: Any) -> list[merges.Ended]:
+def merge_leads(
+    merge: LeadMerge, without_address: Collection[int], **kwargs: Any
+) -> list[merges.Ended]:
     """Move the events of the lead that goes to the lead that is kept. Returns those that the merge ended."""
     return merges.follow_merge(
-        company_id=merge.company_id, kept=merge.kept_id, gone=merge.gone_id, without_address=without_address
+        company_id=merge.company_id,
+        kept=merge.kept_id,
+        gone=merge.gone_id,
+        without_address=without_address,
     )
 
 
 @receiver(merge_undone)
-def separate_leads(merge: LeadMerge, crm_events: Sequence[int], sharing_changed: bool, **kwargs: Any) -> None:
+def separate_leads(
+    merge: LeadMerge, crm_events: Sequence[int], sharing_changed: bool, **kwargs: Any
+) -> None:
     """Move the events back to their former lead."""
     merges.follow_undo(
         company_id=merge.company_id,
@@ -101,7 +116,11 @@ def separate_leads(merge: LeadMerge, crm_events: Sequence[int], sharing_changed:
 def follow_deal_lead(deal: Deal, was: int, **kwargs: Any) -> str:
     """Move the deal's events to its new lead. Returns why that can't be done; "" if it was."""
     ids = {"company_id": deal.company_id, "deal_id": deal.pk}
-    return "" if deal_people.follow_lead(**ids, was=was, now=deal.lead_id) else why_lead_stays(deal) or NOT_NOW
+    return (
+        ""
+        if deal_people.follow_lead(**ids, was=was, now=deal.lead_id)
+        else why_lead_stays(deal) or NOT_NOW
+    )
 
 
 @receiver(company_closed)

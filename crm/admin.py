@@ -45,7 +45,9 @@ class KnownKeysSelect(AutocompleteSelect):
     """Django's widget, without its error on a submitted value that can't be a key."""
 
     def optgroups(self, name: str, value: Any, attr: Any = None) -> Any:
-        return super().optgroups(name, [each for each in value if self._can_be_key(each)], attr)
+        return super().optgroups(
+            name, [each for each in value if self._can_be_key(each)], attr
+        )
 
     def _can_be_key(self, value: object) -> bool:
         try:
@@ -58,7 +60,9 @@ class KnownKeysSelect(AutocompleteSelect):
 class AutocompleteAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """For models that refer to more rows than a drop-down could offer."""
 
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+    def formfield_for_foreignkey(
+        self, db_field: Any, request: HttpRequest, **kwargs: Any
+    ) -> Any:
         if db_field.name in self.get_autocomplete_fields(request):
             kwargs.setdefault("widget", KnownKeysSelect(db_field, self.admin_site))
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
@@ -91,7 +95,10 @@ class CompanyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     search_fields = ("name", "slug")
     actions = ("deactivate", "reactivate")
 
-    @admin.action(description="Deactivate: end all access and send nothing", permissions=["change"])
+    @admin.action(
+        description="Deactivate: end all access and send nothing",
+        permissions=["change"],
+    )
     def deactivate(self, request: HttpRequest, queryset: QuerySet[Company]) -> None:
         for company in queryset:
             deactivate_company(company=company)
@@ -148,11 +155,17 @@ class LeadAdmin(DeletionOnRecordAdmin):
         """Without leads that were merged into others: nothing is written to them, and no deal may get one."""
         return super().get_queryset(request).filter(merged_into=None)
 
-    def has_change_permission(self, request: HttpRequest, obj: Lead | None = None) -> bool:
-        return super().has_change_permission(request, obj) and (obj is None or obj.is_current)
+    def has_change_permission(
+        self, request: HttpRequest, obj: Lead | None = None
+    ) -> bool:
+        return super().has_change_permission(request, obj) and (
+            obj is None or obj.is_current
+        )
 
     def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
-        return super().get_changelist_form(request, **{"form": OwnErrorsMixin, **kwargs})
+        return super().get_changelist_form(
+            request, **{"form": OwnErrorsMixin, **kwargs}
+        )
 
     @admin.action(description="Mark as qualified")
     def mark_as_qualified(self, request: HttpRequest, queryset: QuerySet[Lead]) -> None:
@@ -162,7 +175,9 @@ class LeadAdmin(DeletionOnRecordAdmin):
             try:
                 status = LeadStatus.objects.first_for(company, LeadMeaning.QUALIFIED)
             except ValidationError as error:
-                self.message_user(request, f"Not marked: {error.messages[0]}", messages.ERROR)
+                self.message_user(
+                    request, f"Not marked: {error.messages[0]}", messages.ERROR
+                )
                 continue
             own = Lead.objects.for_company(company).filter(pk__in=queryset.values("pk"))
             changed += change_status(leads=own, status=status)
@@ -179,13 +194,20 @@ class DealAdmin(DeletionOnRecordAdmin):
     search_fields = ("title", "lead__first_name", "lead__last_name")
     autocomplete_fields = ("company", "lead", "stage", "owner", "lost_reason")
 
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name == "lead":  # erased leads too: their deals stay, but can't be changed
+    def formfield_for_foreignkey(
+        self, db_field: Any, request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        # Erased leads too: their deals stay, but can't be changed.
+        if db_field.name == "lead":
             kwargs["queryset"] = Lead.objects.filter(merged_into=None)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
-    def has_change_permission(self, request: HttpRequest, obj: Deal | None = None) -> bool:
-        return super().has_change_permission(request, obj) and (obj is None or obj.lead.erased_at is None)
+    def has_change_permission(
+        self, request: HttpRequest, obj: Deal | None = None
+    ) -> bool:
+        return super().has_change_permission(request, obj) and (
+            obj is None or obj.lead.erased_at is None
+        )
 
     def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
         return super().get_changelist_form(request, **{"form": DealRowForm, **kwargs})
@@ -193,7 +215,15 @@ class DealAdmin(DeletionOnRecordAdmin):
 
 @admin.register(CrmEvent)
 class CrmEventAdmin(ReadOnlyAdmin):
-    list_display = ("kind", "company", "lead", "deal", "actor", "api_key", "occurred_at")
+    list_display = (
+        "kind",
+        "company",
+        "lead",
+        "deal",
+        "actor",
+        "api_key",
+        "occurred_at",
+    )
     list_filter = ("kind",)
     list_select_related = ("company", "lead", "deal", "actor", "api_key")
 
@@ -217,7 +247,14 @@ class ApiKeyAdmin(DeleteOnlyAdmin):
 # People: no secrets are shown, and changes to members go through the services.
 
 admin.site.register(User, UserAdmin)
-for model in (Authenticator, EmailAddress, SocialAccount, SocialApp, SocialToken, UserSession):
+for model in (
+    Authenticator,
+    EmailAddress,
+    SocialAccount,
+    SocialApp,
+    SocialToken,
+    UserSession,
+):
     admin.site.unregister(model)
 
 
@@ -254,7 +291,9 @@ class SessionAdmin(DeleteOnlyAdmin):
     def delete_model(self, request: HttpRequest, obj: UserSession) -> None:
         obj.end()
 
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[UserSession]) -> None:
+    def delete_queryset(
+        self, request: HttpRequest, queryset: QuerySet[UserSession]
+    ) -> None:
         for session in queryset:
             session.end()
 
@@ -263,7 +302,15 @@ class SessionAdmin(DeleteOnlyAdmin):
 class InvitationAdmin(DeleteOnlyAdmin):
     """View and delete only. Admins of the company send invitations."""
 
-    list_display = ("email", "company", "role", "invited_by", "sent_at", "accepted_at", "revoked_at")
+    list_display = (
+        "email",
+        "company",
+        "role",
+        "invited_by",
+        "sent_at",
+        "accepted_at",
+        "revoked_at",
+    )
     list_select_related = ("company", "invited_by")
     exclude = ("token_sha256",)
 
@@ -278,23 +325,39 @@ class MembershipAdmin(AutocompleteAdmin):
     autocomplete_fields = ("user", "company")
     actions = ("make_admin", "make_sales", "make_ops", "deactivate", "reactivate")
 
-    def has_change_permission(self, request: HttpRequest, obj: Membership | None = None) -> bool:
+    def has_change_permission(
+        self, request: HttpRequest, obj: Membership | None = None
+    ) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Membership | None = None) -> bool:
+    def has_delete_permission(
+        self, request: HttpRequest, obj: Membership | None = None
+    ) -> bool:
         return False
 
     @admin.action(description="Give the role Admin")
     def make_admin(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
-        self._each(request, queryset, lambda one: people.change_role(membership=one, role=Role.ADMIN))
+        self._each(
+            request,
+            queryset,
+            lambda one: people.change_role(membership=one, role=Role.ADMIN),
+        )
 
     @admin.action(description="Give the role Sales")
     def make_sales(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
-        self._each(request, queryset, lambda one: people.change_role(membership=one, role=Role.SALES))
+        self._each(
+            request,
+            queryset,
+            lambda one: people.change_role(membership=one, role=Role.SALES),
+        )
 
     @admin.action(description="Give the role Ops")
     def make_ops(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
-        self._each(request, queryset, lambda one: people.change_role(membership=one, role=Role.OPS))
+        self._each(
+            request,
+            queryset,
+            lambda one: people.change_role(membership=one, role=Role.OPS),
+        )
 
     @admin.action(description="Deactivate")
     def deactivate(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
@@ -304,13 +367,20 @@ class MembershipAdmin(AutocompleteAdmin):
     def reactivate(self, request: HttpRequest, queryset: QuerySet[Membership]) -> None:
         self._each(request, queryset, lambda one: people.reactivate(membership=one))
 
-    def _each(self, request: HttpRequest, queryset: QuerySet[Membership], do: Callable[[Membership], None]) -> None:
+    def _each(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[Membership],
+        do: Callable[[Membership], None],
+    ) -> None:
         for membership in queryset:
             try:
                 do(membership)
             except people.LastAdmin:
                 self.message_user(
-                    request, f"{membership} is the company's last admin and was not changed.", messages.ERROR
+                    request,
+                    f"{membership} is the company's last admin and was not changed.",
+                    messages.ERROR,
                 )
             else:
                 self.message_user(request, f"{membership.user} was changed.")

@@ -13,9 +13,12 @@ from redis.exceptions import RedisError
 
 from leadmachine import installation
 
-REST_SECONDS: Final = 5.0  # how long Redis is left alone after it was unreachable or too slow
-SLOW_SECONDS: Final = 0.02  # a response that takes longer is slow: a Redis nearby takes 0.0004 s
-PATIENCE_SECONDS: Final = 0.5  # the total that all threads of a process wait for slow responses within REST_SECONDS
+# How long Redis is left alone after it was unreachable or too slow.
+REST_SECONDS: Final = 5.0
+# A response that takes longer is slow: a Redis nearby takes 0.0004 s.
+SLOW_SECONDS: Final = 0.02
+# The total that all threads of a process wait for slow responses within REST_SECONDS.
+PATIENCE_SECONDS: Final = 0.5
 
 
 class JsonSerializer:
@@ -93,7 +96,9 @@ def _with_fallback(name: str) -> Callable[..., Any]:
     def call(self: "SharedCache", *args: Any, **kwargs: Any) -> Any:
         if not patience.is_over:
             try:
-                installation.name()  # the first call queries the database, whose time must not count for Redis
+                # The first call queries the database, whose time must not count for
+                # Redis.
+                installation.name()
                 started = time.monotonic()
                 try:
                     return getattr(super(SharedCache, self), name)(*args, **kwargs)
@@ -116,5 +121,6 @@ class SharedCache(CountingRedisCache):
         self._fallback = OwnCache("while-redis-is-away", {})
 
     add, get, set, delete, incr, count = (
-        _with_fallback(name) for name in ("add", "get", "set", "delete", "incr", "count")
+        _with_fallback(name)
+        for name in ("add", "get", "set", "delete", "incr", "count")
     )

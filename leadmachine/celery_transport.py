@@ -58,7 +58,9 @@ class RedisChannel(redis.Channel):
         try:
             return f"leadmachine:{installation.name()}:"
         except DatabaseError as error:
-            raise ConnectionLost(f"the queue's name can't be read from the database: {error}") from error
+            raise ConnectionLost(
+                f"the queue's name can't be read from the database: {error}"
+            ) from error
 
     def close(self) -> None:
         # Otherwise kombu would wait for the reply of a broker that may be gone, for a message that is not needed.
@@ -84,7 +86,9 @@ class Poller(redis.MultiChannelPoller):
             try:
                 return super().on_readable(fileno)  # type: ignore[no-untyped-call]
             except (NotAMessage, JSONDecodeError, UnicodeDecodeError, RecursionError):
-                logger.warning("Discarded an entry in the broker's queue that was not a LeadMachine message.")
+                logger.warning(
+                    "Discarded an entry in the broker's queue that was not a LeadMachine message."
+                )
                 raise Empty from None  # as kombu does when the queue is empty
 
 
@@ -113,7 +117,9 @@ def failures_as_lost_connection() -> Iterator[None]:
 class MemoryTransport(memory.Transport):
     """Lets an embedded worker check every POLL_SECONDS whether to stop: Celery's own loop waits for two seconds."""
 
-    def drain_events(self, connection: Any, timeout: float | None = None, **options: Any) -> None:
+    def drain_events(
+        self, connection: Any, timeout: float | None = None, **options: Any
+    ) -> None:
         timeout = timeout and min(timeout, POLL_SECONDS)
         super().drain_events(connection, timeout=timeout, **options)  # type: ignore[no-untyped-call]
 
@@ -122,19 +128,39 @@ def _is_message(raw: Any) -> bool:
     """Return True if kombu can decode the message."""
     try:
         properties = raw["properties"]
-        texts = properties["delivery_tag"], *(properties["delivery_info"][name] for name in ("exchange", "routing_key"))
+        texts = (
+            properties["delivery_tag"],
+            *(
+                properties["delivery_info"][name]
+                for name in ("exchange", "routing_key")
+            ),
+        )
         base64.b64decode(raw["body"])
     except (TypeError, KeyError, ValueError):
         return False
-    return all(isinstance(text, str) for text in texts) and properties.get("body_encoding") == "base64"
+    return (
+        all(isinstance(text, str) for text in texts)
+        and properties.get("body_encoding") == "base64"
+    )
 
 
 # Workers need nothing from each other, and each of these would be one more connection that breaks with the broker.
-QUIET: Final = {"without_gossip": True, "without_mingle": True, "without_heartbeat": True}
+QUIET: Final = {
+    "without_gossip": True,
+    "without_mingle": True,
+    "without_heartbeat": True,
+}
 
 
 class Consumer(consumer.Consumer):  # type: ignore[misc]
     """Celery's consumer without gossip, mingle and heartbeats, however the worker is started."""
 
-    def __init__(self, *args: Any, worker_options: Mapping[str, Any] | None = None, **options: Any) -> None:
-        super().__init__(*args, worker_options={**(worker_options or {}), **QUIET}, **options)
+    def __init__(
+        self,
+        *args: Any,
+        worker_options: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            *args, worker_options={**(worker_options or {}), **QUIET}, **options
+        )

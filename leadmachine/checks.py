@@ -73,7 +73,11 @@ def database_url(**kwargs: Any) -> list[CheckMessage]:
     """E031: the settings name a PostgreSQL."""
     if settings.DATABASES["default"].get("ENGINE") == "postgresql":
         return []
-    text = "DATABASE_URL does not name a PostgreSQL." if settings.DATABASE_URL else "DATABASE_URL is not set."
+    text = (
+        "DATABASE_URL does not name a PostgreSQL."
+        if settings.DATABASE_URL
+        else "DATABASE_URL is not set."
+    )
     hint = "Set it to postgres://user:password@host:5432/name (make run starts one of its own)"
     return [Error(text, hint=hint, id="leadmachine.E031")]
 
@@ -84,7 +88,13 @@ def site_url(**kwargs: Any) -> list[CheckMessage]:
     if settings.DEBUG or not settings.HTTPS or settings.SITE_URL.startswith("https://"):
         return []
     hint = "Set LEADMACHINE_URL to the https:// address of this installation, or leave it unset."
-    return [Error("LEADMACHINE_URL is not an https:// address.", hint=hint, id="leadmachine.E004")]
+    return [
+        Error(
+            "LEADMACHINE_URL is not an https:// address.",
+            hint=hint,
+            id="leadmachine.E004",
+        )
+    ]
 
 
 @register()
@@ -164,7 +174,9 @@ def database_identity(**kwargs: Any) -> list[CheckMessage]:
 def sending_is_paused(**kwargs: Any) -> list[CheckMessage]:
     """W112: sending is not paused for all companies. No warning while the database is down, or before a migration."""
     try:
-        is_paused = Connection.objects.filter(Q(paused_reason=Reason.ALL_PAUSED) | ~SENDS_FROM_HERE).exists()
+        is_paused = Connection.objects.filter(
+            Q(paused_reason=Reason.ALL_PAUSED) | ~SENDS_FROM_HERE
+        ).exists()
     except (*installation.UNUSABLE, ProgrammingError):
         return []
     if not is_paused:
@@ -187,11 +199,21 @@ def token_keys(**kwargs: Any) -> list[CheckMessage]:
     if not settings.TOKEN_KEYS:
         text = "LEADMACHINE_TOKEN_KEYS is not set: access tokens can't be encrypted."
         return [Error(text, hint=make, id="capi.E101")]
-    invalid = [str(number) for number, key in enumerate(settings.TOKEN_KEYS, 1) if not _is_key(key)]
+    invalid = [
+        str(number)
+        for number, key in enumerate(settings.TOKEN_KEYS, 1)
+        if not _is_key(key)
+    ]
     if invalid:
         where = f"number {' and '.join(invalid)} of {len(settings.TOKEN_KEYS)}"
         text = f"LEADMACHINE_TOKEN_KEYS contains an invalid key: {where}. A key has 44 characters."
-        return [Error(text, hint=f"Separate keys with commas, the newest first. {make}", id="capi.E102")]
+        return [
+            Error(
+                text,
+                hint=f"Separate keys with commas, the newest first. {make}",
+                id="capi.E102",
+            )
+        ]
     return []
 
 
@@ -202,7 +224,13 @@ def where_conversions_go(**kwargs: Any) -> list[CheckMessage]:
     if settings.LINKEDIN_API_URL == settings.LINKEDIN_REAL_URL:
         return _sandbox_that_gets_nothing()
     if url.scheme not in {"http", "https"} or not url.hostname:
-        return [Error("LINKEDIN_API_URL is not a URL.", hint="Leave it unset to send to LinkedIn.", id="capi.E103")]
+        return [
+            Error(
+                "LINKEDIN_API_URL is not a URL.",
+                hint="Leave it unset to send to LinkedIn.",
+                id="capi.E103",
+            )
+        ]
     if not is_loopback(url.hostname):
         text = f"LINKEDIN_API_URL points to {url.hostname}: every access token would be sent there."
         hint = "Leave LINKEDIN_API_URL unset. A stand-in for LinkedIn has to be on this machine (127.0.0.1)."
@@ -237,7 +265,13 @@ def api_version(**kwargs: Any) -> list[CheckMessage]:
     version = settings.LINKEDIN_API_VERSION
     if not versions.is_well_formed(version):
         hint = "Set it to a year and month, such as 202609."
-        return [Error(f"LINKEDIN_API_VERSION is {version!r}, which is not a version.", hint=hint, id="capi.E105")]
+        return [
+            Error(
+                f"LINKEDIN_API_VERSION is {version!r}, which is not a version.",
+                hint=hint,
+                id="capi.E105",
+            )
+        ]
     end = end_of_version(version, timezone.localdate())
     if end is not None and not end.is_near:
         return []
@@ -252,4 +286,6 @@ def _is_key(text: str) -> bool:
         raw = urlsafe_b64decode(text)
     except ValueError:
         return False
-    return urlsafe_b64encode(raw).decode() == text.strip().translate(str.maketrans("+/", "-_"))
+    return urlsafe_b64encode(raw).decode() == text.strip().translate(
+        str.maketrans("+/", "-_")
+    )

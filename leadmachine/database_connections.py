@@ -15,7 +15,8 @@ from django.db import Error, connection
 logger = logging.getLogger(__name__)
 
 TIMERS: Final = 7  # threads of a worker, started by leadmachine.workers
-FOR_A_MOMENT: Final = 1  # the name of the installation is read on a connection of its own
+# The name of the installation is read on a connection of its own.
+FOR_A_MOMENT: Final = 1
 EMBEDDED_CONCURRENCY: Final = 2  # of the worker inside a web process
 
 LIMITS: Final = """
@@ -39,7 +40,11 @@ class Room:
 
 def of_web(*, threads: int) -> int:
     """Return how many connections a web process takes at most, with its embedded worker if there is one."""
-    return threads + FOR_A_MOMENT + (of_worker(EMBEDDED_CONCURRENCY) if settings.EMBEDDED_WORKER else 0)
+    return (
+        threads
+        + FOR_A_MOMENT
+        + (of_worker(EMBEDDED_CONCURRENCY) if settings.EMBEDDED_WORKER else 0)
+    )
 
 
 def of_worker(concurrency: int) -> int:
@@ -64,7 +69,12 @@ def log(what: str, needed: int) -> None:
         return
     finally:
         connection.close()
-    logger.info("%s takes up to %s connections to PostgreSQL, which accepts %s.", what, needed, room.limit)
+    logger.info(
+        "%s takes up to %s connections to PostgreSQL, which accepts %s.",
+        what,
+        needed,
+        room.limit,
+    )
     for warning in warnings(room, what, needed):
         logger.warning("%s", warning)
 
@@ -92,4 +102,8 @@ def _room() -> Room:
         cursor.execute(LIMITS)
         limit, in_use, server_pid = cursor.fetchone()
     # A pooler gives its clients a number of its own.
-    return Room(int(limit), int(in_use), is_pooled=connection.connection.info.backend_pid != server_pid)
+    return Room(
+        int(limit),
+        int(in_use),
+        is_pooled=connection.connection.info.backend_pid != server_pid,
+    )

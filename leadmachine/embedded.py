@@ -19,7 +19,8 @@ from leadmachine.log_format import keep_readable
 
 logger = logging.getLogger(__name__)
 
-TAKE_OVER_SECONDS: Final = 1.0  # how often a web process checks whether the one with the sandbox is gone
+# How often a web process checks whether the one with the sandbox is gone.
+TAKE_OVER_SECONDS: Final = 1.0
 
 
 def start() -> None:
@@ -55,13 +56,17 @@ def _run_worker() -> None:
         keep_readable(worker.hostname)
         worker.start()
     except Exception:
-        logger.exception("The worker inside this web process failed; the process is stopping.")
+        logger.exception(
+            "The worker inside this web process failed; the process is stopping."
+        )
     finally:
         # Whatever the reason: a web process without its worker would deliver nothing. Gunicorn starts a new one.
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-_worker_thread = threading.Thread(target=_run_worker, name="embedded-worker", daemon=True)
+_worker_thread = threading.Thread(
+    target=_run_worker, name="embedded-worker", daemon=True
+)
 
 
 def _start_sandbox() -> SandboxServer:
@@ -69,7 +74,9 @@ def _start_sandbox() -> SandboxServer:
         sys.exit(refusal)
     server = own_sandbox.make()
     if not own_sandbox.start(server):
-        threading.Thread(target=_take_over, args=(server,), name="sandbox-takeover", daemon=True).start()
+        threading.Thread(
+            target=_take_over, args=(server,), name="sandbox-takeover", daemon=True
+        ).start()
     return server
 
 
@@ -77,4 +84,7 @@ def _take_over(server: SandboxServer) -> None:
     """Wait until the process with the sandbox's port is gone, then start the sandbox here."""
     while not own_sandbox.start(server):
         time.sleep(TAKE_OVER_SECONDS)
-    logger.info("The process with the sandbox is gone; this process took over, on port %s.", server.port)
+    logger.info(
+        "The process with the sandbox is gone; this process took over, on port %s.",
+        server.port,
+    )

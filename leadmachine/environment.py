@@ -38,7 +38,13 @@ env.read_env(BASE_DIR / ".env")
 
 SECRET_KEY_FILE = VAR_DIR / "secret_key"
 # Any of them says that this is an installation, and not a folder for development alone.
-OF_AN_INSTALLATION: Final = ("SECRET_KEY", "LEADMACHINE_TOKEN_KEYS", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL")
+OF_AN_INSTALLATION: Final = (
+    "SECRET_KEY",
+    "LEADMACHINE_TOKEN_KEYS",
+    "ALLOWED_HOSTS",
+    "DATABASE_URL",
+    "REDIS_URL",
+)
 
 
 def _is_command_of_make_run() -> bool:
@@ -54,7 +60,9 @@ def _is_command_of_make_run() -> bool:
 # Set by `make run`, to make development the default. The environment and `.env` take precedence. If SECRET_KEY is set,
 # this is an installation, and nothing is switched on that production must not have.
 IS_MAKE_RUN: bool = env.bool("LEADMACHINE_MAKE_RUN", default=_is_command_of_make_run())
-DEBUG: bool = env.bool("DEBUG", default=IS_MAKE_RUN and not env.str("SECRET_KEY", default=""))
+DEBUG: bool = env.bool(
+    "DEBUG", default=IS_MAKE_RUN and not env.str("SECRET_KEY", default="")
+)
 PORT: int = env.int("PORT", default=8000)
 
 
@@ -87,7 +95,9 @@ def dev_secret_key() -> str:
 
 def dev_token_keys() -> list[str]:
     """The development `LEADMACHINE_TOKEN_KEYS`, newest first; one is generated at the first start."""
-    return _stored(VAR_DIR / "token_keys", lambda: Fernet.generate_key().decode()).split(",")
+    return _stored(
+        VAR_DIR / "token_keys", lambda: Fernet.generate_key().decode()
+    ).split(",")
 
 
 def dev_database_url() -> str:

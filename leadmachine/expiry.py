@@ -7,8 +7,10 @@ from typing import Any
 
 from django.db.models import Model, Q, QuerySet
 
-Renew = Callable[[], None]  # renews the claim; raises if it is lost or the worker is stopping
-InUse = Callable[[Sequence[Any]], set[Any]]  # returns the keys, among those given, of rows that are still needed
+# Renews the claim; raises if it is lost or the worker is stopping.
+Renew = Callable[[], None]
+# Returns the keys, among those given, of rows that are still needed.
+InUse = Callable[[Sequence[Any]], set[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,9 @@ class Expires:
     first: Callable[[datetime, Renew], None] = lambda before, renew: None
 
     def __str__(self) -> str:
-        return f"{self.period.words} after {self.since}" + (f", unless {self.needed_by}" if self.needed_by else "")
+        return f"{self.period.words} after {self.since}" + (
+            f", unless {self.needed_by}" if self.needed_by else ""
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +52,29 @@ class Kept:
         return self.because
 
 
-def where(model: type[Model], *conditions: Q, at: str) -> Callable[[datetime], list[QuerySet[Any]]]:
+def where(
+    model: type[Model], *conditions: Q, at: str
+) -> Callable[[datetime], list[QuerySet[Any]]]:
     """Return the rows that meet the conditions and whose `at` column is before the given time."""
     return lambda before: [QuerySet(model).filter(*conditions, **{f"{at}__lt": before})]
 
 
-def in_order(model: type[Model], *conditions: Q, at: str) -> Callable[[datetime], list[QuerySet[Any]]]:
+def in_order(
+    model: type[Model], *conditions: Q, at: str
+) -> Callable[[datetime], list[QuerySet[Any]]]:
     """Like `where`, for a large table that is written in order of time: reads only up to the first row to keep.
 
     An old row that was inserted after that one, as in the demo, is deleted only when that one is.
     """
 
     def rows(before: datetime) -> list[QuerySet[Any]]:
-        young = QuerySet(model).filter(**{f"{at}__gte": before}).order_by("pk").values_list("pk", flat=True).first()
+        young = (
+            QuerySet(model)
+            .filter(**{f"{at}__gte": before})
+            .order_by("pk")
+            .values_list("pk", flat=True)
+            .first()
+        )
         [old] = where(model, *conditions, at=at)(before)
         return [old if young is None else old.filter(pk__lt=young)]
 
@@ -69,4 +83,8 @@ def in_order(model: type[Model], *conditions: Q, at: str) -> Callable[[datetime]
 
 def named_by(rows: QuerySet[Any], key: str) -> Callable[[datetime], InUse]:
     """Return the keys, among those given, that these rows reference in the column `key`."""
-    return lambda before: lambda pks: set(rows.filter(**{f"{key}__in": pks}).order_by().values_list(key, flat=True))
+    return lambda before: (
+        lambda pks: set(
+            rows.filter(**{f"{key}__in": pks}).order_by().values_list(key, flat=True)
+        )
+    )

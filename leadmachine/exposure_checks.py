@@ -34,7 +34,8 @@ PRIVATE: Final = tuple(
 )
 # The largest networks of public proxies are a /12 and a /29. A wider one is a slip, such as 172.0.0.0/8.
 WIDEST_PUBLIC: Final = {4: 12, 6: 28}
-HOST: Final = re.compile(r"\.?[a-z0-9.-]*[a-z0-9]|\[[a-f0-9:.]+\]")  # the hosts that Django accepts, without a port
+# The hosts that Django accepts, without a port.
+HOST: Final = re.compile(r"\.?[a-z0-9.-]*[a-z0-9]|\[[a-f0-9:.]+\]")
 PRINTING_BACKENDS: Final = ("console", "filebased", "dummy", "locmem")
 
 
@@ -71,25 +72,41 @@ def _is_wide(text: str) -> bool:
         network: Network = ip_network(text, strict=False)
     except ValueError:
         return False  # E007 reports it
-    return not is_private(network) and network.prefixlen < WIDEST_PUBLIC[network.version]
+    return (
+        not is_private(network) and network.prefixlen < WIDEST_PUBLIC[network.version]
+    )
 
 
 def is_private(network: Network) -> bool:
     """True if no one on the internet can be in this network."""
-    return any(network.version == each.version and network.subnet_of(each) for each in PRIVATE)  # type: ignore[arg-type]
+    return any(
+        network.version == each.version and network.subnet_of(each)  # type: ignore[arg-type]
+        for each in PRIVATE
+    )
 
 
 @register(Tags.security)
 @in_production
 def origins_are_own(**kwargs: Any) -> list[CheckMessage]:
     """E018: CSRF_TRUSTED_ORIGINS has no pattern that matches strangers' pages, which could submit forms."""
-    wide = [origin for origin in settings.CSRF_TRUSTED_ORIGINS if _is_pattern_for_all(urlsplit(origin).netloc)]
+    wide = [
+        origin
+        for origin in settings.CSRF_TRUSTED_ORIGINS
+        if _is_pattern_for_all(urlsplit(origin).netloc)
+    ]
     if not wide:
         return []
     text = (
-        f"CSRF_TRUSTED_ORIGINS contains {wide[0]}: pages of strangers could submit forms for people who are signed in."
+        f"CSRF_TRUSTED_ORIGINS contains {wide[0]}: pages of strangers could submit "
+        "forms for people who are signed in."
     )
-    return [Error(text, hint="Name the origins: https://crm.example.com", id="leadmachine.E018")]
+    return [
+        Error(
+            text,
+            hint="Name the origins: https://crm.example.com",
+            id="leadmachine.E018",
+        )
+    ]
 
 
 def _is_pattern_for_all(host: str) -> bool:
@@ -100,22 +117,41 @@ def _is_pattern_for_all(host: str) -> bool:
 @in_production
 def files_are_not_served(**kwargs: Any) -> list[CheckMessage]:
     """E019: the files of leads and deals are in no folder whose content the web server hands out to everyone."""
-    served = [Path(folder).resolve() for folder in (settings.STATIC_ROOT, *settings.STATICFILES_DIRS)]
+    served = [
+        Path(folder).resolve()
+        for folder in (settings.STATIC_ROOT, *settings.STATICFILES_DIRS)
+    ]
     folder = Path(settings.FILES_DIR).resolve()
     if not any(folder == each or each in folder.parents for each in served):
         return []
     text = f"LEADMACHINE_FILES_DIR is {folder}, whose content everyone can download."
-    return [Error(text, hint="Choose a folder elsewhere, such as var/files.", id="leadmachine.E019")]
+    return [
+        Error(
+            text,
+            hint="Choose a folder elsewhere, such as var/files.",
+            id="leadmachine.E019",
+        )
+    ]
 
 
 @register(Tags.security)
 def debug_is_for_own_machine(**kwargs: Any) -> list[CheckMessage]:
     """W020: with DEBUG, no other host name is served. (`leadmachine.gunicorn` refuses to listen for other machines.)"""
-    others = [host for host in settings.ALLOWED_HOSTS if host.removeprefix(".") not in OWN_MACHINE]
+    others = [
+        host
+        for host in settings.ALLOWED_HOSTS
+        if host.removeprefix(".") not in OWN_MACHINE
+    ]
     if not settings.DEBUG or not others or others == ["testserver"]:
         return []
     text = f"DEBUG is on, and ALLOWED_HOSTS has {others[0]}: error pages show code and settings to everyone."
-    return [Warn(text, hint="Set DEBUG=off, or leave ALLOWED_HOSTS unset.", id="leadmachine.W020")]
+    return [
+        Warn(
+            text,
+            hint="Set DEBUG=off, or leave ALLOWED_HOSTS unset.",
+            id="leadmachine.W020",
+        )
+    ]
 
 
 @register(Tags.security)
@@ -125,11 +161,32 @@ def mail_is_private(**kwargs: Any) -> list[CheckMessage]:
     backend = settings.EMAIL_BACKEND.split(".")[-2]
     if settings.EMAIL_URL and backend in PRINTING_BACKENDS:
         text = "EMAIL_URL sends no mail: the backend is for development, and may print links that sign people in."
-        return [Warn(text, hint="Set it to a mail server: smtp+tls://…:587", id="leadmachine.W022")]
-    is_plain = not (getattr(settings, "EMAIL_USE_TLS", False) or getattr(settings, "EMAIL_USE_SSL", False))
-    if is_plain and settings.EMAIL_HOST_PASSWORD and settings.EMAIL_HOST not in OWN_MACHINE:
-        text = f"EMAIL_URL sends its password to {settings.EMAIL_HOST} without encryption."
-        return [Warn(text, hint="Write smtp+tls://…:587 or smtp+ssl://…:465.", id="leadmachine.W021")]
+        return [
+            Warn(
+                text,
+                hint="Set it to a mail server: smtp+tls://…:587",
+                id="leadmachine.W022",
+            )
+        ]
+    is_plain = not (
+        getattr(settings, "EMAIL_USE_TLS", False)
+        or getattr(settings, "EMAIL_USE_SSL", False)
+    )
+    if (
+        is_plain
+        and settings.EMAIL_HOST_PASSWORD
+        and settings.EMAIL_HOST not in OWN_MACHINE
+    ):
+        text = (
+            f"EMAIL_URL sends its password to {settings.EMAIL_HOST} without encryption."
+        )
+        return [
+            Warn(
+                text,
+                hint="Write smtp+tls://…:587 or smtp+ssl://…:465.",
+                id="leadmachine.W021",
+            )
+        ]
     return []
 
 
@@ -137,11 +194,12 @@ def mail_is_private(**kwargs: Any) -> list[CheckMessage]:
 @in_production
 def links_lead_here(**kwargs: Any) -> list[CheckMessage]:
     """W023: LEADMACHINE_URL, where the links in mails lead, is a host of this installation."""
-    host = urlsplit(settings.SITE_URL).hostname or ""
+    host = urlsplit(settings.SITE_URL).hostname or ()
     if not host or validate_host(host, settings.ALLOWED_HOSTS):
         return []
     text = (
-        f"LEADMACHINE_URL leads to {host}, which is not in ALLOWED_HOSTS: links in mails, some of which sign people in."
+        f"LEADMACHINE_URL leads to {host}, which is not in ALLOWED_HOSTS: links in "
+        "mails, some of which sign people in."
     )
     hint = "Correct one of the two. If a proxy changes the host name, this is as it should be."
     return [Warn(text, hint=hint, id="leadmachine.W023")]

@@ -50,7 +50,9 @@ class Share:
         return self._in_progress[who]
 
     def is_used_up(self, who: Hashable) -> bool:
-        at_most = self._among_others if time.monotonic() < self._others_until else self._alone
+        at_most = (
+            self._among_others if time.monotonic() < self._others_until else self._alone
+        )
         return self._in_progress[who] >= at_most
 
     def take(self, who: Hashable) -> None:
@@ -82,14 +84,17 @@ class FairDispatcher:
     """
 
     def __init__(self, threads: int) -> None:
-        self._companies = Share(alone=share_of_company(threads), among_others=threads // 2)
+        self._companies = Share(
+            alone=share_of_company(threads), among_others=threads // 2
+        )
         self._sessions = Share(alone=threads // 2, among_others=threads // 4)
         self._waiting: list[_Turn] = []
         self._in_progress: dict[Connection, _Turn] = {}
         self._is_stopping = False
         self._changed = threading.Condition()
         self._threads = [
-            threading.Thread(target=self._answer, name=f"web-{number}", daemon=True) for number in range(threads)
+            threading.Thread(target=self._answer, name=f"web-{number}", daemon=True)
+            for number in range(threads)
         ]
         for thread in self._threads:
             thread.start()
@@ -139,7 +144,9 @@ class FairDispatcher:
                 turn = self._first()
                 if turn is not None:
                     self._take(turn)
-                    self._changed.notify()  # shares may have grown, so that another thread has something to do as well
+                    # Shares may have grown, so that another thread has something to do
+                    # as well.
+                    self._changed.notify()
                     return turn
                 self._changed.wait()
             return None
@@ -147,7 +154,9 @@ class FairDispatcher:
     def _first(self) -> _Turn | None:
         """The waiting request whose company, and then session, has the fewest in progress; then the oldest."""
         allowed = (turn for turn in self._waiting if not self._is_used_up(turn.caller))
-        return min(allowed, key=lambda turn: self._in_progress_of(turn.caller), default=None)
+        return min(
+            allowed, key=lambda turn: self._in_progress_of(turn.caller), default=None
+        )
 
     def _is_used_up(self, caller: Caller) -> bool:
         if self._companies.is_used_up(caller.company):
@@ -155,7 +164,9 @@ class FairDispatcher:
         return caller.session is not None and self._sessions.is_used_up(caller.session)
 
     def _in_progress_of(self, caller: Caller) -> tuple[int, int]:
-        return self._companies.in_progress(caller.company), self._sessions.in_progress(caller.session)
+        return self._companies.in_progress(caller.company), self._sessions.in_progress(
+            caller.session
+        )
 
     def _take(self, turn: _Turn) -> None:
         self._waiting.remove(turn)
@@ -173,6 +184,7 @@ class FairDispatcher:
     def _end(self, turn: _Turn) -> None:
         with self._changed:
             self._give_back(turn)
-            if self._in_progress.get(turn.connection) is turn:  # its next request may have its turn already
+            # Its next request may have its turn already.
+            if self._in_progress.get(turn.connection) is turn:
                 del self._in_progress[turn.connection]
             self._changed.notify()

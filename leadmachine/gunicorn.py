@@ -20,9 +20,11 @@ from leadmachine.environment import DEBUG, PORT
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leadmachine.settings")
 
 bind = f"127.0.0.1:{PORT}"
-worker_class = "leadmachine.web_worker.WebWorker"  # waitress, with deadlines for slow clients
+# Waitress, with deadlines for slow clients.
+worker_class = "leadmachine.web_worker.WebWorker"
 threads = 8
-worker_connections = 4_000  # in each process; a slow one holds file descriptors, but no thread
+# In each process; a slow one holds file descriptors, but no thread.
+worker_connections = 4_000
 # A stopping process may still wait for a request to LinkedIn, from an erasure or from the embedded worker.
 graceful_timeout = math.ceil(settings.SEND_TIMEOUT_SECONDS) + 15
 # How long a process may send no heartbeat before the master kills it. A stopping process sends none after its last
@@ -52,8 +54,13 @@ def on_starting(server: Any) -> None:
 
 def when_ready(server: Any) -> None:
     """Print the address, now that a browser can open it."""
-    for host, port in (address for address in server.cfg.address if isinstance(address, tuple)):
-        print(f"\nLeadMachine is ready: http://{host}:{port}/   (Ctrl-C stops it)\n", flush=True)  # noqa: T201
+    for host, port in (
+        address for address in server.cfg.address if isinstance(address, tuple)
+    ):
+        print(  # noqa: T201
+            f"\nLeadMachine is ready: http://{host}:{port}/   (Ctrl-C stops it)\n",
+            flush=True,
+        )
 
 
 def post_worker_init(worker: Any) -> None:
@@ -131,8 +138,12 @@ def _check_exposure(address: Any) -> None:
 
 def _check_free(address: Any) -> None:
     if not isinstance(address, tuple):
-        sys.exit(f"LeadMachine listens on an address and a port, not on {address}. Set --bind, such as 127.0.0.1:8000.")
-    with socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET) as probe:
+        sys.exit(
+            f"LeadMachine listens on an address and a port, not on {address}. Set --bind, such as 127.0.0.1:8000."
+        )
+    with socket.socket(
+        socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    ) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(address)

@@ -30,7 +30,8 @@ logger = logging.getLogger(__name__)
 
 CHECK_EVERY_SECONDS: Final = 60.0
 BATCH: Final = 1_000  # rows per statement, which takes some 30 ms
-PAUSE_SECONDS: Final = 0.05  # between two statements, to leave the database free for deliveries
+# Between two statements, to leave the database free for deliveries.
+PAUSE_SECONDS: Final = 0.05
 LEDGER_BYTES: Final = 64 * 2**20  # the size at which the sandbox's ledger is set aside
 
 
@@ -63,11 +64,17 @@ def keep_house_if_due() -> bool:
         with statements_may_take(HOUSEKEEPING_SECONDS):
             succeeded = _delete_expired(partial(_renew, claim_id))
     except ClaimLost:
-        logger.warning("The housekeeping hung for minutes; another worker has taken over.")
+        logger.warning(
+            "The housekeeping hung for minutes; another worker has taken over."
+        )
     except WorkerStopping:
-        logger.info("The housekeeping stopped with its worker; another worker will continue.")
+        logger.info(
+            "The housekeeping stopped with its worker; another worker will continue."
+        )
     else:
-        (Housekeeping.objects.finish if succeeded else Housekeeping.objects.give_up)(claim_id)
+        (Housekeeping.objects.finish if succeeded else Housekeeping.objects.give_up)(
+            claim_id
+        )
     return True
 
 
@@ -76,12 +83,20 @@ def _delete_expired(renew: Renew) -> bool:
     deleted: dict[str, int | None] = {}
     for label in RETENTIONS:
         renew()
-        deleted[label] = _tried(partial(_delete_old_rows, label, renew), f"Old rows of {label}")
-    swept = _tried(partial(attachments.sweep, renew), "Files without a row")  # the storage may be down
+        deleted[label] = _tried(
+            partial(_delete_old_rows, label, renew), f"Old rows of {label}"
+        )
+    # The storage may be down.
+    swept = _tried(partial(attachments.sweep, renew), "Files without a row")
     if swept:
-        logger.warning("The daily housekeeping deleted %s files that no row refers to.", f"{swept:,}")
+        logger.warning(
+            "The daily housekeeping deleted %s files that no row refers to.",
+            f"{swept:,}",
+        )
     _prune_sandbox_log()
-    rows = ", ".join(f"{count:,} of {label}" for label, count in deleted.items() if count)
+    rows = ", ".join(
+        f"{count:,} of {label}" for label, count in deleted.items() if count
+    )
     logger.info("The daily housekeeping deleted %s.", rows or "nothing")
     return None not in (swept, *deleted.values())
 
@@ -108,7 +123,11 @@ def _renew(claim_id: uuid.UUID) -> None:
 
 def _delete_old_rows(label: str, renew: Renew) -> int:
     retention = RETENTIONS[label]
-    return sum(_delete_old(expiry, renew) for expiry in retention) if isinstance(retention, tuple) else 0
+    return (
+        sum(_delete_old(expiry, renew) for expiry in retention)
+        if isinstance(retention, tuple)
+        else 0
+    )
 
 
 def _delete_old(expiry: Expires, renew: Renew) -> int:
@@ -127,7 +146,13 @@ def _delete(rows: QuerySet[Any], in_use: InUse, renew: Renew) -> int:
         old = set(pks) - in_use(pks)
         # A plain QuerySet, because the managers of some models refuse to delete, or only mark a row. Only the keys,
         # because Django reads the rows that it deletes, and a thousand attempts contain up to 160 MB of hashes.
-        deleted += QuerySet(rows.model).filter(pk__in=old).only("pk").delete()[1].get(rows.model._meta.label, 0)
+        deleted += (
+            QuerySet(rows.model)
+            .filter(pk__in=old)
+            .only("pk")
+            .delete()[1]
+            .get(rows.model._meta.label, 0)
+        )
         time.sleep(PAUSE_SECONDS)
         renew()
         pks = list(keys.filter(pk__gt=pks[-1])[:BATCH])

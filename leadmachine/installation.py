@@ -12,7 +12,12 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from postgresql.identity import IDENTITY
 
 # The database is down, or its settings or version are wrong, which has checks of its own.
-UNUSABLE: Final = (ImproperlyConfigured, InterfaceError, NotSupportedError, OperationalError)
+UNUSABLE: Final = (
+    ImproperlyConfigured,
+    InterfaceError,
+    NotSupportedError,
+    OperationalError,
+)
 
 
 @cache

@@ -18,13 +18,22 @@ from capi.linkedin.parsing import MASK, mask
 INDENT: Final = "    "
 # PostgreSQL adds to an error the whole rejected row, and the beginning of the row that a COPY was processing. Their
 # texts may contain line breaks.
-DETAIL: Final = re.compile(r"(?:DETAIL|CONTEXT):.*?(?=\n\n(?:The above exception|During handling of)|\Z)", re.DOTALL)
+DETAIL: Final = re.compile(
+    r"(?:DETAIL|CONTEXT):.*?(?=\n\n(?:The above exception|During handling of)|\Z)",
+    re.DOTALL,
+)
 # User and password in the URL of a service. The host stays: an operator needs to know which one is down.
-CREDENTIALS: Final = re.compile(r"\b((?:postgres(?:ql)?|rediss?|valkeys?|smtp(?:\+\w+)?|[\w.]+:Transport)://)[^\s/]*@")
+CREDENTIALS: Final = re.compile(
+    r"\b((?:postgres(?:ql)?|rediss?|valkeys?|smtp(?:\+\w+)?|[\w.]+:Transport)://)[^\s/]*@"
+)
 
-_nodes: set[str] = set()  # names of the workers in this process: celery@host looks like an e-mail address
+# Names of the workers in this process: celery@host looks like an e-mail address.
+_nodes: set[str] = set()
 
-ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+ExceptionInfo = (
+    tuple[type[BaseException], BaseException, TracebackType | None]
+    | tuple[None, None, None]
+)
 
 
 class SafeFormatter(logging.Formatter):
@@ -40,7 +49,11 @@ class SafeFormatter(logging.Formatter):
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
         """The time with its UTC offset, so that lines of machines in several time zones can be put in order."""
-        return datetime.fromtimestamp(record.created).astimezone().isoformat(sep=" ", timespec="milliseconds")
+        return (
+            datetime.fromtimestamp(record.created)
+            .astimezone()
+            .isoformat(sep=" ", timespec="milliseconds")
+        )
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         message = super().formatMessage(record)
@@ -79,7 +92,10 @@ def _spellings(nodes: Iterable[str]) -> set[str]:
 
 
 def _indented(text: str) -> str:
-    return "\n".join(INDENT + _line(line) for line in DETAIL.sub(f"DETAIL: {MASK}", text).splitlines())
+    return "\n".join(
+        INDENT + _line(line)
+        for line in DETAIL.sub(f"DETAIL: {MASK}", text).splitlines()
+    )
 
 
 def _line(line: str) -> str:
@@ -100,10 +116,20 @@ class ReportFilter(SafeExceptionReporterFilter):
 
     def cleanse_setting(self, key: Any, value: Any) -> Any:
         cleansed = super().cleanse_setting(key, value)
-        return URL_PASSWORD.sub(f"{MASK}@", cleansed) if isinstance(cleansed, str) else cleansed
+        return (
+            URL_PASSWORD.sub(f"{MASK}@", cleansed)
+            if isinstance(cleansed, str)
+            else cleansed
+        )
 
-    def get_traceback_frame_variables(self, request: HttpRequest | None, tb_frame: FrameType) -> Any:
-        return [] if self.is_active(request) else super().get_traceback_frame_variables(request, tb_frame)
+    def get_traceback_frame_variables(
+        self, request: HttpRequest | None, tb_frame: FrameType
+    ) -> Any:
+        return (
+            []
+            if self.is_active(request)
+            else super().get_traceback_frame_variables(request, tb_frame)
+        )
 
     def get_post_parameters(self, request: HttpRequest | None) -> Any:
         if request is None or not self.is_active(request):
@@ -112,7 +138,14 @@ class ReportFilter(SafeExceptionReporterFilter):
 
     def get_safe_request_meta(self, request: HttpRequest) -> dict[str, Any]:
         meta = super().get_safe_request_meta(request)
-        return {**meta, **{name: MASK for name in ("QUERY_STRING", "HTTP_REFERER") if meta.get(name)}}
+        return {
+            **meta,
+            **{
+                name: MASK
+                for name in ("QUERY_STRING", "HTTP_REFERER")
+                if meta.get(name)
+            },
+        }
 
 
 class MaskedReport(ExceptionReporter):

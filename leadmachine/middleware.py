@@ -9,7 +9,14 @@ from django.contrib.staticfiles.storage import ManifestFilesMixin, staticfiles_s
 from django.db import InterfaceError, OperationalError, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
-from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed, JsonResponse
+from django.http import (
+    FileResponse,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseNotAllowed,
+    JsonResponse,
+)
 from django.middleware.gzip import GZipMiddleware
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
@@ -61,8 +68,14 @@ class ClosedByDefaultMiddleware:
 class GZipPagesMiddleware(GZipMiddleware):
     """Compresses everything but files: only an open file can be sent by the web server without a thread."""
 
-    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        return response if isinstance(response, FileResponse) else super().process_response(request, response)
+    def process_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
+        return (
+            response
+            if isinstance(response, FileResponse)
+            else super().process_response(request, response)
+        )
 
 
 class ProbesMiddleware:
@@ -78,7 +91,11 @@ class ProbesMiddleware:
         probe = PROBES.get(request.path_info)
         if probe is None:
             return self.get_response(request)
-        return probe(request) if request.method in PROBE_METHODS else HttpResponseNotAllowed(PROBE_METHODS)
+        return (
+            probe(request)
+            if request.method in PROBE_METHODS
+            else HttpResponseNotAllowed(PROBE_METHODS)
+        )
 
 
 class PageMethodsMiddleware:
@@ -118,7 +135,9 @@ class NotAllowedPageMiddleware:
         if isinstance(response, HttpResponseNotAllowed) and not response.content:
             if request.path_info.startswith(API):
                 detail = f'Method "{request.method}" not allowed.'
-                return JsonResponse({"detail": detail}, status=405, headers={"Allow": response["Allow"]})
+                return JsonResponse(
+                    {"detail": detail}, status=405, headers={"Allow": response["Allow"]}
+                )
             if request.method in ("GET", "HEAD"):
                 return redirect(page_above(request.path_info))
             response.content = render_to_string("405.html", request=request)
@@ -141,12 +160,17 @@ def readyz(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"status": "ready"})
 
 
-PROBES: Final[dict[str, Callable[[HttpRequest], HttpResponse]]] = {"/healthz": healthz, "/readyz": readyz}
+PROBES: Final[dict[str, Callable[[HttpRequest], HttpResponse]]] = {
+    "/healthz": healthz,
+    "/readyz": readyz,
+}
 
 
 def _database_or_migrations() -> Iterator[str]:
     try:
-        left = len(_migrations() - MigrationRecorder(connection).applied_migrations().keys())
+        left = len(
+            _migrations() - MigrationRecorder(connection).applied_migrations().keys()
+        )
         is_read_only = _is_read_only()
     except (OperationalError, InterfaceError):
         yield "The database can't be reached."

@@ -66,12 +66,18 @@ class Outage:
         with self._lock:
             self._begin(time.monotonic())
             self._failures += 1
-            is_due = self._failed_at - self._lines.get(line, float("-inf")) >= REPEATED_AFTER_SECONDS
+            is_due = (
+                self._failed_at - self._lines.get(line, float("-inf"))
+                >= REPEATED_AFTER_SECONDS
+            )
             is_first = has_traceback and not self._traceback_logged
             if not (is_first or is_due or is_repeated):
                 return LogAs.NOTHING
             self._lines[line] = self._failed_at
-            self._is_logged, self._traceback_logged = True, self._traceback_logged or has_traceback
+            self._is_logged, self._traceback_logged = (
+                True,
+                self._traceback_logged or has_traceback,
+            )
             return LogAs.TRACEBACK if is_first else LogAs.LINE
 
     def _begin(self, now: float) -> None:
@@ -89,15 +95,25 @@ class Outage:
 
         An idle process may learn of the end hours later, so the line also says how long ago the last failure was.
         """
-        if self._began_at is None:  # checked without the lock, because each new connection calls this
+        # Checked without the lock, because each new connection calls this.
+        if self._began_at is None:
             return
         with self._lock:
             began_at, failures = self._began_at, self._failures
             self._began_at, self._ended_at = None, time.monotonic()
             is_logged, ago = self._is_logged, self._ended_at - self._failed_at
         if began_at is not None and is_logged:
-            often = "once" if failures == 1 else f"{failures} times in {self._failed_at - began_at:.1f} s"
-            logger.warning("%s is back. It failed %s, the last time %.1f s ago.", self._service, often, ago)
+            often = (
+                "once"
+                if failures == 1
+                else f"{failures} times in {self._failed_at - began_at:.1f} s"
+            )
+            logger.warning(
+                "%s is back. It failed %s, the last time %.1f s ago.",
+                self._service,
+                often,
+                ago,
+            )
 
 
 DATABASE: Final = Outage("The database")
@@ -124,9 +140,12 @@ class OncePerOutage(logging.Filter):
         outage = _outage_of(error) if error is not None else None
         if outage is None:
             return True
-        line = record.name, record.msg  # without its arguments: each task has its own id
+        # Without its arguments: each task has its own id.
+        line = record.name, record.msg
         has_traceback, is_repeated = bool(record.exc_info), record.name == REQUESTS
-        log_as = outage.failed(line, has_traceback=has_traceback, is_repeated=is_repeated)
+        log_as = outage.failed(
+            line, has_traceback=has_traceback, is_repeated=is_repeated
+        )
         if has_traceback and log_as is LogAs.LINE:
             _shorten(record, error)
         return log_as is not LogAs.NOTHING
@@ -136,13 +155,18 @@ def _shorten(record: logging.LogRecord, error: BaseException | None) -> None:
     """Put the error into the record's line, in place of its traceback."""
     message = record.getMessage()
     name = type(error).__name__
-    record.msg, record.args = (message if name in message else f"{message} ({name}: {error})"), None
+    record.msg, record.args = (
+        (message if name in message else f"{message} ({name}: {error})"),
+        None,
+    )
     record.exc_info = record.exc_text = None
 
 
 def listen() -> None:
     """Treat each new connection to the database as the end of an outage."""
-    connection_created.connect(_on_database_connection, dispatch_uid="leadmachine.outages")
+    connection_created.connect(
+        _on_database_connection, dispatch_uid="leadmachine.outages"
+    )
     os.register_at_fork(after_in_child=_forget)
 
 
@@ -166,9 +190,19 @@ def _error_of(record: logging.LogRecord) -> BaseException | None:
 def _outage_of(error: BaseException) -> Outage | None:
     # Only the direct cause: an error during error handling is a different one.
     cause = error.__cause__ if isinstance(error, DatabaseError | BrokerError) else error
-    if isinstance(error, DatabaseError | InterfaceError | psycopg.Error) and (reason := why_unavailable(error)):
+    if isinstance(error, DatabaseError | InterfaceError | psycopg.Error) and (
+        reason := why_unavailable(error)
+    ):
         return DATABASES[reason]
-    if isinstance(cause, redis.exceptions.ConnectionError | redis.exceptions.TimeoutError):
+    if isinstance(
+        cause, redis.exceptions.ConnectionError | redis.exceptions.TimeoutError
+    ):
         return None if isinstance(cause, REDIS_REFUSES) else BROKER
     # A replica that is not promoted yet, or Redis out of memory: temporary, but until then every write fails.
-    return BROKER if isinstance(cause, redis.exceptions.ReadOnlyError | redis.exceptions.OutOfMemoryError) else None
+    return (
+        BROKER
+        if isinstance(
+            cause, redis.exceptions.ReadOnlyError | redis.exceptions.OutOfMemoryError
+        )
+        else None
+    )

@@ -26,7 +26,8 @@ def outbound_allowed(**kwargs: Any) -> list[CheckMessage]:
         elif network is not None and not _is_own(network):
             text = f"LEADMACHINE_OUTBOUND_ALLOWED contains {entry}: it is not within a private network."
             hint = (
-                "Name the smallest network that has your provider, such as 10.1.2.0/24. The internet is allowed anyway."
+                "Name the smallest network that has your provider, such as "
+                "10.1.2.0/24. The internet is allowed anyway."
             )
             found.append(Error(text, hint=hint, id="leadmachine.E029"))
     return found

@@ -39,7 +39,11 @@ def is_monotonous(key: str | bytes) -> bool:
 @in_production
 def token_keys_are_random(**kwargs: Any) -> list[CheckMessage]:
     """E104: every token key has enough different bytes to be random."""
-    numbers = [str(number) for number, key in enumerate(settings.TOKEN_KEYS, 1) if _is_monotonous_key(key)]
+    numbers = [
+        str(number)
+        for number, key in enumerate(settings.TOKEN_KEYS, 1)
+        if _is_monotonous_key(key)
+    ]
     if not numbers:
         return []
     text = f"LEADMACHINE_TOKEN_KEYS contains a key that is not random: number {' and '.join(numbers)}."
@@ -58,14 +62,24 @@ def broker_password(**kwargs: Any) -> list[CheckMessage]:
     if not broker.hostname or broker.password or broker.hostname in OWN_MACHINE:
         return []
     hint = "Set one, and add it to REDIS_URL: redis://:password@host:6379/0"
-    return [Error(f"The broker on {broker.hostname} has no password.", hint=hint, id="leadmachine.E005")]
+    return [
+        Error(
+            f"The broker on {broker.hostname} has no password.",
+            hint=hint,
+            id="leadmachine.E005",
+        )
+    ]
 
 
 @register(Tags.security)
 @in_production
 def plain_http_is_said(**kwargs: Any) -> list[CheckMessage]:
     """E006: an installation that others reach over plain HTTP also has http:// in LEADMACHINE_URL."""
-    if settings.HTTPS or set(settings.ALLOWED_HOSTS) <= OWN_MACHINE or settings.SITE_URL.startswith("http://"):
+    if (
+        settings.HTTPS
+        or set(settings.ALLOWED_HOSTS) <= OWN_MACHINE
+        or settings.SITE_URL.startswith("http://")
+    ):
         return []
     return [
         Error(
@@ -81,7 +95,9 @@ def plain_http_is_said(**kwargs: Any) -> list[CheckMessage]:
 @in_production
 def demo_people(**kwargs: Any) -> list[CheckMessage]:
     """E011: no one can sign in with the demo's password, which is public. No error while the database is down."""
-    emails = [person.email for company in (NORTHWIND, CONTOSO) for person in company.people]
+    emails = [
+        person.email for company in (NORTHWIND, CONTOSO) for person in company.people
+    ]
     try:
         users = [*User.objects.filter(email__in=emails, is_active=True)]
     except (*installation.UNUSABLE, ProgrammingError):  # or not migrated yet
@@ -92,7 +108,9 @@ def demo_people(**kwargs: Any) -> list[CheckMessage]:
         "Use an empty database, or delete the demo's companies and people in /admin/ (with DEBUG=on, and only from "
         "this machine)."
     )
-    text = f"{users[0].email} can sign in with the password of the demo, which is public."
+    text = (
+        f"{users[0].email} can sign in with the password of the demo, which is public."
+    )
     return [Error(text, hint=hint, id="leadmachine.E011")]
 
 
@@ -111,7 +129,10 @@ def proxy_is_named(**kwargs: Any) -> list[CheckMessage]:
 @in_production
 def preload_needs_more(**kwargs: Any) -> list[CheckMessage]:
     """E013: browsers only build in a host that binds its subdomains, for at least a year."""
-    is_complete = settings.SECURE_HSTS_INCLUDE_SUBDOMAINS and settings.SECURE_HSTS_SECONDS >= YEAR_SECONDS
+    is_complete = (
+        settings.SECURE_HSTS_INCLUDE_SUBDOMAINS
+        and settings.SECURE_HSTS_SECONDS >= YEAR_SECONDS
+    )
     if is_complete or not settings.SECURE_HSTS_PRELOAD:
         return []
     hint = f"Set LEADMACHINE_HSTS_SUBDOMAINS=on and LEADMACHINE_HSTS_SECONDS={YEAR_SECONDS}, or remove it."
@@ -125,8 +146,12 @@ def sandbox_is_on(**kwargs: Any) -> list[CheckMessage]:
     """W112: an installation with the sandbox reports nothing to LinkedIn."""
     if not settings.LINKEDIN_SANDBOX:
         return []
-    hint = "That is for testing. To send to LinkedIn, remove LINKEDIN_SANDBOX and restart."
-    return [Warn("The sandbox is on: no event reaches LinkedIn.", hint=hint, id="capi.W112")]
+    hint = (
+        "That is for testing. To send to LinkedIn, remove LINKEDIN_SANDBOX and restart."
+    )
+    return [
+        Warn("The sandbox is on: no event reaches LinkedIn.", hint=hint, id="capi.W112")
+    ]
 
 
 # Also in development: an invalid one would cause an error at the first sign-in.
@@ -139,7 +164,13 @@ def trusted_proxies(**kwargs: Any) -> list[CheckMessage]:
     if not wrong:
         return []
     hint = "Write addresses or networks, separated by commas: 10.0.0.5,172.16.0.0/12"
-    return [Error(f"TRUSTED_PROXIES contains {wrong[0]!r}, which is neither.", hint=hint, id="leadmachine.E007")]
+    return [
+        Error(
+            f"TRUSTED_PROXIES contains {wrong[0]!r}, which is neither.",
+            hint=hint,
+            id="leadmachine.E007",
+        )
+    ]
 
 
 def _is_network(text: str) -> bool:

@@ -10,7 +10,10 @@ from django.core.checks import CheckMessage, Error, register
 SMALLEST: Final[Mapping[str, tuple[float, str]]] = {
     "RETENTION_DAYS": (1, "the log of events would be deleted at once"),
     "REQUESTS_PER_MINUTE": (1, "nothing could be sent"),
-    "WEB_STATEMENT_SECONDS": (0.1, "no page could read the database, or one could for ever"),
+    "WEB_STATEMENT_SECONDS": (
+        0.1,
+        "no page could read the database, or one could for ever",
+    ),
     "FILES_MB_PER_COMPANY": (1, "no file could be added"),
     "API_REQUESTS_PER_MINUTE": (1, "scripts would get a 429 for each request"),
     "API_COMPANY_PER_MINUTE": (1, "scripts would get a 429 for each request"),

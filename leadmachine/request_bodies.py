@@ -6,7 +6,11 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from django.core.files.uploadedfile import UploadedFile
-from django.core.files.uploadhandler import FileUploadHandler, MemoryFileUploadHandler, TemporaryFileUploadHandler
+from django.core.files.uploadhandler import (
+    FileUploadHandler,
+    MemoryFileUploadHandler,
+    TemporaryFileUploadHandler,
+)
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.multipartparser import MultiPartParserError
 from django.template.loader import render_to_string
@@ -18,7 +22,8 @@ API: Final = "/api/"
 WITH_FILES: Final = ("multipart/form-data",)
 JSON: Final = ("application/json",)
 DISK_FULL: Final = (
-    "Nothing was uploaded: the server has no room for it. Try again later, or contact the operator of LeadMachine."
+    "Nothing was uploaded: the server has no room for it. Try again later, or contact"
+    " the operator of LeadMachine."
 )
 
 logger = logging.getLogger(__name__)
@@ -36,12 +41,17 @@ class RequestBodiesMiddleware:
             return self.get_response(request)
         rule = _rule(request)
         if length > rule.at_most:
-            return _refused(request, 413, f"At most {_words(rule.at_most)} can be sent here.")
+            return _refused(
+                request, 413, f"At most {_words(rule.at_most)} can be sent here."
+            )
         kinds = _kinds(request, rule)
         if rule.read and (request.content_type not in kinds or not _is_utf_8(request)):
             return _refused(request, 415, f"Send this as {kinds[0]}, in UTF-8.")
         if rule.files:
-            request.upload_handlers = [MemoryFileUploadHandler(request), SpooledFiles(request)]
+            request.upload_handlers = [
+                MemoryFileUploadHandler(request),
+                SpooledFiles(request),
+            ]
         return self.get_response(request)
 
 
@@ -116,4 +126,6 @@ def _rule(request: HttpRequest) -> BodyRule:
 def _refused(request: HttpRequest, status: int, sentence: str) -> HttpResponse:
     if request.path_info.startswith(API):
         return JsonResponse({"detail": sentence}, status=status)
-    return HttpResponse(render_to_string("400.html", {"sentence": sentence}), status=status)
+    return HttpResponse(
+        render_to_string("400.html", {"sentence": sentence}), status=status
+    )

@@ -15,7 +15,15 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.sessions.models import Session
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from capi.models import Alert, Attempt, Backfill, ConversionEvent, DayCount, Mail, Recall
+from capi.models import (
+    Alert,
+    Attempt,
+    Backfill,
+    ConversionEvent,
+    DayCount,
+    Mail,
+    Recall,
+)
 from capi.services import retention as log
 from crm.accounts import typed_forms
 from crm.models import (
@@ -69,7 +77,9 @@ AT_ONCE: Final = Period("by the next turn", lambda: 0)
 SESSION: Final = Period("7 days", lambda: settings.SESSION_COOKIE_AGE / 86_400)
 EXPORT: Final = Period("1 day", lambda: KEPT_FOR.days)
 UNSTARTED: Final = Period("1 day", lambda: UNSTARTED_KEPT_FOR.days)
-CONFIRMATION: Final = Period("3 days", lambda: account_settings.EMAIL_CONFIRMATION_EXPIRE_DAYS)
+CONFIRMATION: Final = Period(
+    "3 days", lambda: account_settings.EMAIL_CONFIRMATION_EXPIRE_DAYS
+)
 # At least as long as the log from which they are counted: otherwise deleted days would be counted again every day.
 COUNTS: Final = Period("3 years", lambda: max(3 * 366, settings.RETENTION_DAYS))
 RECORD: Final = Period("2 years", lambda: 2 * 366)
@@ -79,7 +89,12 @@ SIGN_INS: Final = (AuditAction.SIGN_IN, AuditAction.SIGN_IN_FAILED)
 
 def _api_keys_in_use(before: datetime) -> InUse:
     """Return the API keys that a timeline or a file names."""
-    entries = (CrmEvent.objects.all(), Change.objects.all(), Note.objects.all(), Attachment.objects.all())
+    entries = (
+        CrmEvent.objects.all(),
+        Change.objects.all(),
+        Note.objects.all(),
+        Attachment.objects.all(),
+    )
     named = [named_by(rows, "api_key")(before) for rows in entries]
     return lambda pks: set().union(*(keys(pks) for keys in named))
 
@@ -91,7 +106,9 @@ def _crm_events_in_use(before: datetime) -> InUse:
     """
     logged = named_by(ConversionEvent.objects.all(), "crm_event")(before)
     open_backfills = Backfill.objects.unfinished().filter(
-        company=OuterRef("company"), since__lte=OuterRef("occurred_at"), until__gt=OuterRef("occurred_at")
+        company=OuterRef("company"),
+        since__lte=OuterRef("occurred_at"),
+        until__gt=OuterRef("occurred_at"),
     )
 
     def in_use(pks: Sequence[Any]) -> set[Any]:
@@ -112,12 +129,17 @@ def _unstarted_imports(before: datetime) -> list[QuerySet[Any]]:
 
 
 def _unstarted_import_rows(before: datetime) -> list[QuerySet[Any]]:
-    return [QuerySet(LeadImportRow).filter(lead_import__in=rows) for rows in _unstarted_imports(before)]
+    return [
+        QuerySet(LeadImportRow).filter(lead_import__in=rows)
+        for rows in _unstarted_imports(before)
+    ]
 
 
 def _declined_invitations(before: datetime) -> list[QuerySet[Any]]:
     """Invitations that were revoked or ran out: the people invited never entered their address themselves."""
-    run_out = Q(accepted_at=None, revoked_at=None, sent_at__lt=before - INVITATION_GOOD_FOR)
+    run_out = Q(
+        accepted_at=None, revoked_at=None, sent_at__lt=before - INVITATION_GOOD_FOR
+    )
     return [QuerySet(Invitation).filter(Q(revoked_at__lt=before) | run_out)]
 
 
@@ -125,7 +147,10 @@ def _unconfirmed_users(before: datetime) -> QuerySet[User]:
     """Users who signed up before this time, never confirmed their address, and so could never sign in."""
     addresses = EmailAddress.objects.filter(user=OuterRef("pk"))
     return User.objects.filter(
-        Exists(addresses), ~Exists(addresses.filter(verified=True)), date_joined__lt=before, last_login=None
+        Exists(addresses),
+        ~Exists(addresses.filter(verified=True)),
+        date_joined__lt=before,
+        last_login=None,
     )
 
 
@@ -137,20 +162,36 @@ def _unconfirmed_companies(before: datetime) -> list[QuerySet[Any]]:
 
 def _sessions_of_nobody(before: datetime) -> list[QuerySet[Any]]:
     """The records (address and browser) of sessions that have ended, by signing out or by their time limit."""
-    ongoing = Session.objects.filter(session_key=OuterRef("session_key"), expire_date__gte=before)
+    ongoing = Session.objects.filter(
+        session_key=OuterRef("session_key"), expire_date__gte=before
+    )
     return [QuerySet(UserSession).filter(~Exists(ongoing))]
 
 
 # Processed from top to bottom: rows that reference others are deleted before them.
-COMPANY_LISTS: Final = ("LeadStatus", "Pipeline", "Stage", "LostReason", "LeadType", "LeadSource", "Tag")
+COMPANY_LISTS: Final = (
+    "LeadStatus",
+    "Pipeline",
+    "Stage",
+    "LostReason",
+    "LeadType",
+    "LeadSource",
+    "Tag",
+)
 RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
     # The log of what went to LinkedIn.
-    "capi.ConversionEvent": (Expires(LOG, "its end", log.ended_events, first=log.count_for_good),),
+    "capi.ConversionEvent": (
+        Expires(LOG, "its end", log.ended_events, first=log.count_for_good),
+    ),
     "capi.EarlierAttempt": Kept("as long as its event"),
     "capi.CountedPerson": Kept("as long as its event"),
     "capi.Attempt": (
         Expires(
-            LOG, "it was made", in_order(Attempt, at="started_at"), log.attempts_in_use, "an event in the log names it"
+            LOG,
+            "it was made",
+            in_order(Attempt, at="started_at"),
+            log.attempts_in_use,
+            "an event in the log names it",
         ),
     ),
     "capi.Backfill": (
@@ -163,7 +204,12 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
         ),
     ),
     "capi.Mail": (
-        Expires(LOG, "it was written", where(Mail, Q(due_at=None), at="created_at"), needed_by="it may still go out"),
+        Expires(
+            LOG,
+            "it was written",
+            where(Mail, Q(due_at=None), at="created_at"),
+            needed_by="it may still go out",
+        ),
     ),
     "capi.Alert": (
         Expires(
@@ -178,9 +224,15 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
     "capi.CountedLog": Kept("one row for each company"),
     "capi.Connection": Kept("one row for each company"),
     # A worker that sends for the company deletes them. The others must be older than any batch that has been read.
-    "capi.Recall": (Expires(Period("1 day", lambda: 1), "it was made", in_order(Recall, at="made_at")),),
+    "capi.Recall": (
+        Expires(
+            Period("1 day", lambda: 1), "it was made", in_order(Recall, at="made_at")
+        ),
+    ),
     "capi.Checkup": Kept("one row for each company"),
-    "capi.ConversionRule": Kept("as long as its company: the log and the counts name it, also when it is deleted"),
+    "capi.ConversionRule": Kept(
+        "as long as its company: the log and the counts name it, also when it is deleted"
+    ),
     "capi.MailChoice": Kept("as long as its person: one row for each member who chose"),
     "capi.Heartbeat": Kept("one row for each kind of round"),
     "capi.Housekeeping": Kept("one row"),
@@ -196,53 +248,119 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
     ),
     "crm.Change": Kept("as long as its lead"),
     "crm.Company": (
-        Expires(_days(7), f"{UNCONFIRMED}; any other until the operator deletes it", _unconfirmed_companies),
+        Expires(
+            _days(7),
+            f"{UNCONFIRMED}; any other until the operator deletes it",
+            _unconfirmed_companies,
+        ),
     ),
     **dict.fromkeys((f"crm.{name}" for name in COMPANY_LISTS), WITH_ITS_COMPANY),
-    "crm.LeadDuplicate": Kept("as long as both of its leads, or until they are no longer alike"),
+    "crm.LeadDuplicate": Kept(
+        "as long as both of its leads, or until they are no longer alike"
+    ),
     "crm.DuplicateSearch": Kept("one row for each company"),
-    "crm.LeadMerge": (Expires(Period("1 day", lambda: UNDO_FOR.days), "the merge", where(LeadMerge, at="merged_at")),),
+    "crm.LeadMerge": (
+        Expires(
+            Period("1 day", lambda: UNDO_FOR.days),
+            "the merge",
+            where(LeadMerge, at="merged_at"),
+        ),
+    ),
     "crm.LeadTag": Kept("as long as its lead and its tag"),
-    "crm.DealPerson": Kept("as long as its deal and its lead, or until someone in the company removes that person"),
+    "crm.DealPerson": Kept(
+        "as long as its deal and its lead, or until someone in the company removes that person"
+    ),
     "crm.DealTag": Kept("as long as its deal and its tag"),
     "crm.Lead": Kept(
         "until someone in the company deletes it, or what it was merged into; erased, its empty row stays"
     ),
     "crm.Deal": Kept("as long as its lead, or until someone in the company deletes it"),
-    "crm.CustomField": Kept("until an admin of the company deletes it, and its values have been removed"),
-    "crm.Task": Kept("as long as what it is about, or until someone in the company deletes it"),
-    "crm.Note": Kept("as long as what it is about, or until someone in the company deletes it"),
-    "crm.Attachment": Kept("as long as what it is on, or until someone in the company deletes it; its content, too"),
+    "crm.CustomField": Kept(
+        "until an admin of the company deletes it, and its values have been removed"
+    ),
+    "crm.Task": Kept(
+        "as long as what it is about, or until someone in the company deletes it"
+    ),
+    "crm.Note": Kept(
+        "as long as what it is about, or until someone in the company deletes it"
+    ),
+    "crm.Attachment": Kept(
+        "as long as what it is on, or until someone in the company deletes it; its content, too"
+    ),
     "crm.TaskReminder": Kept("until it is sent, or its task done or deleted"),
-    "crm.SavedView": Kept("until someone in the company deletes it, or as long as the account of its owner"),
-    "crm.CalendarFeed": Kept("until its member removes it or loses access: one row for each member who has a link"),
-    "crm.ExportPart": Kept("as long as its export, or until someone of the company is erased"),
+    "crm.SavedView": Kept(
+        "until someone in the company deletes it, or as long as the account of its owner"
+    ),
+    "crm.CalendarFeed": Kept(
+        "until its member removes it or loses access: one row for each member who has a link"
+    ),
+    "crm.ExportPart": Kept(
+        "as long as its export, or until someone of the company is erased"
+    ),
     "crm.ExportSelection": Kept("as long as its export"),
-    "crm.DataExport": (Expires(EXPORT, "its end", where(DataExport, at="finished_at")),),
+    "crm.DataExport": (
+        Expires(EXPORT, "its end", where(DataExport, at="finished_at")),
+    ),
     "crm.BulkSelection": Kept("until its bulk change has ended"),
-    "crm.BulkChange": (Expires(_days(BULK_CHANGE_KEPT_FOR.days), "its end", where(BulkChange, at="finished_at")),),
+    "crm.BulkChange": (
+        Expires(
+            _days(BULK_CHANGE_KEPT_FOR.days),
+            "its end",
+            where(BulkChange, at="finished_at"),
+        ),
+    ),
     "crm.LeadImportRow": (
-        Expires(UNSTARTED, "the upload if no one started its import", _unstarted_import_rows),
+        Expires(
+            UNSTARTED, "the upload if no one started its import", _unstarted_import_rows
+        ),
         Expires(_days(ROWS_KEPT_FOR.days), "the end of its import", _import_rows),
     ),
     "crm.LeadImportFile": (
-        Expires(_days(ROWS_KEPT_FOR.days), "the upload", where(LeadImportFile, at="lead_import__created_at")),
+        Expires(
+            _days(ROWS_KEPT_FOR.days),
+            "the upload",
+            where(LeadImportFile, at="lead_import__created_at"),
+        ),
     ),
     "crm.LeadImport": (
         Expires(UNSTARTED, "the upload if no one started it", _unstarted_imports),
-        Expires(RECORD, "the upload", where(LeadImport, ~Q(state__in=AT_WORK), at="created_at")),
+        Expires(
+            RECORD,
+            "the upload",
+            where(LeadImport, ~Q(state__in=AT_WORK), at="created_at"),
+        ),
     ),
     "crm.AuditEntry": (
-        Expires(LOG, "a sign-in", in_order(AuditEntry, Q(action__in=SIGN_INS), at="at")),
+        Expires(
+            LOG, "a sign-in", in_order(AuditEntry, Q(action__in=SIGN_INS), at="at")
+        ),
         Expires(RECORD, "anything else", in_order(AuditEntry, at="at")),
     ),
     "crm.IdempotencyRecord": (
-        Expires(_days(idempotency.KEPT_FOR.days), "it was sent", in_order(IdempotencyRecord, at="posted_at")),
+        Expires(
+            _days(idempotency.KEPT_FOR.days),
+            "it was sent",
+            in_order(IdempotencyRecord, at="posted_at"),
+        ),
     ),
-    "crm.LeadSearch": (Expires(_days(searches.KEPT_FOR.days), "the search", where(LeadSearch, at="created_at")),),
-    "crm.TypedForm": (Expires(_days(typed_forms.KEPT_FOR.days), "it was sent", where(TypedForm, at="created_at")),),
+    "crm.LeadSearch": (
+        Expires(
+            _days(searches.KEPT_FOR.days),
+            "the search",
+            where(LeadSearch, at="created_at"),
+        ),
+    ),
+    "crm.TypedForm": (
+        Expires(
+            _days(typed_forms.KEPT_FOR.days),
+            "it was sent",
+            where(TypedForm, at="created_at"),
+        ),
+    ),
     # Users and how they sign in.
-    "crm.AccountMail": (Expires(_days(3), "it was written", where(AccountMail, at="created_at")),),
+    "crm.AccountMail": (
+        Expires(_days(3), "it was written", where(AccountMail, at="created_at")),
+    ),
     "crm.User": (
         Expires(
             _days(7),
@@ -268,20 +386,34 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
         Expires(_days(30), "it was revoked or ran out", _declined_invitations),
     ),
     "account.EmailAddress": Kept("as long as its account"),
-    "account.EmailConfirmation": (Expires(CONFIRMATION, "it was sent", where(EmailConfirmation, at="created")),),
+    "account.EmailConfirmation": (
+        Expires(CONFIRMATION, "it was sent", where(EmailConfirmation, at="created")),
+    ),
     "mfa.Authenticator": Kept("as long as its account"),
-    "socialaccount.SocialAccount": Kept("as long as its account, or the company's sign-in provider"),
-    "socialaccount.SocialApp": Kept("never written: `crm_signinprovider` has what is in it"),
-    "socialaccount.SocialToken": Kept("never written: a session keeps the provider's ID token, to sign out there"),
+    "socialaccount.SocialAccount": Kept(
+        "as long as its account, or the company's sign-in provider"
+    ),
+    "socialaccount.SocialApp": Kept(
+        "never written: `crm_signinprovider` has what is in it"
+    ),
+    "socialaccount.SocialToken": Kept(
+        "never written: a session keeps the provider's ID token, to sign out there"
+    ),
     "usersessions.UserSession": (
         Expires(SESSION, "the sign-in", where(UserSession, at="created_at")),
         Expires(AT_ONCE, "the session's end", _sessions_of_nobody),
     ),
-    "sessions.Session": (Expires(AT_ONCE, "its end", where(Session, at="expire_date")),),
+    "sessions.Session": (
+        Expires(AT_ONCE, "its end", where(Session, at="expire_date")),
+    ),
     # The administration.
-    "admin.LogEntry": (Expires(RECORD, "the change", where(LogEntry, at="action_time")),),
+    "admin.LogEntry": (
+        Expires(RECORD, "the change", where(LogEntry, at="action_time")),
+    ),
     "auth.Group": Kept("until the operator deletes it"),
     "auth.Group_permissions": Kept("as long as its group"),
-    "auth.Permission": Kept("made by migrations: one row for each thing that may be done"),
+    "auth.Permission": Kept(
+        "made by migrations: one row for each thing that may be done"
+    ),
     "contenttypes.ContentType": Kept("made by migrations: one row for each table"),
 }

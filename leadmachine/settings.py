@@ -27,18 +27,29 @@ from postgresql.bounds import options
 
 # The installation
 HTTPS: bool = env.bool("LEADMACHINE_HTTPS", default=not DEBUG)
-ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
+ALLOWED_HOSTS: list[str] = env.list(
+    "ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if DEBUG else []
+)
 TRUSTED_PROXIES: list[str] = env.list("TRUSTED_PROXIES", default=[])
 SITE_URL: str = env.str(
     "LEADMACHINE_URL",
-    default=f"http://127.0.0.1:{PORT}" if DEBUG else f"https://{ALLOWED_HOSTS[0].lstrip('.') if ALLOWED_HOSTS else ''}",
+    default=f"http://127.0.0.1:{PORT}"
+    if DEBUG
+    else f"https://{ALLOWED_HOSTS[0].lstrip('.') if ALLOWED_HOSTS else ''}",
 ).rstrip("/")
 # Forms come from the public URL, whatever host and port a proxy passes on.
 _site = urlsplit(SITE_URL)
-CSRF_TRUSTED_ORIGINS: list[str] = [f"{_site.scheme}://{_site.netloc}", *env.list("CSRF_TRUSTED_ORIGINS", default=[])]
+CSRF_TRUSTED_ORIGINS: list[str] = [
+    f"{_site.scheme}://{_site.netloc}",
+    *env.list("CSRF_TRUSTED_ORIGINS", default=[]),
+]
 
-SECRET_KEY: str = env.str("SECRET_KEY", default="") or (dev_secret_key() if DEBUG else "")
-TOKEN_KEYS: list[str] = env.list("LEADMACHINE_TOKEN_KEYS", default=[]) or (dev_token_keys() if DEBUG else [])
+SECRET_KEY: str = env.str("SECRET_KEY", default="") or (
+    dev_secret_key() if DEBUG else ""
+)
+TOKEN_KEYS: list[str] = env.list("LEADMACHINE_TOKEN_KEYS", default=[]) or (
+    dev_token_keys() if DEBUG else []
+)
 
 # Applications
 INSTALLED_APPS = [
@@ -115,17 +126,24 @@ TEMPLATES: list[dict[str, Any]] = [
 FORM_RENDERER = "crm.forms.FormRenderer"
 
 # Database
-DATABASE_URL: str = env.str("DATABASE_URL", default="") or (dev_database_url() if IS_MAKE_RUN and DEBUG else "")
-DATABASES: dict[str, dict[str, Any]] = {"default": env.db_url_config(DATABASE_URL) if DATABASE_URL else {}}
+DATABASE_URL: str = env.str("DATABASE_URL", default="") or (
+    dev_database_url() if IS_MAKE_RUN and DEBUG else ""
+)
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": env.db_url_config(DATABASE_URL) if DATABASE_URL else {}
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 if "postgresql" in DATABASES["default"].get("ENGINE", ""):
-    DATABASES["default"]["ENGINE"] = "postgresql"  # our own backend, which limits how long a statement may take
+    # Our own backend, which limits how long a statement may take.
+    DATABASES["default"]["ENGINE"] = "postgresql"
     DATABASES["default"].setdefault("CONN_MAX_AGE", 60)
     DATABASES["default"].setdefault("CONN_HEALTH_CHECKS", True)
     # So that PostgreSQL can plan the statements of a save once (crm.models.snapshots).
     DATABASES["default"].setdefault("OPTIONS", {}).update(server_side_binding=True)
-    DATABASES["default"]["OPTIONS"] = options(DATABASES["default"]["OPTIONS"], idle_seconds=WORKER_STATEMENT_SECONDS)
+    DATABASES["default"]["OPTIONS"] = options(
+        DATABASES["default"]["OPTIONS"], idle_seconds=WORKER_STATEMENT_SECONDS
+    )
 else:
     DATABASES = {"default": {}}  # `leadmachine.checks` says what is wrong
 
@@ -134,12 +152,16 @@ else:
 EMAIL_URL: str = env.str("EMAIL_URL", default="") or ("consolemail://" if DEBUG else "")
 vars().update(env.email_url_config(EMAIL_URL or "smtp://localhost:25"))
 if vars()["EMAIL_BACKEND"] == "django.core.mail.backends.smtp.EmailBackend":
-    EMAIL_BACKEND = "leadmachine.smtp.SmtpBackend"  # our own, which limits a whole session
+    # Our own, which limits a whole session.
+    EMAIL_BACKEND = "leadmachine.smtp.SmtpBackend"
 EMAIL_TIMEOUT = 10
-DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="LeadMachine <leadmachine@localhost>")
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str(
+    "DEFAULT_FROM_EMAIL", default="LeadMachine <leadmachine@localhost>"
+)
 
 # Browser security
-FILE_UPLOAD_HANDLERS = ["leadmachine.request_bodies.NoFiles"]  # for views that take no files: crm/accounts/bodies.py
+# For views that take no files: crm/accounts/bodies.py.
+FILE_UPLOAD_HANDLERS = ["leadmachine.request_bodies.NoFiles"]
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'none'"],
@@ -159,12 +181,15 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # probes use the machine's address and plain HTTP
+# Probes use the machine's address and plain HTTP.
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 if HTTPS:
     SECURE_SSL_REDIRECT = True
     # A browser that has seen these obeys them until they expire, so a long time and other hosts are up to the operator.
     SECURE_HSTS_SECONDS: int = env.int("LEADMACHINE_HSTS_SECONDS", default=24 * 3600)
-    SECURE_HSTS_INCLUDE_SUBDOMAINS: bool = env.bool("LEADMACHINE_HSTS_SUBDOMAINS", default=False)
+    SECURE_HSTS_INCLUDE_SUBDOMAINS: bool = env.bool(
+        "LEADMACHINE_HSTS_SUBDOMAINS", default=False
+    )
     SECURE_HSTS_PRELOAD: bool = env.bool("LEADMACHINE_HSTS_PRELOAD", default=False)
     # Django's warnings that the two switches above are off.
     SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
@@ -175,11 +200,17 @@ if HTTPS:
     CSRF_COOKIE_NAME = "__Host-csrftoken"
 
 # Files on leads and deals, and what a company may keep: these, imports and exports
-FILES_DIR: str = env.str("LEADMACHINE_FILES_DIR", default="") or str(private_folder(VAR_DIR / "files"))
+FILES_DIR: str = env.str("LEADMACHINE_FILES_DIR", default="") or str(
+    private_folder(VAR_DIR / "files")
+)
 FILES_MB_PER_COMPANY: int = env.int("LEADMACHINE_FILES_MB_PER_COMPANY", default=5120)
 FILES_ON_DISK: dict[str, Any] = {
     "BACKEND": "django.core.files.storage.FileSystemStorage",
-    "OPTIONS": {"location": FILES_DIR, "file_permissions_mode": 0o600, "directory_permissions_mode": 0o700},
+    "OPTIONS": {
+        "location": FILES_DIR,
+        "file_permissions_mode": 0o600,
+        "directory_permissions_mode": 0o700,
+    },
 }
 _files_storage: str = env.str("LEADMACHINE_FILES_STORAGE", default="")
 
@@ -187,7 +218,8 @@ _files_storage: str = env.str("LEADMACHINE_FILES_STORAGE", default="")
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG  # straight from static/, in tests too
+# Straight from static/, in tests too.
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "attachments": storage_entry(_files_storage) if _files_storage else FILES_ON_DISK,
@@ -231,7 +263,10 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,  # read-only fields are not in the request schemas
-    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "crm.api.schema.complete_schema"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "crm.api.schema.complete_schema",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "ReasonEnum": "capi.models.choices.Reason",
         "KindEnum": "crm.models.task.TaskKind",
@@ -261,14 +296,26 @@ LOGGING = {
         "in_one_line": {"()": "leadmachine.log_format.InOneLine"},
         "once_per_outage": {"()": "leadmachine.outages.OncePerOutage"},
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["once_per_outage"]}},
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["once_per_outage"],
+        }
+    },
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="WARNING")},
     "loggers": {
-        **{name: {"level": env.str("LOG_LEVEL", default="INFO")} for name in ("crm", "capi", "leadmachine")},
-        "crm.models.privacy_log": {"level": "INFO"},  # has to be repeated after a backup is restored
-        "django": {"handlers": []},  # with DEBUG Django adds its own, and each line would come twice
+        **{
+            name: {"level": env.str("LOG_LEVEL", default="INFO")}
+            for name in ("crm", "capi", "leadmachine")
+        },
+        # Has to be repeated after a backup is restored.
+        "crm.models.privacy_log": {"level": "INFO"},
+        # With DEBUG Django adds its own, and each line would come twice.
+        "django": {"handlers": []},
         "django.request": {"filters": ["in_one_line"]},
-        "waitress.queue": {"level": "ERROR"},  # it logs a line for each request that waits a moment for a thread
+        # It logs a line for each request that waits a moment for a thread.
+        "waitress.queue": {"level": "ERROR"},
         # Never below INFO: at DEBUG urllib3 prints request lines, and headers with the token.
         "urllib3": {"level": "INFO"},
     },

@@ -10,8 +10,13 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
 AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
-    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"
+    },
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
     {"NAME": "crm.accounts.passwords.ContextWordsValidator"},
@@ -44,7 +49,8 @@ ACCOUNT_REAUTHENTICATION_METHODS = ["password", "mfa"]
 ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "crm.accounts.passwords.ResetTokenGenerator"  # noqa: S105, the name of a class
 ACCOUNT_RATE_LIMITS = {
     "login": "30/m/ip",
-    "login_failed": "5/15m/key",  # the key is an IP address and a user name: see AccountAdapter
+    # The key is an IP address and a user name: see AccountAdapter.
+    "login_failed": "5/15m/key",
     # These mails may go to strangers, or to people who have not asked for them. A link for a new password works for an
     # hour, so anyone who is refused another still has one.
     "confirm_email": "1/3m/key,5/d/key",
@@ -64,13 +70,18 @@ SOCIALACCOUNT_ADAPTER = "crm.accounts.company_admission.CompanySignInAdapter"
 # Allows a sign-in provider on this machine, to try one out. In production, no entered URL may lead to it.
 OUTBOUND_TO_LOOPBACK: bool = DEBUG
 # What else may be reached in our own network, by addresses that people enter.
-OUTBOUND_ALLOWED: list[str] = [entry.strip().lower() for entry in env.list("LEADMACHINE_OUTBOUND_ALLOWED", default=[])]
+OUTBOUND_ALLOWED: list[str] = [
+    entry.strip().lower()
+    for entry in env.list("LEADMACHINE_OUTBOUND_ALLOWED", default=[])
+]
 CA_BUNDLE: str = env.str("LEADMACHINE_CA_BUNDLE", default="")
 MFA_ADAPTER = "crm.accounts.adapter.SecondFactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
-MFA_WEBAUTHN_USER_VERIFICATION = "required"  # a finger, face or PIN: the device alone isn't enough
-MFA_RATE_LIMITS = {"webauthn_login": "60/m/ip"}  # a sign-in takes two requests; there is nothing to guess
+# A finger, face or PIN: the device alone isn't enough.
+MFA_WEBAUTHN_USER_VERIFICATION = "required"
+# A sign-in takes two requests; there is nothing to guess.
+MFA_RATE_LIMITS = {"webauthn_login": "60/m/ip"}
 MFA_TOTP_TOLERANCE = 1  # one step of drift either way
 MFA_RECOVERY_CODES_SHOW_ONCE = True
 MFA_FORMS = {

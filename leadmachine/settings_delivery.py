@@ -13,7 +13,9 @@ LINKEDIN_SANDBOX_PORT: int = env.int("LINKEDIN_SANDBOX_PORT", default=PORT + 1)
 LINKEDIN_SANDBOX_LEDGER = VAR_DIR / "sandbox.jsonl"
 LINKEDIN_API_URL: str = env.str(
     "LINKEDIN_API_URL",
-    default=f"http://127.0.0.1:{LINKEDIN_SANDBOX_PORT}" if LINKEDIN_SANDBOX else LINKEDIN_REAL_URL,
+    default=f"http://127.0.0.1:{LINKEDIN_SANDBOX_PORT}"
+    if LINKEDIN_SANDBOX
+    else LINKEDIN_REAL_URL,
 ).rstrip("/")
 LINKEDIN_API_VERSION: str = env.str("LINKEDIN_API_VERSION", default="202609")
 
@@ -23,7 +25,8 @@ SEND_TIMEOUT_SECONDS: float = 45  # of a whole request to LinkedIn
 CONNECT_TIMEOUT_SECONDS: float = 10
 # How long an unresponsive worker keeps a company's lane: longer than two requests, with time to write the result.
 LEASE_SECONDS: float = 120
-SWEEP_SECONDS: float = 30  # how often each worker checks for events whose wake-up was lost
+# How often each worker checks for events whose wake-up was lost.
+SWEEP_SECONDS: float = 30
 # How long a thread of a worker may hang: longer than a statement (WORKER_STATEMENT_SECONDS) or a request.
 STANDSTILL_SECONDS: float = 120
 LANE_REST_SECONDS: float = 30  # after a server error at LinkedIn
@@ -37,7 +40,8 @@ EVENT_MAX_AGE_DAYS = 90  # LinkedIn's limit
 BATCH_SIZE = 5_000  # events per request, LinkedIn's limit
 RETENTION_DAYS: int = env.int("LEADMACHINE_RETENTION_DAYS", default=180)
 REQUESTS_PER_MINUTE: int = env.int("LEADMACHINE_REQUESTS_PER_MINUTE", default=300)
-WAKE_TIMEOUT_SECONDS: float = 1  # for each step of a wake-up through the broker; no save waits for it
+# For each step of a wake-up through the broker; no save waits for it.
+WAKE_TIMEOUT_SECONDS: float = 1
 WAKE_BREAKER_SECONDS: float = 5  # the pause after a failure to reach the broker
 
 # Limits for users and scripts: of a company, but for the API's first, which is of a key or a session
@@ -47,8 +51,12 @@ EXPORTS_PER_MINUTE = 10
 EXPORTS_PER_HOUR = 120
 IMPORTS_PER_MINUTE = 10
 IMPORTS_PER_HOUR = 60
-API_REQUESTS_PER_MINUTE: int = env.int("LEADMACHINE_API_REQUESTS_PER_MINUTE", default=1200)
-API_COMPANY_PER_MINUTE: int = env.int("LEADMACHINE_API_COMPANY_PER_MINUTE", default=3600)
+API_REQUESTS_PER_MINUTE: int = env.int(
+    "LEADMACHINE_API_REQUESTS_PER_MINUTE", default=1200
+)
+API_COMPANY_PER_MINUTE: int = env.int(
+    "LEADMACHINE_API_COMPANY_PER_MINUTE", default=3600
+)
 
 # The longest wait for one statement, in case the database disappears without closing its connections. For a worker it
 # is half of LEASE_SECONDS (60 of 120): after a request of SEND_TIMEOUT_SECONDS (45) and a statement that got no reply
@@ -62,14 +70,27 @@ REDIS_URL: str = env.str("REDIS_URL", default="")
 INSTALLATION: str = env.str("LEADMACHINE_INSTALLATION", default="")
 # With these the kernel notices within 10 seconds that a host is gone. TCP_USER_TIMEOUT is in milliseconds, and exists
 # on Linux only.
-_KEEPALIVE = {"TCP_KEEPIDLE": 4, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 10_000}
+_KEEPALIVE = {
+    "TCP_KEEPIDLE": 4,
+    "TCP_KEEPINTVL": 2,
+    "TCP_KEEPCNT": 3,
+    "TCP_USER_TIMEOUT": 10_000,
+}
 REDIS_KEEPALIVE: dict[str, Any] = {
     "socket_keepalive": True,
-    "socket_keepalive_options": {getattr(socket, o): value for o, value in _KEEPALIVE.items() if hasattr(socket, o)},
+    "socket_keepalive_options": {
+        getattr(socket, o): value
+        for o, value in _KEEPALIVE.items()
+        if hasattr(socket, o)
+    },
 }
-EMBEDDED_WORKER: bool = env.bool("LEADMACHINE_EMBEDDED_WORKER", default=IS_MAKE_RUN or not REDIS_URL)
+EMBEDDED_WORKER: bool = env.bool(
+    "LEADMACHINE_EMBEDDED_WORKER", default=IS_MAKE_RUN or not REDIS_URL
+)
 CELERY_BROKER_URL = REDIS_URL or "memory://localhost/"
-CELERY_BROKER_TRANSPORT = f"leadmachine.celery_transport:{'Transport' if REDIS_URL else 'MemoryTransport'}"
+CELERY_BROKER_TRANSPORT = (
+    f"leadmachine.celery_transport:{'Transport' if REDIS_URL else 'MemoryTransport'}"
+)
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
     {
         **REDIS_KEEPALIVE,
@@ -91,10 +112,12 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_REDIRECT_STDOUTS = False  # in development mails are printed as they are
 CELERY_WORKER_CONSUMER = "leadmachine.celery_transport:Consumer"
-CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # otherwise anyone who can write to Redis could stop workers
+# Otherwise anyone who can write to Redis could stop workers.
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TIMEZONE = "UTC"
-ALIVE_DIR = VAR_DIR / "alive"  # each worker touches its own file there as long as all its threads make progress
+# Each worker touches its own file there as long as all its threads make progress.
+ALIVE_DIR = VAR_DIR / "alive"
 
 # The cache that all web processes share: failed sign-ins, used codes
 

@@ -12,7 +12,8 @@ from django.core.mail.backends import smtp
 
 from crm.services.deadlines import Deadline
 
-SESSION_SECONDS: Final = 30.0  # from connecting to the last response; a mail server nearby takes less than one
+# From connecting to the last response; a mail server nearby takes less than one.
+SESSION_SECONDS: Final = 30.0
 
 
 class _Smtp(smtplib.SMTP):

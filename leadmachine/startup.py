@@ -19,7 +19,10 @@ logger = logging.getLogger(__name__)
 
 def refusals() -> list[str]:
     """Return a line for each error of the system checks: its id, the problem and the fix. Leaves out warnings."""
-    messages = [*checks.run_checks(), *checks.run_checks(tags=[checks.Tags.database], databases=["default"])]
+    messages = [
+        *checks.run_checks(),
+        *checks.run_checks(tags=[checks.Tags.database], databases=["default"]),
+    ]
     return [_line(message) for message in messages if message.is_serious()]
 
 
@@ -30,15 +33,19 @@ def refuse_wrong_settings() -> None:
     """
     errors = refusals()
     _log_warnings(checks.run_checks(tags=[checks.Tags.database], databases=["default"]))
-    connections.close_all()  # the thread that starts a process doesn't use its connection any more
+    # The thread that starts a process doesn't use its connection any more.
+    connections.close_all()
     if errors:
-        sys.exit("\n".join(["LeadMachine does not start with these settings:", *errors]))
+        sys.exit(
+            "\n".join(["LeadMachine does not start with these settings:", *errors])
+        )
     _read_name()
 
 
 def _read_name() -> None:
     """Read the installation's name before there are threads: each would read it on a connection of its own."""
-    with suppress(Error):  # the database is down: the first thread that needs it tries again
+    # The database is down: the first thread that needs it tries again.
+    with suppress(Error):
         installation.name()
 
 
@@ -62,7 +69,9 @@ def _line(message: checks.CheckMessage) -> str:
 
 def bound_worker() -> None:
     """Limit the statements of all threads of a worker, both tasks and timers."""
-    bounds.bound_process(settings.WORKER_STATEMENT_SECONDS, idle_seconds=settings.LEASE_SECONDS)
+    bounds.bound_process(
+        settings.WORKER_STATEMENT_SECONDS, idle_seconds=settings.LEASE_SECONDS
+    )
 
 
 def bound_web_server() -> None:

@@ -63,7 +63,11 @@ class Repeating(ABC):
                 self.round(number)
             except Exception:
                 # This thread must live as long as its worker: the next round tries again.
-                logger.exception("The %s failed; it runs again in %s seconds.", self.name, self.seconds())
+                logger.exception(
+                    "The %s failed; it runs again in %s seconds.",
+                    self.name,
+                    self.seconds(),
+                )
             finally:
                 close_old_connections()
             number += 1
@@ -173,8 +177,12 @@ class Watcher(Repeating):
         notifications.send_due()
         reminders.send_due(is_stopping=shutdown.has_begun)
         custom_fields.remove_values(go_on=lambda: not shutdown.has_begun())
-        lead_duplicates.look_for_duplicates(go_on=lambda: not shutdown.has_begun(), is_sending=lane.are_any_leased)
-        if number:  # not in the first round: a check-up needs the heartbeat of the first sweep, which runs in parallel
+        lead_duplicates.look_for_duplicates(
+            go_on=lambda: not shutdown.has_begun(), is_sending=lane.are_any_leased
+        )
+        # Not in the first round: a check-up needs the heartbeat of the first sweep,
+        # which runs in parallel.
+        if number:
             checkups.check_up_due(seconds=settings.SWEEP_SECONDS)
 
 

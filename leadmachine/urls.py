@@ -14,11 +14,22 @@ from crm.api.imports import LeadImportViewSet
 from crm.api.merges import LeadMergeViewSet
 from crm.api.notes import NoteViewSet
 from crm.api.organisations import OrganisationViewSet
-from crm.api.picklists import LeadSourceViewSet, LeadStatusViewSet, LeadTypeViewSet, TagViewSet
+from crm.api.picklists import (
+    LeadSourceViewSet,
+    LeadStatusViewSet,
+    LeadTypeViewSet,
+    TagViewSet,
+)
 from crm.api.pipelines import DealPipelineViewSet, LostReasonViewSet
 from crm.api.saved_views import SavedViewViewSet
 from crm.api.schema import SchemaView
-from crm.api.views import ApiNotFoundView, DealViewSet, IndexView, LeadViewSet, TaskViewSet
+from crm.api.views import (
+    ApiNotFoundView,
+    DealViewSet,
+    IndexView,
+    LeadViewSet,
+    TaskViewSet,
+)
 from crm.views.api_docs import docs
 from leadmachine.help import pages as help_pages
 
@@ -42,8 +53,12 @@ router.register("lead-statuses", LeadStatusViewSet, basename="api-lead-status")
 router.register("lead-types", LeadTypeViewSet, basename="api-lead-type")
 router.register("lead-sources", LeadSourceViewSet, basename="api-lead-source")
 router.register("tags", TagViewSet, basename="api-tag")
-router.register("conversion-rules", ConversionRuleViewSet, basename="api-conversion-rule")
-router.register("conversion-events", ConversionEventViewSet, basename="api-conversion-event")
+router.register(
+    "conversion-rules", ConversionRuleViewSet, basename="api-conversion-rule"
+)
+router.register(
+    "conversion-events", ConversionEventViewSet, basename="api-conversion-event"
+)
 lists = {prefix: f"{basename}-list" for prefix, _, basename in router.registry}
 
 api_urlpatterns: list[URLPattern | URLResolver] = [

@@ -25,7 +25,8 @@ logger = logging.getLogger(__name__)
 
 EVERY_SECONDS: Final = 1.0
 LOGGING_SECONDS: Final = 1.0  # standard error itself may be blocked
-EXIT_CODE: Final = 70  # EX_SOFTWARE. Not 3 or 4, after which gunicorn's master exits too
+# EX_SOFTWARE. Not 3 or 4, after which gunicorn's master exits too.
+EXIT_CODE: Final = 70
 FRAMES: Final = 25
 
 
@@ -44,7 +45,11 @@ class Watchdog:
         children: Callable[[], Iterable[int]] = tuple,
     ) -> None:
         self.is_triggered = False  # True once a thread is stuck
-        self._alive, self._termination_seconds, self._children = alive, termination_seconds, children
+        self._alive, self._termination_seconds, self._children = (
+            alive,
+            termination_seconds,
+            children,
+        )
         self._checked_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
@@ -93,7 +98,11 @@ class Watchdog:
         try:
             self._alive.touch()
         except OSError as error:
-            logger.warning("%s can't be written (%s): health checks will not see this worker.", self._alive, error)
+            logger.warning(
+                "%s can't be written (%s): health checks will not see this worker.",
+                self._alive,
+                error,
+            )
             self._alive = None
 
 
@@ -103,7 +112,10 @@ def stack_of(thread: threading.Thread) -> str:
     if frame is None:
         return "nothing: the thread is dead"
     frames = islice(traceback.walk_stack(frame), FRAMES)
-    return " < ".join(f"{_short(each.f_code.co_filename)}:{line} {each.f_code.co_name}" for each, line in frames)
+    return " < ".join(
+        f"{_short(each.f_code.co_filename)}:{line} {each.f_code.co_name}"
+        for each, line in frames
+    )
 
 
 def alive_file() -> Path:

@@ -26,10 +26,12 @@ from crm.accounts.callers import Caller, KnownCallers
 from leadmachine.fair_dispatcher import FairDispatcher
 
 # Deadlines in seconds. The fault tests set them to small values.
-HEAD_SECONDS: float = 10  # from the first byte, or the start of a new connection, to the end of the head
+# From the first byte, or the start of a new connection, to the end of the head.
+HEAD_SECONDS: float = 10
 BODY_SECONDS: float = 60  # for the body, of 2 MB at most
 UPLOAD_SECONDS: float = 300  # for one of 25 MB: files, or a list of leads
-IDLE_SECONDS: float = 30  # between two requests; a proxy must close its connections earlier
+# Between two requests; a proxy must close its connections earlier.
+IDLE_SECONDS: float = 30
 # A client with an unread response has to read READ_BYTES in each such period: 4 kB/s.
 READ_SECONDS: float = 15
 READ_BYTES: Final = 60_000
@@ -69,7 +71,9 @@ class RequestParser(HTTPRequestParser):
 
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)
-        self._is_upload = self.command == "POST" and UPLOAD_PATHS.fullmatch(self.path) is not None
+        self._is_upload = (
+            self.command == "POST" and UPLOAD_PATHS.fullmatch(self.path) is not None
+        )
         if self._is_upload:
             self.adj = with_room_for_files(self.adj)
 
@@ -84,7 +88,8 @@ class RequestTask(WSGITask):
     def get_environment(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environment()
         if self._is_head:
-            environ.pop("wsgi.file_wrapper", None)  # waitress would send its file past `write`
+            # Waitress would send its file past `write`.
+            environ.pop("wsgi.file_wrapper", None)
         return environ
 
     def write(self, data: bytes) -> None:
@@ -110,7 +115,8 @@ class ClientChannel(HTTPChannel):
     task_class = RequestTask
     parser_class = RequestParser
     _began = 0.0  # when the current request began to arrive
-    _behind_since = 0.0  # when the client got something to read, or when the current period began
+    # When the client got something to read, or when the current period began.
+    _behind_since = 0.0
     _read = 0  # bytes that the client has read in this period
 
     def caller(self) -> Caller:
@@ -133,7 +139,9 @@ class ClientChannel(HTTPChannel):
         """Return how many seconds a stopping process waits for this connection; inf until its responses are read."""
         if self.requests or self.total_outbufs_len:
             return inf
-        return IDLE_AT_STOP_SECONDS if self.request is None else ARRIVING_AT_STOP_SECONDS
+        return (
+            IDLE_AT_STOP_SECONDS if self.request is None else ARRIVING_AT_STOP_SECONDS
+        )
 
     def is_late(self, now: float) -> bool:
         """Return True if the client has missed its deadline. Called about once a second."""
@@ -144,11 +152,18 @@ class ClientChannel(HTTPChannel):
             return False
         if self.request is None:
             has_sent_nothing = self.last_activity == self.creation_time
-            return bool(now - self.last_activity > (HEAD_SECONDS if has_sent_nothing else IDLE_SECONDS))
-        return now - self._began > (self.request.body_seconds if self.request.headers_finished else HEAD_SECONDS)
+            return bool(
+                now - self.last_activity
+                > (HEAD_SECONDS if has_sent_nothing else IDLE_SECONDS)
+            )
+        return now - self._began > (
+            self.request.body_seconds if self.request.headers_finished else HEAD_SECONDS
+        )
 
     def _reads_too_slowly(self, now: float) -> bool:
-        if not self._behind_since or (now - self._behind_since > READ_SECONDS and self._read >= READ_BYTES):
+        if not self._behind_since or (
+            now - self._behind_since > READ_SECONDS and self._read >= READ_BYTES
+        ):
             self._behind_since, self._read = now, 0
         return now - self._behind_since > READ_SECONDS
 
@@ -184,11 +199,21 @@ class WebWorker(Worker):
         adjustments = self._adjustments()
         self._servers = tuple(
             Server(
-                self._respond, connections, dispatcher=dispatcher, adj=adjustments, _sock=listener.sock,
-                bind_socket=False, sockinfo=(listener.sock.family, listener.sock.type, 0, listener.sock.getsockname()),
+                self._respond,
+                connections,
+                dispatcher=dispatcher,
+                adj=adjustments,
+                _sock=listener.sock,
+                bind_socket=False,
+                sockinfo=(
+                    listener.sock.family,
+                    listener.sock.type,
+                    0,
+                    listener.sock.getsockname(),
+                ),
             )
             for listener in self.sockets
-        )  # fmt: skip
+        )
         while self.alive and self.ppid == os.getppid():
             self._turn(connections)
         self._finish(connections)
@@ -214,7 +239,11 @@ class WebWorker(Worker):
                 server.maintenance(time.time())
 
     def _seconds_needed(self) -> float:
-        channels = [channel for server in self._servers for channel in server.active_channels.values()]
+        channels = [
+            channel
+            for server in self._servers
+            for channel in server.active_channels.values()
+        ]
         return max((channel.stop_seconds() for channel in channels), default=0)
 
     def _respond(self, environ: dict[str, Any], start_response: Any) -> Any:

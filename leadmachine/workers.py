@@ -32,7 +32,15 @@ class Timers(bootsteps.StartStopStep):  # type: ignore[misc]
         from leadmachine.watchdog import Watchdog, alive_file
 
         ignore_what_stays()
-        self._timers = [Sweeper(), DailyCounter(), Postman(), Jobs(1), Jobs(2), Watcher(), Housekeeper()]
+        self._timers = [
+            Sweeper(),
+            DailyCounter(),
+            Postman(),
+            Jobs(1),
+            Jobs(2),
+            Watcher(),
+            Housekeeper(),
+        ]
         for timer in self._timers:
             timer.start()
         self._watchdog = Watchdog(
@@ -56,7 +64,9 @@ class Timers(bootsteps.StartStopStep):  # type: ignore[misc]
         from leadmachine.watchdog import EXIT_CODE
 
         if self._watchdog.is_triggered:
-            worker.exitcode = EXIT_CODE  # after SIGTERM it would be 0, and some supervisors would start no new process
+            # After SIGTERM it would be 0, and some supervisors would start no new
+            # process.
+            worker.exitcode = EXIT_CODE
         deadline = time.monotonic() + shutdown.seconds()
         for timer in self._timers:
             timer.join(deadline - time.monotonic())
@@ -78,7 +88,9 @@ class MainLoop(bootsteps.StartStopStep):  # type: ignore[misc]
         from capi.delivery import beats
 
         beats.watch("main loop")
-        self._timer = consumer.timer.call_repeatedly(1.0, partial(consumer.call_soon, beats.beat))
+        self._timer = consumer.timer.call_repeatedly(
+            1.0, partial(consumer.call_soon, beats.beat)
+        )
 
     def stop(self, consumer: Any) -> None:
         """Stop the beats. Before each reconnection Celery stops all steps, even those it has not started yet."""
@@ -116,7 +128,9 @@ def refuse_wrong_settings(options: dict[str, Any], **kwargs: Any) -> None:
 
     startup.refuse_wrong_settings()
     startup.log_warnings()
-    needed = database_connections.of_worker(database_connections.concurrency_of(options))
+    needed = database_connections.of_worker(
+        database_connections.concurrency_of(options)
+    )
     database_connections.log("This worker", needed)
 
 

@@ -30,7 +30,8 @@ _BY_CODE: Final = {
 _BY_CLASS: Final = {
     "08": Unavailable.UNREACHABLE,  # connection exception
     "53": Unavailable.OVERLOADED,  # insufficient resources
-    "57": Unavailable.UNREACHABLE,  # operator intervention: shut down, crashed, starting up
+    # Operator intervention: shut down, crashed, starting up.
+    "57": Unavailable.UNREACHABLE,
     "58": Unavailable.NO_SPACE,  # an error of its system, such as of its disk
 }
 
@@ -45,7 +46,9 @@ def why_unavailable(error: BaseException | None) -> Unavailable | None:
     if not isinstance(cause, psycopg.Error):
         return Unavailable.UNREACHABLE if isinstance(error, InterfaceError) else None
     if cause.sqlstate is None:
-        is_about_connection = isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError)
+        is_about_connection = isinstance(
+            cause, psycopg.OperationalError | psycopg.InterfaceError
+        )
         return Unavailable.UNREACHABLE if is_about_connection else None
     return _BY_CODE.get(cause.sqlstate) or _BY_CLASS.get(cause.sqlstate[:2])
 

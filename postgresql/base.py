@@ -19,8 +19,10 @@ from psycopg.abc import PQGen
 
 from postgresql import bounds, commits, saving
 
-HEALTH_CHECK_SECONDS: Final = 3.0  # an idle connection that does not reply within this time is replaced
-INTERVAL_SECONDS: Final = 0.1  # psycopg's default, the interval at which it notices Ctrl-C
+# An idle connection that does not reply within this time is replaced.
+HEALTH_CHECK_SECONDS: Final = 3.0
+# psycopg's default, the interval at which it notices Ctrl-C.
+INTERVAL_SECONDS: Final = 0.1
 RV = TypeVar("RV")
 
 # When this process last had a timeout, on the monotonic clock. All threads write it; the latest value counts.
@@ -40,22 +42,31 @@ class BoundedConnection(psycopg.Connection[Any]):
 
     has_answered = False
 
-    def wait(self, gen: PQGen[RV], interval: float = INTERVAL_SECONDS, timeout: float | None = None) -> RV:
+    def wait(
+        self,
+        gen: PQGen[RV],
+        interval: float = INTERVAL_SECONDS,
+        timeout: float | None = None,
+    ) -> RV:
         """Wait as psycopg does. On a timeout, close, because the response may still arrive; raise OperationalError."""
         if timeout is not None:
-            return super().wait(gen, interval, timeout)  # psycopg's own timeout, which it handles itself
+            # psycopg's own timeout, which it handles itself.
+            return super().wait(gen, interval, timeout)
         bound = bounds.seconds()
         try:
             result = super().wait(gen, interval, bound)
         except errors.OperationalError as error:
-            if error.sqlstate or self.closed:  # an answer of PostgreSQL's, or the end of the connection
+            # An answer of PostgreSQL's, or the end of the connection.
+            if error.sqlstate or self.closed:
                 raise
             # Behind a PgBouncer, a connection that never had an answer waits for its turn: others are not dead.
             if self.has_answered:
                 global _last_timeout
                 _last_timeout = time.monotonic()
             self.close()  # can't block: the socket is non-blocking
-            raise TimedOut(f"PostgreSQL has not answered within {bound:g} seconds.") from None
+            raise TimedOut(
+                f"PostgreSQL has not answered within {bound:g} seconds."
+            ) from None
         self.has_answered = True
         return result
 
@@ -70,8 +81,10 @@ class Driver(ModuleType):
 
 
 class DatabaseFeatures(features.DatabaseFeatures):
-    minimum_database_version = (17,)  # its collation pg_c_utf8; the tests run on 18, and a part of them on 17
-    max_query_params = 2**16 - 1  # the protocol counts them in 16 bits, and server-side binding sends each by itself
+    # Its collation pg_c_utf8; the tests run on 18, and a part of them on 17.
+    minimum_database_version = (17,)
+    # The protocol counts them in 16 bits, and server-side binding sends each by itself.
+    max_query_params = 2**16 - 1
 
 
 class DatabaseOperations(operations.DatabaseOperations):
@@ -102,7 +115,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def get_connection_params(self) -> dict[str, Any]:
         """Return Django's parameters plus this thread's session settings. DATABASES comes later and overrides them."""
         params: dict[str, Any] = super().get_connection_params()
-        return {**params, "options": bounds.before(params.get("options", ""), bounds.session_settings())}
+        return {
+            **params,
+            "options": bounds.before(
+                params.get("options", ""), bounds.session_settings()
+            ),
+        }
 
     def commit(self) -> None:
         """Commit as Django does, after the hooks that run before it."""
@@ -156,13 +174,21 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if self._found_usable_at < _last_timeout:
             return False
         now = time.monotonic()
-        with bounds.waiting(min(bounds.seconds() or HEALTH_CHECK_SECONDS, HEALTH_CHECK_SECONDS)):
+        with bounds.waiting(
+            min(bounds.seconds() or HEALTH_CHECK_SECONDS, HEALTH_CHECK_SECONDS)
+        ):
             usable = super().is_usable()
         self._found_usable_at = now
         return usable
 
 
-def read_again(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+def read_again(
+    execute: Callable[..., Any],
+    sql: Any,
+    params: Any,
+    many: bool,
+    context: dict[str, Any],
+) -> Any:
     """Run a statement. If the server ends the connection meanwhile, run a SELECT once more, on another connection.
 
     What follows the commit of a change reads only. Inside a transaction, which has failed, nothing is repeated.
@@ -171,8 +197,14 @@ def read_again(execute: Callable[..., Any], sql: Any, params: Any, many: bool, c
         return execute(sql, params, many, context)
     except OperationalError as error:
         wrapper, cursor = context["connection"], context["cursor"]
-        was_ended = wrapper.is_between_transactions and wrapper.connection is not None and wrapper.connection.closed
-        may_repeat = str(sql).startswith("SELECT") and not isinstance(cursor.cursor, psycopg.ServerCursor)
+        was_ended = (
+            wrapper.is_between_transactions
+            and wrapper.connection is not None
+            and wrapper.connection.closed
+        )
+        may_repeat = str(sql).startswith("SELECT") and not isinstance(
+            cursor.cursor, psycopg.ServerCursor
+        )
         if not (was_ended and may_repeat) or isinstance(error.__cause__, TimedOut):
             raise
     cursor.cursor = wrapper.cursor().cursor

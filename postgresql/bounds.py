@@ -10,9 +10,12 @@ from typing import Any, Final
 
 from django.db import Error, connection
 
-SERVER_SHARE: Final = 0.9  # the server cancels a statement a little before its client stops waiting
-LONG_SECONDS: Final = 60.0  # for operations that users expect to be slow, such as exporting the whole log
-HOUSEKEEPING_SECONDS: Final = 600.0  # no one waits for it, and its statements read whole tables
+# The server cancels a statement a little before its client stops waiting.
+SERVER_SHARE: Final = 0.9
+# For operations that users expect to be slow, such as exporting the whole log.
+LONG_SECONDS: Final = 60.0
+# No one waits for it, and its statements read whole tables.
+HOUSEKEEPING_SECONDS: Final = 600.0
 
 
 class _Bound(threading.local):
@@ -47,7 +50,10 @@ def session_settings() -> dict[str, int]:
     """Return the PostgreSQL settings for this thread's sessions, in milliseconds."""
     if _bound.seconds is None:
         return {}
-    return {"statement_timeout": _statement_timeout(), "idle_session_timeout": round(_bound.idle_seconds * 1000)}
+    return {
+        "statement_timeout": _statement_timeout(),
+        "idle_session_timeout": round(_bound.idle_seconds * 1000),
+    }
 
 
 @contextmanager
@@ -127,4 +133,6 @@ def options(given: Mapping[str, Any], *, idle_seconds: float) -> dict[str, Any]:
 
 def before(options: str, session: Mapping[str, float]) -> str:
     """Return libpq's `options` with these session settings in front. If a setting appears twice, the last one wins."""
-    return " ".join([*(f"-c {name}={value}" for name, value in session.items()), options]).strip()
+    return " ".join(
+        [*(f"-c {name}={value}" for name, value in session.items()), options]
+    ).strip()

@@ -31,5 +31,12 @@ class BeforeCommit(ABC):
 
 def registered(connection: Any) -> list[tuple[set[str], BeforeCommit]]:
     """The hooks of the current transaction, each with the savepoints that it is dropped with."""
-    hooks = [(entry[0], getattr(entry[1], "__self__", None)) for entry in connection.run_on_commit]
-    return [(savepoints, hook) for savepoints, hook in hooks if isinstance(hook, BeforeCommit)]
+    hooks = [
+        (entry[0], getattr(entry[1], "__self__", None))
+        for entry in connection.run_on_commit
+    ]
+    return [
+        (savepoints, hook)
+        for savepoints, hook in hooks
+        if isinstance(hook, BeforeCommit)
+    ]

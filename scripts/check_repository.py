@@ -33,7 +33,9 @@ SAMPLES = re.compile(
     r"|bGVhZG1hY2hpbmUt|testserver:80@|redis://:|example\.com:80@|crm\.example\.com"
 )
 GENERATED = "lead_machine_api_client"  # by a test, from our own API's schema
-LOADED = re.compile(r"(?:src|href)=[\"']?(?:https?:)?//[^\"' >]+|url\([\"']?(?:https?:)?//")
+LOADED = re.compile(
+    r"(?:src|href)=[\"']?(?:https?:)?//[^\"' >]+|url\([\"']?(?:https?:)?//"
+)
 # `format_html` is not among them: it escapes what it is given.
 UNGUARDED = re.compile(
     r"mark_safe|\|\s*safe\b|autoescape off|shell=True|verify=False|\beval\(|\bexec\(|pickle|\.raw\(|\.extra\("
@@ -45,7 +47,11 @@ def main() -> int:
         secrets_in_files, secrets_in_history, files_of_an_installation, incomplete_pins, unpinned_dependencies,
         development_in_production, unnamed_dependencies, loaded_from_elsewhere, guards_switched_off,
     )  # fmt: skip
-    found = [f"{check.__name__.replace('_', ' ')}: {finding}" for check in checks for finding in check()]
+    found = [
+        f"{check.__name__.replace('_', ' ')}: {finding}"
+        for check in checks
+        for finding in check()
+    ]
     print("\n".join(found) or f"{len(checks)} checks of the repository found nothing.")
     return 1 if found else 0
 
@@ -53,19 +59,36 @@ def main() -> int:
 def secrets_in_files() -> Iterator[str]:
     for path in files():
         if path.suffix not in (".lock", ".png"):
-            yield from (f"{_name(path)}: {secret}" for secret in secrets_in(path.read_text(errors="replace")))
+            yield from (
+                f"{_name(path)}: {secret}"
+                for secret in secrets_in(path.read_text(errors="replace"))
+            )
 
 
 def secrets_in_history() -> Iterator[str]:
     """S33: a secret that was removed from a file is still in its history. An archive without .git has no history."""
     if (ROOT / ".git").exists():
-        log = ["log", "-p", "--all", "--no-color", "--no-ext-diff", "--format=%B", "--", ".", ":!*.lock"]
+        log = [
+            "log",
+            "-p",
+            "--all",
+            "--no-color",
+            "--no-ext-diff",
+            "--format=%B",
+            "--",
+            ".",
+            ":!*.lock",
+        ]
         yield from sorted(set(secrets_in(_git(*log))))
 
 
 def secrets_in(text: str) -> Iterator[str]:
     for name, shape in SECRETS.items():
-        yield from (f"{name}: {match[0][:20]}…" for match in shape.finditer(text) if not SAMPLES.search(match[0]))
+        yield from (
+            f"{name}: {match[0][:20]}…"
+            for match in shape.finditer(text)
+            if not SAMPLES.search(match[0])
+        )
 
 
 def files_of_an_installation() -> Iterator[str]:
@@ -78,26 +101,43 @@ def incomplete_pins() -> Iterator[str]:
     """S46: each package of a lock file has a version and hashes, and no URL of its own."""
     for name in LOCKS:
         text = (ROOT / name).read_text()
-        lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+        lines = [
+            line
+            for line in text.splitlines()
+            if line.strip() and not line.lstrip().startswith("#")
+        ]
         for entry in re.split(r"\n(?=\S)", "\n".join(lines)):
-            if "://" in entry or not re.match(r"[\w.\[\]-]+==\S+", entry) or "--hash=sha256:" not in entry:
+            if (
+                "://" in entry
+                or not re.match(r"[\w.\[\]-]+==\S+", entry)
+                or "--hash=sha256:" not in entry
+            ):
                 yield f"{name}: {entry.partition(chr(10))[0] or 'it is empty'}"
 
 
 def unpinned_dependencies() -> Iterator[str]:
-    yield from sorted(_named(PROJECT["project"]["dependencies"]) - _pinned("requirements.lock"))
+    yield from sorted(
+        _named(PROJECT["project"]["dependencies"]) - _pinned("requirements.lock")
+    )
 
 
 def development_in_production() -> Iterator[str]:
     """Production has a DATABASE_URL, and no PostgreSQL of ours."""
-    yield from sorted(_named(PROJECT["dependency-groups"]["postgresql"]) & _pinned("requirements.lock"))
+    yield from sorted(
+        _named(PROJECT["dependency-groups"]["postgresql"])
+        & _pinned("requirements.lock")
+    )
 
 
 def unnamed_dependencies() -> Iterator[str]:
     """Packages that are imported, but not listed in pyproject.toml."""
     to_run = _named(PROJECT["project"]["dependencies"])
     yield from sorted(distributions_used_by(*PRODUCT) - to_run)
-    yield from sorted(distributions_used_by(*DEVELOPMENT) - to_run - _named(PROJECT["dependency-groups"]["dev"]))
+    yield from sorted(
+        distributions_used_by(*DEVELOPMENT)
+        - to_run
+        - _named(PROJECT["dependency-groups"]["dev"])
+    )
 
 
 def distributions_used_by(*folders: str) -> set[str]:
@@ -106,7 +146,11 @@ def distributions_used_by(*folders: str) -> set[str]:
     modules = {module for path in paths for module in _imported(path)}
     distributions = packages_distributions()
     theirs = modules - {*sys.stdlib_module_names, *PRODUCT, *DEVELOPMENT, GENERATED}
-    return {name.lower() for module in theirs for name in distributions.get(module, [module])}
+    return {
+        name.lower()
+        for module in theirs
+        for name in distributions.get(module, [module])
+    }
 
 
 def loaded_from_elsewhere() -> Iterator[str]:
@@ -122,21 +166,36 @@ def guards_switched_off() -> Iterator[str]:
     for path in files("*.py", "*.html", "*.js"):
         if path.relative_to(ROOT).parts[0] not in DEVELOPMENT:
             for line in path.read_text().splitlines():
-                if UNGUARDED.search(line.partition("#")[0]) and not line.lstrip().startswith(('"""', "'")):
+                if UNGUARDED.search(
+                    line.partition("#")[0]
+                ) and not line.lstrip().startswith(('"""', "'")):
                     yield f"{_name(path)}: {line.strip()[:100]}"
 
 
 def files(*patterns: str) -> list[Path]:
-    return [ROOT / name for name in _git("ls-files", "--", *patterns).splitlines() if (ROOT / name).is_file()]
+    return [
+        ROOT / name
+        for name in _git("ls-files", "--", *patterns).splitlines()
+        if (ROOT / name).is_file()
+    ]
 
 
 def _git(*words: str) -> str:
-    done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, errors="replace", check=True)
+    done = subprocess.run(
+        ["git", *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=True,
+    )
     return done.stdout
 
 
 def _pinned(lock: str) -> set[str]:
-    found = re.findall(r"^([\w.-]+)(?:\[[\w,]+\])?==", (ROOT / lock).read_text(), re.MULTILINE)
+    found = re.findall(
+        r"^([\w.-]+)(?:\[[\w,]+\])?==", (ROOT / lock).read_text(), re.MULTILINE
+    )
     return {name.lower() for name in found}
 
 
@@ -146,7 +205,9 @@ def _name(path: Path) -> str:
 
 def _named(requirements: list[Any]) -> set[str]:
     """The names of these packages, without the groups that a group includes."""
-    named = [requirement for requirement in requirements if isinstance(requirement, str)]
+    named = [
+        requirement for requirement in requirements if isinstance(requirement, str)
+    ]
     return {re.split(r"[\[><=~! ]", requirement)[0].lower() for requirement in named}
 
 

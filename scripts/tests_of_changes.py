@@ -32,12 +32,22 @@ def tests_of_changes() -> list[str]:
 def functions_in(tests: list[str]) -> int:
     """Return how many test functions these files, folders and ids have; of an id, those of its file."""
     paths = [ROOT / test.partition("::")[0] for test in tests]
-    files = [file for path in paths for file in ([path] if path.is_file() else path.rglob("test_*.py"))]
-    return sum(len(re.findall(r"^ *def test_", file.read_text(), re.MULTILINE)) for file in files)
+    files = [
+        file
+        for path in paths
+        for file in ([path] if path.is_file() else path.rglob("test_*.py"))
+    ]
+    return sum(
+        len(re.findall(r"^ *def test_", file.read_text(), re.MULTILINE))
+        for file in files
+    )
 
 
 def changed() -> list[str]:
-    now = [*_git("diff", "--name-only", "HEAD"), *_git("ls-files", "--others", "--exclude-standard")]
+    now = [
+        *_git("diff", "--name-only", "HEAD"),
+        *_git("ls-files", "--others", "--exclude-standard"),
+    ]
     return now or _git("diff", "--name-only", "HEAD~1", "HEAD")
 
 
@@ -46,23 +56,35 @@ def tests_of(name: str, tests: dict[Path, str]) -> set[Path]:
     path = ROOT / name
     if path in tests:
         return {path}
-    package, _, module = name.removesuffix(".py").removesuffix("/__init__").replace("/", ".").rpartition(".")
+    package, _, module = (
+        name.removesuffix(".py")
+        .removesuffix("/__init__")
+        .replace("/", ".")
+        .rpartition(".")
+    )
     if path.suffix != ".py" or not package:
         return set()
     whole = re.escape(f"{package}.{module}")
     importing = re.compile(
-        rf"^(?:(?:from|import) {whole}\b|from {re.escape(package)} import [^#\n]*\b{module}\b)", re.MULTILINE
+        rf"^(?:(?:from|import) {whole}\b|from {re.escape(package)} import [^#\n]*\b{module}\b)",
+        re.MULTILINE,
     )
     app = ROOT / "tests" / package.partition(".")[0]
     named = {test for test in tests if module in test.stem and test.is_relative_to(app)}
     users = {test for test, text in tests.items() if importing.search(text)}
     if named or 0 < len(users) <= MANY:
         return named | (users if len(users) <= MANY else set())
-    return {test for test in tests if test.parent == ROOT / "tests" / package.replace(".", "/")}
+    return {
+        test
+        for test in tests
+        if test.parent == ROOT / "tests" / package.replace(".", "/")
+    }
 
 
 def _git(*words: str) -> list[str]:
-    done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["git", *words], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     return done.stdout.splitlines()
 
 

@@ -14,7 +14,12 @@ from zlib import crc32
 
 import pytest
 from _pytest import runner
-from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_totp_secret, hotp_value
+from allauth.mfa.totp.internal.auth import (
+    TOTP,
+    format_hotp_value,
+    generate_totp_secret,
+    hotp_value,
+)
 from django.conf import settings
 from django.contrib.auth import login
 from django.contrib.auth.hashers import make_password
@@ -45,7 +50,11 @@ pytest_plugins = ["tests.fixtures", "tests.faults.tally"]
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 
 # The headless shell first: the same engine in a program without windows, with a third less CPU for the same tests.
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium-headless-shell") or shutil.which("chromium")
+CHROMIUM = (
+    os.environ.get("CHROMIUM")
+    or shutil.which("chromium-headless-shell")
+    or shutil.which("chromium")
+)
 PASSWORD = "correct horse battery staple"
 SIZES = ("desktop", "phone")
 LONG_TEST = 600  # seconds that a test may take
@@ -56,16 +65,25 @@ def pytest_configure() -> None:
     # No example fails because the machine is busy.
     hypothesis_settings.register_profile("without a deadline", deadline=None)
     hypothesis_settings.load_profile("without a deadline")
-    expect.set_options(timeout=20_000)  # bounds a wait of a browser test, whatever the load of the machine
+    # Bounds a wait of a browser test, whatever the load of the machine.
+    expect.set_options(timeout=20_000)
     runner.runtestprotocol = data_stack.with_room(runner.runtestprotocol)
     data_stack.give_room_to_threads()
     if not CHROMIUM and os.environ.get("LEADMACHINE_REQUIRE_BROWSER"):
-        raise pytest.UsageError("LEADMACHINE_REQUIRE_BROWSER is set, and no Chromium was found.")
+        raise pytest.UsageError(
+            "LEADMACHINE_REQUIRE_BROWSER is set, and no Chromium was found."
+        )
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
-    later = [item for item in items if item.get_closest_marker("thorough") or _is_second_look(item)]
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None]:
+    later = [
+        item
+        for item in items
+        if item.get_closest_marker("thorough") or _is_second_look(item)
+    ]
     for item in later:
         item.add_marker("sized")
     if size.SMALL:
@@ -75,7 +93,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if "page" in getattr(item, "fixturenames", ()) or "browser" in item.path.parts:
             item.add_marker("browser")
             if not CHROMIUM:
-                item.add_marker(pytest.mark.skip(reason="no Chromium found: install it, or name it in CHROMIUM"))
+                item.add_marker(
+                    pytest.mark.skip(
+                        reason="no Chromium found: install it, or name it in CHROMIUM"
+                    )
+                )
     yield  # by now `-m` has deselected what is not asked for, and the order is random
     items[:] = _with_long_ones_first(items)
 
@@ -152,7 +174,8 @@ def _settings_of_all_tests() -> Iterator[None]:
     with override_settings(
         PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
         LINKEDIN_SANDBOX=False,
-        LINKEDIN_API_URL="http://127.0.0.1:9",  # nothing listens there: a test that sends sets another
+        # Nothing listens there: a test that sends sets another.
+        LINKEDIN_API_URL="http://127.0.0.1:9",
         LINKEDIN_API_VERSION="202609",
         CACHES={"default": {"BACKEND": "leadmachine.cache.OwnCache"}},
     ):
@@ -172,7 +195,9 @@ def own_folder(_own_folders: Iterator[Path]) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _untouched(own_folder: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _untouched(
+    own_folder: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
     """Let each test begin with an empty file storage and cache, and with everything in reach."""
     settings.STORAGES = storages_with(own_folder / "files")
     settings.LINKEDIN_SANDBOX_LEDGER = own_folder / "sandbox.jsonl"
@@ -180,12 +205,16 @@ def _untouched(own_folder: Path, settings: Any, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(file_storage, "_rests_until", 0.0)
     monkeypatch.setattr("postgresql.base._last_timeout", float("-inf"))
     yield
-    publisher.flush(seconds=10)  # for a moment, while they are put back, its thread would find no settings
+    # For a moment, while they are put back, its thread would find no settings.
+    publisher.flush(seconds=10)
 
 
 def storages_with(folder: Path) -> dict[str, Any]:
     """The setting STORAGES, with the files of leads and deals in this folder."""
-    storage = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(folder)}}
+    storage = {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": str(folder)},
+    }
     return {**settings.STORAGES, "attachments": storage}
 
 
@@ -198,7 +227,9 @@ def one_minute(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def company(db: None) -> Company:
     # Without a grace period, what a test changes is due at once.
-    return Company.objects.create(name="Northwind BV", slug="northwind", grace_seconds=0)
+    return Company.objects.create(
+        name="Northwind BV", slug="northwind", grace_seconds=0
+    )
 
 
 @pytest.fixture
@@ -210,7 +241,9 @@ def join(company: Company, role: Role, **fields: Any) -> Membership:
     """A new user of the company, with PASSWORD as their password."""
     email = fields.pop("email", f"{role.value}@example.com")
     names = {"first_name": role.label, "last_name": "Jansen", **fields}
-    user = User.objects.create(username=email, email=email, password=make_password(PASSWORD), **names)
+    user = User.objects.create(
+        username=email, email=email, password=make_password(PASSWORD), **names
+    )
     return Membership.objects.create(company=company, user=user, role=role)
 
 
@@ -262,7 +295,12 @@ def code_now(secret: str) -> str:
 
 def staff_client(**fields: Any) -> Client:
     """A client of one of the operator's staff (`client.user`), signed in with password and code."""
-    names = {"email": "root@example.com", "is_staff": True, "is_superuser": True, **fields}
+    names = {
+        "email": "root@example.com",
+        "is_staff": True,
+        "is_superuser": True,
+        **fields,
+    }
     client, secret = Client(), generate_totp_secret()
     client.user = User.objects.create(password=make_password(PASSWORD), **names)  # type: ignore[attr-defined]
     TOTP.activate(client.user, secret)  # type: ignore[attr-defined]
@@ -273,7 +311,9 @@ def staff_client(**fields: Any) -> Client:
 
 def make_lead(company: Company, **fields: Any) -> Lead:
     """A lead of the company; Ada, unless told otherwise."""
-    return Lead.objects.create(company=company, **{"first_name": "Ada", "email": "ada@example.com", **fields})
+    return Lead.objects.create(
+        company=company, **{"first_name": "Ada", "email": "ada@example.com", **fields}
+    )
 
 
 def all_rules() -> frozenset[int]:
@@ -284,19 +324,32 @@ def all_rules() -> frozenset[int]:
 def make_deal(lead: Lead, **fields: Any) -> Deal:
     """A deal with the lead, worth 1,250 euros unless told otherwise."""
     defaults = {"title": "Forty licences", "amount": "1250.00", "currency": "EUR"}
-    return Deal.objects.create(company=lead.company, lead=lead, **{**defaults, **fields})
+    return Deal.objects.create(
+        company=lead.company, lead=lead, **{**defaults, **fields}
+    )
 
 
 def make_task(membership: Membership, **fields: Any) -> Task:
     """A task of the member, due today unless told otherwise."""
-    defaults = {"title": "Call Ada", "due_on": timezone.localdate(), "owner": membership.user}
+    defaults = {
+        "title": "Call Ada",
+        "due_on": timezone.localdate(),
+        "owner": membership.user,
+    }
     return save_task(task=Task(company=membership.company, **{**defaults, **fields}))
 
 
 def make_note(membership: Membership, subject: Lead | Deal, **fields: Any) -> Note:
     """A note of the member on a lead or a deal."""
-    lead, deal = (subject, None) if isinstance(subject, Lead) else (subject.lead, subject)
-    note = Note(company=membership.company, lead=lead, deal=deal, **{"text": "Wants forty seats", **fields})
+    lead, deal = (
+        (subject, None) if isinstance(subject, Lead) else (subject.lead, subject)
+    )
+    note = Note(
+        company=membership.company,
+        lead=lead,
+        deal=deal,
+        **{"text": "Wants forty seats", **fields},
+    )
     return add_note(note=note, author=membership)
 
 
@@ -304,12 +357,18 @@ def make_note(membership: Membership, subject: Lead | Deal, **fields: Any) -> No
 
 
 @pytest.fixture(scope="session")
-def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+def browser_type_launch_args(
+    browser_type_launch_args: dict[str, Any],
+) -> dict[str, Any]:
     flags = (
         "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
         "--disable-component-update --disable-sync"
     )
-    return {**browser_type_launch_args, "executable_path": CHROMIUM, "args": flags.split()}
+    return {
+        **browser_type_launch_args,
+        "executable_path": CHROMIUM,
+        "args": flags.split(),
+    }
 
 
 # A new button fades from the browser's grey to its own colour; axe would see it half-way.
@@ -323,7 +382,11 @@ def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]
 
 @pytest.fixture(autouse=True)
 def steady_network(request: pytest.FixtureRequest) -> Iterator[None]:
-    with network.staying_as_it_is() if request.node.get_closest_marker("browser") else nullcontext():
+    with (
+        network.staying_as_it_is()
+        if request.node.get_closest_marker("browser")
+        else nullcontext()
+    ):
         yield
 
 
@@ -331,7 +394,8 @@ def steady_network(request: pytest.FixtureRequest) -> Iterator[None]:
 def playwright(playwright: Any) -> Iterator[Any]:
     """As pytest-playwright's. Its event loop runs in this thread, and Django keeps separate connections for it."""
     yield playwright
-    connections.close_all()  # after the loop they can't be found any more, and the database couldn't be dropped
+    # After the loop they can't be found any more, and the database couldn't be dropped.
+    connections.close_all()
 
 
 @contextmanager
@@ -344,7 +408,10 @@ def guarded(page: Any, server_url: str) -> Iterator[Any]:
     page.refusals = set()  # the statuses that the test expects
 
     def take_console(message: Any) -> None:
-        status = re.search(r"(?:the server responded with a status of|Response Status Error Code) (\d+)", message.text)
+        status = re.search(
+            r"(?:the server responded with a status of|Response Status Error Code) (\d+)",
+            message.text,
+        )
         if message.type == "error" and not (status and int(status[1]) in page.refusals):
             bad.append(message.text)
 

@@ -17,7 +17,11 @@ FAULTS = [f"F{number:02}" for number in range(1, 78)]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--covers", action="store_true", help="list the tests that cover each code, and run none")
+    parser.addoption(
+        "--covers",
+        action="store_true",
+        help="list the tests that cover each code, and run none",
+    )
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -38,10 +42,14 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     if missing := [code for code in FAULTS if code not in lines]:
         pytest.exit(f"No test covers {', '.join(missing)}.", returncode=1)
     if missing := named_in_vain(STANDARD.read_text(), session.items):
-        pytest.exit(f"{STANDARD.name} names tests that there are not: {', '.join(missing)}.", returncode=1)
+        pytest.exit(
+            f"{STANDARD.name} names tests that there are not: {', '.join(missing)}.",
+            returncode=1,
+        )
     if missing := done_in_part(session.items):
         pytest.exit(
-            f"Done at a small size in make test, and marked `sized` nowhere: {', '.join(missing)}.", returncode=1
+            f"Done at a small size in make test, and marked `sized` nowhere: {', '.join(missing)}.",
+            returncode=1,
         )
     return True
 
@@ -50,17 +58,26 @@ def done_in_part(items: list[pytest.Item]) -> list[str]:
     """The representative tests that `make check` would run only at a small size."""
     chosen = [item for item in items if item.get_closest_marker("representative")]
     whole = [item for item in chosen if not item.get_closest_marker("sized")]
-    return sorted({item.nodeid.partition("[")[0] for item in whole if _has_a_size(item)})
+    return sorted(
+        {item.nodeid.partition("[")[0] for item in whole if _has_a_size(item)}
+    )
 
 
 def _has_a_size(item: pytest.Item) -> bool:
     in_rounds = "rounds(" in inspect.getsource(item.function)
-    return in_rounds or re.search(r"\bsized(_sample)?\(", inspect.getsource(item.module)) is not None
+    return (
+        in_rounds
+        or re.search(r"\bsized(_sample)?\(", inspect.getsource(item.module)) is not None
+    )
 
 
 def named_in_vain(text: str, items: list[pytest.Item]) -> list[str]:
     """The tests, `tests/….py` or `tests/….py::test_…`, that a document names but that were not collected."""
-    names = {name for item in items for name in (item.nodeid.partition("::")[0], item.nodeid.partition("[")[0])}
+    names = {
+        name
+        for item in items
+        for name in (item.nodeid.partition("::")[0], item.nodeid.partition("[")[0])
+    }
     return sorted(set(re.findall(r"`(tests/[\w/]+\.py(?:::\w+)?)`", text)) - names)
 
 
@@ -76,7 +93,9 @@ def lines_of(items: list[pytest.Item]) -> dict[str, list[str]]:
 def command_of(item: pytest.Item) -> str:
     if item.get_closest_marker("long"):
         return "make chaos LONG=1"
-    is_one_of_many = item.get_closest_marker("faults") and not item.get_closest_marker("representative")
+    is_one_of_many = item.get_closest_marker("faults") and not item.get_closest_marker(
+        "representative"
+    )
     if is_one_of_many or item.get_closest_marker("thorough"):
         return "make faults"
     return "make test"

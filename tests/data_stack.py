@@ -12,9 +12,9 @@ from typing import Any, Final, ParamSpec, TypeVar
 P = ParamSpec("P")
 R = TypeVar("R")
 
-SLOTS: Final = (
-    1 << 16
-)  # of 8 bytes. With its header this needs a chunk of 1 MiB, half of which is left for what follows
+# Of 8 bytes. With its header this needs a chunk of 1 MiB, half of which is left for
+# what follows.
+SLOTS: Final = 1 << 16
 
 
 def with_room(function: Callable[P, R]) -> Callable[P, R]:

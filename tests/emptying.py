@@ -14,14 +14,17 @@ from django.test import TransactionTestCase
 
 KEPT: Final = {"django_content_type", "auth_permission"}  # the same for each test
 LOCK_SECONDS: Final = 60  # longer than any transaction of a test
-SMALL_BYTES: Final = 1 << 20  # rows deleted from a larger table slow down its next reader
+# Rows deleted from a larger table slow down its next reader.
+SMALL_BYTES: Final = 1 << 20
 
 truncate_everything = TransactionTestCase._fixture_teardown
 
 
 def empty(case: TransactionTestCase) -> None:
     """Empty the case's databases. Replaces TransactionTestCase._fixture_teardown."""
-    databases = [connections[name] for name in case._databases_names(include_mirrors=False)]
+    databases = [
+        connections[name] for name in case._databases_names(include_mirrors=False)
+    ]
     if not all(_deleted(database) for database in databases):
         _truncate(case, databases)
 
@@ -34,7 +37,9 @@ def _truncate(case: TransactionTestCase, databases: list[BaseDatabaseWrapper]) -
     try:
         truncate_everything(case)
     except CommandError as error:
-        raise AssertionError("\n".join(who for database in databases for who in _sessions(database))) from error
+        raise AssertionError(
+            "\n".join(who for database in databases for who in _sessions(database))
+        ) from error
     finally:
         for database in databases:
             with database.cursor() as cursor:
@@ -68,7 +73,14 @@ def _deleted(database: BaseDatabaseWrapper) -> bool:
 def _what_is_filled(alias: str) -> str:
     """The query for the tables that have rows, with their sizes in bytes."""
     database = connections[alias]
-    tables = set(database.introspection.django_table_names(only_existing=True, include_views=False)) - KEPT
+    tables = (
+        set(
+            database.introspection.django_table_names(
+                only_existing=True, include_views=False
+            )
+        )
+        - KEPT
+    )
     return " UNION ALL ".join(
         f"SELECT '{table}', pg_relation_size('{table}') WHERE EXISTS (SELECT 1 FROM {table})"
         for table in sorted(tables)

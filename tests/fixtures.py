@@ -23,7 +23,9 @@ GOOD_RULE = "104012"
 
 @pytest.fixture
 def sandbox(settings: Any, tmp_path: Any) -> Iterator[SandboxServer]:
-    with SandboxServer("127.0.0.1", 0, RequestLog(tmp_path / "ledger.jsonl"), hold_seconds=5) as server:
+    with SandboxServer(
+        "127.0.0.1", 0, RequestLog(tmp_path / "ledger.jsonl"), hold_seconds=5
+    ) as server:
         settings.LINKEDIN_API_URL = server.url
         yield server
         http_session.close()
@@ -42,15 +44,24 @@ def token(company: Company) -> Connection:
 
 @pytest.fixture
 def make_rule(company: Company) -> Callable[..., ConversionRule]:
-    def make(crm_event: str = "lead_created", linkedin_id: str = GOOD_RULE, **fields: Any) -> ConversionRule:
-        defaults = {"company": company, "name": crm_event.replace("_", " ").capitalize()}
-        return ConversionRule.objects.create(crm_event=crm_event, linkedin_id=linkedin_id, **{**defaults, **fields})
+    def make(
+        crm_event: str = "lead_created", linkedin_id: str = GOOD_RULE, **fields: Any
+    ) -> ConversionRule:
+        defaults = {
+            "company": company,
+            "name": crm_event.replace("_", " ").capitalize(),
+        }
+        return ConversionRule.objects.create(
+            crm_event=crm_event, linkedin_id=linkedin_id, **{**defaults, **fields}
+        )
 
     return make
 
 
 @pytest.fixture(scope="module")
-def committed(django_db_setup: None, django_db_blocker: Any) -> Iterator[Callable[[], AbstractContextManager[None]]]:
+def committed(
+    django_db_setup: None, django_db_blocker: Any
+) -> Iterator[Callable[[], AbstractContextManager[None]]]:
     """The context in which a module's fixture commits rows. Tests only read them; they are deleted after the last."""
     yield django_db_blocker.unblock
     with django_db_blocker.unblock():
@@ -59,14 +70,19 @@ def committed(django_db_setup: None, django_db_blocker: Any) -> Iterator[Callabl
 
 @pytest.fixture(scope="module")
 def made_once(
-    committed: Callable[[], AbstractContextManager[None]], tmp_path_factory: pytest.TempPathFactory
+    committed: Callable[[], AbstractContextManager[None]],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[[], AbstractContextManager[Path]]:
     """Like `committed`, in one transaction, with a folder for files. As after a test, its commit wakes no worker."""
 
     @contextmanager
     def making() -> Iterator[Path]:
         folder = tmp_path_factory.mktemp("files")
-        with committed(), override_settings(STORAGES=storages_with(folder)), transaction.atomic():
+        with (
+            committed(),
+            override_settings(STORAGES=storages_with(folder)),
+            transaction.atomic(),
+        ):
             yield folder
             transaction.get_connection().run_on_commit.clear()
 

@@ -63,14 +63,19 @@ def _make(at: Path) -> None:
 
 def _migrate(url: str) -> None:
     subprocess.run(
-        [sys.executable, "-m", "tests.migrated"], cwd=ROOT, env={**os.environ, "DATABASE_URL": url}, check=True
+        [sys.executable, "-m", "tests.migrated"],
+        cwd=ROOT,
+        env={**os.environ, "DATABASE_URL": url},
+        check=True,
     )
 
 
 def _key() -> str:
     """A key that changes with everything that a migrated database depends on."""
     paths = sorted({path for pattern in DECIDE for path in ROOT.glob(pattern)})
-    texts = (f"{path.relative_to(ROOT)}\n".encode() + path.read_bytes() for path in paths)
+    texts = (
+        f"{path.relative_to(ROOT)}\n".encode() + path.read_bytes() for path in paths
+    )
     return hashlib.sha256(b"\0".join([sys.version.encode(), *texts])).hexdigest()[:16]
 
 

@@ -24,7 +24,10 @@ def staying_as_it_is() -> Iterator[None]:
 @contextmanager
 def changing() -> Iterator[None]:
     """An exclusive lock. Those who come later wait in the queue; otherwise it might never get its turn."""
-    with _held("network-queue.lock", fcntl.LOCK_EX), _held("network.lock", fcntl.LOCK_EX):
+    with (
+        _held("network-queue.lock", fcntl.LOCK_EX),
+        _held("network.lock", fcntl.LOCK_EX),
+    ):
         yield
 
 

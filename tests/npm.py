@@ -14,8 +14,18 @@ def install(folder: Path, *packages: str) -> Path:
     """
     if not shutil.which("npm"):
         pytest.skip("no npm")
-    words = ["npm", "install", "--no-audit", "--no-fund", "--silent", "--ignore-scripts", *packages]
-    done = subprocess.run(words, cwd=folder, capture_output=True, timeout=300, check=False)
+    words = [
+        "npm",
+        "install",
+        "--no-audit",
+        "--no-fund",
+        "--silent",
+        "--ignore-scripts",
+        *packages,
+    ]
+    done = subprocess.run(
+        words, cwd=folder, capture_output=True, timeout=300, check=False
+    )
     if done.returncode:
         pytest.skip("npm reaches no registry")
     return folder

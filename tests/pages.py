@@ -13,7 +13,8 @@ REST_OF_TAG: Final = r"(?:[^<>\"']++|\"[^\"]*+\"|'[^']*+')*+>"
 TAG: Final = re.compile(rf"<[a-zA-Z/!]{REST_OF_TAG}")
 LOOSE: Final = re.compile(r"[^\S ]|  | >")  # most tags have none of this
 VALUE_OR_SPACE: Final = re.compile(r"(\"[^\"]*\"|'[^']*')|\s+")
-TAG_OR_SPACE: Final = re.compile(rf"({TAG.pattern})|[ \t\r\n\f]{{2,}}|[\t\r\n\f]")  # one blank stays as it is
+# One blank stays as it is.
+TAG_OR_SPACE: Final = re.compile(rf"({TAG.pattern})|[ \t\r\n\f]{{2,}}|[\t\r\n\f]")
 BLOCKS: Final = (  # a <small> too is a line of its own wherever there is one
     "article|aside|body|dd|details|div|dl|dt|fieldset|footer|form|g|h1|h2|h3|head|header|html|legend|li|line|link|main|"
     "meta|nav|ol|option|p|path|pre|rect|script|section|select|small|summary|table|tbody|td|text|th|thead|title|tr|ul"
@@ -49,8 +50,13 @@ def render(template: Template, context: Context) -> str:
 
 def as_read(html: str) -> str:
     """The page without white space that never shows: within tags, around blocks, and after other white space."""
-    parts = KEPT.split(TAG.sub(_tight, html))  # in turn: the text before a match, the match, the name of its tag
-    return "".join(part if at % 3 == 1 else _squeezed(part) for at, part in enumerate(parts) if at % 3 != 2)
+    # In turn: the text before a match, the match, the name of its tag.
+    parts = KEPT.split(TAG.sub(_tight, html))
+    return "".join(
+        part if at % 3 == 1 else _squeezed(part)
+        for at, part in enumerate(parts)
+        if at % 3 != 2
+    )
 
 
 def _tight(tag: re.Match[str]) -> str:
@@ -60,7 +66,9 @@ def _tight(tag: re.Match[str]) -> str:
 
 
 def _squeezed(html: str) -> str:
-    return AROUND_BLOCK.sub(r"\1", TAG_OR_SPACE.sub(lambda found: found[1] or " ", html))
+    return AROUND_BLOCK.sub(
+        r"\1", TAG_OR_SPACE.sub(lambda found: found[1] or " ", html)
+    )
 
 
 def read(request: Callable[..., Any]) -> Callable[..., Any]:
@@ -73,7 +81,9 @@ def read(request: Callable[..., Any]) -> Callable[..., Any]:
         elif response.streaming:
             _streamed.append(response)
         is_plain = not response.streaming and "Content-Encoding" not in response.headers
-        if is_plain and response.headers.get("Content-Type", "").startswith("text/html"):
+        if is_plain and response.headers.get("Content-Type", "").startswith(
+            "text/html"
+        ):
             response.content = as_read(response.content.decode()).encode()
         return response
 

@@ -7,8 +7,13 @@ from typing import Any, Final
 
 from django.db import connection
 
-MEASURED: Final = ("Actual Rows", "Rows Removed by Filter", "Rows Removed by Index Recheck")
-PLANNED: Final = re.compile(r"[\s(]*(SELECT|DELETE|UPDATE|WITH)\b")  # a UNION begins with a bracket
+MEASURED: Final = (
+    "Actual Rows",
+    "Rows Removed by Filter",
+    "Rows Removed by Index Recheck",
+)
+# A UNION begins with a bracket.
+PLANNED: Final = re.compile(r"[\s(]*(SELECT|DELETE|UPDATE|WITH)\b")
 
 
 @contextmanager
@@ -20,7 +25,9 @@ def plans(*, is_measured: bool = False) -> Iterator[list[Any]]:
     def explained(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         if PLANNED.match(sql):
             with connection.connection.cursor() as cursor:
-                found.append(cursor.execute(f"EXPLAIN ({options}) {sql}", params).fetchone())
+                found.append(
+                    cursor.execute(f"EXPLAIN ({options}) {sql}", params).fetchone()
+                )
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(explained):
@@ -38,7 +45,9 @@ def read_whole(plan: Any) -> set[str]:
     if isinstance(plan, dict):
         here = {plan["Relation Name"]} if plan.get("Node Type") == "Seq Scan" else set()
         return here.union(*map(read_whole, plan.values()))
-    return set().union(*map(read_whole, plan)) if isinstance(plan, list | tuple) else set()
+    return (
+        set().union(*map(read_whole, plan)) if isinstance(plan, list | tuple) else set()
+    )
 
 
 def read(plan: Any) -> set[str]:
@@ -60,9 +69,19 @@ def indexes(plan: Any) -> set[str]:
 def rows_read(plan: Any, table: str) -> int:
     """How many rows of the table a measured plan has read, including those that a filter removed."""
     if isinstance(plan, dict):
-        each = sum(plan.get(name, 0) for name in MEASURED) if plan.get("Relation Name") == table else 0
-        return round(each * plan.get("Actual Loops", 1)) + sum(rows_read(part, table) for part in plan.values())
-    return sum(rows_read(part, table) for part in plan) if isinstance(plan, list | tuple) else 0
+        each = (
+            sum(plan.get(name, 0) for name in MEASURED)
+            if plan.get("Relation Name") == table
+            else 0
+        )
+        return round(each * plan.get("Actual Loops", 1)) + sum(
+            rows_read(part, table) for part in plan.values()
+        )
+    return (
+        sum(rows_read(part, table) for part in plan)
+        if isinstance(plan, list | tuple)
+        else 0
+    )
 
 
 def nodes(plan: Any, table: str) -> list[dict[str, Any]]:
@@ -70,4 +89,8 @@ def nodes(plan: Any, table: str) -> list[dict[str, Any]]:
     if isinstance(plan, dict):
         here = [plan] if plan.get("Relation Name") == table else []
         return here + [node for part in plan.values() for node in nodes(part, table)]
-    return [node for part in plan for node in nodes(part, table)] if isinstance(plan, list | tuple) else []
+    return (
+        [node for part in plan for node in nodes(part, table)]
+        if isinstance(plan, list | tuple)
+        else []
+    )

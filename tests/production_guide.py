@@ -49,7 +49,10 @@ STAND_INS = {
     "runuser": 'shift 3; exec "$@"',  # runuser -u NAME -- COMMAND
     "chown": "exit 0",
     "python3": f'exec {shlex.quote(sys.executable)} "$@"',
-    **dict.fromkeys(["apt", "adduser", "deluser", "systemctl", "journalctl"], 'echo "not in a test: $0" >&2; exit 1'),
+    **dict.fromkeys(
+        ["apt", "adduser", "deluser", "systemctl", "journalctl"],
+        'echo "not in a test: $0" >&2; exit 1',
+    ),
 }
 
 
@@ -82,9 +85,19 @@ class Machine:
         self.name = f"production_{uuid.uuid4().hex[:12]}"
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self.starts = 0
-        self.redis_url = urlunsplit(urlsplit(os.environ["REDIS_URL"])._replace(path="/11"))  # no other test's
+        # No other test's.
+        self.redis_url = urlunsplit(
+            urlsplit(os.environ["REDIS_URL"])._replace(path="/11")
+        )
         self.server = urlsplit(os.environ["DATABASE_URL"])
-        for folder in ("etc/systemd/system", "etc/caddy", "opt", "var/backups", "stand-ins", "home"):
+        for folder in (
+            "etc/systemd/system",
+            "etc/caddy",
+            "opt",
+            "var/backups",
+            "stand-ins",
+            "home",
+        ):
             (root / folder).mkdir(parents=True)
         for name, script in STAND_INS.items():
             (root / "stand-ins" / name).write_text(f"#!/bin/sh\n{script}\n")
@@ -119,7 +132,8 @@ class Machine:
         pairs = {
             "postgres:////run/postgresql/leadmachine": self.database_url,
             "redis://127.0.0.1:6379/0": self.redis_url,
-            "smtp+tls://crm%40example.com:password@mail.example.com:587": "smtp://127.0.0.1:9",  # no mail at all
+            # No mail at all.
+            "smtp+tls://crm%40example.com:password@mail.example.com:587": "smtp://127.0.0.1:9",
             "/opt/leadmachine": str(self.opt),
             "/etc/": f"{self.root}/etc/",
             "/var/backups": f"{self.root}/var/backups",
@@ -133,19 +147,30 @@ class Machine:
 
     def _of_this_role(self, line: str) -> str:
         is_about_it = line.startswith("runuser -u postgres --")
-        return re.sub(r"(?<= )leadmachine(?= |$)", self.name, line) if is_about_it else line
+        return (
+            re.sub(r"(?<= )leadmachine(?= |$)", self.name, line)
+            if is_about_it
+            else line
+        )
 
     @property
     def database_url(self) -> str:
         url = self.server._replace(path=f"/{self.name}")
-        if services.POSTGRES:  # there any role connects without a password, as over Debian's socket
-            url = url._replace(netloc=url.netloc.replace("postgres:@", f"{self.name}:@"))
+        # There any role connects without a password, as over Debian's socket.
+        if services.POSTGRES:
+            url = url._replace(
+                netloc=url.netloc.replace("postgres:@", f"{self.name}:@")
+            )
         return urlunsplit(url)
 
     @property
     def environment(self) -> dict[str, str]:
         info = psycopg.conninfo.conninfo_to_dict(os.environ["DATABASE_URL"])
-        server = {"PGHOST": info.get("host"), "PGPORT": info.get("port"), "PGUSER": info.get("user")}
+        server = {
+            "PGHOST": info.get("host"),
+            "PGPORT": info.get("port"),
+            "PGUSER": info.get("user"),
+        }
         return {
             "PATH": f"{self.root}/stand-ins:{Path(own_server.program('psql')).parent}:/usr/bin:/bin",
             "HOME": str(self.root / "home"),
@@ -160,8 +185,12 @@ class Machine:
         [site] = self.opt.glob(".venv/lib/python*/site-packages")
         (site / "of-the-tests.pth").write_text(f"{packages}\n")
         for name in ("gunicorn", "celery"):
-            _, _, script = Path(sys.executable).with_name(name).read_text().partition("\n")
-            (self.opt / ".venv/bin" / name).write_text(f"#!{self.opt}/.venv/bin/python\n{script}")
+            _, _, script = (
+                Path(sys.executable).with_name(name).read_text().partition("\n")
+            )
+            (self.opt / ".venv/bin" / name).write_text(
+                f"#!{self.opt}/.venv/bin/python\n{script}"
+            )
             (self.opt / ".venv/bin" / name).chmod(0o755)
 
     def start(self) -> None:
@@ -169,19 +198,33 @@ class Machine:
         self.starts += 1
         for path in self.units:
             service = parsed(path)["Service"]
-            given = dict([service["Environment"].split("=", 1)]) if "Environment" in service else {}
+            given = (
+                dict([service["Environment"].split("=", 1)])
+                if "Environment" in service
+                else {}
+            )
             with self._log(path.stem).open("wb") as log:
                 self.running[path.stem] = subprocess.Popen(
                     shlex.split(self.substituted(service["ExecStart"])),
                     cwd=self.substituted(service["WorkingDirectory"]),
                     env={"PATH": "/usr/bin:/bin", **given}, stdout=log, stderr=log, start_new_session=True,
                 )  # fmt: skip
-        wait_for(self._is_up, seconds=120, told=f"web and worker are there\n{self.logs()}", every=0.2)
+        wait_for(
+            self._is_up,
+            seconds=120,
+            told=f"web and worker are there\n{self.logs()}",
+            every=0.2,
+        )
 
     def _is_up(self) -> bool:
-        dead = [name for name, process in self.running.items() if process.poll() is not None]
+        dead = [
+            name for name, process in self.running.items() if process.poll() is not None
+        ]
         assert not dead, self.logs()
-        web, worker = self._log("leadmachine-web").read_text(), self._log("leadmachine-worker").read_text()
+        web, worker = (
+            self._log("leadmachine-web").read_text(),
+            self._log("leadmachine-worker").read_text(),
+        )
         return "LeadMachine is ready" in web and "ready." in worker
 
     def _log(self, name: str) -> Path:
@@ -196,7 +239,9 @@ class Machine:
         return codes
 
     def logs(self) -> str:
-        return "\n".join(path.read_text(errors="replace") for path in sorted(self.root.glob("*.log")))
+        return "\n".join(
+            path.read_text(errors="replace") for path in sorted(self.root.glob("*.log"))
+        )
 
     def clean_up(self) -> None:
         self.stop()

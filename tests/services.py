@@ -31,7 +31,10 @@ POSTGRES: OwnServer | None = None  # if it was started here
 
 def start() -> None:
     """Start each service that the environment doesn't name."""
-    for name, start_service in (("DATABASE_URL", start_postgres), ("REDIS_URL", start_valkey)):
+    for name, start_service in (
+        ("DATABASE_URL", start_postgres),
+        ("REDIS_URL", start_valkey),
+    ):
         if not os.environ.get(name):
             os.environ[name] = start_service()
             _STARTED.add(name)
@@ -48,17 +51,23 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 def _only_hands_out_tests(config: pytest.Config) -> bool:
     """True in the process that pytest-xdist's workers get their tests from: it runs none itself."""
     is_worker = "PYTEST_XDIST_WORKER" in os.environ
-    return bool(getattr(config.known_args_namespace, "numprocesses", None)) and not is_worker
+    return (
+        bool(getattr(config.known_args_namespace, "numprocesses", None))
+        and not is_worker
+    )
 
 
 def _stop_in_the_end_what_workers_leave() -> None:
     """After Ctrl-C a worker is killed, and stops nothing itself. What it started is recognised by this folder."""
     folder = Path(tempfile.mkdtemp(prefix="leadmachine-workers-"))
     folder.chmod(0o755)  # a test may have processes of another user
-    os.environ["TMPDIR"] = str(folder)  # for the workers: this process has already looked up its own
+    # For the workers: this process has already looked up its own.
+    os.environ["TMPDIR"] = str(folder)
 
     def stop() -> None:
-        left = [process for process in psutil.process_iter() if _is_about(process, folder)]
+        left = [
+            process for process in psutil.process_iter() if _is_about(process, folder)
+        ]
         for process in left:
             with suppress(psutil.Error):
                 process.send_signal(signal.SIGINT)  # PostgreSQL's "fast shutdown"
@@ -73,7 +82,10 @@ def _stop_in_the_end_what_workers_leave() -> None:
 def _is_about(process: psutil.Process, folder: Path) -> bool:
     """True for a process other than this one that was started with this folder, or works in it."""
     with suppress(psutil.Error):
-        was_started = process.environ().get("TMPDIR") == str(folder) and process.pid != os.getpid()
+        was_started = (
+            process.environ().get("TMPDIR") == str(folder)
+            and process.pid != os.getpid()
+        )
         return was_started or str(folder) in f"{process.cwd()} {process.cmdline()}"
     return False
 
@@ -121,7 +133,10 @@ def _stop(server: OwnServer) -> None:
 def pytest_report_header(config: pytest.Config) -> str:
     from django.conf import settings
 
-    if _only_hands_out_tests(config) and not {"DATABASE_URL", "REDIS_URL"} & os.environ.keys():
+    if (
+        _only_hands_out_tests(config)
+        and not {"DATABASE_URL", "REDIS_URL"} & os.environ.keys()
+    ):
         return "database and broker: started by each worker"
     return f"database: PostgreSQL ({_origin('DATABASE_URL')}), broker: {settings.REDIS_URL} ({_origin('REDIS_URL')})"
 

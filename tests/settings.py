@@ -13,6 +13,8 @@ for _name in filter(str.isupper, vars(settings_delivery)):
         setattr(settings_delivery, _name, json.loads(_text))
 settings_delivery.WORKER_STATEMENT_SECONDS = settings_delivery.LEASE_SECONDS / 2
 if "LINKEDIN_SANDBOX_LEDGER" in os.environ:
-    settings_delivery.LINKEDIN_SANDBOX_LEDGER = Path(os.environ["LINKEDIN_SANDBOX_LEDGER"])
+    settings_delivery.LINKEDIN_SANDBOX_LEDGER = Path(
+        os.environ["LINKEDIN_SANDBOX_LEDGER"]
+    )
 
 from leadmachine.settings import *  # noqa: E402, F403

@@ -31,22 +31,34 @@ class Framing:
 
 FRAMINGS = {
     "length": Framing(OK + b"Content-Length: 1000\r\n\r\n"),
-    "length and close": Framing(OK + b"Connection: close\r\nContent-Length: 1000\r\n\r\n"),
+    "length and close": Framing(
+        OK + b"Connection: close\r\nContent-Length: 1000\r\n\r\n"
+    ),
     "chunked": Framing(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n" * 200),
-    "chunked and close": Framing(OK + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n" * 200),
+    "chunked and close": Framing(
+        OK + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"1\r\n \r\n" * 200,
+    ),
     "one chunk": Framing(OK + b"Transfer-Encoding: chunked\r\n\r\n3E8\r\n"),
     "size of a chunk": Framing(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"0" * 1000),
-    "trailers": Framing(OK + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X-A: b\r\n" * 100),
+    "trailers": Framing(
+        OK + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X-A: b\r\n" * 100
+    ),
     "until it closes": Framing(OK + b"\r\n"),
     "said to close": Framing(OK + b"Connection: close\r\n\r\n"),
     "HTTP/1.0": Framing(b"HTTP/1.0 200 OK\r\n\r\n"),
-    "HTTP/1.0 with a length": Framing(b"HTTP/1.0 200 OK\r\nContent-Length: 1000\r\n\r\n"),
+    "HTTP/1.0 with a length": Framing(
+        b"HTTP/1.0 200 OK\r\nContent-Length: 1000\r\n\r\n"
+    ),
     "interim": Framing(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 40),
     "headers": Framing(OK, b"X-A: b\r\n" * 90),
     "one header": Framing(OK + b"X-A: "),
     "status": Framing(b"HTTP/1.1 200 "),
     "gzip": Framing(OK + b"Content-Encoding: gzip\r\n\r\n", gzip.compress(LONG)),
-    "gzip with a length": Framing(OK + b"Content-Encoding: gzip\r\nContent-Length: 300\r\n\r\n", gzip.compress(LONG)),
+    "gzip with a length": Framing(
+        OK + b"Content-Encoding: gzip\r\nContent-Length: 300\r\n\r\n",
+        gzip.compress(LONG),
+    ),
 }
 
 
@@ -101,7 +113,9 @@ def not_accepting() -> Iterator[int]:
             each.close()
 
 
-def make_certificate(folder: Path, *, address: str = "127.0.0.1", days: int = 1) -> Path:
+def make_certificate(
+    folder: Path, *, address: str = "127.0.0.1", days: int = 1
+) -> Path:
     """A self-signed certificate and its key in one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "stand-in")])
@@ -114,13 +128,20 @@ def make_certificate(folder: Path, *, address: str = "127.0.0.1", days: int = 1)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=10))
         .not_valid_after(now + timedelta(days=days))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), critical=False)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]),
+            critical=False,
+        )
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
     path = folder / "certificate.pem"
     path.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
         + certificate.public_bytes(serialization.Encoding.PEM)
     )
     return path

@@ -13,7 +13,11 @@ HASH = f"    --hash=sha256:{'0' * 64}"
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in which every file counts as one of the repository."""
     monkeypatch.setattr(checks, "ROOT", tmp_path)
-    monkeypatch.setattr(checks, "files", lambda *patterns: sorted(path for path in tmp_path.rglob("*.*")))
+    monkeypatch.setattr(
+        checks,
+        "files",
+        lambda *patterns: sorted(path for path in tmp_path.rglob("*.*")),
+    )
     return tmp_path
 
 
@@ -30,19 +34,30 @@ def test_a_secret_is_found_by_its_shape(repository: Path, secret: str) -> None:
 
 
 @pytest.mark.covers("S46")
-@pytest.mark.parametrize("entry", ["django>=5", "django==5.2", f"django==5.2 \\\n{HASH}\n    --index-url https://x"])
-def test_a_package_without_version_or_hashes_or_with_an_address_is_found(repository: Path, entry: str) -> None:
-    (repository / "requirements.lock").write_text(f"celery[redis]==5.7.0 \\\n{HASH}\n{entry}\n")
+@pytest.mark.parametrize(
+    "entry",
+    ["django>=5", "django==5.2", f"django==5.2 \\\n{HASH}\n    --index-url https://x"],
+)
+def test_a_package_without_version_or_hashes_or_with_an_address_is_found(
+    repository: Path, entry: str
+) -> None:
+    (repository / "requirements.lock").write_text(
+        f"celery[redis]==5.7.0 \\\n{HASH}\n{entry}\n"
+    )
     for name in ("requirements-postgresql.lock", "requirements-dev.lock"):
         (repository / name).write_text(f"celery[redis]==5.7.0 \\\n{HASH}\n")
 
-    assert [found.partition(":")[0] for found in checks.incomplete_pins()] == ["requirements.lock"]
+    assert [found.partition(":")[0] for found in checks.incomplete_pins()] == [
+        "requirements.lock"
+    ]
 
 
 @pytest.mark.covers("S46")
 def test_a_package_that_is_imported_and_not_named_is_found(repository: Path) -> None:
     (repository / "crm").mkdir()
-    (repository / "crm" / "new.py").write_text("import numpy.linalg\nfrom django.db import models\n")
+    (repository / "crm" / "new.py").write_text(
+        "import numpy.linalg\nfrom django.db import models\n"
+    )
 
     assert list(checks.unnamed_dependencies()) == ["numpy"]
 
@@ -51,12 +66,17 @@ def test_a_package_that_is_imported_and_not_named_is_found(repository: Path) -> 
 @pytest.mark.parametrize(
     ("check", "line"),
     [
-        (checks.loaded_from_elsewhere, '<script src="https://cdn.example.com/x.js"></script>'),
+        (
+            checks.loaded_from_elsewhere,
+            '<script src="https://cdn.example.com/x.js"></script>',
+        ),
         (checks.guards_switched_off, "{{ name|safe }}"),
         (checks.guards_switched_off, "{% autoescape off %}"),
     ],
 )
-def test_what_a_page_must_not_do_is_found(repository: Path, check: object, line: str) -> None:
+def test_what_a_page_must_not_do_is_found(
+    repository: Path, check: object, line: str
+) -> None:
     (repository / "page.html").write_text(f"<p>One</p>\n{line}\n")
 
     assert len(list(check())) == 1  # type: ignore[operator]

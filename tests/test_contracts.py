@@ -16,11 +16,31 @@ FORBIDDEN = [
     ("capi/delivery/lane.py", "import capi.selectors.events", "the floors of capi"),
     ("capi/linkedin/answers.py", "import capi.models", "the floors of capi"),
     ("crm/models/lead.py", "import crm.services.audit", "the floors of crm"),
-    ("crm/data_exchange/importing/work.py", "import crm.data_exchange.exporting.cells", "imports and exports"),
-    ("capi/delivery/backoff.py", "import capi.delivery.outcomes", "no circle of modules"),
-    ("capi/delivery/settle.py", "import crm.services.erasure", "know crm by its models and jobs"),
-    ("capi/linkedin/payload.py", "import django.utils.timezone", "linkedin is plain Python"),
-    ("capi/linkedin/sandbox/validation.py", "import capi.linkedin.payload", "the sandbox shares nothing"),
+    (
+        "crm/data_exchange/importing/work.py",
+        "import crm.data_exchange.exporting.cells",
+        "imports and exports",
+    ),
+    (
+        "capi/delivery/backoff.py",
+        "import capi.delivery.outcomes",
+        "no circle of modules",
+    ),
+    (
+        "capi/delivery/settle.py",
+        "import crm.services.erasure",
+        "know crm by its models and jobs",
+    ),
+    (
+        "capi/linkedin/payload.py",
+        "import django.utils.timezone",
+        "linkedin is plain Python",
+    ),
+    (
+        "capi/linkedin/sandbox/validation.py",
+        "import capi.linkedin.payload",
+        "the sandbox shares nothing",
+    ),
 ]
 
 
@@ -28,7 +48,11 @@ FORBIDDEN = [
 def house(tmp_path: Path) -> Path:
     """A copy of the packages and of their contracts."""
     for package in PACKAGES:
-        shutil.copytree(settings.BASE_DIR / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            settings.BASE_DIR / package,
+            tmp_path / package,
+            ignore=shutil.ignore_patterns("__pycache__"),
+        )
     shutil.copy(settings.BASE_DIR / "pyproject.toml", tmp_path)
     return tmp_path
 
@@ -36,12 +60,20 @@ def house(tmp_path: Path) -> Path:
 def lint(folder: Path) -> str:
     """What lint-imports prints of the broken contracts; nothing where it passes."""
     command = [Path(sys.executable).with_name("lint-imports"), "--no-cache"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False
+    )
     return done.stdout.partition("Broken contracts")[2] if done.returncode else ""
 
 
-@pytest.mark.parametrize(("module", "line", "contract"), FORBIDDEN, ids=lambda value: value.removeprefix("import "))
-def test_a_forbidden_import_is_refused(house: Path, module: str, line: str, contract: str) -> None:
+@pytest.mark.parametrize(
+    ("module", "line", "contract"),
+    FORBIDDEN,
+    ids=lambda value: value.removeprefix("import "),
+)
+def test_a_forbidden_import_is_refused(
+    house: Path, module: str, line: str, contract: str
+) -> None:
     path = house / module
     path.write_text(f"{path.read_text()}\n{line}\n")
 
@@ -57,6 +89,8 @@ def test_a_module_on_no_floor_is_refused(house: Path, app: str) -> None:
 
 def test_an_import_inside_a_function_counts_like_any_other(house: Path) -> None:
     path = house / "capi/delivery/lane.py"
-    path.write_text(f"{path.read_text()}\n\ndef late() -> None:\n    import capi.services.events\n")
+    path.write_text(
+        f"{path.read_text()}\n\ndef late() -> None:\n    import capi.services.events\n"
+    )
 
     assert "the floors of capi" in lint(house)

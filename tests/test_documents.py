@@ -27,7 +27,9 @@ NO_MODULES = re.compile(r"\w+\.[EW]\d{3}")  # system checks, such as capi.W106
 
 CODE = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
-PATH = re.compile(r"\.?[\w-]+(?:/[\w.-]+)*(?:\.(?:py|md|html|css|js|json|txt|toml|yml|lock)|/[\w.-]*)")
+PATH = re.compile(
+    r"\.?[\w-]+(?:/[\w.-]+)*(?:\.(?:py|md|html|css|js|json|txt|toml|yml|lock)|/[\w.-]*)"
+)
 DOTTED = re.compile(r"(?:benchmarks|capi|crm|leadmachine|postgresql|tests)(?:\.\w+)+")
 FUNCTION = re.compile(r"`(\w+)\(\)`")
 NAME = re.compile(r"`(\w+)`")
@@ -36,13 +38,27 @@ NAME = re.compile(r"`(\w+)`")
 @cache
 def files() -> frozenset[str]:
     """Every file of the folders above and of the root, by its path from there."""
-    inside = (path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.is_file())
-    return frozenset(path.relative_to(ROOT).as_posix() for path in [*inside, *ROOT.glob("*")] if path.is_file())
+    inside = (
+        path
+        for folder in FOLDERS
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file()
+    )
+    return frozenset(
+        path.relative_to(ROOT).as_posix()
+        for path in [*inside, *ROOT.glob("*")]
+        if path.is_file()
+    )
 
 
 def prose(document: str) -> str:
     """The document without its fenced blocks, which hold commands and pictures."""
-    return re.sub(r"^```.*?^```$", "", (ROOT / document).read_text(), flags=re.MULTILINE | re.DOTALL)
+    return re.sub(
+        r"^```.*?^```$",
+        "",
+        (ROOT / document).read_text(),
+        flags=re.MULTILINE | re.DOTALL,
+    )
 
 
 def words(document: str) -> Iterator[str]:
@@ -73,7 +89,11 @@ def find(module: str) -> bool:
 def paragraphs(document: str) -> Iterator[tuple[str, str]]:
     """Each paragraph, point of a list or row of a table that names Python files, and the text of these files."""
     for paragraph in re.split(r"\n\n|\n(?=\d+\. |\||- )", prose(document)):
-        paths = [path for path in CODE.findall(paragraph) if path.endswith(".py") and (ROOT / path).is_file()]
+        paths = [
+            path
+            for path in CODE.findall(paragraph)
+            if path.endswith(".py") and (ROOT / path).is_file()
+        ]
         if paths:
             yield paragraph, "\n".join((ROOT / path).read_text() for path in paths)
 
@@ -81,17 +101,31 @@ def paragraphs(document: str) -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_each_file_that_is_named_exists(document: str) -> None:
     paths = {word for word in words(document) if PATH.fullmatch(word)}
-    named = {path for path in paths if path.startswith(tuple(f"{folder}/" for folder in FOLDERS)) or path[-1] != "/"}
+    named = {
+        path
+        for path in paths
+        if path.startswith(tuple(f"{folder}/" for folder in FOLDERS)) or path[-1] != "/"
+    }
 
     named -= NOT_OURS | WRITTEN_BY_A_RUN
-    assert {path for path in named if not path.startswith("var/") and not exists(path)} == set()
+    assert {
+        path for path in named if not path.startswith("var/") and not exists(path)
+    } == set()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_each_module_class_and_function_that_is_named_exists(document: str) -> None:
-    named = {word for word in words(document) if DOTTED.fullmatch(word) and not NO_MODULES.fullmatch(word)}
+    named = {
+        word
+        for word in words(document)
+        if DOTTED.fullmatch(word) and not NO_MODULES.fullmatch(word)
+    }
 
-    assert {name for name in named - NOT_OURS if not is_importable(name) and not exists(name)} == set()
+    assert {
+        name
+        for name in named - NOT_OURS
+        if not is_importable(name) and not exists(name)
+    } == set()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -133,32 +167,48 @@ def anchors(text: str) -> Iterator[str]:
 
 
 def contracts() -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"][
-        "contracts"
-    ]
+    found: list[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text())[
+        "tool"
+    ]["importlinter"]["contracts"]
     return found
 
 
 def floors(app: str) -> list[list[str]]:
     """The floors of the app from the top, each with its modules."""
-    [layers] = [contract["layers"] for contract in contracts() if contract.get("containers") == [app]]
+    [layers] = [
+        contract["layers"]
+        for contract in contracts()
+        if contract.get("containers") == [app]
+    ]
     return [re.split(r" [:|] ", layer) for layer in layers]
 
 
-def test_delivery_and_its_models_may_import_nothing_of_crm_but_models_and_jobs() -> None:
+def test_delivery_and_its_models_may_import_nothing_of_crm_but_models_and_jobs() -> (
+    None
+):
     [forbidden] = [
         contract["forbidden_modules"]
         for contract in contracts()
         if contract.get("source_modules") == ["capi.delivery", "capi.models"]
     ]
 
-    others = [name for floor in floors("crm") for name in floor if name not in ("models", "jobs")]
+    others = [
+        name
+        for floor in floors("crm")
+        for name in floor
+        if name not in ("models", "jobs")
+    ]
     assert sorted(forbidden) == sorted(f"crm.{name}" for name in others)
 
 
 @pytest.mark.parametrize("app", ["capi", "crm"])
 def test_the_floors_are_those_of_import_linter(app: str) -> None:
-    picture = (ROOT / "docs" / "architecture.md").read_text().partition(f"floors of {app}\n")[2].partition("```")[0]
+    picture = (
+        (ROOT / "docs" / "architecture.md")
+        .read_text()
+        .partition(f"floors of {app}\n")[2]
+        .partition("```")[0]
+    )
 
     shown = [re.split(r" {2,}", line)[0].split(" · ") for line in picture.splitlines()]
     assert shown == floors(app)
@@ -166,18 +216,31 @@ def test_the_floors_are_those_of_import_linter(app: str) -> None:
 
 def test_every_decision_is_in_the_list_of_decisions() -> None:
     folder = ROOT / "docs" / "decisions"
-    listed = re.findall(r"^\| \[.+\]\((.+\.md)\)", (folder / "README.md").read_text(), re.MULTILINE)
+    listed = re.findall(
+        r"^\| \[.+\]\((.+\.md)\)", (folder / "README.md").read_text(), re.MULTILINE
+    )
 
-    assert sorted([*listed, "README.md"]) == sorted(path.name for path in folder.glob("*.md"))
+    assert sorted([*listed, "README.md"]) == sorted(
+        path.name for path in folder.glob("*.md")
+    )
 
 
 def test_the_architecture_names_each_timer_of_a_worker() -> None:
     both = (timers, housekeeping)
-    there = {name for module in both for name, value in vars(module).items() if is_timer(value)}
+    there = {
+        name
+        for module in both
+        for name, value in vars(module).items()
+        if is_timer(value)
+    }
 
     assert len(there) > 5
     assert there <= set(NAME.findall(prose("docs/architecture.md")))
 
 
 def is_timer(value: object) -> bool:
-    return isinstance(value, type) and issubclass(value, timers.Repeating) and value is not timers.Repeating
+    return (
+        isinstance(value, type)
+        and issubclass(value, timers.Repeating)
+        and value is not timers.Repeating
+    )

@@ -20,7 +20,8 @@ import postgresql
 from capi.alerts.mail_choices import MailTopic, MemberMails
 
 PACKAGES = (capi, crm, leadmachine, postgresql)
-NOT_IMPORTED = re.compile(r"\.migrations|leadmachine\.(gunicorn|wsgi)$")  # they do their work when they are imported
+# They do their work when they are imported.
+NOT_IMPORTED = re.compile(r"\.migrations|leadmachine\.(gunicorn|wsgi)$")
 
 # Tables that are only asked with a default, or only walked through: they may leave out any.
 HAVE_A_DEFAULT = {
@@ -40,11 +41,17 @@ HAVE_A_DEFAULT = {
 # The others leave out these, and no more: they never meet them.
 LEAVE_OUT = {
     "capi.linkedin.answers._REASONS": {"REDIRECT"},  # always unclear
-    "capi.selectors.explanations.alerts.CLOSED": {"HOLD_ENDING", "TOKEN_ENDING", "VERSION_ENDING"},  # no news
+    # No news.
+    "capi.selectors.explanations.alerts.CLOSED": {
+        "HOLD_ENDING",
+        "TOKEN_ENDING",
+        "VERSION_ENDING",
+    },
     "capi.selectors.explanations.reasons.REASONS": {"NONE"},
     "capi.selectors.explanations.reasons._REASONS": {"NONE"},
     "crm.api.bulk_change_bodies.NO_TARGET": {"DELETE"},  # it has no target
-    "crm.data_exchange.importing.work.WORK": {"READING"},  # it reads the whole file, not a chunk of rows
+    # It reads the whole file, not a chunk of rows.
+    "crm.data_exchange.importing.work.WORK": {"READING"},
     # What ends an earlier change of the log; only an opt-in does.
     "crm.models.privacy_log.ALLOWS_AGAIN": {
         "CANCELLED",
@@ -57,7 +64,8 @@ LEAVE_OUT = {
     },
     "crm.selectors.bulk_changes.GONE": {"DELETE"},
     "crm.selectors.bulk_changes.TARGETS": {"DELETE"},
-    "crm.selectors.history.REFERENCES": {"AMOUNT", "EMAIL", "SHARING"},  # described without a row
+    # Described without a row.
+    "crm.selectors.history.REFERENCES": {"AMOUNT", "EMAIL", "SHARING"},
     "crm.services.lead_changes.TARGETS": {"OWNER", "DELETE"},  # an owner may be no one
 }
 
@@ -83,7 +91,11 @@ def tables() -> dict[str, Mapping[Enum, object]]:
 
 def classes_of(module: ModuleType) -> list[tuple[str, type]]:
     classes = (each for each in vars(module).values() if isinstance(each, type))
-    return [(f"{module.__name__}.{each.__name__}", each) for each in classes if each.__module__ == module.__name__]
+    return [
+        (f"{module.__name__}.{each.__name__}", each)
+        for each in classes
+        if each.__module__ == module.__name__
+    ]
 
 
 def is_table(value: object) -> bool:
@@ -93,7 +105,10 @@ def is_table(value: object) -> bool:
 
 def is_written_in(module: ModuleType, name: str) -> bool:
     """False in a module that has only imported the table."""
-    return re.search(rf"^ *{name}\b[^=\n]* = ", getsource(module), re.MULTILINE) is not None
+    return (
+        re.search(rf"^ *{name}\b[^=\n]* = ", getsource(module), re.MULTILINE)
+        is not None
+    )
 
 
 def left_out(table: Mapping[Enum, object]) -> set[str]:
@@ -102,7 +117,11 @@ def left_out(table: Mapping[Enum, object]) -> set[str]:
 
 
 def test_each_table_has_all_members_but_those_that_it_never_meets() -> None:
-    found = {name: left_out(table) for name, table in tables().items() if name not in HAVE_A_DEFAULT}
+    found = {
+        name: left_out(table)
+        for name, table in tables().items()
+        if name not in HAVE_A_DEFAULT
+    }
 
     assert {name: names for name, names in found.items() if names} == LEAVE_OUT
 
@@ -113,4 +132,7 @@ def test_each_table_that_is_named_here_is_one() -> None:
 
 
 def test_each_topic_of_mails_can_be_chosen() -> None:
-    assert {field.name for field in fields(MemberMails)} == {"membership", *MailTopic.values}
+    assert {field.name for field in fields(MemberMails)} == {
+        "membership",
+        *MailTopic.values,
+    }

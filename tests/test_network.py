@@ -25,7 +25,9 @@ def enter() -> Iterator[Callable[..., tuple[Event, Event]]]:
     left: list[Event] = []
     with ThreadPoolExecutor() as pool:
 
-        def _enter(context: Callable[[], AbstractContextManager[None]]) -> tuple[Event, Event]:
+        def _enter(
+            context: Callable[[], AbstractContextManager[None]],
+        ) -> tuple[Event, Event]:
             inside, leave = Event(), Event()
             left.append(leave)
 
@@ -46,7 +48,9 @@ def test_browsers_work_side_by_side(enter) -> None:
     assert all(enter(network.staying_as_it_is)[0].wait(SOON) for _ in range(3))
 
 
-def test_who_changes_the_network_waits_for_the_browsers_and_comes_before_later_ones(enter) -> None:
+def test_who_changes_the_network_waits_for_the_browsers_and_comes_before_later_ones(
+    enter,
+) -> None:
     browser, closed = enter(network.staying_as_it_is)
     assert browser.wait(SOON)
 

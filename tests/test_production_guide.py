@@ -11,7 +11,16 @@ import requests
 from django.conf import settings
 
 from leadmachine import gunicorn
-from tests.production_guide import GUIDE, NOT_RUN, PASSWORD, UNITS, Machine, blocks, is_run, parsed
+from tests.production_guide import (
+    GUIDE,
+    NOT_RUN,
+    PASSWORD,
+    UNITS,
+    Machine,
+    blocks,
+    is_run,
+    parsed,
+)
 
 HOST = "crm.example.com"
 UNIT_PATHS = sorted(UNITS.glob("*.service"))
@@ -35,22 +44,37 @@ class Person:
         return self._send("GET", path)
 
     def sign_in(self) -> requests.Response:
-        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', self.get("/login/").text)
+        token = re.search(
+            r'name="csrfmiddlewaretoken" value="(\w+)"', self.get("/login/").text
+        )
         assert token
-        fields = {"csrfmiddlewaretoken": token[1], "username": "ada@example.com", "password": PASSWORD}
+        fields = {
+            "csrfmiddlewaretoken": token[1],
+            "username": "ada@example.com",
+            "password": PASSWORD,
+        }
         return self._send("POST", "/login/", fields)
 
-    def _send(self, method: str, path: str, fields: dict[str, str] | None = None) -> requests.Response:
+    def _send(
+        self, method: str, path: str, fields: dict[str, str] | None = None
+    ) -> requests.Response:
         headers = {
             "Host": HOST,
             "X-Forwarded-Proto": "https",
             "X-Forwarded-For": "198.51.100.7",
             "Referer": f"https://{HOST}/",
             # Set manually: they are for HTTPS alone, which ends at Caddy.
-            "Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items()),
+            "Cookie": "; ".join(
+                f"{name}={value}" for name, value in self.cookies.items()
+            ),
         }
         answer = requests.request(
-            method, self.url + path, data=fields, headers=headers, timeout=20, allow_redirects=False
+            method,
+            self.url + path,
+            data=fields,
+            headers=headers,
+            timeout=20,
+            allow_redirects=False,
         )
         self.cookies.update(answer.cookies.get_dict())
         return answer
@@ -60,13 +84,20 @@ INSTALLING = [
     "1. Packages and a service user", "2. The program", "3. The database", "4. The settings", "5. The first company",
     "6. The processes",
 ]  # fmt: skip
-CHECKING, BACKUPS, UPGRADES, ENDING = "7. Does it work?", "Backups", "Upgrades", "Removing it"
+CHECKING, BACKUPS, UPGRADES, ENDING = (
+    "7. Does it work?",
+    "Backups",
+    "Upgrades",
+    "Removing it",
+)
 
 
 @pytest.mark.thorough
 @pytest.mark.processes
 @pytest.mark.timeout(400)
-def test_the_guide_leads_from_nothing_to_a_dashboard_and_away_again(machine: Machine) -> None:
+def test_the_guide_leads_from_nothing_to_a_dashboard_and_away_again(
+    machine: Machine,
+) -> None:
     for heading in INSTALLING:
         machine.run_part(heading)
     machine.start()
@@ -78,7 +109,8 @@ def test_the_guide_leads_from_nothing_to_a_dashboard_and_away_again(machine: Mac
     assert (signed_in.status_code, signed_in.headers.get("Location")) == (302, "/")
     assert dashboard.status_code == 200
     assert "Northwind BV" in dashboard.text
-    assert re.search(r'href="/static/[\w/.-]+\.[0-9a-f]{12}\.css"', dashboard.text)  # collected
+    # Collected.
+    assert re.search(r'href="/static/[\w/.-]+\.[0-9a-f]{12}\.css"', dashboard.text)
     assert (machine.root / "etc/leadmachine/env").stat().st_mode & 0o777 == 0o640
 
     backup, restore, repeat, resume = filter(is_run, blocks(BACKUPS))
@@ -87,14 +119,16 @@ def test_the_guide_leads_from_nothing_to_a_dashboard_and_away_again(machine: Mac
     machine.run(restore)
     (machine.root / "var/backups/leadmachine/privacy.log").write_text("Another line.\n")
     assert machine.run(repeat).startswith("There is no privacy change in this log.")
-    assert machine.run(resume) == "Sending was not paused.\n"  # there is no connection to LinkedIn yet
+    # There is no connection to LinkedIn yet.
+    assert machine.run(resume) == "Sending was not paused.\n"
     machine.run_part(UPGRADES)
     machine.run_part("2. The program")
     machine.run(blocks("4. The settings")[1])
     machine.run(blocks("6. The processes")[0])
     machine.start()
 
-    assert person.get("/dashboard/").status_code == 200  # the session has outlived the restore and the upgrade
+    # The session has outlived the restore and the upgrade.
+    assert person.get("/dashboard/").status_code == 200
 
     assert set(machine.stop().values()) == {0}
     machine.run_part(ENDING)
@@ -105,7 +139,11 @@ def test_the_guide_leads_from_nothing_to_a_dashboard_and_away_again(machine: Mac
 
 
 def test_a_block_is_run_whole_or_not_at_all() -> None:
-    mixed = [block for block in blocks() if is_run(block) and any(line in NOT_RUN for line in block.splitlines())]
+    mixed = [
+        block
+        for block in blocks()
+        if is_run(block) and any(line in NOT_RUN for line in block.splitlines())
+    ]
 
     assert mixed == []
 
@@ -129,15 +167,25 @@ def test_no_other_kind_of_block_hides_a_command() -> None:
 
 
 def test_the_guide_sets_what_the_readme_says_that_production_needs() -> None:
-    table = (settings.BASE_DIR / "README.md").read_text().partition("| variable | what |")[2].partition("\n\n")[0]
+    table = (
+        (settings.BASE_DIR / "README.md")
+        .read_text()
+        .partition("| variable | what |")[2]
+        .partition("\n\n")[0]
+    )
     needed = set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
 
     assert {"SECRET_KEY", "LEADMACHINE_TOKEN_KEYS", "EMAIL_URL"} <= needed
-    assert needed <= set(re.findall(r"^(\w+)=", blocks("4. The settings")[0], re.MULTILINE))
+    assert needed <= set(
+        re.findall(r"^(\w+)=", blocks("4. The settings")[0], re.MULTILINE)
+    )
 
 
 def test_there_is_a_unit_for_each_process() -> None:
-    assert [path.stem for path in UNIT_PATHS] == ["leadmachine-web", "leadmachine-worker"]
+    assert [path.stem for path in UNIT_PATHS] == [
+        "leadmachine-web",
+        "leadmachine-worker",
+    ]
 
 
 @pytest.mark.parametrize("path", UNIT_PATHS, ids=lambda path: path.stem)
@@ -147,7 +195,11 @@ def test_a_unit_comes_back_by_itself_and_waits_for_what_it_needs(path: Path) -> 
     assert unit["Service"]["Restart"] == "always"
     assert 0 < int(unit["Service"]["RestartSec"]) <= 30
     assert unit["Unit"]["StartLimitIntervalSec"] == "0"
-    for needed in ("postgresql.service", "redis-server.service", "network-online.target"):
+    for needed in (
+        "postgresql.service",
+        "redis-server.service",
+        "network-online.target",
+    ):
         assert needed in unit["Unit"]["After"].split()
         assert needed in unit["Unit"]["Wants"].split()
     assert unit["Install"]["WantedBy"] == "multi-user.target"
@@ -157,7 +209,8 @@ def test_a_unit_comes_back_by_itself_and_waits_for_what_it_needs(path: Path) -> 
 def test_a_unit_has_time_to_end_what_it_is_at(path: Path) -> None:
     service = parsed(path)["Service"]
 
-    assert int(service["TimeoutStopSec"]) > settings.SEND_TIMEOUT_SECONDS + 2  # an erasure waits a little longer
+    # An erasure waits a little longer.
+    assert int(service["TimeoutStopSec"]) > settings.SEND_TIMEOUT_SECONDS + 2
     assert int(service["TimeoutStopSec"]) > gunicorn.graceful_timeout
     assert service["KillMode"] == "mixed"
 
@@ -170,7 +223,13 @@ def test_a_unit_may_do_little_and_write_into_var_alone(path: Path) -> None:
     assert service["ProtectSystem"] == "strict"
     assert service["ReadWritePaths"] == "/opt/leadmachine/var"
     assert service["CapabilityBoundingSet"] == ""
-    for name in ("NoNewPrivileges", "ProtectHome", "PrivateTmp", "PrivateDevices", "RestrictNamespaces"):
+    for name in (
+        "NoNewPrivileges",
+        "ProtectHome",
+        "PrivateTmp",
+        "PrivateDevices",
+        "RestrictNamespaces",
+    ):
         assert service[name] == "yes"
 
 
@@ -180,10 +239,14 @@ def test_a_unit_starts_what_docker_compose_starts(path: Path) -> None:
 
     program, *arguments = parsed(path)["Service"]["ExecStart"].split()
 
-    assert [program.removeprefix("/opt/leadmachine/.venv/bin/"), *arguments] == command(path.stem.split("-")[1])
+    assert [program.removeprefix("/opt/leadmachine/.venv/bin/"), *arguments] == command(
+        path.stem.split("-")[1]
+    )
 
 
-@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze here")
+@pytest.mark.skipif(
+    not shutil.which("systemd-analyze"), reason="no systemd-analyze here"
+)
 def test_systemd_understands_the_units(tmp_path: Path) -> None:
     for path in UNIT_PATHS:
         text = re.sub(r"/opt/leadmachine/.venv/bin/\w+", "/bin/true", path.read_text())

@@ -15,12 +15,15 @@ SEARCHES = {
     "_parts/lead_search.html": 1,
     "crm/finding/_palette.html": 1,
 }
-ASKING = {"organisations.py"}  # posts what is typed to get names for it, and saves nothing
+# Posts what is typed to get names for it, and saves nothing.
+ASKING = {"organisations.py"}
 
 OF_DJANGO = re.compile(r"\{[{%#].*?[#%}]\}")
 TAG = re.compile(r"<[a-z]\w*(?:[^<>\"']|\"[^\"]*\"|'[^']*')*>")
 POSTS = re.compile(r"\bhx-(?:post|put|patch|delete)=")
-WHILE_CHOOSING = re.compile(r"hx-trigger=[\"'][^\"']*\b(?:change|input|keydown|keyup|keypress|blur|focusout)\b")
+WHILE_CHOOSING = re.compile(
+    r"hx-trigger=[\"'][^\"']*\b(?:change|input|keydown|keyup|keypress|blur|focusout)\b"
+)
 # What htmx sends on a change unless hx-trigger says otherwise.
 FIELD = re.compile(r"<(?:select|input|textarea)\b")
 HANDLER = re.compile(r"\son[a-z]+=")
@@ -28,7 +31,11 @@ HANDLER = re.compile(r"\son[a-z]+=")
 
 def saving_while_choosing(template: str) -> list[str]:
     """The tags that would save something on a change, or on another event while someone is choosing."""
-    return [tag for tag in TAG.findall(OF_DJANGO.sub("", template)) if _saves_while_choosing(tag)]
+    return [
+        tag
+        for tag in TAG.findall(OF_DJANGO.sub("", template))
+        if _saves_while_choosing(tag)
+    ]
 
 
 def _saves_while_choosing(tag: str) -> bool:
@@ -44,7 +51,11 @@ def templates() -> Iterator[tuple[str, str]]:
 
 
 def test_no_template_saves_while_somebody_is_choosing():
-    found = {name: len(tags) for name, text in templates() if (tags := saving_while_choosing(text))}
+    found = {
+        name: len(tags)
+        for name, text in templates()
+        if (tags := saving_while_choosing(text))
+    }
 
     assert found == SEARCHES
 
@@ -80,8 +91,13 @@ def test_what_waits_or_only_asks_for_another_view_is_not(tag):
 
 
 def test_only_the_script_of_the_piece_saves_and_the_other_sends_what_only_asks():
-    sending = re.compile(r".*(?:requestSubmit|\.submit\(|fetch\(|XMLHttpRequest|htmx\.\w+\().*")
-    found = {path.name: sending.findall(path.read_text()) for path in Path(settings.BASE_DIR / "static").glob("*.js")}
+    sending = re.compile(
+        r".*(?:requestSubmit|\.submit\(|fetch\(|XMLHttpRequest|htmx\.\w+\().*"
+    )
+    found = {
+        path.name: sending.findall(path.read_text())
+        for path in Path(settings.BASE_DIR / "static").glob("*.js")
+    }
     scripts = {name: lines for name, lines in found.items() if lines}
 
     of_the_piece = scripts.pop("quick_select.js")
@@ -91,7 +107,9 @@ def test_only_the_script_of_the_piece_saves_and_the_other_sends_what_only_asks()
         'if (source) htmx.ajax("GET", here(), { source, target: source, select: `#${id}`, swap: "outerHTML" });',
     ]
     scripts.pop("reorder.js")  # its buttons send where an entry of a list was moved to
-    scripts.pop("passkeys.js")  # its buttons send what the browser says of a passkey; no page with one has a select
+    # Its buttons send what the browser says of a passkey; no page with one has a
+    # select.
+    scripts.pop("passkeys.js")
     assert [line.strip() for line in scripts.pop("app.js")] == [
         'if (form?.matches("[data-autosubmit][method=get]")) form.requestSubmit();',
         # On a key that says so: Ctrl+Enter in a text, and Enter in a detail that is edited in its row.
@@ -104,11 +122,17 @@ def test_only_the_script_of_the_piece_saves_and_the_other_sends_what_only_asks()
 def test_no_widget_of_a_form_posts_by_itself():
     for app in ("crm", "capi", "leadmachine"):
         for path in Path(settings.BASE_DIR / app).rglob("*.py"):
-            found = re.search(r"[\"'](?:hx-|onchange|data-autosubmit)", path.read_text())
+            found = re.search(
+                r"[\"'](?:hx-|onchange|data-autosubmit)", path.read_text()
+            )
             assert not found or path.name in ASKING, path
 
 
 def test_the_piece_is_where_statuses_stages_and_companies_are_chosen():
     users = {name for name, text in templates() if PIECE in text}
 
-    assert users == {"crm/leads/_status.html", "crm/deals/_move.html", "_parts/top.html"}
+    assert users == {
+        "crm/leads/_status.html",
+        "crm/deals/_move.html",
+        "_parts/top.html",
+    }

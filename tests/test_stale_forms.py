@@ -59,11 +59,19 @@ class Forms(HTMLParser):
         if not self.found:
             return
         fields = self.found[-1][1]
-        if tag == "input" and name and (given.get("type") not in ("checkbox", "radio") or "checked" in given):
+        if (
+            tag == "input"
+            and name
+            and (given.get("type") not in ("checkbox", "radio") or "checked" in given)
+        ):
             fields[name] = value or ("on" if given.get("type") == "checkbox" else "")
         elif tag == "select":
             self._select = name
-        elif tag == "option" and self._select and ("selected" in given or self._select not in fields):
+        elif (
+            tag == "option"
+            and self._select
+            and ("selected" in given or self._select not in fields)
+        ):
             fields[self._select] = value
         elif tag == "textarea":
             self._textarea, fields[name] = name, ""
@@ -79,7 +87,11 @@ class Forms(HTMLParser):
             self.found[-1][1][self._textarea] += data.removeprefix("\n")
 
     def form_of(self, name: str, action: str) -> tuple[str, dict[str, str]]:
-        return next((url, fields) for url, fields in self.found if name in fields and action in ("", url))
+        return next(
+            (url, fields)
+            for url, fields in self.found
+            if name in fields and action in ("", url)
+        )
 
 
 @pytest.fixture
@@ -96,17 +108,30 @@ def server(settings):
 
 
 def company_case(company, **_: Any) -> Case:
-    return Case("/company/", company, {"name": "Southwind BV"}, {"name": "Eastwind BV"}, {"currency": "USD"})
+    return Case(
+        "/company/",
+        company,
+        {"name": "Southwind BV"},
+        {"name": "Eastwind BV"},
+        {"currency": "USD"},
+    )
 
 
 def grace_case(company, **_: Any) -> Case:
-    return Case("/integrations/linkedin/", company, {"grace_seconds": "60"}, {"grace_seconds": 120})
+    return Case(
+        "/integrations/linkedin/",
+        company,
+        {"grace_seconds": "60"},
+        {"grace_seconds": 120},
+    )
 
 
 def rule_case(make_rule, **_: Any) -> Case:
     rule = make_rule()
     page = f"/integrations/linkedin/rules/{rule.pk}/edit/"
-    return Case(page, rule, {"name": "Mine"}, {"name": "Theirs"}, {"linkedin_id": "104099"})
+    return Case(
+        page, rule, {"name": "Mine"}, {"name": "Theirs"}, {"linkedin_id": "104099"}
+    )
 
 
 def token_case(token, **_: Any) -> Case:
@@ -127,7 +152,9 @@ def account_case(token, **_: Any) -> Case:
 
 def expiry_of_a_replaced_token_case(token, **_: Any) -> Case:
     mine = {"expires_on": "2190-01-01"}
-    return Case("/integrations/linkedin/token/", token, mine, {"token_fingerprint": "0a0b0c0d"})
+    return Case(
+        "/integrations/linkedin/token/", token, mine, {"token_fingerprint": "0a0b0c0d"}
+    )
 
 
 def account_of_the_import_case(token, **_: Any) -> Case:
@@ -136,12 +163,18 @@ def account_of_the_import_case(token, **_: Any) -> Case:
 
 
 def mail_case(company, admin, token, **_: Any) -> Case:
-    choice = MailChoice.objects.create(company=company, user=admin.user, alerts=True, weekly=True)
-    return Case("/integrations/linkedin/alerts/", choice, {"weekly": ""}, {}, {"alerts": False})
+    choice = MailChoice.objects.create(
+        company=company, user=admin.user, alerts=True, weekly=True
+    )
+    return Case(
+        "/integrations/linkedin/alerts/", choice, {"weekly": ""}, {}, {"alerts": False}
+    )
 
 
 def provider_of(company, server) -> SignInProvider:
-    provider = SignInProvider(company=company, name="Okta", issuer=server.issuer, client_id="leadmachine")
+    provider = SignInProvider(
+        company=company, name="Okta", issuer=server.issuer, client_id="leadmachine"
+    )
     provider.secret = "s3cr3t-value"
     provider.save()
     return provider
@@ -149,12 +182,23 @@ def provider_of(company, server) -> SignInProvider:
 
 def provider_case(company, server, **_: Any) -> Case:
     row = provider_of(company, server)
-    return Case("/company/sign-in/", row, {"name": "Mine"}, {"name": "Theirs"}, {"client_id": "other"})
+    return Case(
+        "/company/sign-in/",
+        row,
+        {"name": "Mine"},
+        {"name": "Theirs"},
+        {"client_id": "other"},
+    )
 
 
 def secret_case(company, server, **_: Any) -> Case:
     row = provider_of(company, server)
-    return Case("/company/sign-in/", row, {"secret": "of the old application"}, {"client_id": "other"})
+    return Case(
+        "/company/sign-in/",
+        row,
+        {"secret": "of the old application"},
+        {"client_id": "other"},
+    )
 
 
 def status_case(company, **_: Any) -> Case:
@@ -165,40 +209,77 @@ def status_case(company, **_: Any) -> Case:
 
 def tag_case(company, **_: Any) -> Case:
     row = Tag.objects.create(company=company, name="VIP")
-    return Case(f"/company/lists/tags/{row.pk}/", row, {"name": "Mine"}, {"name": "Theirs"}, {"colour": "green"})
+    return Case(
+        f"/company/lists/tags/{row.pk}/",
+        row,
+        {"name": "Mine"},
+        {"name": "Theirs"},
+        {"colour": "green"},
+    )
 
 
 def pipeline_case(company, **_: Any) -> Case:
     row = Pipeline.objects.create(company=company, name="Renewals")
-    return Case(f"/company/pipelines/{row.pk}/", row, {"name": "Mine"}, {"name": "Theirs"})
+    return Case(
+        f"/company/pipelines/{row.pk}/", row, {"name": "Mine"}, {"name": "Theirs"}
+    )
 
 
 def custom_field_case(company, **_: Any) -> Case:
-    row = CustomField.objects.create(company=company, subject="lead", name="Size", key="size", type="text")
+    row = CustomField.objects.create(
+        company=company, subject="lead", name="Size", key="size", type="text"
+    )
     page = f"/company/custom-fields/{row.pk}/edit/"
-    return Case(page, row, {"name": "Mine"}, {"name": "Theirs"}, {"help_text": "Theirs"})
+    return Case(
+        page, row, {"name": "Mine"}, {"name": "Theirs"}, {"help_text": "Theirs"}
+    )
 
 
 def role_case(sales, **_: Any) -> Case:
     action = f"/company/people/{sales.pk}/role/"
-    return Case("/company/people/", sales, {"role": "admin"}, {"role": "ops"}, action=action)
+    return Case(
+        "/company/people/", sales, {"role": "admin"}, {"role": "ops"}, action=action
+    )
 
 
 def view_case(company, admin, **_: Any) -> Case:
-    row = SavedView.objects.create(company=company, owner=admin.user, name="Mine alone", query="sort=name")
-    return Case(f"/views/{row.pk}/", row, {"name": "Mine"}, {"name": "Theirs"}, {"is_shared": True})
+    row = SavedView.objects.create(
+        company=company, owner=admin.user, name="Mine alone", query="sort=name"
+    )
+    return Case(
+        f"/views/{row.pk}/",
+        row,
+        {"name": "Mine"},
+        {"name": "Theirs"},
+        {"is_shared": True},
+    )
 
 
 def columns_case(company, admin, **_: Any) -> Case:
     row = SavedView.objects.create(
-        company=company, owner=admin.user, name="Mine alone", query="sort=name", columns="phone title"
+        company=company,
+        owner=admin.user,
+        name="Mine alone",
+        query="sort=name",
+        columns="phone title",
     )
-    return Case(f"/leads/?view={row.pk}&sort=name", row, {"column_1": "email"}, {"columns": "phone owner"})
+    return Case(
+        f"/leads/?view={row.pk}&sort=name",
+        row,
+        {"column_1": "email"},
+        {"columns": "phone owner"},
+    )
 
 
 def task_case(company, admin, **_: Any) -> Case:
     row = make_task(admin)
-    return Case(f"/tasks/{row.pk}/edit/", row, {"title": "Mine"}, {"title": "Theirs"}, {"due_on": date(2191, 1, 1)})
+    return Case(
+        f"/tasks/{row.pk}/edit/",
+        row,
+        {"title": "Mine"},
+        {"title": "Theirs"},
+        {"due_on": date(2191, 1, 1)},
+    )
 
 
 def lead_case(company, **_: Any) -> Case:
@@ -213,7 +294,12 @@ def deal_case(company, **_: Any) -> Case:
 
 def note_case(company, admin, **_: Any) -> Case:
     row = make_note(admin, make_lead(company))
-    return Case(f"/notes/{row.pk}/edit/", row, {"text": "Mine"}, {"text": "Theirs", "edited_at": timezone.now()})
+    return Case(
+        f"/notes/{row.pk}/edit/",
+        row,
+        {"text": "Mine"},
+        {"text": "Theirs", "edited_at": timezone.now()},
+    )
 
 
 # In these, someone else can change something next to what I change.
@@ -231,7 +317,12 @@ WITH_CONFLICTS: list[Callable[..., Case]] = [
 @pytest.fixture
 def case(request, company, admin, sales, token, make_rule, server) -> Case:
     found: Case = request.param(
-        company=company, admin=admin, sales=sales, token=token, make_rule=make_rule, server=server
+        company=company,
+        admin=admin,
+        sales=sales,
+        token=token,
+        make_rule=make_rule,
+        server=server,
     )
     return found
 
@@ -309,11 +400,21 @@ def test_each_form_of_a_row_compares_what_it_was_opened_with() -> None:
     from crm.accounts import forms as accounts
 
     assert accounts  # loaded, with all others that URLs lead to
-    found = {each for each in subclasses(forms.ModelForm) if each.__module__.startswith(("crm.", "capi."))}
-    other = {each.__name__ for each in found if not issubclass(each, ChangesMixin) and ".admin" not in each.__module__}
+    found = {
+        each
+        for each in subclasses(forms.ModelForm)
+        if each.__module__.startswith(("crm.", "capi."))
+    }
+    other = {
+        each.__name__
+        for each in found
+        if not issubclass(each, ChangesMixin) and ".admin" not in each.__module__
+    }
 
     assert other == COVERED_OTHERWISE.keys()
 
 
 def subclasses(of: type) -> set[type]:
-    return {each for direct in of.__subclasses__() for each in (direct, *subclasses(direct))}
+    return {
+        each for direct in of.__subclasses__() for each in (direct, *subclasses(direct))
+    }

@@ -14,10 +14,13 @@ from tests.faults.proxy import RecordingProxy
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-ADA = "973dfe463ec85785f5f95af5ba3906eedb2d931c24e69824a89ea65dba4e813b"  # of test@example.com
+# Of test@example.com.
+ADA = "973dfe463ec85785f5f95af5ba3906eedb2d931c24e69824a89ea65dba4e813b"
 
 
-def test_a_qualified_lead_and_a_won_deal_reach_linkedin(company, connected, sandbox, make_rule) -> None:
+def test_a_qualified_lead_and_a_won_deal_reach_linkedin(
+    company, connected, sandbox, make_rule
+) -> None:
     make_rule("lead_qualified", "104012")
     make_rule("deal_won", "104013")
     lead = make_lead(
@@ -26,13 +29,19 @@ def test_a_qualified_lead_and_a_won_deal_reach_linkedin(company, connected, sand
     )  # fmt: skip
     deal = make_deal(lead, amount="1250.00", currency="EUR")
 
-    Lead.objects.filter(pk=lead.pk).update(status=LeadStatus.objects.get(company=company, meaning="qualified"))
+    Lead.objects.filter(pk=lead.pk).update(
+        status=LeadStatus.objects.get(company=company, meaning="qualified")
+    )
     deal.stage = Stage.objects.get(company=company, meaning="won")
     deal.save()
     send_all(company)
 
     qualified, won = ConversionEvent.objects.order_by("pk")
-    assert (qualified.state, qualified.http_status, qualified.attempts) == ("accepted", 201, 1)
+    assert (qualified.state, qualified.http_status, qualified.attempts) == (
+        "accepted",
+        201,
+        1,
+    )
     assert (won.state, won.http_status, won.attempts) == ("accepted", 201, 1)
     user = {"userIds": [{"idType": "SHA256_EMAIL", "idValue": ADA}]}
     assert received(sandbox) == [
@@ -52,7 +61,14 @@ def test_a_qualified_lead_and_a_won_deal_reach_linkedin(company, connected, sand
     ]
     wire = sandbox.ledger.path.read_text().lower()
     # None of these can appear by chance in hex digits or the digits of a time.
-    for secret in ("augusta", "lovelace", "20 7946", "analytical", "test@example.com", "forty"):
+    for secret in (
+        "augusta",
+        "lovelace",
+        "20 7946",
+        "analytical",
+        "test@example.com",
+        "forty",
+    ):
         assert secret not in wire
 
 
@@ -78,20 +94,38 @@ def test_no_byte_about_the_person_but_the_hash_is_in_any_request(
         "first_name": "Zsófi", "last_name": "Vörösmarty", "email": " Test@Example.COM ", "phone": "+36 1 555 0142",
         "organisation": "Quiet Harbour Kft", "title": "Purchaser", "source": "Trade fair", "notes": "Likes sailing",
     }  # fmt: skip
-    created, qualified = make_rule("lead_created"), make_rule("lead_qualified", "104013")
+    created, qualified = (
+        make_rule("lead_created"),
+        make_rule("lead_qualified", "104013"),
+    )
     make_rule("deal_won", "104014")
-    new, good = (LeadStatus.objects.get(company=company, meaning=meaning) for meaning in ("new", "qualified"))
+    new, good = (
+        LeadStatus.objects.get(company=company, meaning=meaning)
+        for meaning in ("new", "qualified")
+    )
 
     # One alone, one of the test events, and a batch of two.
-    form = {**person, "type": "inbound", "status": new.pk, "share_with_ad_platforms": "on"}
+    form = {
+        **person,
+        "type": "inbound",
+        "status": new.pk,
+        "share_with_ad_platforms": "on",
+    }
     client_as(sales).post("/leads/new/", form)
     send_all(company)
     send_test_event(rule=created)
-    make_deal(make_lead(company, **person), title="Forty licences", stage=Stage.objects.get(meaning="won"))
+    make_deal(
+        make_lead(company, **person),
+        title="Forty licences",
+        stage=Stage.objects.get(meaning="won"),
+    )
     Lead.objects.update(status=good)
     send_all(company)
 
-    assert list(Lead.objects.order_by("pk").values_list("email", flat=True)) == ["Test@Example.COM", person["email"]]
+    assert list(Lead.objects.order_by("pk").values_list("email", flat=True)) == [
+        "Test@Example.COM",
+        person["email"],
+    ]
     real = ConversionEvent.objects.filter(is_test=False)
     assert [*real.values_list("state", flat=True)] == ["accepted"] * 5
     assert [*qualified.events.values_list("state", flat=True)] == ["accepted"] * 2
@@ -99,16 +133,25 @@ def test_no_byte_about_the_person_but_the_hash_is_in_any_request(
     assert hashes.count(ADA) == 5
     asked = bytes(line.asked).lower()
     assert asked.count(ADA.encode()) == 5
-    assert asked.count(b"post /rest/conversionevents http/1.1\r\n") == len(requests_made(sandbox))
-    assert [trace for trace in TRACES for form in forms_of(trace) if form in asked] == []
+    assert asked.count(b"post /rest/conversionevents http/1.1\r\n") == len(
+        requests_made(sandbox)
+    )
+    assert [
+        trace for trace in TRACES for form in forms_of(trace) if form in asked
+    ] == []
 
 
 def forms_of(trace: str) -> set[bytes]:
     """How it could look in a request, in lower case: plain, escaped in JSON, or quoted as in a URL."""
-    return {form.lower().encode() for form in (trace, json.dumps(trace)[1:-1], quote(trace), quote_plus(trace))}
+    return {
+        form.lower().encode()
+        for form in (trace, json.dumps(trace)[1:-1], quote(trace), quote_plus(trace))
+    }
 
 
-def test_without_a_token_saving_goes_on_and_the_event_waits_for_one(company: Company, make_rule) -> None:
+def test_without_a_token_saving_goes_on_and_the_event_waits_for_one(
+    company: Company, make_rule
+) -> None:
     make_rule("lead_created")
 
     make_lead(company)

@@ -83,13 +83,27 @@ def test_no_answer_is_a_500_and_nothing_is_written(
             (f"{method} {route.name} as {name}", method, answer)
             for route in routes
             for method in methods(route)
-            for name, client in (callers if not route.name.startswith("admin:") else {"operator": operator}).items()
+            for name, client in (
+                callers
+                if not route.name.startswith("admin:")
+                else {"operator": operator}
+            ).items()
             for answer in [_ask(client, world, route, method)]
         ]
 
-    print(f"\n{len(answers):,} answers: {dict(Counter(answer.status_code for _, _, answer in answers))}")
-    assert [what for what, _, answer in answers if answer.status_code >= 500 and answer.status_code != 503] == []
-    assert [what for what, method, answer in answers if not _is_helpful(method, answer, reason)] == []
+    print(
+        f"\n{len(answers):,} answers: {dict(Counter(answer.status_code for _, _, answer in answers))}"
+    )
+    assert [
+        what
+        for what, _, answer in answers
+        if answer.status_code >= 500 and answer.status_code != 503
+    ] == []
+    assert [
+        what
+        for what, method, answer in answers
+        if not _is_helpful(method, answer, reason)
+    ] == []
     assert (_everything(), _files()) == before
     assert any(answer.status_code == 503 for _, _, answer in answers)
 
@@ -97,20 +111,35 @@ def test_no_answer_is_a_500_and_nothing_is_written(
 def _callers(world: World) -> dict[str, Client]:
     """The callers with the most access, and one without any."""
     wanted = ("admin by session", "admin by key", "anonymous")
-    found: dict[str, Caller] = {caller.name: caller for caller in everybody(world) if caller.name in wanted}
+    found: dict[str, Caller] = {
+        caller.name: caller for caller in everybody(world) if caller.name in wanted
+    }
     return {name: caller.client() for name, caller in found.items()}
 
 
 def _ask(client: Client, world: World, route: Route, method: str) -> Any:
     row = row_of(route.name)
     row_id = world.ids.get(row.of, 1)
-    values = {name: row.values.get(name, KEYS_OF_NOBODY.get(name, row_id)) for name in route.parameters}
+    values = {
+        name: row.values.get(name, KEYS_OF_NOBODY.get(name, row_id))
+        for name in route.parameters
+    }
     path, body = route.path(**values), row.body(world)
     if connection.settings_dict["OPTIONS"].get("host") == NOWHERE:
         connection.close()
-    if route.template.startswith("api/") and not row.files and method in ("POST", "PUT", "PATCH"):
-        return _read(client.generic(method, path, json.dumps(body), content_type="application/json"))
-    return _read(client.post(path, body) if method == "POST" else client.generic(method, path))
+    if (
+        route.template.startswith("api/")
+        and not row.files
+        and method in ("POST", "PUT", "PATCH")
+    ):
+        return _read(
+            client.generic(
+                method, path, json.dumps(body), content_type="application/json"
+            )
+        )
+    return _read(
+        client.post(path, body) if method == "POST" else client.generic(method, path)
+    )
 
 
 def _read(answer: Any) -> Any:
@@ -132,7 +161,11 @@ def _is_helpful(method: str, answer: Any, reason: Unavailable) -> bool:
     is_api = answer.request["PATH_INFO"].startswith("/api/")
     text = answer.json()["detail"] if is_api else html.unescape(answer.content.decode())
     is_write = method not in ("GET", "OPTIONS", "TRACE")
-    return outage.what in text and (NOTHING_SAVED in text) is is_write and MAY_BE_SAVED not in text
+    return (
+        outage.what in text
+        and (NOTHING_SAVED in text) is is_write
+        and MAY_BE_SAVED not in text
+    )
 
 
 def _everything() -> dict[str, str]:
@@ -143,7 +176,9 @@ def _everything() -> dict[str, str]:
         tables = [name for (name,) in cursor.fetchall()]
         found = {}
         for table in tables:
-            cursor.execute(f'SELECT md5(string_agg(row::text, chr(10) ORDER BY row::text)) FROM "{table}" AS row')
+            cursor.execute(
+                f'SELECT md5(string_agg(row::text, chr(10) ORDER BY row::text)) FROM "{table}" AS row'
+            )
             [found[table]] = cursor.fetchone()
         return found
 

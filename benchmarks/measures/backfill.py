@@ -18,21 +18,42 @@ from capi.models import Backfill, ConversionRule
 from capi.services import backfills
 
 PERIOD = timedelta(days=90)
-SHORT = {"LEADMACHINE_LEASE_SECONDS": "50", "LEADMACHINE_SWEEP_SECONDS": "2"}  # a lease must outlive a request
+# A lease must outlive a request.
+SHORT = {"LEADMACHINE_LEASE_SECONDS": "50", "LEADMACHINE_SWEEP_SECONDS": "2"}
 
 
 def past(*, events: int) -> Iterator[Figure]:
     """Preview and send the past events of a company without a rule, preview again, then repeat with a killed worker."""
     rule, since, until = _company_with_a_past("past", events)
-    yield single("backfill_plan", _preview_seconds(rule, since, until), "s", f"{events:,} CRM events, by reason")
+    yield single(
+        "backfill_plan",
+        _preview_seconds(rule, since, until),
+        "s",
+        f"{events:,} CRM events, by reason",
+    )
     with world.linkedin() as ledger, world.workers():
         started = time.perf_counter()
         backfills.start(rule=rule, since=since, until=until)
         world.wait_for(lambda: _is_done(rule))
-        yield single("backfill_run", events / (time.perf_counter() - started), "events/s", "from start to acceptance")
-        yield single("backfill_requests", sum(1 for _ in ledger.open()), "requests", f"for {events:,}")
+        yield single(
+            "backfill_run",
+            events / (time.perf_counter() - started),
+            "events/s",
+            "from start to acceptance",
+        )
+        yield single(
+            "backfill_requests",
+            sum(1 for _ in ledger.open()),
+            "requests",
+            f"for {events:,}",
+        )
     left = preview(rule, since=since, until=until)
-    yield single("backfill_again", events - left["sent"], "events", "that a second run would send")
+    yield single(
+        "backfill_again",
+        events - left["sent"],
+        "events",
+        "that a second run would send",
+    )
     yield from _killed(events)
 
 
@@ -46,15 +67,29 @@ def _killed(events: int) -> Iterator[Figure]:
         with world.workers(**SHORT):
             world.wait_for(lambda: _is_done(rule))
         accepted = _accepted(ledger)
-    yield single("backfill_killed_lost", events - len(accepted), "events", "in a run whose worker was killed")
+    yield single(
+        "backfill_killed_lost",
+        events - len(accepted),
+        "events",
+        "in a run whose worker was killed",
+    )
     doubled = accepted.total() - len(accepted)
-    yield single("backfill_killed_doubled", doubled, "events", "at most those of its current request")
+    yield single(
+        "backfill_killed_doubled",
+        doubled,
+        "events",
+        "at most those of its current request",
+    )
 
 
-def _company_with_a_past(name: str, events: int) -> tuple[ConversionRule, datetime, datetime]:
+def _company_with_a_past(
+    name: str, events: int
+) -> tuple[ConversionRule, datetime, datetime]:
     company = people.connected_company(name, mapped=False)
     people.waiting_events(company, events)
-    rule = ConversionRule.objects.create(company=company, crm_event="lead_created", linkedin_id="104012", name=name)
+    rule = ConversionRule.objects.create(
+        company=company, crm_event="lead_created", linkedin_id="104012", name=name
+    )
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
     now = timezone.now()
@@ -70,7 +105,9 @@ def _preview_seconds(rule: ConversionRule, since: datetime, until: datetime) -> 
 
 
 def _is_done(rule: ConversionRule) -> bool:
-    return Backfill.objects.get(rule=rule).state == "done" and people.all_accepted(rule.company)
+    return Backfill.objects.get(rule=rule).state == "done" and people.all_accepted(
+        rule.company
+    )
 
 
 def _kill(worker: psutil.Process) -> None:
@@ -80,5 +117,7 @@ def _kill(worker: psutil.Process) -> None:
 
 def _accepted(ledger: Path) -> Counter[str]:
     entries = [json.loads(line) for line in ledger.open()]
-    batches = [entry["elements"] for entry in entries if 200 <= (entry["status"] or 0) < 300]
+    batches = [
+        entry["elements"] for entry in entries if 200 <= (entry["status"] or 0) < 300
+    ]
     return Counter(element["eventId"] for elements in batches for element in elements)

@@ -20,7 +20,13 @@ def leads(*, count: int, baseline_count: int, rounds: int = 2) -> Iterator[Figur
         recipe.append(max(_recipe(baseline_count, *pool) for pool in pools()))
     detail = f"{count:,} leads, to the last acceptance"
     yield compared("bulk_vs_baseline", ours, recipe, "leads/s", detail)
-    yield compared("bulk_vs_plain", ours, plain, "leads/s", f"{detail}; compared with bulk_create without a rule")
+    yield compared(
+        "bulk_vs_plain",
+        ours,
+        plain,
+        "leads/s",
+        f"{detail}; compared with bulk_create without a rule",
+    )
 
 
 def _mapped(name: str, count: int) -> float:
@@ -41,8 +47,12 @@ def _unmapped(name: str, count: int) -> float:
 
 def _recipe(count: int, *pool: str) -> float:
     with world.linkedin(), world.workers(1, *pool, NAIVE_PLAIN="1"):
-        company = people.connected_company(f"bulk-recipe-{time.time_ns()}", mapped=False)
-        people.ConversionRule.objects.create(company=company, crm_event="deal_won", linkedin_id="1", name="recipe")
+        company = people.connected_company(
+            f"bulk-recipe-{time.time_ns()}", mapped=False
+        )
+        people.ConversionRule.objects.create(
+            company=company, crm_event="deal_won", linkedin_id="1", name="recipe"
+        )
         Log.objects.all().delete()
         started = time.perf_counter()
         for lead in Lead.objects.bulk_create(people.new_leads(company, count)):
@@ -53,4 +63,6 @@ def _recipe(count: int, *pool: str) -> float:
 
 def _create(company: people.Company, count: int) -> None:
     for start in range(0, count, people.PER_INSERT):
-        Lead.objects.bulk_create(people.new_leads(company, min(people.PER_INSERT, count - start), start))
+        Lead.objects.bulk_create(
+            people.new_leads(company, min(people.PER_INSERT, count - start), start)
+        )

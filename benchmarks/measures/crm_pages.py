@@ -33,7 +33,16 @@ ENOUGH = 10_000  # leads, deals, tasks and notes that fill these pages
 FILLED = ("my_day", "board_of_owner", "board_search_ada")
 REQUESTS = 40
 WARM_UP = 5
-SORTS = ("name", "-name", "status", "organisation", "owner", "source", "created", "-updated")
+SORTS = (
+    "name",
+    "-name",
+    "status",
+    "organisation",
+    "owner",
+    "source",
+    "created",
+    "-updated",
+)
 FILTERS = (
     "status={status}", "owner={owner}", "owner=null", "source=Webinar", "type=partner", "has_email=False",
     "shared=False", "created_from=2026-11-01", "created_until=2025-02-01", "updated_from=2026-11-01",
@@ -58,30 +67,60 @@ def pages(*, leads: int) -> Iterator[Figure]:
     """Measure each page at p95 with this many leads, with 1,000, and, for a search, with `icontains`."""
     settings.ALLOWED_HOSTS = ["*"]
     settings.HTTPS = False
-    sizes = {"leads": leads, "deals": leads // 5, "tasks": leads, "notes": leads, "duplicates": leads // 10}
+    sizes = {
+        "leads": leads,
+        "deals": leads // 5,
+        "tasks": leads,
+        "notes": leads,
+        "duplicates": leads // 10,
+    }
     options = {**sizes, "companies": COMPANIES, "history": True}
-    call_command("make_crm", name="CRM pages", anyway=True, stdout=StringIO(), **options)
-    enough = {**dict.fromkeys(("leads", "deals", "tasks", "notes"), ENOUGH), "companies": 1, "history": True}
-    call_command("make_crm", name="Full pages", anyway=True, stdout=StringIO(), **enough)
+    call_command(
+        "make_crm", name="CRM pages", anyway=True, stdout=StringIO(), **options
+    )
+    enough = {
+        **dict.fromkeys(("leads", "deals", "tasks", "notes"), ENOUGH),
+        "companies": 1,
+        "history": True,
+    }
+    call_command(
+        "make_crm", name="Full pages", anyway=True, stdout=StringIO(), **enough
+    )
     large, small = (_member(f"CRM pages {number}", Role.SALES) for number in (1, 2))
     full = _member("Full pages 1", Role.SALES)
     ignore_what_stays()  # a web worker would not have created half a million leads
     for name, url_of in {**_pages(), **_deals()}.items():
         yield _next_to_small(name, large, small, url_of, f"{leads:,} leads and {FEW:,}")
         if name in FILLED:
-            yield _next_to_small(f"{name}_as_full", large, full, url_of, f"{leads:,} leads and {ENOUGH:,}")
+            yield _next_to_small(
+                f"{name}_as_full",
+                large,
+                full,
+                url_of,
+                f"{leads:,} leads and {ENOUGH:,}",
+            )
     admins = (_member(f"CRM pages {number}", Role.ADMIN) for number in (1, 2))
-    yield _next_to_small("dashboard", *admins, lambda member: "/dashboard/", f"{leads:,} leads and {FEW:,}")
+    yield _next_to_small(
+        "dashboard",
+        *admins,
+        lambda member: "/dashboard/",
+        f"{leads:,} leads and {FEW:,}",
+    )
     for text in SEARCHES:
         url = _search_of_leads(large, text)
         (ours,) = _times_in_turn([(large, lambda member, url=url: url)])
         (plain,) = _plain_times(large, url)
         yield _figure(
-            f"crm_search_{text.replace(' ', '_')}_p95_ms", ours, plain, f"{leads:,} leads; the same page by icontains"
+            f"crm_search_{text.replace(' ', '_')}_p95_ms",
+            ours,
+            plain,
+            f"{leads:,} leads; the same page by icontains",
         )
 
 
-def _next_to_small(name: str, large: Membership, small: Membership, url_of: "UrlOf", sizes: str) -> Figure:
+def _next_to_small(
+    name: str, large: Membership, small: Membership, url_of: "UrlOf", sizes: str
+) -> Figure:
     many, few = _times_in_turn([(large, url_of), (small, url_of)])
     queries = f"{_queries(large, url_of)} queries, {_queries(small, url_of)} with fewer"
     return _figure(f"crm_{name}_p95_ms", many, few, f"{sizes}; {queries}")
@@ -96,7 +135,9 @@ def _pages() -> dict[str, UrlOf]:
         "list_middle": lambda member: f"/leads/?after={_middle(member)}",
         "lead": lambda member: f"/leads/{_middle(member)}/",
         "organisations": lambda member: "/organisations/",
-        "organisation": lambda member: Lead.objects.get(pk=_middle(member)).organisation_url,
+        "organisation": lambda member: (
+            Lead.objects.get(pk=_middle(member)).organisation_url
+        ),
         "board": lambda member: "/deals/",
         "board_of_owner": lambda member: f"/deals/?owner={member.user_id}",
         "my_day": lambda member: "/my-day/",
@@ -111,11 +152,15 @@ def _pages() -> dict[str, UrlOf]:
     for sort in SORTS:
         urls[f"sort_{sort}"] = lambda member, sort=sort: f"/leads/?sort={sort}"  # type: ignore[misc]
     for query in FILTERS:
-        urls[f"filter_{query.replace('=', '_').translate(NO_BRACES)}"] = lambda member, query=query: (  # type: ignore[misc]
-            "/leads/?" + query.format(status=_status(member), owner=member.user_id)
+        urls[f"filter_{query.replace('=', '_').translate(NO_BRACES)}"] = (
+            lambda member, query=query: (  # type: ignore[misc]
+                "/leads/?" + query.format(status=_status(member), owner=member.user_id)
+            )
         )
     for text in SEARCHES:
-        urls[f"leads_search_{text.replace(' ', '_')}"] = lambda member, text=text: _search_of_leads(member, text)  # type: ignore[misc]
+        urls[f"leads_search_{text.replace(' ', '_')}"] = lambda member, text=text: (
+            _search_of_leads(member, text)
+        )  # type: ignore[misc]
     return urls
 
 
@@ -139,27 +184,43 @@ def _deals() -> dict[str, UrlOf]:
 
 
 def _member(company: str, role: Role) -> Membership:
-    found: Membership = Membership.objects.filter(company__name=company, role=role).order_by("pk")[0]
+    found: Membership = Membership.objects.filter(
+        company__name=company, role=role
+    ).order_by("pk")[0]
     return found
 
 
 def _stage(member: Membership) -> int:
-    return Stage.objects.for_company(member.company).order_by("position").values_list("pk", flat=True)[0]
+    return (
+        Stage.objects.for_company(member.company)
+        .order_by("position")
+        .values_list("pk", flat=True)[0]
+    )
 
 
 def _middle(member: Membership) -> int:
-    leads = Lead.objects.for_company(member.company).order_by("pk").values_list("pk", flat=True)
+    leads = (
+        Lead.objects.for_company(member.company)
+        .order_by("pk")
+        .values_list("pk", flat=True)
+    )
     return leads[leads.count() // 2]
 
 
 def _status(member: Membership) -> int:
-    return LeadStatus.objects.for_company(member.company).order_by("position").values_list("pk", flat=True)[1]
+    return (
+        LeadStatus.objects.for_company(member.company)
+        .order_by("position")
+        .values_list("pk", flat=True)[1]
+    )
 
 
 def _plain_search(leads: LeadQuerySet, text: str) -> LeadQuerySet:
     """The search as it is usually written: every word in one of the columns."""
     for word in text.split():
-        leads = leads.filter(Q(*((f"{column}__icontains", word) for column in COLUMNS), _connector=Q.OR))
+        leads = leads.filter(
+            Q(*((f"{column}__icontains", word) for column in COLUMNS), _connector=Q.OR)
+        )
     return leads
 
 
@@ -199,6 +260,15 @@ def _queries(member: Membership, url_of: UrlOf) -> int:
     return len(queries)
 
 
-def _figure(measure: str, ours: list[float], baseline: list[float], detail: str) -> Figure:
+def _figure(
+    measure: str, ours: list[float], baseline: list[float], detail: str
+) -> Figure:
     many, few = (statistics.quantiles(times, n=20)[-1] for times in (ours, baseline))
-    return Figure(measure, round(many, 2), round(few, 2), round(many / few, 3), "ms", f"server time p95, {detail}")
+    return Figure(
+        measure,
+        round(many, 2),
+        round(few, 2),
+        round(many / few, 3),
+        "ms",
+        f"server time p95, {detail}",
+    )

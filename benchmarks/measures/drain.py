@@ -22,7 +22,11 @@ BATCH = 5_000
 
 
 def one_company(
-    *, events: int, baseline_events: int, rounds: int = 2, delays_ms: Sequence[int] = (0, 50)
+    *,
+    events: int,
+    baseline_events: int,
+    rounds: int = 2,
+    delays_ms: Sequence[int] = (0, 50),
 ) -> Iterator[Figure]:
     """LeadMachine, the baseline and the tuned baseline in turn, with LinkedIn responding after 0 and after 50 ms."""
     _bound(events)  # the first round of a process is slower than any other
@@ -35,23 +39,48 @@ def one_company(
                 cpu.append(cpu_per_event)
                 requests = sum(1 for _ in ledger.open())
             with world.linkedin(delay_ms=delay_ms):
-                rate, cpu_per_event = _baseline(baseline_events, delay_ms, "NAIVE_PLAIN")
+                rate, cpu_per_event = _baseline(
+                    baseline_events, delay_ms, "NAIVE_PLAIN"
+                )
                 plain.append(rate)
                 plain_cpu.append(cpu_per_event)
                 tuned.append(_baseline(baseline_events, delay_ms, "NAIVE_TUNED")[0])
             _tidy_up()  # or the bound would pay for what the recipes left behind
             bounds.append(_bound(events))
-        detail = f"{events:,} events of one company, LinkedIn answers after {delay_ms} ms"
+        detail = (
+            f"{events:,} events of one company, LinkedIn answers after {delay_ms} ms"
+        )
         yield compared(f"drain_{delay_ms}ms", ours, plain, "events/s", detail)
         yield compared(f"drain_{delay_ms}ms_vs_tuned", ours, tuned, "events/s", detail)
         if delay_ms == 0:
-            yield compared("drain_vs_bound", ours, bounds, "events/s", "one narrow row inserted and updated per event")
-            yield single("requests_per_100k", requests * 100_000 / events, "requests", f"{requests} for {events:,}")
-            per_thousand = [value * 1000 for value in cpu], [value * 1000 for value in plain_cpu]
-            yield _smaller("cpu_vs_baseline", *per_thousand, "CPU s/1,000", "all processes but LinkedIn's")
+            yield compared(
+                "drain_vs_bound",
+                ours,
+                bounds,
+                "events/s",
+                "one narrow row inserted and updated per event",
+            )
+            yield single(
+                "requests_per_100k",
+                requests * 100_000 / events,
+                "requests",
+                f"{requests} for {events:,}",
+            )
+            per_thousand = (
+                [value * 1000 for value in cpu],
+                [value * 1000 for value in plain_cpu],
+            )
+            yield _smaller(
+                "cpu_vs_baseline",
+                *per_thousand,
+                "CPU s/1,000",
+                "all processes but LinkedIn's",
+            )
 
 
-def many_companies(*, events: int, companies: int = 50, rounds: int = 2) -> Iterator[Figure]:
+def many_companies(
+    *, events: int, companies: int = 50, rounds: int = 2
+) -> Iterator[Figure]:
     """Fifty companies with one, two and four workers in turn, with LinkedIn responding after 50 ms."""
     rates: dict[int, list[float]] = {1: [], 2: [], 4: []}
     for turn in range(rounds):
@@ -63,7 +92,10 @@ def many_companies(*, events: int, companies: int = 50, rounds: int = 2) -> Iter
 
 
 def _fifty(name: str, count: int, events: int, companies: int) -> float:
-    created = [people.connected_company(f"{name}-{count}-{number}") for number in range(companies)]
+    created = [
+        people.connected_company(f"{name}-{count}-{number}")
+        for number in range(companies)
+    ]
     Connection.objects.filter(company__in=created).update(is_paused=True)
     for company in created:
         people.waiting_events(company, events // companies)
@@ -86,18 +118,32 @@ def _ours(name: str, events: int) -> tuple[float, float]:
         return _timed(company, events, workers)
 
 
-def _timed(company: Company, events: int, workers: list[psutil.Process]) -> tuple[float, float]:
-    def done() -> int:  # counts requests, which are written with their results: only twenty rows to read
-        return Attempt.objects.filter(company=company).aggregate(count=Sum("event_count"))["count"] or 0
+def _timed(
+    company: Company, events: int, workers: list[psutil.Process]
+) -> tuple[float, float]:
+    # Counts requests, which are written with their results: only twenty rows to read.
+    def done() -> int:
+        return (
+            Attempt.objects.filter(company=company).aggregate(count=Sum("event_count"))[
+                "count"
+            ]
+            or 0
+        )
 
     Connection.objects.filter(company=company).update(is_paused=False)
     wake(company.pk)
     measured = _after_a_tenth(events, done, workers)
-    assert not ConversionEvent.objects.filter(company=company).exclude(state="accepted").exists()
+    assert (
+        not ConversionEvent.objects.filter(company=company)
+        .exclude(state="accepted")
+        .exists()
+    )
     return measured
 
 
-def _after_a_tenth(events: int, done: Callable[[], int], workers: list[psutil.Process]) -> tuple[float, float]:
+def _after_a_tenth(
+    events: int, done: Callable[[], int], workers: list[psutil.Process]
+) -> tuple[float, float]:
     """Return events per second and CPU seconds per event, measured after the first tenth to exclude the start."""
     world.wait_for(lambda: done() >= events // 10, every=0.02)
     watched = [*workers, *world.servers()]
@@ -131,20 +177,27 @@ def _bound(events: int) -> float:
     started = time.perf_counter()
     with connection.cursor() as cursor:
         for _ in range(0, events, BATCH):
-            cursor.execute(f"INSERT INTO {table} (state) SELECT 0 FROM generate_series(1, {BATCH}) RETURNING id")
+            cursor.execute(
+                f"INSERT INTO {table} (state) SELECT 0 FROM generate_series(1, {BATCH}) RETURNING id"
+            )
             keys = [key for (key,) in cursor.fetchall()]
             cursor.execute(f"UPDATE {table} SET state = 1 WHERE id = ANY(%s)", [keys])
     return events / (time.perf_counter() - started)
 
 
-def _smaller(measure: str, ours: list[float], baseline: list[float], unit: str, detail: str) -> Figure:
+def _smaller(
+    measure: str, ours: list[float], baseline: list[float], unit: str, detail: str
+) -> Figure:
     """As `compared`, for figures where less is better: the ratio is the baseline divided by ours."""
     swapped = compared(measure, baseline, ours, unit, detail)
-    return Figure(measure, swapped.baseline or 0, swapped.ours, swapped.ratio, unit, detail)
+    return Figure(
+        measure, swapped.baseline or 0, swapped.ours, swapped.ratio, unit, detail
+    )
 
 
 def _tidy_up() -> None:
-    send.app.control.purge()  # or a worker would run tasks that other measures left in the queue
+    # Or a worker would run tasks that other measures left in the queue.
+    send.app.control.purge()
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
     os.sync()

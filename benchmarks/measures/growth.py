@@ -14,7 +14,13 @@ from django.utils import timezone
 
 from benchmarks import people
 from benchmarks.report import Figure
-from capi.models import Attempt, Connection, ConversionEvent, EarlierAttempt, Housekeeping
+from capi.models import (
+    Attempt,
+    Connection,
+    ConversionEvent,
+    EarlierAttempt,
+    Housekeeping,
+)
 from capi.models.functions import WEEK, monday_of
 from capi.selectors.reconcile import reconcile
 from crm.models import Company
@@ -46,22 +52,41 @@ def long_log(*, events: int) -> Iterator[Figure]:
     large = _company("growth-large", events)
     many, many_reconciled = _housekeeping_seconds(large), _reconcile_milliseconds(large)
     detail = f"housekeeping that deletes {OLD:,} attempts next to {events:,} and next to {SMALL:,}, and counts all days"
-    yield Figure("prune_1m_vs_1k", round(many, 2), round(few, 2), round(many / few, 3), "s", detail)
+    yield Figure(
+        "prune_1m_vs_1k",
+        round(many, 2),
+        round(few, 2),
+        round(many / few, 3),
+        "s",
+        detail,
+    )
     detail = f"a week of a log of {events:,} events, and of one of {SMALL:,}"
-    yield Figure("reconcile_week_ms", round(many_reconciled, 1), round(few_reconciled, 1), None, "ms", detail)
+    yield Figure(
+        "reconcile_week_ms",
+        round(many_reconciled, 1),
+        round(few_reconciled, 1),
+        None,
+        "ms",
+        detail,
+    )
 
 
 def _company(name: str, events: int) -> Company:
     company = people.connected_company(name)
     people.waiting_events(company, 1)
     ended = {"state": "accepted", "next_attempt_at": None, "http_status": 201}
-    ConversionEvent.objects.filter(company=company).update(created_at=Now() - timedelta(days=90), **ended)
+    ConversionEvent.objects.filter(company=company).update(
+        created_at=Now() - timedelta(days=90), **ended
+    )
     with connection.cursor() as cursor:
         cursor.execute(ATTEMPTS, [200, OLD, company.pk])
         cursor.execute(ATTEMPTS, [10, events, company.pk])
         settings.LINKEDIN_SANDBOX = True
-        call_command("make_events", company=company.slug, count=events, stdout=StringIO())
-        cursor.execute("ANALYZE")  # or PostgreSQL may use nested loops for the next statement
+        call_command(
+            "make_events", company=company.slug, count=events, stdout=StringIO()
+        )
+        # Or PostgreSQL may use nested loops for the next statement.
+        cursor.execute("ANALYZE")
         cursor.execute(TIED, [company.pk, company.pk])
         cursor.execute("VACUUM ANALYZE")
     return company
@@ -73,7 +98,9 @@ def _delete_attempts() -> None:
 
 
 def _housekeeping_seconds(company: Company) -> float:
-    Housekeeping.objects.update_or_create(pk=1, defaults={"done_at": Now() - timedelta(days=1)})
+    Housekeeping.objects.update_or_create(
+        pk=1, defaults={"done_at": Now() - timedelta(days=1)}
+    )
     before = Attempt.objects.filter(company=company).count()
     started = time.perf_counter()
     assert keep_house_if_due()
@@ -84,7 +111,10 @@ def _housekeeping_seconds(company: Company) -> float:
 
 
 def _reconcile_milliseconds(company: Company) -> float:
-    linkedin_connection, monday = Connection.objects.get(company=company), monday_of(timezone.localdate()) - WEEK
+    linkedin_connection, monday = (
+        Connection.objects.get(company=company),
+        monday_of(timezone.localdate()) - WEEK,
+    )
     times = []
     for _ in range(10):
         started = time.perf_counter()

@@ -19,8 +19,26 @@ from crm.models import Lead, Membership, User
 from crm.models.roles import Role
 from crm.services import lead_imports
 
-HEADER = ("First name", "Last name", "E-mail", "Phone", "Company", "Job title", "Source", "Notes")
-FIELDS = ("first_name", "last_name", "email", "phone", "organisation", "title", "source", "notes")
+HEADER = (
+    "First name",
+    "Last name",
+    "E-mail",
+    "Phone",
+    "Company",
+    "Job title",
+    "Source",
+    "Notes",
+)
+FIELDS = (
+    "first_name",
+    "last_name",
+    "email",
+    "phone",
+    "organisation",
+    "title",
+    "source",
+    "notes",
+)
 
 
 def imports(*, rows: int, baseline_rows: int, rounds: int = 2) -> Iterator[Figure]:
@@ -29,14 +47,28 @@ def imports(*, rows: int, baseline_rows: int, rounds: int = 2) -> Iterator[Figur
     Measured twice: with the tests' PostgreSQL, which doesn't wait for the disk, and with one that does, as everywhere
     else: each save of the loop then waits for it.
     """
-    reports = yield from _compared_imports("import_vs_saves", rows, baseline_rows, rounds)
+    reports = yield from _compared_imports(
+        "import_vs_saves", rows, baseline_rows, rounds
+    )
     last = reports[-1]
     seconds = last["seconds"] - last["check_seconds"]
-    yield single("import_run", rows / seconds, "rows/s", f"the same, from Start import to the end, in {seconds:.0f} s")
+    yield single(
+        "import_run",
+        rows / seconds,
+        "rows/s",
+        f"the same, from Start import to the end, in {seconds:.0f} s",
+    )
     growth = max(report["growth_mb"] for report in reports)
-    yield single("import_growth_mb", growth, "MB", f"of the process that imports; {last['peak_mb']:.0f} MB in all")
+    yield single(
+        "import_growth_mb",
+        growth,
+        "MB",
+        f"of the process that imports; {last['peak_mb']:.0f} MB in all",
+    )
     with world.written_through():
-        yield from _compared_imports("import_vs_saves_on_disk", rows, baseline_rows, rounds)
+        yield from _compared_imports(
+            "import_vs_saves_on_disk", rows, baseline_rows, rounds
+        )
 
 
 def _compared_imports(
@@ -47,8 +79,17 @@ def _compared_imports(
         reports.append(_import(f"{measure}-{turn}", rows))
         ours.append(rows / reports[-1]["seconds"])
         plain.append(_saves(f"{measure}-saves-{turn}", baseline_rows))
-    counts = ", ".join(f"{reports[-1][outcome]:,} {outcome}" for outcome in ("new", "update", "duplicate", "bad"))
-    yield compared(measure, ours, plain, "rows/s", f"{rows:,} rows: {counts}; next to Lead.save() in a loop")
+    counts = ", ".join(
+        f"{reports[-1][outcome]:,} {outcome}"
+        for outcome in ("new", "update", "duplicate", "bad")
+    )
+    yield compared(
+        measure,
+        ours,
+        plain,
+        "rows/s",
+        f"{rows:,} rows: {counts}; next to Lead.save() in a loop",
+    )
     return reports
 
 
@@ -56,12 +97,19 @@ def export(*, leads: int) -> Iterator[Figure]:
     """An export of all leads of a large company with all columns: requested, written and downloaded."""
     sizes = {"leads": leads, "deals": 0, "tasks": 0, "notes": 0, "companies": 1}
     call_command("make_crm", name="Export", anyway=True, stdout=StringIO(), **sizes)
-    member = Membership.objects.filter(company__name="Export 1", role=Role.SALES).order_by("pk")[0]
+    member = Membership.objects.filter(
+        company__name="Export 1", role=Role.SALES
+    ).order_by("pk")[0]
     report = _in_a_process("export", member.pk)
     assert report["rows"] == leads
     parts = f"{report['ask_seconds']:.1f} s to ask, {report['write_seconds']:.0f} s to write"
     size = f"{report['size'] / 2**20:.0f} MB of CSV"
-    yield single("export_s", report["seconds"], "s", f"{leads:,} leads with all columns, {size}: {parts}")
+    yield single(
+        "export_s",
+        report["seconds"],
+        "s",
+        f"{leads:,} leads with all columns, {size}: {parts}",
+    )
     growth = f"of one process that does all of it; {report['peak_mb']:.0f} MB in all"
     yield single("export_growth_mb", report["growth_mb"], "MB", growth)
 
@@ -100,19 +148,30 @@ def _known(number: int) -> str:
 def _import(name: str, rows: int) -> dict[str, Any]:
     company = people.connected_company(name, mapped=False)
     Lead.objects.bulk_create(people.new_leads(company, rows // 20 + 1))
-    user = User.objects.create(username=f"{name}@example.com", email=f"{name}@example.com")
+    user = User.objects.create(
+        username=f"{name}@example.com", email=f"{name}@example.com"
+    )
     Membership.objects.create(company=company, user=user, role=Role.SALES)
     file = SimpleUploadedFile("leads.csv", dirty(rows))
     waiting = lead_imports.upload(company=company, file=file, actor=user)
     report = _in_a_process("import", waiting.pk)
-    outcomes = {outcome: report[outcome] for outcome in ("new", "update", "duplicate", "bad")}
-    assert outcomes == {"new": rows * 15 // 20, "update": rows // 20, "duplicate": rows // 10, "bad": rows // 10}
+    outcomes = {
+        outcome: report[outcome] for outcome in ("new", "update", "duplicate", "bad")
+    }
+    assert outcomes == {
+        "new": rows * 15 // 20,
+        "update": rows // 20,
+        "duplicate": rows // 10,
+        "bad": rows // 10,
+    }
     return report
 
 
 def _saves(name: str, rows: int) -> float:
     company = people.connected_company(name, mapped=False)
-    cells = [[" ".join(cell.split()) for cell in _row(number)] for number in range(rows)]
+    cells = [
+        [" ".join(cell.split()) for cell in _row(number)] for number in range(rows)
+    ]
     started = time.perf_counter()
     for row in cells:
         Lead(company=company, **dict(zip(FIELDS, row, strict=True))).save()
@@ -122,6 +181,8 @@ def _saves(name: str, rows: int) -> float:
 def _in_a_process(what: str, pk: int) -> dict[str, Any]:
     """The report of `benchmarks.lists`, which does this in a separate process."""
     command = [sys.executable, "-m", "benchmarks.lists", what, str(pk)]
-    done = subprocess.run(command, cwd=world.ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(
+        command, cwd=world.ROOT, stdout=subprocess.PIPE, text=True, check=True
+    )
     report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return report

@@ -29,11 +29,19 @@ def of_a_worker(*, events: int) -> Iterator[Figure]:
         done.set()
         watcher.join()
     warm = samples[int(len(samples) * WARM_UP) :]
-    yield single("rss_peak_mb", max(samples), "MB", f"of the larger process, which sends, over {events:,} events")
+    yield single(
+        "rss_peak_mb",
+        max(samples),
+        "MB",
+        f"of the larger process, which sends, over {events:,} events",
+    )
     yield single("rss_growth_mb", max(warm) - warm[0], "MB", "after the first fifth")
 
 
 def _watch(worker: psutil.Process, samples: list[float], done: threading.Event) -> None:
     while not done.is_set():
-        samples.append(max(process.memory_info().rss for process in (worker, *worker.children())) / 2**20)
+        samples.append(
+            max(process.memory_info().rss for process in (worker, *worker.children()))
+            / 2**20
+        )
         time.sleep(0.1)

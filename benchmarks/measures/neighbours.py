@@ -34,8 +34,23 @@ def list_next_to_flood(*, leads: int) -> Iterator[Figure]:
     """Measure the list of a company alone, and next to each kind of flood by another one."""
     settings.HTTPS = False
     for name, count in (("Noisy", leads), ("Quiet", 10_000)):
-        sizes = {"leads": count, "deals": count // 5, "tasks": 0, "notes": 0, "duplicates": 0, "files": 0}
-        call_command("make_crm", name=name, companies=1, history=True, anyway=True, stdout=StringIO(), **sizes)
+        sizes = {
+            "leads": count,
+            "deals": count // 5,
+            "tasks": 0,
+            "notes": 0,
+            "duplicates": 0,
+            "files": 0,
+        }
+        call_command(
+            "make_crm",
+            name=name,
+            companies=1,
+            history=True,
+            anyway=True,
+            stdout=StringIO(),
+            **sizes,
+        )
     with _web_server() as port:
         _warm_up(port)
         for name, path in (("heavy", HEAVY), ("light", LIGHT)):
@@ -47,17 +62,38 @@ def list_next_to_flood(*, leads: int) -> Iterator[Figure]:
                 with _flood(port, path, answers):
                     loaded += _times(port)
             ours, baseline = _p95(loaded), _p95(quiet)
-            told = ", ".join(f"{number:,} times {status}" for status, number in sorted(answers.items()))
+            told = ", ".join(
+                f"{number:,} times {status}"
+                for status, number in sorted(answers.items())
+            )
             detail = f"p95 of a list; another company's member has {CONNECTIONS} connections for {path}: {told}"
-            yield Figure(f"list_next_to_{name}_p95_ms", round(ours, 1), round(baseline, 1), round(ours / baseline, 2),
-                         "ms", detail)  # fmt: skip
+            yield Figure(
+                f"list_next_to_{name}_p95_ms",
+                round(ours, 1),
+                round(baseline, 1),
+                round(ours / baseline, 2),
+                "ms",
+                detail,
+            )
 
 
 @contextmanager
 def _web_server() -> Iterator[int]:
     port = world.free_port()
-    command = [sys.executable, "-m", "gunicorn", "--config", "leadmachine/gunicorn.py", "leadmachine.wsgi"]
-    with world.process(command, PORT=str(port), LEADMACHINE_EMBEDDED_WORKER="0", LINKEDIN_SANDBOX_PORT=str(port + 1)):
+    command = [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        "--config",
+        "leadmachine/gunicorn.py",
+        "leadmachine.wsgi",
+    ]
+    with world.process(
+        command,
+        PORT=str(port),
+        LEADMACHINE_EMBEDDED_WORKER="0",
+        LINKEDIN_SANDBOX_PORT=str(port + 1),
+    ):
         world.wait_for(lambda: _is_up(port), 60)
         yield port
 
@@ -74,7 +110,9 @@ def _is_up(port: int) -> bool:
 
 
 def _cookie(company: str) -> str:
-    member = Membership.objects.filter(company__name=f"{company} 1", role="sales").order_by("pk")[0]
+    member = Membership.objects.filter(
+        company__name=f"{company} 1", role="sales"
+    ).order_by("pk")[0]
     client = Client()
     client.force_login(member.user, backend=settings.AUTHENTICATION_BACKENDS[0])
     return f"{settings.SESSION_COOKIE_NAME}={client.cookies[settings.SESSION_COOKIE_NAME].value}"
@@ -89,7 +127,10 @@ def _warm_up(port: int) -> None:
 
 def _times(port: int, requests: int = REQUESTS) -> list[float]:
     """The times in milliseconds in which the quiet company gets its list."""
-    connection, headers = http.client.HTTPConnection("127.0.0.1", port, timeout=120), {"Cookie": _cookie("Quiet")}
+    connection, headers = (
+        http.client.HTTPConnection("127.0.0.1", port, timeout=120),
+        {"Cookie": _cookie("Quiet")},
+    )
     times = []
     for _ in range(requests):
         started = time.perf_counter()
@@ -104,8 +145,22 @@ def _times(port: int, requests: int = REQUESTS) -> list[float]:
 
 @contextmanager
 def _flood(port: int, path: str, answers: dict[str, int]) -> Iterator[None]:
-    command = [sys.executable, "-m", "benchmarks.flood", str(port), _cookie("Noisy"), path, str(CONNECTIONS)]
-    flood: Any = subprocess.Popen(command, cwd=world.ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.flood",
+        str(port),
+        _cookie("Noisy"),
+        path,
+        str(CONNECTIONS),
+    ]
+    flood: Any = subprocess.Popen(
+        command,
+        cwd=world.ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     try:
         time.sleep(1)  # until all of it has begun
         yield

@@ -46,14 +46,32 @@ def many_rows(*, events: int) -> Iterator[Figure]:
     started = time.perf_counter()
     recount_days()
     seconds = round(time.perf_counter() - started, 1)
-    yield Figure("count_every_day_s", seconds, None, None, "s", f"all days of {events:,} events, in the worker")
+    yield Figure(
+        "count_every_day_s",
+        seconds,
+        None,
+        None,
+        "s",
+        f"all days of {events:,} events, in the worker",
+    )
     for name, path in PAGES.items():
         few, many = _times(small, path), _times(large, path)
-        queries = f"{_queries(large, path)} queries, {_queries(small, path)} with {SMALL:,}"
+        queries = (
+            f"{_queries(large, path)} queries, {_queries(small, path)} with {SMALL:,}"
+        )
         detail = f"server time p50, {events:,} events and {SMALL:,}; p95 {_p95(many):.1f} ms; {queries}"
-        yield _cost(f"{name}_5m_vs_1k", statistics.median(many), statistics.median(few), detail)
+        yield _cost(
+            f"{name}_5m_vs_1k", statistics.median(many), statistics.median(few), detail
+        )
         if name in ("events_page", "overview"):
-            yield Figure(f"{name}_p95_ms", round(_p95(many), 2), None, None, "ms", f"{events:,} events")
+            yield Figure(
+                f"{name}_p95_ms",
+                round(_p95(many), 2),
+                None,
+                None,
+                "ms",
+                f"{events:,} events",
+            )
 
 
 def claim(*, events: int) -> Iterator[Figure]:
@@ -79,7 +97,9 @@ def _company(name: str, events: int) -> Company:
     people.waiting_events(company, SMALL)
     # Older than all the following events: a log is in order of time.
     ended = {"state": "accepted", "next_attempt_at": None, "http_status": 201}
-    ConversionEvent.objects.filter(company=company).update(created_at=Now() - timedelta(days=90), **ended)
+    ConversionEvent.objects.filter(company=company).update(
+        created_at=Now() - timedelta(days=90), **ended
+    )
     settings.LINKEDIN_SANDBOX = True
     call_command("make_events", company=company.slug, count=events, stdout=StringIO())
     user = User.objects.create_user(f"{name}@example.com", f"{name}@example.com", "x")
@@ -119,7 +139,9 @@ def _urls(company: Company, path: str, count: int) -> Iterator[str]:
 
 def _signed_in(company: Company) -> Client:
     client = Client()
-    client.force_login(company.memberships.get().user, backend=settings.AUTHENTICATION_BACKENDS[0])
+    client.force_login(
+        company.memberships.get().user, backend=settings.AUTHENTICATION_BACKENDS[0]
+    )
     return client
 
 
@@ -158,4 +180,11 @@ def _p95(times: list[float]) -> float:
 
 
 def _cost(measure: str, ours: float, baseline: float, detail: str) -> Figure:
-    return Figure(measure, round(ours, 2), round(baseline, 2), round(ours / baseline, 3), "ms", detail)
+    return Figure(
+        measure,
+        round(ours, 2),
+        round(baseline, 2),
+        round(ours / baseline, 3),
+        "ms",
+        detail,
+    )

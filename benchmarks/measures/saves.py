@@ -27,15 +27,34 @@ def status_change() -> Iterator[Figure]:
             started = time.perf_counter()
             way(leads[name][number])
             samples[name].append((time.perf_counter() - started) * 1000)
-    median = {name: statistics.median(values[WARM_UP:]) for name, values in samples.items()}
-    yield _cost("save_mapped_vs_baseline", median["mapped"], median["recipe"], "the recipe: plain save and delay()")
-    yield _cost("save_mapped_vs_plain", median["mapped"], median["plain"], "plain: no tracking, inside atomic()")
-    yield _cost("save_unmapped_vs_plain", median["unmapped"], median["plain"], "plain: no tracking, inside atomic()")
+    median = {
+        name: statistics.median(values[WARM_UP:]) for name, values in samples.items()
+    }
+    yield _cost(
+        "save_mapped_vs_baseline",
+        median["mapped"],
+        median["recipe"],
+        "the recipe: plain save and delay()",
+    )
+    yield _cost(
+        "save_mapped_vs_plain",
+        median["mapped"],
+        median["plain"],
+        "plain: no tracking, inside atomic()",
+    )
+    yield _cost(
+        "save_unmapped_vs_plain",
+        median["unmapped"],
+        median["plain"],
+        "plain: no tracking, inside atomic()",
+    )
 
 
 def _qualifying(name: str, *, mapped: bool) -> list[Lead]:
     """Return new leads of a new company, with the qualified status not saved yet."""
-    company = people.connected_company(f"saves-{name}", crm_event="lead_qualified", mapped=mapped)
+    company = people.connected_company(
+        f"saves-{name}", crm_event="lead_qualified", mapped=mapped
+    )
     people.waiting_events(company, LEADS)
     qualified = LeadStatus.objects.get(company=company, meaning="qualified")
     leads = list(company.leads.all())
@@ -66,9 +85,20 @@ def _recipe(lead: Lead) -> None:
     send.delay(lead.pk, "lead_qualified")
 
 
-WAYS: dict[str, Callable[[Lead], None]] = {"ours": _ours, "person": _person, "recipe": _recipe}
+WAYS: dict[str, Callable[[Lead], None]] = {
+    "ours": _ours,
+    "person": _person,
+    "recipe": _recipe,
+}
 
 
 def _cost(measure: str, ours: float, baseline: float, detail: str) -> Figure:
     """Return a cost: the ratio is ours divided by the baseline."""
-    return Figure(measure, round(ours, 3), round(baseline, 3), round(ours / baseline, 3), "ms", detail)
+    return Figure(
+        measure,
+        round(ours, 3),
+        round(baseline, 3),
+        round(ours / baseline, 3),
+        "ms",
+        detail,
+    )

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-QUIET: Final = ("--without-gossip", "--without-mingle")  # as leadmachine.celery_transport configures our workers
+# As leadmachine.celery_transport configures our workers.
+QUIET: Final = ("--without-gossip", "--without-mingle")
 
 
 def pools(*, delay_ms: int = 0) -> tuple[tuple[str, ...], ...]:

@@ -29,7 +29,9 @@ def _post() -> Any:
 @shared_task(name="naive.send")
 def send(lead_id: int, crm_event: str) -> None:
     lead = Lead.objects.get(pk=lead_id)
-    rule = ConversionRule.objects.get(company_id=lead.company_id, crm_event=crm_event, is_active=True)
+    rule = ConversionRule.objects.get(
+        company_id=lead.company_id, crm_event=crm_event, is_active=True
+    )
     digest = hashlib.sha256(lead.email.strip().lower().encode()).hexdigest()
     response = _post()(
         f"{settings.LINKEDIN_API_URL}/rest/conversionEvents",

@@ -44,7 +44,10 @@ class Changes:
 
 
 def compare(
-    open_alerts: Iterable[Alert], conditions: Iterable[Condition], *, standing: Collection[int | None]
+    open_alerts: Iterable[Alert],
+    conditions: Iterable[Condition],
+    *,
+    standing: Collection[int | None],
 ) -> Changes:
     """The changes that bring the open alerts into line with the conditions.
 
@@ -57,7 +60,14 @@ def compare(
     for alert in open_alerts:
         condition = current.pop((alert.kind, alert.rule_id), None)
         if condition is None:
-            closed.append((alert, AlertResolution.FIXED if alert.rule_id in standing else AlertResolution.GONE))
+            closed.append(
+                (
+                    alert,
+                    AlertResolution.FIXED
+                    if alert.rule_id in standing
+                    else AlertResolution.GONE,
+                )
+            )
         elif not condition.only_keeps and _is_news(condition, alert):
             closed.append((alert, AlertResolution.REPLACED))
             opened.append(condition)
@@ -73,7 +83,11 @@ def _is_news(condition: Condition, alert: Alert) -> bool:
 
 
 def facts_of(
-    connection: Connection, rules: Iterable[ConversionRule], *, now: datetime, today: date
+    connection: Connection,
+    rules: Iterable[ConversionRule],
+    *,
+    now: datetime,
+    today: date,
 ) -> Iterator[Condition]:
     """The conditions that need no counting. `rules` are the company's active rules."""
     if connection.is_paused:
@@ -86,13 +100,20 @@ def facts_of(
     yield from _version_ending(connection, today)
 
 
-def _paused(kind: AlertKind, paused: Connection | ConversionRule, rule_id: int | None = None) -> Condition:
-    return Condition(kind, rule_id, marker=_iso(paused.paused_at), reason=paused.paused_reason)
+def _paused(
+    kind: AlertKind, paused: Connection | ConversionRule, rule_id: int | None = None
+) -> Condition:
+    return Condition(
+        kind, rule_id, marker=_iso(paused.paused_at), reason=paused.paused_reason
+    )
 
 
 def _resting(connection: Connection, now: datetime) -> Iterator[Condition]:
     if connection.rests_long(now):
-        facts: Facts = {"since": _iso(connection.resting_since), "until": _iso(connection.next_attempt_at)}
+        facts: Facts = {
+            "since": _iso(connection.resting_since),
+            "until": _iso(connection.next_attempt_at),
+        }
         yield Condition(AlertKind.RESTING, reason=connection.rest_cause, facts=facts)
     elif connection.is_paused or connection.failing_since(now) is not None:
         # Neither a pause nor the time between two attempts means that the trouble is over.
@@ -103,15 +124,23 @@ def _token_ending(connection: Connection, today: date) -> Iterator[Condition]:
     end = end_of_token(connection.token_expires_on, today)
     if connection.has_token and end is not None and end.mark is not None:
         day = end.day.isoformat()
-        yield Condition(AlertKind.TOKEN_ENDING, marker=day, stage=end.mark, facts={"on": day})
+        yield Condition(
+            AlertKind.TOKEN_ENDING, marker=day, stage=end.mark, facts={"on": day}
+        )
 
 
 def _version_ending(connection: Connection, today: date) -> Iterator[Condition]:
     version = settings.LINKEDIN_API_VERSION
     end = end_of_version(version, today)
     if connection.has_token and end is not None and end.mark is not None:
-        facts: Facts = {"on": end.day.isoformat(), "version": version, "is_certain": end.is_certain}
-        yield Condition(AlertKind.VERSION_ENDING, marker=version, stage=end.mark, facts=facts)
+        facts: Facts = {
+            "on": end.day.isoformat(),
+            "version": version,
+            "is_certain": end.is_certain,
+        }
+        yield Condition(
+            AlertKind.VERSION_ENDING, marker=version, stage=end.mark, facts=facts
+        )
 
 
 def _iso(moment: datetime | None) -> str:

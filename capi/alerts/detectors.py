@@ -38,13 +38,16 @@ def measures_of(company_id: int, *, now: datetime) -> list[Condition]:
 
 def _unchanged(rules: Sequence[ConversionRule]) -> list[Condition]:
     kinds = (AlertKind.FAILING, AlertKind.SILENT)
-    return [Condition(kind, rule.pk, only_keeps=True) for rule in rules for kind in kinds]
+    return [
+        Condition(kind, rule.pk, only_keeps=True) for rule in rules for kind in kinds
+    ]
 
 
 # Failing: too many of a rule's events fail.
 
 WINDOW: Final = timedelta(days=30)
-ENOUGH_ENDED: Final = 20  # ended events: with at least this many, 20 % failures are significant
+# Ended events: with at least this many, 20 % failures are significant.
+ENOUGH_ENDED: Final = 20
 FEW: Final = 5  # with at least this many, 50 % are; with fewer, no share is
 OPENS_AT_PERCENT: Final = {ENOUGH_ENDED: 20, FEW: 50}
 CLOSES_BELOW_PERCENT: Final = 10
@@ -66,7 +69,9 @@ class EndedCount:
         return 100 * self.failed >= percent * self.total
 
 
-def failing_rules(company_id: int, rules: Sequence[ConversionRule], *, now: datetime) -> Iterator[Condition]:
+def failing_rules(
+    company_id: int, rules: Sequence[ConversionRule], *, now: datetime
+) -> Iterator[Condition]:
     """The rules with too many failures among their newest ended events.
 
     The newest are those of the last days that reach 20 ended events; 20 % failures are then too many. For a rule with
@@ -99,11 +104,17 @@ def _newest(days: Sequence[EndedCount], at_least: int) -> EndedCount:
     return newest
 
 
-def _ended_by_day(company_id: int, *, since: date) -> defaultdict[int, list[EndedCount]]:
+def _ended_by_day(
+    company_id: int, *, since: date
+) -> defaultdict[int, list[EndedCount]]:
     """By rule: the ended events of each day, latest day first."""
-    counts = DayCount.objects.for_company(company_id).filter(day__gt=since, state__in=[State.ACCEPTED, *FAILED])
+    counts = DayCount.objects.for_company(company_id).filter(
+        day__gt=since, state__in=[State.ACCEPTED, *FAILED]
+    )
     by_day = counts.values("rule", "day").order_by("rule", "-day")
-    rows = by_day.annotate(failed=Sum("count", filter=Q(state__in=FAILED), default=0), total=Sum("count"))
+    rows = by_day.annotate(
+        failed=Sum("count", filter=Q(state__in=FAILED), default=0), total=Sum("count")
+    )
     by_rule: defaultdict[int, list[EndedCount]] = defaultdict(list)
     for row in rows:
         by_rule[row["rule"]].append(EndedCount(row["failed"], row["total"]))
@@ -115,14 +126,17 @@ def _ended_by_day(company_id: int, *, since: date) -> defaultdict[int, list[Ende
 WEEK: Final = timedelta(weeks=1)
 SHORTEST: Final = timedelta(days=1)
 WEEKS_OF_HISTORY: Final = range(4, 9)
-EXPECTED: Final = 7  # in a Poisson distribution with this mean, 0 has a probability of 0.09 %
+# In a Poisson distribution with this mean, 0 has a probability of 0.09 %.
+EXPECTED: Final = 7
 ENOUGH: Final = 100  # a larger count changes nothing
 
 # Events that got at least as far as the queue, unlike those waiting for an address, skipped or cancelled.
 ON_ITS_WAY: Final = (State.PENDING, State.ACCEPTED, State.REJECTED, State.EXHAUSTED)
 
 
-def silent_rules(company_id: int, rules: Sequence[ConversionRule], *, now: datetime) -> Iterator[Condition]:
+def silent_rules(
+    company_id: int, rules: Sequence[ConversionRule], *, now: datetime
+) -> Iterator[Condition]:
     """The rules that have been silent for too long to be chance.
 
     The silence is compared with the same stretch of each of the 4 to 8 weeks before it, so that nights, weekends and
@@ -141,17 +155,28 @@ def _silent(company_id: int, rule: ConversionRule, now: datetime) -> Condition |
     last = events.order_by("-occurred_at").values_list("occurred_at", flat=True).first()
     if last is not None and now - last < SHORTEST:
         return None
-    weeks = min((last - rule.created_at) // WEEK, WEEKS_OF_HISTORY[-1]) if last is not None else 0
+    weeks = (
+        min((last - rule.created_at) // WEEK, WEEKS_OF_HISTORY[-1])
+        if last is not None
+        else 0
+    )
     if last is None or weeks < WEEKS_OF_HISTORY[0]:
         return Condition(AlertKind.SILENT, rule.pk, only_keeps=True)
     if _expected(events, last, now, weeks) < EXPECTED:
         return None
-    total = events.filter(occurred_at__gt=last - weeks * WEEK, occurred_at__lte=last).count()
-    facts: dict[str, int | str] = {"days": (now - last).days, "per_week": round(total / weeks)}
+    total = events.filter(
+        occurred_at__gt=last - weeks * WEEK, occurred_at__lte=last
+    ).count()
+    facts: dict[str, int | str] = {
+        "days": (now - last).days,
+        "per_week": round(total / weeks),
+    }
     return Condition(AlertKind.SILENT, rule.pk, facts=facts)
 
 
-def _expected(events: QuerySet[CrmEvent], last: datetime, now: datetime, weeks: int) -> float:
+def _expected(
+    events: QuerySet[CrmEvent], last: datetime, now: datetime, weeks: int
+) -> float:
     stretch = min(now - last, WEEK)
     starts = [last - ago * WEEK for ago in range(1, weeks + 1)]
     counts = [_count(events, start, start + stretch) for start in starts]
@@ -160,13 +185,19 @@ def _expected(events: QuerySet[CrmEvent], last: datetime, now: datetime, weeks: 
 
 def _count(events: QuerySet[CrmEvent], start: datetime, end: datetime) -> int:
     """How many events occurred after `start` and up to `end`, at most ENOUGH."""
-    return len(events.filter(occurred_at__gt=start, occurred_at__lte=end).order_by("occurred_at")[:ENOUGH].values("pk"))
+    return len(
+        events.filter(occurred_at__gt=start, occurred_at__lte=end)
+        .order_by("occurred_at")[:ENOUGH]
+        .values("pk")
+    )
 
 
 def _events_of(company_id: int, rule: ConversionRule) -> QuerySet[CrmEvent]:
     """The rule's CRM events. Their index covers kind and time; conversion events have no index on time."""
     own = CrmEvent.objects.for_company(company_id).filter(kind=rule.crm_event)
-    return own.filter(conversion_events__rule=rule, conversion_events__state__in=ON_ITS_WAY)
+    return own.filter(
+        conversion_events__rule=rule, conversion_events__state__in=ON_ITS_WAY
+    )
 
 
 # Hold ending: the oldest event on hold is almost too old for LinkedIn.
@@ -182,11 +213,19 @@ def hold_ending(connection: Connection, *, now: datetime) -> Iterator[Condition]
     ends_at = oldest + timedelta(days=settings.EVENT_MAX_AGE_DAYS)
     stage = next((days for days in DAYS if (ends_at - now).days <= days), None)
     if stage is not None:
-        yield Condition(AlertKind.HOLD_ENDING, stage=stage, facts={"on": ends_at.date().isoformat()})
+        yield Condition(
+            AlertKind.HOLD_ENDING, stage=stage, facts={"on": ends_at.date().isoformat()}
+        )
 
 
 def _oldest_on_hold(connection: Connection) -> datetime | None:
-    held = ConversionEvent.objects.for_company(connection.company_id).on_hold(connection)
-    first = held.order_by("pk").values("happened_at")[:COUNT_LIMIT].aggregate(oldest=Min("happened_at"))
+    held = ConversionEvent.objects.for_company(connection.company_id).on_hold(
+        connection
+    )
+    first = (
+        held.order_by("pk")
+        .values("happened_at")[:COUNT_LIMIT]
+        .aggregate(oldest=Min("happened_at"))
+    )
     oldest: datetime | None = first["oldest"]
     return oldest

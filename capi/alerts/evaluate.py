@@ -15,13 +15,18 @@ from capi.alerts.mail_choices import MailTopic, recipients
 from capi.models import Alert, Connection, ConversionRule, Mail
 from capi.models.choices import AlertKind, AlertResolution, MailKind
 
-EVERY: Final = timedelta(hours=1)  # earlier after a change: a pause and its end request an evaluation
+# Earlier after a change: a pause and its end request an evaluation.
+EVERY: Final = timedelta(hours=1)
 DUE: Final = Q(next_look_at=None) | Q(next_look_at__lte=Now())
 
 
 def due_companies() -> list[int]:
     """The ids of companies that are due for evaluation."""
-    return list(Connection.objects.filter(DUE).order_by("pk").values_list("company_id", flat=True))
+    return list(
+        Connection.objects.filter(DUE)
+        .order_by("pk")
+        .values_list("company_id", flat=True)
+    )
 
 
 def evaluate(company_id: int, *, now: datetime) -> bool:
@@ -35,10 +40,25 @@ def evaluate(company_id: int, *, now: datetime) -> bool:
         connection = _claim(company_id)
         if connection is None:
             return False
-        rules = list(ConversionRule.objects.for_company(company_id).active()) if connection.company.is_active else []
-        conditions = [*counted, *facts_of(connection, rules, now=now, today=_today(connection, now))] if rules else []
-        standing = {rule.pk for rule in rules} | ({None} if rules and connection.has_token else set())
-        write_changes(company_id, compare(_open_alerts(company_id), conditions, standing=standing))
+        rules = (
+            list(ConversionRule.objects.for_company(company_id).active())
+            if connection.company.is_active
+            else []
+        )
+        conditions = (
+            [
+                *counted,
+                *facts_of(connection, rules, now=now, today=_today(connection, now)),
+            ]
+            if rules
+            else []
+        )
+        standing = {rule.pk for rule in rules} | (
+            {None} if rules and connection.has_token else set()
+        )
+        write_changes(
+            company_id, compare(_open_alerts(company_id), conditions, standing=standing)
+        )
         if rules:
             notifications.write_weekly_mails(connection, now=now)
     return True
@@ -64,7 +84,13 @@ def _today(connection: Connection, now: datetime) -> date:
 
 # Kinds whose end is news. Anyone who moved a date or released events on hold knows already.
 END_IS_NEWS: Final = frozenset(
-    {AlertKind.CONNECTION_PAUSED, AlertKind.RULE_PAUSED, AlertKind.RESTING, AlertKind.FAILING, AlertKind.SILENT}
+    {
+        AlertKind.CONNECTION_PAUSED,
+        AlertKind.RULE_PAUSED,
+        AlertKind.RESTING,
+        AlertKind.FAILING,
+        AlertKind.SILENT,
+    }
 )
 
 
@@ -80,7 +106,11 @@ def write_changes(company_id: int, changes: Changes) -> None:
     ]
     if opened or over:
         people = recipients(company_id, MailTopic.ALERTS)
-        _mail([(alert, MailKind.CLOSED) for alert in over] + [(alert, MailKind.OPENED) for alert in opened], people)
+        _mail(
+            [(alert, MailKind.CLOSED) for alert in over]
+            + [(alert, MailKind.OPENED) for alert in opened],
+            people,
+        )
 
 
 def _open(company_id: int, condition: Condition) -> Alert:

@@ -32,9 +32,20 @@ class MemberMails:
 
 def choices_of(company: Company | int) -> list[MemberMails]:
     """Everyone who may get mail about the company's connection, with their choice. Two queries."""
-    members = Membership.objects.for_company(company).active().of_open_companies().select_related("user")
-    chosen = {choice.user_id: choice for choice in MailChoice.objects.for_company(company)}
-    return [_choice(member, chosen.get(member.user_id)) for member in members if member.may(Action.SEE_CONNECTION)]
+    members = (
+        Membership.objects.for_company(company)
+        .active()
+        .of_open_companies()
+        .select_related("user")
+    )
+    chosen = {
+        choice.user_id: choice for choice in MailChoice.objects.for_company(company)
+    }
+    return [
+        _choice(member, chosen.get(member.user_id))
+        for member in members
+        if member.may(Action.SEE_CONNECTION)
+    ]
 
 
 def choose(*, company: Company, user: User, alerts: bool, weekly: bool) -> None:
@@ -57,7 +68,11 @@ def subscription(token: str) -> tuple[MemberMails, MailTopic] | None:
         company_id, user_id, topic = signing.loads(token, salt=UNSUBSCRIBE_SALT)
     except signing.BadSignature:
         return None
-    own = (choice for choice in choices_of(company_id) if choice.membership.user_id == user_id)
+    own = (
+        choice
+        for choice in choices_of(company_id)
+        if choice.membership.user_id == user_id
+    )
     choice = next(own, None)
     return (choice, MailTopic(topic)) if choice else None
 
@@ -70,14 +85,22 @@ def unsubscribe(choice: MemberMails, topic: MailTopic) -> None:
 
 def recipients(company_id: int, topic: MailTopic) -> list[int]:
     """The ids of the users who want this mail."""
-    return [choice.membership.user_id for choice in choices_of(company_id) if getattr(choice, topic)]
+    return [
+        choice.membership.user_id
+        for choice in choices_of(company_id)
+        if getattr(choice, topic)
+    ]
 
 
 def may_still_read(company_id: int, user_id: int) -> bool:
     """True if this person may still see the company's connection."""
-    return any(choice.membership.user_id == user_id for choice in choices_of(company_id))
+    return any(
+        choice.membership.user_id == user_id for choice in choices_of(company_id)
+    )
 
 
 def _choice(member: Membership, chosen: MailChoice | None) -> MemberMails:
     by_role = member.role == Role.ADMIN
-    return MemberMails(member, *((chosen.alerts, chosen.weekly) if chosen else (by_role, by_role)))
+    return MemberMails(
+        member, *((chosen.alerts, chosen.weekly) if chosen else (by_role, by_role))
+    )

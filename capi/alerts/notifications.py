@@ -12,7 +12,12 @@ from django.urls import reverse
 from django.utils import dateformat, timezone
 from django.utils.text import capfirst
 
-from capi.alerts.mail_choices import MailTopic, may_still_read, recipients, unsubscribe_token
+from capi.alerts.mail_choices import (
+    MailTopic,
+    may_still_read,
+    recipients,
+    unsubscribe_token,
+)
 from capi.delivery import shutdown
 from capi.models import Connection, Mail
 from capi.models.choices import MailKind
@@ -38,7 +43,11 @@ def mail_content(mail: Mail) -> MailContent:
 def _of_alert(mail: Mail) -> MailContent:
     assert mail.alert is not None
     with timezone.override(mail.company.time_zone):
-        text = explain_closing(mail.alert) if mail.news == MailKind.CLOSED else explain_opening(mail.alert)
+        text = (
+            explain_closing(mail.alert)
+            if mail.news == MailKind.CLOSED
+            else explain_opening(mail.alert)
+        )
     parts = [
         f"{capfirst(text.title)}.",
         text.what,
@@ -55,21 +64,33 @@ def _of_week(mail: Mail) -> MailContent:
     with timezone.override(mail.company.time_zone):
         week = reconcile(mail.company_id, mail.week, connection)
     days = f"{_day(week.monday)} to {_day(week.sunday)}"
-    head = f"Outcomes of the CRM events from {days}, by rule, at the time of this e-mail."
-    rules = [_of_rule(row) for row in week.rules] or ["None of your rules had a CRM event."]
+    head = (
+        f"Outcomes of the CRM events from {days}, by rule, at the time of this e-mail."
+    )
+    rules = [_of_rule(row) for row in week.rules] or [
+        "None of your rules had a CRM event."
+    ]
     more = f"Learn more:\n{link('help_page', 'admin')}#alerts-and-the-weekly-reconcile"
     foot = f"See the full reconcile:\n{link('reconcile')}?week={mail.week}"
-    return _content(f"{mail.company}: LinkedIn reconcile, {days}", [head, *rules, more, foot])
+    return _content(
+        f"{mail.company}: LinkedIn reconcile, {days}", [head, *rules, more, foot]
+    )
 
 
 def _of_rule(row: RuleWeek) -> str:
     name = f"{row.rule} ({row.rule.get_crm_event_display()})"
-    lines = [f"  {line.count:>7,}  {line.words.label}: {line.words.what}" for line in row.lines]
+    lines = [
+        f"  {line.count:>7,}  {line.words.label}: {line.words.what}"
+        for line in row.lines
+    ]
     return "\n".join([name, *lines, f"  {row.crm_events:>7,}  total"])
 
 
 def _content(subject: str, parts: Sequence[str]) -> MailContent:
-    return MailContent(" ".join(subject.split()), "\n\n".join(part for part in [*parts, why()] if part) + "\n")
+    return MailContent(
+        " ".join(subject.split()),
+        "\n\n".join(part for part in [*parts, why()] if part) + "\n",
+    )
 
 
 def _more(topic: str) -> str:
@@ -113,7 +134,9 @@ def _message(mail: Mail) -> EmailMessage | None:
         "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
     }
     key = f"alert-mail-{mail.pk}"
-    return outbox.message(content.subject, content.text, to=mail.user.email, key=key, headers=headers)
+    return outbox.message(
+        content.subject, content.text, to=mail.user.email, key=key, headers=headers
+    )
 
 
 # The Monday mail with last week's reconcile, once per company and week.

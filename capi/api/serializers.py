@@ -7,7 +7,13 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from capi import services
-from capi.models import Attempt, ConversionEvent, ConversionRule, CrmEventName, clean_linkedin_id
+from capi.models import (
+    Attempt,
+    ConversionEvent,
+    ConversionRule,
+    CrmEventName,
+    clean_linkedin_id,
+)
 from capi.models.choices import Frequency
 from capi.selectors.explanations.explain import explain
 from crm.api.serializers import StrictSerializer, model_errors_answered, one_of
@@ -44,7 +50,10 @@ class ConversionRuleSerializer(StrictSerializer[ConversionRule]):
             "created_at",
         )
         read_only_fields = ("id", "is_paused", "paused_reason", "created_at")
-        extra_kwargs = {"crm_event": one_of(CrmEventName), "frequency": one_of(Frequency)}
+        extra_kwargs = {
+            "crm_event": one_of(CrmEventName),
+            "frequency": one_of(Frequency),
+        }
 
     def create(self, validated_data: Any) -> ConversionRule:
         with model_errors_answered():
@@ -52,7 +61,9 @@ class ConversionRuleSerializer(StrictSerializer[ConversionRule]):
 
     def update(self, instance: ConversionRule, validated_data: Any) -> ConversionRule:
         with model_errors_answered():
-            return services.save_rule(rule=self._candidate(validated_data), fields=validated_data)
+            return services.save_rule(
+                rule=self._candidate(validated_data), fields=validated_data
+            )
 
 
 class WordsSerializer(serializers.Serializer[Any]):
@@ -91,7 +102,10 @@ class ConversionEventSerializer(serializers.ModelSerializer[ConversionEvent]):
     """A CRM event to be sent to LinkedIn under one rule. `crm_event` is null for a test event."""
 
     crm_event = serializers.ChoiceField(
-        source="crm_event.kind", choices=CrmEventName.choices, read_only=True, allow_null=True
+        source="crm_event.kind",
+        choices=CrmEventName.choices,
+        read_only=True,
+        allow_null=True,
     )
     words = serializers.SerializerMethodField()
 
@@ -118,7 +132,9 @@ class ConversionEventSerializer(serializers.ModelSerializer[ConversionEvent]):
 
     @extend_schema_field(WordsSerializer)
     def get_words(self, event: ConversionEvent) -> dict[str, Any]:
-        return dict(WordsSerializer(explain(event, self.context["view"].connection)).data)
+        return dict(
+            WordsSerializer(explain(event, self.context["view"].connection)).data
+        )
 
 
 class ConversionEventDetailSerializer(ConversionEventSerializer):
@@ -132,6 +148,8 @@ class ConversionEventDetailSerializer(ConversionEventSerializer):
 
     @extend_schema_field(AttemptSerializer(many=True))
     def get_attempt_log(self, event: ConversionEvent) -> list[Any]:
-        earlier = [link.attempt for link in event.earlier_attempts.select_related("attempt")]
+        earlier = [
+            link.attempt for link in event.earlier_attempts.select_related("attempt")
+        ]
         last = [event.last_attempt] if event.last_attempt else []
         return list(AttemptSerializer([*earlier, *last], many=True).data)

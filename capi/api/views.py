@@ -64,7 +64,9 @@ class ConversionEventFilter(filters.FilterSet):  # type: ignore[misc]
         fields = ("rule", "lead", "deal", "state")
 
 
-class ConversionEventViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, CompanyViewSet[ConversionEvent]):
+class ConversionEventViewSet(
+    mixins.ListModelMixin, mixins.RetrieveModelMixin, CompanyViewSet[ConversionEvent]
+):
     """The log of the company's conversion events, newest first. A single event includes its requests to LinkedIn."""
 
     queryset = ConversionEvent.objects.select_related("rule", "crm_event")
@@ -82,23 +84,44 @@ class ConversionEventViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, C
         return Connection.objects.for_company(self.caller.company).first()
 
     def get_serializer_class(self) -> type[BaseSerializer[Any]]:
-        return ConversionEventSerializer if self.action == "list" else ConversionEventDetailSerializer
+        return (
+            ConversionEventSerializer
+            if self.action == "list"
+            else ConversionEventDetailSerializer
+        )
 
-    @extend_schema(request=None, responses={200: ConversionEventDetailSerializer, 409: ProblemSerializer})
+    @extend_schema(
+        request=None,
+        responses={200: ConversionEventDetailSerializer, 409: ProblemSerializer},
+    )
     @action(detail=True, methods=["post"])
     def retry(self, request: Request, pk: str | None = None) -> Response:
         """Put the event back into the queue. 409 if it can't be sent again."""
         event = self.get_object()
         obstacle = allowed_actions(event).obstacle
-        return self._result(event, services.retry_events, problem=obstacle.what if obstacle else "")
+        return self._result(
+            event, services.retry_events, problem=obstacle.what if obstacle else ""
+        )
 
-    @extend_schema(request=None, responses={200: ConversionEventDetailSerializer, 409: ProblemSerializer})
+    @extend_schema(
+        request=None,
+        responses={200: ConversionEventDetailSerializer, 409: ProblemSerializer},
+    )
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str | None = None) -> Response:
         """Cancel the event. 409 if it is already final."""
         return self._result(self.get_object(), services.cancel_events)
 
-    def _result(self, event: ConversionEvent, do: Callable[..., services.BulkResult], *, problem: str = "") -> Response:
+    def _result(
+        self,
+        event: ConversionEvent,
+        do: Callable[..., services.BulkResult],
+        *,
+        problem: str = "",
+    ) -> Response:
         if not do(company=self.caller.company, pks=[event.pk], about=event).events:
-            return Response({"detail": problem or NOT_AS_THINGS_STAND}, status=status.HTTP_409_CONFLICT)
+            return Response(
+                {"detail": problem or NOT_AS_THINGS_STAND},
+                status=status.HTTP_409_CONFLICT,
+            )
         return Response(self.get_serializer(self.get_object()).data)

@@ -29,9 +29,15 @@ from postgresql.bounds import LONG_SECONDS, statements_may_take
 @statements_may_take(LONG_SECONDS)
 def preview(rule: ConversionRule, *, since: datetime, until: datetime) -> Counter[str]:
     """How many CRM events a backfill of the rule over [since, until) would find, by `BackfillOutcome`."""
-    moments = [connection.ops.adapt_datetimefield_value(moment) for moment in (since, until)]
+    moments = [
+        connection.ops.adapt_datetimefield_value(moment) for moment in (since, until)
+    ]
     period = [rule.company_id, rule.crm_event, *moments]
-    return _counts(rule, planning_sql.preview_of_period(about_deal=rule.is_about_deal), [*period, rule.pk, *period])
+    return _counts(
+        rule,
+        planning_sql.preview_of_period(about_deal=rule.is_about_deal),
+        [*period, rule.pk, *period],
+    )
 
 
 def plan_next_chunk(lease: Lease) -> bool:
@@ -66,11 +72,21 @@ class BackfillRunner(JobRunner[Backfill]):
 
     def lock(self, pk: int) -> Backfill | None:
         assert self._lease is not None
-        lane.renew(self._lease)  # locks the row until the commit: until then, no one is recalled, no company is closed
-        return Backfill.objects.filter(pk=pk).ready().select_related("rule").select_for_update(of=("self",)).first()
+        # Locks the row until the commit: until then, no one is recalled, no company is
+        # closed.
+        lane.renew(self._lease)
+        return (
+            Backfill.objects.filter(pk=pk)
+            .ready()
+            .select_related("rule")
+            .select_for_update(of=("self",))
+            .first()
+        )
 
     def work(self, job: Backfill) -> None:
-        pending = ConversionEvent.objects.pending().counted().filter(rule=job.rule).count()
+        pending = (
+            ConversionEvent.objects.pending().counted().filter(rule=job.rule).count()
+        )
         room = min(settings.BATCH_SIZE - pending, self.size(job))
         ids = list(_not_reached(job).values_list("pk", flat=True)[:room])
         if ids:
@@ -86,21 +102,33 @@ class BackfillRunner(JobRunner[Backfill]):
 def _not_reached(backfill: Backfill) -> QuerySet[CrmEvent]:
     """The CRM events that the backfill has not reached, oldest first."""
     rule = backfill.rule
-    events = CrmEvent._base_manager.filter(company=backfill.company_id, kind=rule.crm_event)
-    events = events.filter(occurred_at__gte=backfill.since, occurred_at__lt=backfill.until)
+    events = CrmEvent._base_manager.filter(
+        company=backfill.company_id, kind=rule.crm_event
+    )
+    events = events.filter(
+        occurred_at__gte=backfill.since, occurred_at__lt=backfill.until
+    )
     if backfill.reached_id is not None:
         # Compared inside the database, with the time as it is stored.
-        reached = CrmEvent._base_manager.filter(pk=backfill.reached_id).values("occurred_at")
+        reached = CrmEvent._base_manager.filter(pk=backfill.reached_id).values(
+            "occurred_at"
+        )
         behind = Q(occurred_at__gt=reached) | Q(pk__gt=backfill.reached_id)
         events = events.filter(behind, occurred_at__gte=reached)
     return events.order_by("occurred_at", "pk")
 
 
 def _preview_ids(rule: ConversionRule, ids: Sequence[int]) -> Counter[str]:
-    return _counts(rule, planning_sql.preview_of_ids(about_deal=rule.is_about_deal), [[*ids], rule.pk, [*ids]])
+    return _counts(
+        rule,
+        planning_sql.preview_of_ids(about_deal=rule.is_about_deal),
+        [[*ids], rule.pk, [*ids]],
+    )
 
 
-def _counts(rule: ConversionRule, statement: str, parameters: Sequence[Any]) -> Counter[str]:
+def _counts(
+    rule: ConversionRule, statement: str, parameters: Sequence[Any]
+) -> Counter[str]:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         rows = cursor.fetchall()
@@ -110,5 +138,7 @@ def _counts(rule: ConversionRule, statement: str, parameters: Sequence[Any]) -> 
     if addresses := [address for _, address, _ in rows if address is not None]:
         would_go = counts[BackfillOutcome.GOES]
         counts[BackfillOutcome.GOES] = len(people_to_count(rule, addresses))
-        counts[BackfillOutcome.ALREADY_COUNTED] += would_go - counts[BackfillOutcome.GOES]
+        counts[BackfillOutcome.ALREADY_COUNTED] += (
+            would_go - counts[BackfillOutcome.GOES]
+        )
     return +counts

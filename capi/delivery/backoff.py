@@ -37,7 +37,11 @@ def retry_delay(tries: int, *, at_least: float | None = None) -> timedelta | Non
 
 
 def trouble_rest(
-    now: datetime, failures: int, *, retry_after: float | None = None, cause: RestCause = RestCause.TROUBLE
+    now: datetime,
+    failures: int,
+    *,
+    retry_after: float | None = None,
+    cause: RestCause = RestCause.TROUBLE,
 ) -> Rest:
     """How long the lane rests after a temporary failure; `failures` counts those just before it.
 
@@ -46,10 +50,14 @@ def trouble_rest(
     if seconds := _capped(retry_after):
         return Rest(now + timedelta(seconds=seconds), RestCause.ASKED)
     factor = 10 if failures + 1 >= FAILURES_BEFORE_BREAKER else 1
-    return Rest(now + timedelta(seconds=_spread(settings.LANE_REST_SECONDS * factor)), cause)
+    return Rest(
+        now + timedelta(seconds=_spread(settings.LANE_REST_SECONDS * factor)), cause
+    )
 
 
-def throttle_rest(now: datetime, throttles: int, *, retry_after: float | None, day_limit: bool) -> Rest:
+def throttle_rest(
+    now: datetime, throttles: int, *, retry_after: float | None, day_limit: bool
+) -> Rest:
     """How long the lane rests after a 429; `throttles` counts those without a Retry-After just before it.
 
     As long as LinkedIn's Retry-After. Until midnight UTC, when daily limits are reset, only if LinkedIn names the daily
@@ -67,13 +75,18 @@ def throttle_rest(now: datetime, throttles: int, *, retry_after: float | None, d
 
 
 def _midnight(now: datetime) -> datetime:
-    midnight = datetime.combine(now.date() + timedelta(days=1), time.min, tzinfo=now.tzinfo)
+    midnight = datetime.combine(
+        now.date() + timedelta(days=1), time.min, tzinfo=now.tzinfo
+    )
     return midnight + timedelta(seconds=random.uniform(0, DAY_HOLD_JITTER_SECONDS))  # noqa: S311 - no secret
 
 
 def _delays(tries: int) -> list[float]:
     known = settings.RETRY_SECONDS
-    return [known[n] if n < len(known) else settings.RETRY_LAST_SECONDS for n in range(tries)]
+    return [
+        known[n] if n < len(known) else settings.RETRY_LAST_SECONDS
+        for n in range(tries)
+    ]
 
 
 def _spread(seconds: float) -> float:

@@ -33,7 +33,8 @@ def watch(name: str) -> None:
     """Expect beats of this thread from now on. A thread that dies without `unwatch` counts as hanging."""
     thread = threading.current_thread()
     _watched.setdefault(thread, []).append(Watched(name, thread, time.monotonic()))
-    if _beat_after not in connection.execute_wrappers:  # each thread has its own connection
+    # Each thread has its own connection.
+    if _beat_after not in connection.execute_wrappers:
         connection.execute_wrappers.append(_beat_after)
 
 

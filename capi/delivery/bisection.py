@@ -11,13 +11,22 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from capi.delivery.selection import Sendable, fitting_events
-from capi.linkedin.decisions import Accepted, Decision, PauseRule, PerElement, RefusedNamed, RefusedUnnamed, TooLarge
+from capi.linkedin.decisions import (
+    Accepted,
+    Decision,
+    PauseRule,
+    PerElement,
+    RefusedNamed,
+    RefusedUnnamed,
+    TooLarge,
+)
 from capi.linkedin.parsing import is_about_time, is_one_reason
 from capi.models import Attempt
 from capi.models.choices import Reason
 
 REFUSALS_BEFORE_PROBE = 3
-CLOCKS_DIFFER_BY = timedelta(minutes=10)  # at most: if LinkedIn refuses the time of an older event, the event is wrong
+# At most: if LinkedIn refuses the time of an older event, the event is wrong.
+CLOCKS_DIFFER_BY = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +39,10 @@ class Refusal:
 
     def is_early(self, now: datetime) -> bool:
         """True if LinkedIn's clock is behind ours: it refuses the time of a fresh event."""
-        return is_about_time(self.message) and self.event.row.happened_at > now - CLOCKS_DIFFER_BY
+        return (
+            is_about_time(self.message)
+            and self.event.row.happened_at > now - CLOCKS_DIFFER_BY
+        )
 
 
 @dataclass(slots=True)
@@ -51,7 +63,11 @@ class BatchBisection:
         """
         if self.is_stopped or not self.parts:
             return None
-        if not self.anything_accepted and not self._probe and len(self.refusals) >= REFUSALS_BEFORE_PROBE:
+        if (
+            not self.anything_accepted
+            and not self._probe
+            and len(self.refusals) >= REFUSALS_BEFORE_PROBE
+        ):
             self._probe, self.parts[0] = self.parts[0][:1], self.parts[0][1:]
             self.parts = [part for part in self.parts if part]
             return self._probe
@@ -63,10 +79,24 @@ class BatchBisection:
         A part that is refused whole for one reason looks like a wrong rule. But if LinkedIn accepted other events of
         this rule a moment ago, the events are wrong.
         """
-        looks_like_rule = isinstance(decision, PauseRule) and decision.reason == Reason.RULE_MISCONFIGURED
-        return RefusedUnnamed("") if looks_like_rule and self.anything_accepted and len(part) > 1 else decision
+        looks_like_rule = (
+            isinstance(decision, PauseRule)
+            and decision.reason == Reason.RULE_MISCONFIGURED
+        )
+        return (
+            RefusedUnnamed("")
+            if looks_like_rule and self.anything_accepted and len(part) > 1
+            else decision
+        )
 
-    def record(self, decision: Decision, part: Sequence[Sendable], attempt: Attempt, *, body_limit: int | None) -> None:
+    def record(
+        self,
+        decision: Decision,
+        part: Sequence[Sendable],
+        attempt: Attempt,
+        *,
+        body_limit: int | None,
+    ) -> None:
         """Work out what to send next after this decision about the part.
 
         Any decision except an acceptance, a refusal or TooLarge stops the batch.
@@ -83,9 +113,14 @@ class BatchBisection:
             case _:
                 self.stop()
 
-    def refused(self, part: Sequence[Sendable], reasons: Mapping[int, str], attempt: Attempt) -> None:
+    def refused(
+        self, part: Sequence[Sendable], reasons: Mapping[int, str], attempt: Attempt
+    ) -> None:
         """Keep the refusals of the elements that were named, by index, and send the others again."""
-        self.refusals += [Refusal(part[index], reason, attempt) for index, reason in sorted(reasons.items())]
+        self.refusals += [
+            Refusal(part[index], reason, attempt)
+            for index, reason in sorted(reasons.items())
+        ]
         rest = [event for index, event in enumerate(part) if index not in reasons]
         if rest:
             self.parts.append(rest)
@@ -109,5 +144,10 @@ class BatchBisection:
         if self.anything_accepted or len(self.refusals) < 2:
             return False
         if self._probe:
-            return any(refusal.event.row.pk == self._probe[0].row.pk for refusal in self.refusals)
-        return not self.parts and is_one_reason([refusal.message for refusal in self.refusals])
+            return any(
+                refusal.event.row.pk == self._probe[0].row.pk
+                for refusal in self.refusals
+            )
+        return not self.parts and is_one_reason(
+            [refusal.message for refusal in self.refusals]
+        )

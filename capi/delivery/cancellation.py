@@ -33,7 +33,10 @@ def forget_leads(*, company_id: int, lead_ids: Collection[int]) -> None:
     wait_on_commit(recall_unsent([company_id]))
     events = ConversionEvent.objects.for_company(company_id).filter(lead__in=lead_ids)
     event_ids = list(events.values_list("event_id", flat=True))
-    transaction.on_commit(lambda: RequestLog(settings.LINKEDIN_SANDBOX_LEDGER).forget(event_ids), robust=True)
+    transaction.on_commit(
+        lambda: RequestLog(settings.LINKEDIN_SANDBOX_LEDGER).forget(event_ids),
+        robust=True,
+    )
     end(events, State.CANCELLED, Reason.ERASED)
     forget_people(company_id=company_id, lead_ids=lead_ids)
     forget_hashes(set(events.values_list("pk", flat=True)))
@@ -45,17 +48,26 @@ def close_company(*, company_id: int) -> None:
     """Cancel the company's open events, and stop sending. Waits for requests in flight, as `forget_leads` does."""
     wait_on_commit(recall_unsent([company_id]))
     Connection.objects.for_company(company_id).update(
-        is_paused=True, paused_reason=Reason.COMPANY_CLOSED, paused_at=Now(), next_look_at=None
+        is_paused=True,
+        paused_reason=Reason.COMPANY_CLOSED,
+        paused_at=Now(),
+        next_look_at=None,
     )
     Backfill.objects.for_company(company_id).cancel(Reason.COMPANY_CLOSED)
-    end(ConversionEvent.objects.for_company(company_id), State.CANCELLED, Reason.COMPANY_CLOSED)
+    end(
+        ConversionEvent.objects.for_company(company_id),
+        State.CANCELLED,
+        Reason.COMPANY_CLOSED,
+    )
 
 
 def reopen_company(*, company_id: int) -> None:
     """Resume sending, unless it is paused for another reason."""
     own = Connection.objects.for_company(company_id)
     closed = own.filter(paused_reason=Reason.COMPANY_CLOSED)
-    closed.update(is_paused=False, paused_reason=Reason.NONE, paused_at=None, next_look_at=None)
+    closed.update(
+        is_paused=False, paused_reason=Reason.NONE, paused_at=None, next_look_at=None
+    )
     pause_held_back(own)
 
 
@@ -68,8 +80,12 @@ def cancel_backfill(backfill: Backfill) -> int | None:
     if not Backfill.objects.filter(pk=backfill.pk).cancel():
         return None
     row = (backfill.pk, backfill.created_at)
-    log_privacy_change(PrivacyChange.CANCELLED_BACKFILLS, company_id=backfill.company_id, rows=[row])
-    events = ConversionEvent.objects.for_company(backfill.company_id).filter(backfill=backfill)
+    log_privacy_change(
+        PrivacyChange.CANCELLED_BACKFILLS, company_id=backfill.company_id, rows=[row]
+    )
+    events = ConversionEvent.objects.for_company(backfill.company_id).filter(
+        backfill=backfill
+    )
     return end_and_pass_on(events, State.CANCELLED, Reason.BACKFILL_CANCELLED)
 
 
@@ -85,13 +101,16 @@ def take_back(*, company_ids: Collection[int], crm_event_ids: Sequence[int]) -> 
     events.filter(in_one).update(reason=Reason.TAKEN_BACK)
     others = events.exclude(in_one)
     # These release or hand over their keys now, even those that had ended with one. Skipped events had none.
-    leaving = others.filter(Q(state__in=OPEN_STATES) | Q(once_key__isnull=False)).exclude(state=State.ACCEPTED)
+    leaving = others.filter(
+        Q(state__in=OPEN_STATES) | Q(once_key__isnull=False)
+    ).exclude(state=State.ACCEPTED)
     leaving_pks = list(leaving.values_list("pk", flat=True))
     release_given_up(events)
     end(others, State.CANCELLED, Reason.TAKEN_BACK)
     for pks in chunks(leaving_pks):
         pass_on(IdList(pks))
-    return events.filter(MAY_HAVE_ARRIVED | Q(state=State.PENDING))  # only those in a request are still pending
+    # Only those in a request are still pending.
+    return events.filter(MAY_HAVE_ARRIVED | Q(state=State.PENDING))
 
 
 CANCELLABLE: Final = Q(state__in=OPEN_STATES, is_test=False)
@@ -109,8 +128,12 @@ def cancel(*, company_id: int, pks: Sequence[int]) -> int:
     accepted in that request stay sent, and no later request contains any of the events.
     """
     wait_on_commit(recall_unsent([company_id]))
-    events = cancellable(ConversionEvent.objects.for_company(company_id).filter(pk__one_of=pks))
+    events = cancellable(
+        ConversionEvent.objects.for_company(company_id).filter(pk__one_of=pks)
+    )
     log_privacy_change(
-        PrivacyChange.CANCELLED, company_id=company_id, rows=events.order_by("pk").values_list("pk", "created_at")
+        PrivacyChange.CANCELLED,
+        company_id=company_id,
+        rows=events.order_by("pk").values_list("pk", "created_at"),
     )
     return end(events, State.CANCELLED, Reason.CANCELLED_BY_HAND)

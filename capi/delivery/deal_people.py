@@ -34,21 +34,32 @@ def follow_lead(*, company_id: int, deal_id: int, was: int, now: int) -> bool:
     on_the_wire = is_in(recall_unsent([company_id]))
     if _of_deal(deal_id, company_id).filter(MAY_HAVE_ARRIVED | on_the_wire).exists():
         return False
-    moved = dict(_of_deal(deal_id, company_id).filter(lead=was).values_list("pk", "event_id"))
+    moved = dict(
+        _of_deal(deal_id, company_id).filter(lead=was).values_list("pk", "event_id")
+    )
     if not moved:
         return True
     # Rejected events were sent with the previous lead's hash, and an erasure finds hashes only by the event's lead.
     forget_hashes(set(moved))
-    transaction.on_commit(lambda: RequestLog(settings.LINKEDIN_SANDBOX_LEDGER).forget(moved.values()), robust=True)
+    transaction.on_commit(
+        lambda: RequestLog(settings.LINKEDIN_SANDBOX_LEDGER).forget(moved.values()),
+        robust=True,
+    )
     _of_deal(deal_id, company_id).filter(lead=was).update(lead=now, message="")
     events = _of_deal(deal_id, company_id).filter(lead=now)
     planning.skip(events)
     # As if each event had always been about this lead: at their opt-out it would have been skipped for good.
-    planning.end(events.filter(_has_sharing_changed_since()), State.SKIPPED, Reason.OPTED_OUT)
+    planning.end(
+        events.filter(_has_sharing_changed_since()), State.SKIPPED, Reason.OPTED_OUT
+    )
     # Events skipped only because of the previous lead are checked again for this one, so that correcting a wrong choice
     # loses nothing. Whether the person was counted is checked when they are sent.
     merges.reopen_unshared(events.exclude(_has_sharing_changed_since()))
-    is_of_person = Q(rule__frequency=Frequency.PER_PERSON, state=State.SKIPPED, reason=Reason.ALREADY_COUNTED)
+    is_of_person = Q(
+        rule__frequency=Frequency.PER_PERSON,
+        state=State.SKIPPED,
+        reason=Reason.ALREADY_COUNTED,
+    )
     duplicates.reopen(events.filter(is_of_person))
     planning.wait_for_address(planning.of_leads(Q(email=""), events))
     planning.release_waiting(events)
@@ -63,4 +74,6 @@ def _has_sharing_changed_since() -> Q:
 
 
 def _of_deal(deal_id: int, company_id: int) -> Events:
-    return ConversionEvent.objects.for_company(company_id).filter(deal=deal_id, is_test=False)
+    return ConversionEvent.objects.for_company(company_id).filter(
+        deal=deal_id, is_test=False
+    )

@@ -54,29 +54,43 @@ def once_key_expression() -> Case:
 
 def is_already_counted() -> Q:
     """True if another event holds the key that this one needs."""
-    return Q(Exists(holder().exclude(pk=OuterRef("pk"))), rule__frequency=Frequency.ONCE)
+    return Q(
+        Exists(holder().exclude(pk=OuterRef("pk"))), rule__frequency=Frequency.ONCE
+    )
 
 
 def is_counted_by_merge() -> Q:
     """True if another event about the same lead holds a key: perhaps that of a lead that was merged into it."""
-    return Q(Exists(others_of_lead().filter(once_key__isnull=False)), deal=None, rule__frequency=Frequency.ONCE)
+    return Q(
+        Exists(others_of_lead().filter(once_key__isnull=False)),
+        deal=None,
+        rule__frequency=Frequency.ONCE,
+    )
 
 
 def is_counted_otherwise() -> Q:
     """True if its rule reported the same lead or deal before it began to count people: no person was recorded then."""
     same = about_the_same().filter(MAY_HAVE_ARRIVED, counted_people=None, is_test=False)
-    return Q(Exists(same.exclude(pk=OuterRef("pk"))), rule__frequency=Frequency.PER_PERSON)
+    return Q(
+        Exists(same.exclude(pk=OuterRef("pk"))), rule__frequency=Frequency.PER_PERSON
+    )
 
 
 def about_the_same() -> QuerySet[ConversionEvent]:
     """The events under the rule of the outer query's event that are about the same lead or deal."""
-    events = ConversionEvent.objects.filter(rule=OuterRef("rule"), lead=OuterRef("lead"))
-    return events.alias(key=NEEDED_KEY).filter(key=Coalesce(OuterRef("deal_id"), OuterRef("lead_id")))
+    events = ConversionEvent.objects.filter(
+        rule=OuterRef("rule"), lead=OuterRef("lead")
+    )
+    return events.alias(key=NEEDED_KEY).filter(
+        key=Coalesce(OuterRef("deal_id"), OuterRef("lead_id"))
+    )
 
 
 def others_of_lead() -> QuerySet[ConversionEvent]:
     """The other events about the lead of the outer query's event, under its rule."""
-    events = ConversionEvent.objects.filter(rule=OuterRef("rule"), lead=OuterRef("lead"), deal=None, is_test=False)
+    events = ConversionEvent.objects.filter(
+        rule=OuterRef("rule"), lead=OuterRef("lead"), deal=None, is_test=False
+    )
     return events.exclude(pk=OuterRef("pk"))
 
 
@@ -89,4 +103,6 @@ def holder() -> QuerySet[ConversionEvent]:
 def holders_of(keys: Collection[tuple[int, int]]) -> QuerySet[ConversionEvent]:
     """The holders of these keys, (rule, key) each. If one rule holds another's key, its holder is among them."""
     rules = {rule for rule, _ in keys}
-    return ConversionEvent.objects.filter(rule__in=rules, once_key__in={key for _, key in keys})
+    return ConversionEvent.objects.filter(
+        rule__in=rules, once_key__in={key for _, key in keys}
+    )

@@ -21,7 +21,8 @@ from capi.models.lookups import unpack_ids
 
 logger = logging.getLogger(__name__)
 
-LONGEST_SLEEP_SECONDS = 1.0  # for a longer wait, the turn ends and the worker is free for other companies
+# For a longer wait, the turn ends and the worker is free for other companies.
+LONGEST_SLEEP_SECONDS = 1.0
 
 
 def deliver(company_id: int, *, seconds: float = math.inf) -> DeliveryResult:
@@ -60,7 +61,9 @@ def _work(lease: Lease, result: DeliveryResult, until: float) -> None:
             return
         _follow_up_interruption(lease, snapshot.connection)
         if snapshot.has_test:
-            batch = selection.next_test(lease.company_id, recalls=snapshot.connection.recalls)
+            batch = selection.next_test(
+                lease.company_id, recalls=snapshot.connection.recalls
+            )
         elif _may_go_on(lease, snapshot, result, until):
             batch = queue.next_batch(snapshot)
         else:
@@ -79,13 +82,23 @@ def _work(lease: Lease, result: DeliveryResult, until: float) -> None:
 
 def _may_find_more(lease: Lease, snapshot: LaneSnapshot) -> bool:
     """True if more may be due now: a backfill's next chunk, or what had to wait for a test that is gone."""
-    return snapshot.has_test or (snapshot.has_backfill and backfill.plan_next_chunk(lease))
+    return snapshot.has_test or (
+        snapshot.has_backfill and backfill.plan_next_chunk(lease)
+    )
 
 
-def _send(batch: Batch, lease: Lease, result: DeliveryResult, snapshot: LaneSnapshot, queue: BatchQueue) -> None:
+def _send(
+    batch: Batch,
+    lease: Lease,
+    result: DeliveryResult,
+    snapshot: LaneSnapshot,
+    queue: BatchQueue,
+) -> None:
     if batch.unsendable:
         settle.close_unsendable(lease, batch.unsendable)
-        result.states.update({ending.state: len(rows) for ending, rows in batch.unsendable.items()})
+        result.states.update(
+            {ending.state: len(rows) for ending, rows in batch.unsendable.items()}
+        )
     if batch.sendable:
         BatchSender(lease, result, batch, snapshot, queue).run()
 
@@ -103,11 +116,15 @@ def _follow_up_interruption(lease: Lease, connection: Connection) -> None:
     pks = unpack_ids(connection.request_events)
     with transaction.atomic():
         lane.renew(lease)  # which also deletes the note
-        ConversionEvent.objects.filter(pk__one_of=pks, is_test=False).update(may_have_arrived=True)
+        ConversionEvent.objects.filter(pk__one_of=pks, is_test=False).update(
+            may_have_arrived=True
+        )
         planning.tidy_after_recall(pks)
 
 
-def _may_go_on(lease: Lease, snapshot: LaneSnapshot, result: DeliveryResult, until: float) -> bool:
+def _may_go_on(
+    lease: Lease, snapshot: LaneSnapshot, result: DeliveryResult, until: float
+) -> bool:
     """True if the lane may send ordinary events now. Sleeps first if the request budget requires a short wait.
 
     If the wait is longer, the lane rests instead, and the turn ends.

@@ -23,17 +23,26 @@ class SandboxClient(Client):
     """Makes the sandbox prove itself before each request, in 0.3 ms: another program may have its port by now."""
 
     def send(self, *, token: str, body: bytes, batch: bool) -> Answer:
-        return super().send(token=token, body=body, batch=batch) if _sandbox_is_ours() else NOT_SENT
+        return (
+            super().send(token=token, body=body, batch=batch)
+            if _sandbox_is_ours()
+            else NOT_SENT
+        )
 
     def get(self, *, token: str, target: str, seconds: float) -> Answer:
-        return super().get(token=token, target=target, seconds=seconds) if _sandbox_is_ours() else NOT_SENT
+        return (
+            super().get(token=token, target=target, seconds=seconds)
+            if _sandbox_is_ours()
+            else NOT_SENT
+        )
 
 
 def _sandbox_is_ours() -> bool:
     if is_ours := own_sandbox.proves_itself():
         return is_ours
     logger.error(
-        "No sandbox of this installation answers on port %s: nothing was sent there.", settings.LINKEDIN_SANDBOX_PORT
+        "No sandbox of this installation answers on port %s: nothing was sent there.",
+        settings.LINKEDIN_SANDBOX_PORT,
     )
     return False
 
@@ -61,7 +70,9 @@ def close() -> None:
         del _local.key, _local.client
 
 
-def send(*, token: str, body: bytes, batch: bool, meanwhile: Callable[[], None] | None = None) -> Answer:
+def send(
+    *, token: str, body: bytes, batch: bool, meanwhile: Callable[[], None] | None = None
+) -> Answer:
     """`Client.send` over this thread's connection. Calls `meanwhile` during the request, if there is one.
 
     `meanwhile` must not raise: the answer would be lost.

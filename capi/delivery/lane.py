@@ -44,7 +44,11 @@ def take_lease(company_id: int) -> Lease | None:
     lease = Lease(company_id, uuid.uuid4())
     free = Q(leased_until=None) | Q(leased_until__lt=Now())
     lane = Connection.objects.for_company(company_id).filter(free)
-    return lease if lane.update(lease_id=lease.lease_id, leased_until=_lease_end()) else None
+    return (
+        lease
+        if lane.update(lease_id=lease.lease_id, leased_until=_lease_end())
+        else None
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,11 @@ class LaneUpdate:
     @property
     def columns(self) -> dict[str, Any]:
         """The columns and their values, for an UPDATE."""
-        changes = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "needs_alert_check"}
+        changes = {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.name != "needs_alert_check"
+        }
         return changes | (CHECK_ALERTS if self.needs_alert_check else {})
 
 
@@ -72,7 +80,9 @@ def held(lease: Lease) -> QuerySet[Connection]:
 
 
 def lost(lease: Lease) -> LeaseLost:
-    return LeaseLost(f"Another worker has taken the lane of company {lease.company_id}.")
+    return LeaseLost(
+        f"Another worker has taken the lane of company {lease.company_id}."
+    )
 
 
 def renew(lease: Lease, changes: Mapping[str, Any] = NO_CHANGES) -> None:
@@ -84,14 +94,19 @@ def renew(lease: Lease, changes: Mapping[str, Any] = NO_CHANGES) -> None:
         raise lost(lease)
 
 
-def renew_unless_recalled(lease: Lease, *, recalls: int, changes: Mapping[str, Any] = NO_CHANGES) -> bool:
+def renew_unless_recalled(
+    lease: Lease, *, recalls: int, changes: Mapping[str, Any] = NO_CHANGES
+) -> bool:
     """As `renew`. Changes nothing and returns False if `recalls` is another one by now, or if the lease is lost."""
     return _extend(held(lease).filter(recalls=recalls), changes)
 
 
 def _extend(rows: QuerySet[Connection], changes: Mapping[str, Any]) -> bool:
     return bool(
-        rows.update(leased_until=_lease_end(), **{"request_started_at": None, "request_events": None, **changes})
+        rows.update(
+            leased_until=_lease_end(),
+            **{"request_started_at": None, "request_events": None, **changes},
+        )
     )
 
 
@@ -115,41 +130,65 @@ class LaneSnapshot:
     has_backfill: bool  # a backfill is ready for its next chunk
     has_noted_recalls: bool  # which `recalls` does not count yet: see `recall`
     is_held_back: bool  # nothing may be sent from this database, not even a test event
-    read_at: float  # by time.monotonic(), just before `now` was queried: a rest may be too long, but never too short
+    # By time.monotonic(), just before `now` was queried: a rest may be too long, but
+    # never too short.
+    read_at: float
 
     def at_present(self) -> "LaneSnapshot":
         """The same lane with `now` brought forward, without a query. Rests count from the answer, not the request."""
         read_at = time.monotonic()
-        return replace(self, now=self.now + timedelta(seconds=read_at - self.read_at), read_at=read_at)
+        return replace(
+            self,
+            now=self.now + timedelta(seconds=read_at - self.read_at),
+            read_at=read_at,
+        )
 
     @property
     def may_send(self) -> bool:
         """True if ordinary events may be sent: there is a token, and the lane is neither paused nor resting."""
-        resting = self.connection.next_attempt_at is not None and self.connection.next_attempt_at > self.now
+        resting = (
+            self.connection.next_attempt_at is not None
+            and self.connection.next_attempt_at > self.now
+        )
         return self.connection.is_sending and not resting
 
     @property
     def batch_size(self) -> int:
         """How many events to read for a request: fewer while a full batch is known to be too large for LinkedIn."""
         limit = self.connection.body_limit
-        return settings.BATCH_SIZE if limit is None else min(settings.BATCH_SIZE, payload.most_in(limit))
+        return (
+            settings.BATCH_SIZE
+            if limit is None
+            else min(settings.BATCH_SIZE, payload.most_in(limit))
+        )
 
     @property
     def request_budget(self) -> float:
         """How many requests may be made right now, from a bucket that refills within a minute."""
         full = float(settings.REQUESTS_PER_MINUTE)
-        if self.connection.requests_left is None or self.connection.requests_counted_at is None:
+        if (
+            self.connection.requests_left is None
+            or self.connection.requests_counted_at is None
+        ):
             return full
-        elapsed = max(0.0, (self.now - self.connection.requests_counted_at).total_seconds())
+        elapsed = max(
+            0.0, (self.now - self.connection.requests_counted_at).total_seconds()
+        )
         return min(full, self.connection.requests_left + elapsed * full / 60)
 
     @property
     def wait_seconds(self) -> float:
         """How long to wait before the next request, so that a trickle of small ones never empties the budget."""
-        budget, seconds_per_request = self.request_budget, 60 / settings.REQUESTS_PER_MINUTE
+        budget, seconds_per_request = (
+            self.request_budget,
+            60 / settings.REQUESTS_PER_MINUTE,
+        )
         if budget < 1:
             return (1 - budget) * seconds_per_request
-        if budget >= settings.REQUESTS_PER_MINUTE / 2 or self.connection.requests_counted_at is None:
+        if (
+            budget >= settings.REQUESTS_PER_MINUTE / 2
+            or self.connection.requests_counted_at is None
+        ):
             return 0.0
         since_last = (self.now - self.connection.requests_counted_at).total_seconds()
         return max(0.0, seconds_per_request - since_last)
@@ -163,20 +202,37 @@ def read_lane(lease: Lease) -> LaneSnapshot:
     has_backfill = Exists(Backfill.objects.ready().filter(company=lease.company_id))
     noted = Exists(Recall.objects.filter(company=lease.company_id))
     connections = Connection.objects.annotate(
-        now=Now(), has_test=has_test, has_backfill=has_backfill, noted=noted, is_held_back=IS_HELD_BACK
+        now=Now(),
+        has_test=has_test,
+        has_backfill=has_backfill,
+        noted=noted,
+        is_held_back=IS_HELD_BACK,
     )
     row = connections.get(company=lease.company_id)
-    return LaneSnapshot(row, row.now, row.has_test, row.has_backfill, row.noted, row.is_held_back, read_at)
+    return LaneSnapshot(
+        row,
+        row.now,
+        row.has_test,
+        row.has_backfill,
+        row.noted,
+        row.is_held_back,
+        read_at,
+    )
 
 
-def spend_request(lease: Lease, snapshot: LaneSnapshot, pks: Iterable[int], **unless_changed: Any) -> bool:
+def spend_request(
+    lease: Lease, snapshot: LaneSnapshot, pks: Iterable[int], **unless_changed: Any
+) -> bool:
     """Take one request from the budget, note its start and its events, and extend the lease, in one UPDATE.
 
     Returns False if the lease is lost, the token or the pause has changed since the snapshot, or the lane no longer
     matches `unless_changed`. So it is safe to use a snapshot that was read before the batch. Also False while nothing
     may be sent from this database: it may have been restored since.
     """
-    unchanged = {name: getattr(snapshot.connection, name) for name in ("token_version", "is_paused")} | unless_changed
+    unchanged = {
+        name: getattr(snapshot.connection, name)
+        for name in ("token_version", "is_paused")
+    } | unless_changed
     return bool(
         held(lease)
         .filter(SENDS_FROM_HERE, **unchanged)
@@ -207,7 +263,11 @@ def due_lanes() -> QuerySet[Connection]:
     has_test = Exists(_tests().filter(company=company))
     has_due = Exists(rules_with_due_events().filter(company=company))
     has_backfill = Exists(Backfill.objects.ready().filter(company=company))
-    has_work = Q(request_started_at__isnull=False) | has_test | (sending & (has_due | has_backfill))
+    has_work = (
+        Q(request_started_at__isnull=False)
+        | has_test
+        | (sending & (has_due | has_backfill))
+    )
     return Connection.objects.filter(free).filter(has_work).order_by("pk")
 
 
@@ -216,7 +276,9 @@ def are_any_leased() -> bool:
     return Connection.objects.filter(leased_until__gte=Now()).exists()
 
 
-def due_events(*, behind: IdList = NO_IDS, since: datetime | None = None) -> QuerySet[ConversionEvent]:
+def due_events(
+    *, behind: IdList = NO_IDS, since: datetime | None = None
+) -> QuerySet[ConversionEvent]:
     """Events that may be sent now, without those whose primary keys are in `behind`.
 
     With `since`, only those that have become due since then.
@@ -234,7 +296,9 @@ def rules_with_due_events() -> QuerySet[Any]:
     return rules_by_age().filter(oldest__isnull=False)
 
 
-def rules_by_age(*, behind: IdList = NO_IDS, since: datetime | None = None) -> QuerySet[Any]:
+def rules_by_age(
+    *, behind: IdList = NO_IDS, since: datetime | None = None
+) -> QuerySet[Any]:
     """The rules that aren't paused, deleted rules included. The one that has had a due event for longest comes first.
 
     `oldest` is when the first due event of a rule became due. It is None without any: such rules are not left out here,
@@ -243,7 +307,11 @@ def rules_by_age(*, behind: IdList = NO_IDS, since: datetime | None = None) -> Q
     Queried per rule and not over the events, so that the 10,000 events of a paused rule are never read to find the one
     behind them.
     """
-    events = due_events(behind=behind, since=since).filter(rule=OuterRef("pk")).order_by("next_attempt_at")
+    events = (
+        due_events(behind=behind, since=since)
+        .filter(rule=OuterRef("pk"))
+        .order_by("next_attempt_at")
+    )
     rules = ConversionRule._base_manager.filter(is_paused=False)
     annotated = rules.annotate(oldest=Subquery(events.values("next_attempt_at")[:1]))
     return annotated.order_by(F("oldest").asc(nulls_last=True))

@@ -16,7 +16,12 @@ from capi.models.token import unseal
 
 READ_SECONDS: Final = 10.0  # a person waits for it
 KNOWN_FOR_SECONDS: Final = 300
-FACTS: Final = ("linkedin_type", "linkedin_method", "linkedin_enabled", "linkedin_read_at")
+FACTS: Final = (
+    "linkedin_type",
+    "linkedin_method",
+    "linkedin_enabled",
+    "linkedin_read_at",
+)
 
 
 def fetch_rules(connection: Connection, *, seconds: float = READ_SECONDS) -> RulesRead:
@@ -26,7 +31,9 @@ def fetch_rules(connection: Connection, *, seconds: float = READ_SECONDS) -> Rul
     answer; raises `token.UnreadableToken`. Never call it in a transaction: it may take `seconds`.
     """
     token = unseal(company_id=connection.company_id, sealed=connection.sealed_token)
-    return read_rules(client(), token=token, ad_account_id=connection.ad_account_id, seconds=seconds)
+    return read_rules(
+        client(), token=token, ad_account_id=connection.ad_account_id, seconds=seconds
+    )
 
 
 def cached_rules(connection: Connection) -> RulesRead | None:
@@ -35,7 +42,9 @@ def cached_rules(connection: Connection) -> RulesRead | None:
     if cached is None:
         return None
     rules, is_whole = cached
-    return RulesRead(ReadStatus.FOUND, tuple(LinkedInRule(*fields) for fields in rules), is_whole)
+    return RulesRead(
+        ReadStatus.FOUND, tuple(LinkedInRule(*fields) for fields in rules), is_whole
+    )
 
 
 def refresh_rules(connection: Connection) -> RulesRead:
@@ -43,22 +52,32 @@ def refresh_rules(connection: Connection) -> RulesRead:
     read = fetch_rules(connection)
     if read.outcome == ReadStatus.FOUND:
         note_confirmed(connection)
-        cache.set(_key(connection), [[astuple(rule) for rule in read.rules], read.is_whole], KNOWN_FOR_SECONDS)
+        cache.set(
+            _key(connection),
+            [[astuple(rule) for rule in read.rules], read.is_whole],
+            KNOWN_FOR_SECONDS,
+        )
         save_facts(company_id=connection.company_id, rules=read.rules)
     return read
 
 
 def note_confirmed(connection: Connection) -> None:
     """Note that LinkedIn has just accepted this token, unless another one has been saved meanwhile."""
-    same_token = Connection.objects.filter(pk=connection.pk, token_version=connection.token_version)
+    same_token = Connection.objects.filter(
+        pk=connection.pk, token_version=connection.token_version
+    )
     same_token.update(token_confirmed_at=Now())
     connection.refresh_from_db(fields=["token_confirmed_at"])
 
 
 def save_facts(*, company_id: int, rules: Collection[LinkedInRule]) -> None:
     """Save LinkedIn's facts with the company's own rules."""
-    own = ConversionRule.objects.for_company(company_id).filter(linkedin_id__in=[rule.id for rule in rules])
-    ConversionRule.objects.bulk_update(set_all_facts(own, rules, read_at=database_now()), FACTS)
+    own = ConversionRule.objects.for_company(company_id).filter(
+        linkedin_id__in=[rule.id for rule in rules]
+    )
+    ConversionRule.objects.bulk_update(
+        set_all_facts(own, rules, read_at=database_now()), FACTS
+    )
 
 
 def set_all_facts(
@@ -74,7 +93,11 @@ def set_all_facts(
 
 def set_facts(rule: ConversionRule, facts: LinkedInRule, *, read_at: datetime) -> None:
     """Set LinkedIn's facts on the rule without saving it."""
-    rule.linkedin_type, rule.linkedin_method, rule.linkedin_enabled = facts.type, facts.method, facts.enabled
+    rule.linkedin_type, rule.linkedin_method, rule.linkedin_enabled = (
+        facts.type,
+        facts.method,
+        facts.enabled,
+    )
     rule.linkedin_read_at = read_at
 
 

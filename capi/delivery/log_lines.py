@@ -21,11 +21,16 @@ _IS_ID: Final = re.compile(r"[A-Za-z0-9+/=_:-]{1,40}")
 def linkedin_id(headers: Mapping[str, str]) -> str:
     """LinkedIn's own id of a request, from the answer's headers (with names in lower case); "" without one."""
     # What LinkedIn's support needs: learn.microsoft.com, "Error handling", 500 Internal Server Error.
-    value = next((headers[name] for name in ("x-li-uuid", "x-li-request-id") if name in headers), "")
+    value = next(
+        (headers[name] for name in ("x-li-uuid", "x-li-request-id") if name in headers),
+        "",
+    )
     return value if _IS_ID.fullmatch(value) else ""
 
 
-def log_request(attempt: Attempt, updates: Iterable[EventUpdate], *, linkedin_id: str = "") -> None:
+def log_request(
+    attempt: Attempt, updates: Iterable[EventUpdate], *, linkedin_id: str = ""
+) -> None:
     """Log one line about a request: its company and rule, the answer, and how many events had which outcome."""
     counts = _counts(updates)
     counts["undecided"] = attempt.event_count - counts.total()
@@ -69,7 +74,9 @@ def log_limit(company_id: int, body_bytes: int, body_limit: int | None) -> None:
 def _counts(updates: Iterable[EventUpdate]) -> Counter[str]:
     counts: Counter[str] = Counter()
     for update in updates:
-        counts[f"{update.state} ({update.reason})" if update.reason else str(update.state)] += len(update.events)
+        counts[
+            f"{update.state} ({update.reason})" if update.reason else str(update.state)
+        ] += len(update.events)
     return counts
 
 

@@ -55,11 +55,16 @@ logger = logging.getLogger(__name__)
 Part = Sequence[Sendable]
 
 LARGEST_BODY_BYTES = 4 * 1024 * 1024  # 5,000 of the longest elements take half of it
-CREATED = 201  # LinkedIn's status of each accepted element of a batch, under a 200 for the whole
+# LinkedIn's status of each accepted element of a batch, under a 200 for the whole.
+CREATED = 201
 
 
 def apply_decision(
-    lease: Lease, decision: Decision, request: Request, snapshot: LaneSnapshot, bisection: BatchBisection
+    lease: Lease,
+    decision: Decision,
+    request: Request,
+    snapshot: LaneSnapshot,
+    bisection: BatchBisection,
 ) -> RequestOutcome:
     """Write what follows from the decision about this request, and let the bisection go on or stop.
 
@@ -67,11 +72,14 @@ def apply_decision(
     """
     decision = bisection.reconsider(decision, request.events)
     outcome = outcome_of(decision, request, snapshot)
-    attempt = settle.until_written(lambda again: settle.write(lease, outcome, again=again))
+    attempt = settle.until_written(
+        lambda again: settle.write(lease, outcome, again=again)
+    )
     failpoints.reached("after_commit")
     log_lines.log_request(attempt, outcome.updates, linkedin_id=request.linkedin_id)
     if isinstance(decision, VersionRetired):
-        pauses.pause_all_for_version(request.api_version)  # after the commit: it locks every connection, in order
+        # After the commit: it locks every connection, in order.
+        pauses.pause_all_for_version(request.api_version)
     if request.is_test:
         bisection.stop()
         return outcome
@@ -80,7 +88,9 @@ def apply_decision(
         log_lines.log_limit(lease.company_id, request.body_bytes, body_limit)
     bisection.record(decision, request.events, attempt, body_limit=body_limit)
     if bisection.blames_rule:
-        pauses.pause_rule(request.rule, Reason.RULE_MISCONFIGURED, bisection.refusals[-1].message)
+        pauses.pause_rule(
+            request.rule, Reason.RULE_MISCONFIGURED, bisection.refusals[-1].message
+        )
         bisection.stop()
     return outcome
 
@@ -96,8 +106,13 @@ def apply_refusals(lease: Lease, bisection: BatchBisection, now: datetime) -> in
     wrong = [refusal for refusal in bisection.refusals if not refusal.is_early(now)]
     applied: list[settle.AppliedUpdate] = []
     if early:
-        logger.warning("LinkedIn's clock is behind the database's: %s events have to wait.", len(early))
-        applied += settle.postpone(lease, early, until=now + timedelta(seconds=settings.LANE_REST_SECONDS))
+        logger.warning(
+            "LinkedIn's clock is behind the database's: %s events have to wait.",
+            len(early),
+        )
+        applied += settle.postpone(
+            lease, early, until=now + timedelta(seconds=settings.LANE_REST_SECONDS)
+        )
     if wrong:
         applied += settle.reject(lease, wrong)
     for attempt, update in applied:
@@ -105,7 +120,9 @@ def apply_refusals(lease: Lease, bisection: BatchBisection, now: datetime) -> in
     return len(wrong)
 
 
-def outcome_of(decision: Decision, request: Request, snapshot: LaneSnapshot) -> RequestOutcome:
+def outcome_of(
+    decision: Decision, request: Request, snapshot: LaneSnapshot
+) -> RequestOutcome:
     """What to write in the transaction of this request.
 
     If the whole request was refused, its events are left alone: the bisection goes on with them.
@@ -115,15 +132,27 @@ def outcome_of(decision: Decision, request: Request, snapshot: LaneSnapshot) -> 
         _updates(decision, request.events, snapshot),
         lane_after(decision, request, snapshot),
         pause_rule=Reason(decision.reason) if isinstance(decision, PauseRule) else None,
-        pause_connection=Reason(decision.reason) if isinstance(decision, PauseConnection) else None,
+        pause_connection=Reason(decision.reason)
+        if isinstance(decision, PauseConnection)
+        else None,
     )
-    return _of_test(decision, request, snapshot, outcome) if request.is_test else outcome
+    return (
+        _of_test(decision, request, snapshot, outcome) if request.is_test else outcome
+    )
 
 
-def _updates(decision: Decision, part: Part, snapshot: LaneSnapshot) -> Sequence[EventUpdate]:
+def _updates(
+    decision: Decision, part: Part, snapshot: LaneSnapshot
+) -> Sequence[EventUpdate]:
     match decision:
         case Accepted():
-            return [EventUpdate(part, State.ACCEPTED, http_status=None if len(part) == 1 else CREATED)]
+            return [
+                EventUpdate(
+                    part,
+                    State.ACCEPTED,
+                    http_status=None if len(part) == 1 else CREATED,
+                )
+            ]
         case PerElement(results=results):
             return list(_per_element(part, results, snapshot))
         case PauseRule(reason=reason) | PauseConnection(reason=reason):
@@ -133,7 +162,9 @@ def _updates(decision: Decision, part: Part, snapshot: LaneSnapshot) -> Sequence
         case Throttled():
             return [_on_hold(part, Reason.THROTTLED)]
         case TryLater(reason=reason, retry_after=retry_after, is_unknown=is_unknown):
-            update = EventUpdate(part, State.PENDING, Reason(reason), is_unknown=is_unknown)
+            update = EventUpdate(
+                part, State.PENDING, Reason(reason), is_unknown=is_unknown
+            )
             return list(_later(update, snapshot, at_least=retry_after))
         case Unclear(is_unknown=is_unknown):
             return list(_a_few_times(part, snapshot, is_unknown=is_unknown))
@@ -141,7 +172,12 @@ def _updates(decision: Decision, part: Part, snapshot: LaneSnapshot) -> Sequence
             return []
 
 
-def _of_test(decision: Decision, request: Request, snapshot: LaneSnapshot, outcome: RequestOutcome) -> RequestOutcome:
+def _of_test(
+    decision: Decision,
+    request: Request,
+    snapshot: LaneSnapshot,
+    outcome: RequestOutcome,
+) -> RequestOutcome:
     """The outcome for a test event: as for any other, but the event ends here, whatever the answer."""
     if isinstance(decision, Accepted):
         return outcome if snapshot.may_send else replace(outcome, lane=None)
@@ -155,27 +191,45 @@ def _of_test(decision: Decision, request: Request, snapshot: LaneSnapshot, outco
     return replace(outcome, updates=[update], lane=outcome.lane if rests else None)
 
 
-def lane_after(decision: Decision, request: Request, snapshot: LaneSnapshot) -> LaneUpdate:
+def lane_after(
+    decision: Decision, request: Request, snapshot: LaneSnapshot
+) -> LaneUpdate:
     """What the decision changes about the lane: its rest, the failures in a row, and the largest request."""
     connection, limit = snapshot.connection, snapshot.connection.body_limit
     match decision:
         case Throttled(retry_after=retry_after, until_midnight=day_limit):
             continues = _continues(request.events, snapshot)
             before = connection.throttles_in_a_row if continues else 0
-            rest = backoff.throttle_rest(snapshot.now, before, retry_after=retry_after, day_limit=day_limit)
+            rest = backoff.throttle_rest(
+                snapshot.now, before, retry_after=retry_after, day_limit=day_limit
+            )
             # A 429 with a Retry-After, or a rest until midnight, ends the run: the next 429 starts a new one.
             throttles = before + 1 if rest.cause == RestCause.THROTTLED else 0
-            return _resting(rest, snapshot, continues, throttles_in_a_row=throttles, body_limit=limit)
+            return _resting(
+                rest,
+                snapshot,
+                continues,
+                throttles_in_a_row=throttles,
+                body_limit=limit,
+            )
         case TryLater() | Unclear():
             continues = _continues(request.events, snapshot)
             before = connection.failures_in_a_row if continues else 0
             rest = _rest_after(decision, before, snapshot.now)
-            return _resting(rest, snapshot, continues, failures_in_a_row=before + 1, body_limit=limit)
+            return _resting(
+                rest,
+                snapshot,
+                continues,
+                failures_in_a_row=before + 1,
+                body_limit=limit,
+            )
         case TooLarge():
             limit = request.body_bytes // 2
         case Accepted() | PerElement() if limit is not None:
             limit = limit * 2 if limit * 2 < LARGEST_BODY_BYTES else None
-    return LaneUpdate(body_limit=limit, needs_alert_check=connection.resting_since is not None)
+    return LaneUpdate(
+        body_limit=limit, needs_alert_check=connection.resting_since is not None
+    )
 
 
 def _rest_after(failure: TryLater | Unclear, failures: int, now: datetime) -> Rest:
@@ -192,14 +246,21 @@ def _continues(part: Part, snapshot: LaneSnapshot) -> bool:
     connection = snapshot.connection
     if connection.failing_since(snapshot.now) is None:
         return False
-    at_once = connection.next_attempt_at is None or snapshot.now < connection.next_attempt_at + NEXT_REQUEST_TAKES
+    at_once = (
+        connection.next_attempt_at is None
+        or snapshot.now < connection.next_attempt_at + NEXT_REQUEST_TAKES
+    )
     return at_once or any(event.row.attempts for event in part)
 
 
-def _resting(rest: Rest, snapshot: LaneSnapshot, continues: bool, **changes: Any) -> LaneUpdate:
+def _resting(
+    rest: Rest, snapshot: LaneSnapshot, continues: bool, **changes: Any
+) -> LaneUpdate:
     since = (snapshot.connection.resting_since if continues else None) or snapshot.now
     needs_alert_check = rest.until - since > LONG_REST
-    return LaneUpdate(rest.until, since, rest.cause, needs_alert_check=needs_alert_check, **changes)
+    return LaneUpdate(
+        rest.until, since, rest.cause, needs_alert_check=needs_alert_check, **changes
+    )
 
 
 def _on_hold(part: Part, reason: Reason) -> EventUpdate:
@@ -207,7 +268,9 @@ def _on_hold(part: Part, reason: Reason) -> EventUpdate:
     return EventUpdate(part, State.PENDING, reason, counts_attempt=False)
 
 
-def _later(update: EventUpdate, snapshot: LaneSnapshot, *, at_least: float | None = None) -> Iterator[EventUpdate]:
+def _later(
+    update: EventUpdate, snapshot: LaneSnapshot, *, at_least: float | None = None
+) -> Iterator[EventUpdate]:
     """The update, with the time of the next attempt, or given up after the last one."""
     # Events with the same number of attempts get the same delay, so that a batch stays together.
     by_tries: defaultdict[int, list[Sendable]] = defaultdict(list)
@@ -221,22 +284,34 @@ def _later(update: EventUpdate, snapshot: LaneSnapshot, *, at_least: float | Non
             yield replace(update, events=events, next_attempt_at=snapshot.now + delay)
 
 
-def _a_few_times(part: Part, snapshot: LaneSnapshot, *, is_unknown: bool) -> Iterator[EventUpdate]:
+def _a_few_times(
+    part: Part, snapshot: LaneSnapshot, *, is_unknown: bool
+) -> Iterator[EventUpdate]:
     """As `_later` for unclear answers, but give up the events that have had enough of them."""
     given_up: list[Sendable] = []
     left: list[Sendable] = []
     for event in part:
         # Two unclear answers in a row: LinkedIn may have been down for two days before the first.
-        if event.row.attempts + 1 >= backoff.UNCLEAR_TRIES and event.row.reason == Reason.UNCLEAR:
+        if (
+            event.row.attempts + 1 >= backoff.UNCLEAR_TRIES
+            and event.row.reason == Reason.UNCLEAR
+        ):
             given_up.append(event)
         else:
             left.append(event)
     if given_up:
-        yield EventUpdate(given_up, State.EXHAUSTED, Reason.UNCLEAR, is_unknown=is_unknown)
-    yield from _later(EventUpdate(left, State.PENDING, Reason.UNCLEAR, is_unknown=is_unknown), snapshot)
+        yield EventUpdate(
+            given_up, State.EXHAUSTED, Reason.UNCLEAR, is_unknown=is_unknown
+        )
+    yield from _later(
+        EventUpdate(left, State.PENDING, Reason.UNCLEAR, is_unknown=is_unknown),
+        snapshot,
+    )
 
 
-def _per_element(part: Part, results: Sequence[ElementResult], snapshot: LaneSnapshot) -> Iterator[EventUpdate]:
+def _per_element(
+    part: Part, results: Sequence[ElementResult], snapshot: LaneSnapshot
+) -> Iterator[EventUpdate]:
     groups: defaultdict[ElementResult, list[Sendable]] = defaultdict(list)
     for event, result in zip(part, results, strict=True):
         groups[result].append(event)
@@ -245,8 +320,21 @@ def _per_element(part: Part, results: Sequence[ElementResult], snapshot: LaneSna
         if result.verdict == Verdict.ACCEPTED:
             yield EventUpdate(events, State.ACCEPTED, http_status=status)
         elif result.verdict == Verdict.REJECTED:
-            yield EventUpdate(events, State.REJECTED, Reason.DATA_REFUSED, result.message, http_status=status)
+            yield EventUpdate(
+                events,
+                State.REJECTED,
+                Reason.DATA_REFUSED,
+                result.message,
+                http_status=status,
+            )
         else:
-            update = EventUpdate(events, State.PENDING, Reason.SERVER_TROUBLE, result.message, http_status=status)
-            is_unknown = status is None or status < 300  # a success, but not a plain one
+            update = EventUpdate(
+                events,
+                State.PENDING,
+                Reason.SERVER_TROUBLE,
+                result.message,
+                http_status=status,
+            )
+            # A success, but not a plain one.
+            is_unknown = status is None or status < 300
             yield from _later(replace(update, is_unknown=is_unknown), snapshot)

@@ -22,7 +22,9 @@ STRANGER: Final = (
 )
 
 
-def make(*, host: str = HOST, port: int | None = None, ledger: Path | None = None) -> SandboxServer:
+def make(
+    *, host: str = HOST, port: int | None = None, ledger: Path | None = None
+) -> SandboxServer:
     """A server that can prove itself, not started yet. The defaults are from the settings."""
     ledger = ledger or settings.LINKEDIN_SANDBOX_LEDGER
     port = settings.LINKEDIN_SANDBOX_PORT if port is None else port
@@ -31,20 +33,27 @@ def make(*, host: str = HOST, port: int | None = None, ledger: Path | None = Non
 
 def key(ledger: Path) -> bytes:
     """A key that only the processes of this installation know, derived from the path of the sandbox's log."""
-    return salted_hmac("capi.linkedin.sandbox", str(ledger.resolve()), algorithm="sha256").digest()
+    return salted_hmac(
+        "capi.linkedin.sandbox", str(ledger.resolve()), algorithm="sha256"
+    ).digest()
 
 
 def is_used() -> bool:
     """True if requests go to the port of this installation's sandbox."""
     url = urlsplit(settings.LINKEDIN_API_URL)
-    is_here = url.hostname in (HOST, "localhost") and url.port == settings.LINKEDIN_SANDBOX_PORT
+    is_here = (
+        url.hostname in (HOST, "localhost")
+        and url.port == settings.LINKEDIN_SANDBOX_PORT
+    )
     return settings.LINKEDIN_SANDBOX and is_here
 
 
 def proves_itself() -> bool:
     """True if our sandbox listens on its port."""
     return messages.is_proved(
-        key=key(settings.LINKEDIN_SANDBOX_LEDGER), port=settings.LINKEDIN_SANDBOX_PORT, seconds=2.0
+        key=key(settings.LINKEDIN_SANDBOX_LEDGER),
+        port=settings.LINKEDIN_SANDBOX_PORT,
+        seconds=2.0,
     )
 
 
@@ -75,7 +84,9 @@ def refusal() -> str:
     """Why nothing may start: another program has the sandbox's port, and would be sent tokens. "" if none has."""
     if not is_used() or _is_free() or proves_itself():
         return ""
-    time.sleep(0.3)  # far more than another process of ours takes from binding the port to listening on it
+    # Far more than another process of ours takes from binding the port to listening on
+    # it.
+    time.sleep(0.3)
     if proves_itself():
         return ""
     port = settings.LINKEDIN_SANDBOX_PORT

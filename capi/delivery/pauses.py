@@ -18,9 +18,19 @@ logger = logging.getLogger(__name__)
 @transaction.atomic
 def pause_rule(rule: ConversionRule, reason: Reason, message: str) -> bool:
     """Pause the rule, unless its LinkedIn id has changed since `rule` was read. Returns True if it was paused."""
-    lane.request_alert_check(rule.company_id)  # first: resuming a rule also locks the connection before the rule
-    same = ConversionRule._base_manager.filter(pk=rule.pk, linkedin_id=rule.linkedin_id, is_paused=False)
-    paused = bool(same.update(is_paused=True, paused_reason=reason, paused_message=message, paused_at=Now()))
+    # First: resuming a rule also locks the connection before the rule.
+    lane.request_alert_check(rule.company_id)
+    same = ConversionRule._base_manager.filter(
+        pk=rule.pk, linkedin_id=rule.linkedin_id, is_paused=False
+    )
+    paused = bool(
+        same.update(
+            is_paused=True,
+            paused_reason=reason,
+            paused_message=message,
+            paused_at=Now(),
+        )
+    )
     if paused and reason == Reason.REFUSED:
         values = rule.pk, rule.company_id, message
         transaction.on_commit(lambda: _log_refusal(*values), robust=True)
@@ -93,7 +103,9 @@ def resume_all() -> int:
     _lock_all()
     Connection.objects.update(sends_from=THIS_DATABASE)
     paused = Connection.objects.filter(is_paused=True, paused_reason=Reason.ALL_PAUSED)
-    return paused.update(is_paused=False, paused_reason=Reason.NONE, paused_at=None, next_look_at=None)
+    return paused.update(
+        is_paused=False, paused_reason=Reason.NONE, paused_at=None, next_look_at=None
+    )
 
 
 def _lock_all() -> None:
@@ -101,13 +113,19 @@ def _lock_all() -> None:
 
 
 @transaction.atomic
-def _pause(connections: CompanyQuerySet[Connection], reason: Reason, *, version: str = "") -> int:
+def _pause(
+    connections: CompanyQuerySet[Connection], reason: Reason, *, version: str = ""
+) -> int:
     """Pause those of the connections that aren't paused. Returns how many there were."""
     # Locked in order, so that two workers that get an answer about the version at once don't deadlock.
     sending = connections.filter(is_paused=False).order_by("pk").select_for_update()
     pks = list(sending.values_list("pk", flat=True))
     return Connection.objects.filter(pk__in=pks).update(
-        is_paused=True, paused_reason=reason, paused_version=version, paused_at=Now(), next_look_at=None
+        is_paused=True,
+        paused_reason=reason,
+        paused_version=version,
+        paused_at=Now(),
+        next_look_at=None,
     )
 
 
@@ -117,7 +135,9 @@ def pause_connection(lease: Lease, reason: Reason, token_version: int) -> None:
     A 401 for an old token says nothing about the new one. If the connection is already paused for this reason (a test
     event may be refused again), the pause keeps its start.
     """
-    current = Connection.objects.filter(company=lease.company_id, token_version=token_version)
+    current = Connection.objects.filter(
+        company=lease.company_id, token_version=token_version
+    )
     current.exclude(is_paused=True, paused_reason=reason).update(
         is_paused=True, paused_reason=reason, paused_at=Now(), next_look_at=None
     )

@@ -35,14 +35,20 @@ class _Division:
     """The events of a part: each person's first event, events of people already counted, and events that wait."""
 
     first: list[Sendable] = field(default_factory=list)
-    people: list[CountedPerson] = field(default_factory=list)  # the new rows for `first`
+    # The new rows for `first`.
+    people: list[CountedPerson] = field(default_factory=list)
     counted: list[Row] = field(default_factory=list)
     waiting: list[int] = field(default_factory=list)  # primary keys
 
 
 @transaction.atomic
 def spend_for_people(
-    lease: Lease, snapshot: LaneSnapshot, rule: ConversionRule, part: Sequence[Sendable], *, recalls: int
+    lease: Lease,
+    snapshot: LaneSnapshot,
+    rule: ConversionRule,
+    part: Sequence[Sendable],
+    *,
+    recalls: int,
 ) -> tuple[Sequence[Sendable], Sequence[CountedPerson]]:
     """As `recall.spend_unless_recalled`, for a rule that counts people: sends at most one event of each person.
 
@@ -56,17 +62,24 @@ def spend_for_people(
         settle.close_unsendable(lease, {already_counted: division.counted})
     if division.waiting:
         waiting = ConversionEvent.objects.pending().filter(pk__one_of=division.waiting)
-        waiting.update(reason=Reason.ALREADY_COUNTED, next_attempt_at=Now() + timedelta(minutes=1))
+        waiting.update(
+            reason=Reason.ALREADY_COUNTED, next_attempt_at=Now() + timedelta(minutes=1)
+        )
     if not division.first:
         return [], []
-    if not lane.spend_request(lease, snapshot, (event.row.pk for event in division.first)):
+    if not lane.spend_request(
+        lease, snapshot, (event.row.pk for event in division.first)
+    ):
         transaction.set_rollback(True)  # nothing is sent, so no one is counted
         return [], []
     return division.first, CountedPerson.objects.bulk_create(division.people)
 
 
 def _divide(rule: ConversionRule, events: Sequence[Sendable]) -> _Division:
-    people = [counted_person_key(event.conversion.email_sha256, rule_id=rule.pk) for event in events]
+    people = [
+        counted_person_key(event.conversion.email_sha256, rule_id=rule.pk)
+        for event in events
+    ]
     holders = _holders(rule, people)
     division = _Division()
     for event, person in zip(events, people, strict=True):
@@ -84,12 +97,16 @@ def _divide(rule: ConversionRule, events: Sequence[Sendable]) -> _Division:
     return division
 
 
-def _holders(rule: ConversionRule, people: Iterable[int]) -> dict[int, tuple[int, bool]]:
+def _holders(
+    rule: ConversionRule, people: Iterable[int]
+) -> dict[int, tuple[int, bool]]:
     """By person: the event in their row, and whether it is about to be sent again for the same person."""
     lead = Lead._base_manager.filter(pk=OuterRef("event__lead")).order_by()
     rows = _counted(rule, people).annotate(address=Subquery(lead.values("email")[:1]))
     holders: dict[int, tuple[int, bool]] = {}
-    for person, event, state, address in rows.values_list("person", "event_id", "event__state", "address"):
+    for person, event, state, address in rows.values_list(
+        "person", "event_id", "event__state", "address"
+    ):
         is_sent_again = state == State.PENDING and person in _people([rule.pk], address)
         holders[person] = (event, is_sent_again)
     return holders
@@ -114,7 +131,9 @@ def people_to_count(rule: ConversionRule, addresses: Iterable[str]) -> set[int]:
     if not people:
         return people
     is_open = Q(conversion_events__rule=rule, conversion_events__state__in=OPEN_STATES)
-    addresses_of_open = Lead._base_manager.filter(is_open).values_list("email", flat=True)
+    addresses_of_open = Lead._base_manager.filter(is_open).values_list(
+        "email", flat=True
+    )
     return people - counted_people(rule, people) - people_of(rule, addresses_of_open)
 
 
@@ -130,15 +149,23 @@ def forget_people(*, company_id: int, lead_ids: Collection[int]) -> None:
     Call it while the leads still have their addresses.
     """
     leads = Lead.objects.for_company(company_id)
-    rules = list(ConversionRule._base_manager.filter(company=company_id).values_list("pk", flat=True))
+    rules = list(
+        ConversionRule._base_manager.filter(company=company_id).values_list(
+            "pk", flat=True
+        )
+    )
     own = leads.filter(pk__in=lead_ids).values_list("email", flat=True)
     people = {person for address in own for person in _people(rules, address)}
-    counted = CountedPerson.objects.filter(Q(event__lead__in=lead_ids) | Q(person__in=people), rule__in=rules)
+    counted = CountedPerson.objects.filter(
+        Q(event__lead__in=lead_ids) | Q(person__in=people), rule__in=rules
+    )
     gone = dict(counted.values_list("person", "rule"))
     if not gone:
         return
     # Only the keys identify the person: an address may have changed since, or be written differently.
-    others = leads.exclude(pk__in=lead_ids).exclude(email="").values_list("email", flat=True)
+    others = (
+        leads.exclude(pk__in=lead_ids).exclude(email="").values_list("email", flat=True)
+    )
     for address in others.iterator():
         for person in _people(set(gone.values()), address):
             gone.pop(person, None)

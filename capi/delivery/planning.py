@@ -43,17 +43,22 @@ def plan_past(crm_event_ids: Sequence[int], *, backfill: Backfill) -> None:
     As with `plan`, a CRM event that has one already gets no second one.
     """
     statements = planning_sql.planning_backfill(about_deal=backfill.rule.is_about_deal)
-    _run(statements, [backfill.pk, list(crm_event_ids), backfill.rule_id], crm_event_ids)
+    _run(
+        statements, [backfill.pk, list(crm_event_ids), backfill.rule_id], crm_event_ids
+    )
 
 
-def _run(statements: Planning, parameters: Sequence[Any], crm_event_ids: Sequence[int]) -> dict[int, float]:
+def _run(
+    statements: Planning, parameters: Sequence[Any], crm_event_ids: Sequence[int]
+) -> dict[int, float]:
     with connection.cursor() as cursor:
         rows = _plan_at_once(cursor, statements, parameters)
     if any(wait is None for _, wait in rows):
         left = duplicates.take_over(crm_event_ids)
         if left:
             ConversionEvent.objects.filter(pk__one_of=left).update(needs_recheck=True)
-            transaction.on_commit(lambda: recheck(left), robust=True)  # if it is lost, the sweep finds the marked rows
+            # If it is lost, the sweep finds the marked rows.
+            transaction.on_commit(lambda: recheck(left), robust=True)
     return {company: wait for company, wait in rows if wait is not None}
 
 
@@ -63,7 +68,11 @@ def recheck_all(events: QuerySet[ConversionEvent]) -> None:
     One company after the other, so that none waits for another's locks.
     """
     marked: defaultdict[int, list[int]] = defaultdict(list)
-    for company_id, pk in events.filter(needs_recheck=True).order_by("company", "pk").values_list("company", "pk"):
+    for company_id, pk in (
+        events.filter(needs_recheck=True)
+        .order_by("company", "pk")
+        .values_list("company", "pk")
+    ):
         marked[company_id].append(pk)
     for pks in marked.values():
         for part in chunks(pks):
@@ -79,8 +88,13 @@ def recheck(pks: Sequence[int]) -> None:
     deadlock. What others have locked, perhaps to end it, stays marked for the sweep.
     """
     skipped = ConversionEvent.objects.filter(pk__one_of=pks)
-    lanes = Connection.objects.filter(company__in=skipped.values("company")).order_by("pk")
-    if len(lanes.select_for_update(no_key=True, skip_locked=True).values_list("pk")) < lanes.count():
+    lanes = Connection.objects.filter(company__in=skipped.values("company")).order_by(
+        "pk"
+    )
+    if (
+        len(lanes.select_for_update(no_key=True, skip_locked=True).values_list("pk"))
+        < lanes.count()
+    ):
         return
     skipped = ConversionEvent.objects.filter(pk__one_of=_with_holders_locked(skipped))
     cancelled = deduplication.about_the_same().filter(
@@ -97,8 +111,14 @@ def _with_holders_locked(skipped: QuerySet[ConversionEvent]) -> list[int]:
     ours = skipped.select_for_update(no_key=True, skip_locked=True)
     locked = list(ours.values_list("pk", "rule", deduplication.NEEDED_KEY))
     holders = deduplication.holders_of({(rule, key) for _, rule, key in locked})
-    locked_holders = list(holders.select_for_update(no_key=True, skip_locked=True).values_list("pk", flat=True))
-    others = set(holders.exclude(pk__one_of=locked_holders).values_list("rule", "once_key"))
+    locked_holders = list(
+        holders.select_for_update(no_key=True, skip_locked=True).values_list(
+            "pk", flat=True
+        )
+    )
+    others = set(
+        holders.exclude(pk__one_of=locked_holders).values_list("rule", "once_key")
+    )
     return [pk for pk, rule, key in locked if (rule, key) not in others]
 
 
@@ -108,7 +128,9 @@ def contact_changed(*, lead_ids: Sequence[int]) -> set[int]:
     Waiting events become pending if there is now an address. Open events are skipped if the lead opted out.
     """
     due: set[int] = set()
-    note_recall({company_id for ids in chunks(lead_ids) for company_id in _companies(ids)})
+    note_recall(
+        {company_id for ids in chunks(lead_ids) for company_id in _companies(ids)}
+    )
     for ids in chunks(lead_ids):
         events = ConversionEvent.objects.filter(lead__in=ids, is_test=False)
         skip(events)
@@ -140,7 +162,11 @@ def wait_for_address(events: QuerySet[ConversionEvent]) -> None:
 
 def skip(events: QuerySet[ConversionEvent]) -> int:
     """Skip the open events among these whose lead opted out. Returns how many there were."""
-    return end(of_leads(Q(share_with_ad_platforms=False), events), State.SKIPPED, Reason.OPTED_OUT)
+    return end(
+        of_leads(Q(share_with_ad_platforms=False), events),
+        State.SKIPPED,
+        Reason.OPTED_OUT,
+    )
 
 
 def tidy_after_recall(pks: IdList) -> None:
@@ -154,10 +180,14 @@ def tidy_after_recall(pks: IdList) -> None:
 
 def end_taken_back(events: QuerySet[ConversionEvent]) -> int:
     """End the open events among these whose change was taken back. Returns how many there were."""
-    return end_and_pass_on(events.filter(_is_taken_back()), State.CANCELLED, Reason.TAKEN_BACK)
+    return end_and_pass_on(
+        events.filter(_is_taken_back()), State.CANCELLED, Reason.TAKEN_BACK
+    )
 
 
-def end_and_pass_on(events: QuerySet[ConversionEvent], state: State, reason: Reason) -> int:
+def end_and_pass_on(
+    events: QuerySet[ConversionEvent], state: State, reason: Reason
+) -> int:
     """As `end`. The keys that this releases pass to duplicates of these, in the same transaction."""
     pks = list(events.filter(state__in=OPEN_STATES).values_list("pk", flat=True))
     for part in chunks(pks):
@@ -173,16 +203,26 @@ def end(events: QuerySet[ConversionEvent], state: State, reason: Reason) -> int:
     `events` must not be joined to another table. If a worker writes a result at the same time, PostgreSQL checks the
     row again, but not the rows that it was joined to: the result would be overwritten.
     """
-    return events.filter(state__in=OPEN_STATES).update(state=state, reason=reason, **columns_in(state))
+    return events.filter(state__in=OPEN_STATES).update(
+        state=state, reason=reason, **columns_in(state)
+    )
 
 
 def _is_taken_back() -> Exists:
-    return Exists(CrmEvent._base_manager.filter(pk=OuterRef("crm_event_id"), taken_back_at__isnull=False))
+    return Exists(
+        CrmEvent._base_manager.filter(
+            pk=OuterRef("crm_event_id"), taken_back_at__isnull=False
+        )
+    )
 
 
-def of_leads(condition: Q, events: QuerySet[ConversionEvent]) -> QuerySet[ConversionEvent]:
+def of_leads(
+    condition: Q, events: QuerySet[ConversionEvent]
+) -> QuerySet[ConversionEvent]:
     """The events whose lead meets the condition, without a join: see `end`."""
-    return events.filter(IsNull(Subquery(lead_of_event().filter(condition).values("pk")[:1]), False))
+    return events.filter(
+        IsNull(Subquery(lead_of_event().filter(condition).values("pk")[:1]), False)
+    )
 
 
 def _companies(lead_ids: Sequence[int]) -> set[int]:
@@ -195,13 +235,17 @@ def _companies(lead_ids: Sequence[int]) -> set[int]:
 Planned = list[tuple[int, float | None]]
 
 
-def _plan_at_once(cursor: Any, planning: Planning, parameters: Sequence[Any]) -> Planned:
+def _plan_at_once(
+    cursor: Any, planning: Planning, parameters: Sequence[Any]
+) -> Planned:
     """Everything in one statement, unless the one CRM event was counted already."""
     cursor.execute(planning.at_once, parameters)
     rows = cursor.fetchall()
     if not planning.insert_counted:
         return rows  # type: ignore[no-any-return]
-    planned: Planned = [(company, wait) for company, wait, _ in rows if wait is not None]
+    planned: Planned = [
+        (company, wait) for company, wait, _ in rows if wait is not None
+    ]
     if not_made := [pair for _, _, pair in rows if pair is not None]:
         cursor.execute(planning.insert_counted, [f"[{','.join(not_made)}]"])
         planned += cursor.fetchall()

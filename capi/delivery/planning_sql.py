@@ -114,13 +114,16 @@ SELECT outcome, NULL, COUNT(*) FROM (
   FROM {crm_event} e WHERE {about} AND {is_gone} AND NOT e.history_only
 ) AS gone GROUP BY outcome
 """
-PERIOD = "e.company_id = %s AND e.kind = %s AND e.occurred_at >= %s AND e.occurred_at < %s"
+PERIOD = (
+    "e.company_id = %s AND e.kind = %s AND e.occurred_at >= %s AND e.occurred_at < %s"
+)
 
 
 NOW = "statement_timestamp()"
 # When an event may go out: now, or at the end of the grace period.
 LATER = "GREATEST(statement_timestamp(), e.release_at)"
-WAIT = "CAST(EXTRACT(EPOCH FROM {} - statement_timestamp()) AS double precision)"  # in seconds
+# In seconds.
+WAIT = "CAST(EXTRACT(EPOCH FROM {} - statement_timestamp()) AS double precision)"
 # How a statement is given its CRM events, and when the first of those grouped may go out.
 OF_MANY = {"one_of": "= ANY(%s::bigint[])", "wait": WAIT.format("MIN(next_attempt_at)")}
 # For the one event of a save: with an array of unknown length, PostgreSQL plans the query each time, which is slower.
@@ -139,7 +142,9 @@ def planning(ids: Sequence[int]) -> tuple[Planning, Any]:
     """The statements for these CRM events and all active rules of their kind, with their one parameter."""
     if len(ids) == 1:
         return _planning_one(settings.EVENT_MAX_AGE_DAYS), ids[0]
-    return _planning("e.id {one_of}", NO_BACKFILL, settings.EVENT_MAX_AGE_DAYS), list(ids)
+    return _planning("e.id {one_of}", NO_BACKFILL, settings.EVENT_MAX_AGE_DAYS), list(
+        ids
+    )
 
 
 def planning_backfill(*, about_deal: bool) -> Planning:
@@ -168,7 +173,9 @@ def _planning(which: str, backfill: str, days: int) -> Planning:
         at_once=AT_ONCE.format(
             pairs=_pairs(OF_MANY, which, backfill, days),
             insert=INSERT.format(pairs="pairs", order=ORDER, **names),
-            insert_counted=INSERT_COUNTED.format(pairs="pairs", is_not_made=NOT_AMONG_MADE, **names),
+            insert_counted=INSERT_COUNTED.format(
+                pairs="pairs", is_not_made=NOT_AMONG_MADE, **names
+            ),
             **names,
         )
     )
@@ -192,23 +199,50 @@ def _planning_one(days: int) -> Planning:
 def _preview(about: str, about_deal: bool, days: int) -> str:
     names, is_gone = _names(OF_MANY), _is_gone(about_deal)
     about = about.format(**names)
-    pairs = _pairs(OF_MANY, f"{about} AND r.id = %s AND NOT ({is_gone})", NO_BACKFILL, days, ADDRESS_OF_PERSON)
+    pairs = _pairs(
+        OF_MANY,
+        f"{about} AND r.id = %s AND NOT ({is_gone})",
+        NO_BACKFILL,
+        days,
+        ADDRESS_OF_PERSON,
+    )
     hands_over = HOLDER_HANDS_OVER.format(**names)
-    return PREVIEW.format(pairs=pairs, about=about, is_gone=f"({is_gone})", hands_over=hands_over, **names)
+    return PREVIEW.format(
+        pairs=pairs, about=about, is_gone=f"({is_gone})", hands_over=hands_over, **names
+    )
 
 
-def _pairs(events: Mapping[str, str], which: str, backfill: str, days: int, address: str = NO_ADDRESS) -> str:
+def _pairs(
+    events: Mapping[str, str],
+    which: str,
+    backfill: str,
+    days: int,
+    address: str = NO_ADDRESS,
+) -> str:
     names = _names(events)
     names["address"] = address.format(**names)
     oldest = f"{NOW} - interval '{days} days'"
-    return PAIRS.format(which=which.format(**names), backfill=backfill, oldest=oldest, later=LATER, **names)
+    return PAIRS.format(
+        which=which.format(**names),
+        backfill=backfill,
+        oldest=oldest,
+        later=LATER,
+        **names,
+    )
 
 
 def _names(events: Mapping[str, str]) -> dict[str, str]:
-    models = {"event": ConversionEvent, "rule": ConversionRule, "crm_event": CrmEvent, "lead": Lead}
+    models = {
+        "event": ConversionEvent,
+        "rule": ConversionRule,
+        "crm_event": CrmEvent,
+        "lead": Lead,
+    }
     tables = {name: model._meta.db_table for name, model in models.items()}
     return {**events, **tables, "now": NOW, "to_wake_for": TO_WAKE_FOR.format(now=NOW)}
 
 
 def _is_gone(about_deal: bool) -> str:
-    return "e.lead_id IS NULL OR e.deal_id IS NULL" if about_deal else "e.lead_id IS NULL"
+    return (
+        "e.lead_id IS NULL OR e.deal_id IS NULL" if about_deal else "e.lead_id IS NULL"
+    )

@@ -40,14 +40,21 @@ START_SECONDS = 2.0  # between paying for a request and the start of its clock
 
 @transaction.atomic
 def spend_unless_recalled(
-    lease: Lease, snapshot: LaneSnapshot, rule: ConversionRule, part: Sequence[Sendable], *, recalls: int
+    lease: Lease,
+    snapshot: LaneSnapshot,
+    rule: ConversionRule,
+    part: Sequence[Sendable],
+    *,
+    recalls: int,
 ) -> Sequence[Sendable]:
     """Pay for a request with these events of the rule. `recalls` is the lane's, from before they were read.
 
     Returns the events to send, as they are now. Returns none if none may be sent, or if the token or the pause has
     changed since the snapshot: the events then stay due. Raises LeaseLost.
     """
-    is_paid = lane.spend_request(lease, snapshot, (event.row.pk for event in part), recalls=recalls)
+    is_paid = lane.spend_request(
+        lease, snapshot, (event.row.pk for event in part), recalls=recalls
+    )
     if is_paid and not _are_any_noted(lease):
         return part
     lane.renew(lease)
@@ -57,7 +64,9 @@ def spend_unless_recalled(
     return []
 
 
-def renew_and_compare(lease: Lease, *, recalls: int, changes: Mapping[str, Any] = NO_CHANGES) -> bool:
+def renew_and_compare(
+    lease: Lease, *, recalls: int, changes: Mapping[str, Any] = NO_CHANGES
+) -> bool:
     """As `lane.renew`. Returns False if anything has been recalled since the lane's `recalls` had this value.
 
     Call it inside a transaction: the row stays locked until the commit.
@@ -91,7 +100,8 @@ def _are_any_noted(lease: Lease) -> bool:
 @transaction.atomic
 def _count_noted(lease: Lease) -> None:
     """Add the recalls that were noted to the lane's `recalls`. Raises LeaseLost."""
-    if not lane.held(lease).update(recalls=F("recalls") + 1):  # first: only the worker of the lane may delete the notes
+    # First: only the worker of the lane may delete the notes.
+    if not lane.held(lease).update(recalls=F("recalls") + 1):
         raise lane.lost(lease)
     Recall.objects.for_company(lease.company_id).delete()
 
@@ -113,10 +123,24 @@ def recall_unsent(company_ids: Collection[int]) -> list[RequestInFlight]:
     Inside the transaction of a change, call it before any event is written: writing a result also locks the connection
     first and then the events.
     """
-    connections = Connection.objects.filter(company__in=company_ids).order_by("pk").select_for_update(no_key=True)
-    rows = list(connections.values_list("pk", "lease_id", "request_started_at", "request_events"))
-    Connection.objects.filter(pk__in=[pk for pk, *_ in rows]).update(recalls=F("recalls") + 1)
-    return [RequestInFlight(pk, lease, began, unpack_ids(packed)) for pk, lease, began, packed in rows if began]
+    connections = (
+        Connection.objects.filter(company__in=company_ids)
+        .order_by("pk")
+        .select_for_update(no_key=True)
+    )
+    rows = list(
+        connections.values_list(
+            "pk", "lease_id", "request_started_at", "request_events"
+        )
+    )
+    Connection.objects.filter(pk__in=[pk for pk, *_ in rows]).update(
+        recalls=F("recalls") + 1
+    )
+    return [
+        RequestInFlight(pk, lease, began, unpack_ids(packed))
+        for pk, lease, began, packed in rows
+        if began
+    ]
 
 
 def note_recall(company_ids: Collection[int], *, using: str = "default") -> None:
@@ -124,7 +148,9 @@ def note_recall(company_ids: Collection[int], *, using: str = "default") -> None
 
     For every company: whether one has a worker, or even a connection, may change before the commit.
     """
-    Recall.objects.using(using).bulk_create(Recall(company_id=company_id) for company_id in company_ids)
+    Recall.objects.using(using).bulk_create(
+        Recall(company_id=company_id) for company_id in company_ids
+    )
 
 
 def is_in(requests: Iterable[RequestInFlight]) -> Q:
@@ -147,17 +173,26 @@ def wait_for(requests: Sequence[RequestInFlight]) -> None:
     until = time.monotonic() + longest  # they had begun before this
     for request in requests:
         pause = 0.02
-        while time.monotonic() < until and _is_in_flight(request, timedelta(seconds=longest)):
+        while time.monotonic() < until and _is_in_flight(
+            request, timedelta(seconds=longest)
+        ):
             time.sleep(pause)
             pause = min(2 * pause, 0.25)
 
 
 def _is_in_flight(request: RequestInFlight, longest: timedelta) -> bool:
     try:
-        connection = Connection.objects.annotate(now=Now()).filter(pk=request.connection_id).first()
+        connection = (
+            Connection.objects.annotate(now=Now())
+            .filter(pk=request.connection_id)
+            .first()
+        )
     except Error:
         return True  # as far as we know
     if connection is None:
         return False
-    is_the_same = (connection.lease_id, connection.request_started_at) == (request.lease_id, request.request_started_at)
+    is_the_same = (connection.lease_id, connection.request_started_at) == (
+        request.lease_id,
+        request.request_started_at,
+    )
     return is_the_same and connection.now < request.request_started_at + longest

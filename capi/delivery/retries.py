@@ -19,9 +19,16 @@ from crm.models.privacy_log import PrivacyChange, log_privacy_change
 
 TRIES = 3
 # Reasons for a cancellation that a person may undo. All others come from the lead, LinkedIn or the age of the event.
-UNDOABLE_REASONS = (Reason.CANCELLED_BY_HAND, Reason.BACKFILL_CANCELLED, Reason.RULE_INACTIVE)
-UNDOABLE = (State.EXHAUSTED, State.REJECTED, State.CANCELLED)  # the last only for UNDOABLE_REASONS
-ENDED = Q(state__in=[State.EXHAUSTED, State.REJECTED]) | Q(state=State.CANCELLED, reason__in=UNDOABLE_REASONS)
+UNDOABLE_REASONS = (
+    Reason.CANCELLED_BY_HAND,
+    Reason.BACKFILL_CANCELLED,
+    Reason.RULE_INACTIVE,
+)
+# The last only for UNDOABLE_REASONS.
+UNDOABLE = (State.EXHAUSTED, State.REJECTED, State.CANCELLED)
+ENDED = Q(state__in=[State.EXHAUSTED, State.REJECTED]) | Q(
+    state=State.CANCELLED, reason__in=UNDOABLE_REASONS
+)
 RETRYABLE = ENDED & Q(is_test=False)
 
 
@@ -40,30 +47,51 @@ def retry(*, company_id: int, pks: Sequence[int]) -> int:
         try:
             with transaction.atomic():
                 # An undo locks the row, too: it either ends what is queued here, or is seen here as an obstacle.
-                Connection.objects.for_company(company_id).select_for_update(no_key=True).first()
+                Connection.objects.for_company(company_id).select_for_update(
+                    no_key=True
+                ).first()
                 return _put_back(company_id, events)
         except IntegrityError:
-            continue  # an event that was planned at this moment has taken a `once_key`: try again
+            # An event that was planned at this moment has taken a `once_key`: try
+            # again.
+            continue
     return 0
 
 
 def hurry(*, company_id: int) -> int:
     """Bring one chunk of the company's retries forward to now, the earliest first. Returns how many there were."""
-    waiting = ConversionEvent.objects.for_company(company_id).pending().filter(next_attempt_at__gt=Now())
-    waiting = waiting.exclude(crm_event__release_at__gt=Now())  # the person who made the change can still undo it
+    waiting = (
+        ConversionEvent.objects.for_company(company_id)
+        .pending()
+        .filter(next_attempt_at__gt=Now())
+    )
+    # The person who made the change can still undo it.
+    waiting = waiting.exclude(crm_event__release_at__gt=Now())
     oldest = waiting.order_by("next_attempt_at").values_list("pk", flat=True)[:10_000]
     # `pending` again, so that a row that was settled meanwhile is not touched.
-    return ConversionEvent.objects.pending().filter(pk__one_of=list(oldest)).update(next_attempt_at=Now())
+    return (
+        ConversionEvent.objects.pending()
+        .filter(pk__one_of=list(oldest))
+        .update(next_attempt_at=Now())
+    )
 
 
 def _put_back(company_id: int, events: Events) -> int:
-    free = retryable(events).filter(Q(obstacle="")).annotate(needed_key=deduplication.once_key_expression())
+    free = (
+        retryable(events)
+        .filter(Q(obstacle=""))
+        .annotate(needed_key=deduplication.once_key_expression())
+    )
     # The lowest id of each key comes last, so the dict keeps it.
     rows = free.order_by("-pk").values_list("pk", "rule_id", "needed_key")
     first = {(rule, key or -pk): pk for pk, rule, key in rows}
     # ENDED again, without a join: otherwise PostgreSQL would not notice that a row has just changed.
     put_back = ConversionEvent.objects.filter(ENDED, pk__one_of=list(first.values()))
-    cancelled = put_back.filter(state=State.CANCELLED).order_by("pk").values_list("pk", "created_at")
+    cancelled = (
+        put_back.filter(state=State.CANCELLED)
+        .order_by("pk")
+        .values_list("pk", "created_at")
+    )
     log_privacy_change(PrivacyChange.RETRIED, company_id=company_id, rows=cancelled)
     return put_back.update(
         state=State.PENDING,
@@ -81,13 +109,20 @@ def _obstacle() -> Case:
     """Why an event can't be sent again, as SQL: the same for one event and for 100,000."""
     too_old = Now() - timedelta(days=settings.EVENT_MAX_AGE_DAYS)
     # LinkedIn can only have refused the person's address or the rule's id: without a change it refuses again.
-    unchanged = Q(lead__updated_at__lte=F("settled_at"), rule__linkedin_id=F("last_attempt__linkedin_id"))
+    unchanged = Q(
+        lead__updated_at__lte=F("settled_at"),
+        rule__linkedin_id=F("last_attempt__linkedin_id"),
+    )
     obstacles = [
         When(rule__deleted_at__isnull=False, then=Value(Reason.RULE_DELETED)),
         When(crm_event__taken_back_at__isnull=False, then=Value(Reason.TAKEN_BACK)),
         When(rule__is_active=False, then=Value(Reason.RULE_INACTIVE)),
         When(lead=None, then=Value(Reason.LEAD_DELETED)),
-        When(deal=None, rule__crm_event__startswith="deal_", then=Value(Reason.DEAL_DELETED)),
+        When(
+            deal=None,
+            rule__crm_event__startswith="deal_",
+            then=Value(Reason.DEAL_DELETED),
+        ),
         When(lead__share_with_ad_platforms=False, then=Value(Reason.OPTED_OUT)),
         When(happened_at__lte=too_old, then=Value(Reason.TOO_OLD)),
         When(deduplication.is_already_counted(), then=Value(Reason.ALREADY_COUNTED)),

@@ -16,7 +16,9 @@ from capi.models.lookups import NO_IDS, IdList
 
 NEW_EVERY = 4
 NEW = timedelta(minutes=5)  # longer than NEW_EVERY of the slowest requests
-FRESH_SECONDS = 3.0  # after a slow answer, the batch is read again: rules and addresses may have been fixed meanwhile
+# After a slow answer, the batch is read again: rules and addresses may have been fixed
+# meanwhile.
+FRESH_SECONDS = 3.0
 
 
 @dataclass(slots=True)
@@ -51,7 +53,13 @@ class BatchQueue:
     def _read(self, snapshot: LaneSnapshot, behind: IdList) -> Batch | None:
         self._count += 1
         lane = snapshot.connection
-        read = partial(selection.next_batch, lane.company_id, size=snapshot.batch_size, now=snapshot.now, behind=behind)
+        read = partial(
+            selection.next_batch,
+            lane.company_id,
+            size=snapshot.batch_size,
+            now=snapshot.now,
+            behind=behind,
+        )
         batch = read(since=snapshot.now - NEW) if self._count % NEW_EVERY == 0 else None
         batch = batch or read()
         return replace(batch, recalls=lane.recalls) if batch else None

@@ -59,9 +59,18 @@ def columns(*, with_value: bool) -> tuple[str | Expression, ...]:
         "lead_id",
         "deal_id",
     )
-    email = Subquery(lead_of_event().filter(share_with_ad_platforms=True).values("email")[:1])
+    email = Subquery(
+        lead_of_event().filter(share_with_ad_platforms=True).values("email")[:1]
+    )
     crm_event = CrmEvent._base_manager.filter(pk=OuterRef("crm_event_id")).order_by()
-    value = (Subquery(crm_event.values("amount")[:1]), Subquery(crm_event.values("currency")[:1])) if with_value else ()
+    value = (
+        (
+            Subquery(crm_event.values("amount")[:1]),
+            Subquery(crm_event.values("currency")[:1]),
+        )
+        if with_value
+        else ()
+    )
     return (*of_event, email, *value)
 
 
@@ -99,12 +108,19 @@ class Batch:
     unsendable: Mapping[NotSendable, Sequence[Row]]
     is_test: bool = False
     is_all: bool = False  # nothing else of the company was due when it was read
-    recalls: int = 0  # of the connection, from before it was read: `recall.spend_unless_recalled` notices any later one
+    # Of the connection, from before it was read: `recall.spend_unless_recalled` notices
+    # any later one.
+    recalls: int = 0
 
 
 def next_test(company_id: int, *, recalls: int) -> Batch | None:
     """The company's oldest pending test event, as a batch of one. None without one."""
-    tests = ConversionEvent.objects.for_company(company_id).pending().filter(is_test=True).order_by("pk")
+    tests = (
+        ConversionEvent.objects.for_company(company_id)
+        .pending()
+        .filter(is_test=True)
+        .order_by("pk")
+    )
     event = tests.select_related("rule").defer("happened_at").first()
     if event is None:
         return None
@@ -122,7 +138,12 @@ def test_conversion(rule: ConversionRule, row: Row) -> Conversion:
 
 
 def next_batch(
-    company_id: int, *, size: int, now: datetime, behind: IdList = NO_IDS, since: datetime | None = None
+    company_id: int,
+    *,
+    size: int,
+    now: datetime,
+    behind: IdList = NO_IDS,
+    since: datetime | None = None,
 ) -> Batch | None:
     """Due events of the rule whose oldest has waited longest, at most `size` of them, oldest first. None without any.
 
@@ -149,7 +170,9 @@ def next_batch(
     return Batch(rule, sendable, unsendable, is_all=is_all) if rows else None
 
 
-def read_again(rule: ConversionRule, part: Sequence[Sendable], *, now: datetime) -> list[Sendable]:
+def read_again(
+    rule: ConversionRule, part: Sequence[Sendable], *, now: datetime
+) -> list[Sendable]:
     """Those of the rule's events that may still be sent, as they are now. Call it while the lane's row is locked.
 
     Empty if the rule has changed since it was read, and for a test event: the events stay due for the next batch.
@@ -157,22 +180,35 @@ def read_again(rule: ConversionRule, part: Sequence[Sendable], *, now: datetime)
     # What decides whether and how a rule's events are sent.
     unchanged = {
         name: getattr(rule, name)
-        for name in ("crm_event", "linkedin_id", "send_value", "frequency", "is_active", "deleted_at")
+        for name in (
+            "crm_event",
+            "linkedin_id",
+            "send_value",
+            "frequency",
+            "is_active",
+            "deleted_at",
+        )
     }
     if not ConversionRule._base_manager.filter(pk=rule.pk, **unchanged).exists():
         return []
-    pending = ConversionEvent.objects.pending().filter(pk__one_of=IdList(event.row.pk for event in part))
+    pending = ConversionEvent.objects.pending().filter(
+        pk__one_of=IdList(event.row.pk for event in part)
+    )
     rows = {row.pk: row for row in _rows(pending, rule)}
     gate = EligibilityCheck(rule, now=now)
     checked = [gate.check(rows[event.row.pk]) for event in part if event.row.pk in rows]
     return [event for event in checked if isinstance(event, Sendable)]
 
 
-def fitting_events(events: Sequence[Sendable], body_limit: int | None) -> Sequence[Sendable]:
+def fitting_events(
+    events: Sequence[Sendable], body_limit: int | None
+) -> Sequence[Sendable]:
     """The first of these events, as many as fit into one request. The others stay due."""
     if body_limit is None:
         return events
-    return events[: payload.fitting([event.conversion for event in events], limit=body_limit)]
+    return events[
+        : payload.fitting([event.conversion for event in events], limit=body_limit)
+    ]
 
 
 class EligibilityCheck:
@@ -211,23 +247,37 @@ class EligibilityCheck:
         """The event as it is sent: rule, time, event id and hash, and a value where it has one."""
         amount = row.amount if self.sends_value and row.currency else None
         currency = row.currency or "" if amount is not None else ""
-        return Conversion(self.linkedin_id, row.happened_at, row.event_id, digest, amount, currency)
+        return Conversion(
+            self.linkedin_id, row.happened_at, row.event_id, digest, amount, currency
+        )
 
-    def _buildable(self, row: Row, digest: str, now: datetime) -> Sendable | NotSendable:
+    def _buildable(
+        self, row: Row, digest: str, now: datetime
+    ) -> Sendable | NotSendable:
         # One row that can't be built must not stop the other 4,999.
         try:
             built = self.conversion(row, digest)
             problem = payload.problem(built, now=now, max_age=self.max_age)
         except Exception:
-            logger.exception("Conversion event %s can't be turned into a request.", row.pk)
-            problem = "LeadMachine could not build this event. The operator's log says why."
-        return NotSendable(State.REJECTED, Reason.DATA_REFUSED, problem) if problem else Sendable(row, built)
+            logger.exception(
+                "Conversion event %s can't be turned into a request.", row.pk
+            )
+            problem = (
+                "LeadMachine could not build this event. The operator's log says why."
+            )
+        return (
+            NotSendable(State.REJECTED, Reason.DATA_REFUSED, problem)
+            if problem
+            else Sendable(row, built)
+        )
 
 
 def _closed(rule: ConversionRule) -> NotSendable | None:
     if rule.deleted_at is not None:
         return NotSendable(State.CANCELLED, Reason.RULE_DELETED)
-    return None if rule.is_active else NotSendable(State.CANCELLED, Reason.RULE_INACTIVE)
+    return (
+        None if rule.is_active else NotSendable(State.CANCELLED, Reason.RULE_INACTIVE)
+    )
 
 
 def row_of(event: ConversionEvent) -> Row:
@@ -240,7 +290,9 @@ def _rows(events: "QuerySet[ConversionEvent]", rule: ConversionRule) -> Iterator
     return starmap(Row, fetch(events, columns(with_value=rule.sends_value)))
 
 
-def fetch(rows: QuerySet[Model], columns: tuple[str | Expression, ...]) -> list[tuple[Any, ...]]:
+def fetch(
+    rows: QuerySet[Model], columns: tuple[str | Expression, ...]
+) -> list[tuple[Any, ...]]:
     """Return the columns of these rows, as `values_list` does. An index must have the rows in the requested order.
 
     They come in binary format: psycopg reads 5,000 events in 3 ms (16 ms as text). Parallel workers are
@@ -251,7 +303,9 @@ def fetch(rows: QuerySet[Model], columns: tuple[str | Expression, ...]) -> list[
     values = rows.values_list(*columns)
     with transaction.atomic(), connection.cursor() as cursor:
         # Read in one process, and in the order of an index: see `fetch`.
-        cursor.execute("SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL enable_sort = off")
+        cursor.execute(
+            "SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL enable_sort = off"
+        )
         send_as_binary(cursor)
         cursor.execute(*values.query.sql_with_params())
         fetched: list[tuple[Any, ...]] = cursor.fetchall()

@@ -37,7 +37,9 @@ def packed_ids(block: bytes) -> list[int]:
 def blank_hashes(block: bytes, event_pks: Collection[int]) -> bytes:
     """The block without the hashes of these events."""
     entries = ENTRY.iter_unpack(block)
-    return b"".join(ENTRY.pack(pk, BLANK if pk in event_pks else sha256) for pk, sha256 in entries)
+    return b"".join(
+        ENTRY.pack(pk, BLANK if pk in event_pks else sha256) for pk, sha256 in entries
+    )
 
 
 def keep_only_tied(attempt: Attempt) -> None:
@@ -48,7 +50,11 @@ def keep_only_tied(attempt: Attempt) -> None:
     block = bytes(attempt.sent_hashes)
     packed = packed_ids(block)
     tied = ConversionEvent.objects.filter(pk__one_of=packed, last_attempt=attempt)
-    left = set(tied.filter(Q(lead__isnull=False) | Q(is_test=True)).values_list("pk", flat=True))
+    left = set(
+        tied.filter(Q(lead__isnull=False) | Q(is_test=True)).values_list(
+            "pk", flat=True
+        )
+    )
     attempt.sent_hashes = blank_hashes(block, set(packed) - left)
     attempt.save(update_fields=["sent_hashes"])
 
@@ -58,7 +64,12 @@ def forget_hashes(event_pks: Collection[int]) -> None:
     """Blank the hashes of these events in every request: the person was erased."""
     last = ConversionEvent.objects.filter(pk__in=event_pks).exclude(last_attempt=None)
     earlier = EarlierAttempt.objects.filter(event__in=event_pks)
-    attempts = {*last.values_list("last_attempt", flat=True), *earlier.values_list("attempt", flat=True)}
-    for attempt in Attempt.objects.filter(pk__in=attempts).order_by("pk").select_for_update():
+    attempts = {
+        *last.values_list("last_attempt", flat=True),
+        *earlier.values_list("attempt", flat=True),
+    }
+    for attempt in (
+        Attempt.objects.filter(pk__in=attempts).order_by("pk").select_for_update()
+    ):
         attempt.sent_hashes = blank_hashes(bytes(attempt.sent_hashes), event_pks)
         attempt.save(update_fields=["sent_hashes"])

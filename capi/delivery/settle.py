@@ -12,7 +12,13 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from django.conf import settings
-from django.db import InterfaceError, InternalError, OperationalError, connection, transaction
+from django.db import (
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    connection,
+    transaction,
+)
 from django.db.models import F
 
 from capi.delivery import beats, duplicates, lane, pauses, planning, recall
@@ -22,7 +28,14 @@ from capi.delivery.selection import Batch, NotSendable, Row, Sendable
 from capi.delivery.sent_hashes import keep_only_tied, pack_hashes
 from capi.linkedin import failpoints
 from capi.linkedin.parsing import ApiMessage
-from capi.models import Attempt, Connection, ConversionEvent, ConversionRule, CountedPerson, EarlierAttempt
+from capi.models import (
+    Attempt,
+    Connection,
+    ConversionEvent,
+    ConversionRule,
+    CountedPerson,
+    EarlierAttempt,
+)
 from capi.models.choices import OPEN_STATES, Reason, State
 from capi.models.event import columns_in
 from capi.models.lookups import IdList
@@ -54,7 +67,8 @@ class Request:
     token_version: int
     recalls: int  # of the connection, when these events were last checked
     linkedin_id: str = ""  # LinkedIn's own id of the request, where the answer has one
-    counted: Sequence[CountedPerson] = ()  # the people who were first counted for this request
+    # The people who were first counted for this request.
+    counted: Sequence[CountedPerson] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +80,11 @@ class EventUpdate:
     reason: Reason = Reason.NONE
     message: str = ""
     counts_attempt: bool = True
-    next_attempt_at: datetime | None = None  # for events that stay pending; None leaves it unchanged
+    # For events that stay pending; None leaves it unchanged.
+    next_attempt_at: datetime | None = None
     is_unknown: bool = False  # LinkedIn may have them
-    http_status: int | None = None  # of the element, if a batch's answer has one for each; None: the request's
+    # Of the element, if a batch's answer has one for each; None: the request's.
+    http_status: int | None = None
 
     def columns(self, attempt: Attempt) -> dict[str, Any]:
         """The columns and their values, for an UPDATE."""
@@ -113,7 +129,10 @@ def until_written(write: Callable[[bool], T]) -> T:
     try:
         return write(False)
     except PASSING as error:
-        logger.warning("The database is unavailable (%s); retrying to write a result.", type(error).__name__)
+        logger.warning(
+            "The database is unavailable (%s); retrying to write a result.",
+            type(error).__name__,
+        )
     while True:
         connection.close()
         beats.beat()
@@ -134,12 +153,16 @@ def write(lease: Lease, outcome: RequestOutcome, *, again: bool = False) -> Atte
     request = outcome.request
     if again:
         # A lane sends one request at a time, so the start of a request identifies it.
-        logged = Attempt.objects.for_company(lease.company_id).filter(rule=request.rule, started_at=request.started_at)
+        logged = Attempt.objects.for_company(lease.company_id).filter(
+            rule=request.rule, started_at=request.started_at
+        )
         earlier = logged.order_by("-pk").first()
         if earlier is not None:
             return earlier
     changes = outcome.lane.columns if outcome.lane is not None else NO_CHANGES
-    nobody_recalled = recall.renew_and_compare(lease, recalls=request.recalls, changes=changes)
+    nobody_recalled = recall.renew_and_compare(
+        lease, recalls=request.recalls, changes=changes
+    )
     attempt = _log(lease.company_id, request, outcome.updates)
     failpoints.reached("first_result_row")
     if request.counted:
@@ -153,7 +176,12 @@ def write(lease: Lease, outcome: RequestOutcome, *, again: bool = False) -> Atte
     return attempt
 
 
-def _apply_all(updates: Iterable[EventUpdate], attempt: Attempt, request: Request, nobody_recalled: bool) -> None:
+def _apply_all(
+    updates: Iterable[EventUpdate],
+    attempt: Attempt,
+    request: Request,
+    nobody_recalled: bool,
+) -> None:
     were_all_open = True
     rejected: list[int] = []
     for update in updates:
@@ -169,16 +197,28 @@ def _apply_all(updates: Iterable[EventUpdate], attempt: Attempt, request: Reques
 
 def reject(lease: Lease, refusals: Sequence[Refusal]) -> list[AppliedUpdate]:
     """End the events that LinkedIn will never accept, each with its own message. Raises LeaseLost."""
-    return _settle_refused(lease, refusals, state=State.REJECTED, reason=Reason.DATA_REFUSED)
+    return _settle_refused(
+        lease, refusals, state=State.REJECTED, reason=Reason.DATA_REFUSED
+    )
 
 
-def postpone(lease: Lease, refusals: Sequence[Refusal], *, until: datetime) -> list[AppliedUpdate]:
+def postpone(
+    lease: Lease, refusals: Sequence[Refusal], *, until: datetime
+) -> list[AppliedUpdate]:
     """Retry these at `until`, because they are too new by LinkedIn's clock. Raises LeaseLost."""
-    return _settle_refused(lease, refusals, state=State.PENDING, reason=Reason.SERVER_TROUBLE, next_attempt_at=until)
+    return _settle_refused(
+        lease,
+        refusals,
+        state=State.PENDING,
+        reason=Reason.SERVER_TROUBLE,
+        next_attempt_at=until,
+    )
 
 
 @transaction.atomic
-def _settle_refused(lease: Lease, refusals: Sequence[Refusal], **changes: Any) -> list[AppliedUpdate]:
+def _settle_refused(
+    lease: Lease, refusals: Sequence[Refusal], **changes: Any
+) -> list[AppliedUpdate]:
     lane.renew(lease)
     groups: defaultdict[tuple[Attempt, str], list[Sendable]] = defaultdict(list)
     for refusal in refusals:
@@ -187,7 +227,9 @@ def _settle_refused(lease: Lease, refusals: Sequence[Refusal], **changes: Any) -
     for (attempt, message), events in groups.items():
         update = EventUpdate(events, message=message, **changes)
         _apply(update, attempt)
-        packed = pack_hashes((event.row.pk, event.conversion.email_sha256) for event in events)
+        packed = pack_hashes(
+            (event.row.pk, event.conversion.email_sha256) for event in events
+        )
         attempt.sent_hashes = bytes(attempt.sent_hashes) + packed
         applied.append((attempt, update))
     pks = IdList(refusal.event.row.pk for refusal in refusals)
@@ -200,18 +242,24 @@ def _settle_refused(lease: Lease, refusals: Sequence[Refusal], **changes: Any) -
 
 
 @transaction.atomic
-def hold_without_request(lease: Lease, batch: Batch, reason: Reason, connection: Connection) -> None:
+def hold_without_request(
+    lease: Lease, batch: Batch, reason: Reason, connection: Connection
+) -> None:
     """Pause the connection if its token can't be read. A test event ends with the reason. Raises LeaseLost."""
     lane.renew(lease)
     if reason == Reason.TOKEN_UNREADABLE:
         pauses.pause_connection(lease, reason, connection.token_version)
     if batch.is_test:
-        tests = ConversionEvent.objects.pending().filter(pk__one_of=[event.row.pk for event in batch.sendable])
+        tests = ConversionEvent.objects.pending().filter(
+            pk__one_of=[event.row.pk for event in batch.sendable]
+        )
         tests.update(state=State.REJECTED, reason=reason, **columns_in(State.REJECTED))
 
 
 @transaction.atomic
-def close_unsendable(lease: Lease, unsendable: Mapping[NotSendable, Sequence[Row]]) -> None:
+def close_unsendable(
+    lease: Lease, unsendable: Mapping[NotSendable, Sequence[Row]]
+) -> None:
     """Write the new state and the reason of events that can't be sent. Raises LeaseLost."""
     lane.renew(lease)
     for ending, rows in unsendable.items():
@@ -233,7 +281,9 @@ def _log(company_id: int, request: Request, updates: Sequence[EventUpdate]) -> A
         duration_ms=request.duration_ms,
         event_count=len(request.events),
         sent_hashes=pack_hashes(
-            (event.row.pk, event.conversion.email_sha256) for update in updates for event in update.events
+            (event.row.pk, event.conversion.email_sha256)
+            for update in updates
+            for event in update.events
         ),
         http_status=request.http_status,
         code=request.api_message.code,
@@ -252,7 +302,9 @@ def _apply(update: EventUpdate, attempt: Attempt) -> bool:
         return True
     # An acceptance is a fact, even if the event was ended meanwhile (opted out, cancelled), and so is an unknown
     # outcome. Any other outcome leaves the event as it ended.
-    ended = ConversionEvent.objects.filter(pk__one_of=pks).exclude(state__in=[update.state, *OPEN_STATES])
+    ended = ConversionEvent.objects.filter(pk__one_of=pks).exclude(
+        state__in=[update.state, *OPEN_STATES]
+    )
     if update.state == State.ACCEPTED:
         ended.update(**changes)
     elif update.is_unknown:
@@ -266,7 +318,9 @@ def _forget_uncounted(request: Request, updates: Iterable[EventUpdate]) -> None:
     for update in updates:
         if update.state == State.ACCEPTED or update.is_unknown:
             counted.update(event.row.pk for event in update.events)
-    uncounted = [person.pk for person in request.counted if person.event_id not in counted]
+    uncounted = [
+        person.pk for person in request.counted if person.event_id not in counted
+    ]
     if uncounted:
         CountedPerson.objects.filter(pk__one_of=uncounted).delete()
 

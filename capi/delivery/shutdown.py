@@ -26,4 +26,5 @@ def has_begun() -> bool:
 
 def seconds() -> float:
     """How many seconds a clean shutdown takes at most: a request to LinkedIn, and writing its answer."""
-    return settings.SEND_TIMEOUT_SECONDS + 10.0  # to write LinkedIn's answer, and to exit
+    # To write LinkedIn's answer, and to exit.
+    return settings.SEND_TIMEOUT_SECONDS + 10.0

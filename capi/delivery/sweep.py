@@ -7,7 +7,14 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from capi.delivery import lane, pauses, planning
-from capi.models import SWEEP, Backfill, Connection, ConversionEvent, ConversionRule, Heartbeat
+from capi.models import (
+    SWEEP,
+    Backfill,
+    Connection,
+    ConversionEvent,
+    ConversionRule,
+    Heartbeat,
+)
 from capi.models.choices import Reason, State
 from crm.models import Company
 
@@ -33,20 +40,30 @@ def tidy() -> None:
     closed = Company._base_manager.filter(is_active=False)
     # A lead may get its address while the transaction that plans its event is open. Neither sees the other's change.
     planning.release_waiting(events)
-    planning.end_and_pass_on(events.filter(happened_at__lte=oldest), State.EXPIRED, Reason.TOO_OLD)
+    planning.end_and_pass_on(
+        events.filter(happened_at__lte=oldest), State.EXPIRED, Reason.TOO_OLD
+    )
     planning.end_taken_back(events)
     planning.end(events.filter(lead=None), State.CANCELLED, Reason.LEAD_DELETED)
-    planning.end(events.filter(deal=None, rule__in=about_deals), State.CANCELLED, Reason.DEAL_DELETED)
+    planning.end(
+        events.filter(deal=None, rule__in=about_deals),
+        State.CANCELLED,
+        Reason.DEAL_DELETED,
+    )
     planning.end(events.filter(rule__in=deleted), State.CANCELLED, Reason.RULE_DELETED)
     Backfill.objects.filter(rule__deleted_at__isnull=False).cancel(Reason.RULE_DELETED)
-    planning.end(events.filter(company__in=closed), State.CANCELLED, Reason.COMPANY_CLOSED)
+    planning.end(
+        events.filter(company__in=closed), State.CANCELLED, Reason.COMPANY_CLOSED
+    )
     planning.skip(events)
     planning.recheck_all(events)
 
 
 def _resume_after_version_change() -> None:
     """Resume the connections that were paused for an API version that we no longer use."""
-    stopped = Connection.objects.filter(is_paused=True, paused_reason=Reason.VERSION_RETIRED)
+    stopped = Connection.objects.filter(
+        is_paused=True, paused_reason=Reason.VERSION_RETIRED
+    )
     stopped.filter(~Q(paused_version=settings.LINKEDIN_API_VERSION)).update(
         is_paused=False,
         paused_reason=Reason.NONE,

@@ -24,7 +24,8 @@ from capi.linkedin import failpoints
 
 logger = logging.getLogger(__name__)
 
-DELIVER = "capi.deliver"  # the task's name: capi.tasks imports delivery, not the other way round
+# The task's name: capi.tasks imports delivery, not the other way round.
+DELIVER = "capi.deliver"
 
 
 @dataclass(slots=True)
@@ -44,7 +45,8 @@ class Breaker:
         if now >= self.warn_again_at:
             self.warn_again_at = now + 60.0
             logger.warning(
-                "The broker can't be reached (%s); the workers' sweep delivers instead.", type(error).__name__
+                "The broker can't be reached (%s); the workers' sweep delivers instead.",
+                type(error).__name__,
             )
 
 
@@ -59,11 +61,18 @@ def wake(company_id: int, *, after_seconds: float = 0.0) -> bool:
     if breaker.is_open:
         return False
     try:
-        with producers[_broker_connection()].acquire(block=True, timeout=settings.WAKE_TIMEOUT_SECONDS) as producer:
+        with producers[_broker_connection()].acquire(
+            block=True, timeout=settings.WAKE_TIMEOUT_SECONDS
+        ) as producer:
             current_app.send_task(
-                DELIVER, [company_id], countdown=after_seconds or None, producer=producer, retry=False
+                DELIVER,
+                [company_id],
+                countdown=after_seconds or None,
+                producer=producer,
+                retry=False,
             )
-    except Exception as error:  # whatever the broker's client raises, a save must not fail
+    # Whatever the broker's client raises, a save must not fail.
+    except Exception as error:
         breaker.trip(error)
         return False
     return True
@@ -79,14 +88,21 @@ def _broker_connection() -> Connection:
         "max_retries": 0,
         # A connection that died since the last wake-up fails only now: the same wake-up is sent again on a new one.
         "retry_on_timeout": True,
-        "health_check_interval": 0,  # a PING before each would notice no sooner, and is a second round trip
+        # A PING before each would notice no sooner, and is a second round trip.
+        "health_check_interval": 0,
     }
-    options = {**settings.CELERY_BROKER_TRANSPORT_OPTIONS, **(own if settings.REDIS_URL else {})}
-    connection: Connection = current_app.connection_for_write(settings.REDIS_URL or None, transport_options=options)
+    options = {
+        **settings.CELERY_BROKER_TRANSPORT_OPTIONS,
+        **(own if settings.REDIS_URL else {}),
+    }
+    connection: Connection = current_app.connection_for_write(
+        settings.REDIS_URL or None, transport_options=options
+    )
     return connection
 
 
-FOLDED_SECONDS = 0.2  # wake-ups within this time are sent as one: each costs us 0.6 ms, and a worker more
+# wake-ups within this time are sent as one: each costs us 0.6 ms, and a worker more.
+FOLDED_SECONDS = 0.2
 
 
 class Publisher:
@@ -113,7 +129,9 @@ class Publisher:
         with self._changed:
             self._requested[company_id, after_seconds] = None
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="wake-ups", daemon=True)
+                self._thread = threading.Thread(
+                    target=self._run, name="wake-ups", daemon=True
+                )
                 self._thread.start()
             self._changed.notify_all()
 
@@ -121,7 +139,9 @@ class Publisher:
         """Wait until every requested wake-up was sent or has failed. Returns False if `seconds` pass before that."""
         with self._changed:
             self._is_flushing.set()
-            done = self._changed.wait_for(lambda: not self._requested and not self._is_sending, seconds)
+            done = self._changed.wait_for(
+                lambda: not self._requested and not self._is_sending, seconds
+            )
             self._is_flushing.clear()
             return done
 
@@ -146,7 +166,9 @@ class Publisher:
 publisher = Publisher()
 
 
-def wake_on_commit(company_id: int, *, after_seconds: float = 0.0, using: str = "default") -> None:
+def wake_on_commit(
+    company_id: int, *, after_seconds: float = 0.0, using: str = "default"
+) -> None:
     """Wake the company's lane after the commit: once, however often this is called in the transaction.
 
     With `after_seconds`, that long after the commit, rounded up to whole seconds.

@@ -21,7 +21,15 @@ from django.utils import timezone
 from capi.delivery import shutdown
 from capi.delivery.linkedin_rules import note_confirmed, save_facts, set_all_facts
 from capi.diagnostics import queue, rules, setup
-from capi.diagnostics.findings import Check, Finding, Level, as_json, counted, from_json, worst_first
+from capi.diagnostics.findings import (
+    Check,
+    Finding,
+    Level,
+    as_json,
+    counted,
+    from_json,
+    worst_first,
+)
 from capi.diagnostics.linkedin import ask_for_rules, rules_findings, version_findings
 from capi.diagnostics.queue import held_finding
 from capi.linkedin.rules import ReadStatus, RulesRead
@@ -54,7 +62,11 @@ def examine(company: Company, *, notes_facts: bool = False) -> list[Finding]:
     With `notes_facts`, it saves what LinkedIn returns about the company's rules.
     """
     with timezone.override(company.time_zone):
-        connection = Connection.objects.for_company(company).annotate(is_held_back=IS_HELD_BACK).first()
+        connection = (
+            Connection.objects.for_company(company)
+            .annotate(is_held_back=IS_HELD_BACK)
+            .first()
+        )
         read = ask_for_rules(connection)
         if notes_facts and connection is not None and read is not None:
             _note_facts(connection, read)
@@ -80,7 +92,9 @@ def _note_facts(connection: Connection, read: RulesRead) -> None:
         save_facts(company_id=connection.company_id, rules=read.rules)
 
 
-def at_hand(connection: Connection | None, rows: Sequence[RuleRow], now: datetime) -> list[Finding]:
+def at_hand(
+    connection: Connection | None, rows: Sequence[RuleRow], now: datetime
+) -> list[Finding]:
     """The findings from the connection and the rules alone, without a query."""
     today = timezone.localdate(now)
     return [
@@ -96,13 +110,17 @@ def at_hand(connection: Connection | None, rows: Sequence[RuleRow], now: datetim
 
 EVERY: Final = timedelta(days=1)
 # If a check-up failed, or its worker ended during it.
-UNCLAIMED: Final = Q(checkup_claimed_at=None) | Q(checkup_claimed_at__lte=Now() - timedelta(hours=1))
+UNCLAIMED: Final = Q(checkup_claimed_at=None) | Q(
+    checkup_claimed_at__lte=Now() - timedelta(hours=1)
+)
 
 
 def check_up(company: Company) -> list[Finding]:
     """Examine the company and store the findings, replacing the previous ones. Returns them, worst first."""
     findings = examine(company, notes_facts=True)
-    Checkup.objects.update_or_create(company=company, defaults={"findings": as_json(findings), "ran_at": Now()})
+    Checkup.objects.update_or_create(
+        company=company, defaults={"findings": as_json(findings), "ran_at": Now()}
+    )
     return findings
 
 
@@ -123,17 +141,26 @@ def _try(company: Company) -> None:
     try:
         check_up(company)
     except Exception:  # the other companies' check-ups must not be affected
-        logger.exception("The check-up of company %s failed. It will be retried in an hour.", company.pk)
+        logger.exception(
+            "The check-up of company %s failed. It will be retried in an hour.",
+            company.pk,
+        )
 
 
 def _due() -> list[Connection]:
-    connected = Connection.objects.filter(UNCLAIMED, company__is_active=True).select_related("company")
+    connected = Connection.objects.filter(
+        UNCLAIMED, company__is_active=True
+    ).select_related("company")
     due = connected.exclude(company__checkup__ran_at__gt=Now() - EVERY)
     return list(due.order_by(F("company__checkup__ran_at").asc(nulls_first=True)))
 
 
 def _claim(connection: Connection) -> bool:
-    return bool(Connection.objects.filter(UNCLAIMED, pk=connection.pk).update(checkup_claimed_at=Now()))
+    return bool(
+        Connection.objects.filter(UNCLAIMED, pk=connection.pk).update(
+            checkup_claimed_at=Now()
+        )
+    )
 
 
 # The doctor's card on the LinkedIn page.
@@ -171,7 +198,12 @@ class Report:
         return [finding for finding in self.findings if finding.level == Level.GREEN]
 
 
-def report_of(company_id: int, connection: Connection | None, rows: Sequence[RuleRow], held: OnHold | None) -> Report:
+def report_of(
+    company_id: int,
+    connection: Connection | None,
+    rows: Sequence[RuleRow],
+    held: OnHold | None,
+) -> Report:
     """The card, in one query: current findings where possible, the rest from the last check-up, with its time."""
     checkup = Checkup.objects.for_company(company_id).first()
     now = timezone.now()
@@ -181,7 +213,11 @@ def report_of(company_id: int, connection: Connection | None, rows: Sequence[Rul
     outdated = AT_HAND | {Check.ON_HOLD}
     if _predates_token(checkup, connection):
         outdated |= {Check.AT_LINKEDIN}
-    stored = [each for each in from_json(checkup.findings, checkup.ran_at) if each.check not in outdated]
+    stored = [
+        each
+        for each in from_json(checkup.findings, checkup.ran_at)
+        if each.check not in outdated
+    ]
     return Report(worst_first([*current, *stored]), checkup.ran_at)
 
 

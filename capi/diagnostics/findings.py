@@ -43,7 +43,12 @@ class Check(models.TextChoices):
     SWEEP = "sweep", "Worker"
 
 
-TONES: Final[dict[Level, Tone]] = {Level.RED: "bad", Level.AMBER: "wait", Level.UNKNOWN: "plain", Level.GREEN: "good"}
+TONES: Final[dict[Level, Tone]] = {
+    Level.RED: "bad",
+    Level.AMBER: "wait",
+    Level.UNKNOWN: "plain",
+    Level.GREEN: "good",
+}
 ICONS: Final[dict[Level, str]] = {
     Level.RED: "exclamation-circle",
     Level.AMBER: "exclamation-circle",
@@ -73,7 +78,14 @@ class Finding:
         """Where to go and where to read more. Empty if the finding is OK."""
         if self.level == Level.GREEN:
             return []
-        return [link for link in (self.link, self.topic and help_on(self.topic, page="troubleshooting")) if link]
+        return [
+            link
+            for link in (
+                self.link,
+                self.topic and help_on(self.topic, page="troubleshooting"),
+            )
+            if link
+        ]
 
     @property
     def tone(self) -> Tone:
@@ -109,13 +121,18 @@ class Counts:
 
 def counted(findings: Iterable[Finding]) -> Counts:
     levels = [finding.level for finding in findings]
-    return Counts(levels.count(Level.RED), levels.count(Level.AMBER), levels.count(Level.UNKNOWN))
+    return Counts(
+        levels.count(Level.RED), levels.count(Level.AMBER), levels.count(Level.UNKNOWN)
+    )
 
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:
     """Sorted by level, then in the order of the checks."""
     levels, checks = list(Level), list(Check)
-    return sorted(findings, key=lambda finding: (levels.index(finding.level), checks.index(finding.check)))
+    return sorted(
+        findings,
+        key=lambda finding: (levels.index(finding.level), checks.index(finding.check)),
+    )
 
 
 def as_json(findings: Iterable[Finding]) -> list[dict[str, str]]:
@@ -124,7 +141,9 @@ def as_json(findings: Iterable[Finding]) -> list[dict[str, str]]:
     return [{name: getattr(finding, name) for name in stored} for finding in findings]
 
 
-def from_json(stored: Iterable[dict[str, Any]], checked_at: datetime | None = None) -> list[Finding]:
+def from_json(
+    stored: Iterable[dict[str, Any]], checked_at: datetime | None = None
+) -> list[Finding]:
     """The stored findings, without checks, levels and fields that this version doesn't know."""
     findings: list[Finding] = []
     for each in stored:

@@ -20,7 +20,9 @@ from capi.selectors.explanations.connection import about_old_version
 from capi.selectors.explanations.reasons import READINGS, REASONS
 
 ASK_SECONDS: Final = 5.0  # a person is waiting
-NOT_ASKED: Final = "Not checked: this needs a readable access token and the ad account id."
+NOT_ASKED: Final = (
+    "Not checked: this needs a readable access token and the ad account id."
+)
 NO_CLOCK: Final = "LinkedIn sent no time to compare with."
 
 
@@ -34,11 +36,20 @@ def ask_for_rules(connection: Connection | None) -> RulesRead | None:
         return None
 
 
-def rules_findings(read: RulesRead | None, rules: Sequence[ConversionRule]) -> Iterator[Finding]:
+def rules_findings(
+    read: RulesRead | None, rules: Sequence[ConversionRule]
+) -> Iterator[Finding]:
     """The findings about the response. Without one, they are "unknown", not an error. `rules` are the active ones."""
     if read is None:
         fix, ask_admin = "Enter both in step 1.", "Ask an admin to enter both."
-        yield Finding(Check.AT_LINKEDIN, Level.UNKNOWN, NOT_ASKED, fix, step(1), ask_admin=ask_admin)
+        yield Finding(
+            Check.AT_LINKEDIN,
+            Level.UNKNOWN,
+            NOT_ASKED,
+            fix,
+            step(1),
+            ask_admin=ask_admin,
+        )
         yield _clock({}, database_now())
         return
     yield _clock(read.headers, database_now())
@@ -46,9 +57,20 @@ def rules_findings(read: RulesRead | None, rules: Sequence[ConversionRule]) -> I
         yield from _compare(read, rules)
     else:
         words = READINGS[read.outcome]
-        is_refusal = read.outcome in (ReadStatus.TOKEN_REFUSED, ReadStatus.VERSION_RETIRED)
+        is_refusal = read.outcome in (
+            ReadStatus.TOKEN_REFUSED,
+            ReadStatus.VERSION_RETIRED,
+        )
         level = Level.RED if is_refusal else Level.UNKNOWN
-        yield Finding(Check.AT_LINKEDIN, level, words.what, words.next_step, step(1), words.topic, words.ask_admin)
+        yield Finding(
+            Check.AT_LINKEDIN,
+            level,
+            words.what,
+            words.next_step,
+            step(1),
+            words.topic,
+            words.ask_admin,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +106,11 @@ _MISSING: Final = _Problem(
 
 def _compare(read: RulesRead, rules: Sequence[ConversionRule]) -> Iterator[Finding]:
     listed = {rule.id: rule for rule in read.rules}
-    found: dict[_Problem, list[ConversionRule]] = {_OFF: [], _WRONG_METHOD: [], _MISSING: []}
+    found: dict[_Problem, list[ConversionRule]] = {
+        _OFF: [],
+        _WRONG_METHOD: [],
+        _MISSING: [],
+    }
     for rule in rules:
         problem = _problem_of(listed.get(rule.linkedin_id), is_whole=read.is_whole)
         if problem is not None:
@@ -92,7 +118,14 @@ def _compare(read: RulesRead, rules: Sequence[ConversionRule]) -> Iterator[Findi
     for problem, about in found.items():
         if about:
             sentence = f"{problem.what}: {with_ids(about)}."
-            yield Finding(Check.AT_LINKEDIN, problem.level, sentence, problem.fix, step(2), ask_admin=problem.ask_admin)
+            yield Finding(
+                Check.AT_LINKEDIN,
+                problem.level,
+                sentence,
+                problem.fix,
+                step(2),
+                ask_admin=problem.ask_admin,
+            )
     if not any(found.values()):
         sentence = f"LinkedIn lists {len(read.rules):,} rules. All active ones are enabled and accept our events."
         yield Finding(Check.AT_LINKEDIN, Level.GREEN, sentence, link=step(2))
@@ -116,8 +149,14 @@ def _clock(headers: Mapping[str, str], now: datetime) -> Finding:
         fix = "No action needed: it is compared at the next check-up that LinkedIn answers."
         return Finding(Check.CLOCK, Level.UNKNOWN, NO_CLOCK, fix, link)
     difference = abs(now - linkedin_time)
-    if difference < timedelta(seconds=15):  # the header has whole seconds, and the response takes time
-        return Finding(Check.CLOCK, Level.GREEN, "The database's clock agrees with LinkedIn's.", link=link)
+    # The header has whole seconds, and the response takes time.
+    if difference < timedelta(seconds=15):
+        return Finding(
+            Check.CLOCK,
+            Level.GREEN,
+            "The database's clock agrees with LinkedIn's.",
+            link=link,
+        )
     level = Level.RED if difference >= timedelta(minutes=5) else Level.AMBER
     side = "ahead of" if now > linkedin_time else "behind"
     sentence = f"The database's clock is {difference.total_seconds():,.0f} seconds {side} LinkedIn's."
@@ -142,7 +181,11 @@ RETIRED = REASONS[Reason.VERSION_RETIRED]
 def version_findings(connection: Connection | None, today: date) -> Iterator[Finding]:
     version = settings.LINKEDIN_API_VERSION
     end = end_of_version(version, today)
-    if connection is not None and connection.is_paused and connection.paused_reason == Reason.VERSION_RETIRED:
+    if (
+        connection is not None
+        and connection.is_paused
+        and connection.paused_reason == Reason.VERSION_RETIRED
+    ):
         yield _finding(Level.RED, RETIRED.what, RETIRED.next_step, RETIRED.topic)
     elif end is not None and end.is_near:
         level = Level.RED if end.words.tone == "bad" else Level.AMBER

@@ -10,7 +10,15 @@ from typing import Final
 
 from django.utils import dateformat, timezone
 
-from capi.diagnostics.findings import Check, Finding, Level, listed, moment, step, with_ids
+from capi.diagnostics.findings import (
+    Check,
+    Finding,
+    Level,
+    listed,
+    moment,
+    step,
+    with_ids,
+)
 from capi.models import ConversionRule
 from capi.selectors.explanations.explain import explain_pause
 from capi.selectors.rules import RuleRow
@@ -25,8 +33,13 @@ def findings(rows: Sequence[RuleRow], now: datetime) -> Iterator[Finding]:
     yield from _refused(rows)
     yield from _confirmed(running)
     if not running and not any(row.rule.is_paused for row in rows):
-        fix, ask_admin = "Switch a rule on in step 2, or add one.", "Ask an admin to switch a rule on, or to add one."
-        yield Finding(Check.PAUSED, Level.UNKNOWN, NO_ID, fix, step(2), ask_admin=ask_admin)
+        fix, ask_admin = (
+            "Switch a rule on in step 2, or add one.",
+            "Ask an admin to switch a rule on, or to add one.",
+        )
+        yield Finding(
+            Check.PAUSED, Level.UNKNOWN, NO_ID, fix, step(2), ask_admin=ask_admin
+        )
     if running:
         yield from _sent(running, now)
 
@@ -35,16 +48,27 @@ def _active(rows: Sequence[RuleRow]) -> Finding:
     off = [row.rule for row in rows if not row.rule.is_active]
     if not rows:
         ask_admin, sentence = "Ask an admin to add one.", "There are no rules yet."
-        return Finding(Check.ACTIVE, Level.AMBER, sentence, "Add one in step 2.", step(2), ask_admin=ask_admin)
+        return Finding(
+            Check.ACTIVE,
+            Level.AMBER,
+            sentence,
+            "Add one in step 2.",
+            step(2),
+            ask_admin=ask_admin,
+        )
     if len(off) == len(rows):
         fix = "Switch a rule on in step 2 to send future events."
         sentence = f"Switched off: {listed(str(rule) for rule in off)}."
         ask_admin = "Ask an admin to switch a rule on for future events."
-        return Finding(Check.ACTIVE, Level.RED, sentence, fix, step(2), ask_admin=ask_admin)
+        return Finding(
+            Check.ACTIVE, Level.RED, sentence, fix, step(2), ask_admin=ask_admin
+        )
     if off:
         sentence = f"{len(rows) - len(off):,} of {len(rows):,} on. Off: {listed(str(rule) for rule in off)}."
         return Finding(Check.ACTIVE, Level.GREEN, sentence, link=step(2))
-    return Finding(Check.ACTIVE, Level.GREEN, "Every rule is switched on.", link=step(2))
+    return Finding(
+        Check.ACTIVE, Level.GREEN, "Every rule is switched on.", link=step(2)
+    )
 
 
 def _refused(rows: Sequence[RuleRow]) -> Iterator[Finding]:
@@ -55,20 +79,39 @@ def _refused(rows: Sequence[RuleRow]) -> Iterator[Finding]:
     for reason, rules in by_reason.items():
         words = explain_pause(reason)
         sentence = f"{with_ids(rules)}: {words.what}"
-        yield Finding(Check.PAUSED, Level.RED, sentence, words.next_step, step(2), words.topic, words.ask_admin)
+        yield Finding(
+            Check.PAUSED,
+            Level.RED,
+            sentence,
+            words.next_step,
+            step(2),
+            words.topic,
+            words.ask_admin,
+        )
 
 
 def _confirmed(running: Sequence[RuleRow]) -> Iterator[Finding]:
     """Whether LinkedIn knows the ids. Only an accepted event or a listing is proof."""
     proven, others = _split(running, lambda row: row.is_proven)
-    known, unconfirmed = _split(others, lambda row: row.rule.linkedin_read_at is not None)
+    known, unconfirmed = _split(
+        others, lambda row: row.rule.linkedin_read_at is not None
+    )
     if proven:
-        sentence = f"LinkedIn accepts events of {listed(str(row.rule) for row in proven)}."
+        sentence = (
+            f"LinkedIn accepts events of {listed(str(row.rule) for row in proven)}."
+        )
         yield Finding(Check.PAUSED, Level.GREEN, sentence, link=step(2))
     if known:
-        yield Finding(Check.PAUSED, Level.GREEN, f"LinkedIn listed {listed(map(_listed_on, known))}.", link=step(2))
+        yield Finding(
+            Check.PAUSED,
+            Level.GREEN,
+            f"LinkedIn listed {listed(map(_listed_on, known))}.",
+            link=step(2),
+        )
     if unconfirmed:
-        sentence = f"LinkedIn has not confirmed {with_ids(row.rule for row in unconfirmed)}."
+        sentence = (
+            f"LinkedIn has not confirmed {with_ids(row.rule for row in unconfirmed)}."
+        )
         fix = "Press play in step 2: LinkedIn's answer shows whether the id exists."
         yield Finding(Check.PAUSED, Level.UNKNOWN, sentence, fix, step(2))
 
@@ -77,7 +120,9 @@ def _sent(running: Sequence[RuleRow], now: datetime) -> Iterator[Finding]:
     sent, others = _split(running, lambda row: _sent_recently(row, now))
     tested, silent = _split(others, lambda row: row.is_proven and not row.has_sent)
     if sent:
-        yield Finding(Check.SEEN, Level.GREEN, f"{listed(map(_sent_on, sent))}.", link=step(2))
+        yield Finding(
+            Check.SEEN, Level.GREEN, f"{listed(map(_sent_on, sent))}.", link=step(2)
+        )
     if tested:
         sentence = f"Tested, no event yet: {listed(str(row.rule) for row in tested)}."
         yield Finding(Check.SEEN, Level.GREEN, sentence, link=step(2))
@@ -90,11 +135,18 @@ def _sent(running: Sequence[RuleRow], now: datetime) -> Iterator[Finding]:
 def _sent_recently(row: RuleRow, now: datetime) -> bool:
     if row.last_sent_at is not None:
         return now - row.last_sent_at < RECENT
-    return row.last_sent_on is not None and timezone.localdate(now) - row.last_sent_on < RECENT
+    return (
+        row.last_sent_on is not None
+        and timezone.localdate(now) - row.last_sent_on < RECENT
+    )
 
 
-def _split(rows: Sequence[RuleRow], condition: Callable[[RuleRow], bool]) -> tuple[list[RuleRow], list[RuleRow]]:
-    return [row for row in rows if condition(row)], [row for row in rows if not condition(row)]
+def _split(
+    rows: Sequence[RuleRow], condition: Callable[[RuleRow], bool]
+) -> tuple[list[RuleRow], list[RuleRow]]:
+    return [row for row in rows if condition(row)], [
+        row for row in rows if not condition(row)
+    ]
 
 
 def _listed_on(row: RuleRow) -> str:

@@ -20,16 +20,32 @@ class BackfillForm(forms.Form):
     """A chosen number of days takes precedence over dates."""
 
     rule = forms.ModelChoiceField(
-        label="Rule", required=False, queryset=ConversionRule.objects.none(), empty_label="All active rules"
+        label="Rule",
+        required=False,
+        queryset=ConversionRule.objects.none(),
+        empty_label="All active rules",
     )
     period = forms.TypedChoiceField(
         label="Period",
         coerce=int,
-        choices=[(7, "Last 7 days"), (30, "Last 30 days"), (90, "Last 90 days"), (OTHER_DATES, "Other dates")],
+        choices=[
+            (7, "Last 7 days"),
+            (30, "Last 30 days"),
+            (90, "Last 90 days"),
+            (OTHER_DATES, "Other dates"),
+        ],
         initial=30,
     )
-    since = forms.DateField(label="From (for other dates)", required=False, widget=forms.DateInput({"type": "date"}))
-    until = forms.DateField(label="Until (for other dates)", required=False, widget=forms.DateInput({"type": "date"}))
+    since = forms.DateField(
+        label="From (for other dates)",
+        required=False,
+        widget=forms.DateInput({"type": "date"}),
+    )
+    until = forms.DateField(
+        label="Until (for other dates)",
+        required=False,
+        widget=forms.DateInput({"type": "date"}),
+    )
 
     def __init__(self, *args: Any, company: Company, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -46,7 +62,11 @@ class BackfillForm(forms.Form):
         if since is None:
             raise ValidationError({"since": "Enter the first day, or choose a period."})
         if since < oldest or since > days_ago(0):
-            raise ValidationError({"since": f"Choose a day in the last {settings.EVENT_MAX_AGE_DAYS} days."})
+            raise ValidationError(
+                {
+                    "since": f"Choose a day in the last {settings.EVENT_MAX_AGE_DAYS} days."
+                }
+            )
         if until and until < since:
             raise ValidationError({"until": "The end date is before the start date."})
 
@@ -62,4 +82,6 @@ class BackfillForm(forms.Form):
             return now - timedelta(days=data["period"]), now
         until = data["until"]
         # start_of the day after the last possible date would overflow.
-        return start_of(data["since"]), start_of(until + timedelta(days=1)) if until and until < days_ago(0) else now
+        return start_of(data["since"]), start_of(
+            until + timedelta(days=1)
+        ) if until and until < days_ago(0) else now

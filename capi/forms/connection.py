@@ -56,7 +56,9 @@ class TokenForm(ChangesMixin, forms.Form):
     def keep_token(self, fingerprint: str) -> None:
         """Let the field stay empty."""
         self.fields["token"].required = False
-        self["token"].help_text = f"Leave it empty to keep the saved token, {fingerprint}."
+        self[
+            "token"
+        ].help_text = f"Leave it empty to keep the saved token, {fingerprint}."
 
     def token_was_saved(self, fingerprint: str) -> None:
         """Prepare the form to be shown again, with the errors of the other fields."""
@@ -72,7 +74,11 @@ class TokenForm(ChangesMixin, forms.Form):
 
     def clean_token(self) -> str:
         token: str = self.cleaned_data["token"]
-        return services.clean_token(token) if token or self.fields["token"].required else ""
+        return (
+            services.clean_token(token)
+            if token or self.fields["token"].required
+            else ""
+        )
 
     def clean_ad_account_id(self) -> str:
         return services.clean_ad_account_id(self.cleaned_data["ad_account_id"])
@@ -80,7 +86,11 @@ class TokenForm(ChangesMixin, forms.Form):
     def clean(self) -> None:
         """Raise ValidationError if someone has changed the same meanwhile. A new token keeps its own expiry date."""
         is_new_token = bool(self.cleaned_data.get("token"))
-        of_token = {name: self.cleaned_data[name] for name in self.together & self.cleaned_data.keys() if is_new_token}
+        of_token = {
+            name: self.cleaned_data[name]
+            for name in self.together & self.cleaned_data.keys()
+            if is_new_token
+        }
         try:
             super().clean()
         except ValidationError as error:

@@ -25,7 +25,9 @@ class HashForm(forms.Form):
         required=False,
         strip=False,
         max_length=1000,
-        widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}),
+        widget=forms.TextInput(
+            {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
+        ),
     )
 
 
@@ -34,7 +36,9 @@ class EventFilterForm(PeriodForm):
 
     field_order = ("event", "rule", "reason", "period")
 
-    state = forms.ChoiceField(required=False, choices=StateFilter.choices, widget=forms.HiddenInput)
+    state = forms.ChoiceField(
+        required=False, choices=StateFilter.choices, widget=forms.HiddenInput
+    )
     reason = forms.ChoiceField(
         label="Reason",
         required=False,
@@ -45,13 +49,23 @@ class EventFilterForm(PeriodForm):
         ],
         widget=SearchableSelect,
     )
-    event = forms.ChoiceField(label="CRM event", required=False, choices=[("", "Any CRM event"), *CrmEventName.choices])
+    event = forms.ChoiceField(
+        label="CRM event",
+        required=False,
+        choices=[("", "Any CRM event"), *CrmEventName.choices],
+    )
     period = forms.TypedChoiceField(
         label="Period",
         required=False,
         coerce=int,
         empty_value=None,
-        choices=[("", "Any time"), (1, "Today"), (7, "Last 7 days"), (30, "Last 30 days"), (90, "Last 90 days")],
+        choices=[
+            ("", "Any time"),
+            (1, "Today"),
+            (7, "Last 7 days"),
+            (30, "Last 30 days"),
+            (90, "Last 90 days"),
+        ],
     )
     week = forms.DateField(
         label="Happened in the week of",
@@ -59,14 +73,23 @@ class EventFilterForm(PeriodForm):
         validators=DATE_LIMITS,
         widget=forms.DateInput({"type": "date"}),
     )
-    request = forms.IntegerField(label="Request", required=False, min_value=1, max_value=2**63 - 1)
-    search = forms.CharField(required=False, max_length=16, widget=forms.HiddenInput)  # a key: see LeadSearch
-    before = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1, widget=forms.HiddenInput)
-    after = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1, widget=forms.HiddenInput)
+    request = forms.IntegerField(
+        label="Request", required=False, min_value=1, max_value=2**63 - 1
+    )
+    # A key: see LeadSearch.
+    search = forms.CharField(required=False, max_length=16, widget=forms.HiddenInput)
+    before = forms.IntegerField(
+        required=False, min_value=1, max_value=2**63 - 1, widget=forms.HiddenInput
+    )
+    after = forms.IntegerField(
+        required=False, min_value=1, max_value=2**63 - 1, widget=forms.HiddenInput
+    )
 
     def offer_reasons(self, company: Company) -> None:
         """Offer only the reasons that occur. All of them stay valid: links may name others."""
-        self.fields["reason"].widget.choices = reason_choices(company.pk, self["reason"].value() or "")
+        self.fields["reason"].widget.choices = reason_choices(
+            company.pk, self["reason"].value() or ""
+        )
 
     def to_filter(self, search: str = "") -> EventFilter:
         """The filter, without invalid values. A period takes precedence over dates. `search` is the text to find."""
@@ -99,5 +122,9 @@ class BeforeForm(forms.Form):
 class MailChoiceForm(ChangesMixin, forms.Form):
     """Which mails a person wants. An unselected box means no."""
 
-    alerts = forms.BooleanField(label="When something changes: one mail per change", required=False)
-    weekly = forms.BooleanField(label="On Monday mornings: how last week's events turned out", required=False)
+    alerts = forms.BooleanField(
+        label="When something changes: one mail per change", required=False
+    )
+    weekly = forms.BooleanField(
+        label="On Monday mornings: how last week's events turned out", required=False
+    )

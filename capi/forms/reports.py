@@ -16,20 +16,32 @@ from crm.models import Company
 DEFAULT_DAYS: Final = 30
 MAX_DAYS: Final = 366
 # Within every database's range.
-DATE_LIMITS: Final = [MinValueValidator(date(2000, 1, 1)), MaxValueValidator(date(2199, 12, 31))]
+DATE_LIMITS: Final = [
+    MinValueValidator(date(2000, 1, 1)),
+    MaxValueValidator(date(2199, 12, 31)),
+]
 
 
 class PeriodForm(forms.Form):
     """A rule and dates, from the query string. Invalid values are ignored."""
 
     rule = forms.ModelChoiceField(
-        label="Rule", required=False, queryset=ConversionRule.objects.none(), empty_label="Any rule"
+        label="Rule",
+        required=False,
+        queryset=ConversionRule.objects.none(),
+        empty_label="Any rule",
     )
     since = forms.DateField(
-        label="From", required=False, validators=DATE_LIMITS, widget=forms.DateInput({"type": "date"})
+        label="From",
+        required=False,
+        validators=DATE_LIMITS,
+        widget=forms.DateInput({"type": "date"}),
     )
     until = forms.DateField(
-        label="Until", required=False, validators=DATE_LIMITS, widget=forms.DateInput({"type": "date"})
+        label="Until",
+        required=False,
+        validators=DATE_LIMITS,
+        widget=forms.DateInput({"type": "date"}),
     )
 
     def __init__(self, *args: Any, company: Company, **kwargs: Any) -> None:
@@ -57,7 +69,12 @@ class OverviewForm(PeriodForm):
         required=False,
         coerce=int,
         empty_value=None,
-        choices=[(7, "Last 7 days"), (30, "Last 30 days"), (90, "Last 90 days"), ("", "Other dates")],
+        choices=[
+            (7, "Last 7 days"),
+            (30, "Last 30 days"),
+            (90, "Last 90 days"),
+            ("", "Other dates"),
+        ],
         widget=forms.Select({"data-unfolds": ""}),  # the dates: app.js
     )
 
@@ -91,7 +108,10 @@ class WeekForm(forms.Form):
     """A week, by any day in it."""
 
     week = forms.DateField(
-        label="Week of", required=False, validators=DATE_LIMITS, widget=forms.DateInput({"type": "date"})
+        label="Week of",
+        required=False,
+        validators=DATE_LIMITS,
+        widget=forms.DateInput({"type": "date"}),
     )
 
     def day(self) -> date | None:

@@ -39,21 +39,33 @@ class AdAccountForm(ChangesMixin, forms.Form):
 class ImportForm(forms.Form):
     """One field per importable rule: the CRM event to send to it, or none."""
 
-    def __init__(self, *args: Any, offers: Sequence[ImportableRule], **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, offers: Sequence[ImportableRule], **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.offers = {f"{PREFIX}{offer.rule.id}": offer for offer in offers}
         self.fields.update({name: _field(offer) for name, offer in self.offers.items()})
 
     def clean(self) -> None:
-        selected = {name for name, event in self.data.items() if name.startswith(PREFIX) and event}
+        selected = {
+            name
+            for name, event in self.data.items()
+            if name.startswith(PREFIX) and event
+        }
         if selected - self.offers.keys():
-            raise ValidationError("LinkedIn no longer lists one of the rules you chose. Choose from this list.")
+            raise ValidationError(
+                "LinkedIn no longer lists one of the rules you chose. Choose from this list."
+            )
         if not selected:
             raise ValidationError("Choose a CRM event for at least one rule.")
 
     def chosen(self) -> list[ChosenRule]:
         """The rules with a chosen CRM event."""
-        return [ChosenRule(self.offers[name].rule, event) for name, event in self.cleaned_data.items() if event]
+        return [
+            ChosenRule(self.offers[name].rule, event)
+            for name, event in self.cleaned_data.items()
+            if event
+        ]
 
     def rows(self) -> Iterator[tuple[ImportableRule, BoundField]]:
         """Each importable rule with its field."""
@@ -66,6 +78,14 @@ def _field(offer: ImportableRule) -> forms.ChoiceField:
         label=offer.rule.name or offer.rule.id,
         required=False,
         initial=offer.preset,
-        choices=[NOT_IMPORTED, *((event.value, f"{event.label} ({event.value})") for event in CrmEventName)],
-        error_messages={"invalid_choice": "Choose one of the CRM events, or “Don't import”."},
+        choices=[
+            NOT_IMPORTED,
+            *(
+                (event.value, f"{event.label} ({event.value})")
+                for event in CrmEventName
+            ),
+        ],
+        error_messages={
+            "invalid_choice": "Choose one of the CRM events, or “Don't import”."
+        },
     )

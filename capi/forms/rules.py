@@ -40,7 +40,14 @@ class RuleForm(ChangesForm):
 
     class Meta:
         model = ConversionRule
-        fields = ("crm_event", "name", "linkedin_id", "frequency", "send_value", "is_active")
+        fields = (
+            "crm_event",
+            "name",
+            "linkedin_id",
+            "frequency",
+            "send_value",
+            "is_active",
+        )
         labels = {"is_active": "Active", "send_value": "Send the deal's value"}
         help_texts = {
             "name": "The name shown in Recent Events, for example “Qualified lead”.",
@@ -49,7 +56,9 @@ class RuleForm(ChangesForm):
             "is_active": "While off, events are not sent, except by a later backfill.",
         }
 
-    def __init__(self, *args: Any, company: Company, is_draft: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, company: Company, is_draft: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.is_draft = is_draft
         self.instance.company = company
@@ -89,7 +98,11 @@ def _advised_events() -> Iterable[tuple[str, SafeString]]:
     """Each CRM event with when it fires and its usual type in Campaign Manager."""
     for name in CrmEventName:
         advice = EVENTS[name]
-        warning = format_html('<span class="warning">{}</span>', advice.warning) if advice.warning else ""
+        warning = (
+            format_html('<span class="warning">{}</span>', advice.warning)
+            if advice.warning
+            else ""
+        )
         yield (
             name.value,
             format_html(

@@ -73,7 +73,8 @@ LARGE_BODY_BYTES = 256 * 1024
 ACCEPTED_STATUSES = (200, 201)
 ABOUT_DATA = {400, 409, 422}
 TRANSIENT = {408, 413, 421, 423, 425}
-PASSED_ON = {502, 504}  # by a gateway that got no valid answer from LinkedIn, or none in time
+# By a gateway that got no valid answer from LinkedIn, or none in time.
+PASSED_ON = {502, 504}
 # What an error of LinkedIn's own means; the others are in `_own_error`.
 OWN_ERRORS: dict[int, Decision] = {
     401: PauseConnection("token_refused"),
@@ -81,7 +82,8 @@ OWN_ERRORS: dict[int, Decision] = {
     404: PauseRule("rule_not_found"),
     426: VersionRetired(),
 }
-CONTRADICTIONS = {"elements", "error", "errors", "message", "code", "serviceErrorCode"}  # of a 201 for one event
+# Of a 201 for one event.
+CONTRADICTIONS = {"elements", "error", "errors", "message", "code", "serviceErrorCode"}
 
 _DAY_LIMIT = re.compile(r"\bDAY limit\b")
 _REASONS = {
@@ -107,7 +109,11 @@ def decide(answer: Answer, *, count: int, sent_bytes: int | None = None) -> Deci
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return _throttled(answer, message(answer) if is_linkedins_error(answer) else "")
     if _is_transient(status):
-        return TryLater("server_trouble", retry_after(answer.headers), is_unknown=status in PASSED_ON)
+        return TryLater(
+            "server_trouble",
+            retry_after(answer.headers),
+            is_unknown=status in PASSED_ON,
+        )
     if status < 400 or not is_linkedins_error(answer):
         return Unclear()
     return _own_error(status, answer, count)
@@ -116,9 +122,16 @@ def decide(answer: Answer, *, count: int, sent_bytes: int | None = None) -> Deci
 def _no_answer(answer: Answer, trouble: TransportError, count: int) -> Decision:
     status = answer.status
     # 5,000 long reasons exceed the limit. The same batch would get the same answer, but half of it a shorter one.
-    if trouble is TransportError.TOO_LARGE and status in ABOUT_DATA and count > 1 and claims_json(answer):
+    if (
+        trouble is TransportError.TOO_LARGE
+        and status in ABOUT_DATA
+        and count > 1
+        and claims_json(answer)
+    ):
         return RefusedUnnamed("")
-    if trouble is TransportError.REDIRECT or (status is not None and 300 <= status < 500):
+    if trouble is TransportError.REDIRECT or (
+        status is not None and 300 <= status < 500
+    ):
         return Unclear()
     is_unknown = answer.was_sent and (status is None or status < 300)
     return TryLater(_REASONS[trouble], retry_after(answer.headers), is_unknown)
@@ -172,7 +185,11 @@ def _success(answer: Answer, count: int) -> Decision:
     if count == 1 and _is_accepted(answer):
         return Accepted()
     elements = json_object(answer.body).get("elements") if claims_json(answer) else None
-    if not isinstance(elements, list) or len(elements) != count or not all(map(_is_readable, elements)):
+    if (
+        not isinstance(elements, list)
+        or len(elements) != count
+        or not all(map(_is_readable, elements))
+    ):
         return Unclear(is_unknown=True)
     if all(map(_is_element_accepted, elements)):
         return Accepted()
@@ -186,7 +203,10 @@ def _is_accepted(answer: Answer) -> bool:
     fields = parsed_object(answer.body)
     if answer.status != HTTPStatus.CREATED or fields is None or not claims_json(answer):
         return False
-    return not fields.keys() & CONTRADICTIONS and fields.get("status", HTTPStatus.CREATED) in ACCEPTED_STATUSES
+    return (
+        not fields.keys() & CONTRADICTIONS
+        and fields.get("status", HTTPStatus.CREATED) in ACCEPTED_STATUSES
+    )
 
 
 def _of_elements(results: tuple[ElementResult, ...], answer: Answer) -> Decision:
@@ -196,7 +216,9 @@ def _of_elements(results: tuple[ElementResult, ...], answer: Answer) -> Decision
         return _throttled(answer, " ".join(messages))
     if len(statuses) == 1 and statuses <= OWN_ERRORS.keys():
         return OWN_ERRORS[statuses.pop()]
-    if all(result.verdict is Verdict.REJECTED for result in results) and _are_about_rule(messages):
+    if all(
+        result.verdict is Verdict.REJECTED for result in results
+    ) and _are_about_rule(messages):
         return PauseRule("rule_misconfigured")
     return PerElement(results)
 
@@ -206,7 +228,11 @@ def _are_about_rule(messages: Sequence[str]) -> bool:
 
 
 def _is_readable(element: Any) -> bool:
-    return isinstance(element, dict) and isinstance(element.get("status"), int) and 100 <= element["status"] <= 599
+    return (
+        isinstance(element, dict)
+        and isinstance(element.get("status"), int)
+        and 100 <= element["status"] <= 599
+    )
 
 
 def _is_element_accepted(element: dict[str, Any]) -> bool:
@@ -224,7 +250,10 @@ def _element_result(element: dict[str, Any]) -> ElementResult:
 
 def _element_message(element: dict[str, Any]) -> str:
     error = element.get("error")
-    for text in (element.get("message"), error.get("message") if isinstance(error, dict) else error):
+    for text in (
+        element.get("message"),
+        error.get("message") if isinstance(error, dict) else error,
+    ):
         if isinstance(text, str):
             return text
     return ""

@@ -31,14 +31,27 @@ class Client:
     `connect_timeout` is that of connecting to one address. (A DNS query counts, but can't be interrupted.)
     """
 
-    def __init__(self, *, base_url: str, version: str, timeout: float, connect_timeout: float) -> None:
+    def __init__(
+        self, *, base_url: str, version: str, timeout: float, connect_timeout: float
+    ) -> None:
         self._timeout = timeout
         self._watch = Watch()
-        self._session = _Session(base_url, pool_for(base_url, watch=self._watch, connect_timeout=connect_timeout))
-        self._base_url, self._headers = base_url, {**_HEADERS, "LinkedIn-Version": version}
-        url, headers = f"{base_url}/rest/conversionEvents", {**self._headers, "Content-Type": "application/json"}
+        self._session = _Session(
+            base_url,
+            pool_for(base_url, watch=self._watch, connect_timeout=connect_timeout),
+        )
+        self._base_url, self._headers = (
+            base_url,
+            {**_HEADERS, "LinkedIn-Version": version},
+        )
+        url, headers = (
+            f"{base_url}/rest/conversionEvents",
+            {**self._headers, "Content-Type": "application/json"},
+        )
         self._single = requests.Request("POST", url, headers).prepare()
-        self._batch = requests.Request("POST", url, {**headers, "X-RestLi-Method": "BATCH_CREATE"}).prepare()
+        self._batch = requests.Request(
+            "POST", url, {**headers, "X-RestLi-Method": "BATCH_CREATE"}
+        ).prepare()
 
     def send(self, *, token: str, body: bytes, batch: bool) -> Answer:
         """POST the body with this token once. Retries are up to the caller.
@@ -65,14 +78,18 @@ class Client:
         if not _IS_SENDABLE_TOKEN.fullmatch(token):
             token = ""
             raise ValueError(_UNSENDABLE)
-        request = requests.Request("GET", self._base_url + target, self._headers).prepare()
+        request = requests.Request(
+            "GET", self._base_url + target, self._headers
+        ).prepare()
         return self._send(request, token, seconds)
 
     def close(self) -> None:
         """Close the connection. A closed client can send nothing more."""
         self._session.close()
 
-    def _send(self, request: requests.PreparedRequest, token: str, seconds: float) -> Answer:
+    def _send(
+        self, request: requests.PreparedRequest, token: str, seconds: float
+    ) -> Answer:
         request.headers["Authorization"] = f"Bearer {token}"
         self._watch.start(seconds)
         answer = self._exchange(request)
@@ -80,9 +97,12 @@ class Client:
 
     def _exchange(self, request: requests.PreparedRequest) -> Answer:
         try:
-            with self._session.send(request, stream=True, allow_redirects=False, proxies={}, timeout=None) as response:
+            with self._session.send(
+                request, stream=True, allow_redirects=False, proxies={}, timeout=None
+            ) as response:
                 return self._read(response)
-        except Exception:  # the parsers below raise more than they document, and it all means the same
+        # The parsers below raise more than they document, and it all means the same.
+        except Exception:
             return self._failed(self._error())
 
     def _read(self, response: requests.Response) -> Answer:
@@ -99,15 +119,29 @@ class Client:
         return Answer(response.status_code, headers, body, None, self._watch.elapsed_ms)
 
     def _failed(
-        self, trouble: TransportError, status: int | None = None, headers: Mapping[str, str] | None = None
+        self,
+        trouble: TransportError,
+        status: int | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        return Answer(status, headers or {}, b"", trouble, self._watch.elapsed_ms, self._watch.has_sent)
+        return Answer(
+            status,
+            headers or {},
+            b"",
+            trouble,
+            self._watch.elapsed_ms,
+            self._watch.has_sent,
+        )
 
     def _error(self) -> TransportError:
         # What was read from the socket says more than the exception, which has passed through three libraries.
         if self._watch.is_over:
             return TransportError.TIMED_OUT
-        return TransportError.CUT if self._watch.received_anything else TransportError.UNREACHABLE
+        return (
+            TransportError.CUT
+            if self._watch.received_anything
+            else TransportError.UNREACHABLE
+        )
 
 
 class _Session(requests.Session):
@@ -118,7 +152,8 @@ class _Session(requests.Session):
 
     def __init__(self, base_url: str, pool: HTTPConnectionPool) -> None:
         super().__init__()
-        self.trust_env = False  # a .netrc would replace our Authorization (psf/requests#3929)
+        # A .netrc would replace our Authorization (psf/requests#3929).
+        self.trust_env = False
         self.adapters.clear()
         self.mount(base_url, _Adapter(pool))
 
@@ -133,7 +168,9 @@ class _Adapter(HTTPAdapter):
         super().__init__()
         self._pool = pool
 
-    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
+    def get_connection_with_tls_context(
+        self, *args: Any, **kwargs: Any
+    ) -> HTTPConnectionPool:
         return self._pool
 
     def close(self) -> None:
@@ -151,7 +188,9 @@ def _is_readable(headers: Mapping[str, str]) -> bool:
 
 def _body(response: requests.Response) -> bytes:
     body = bytearray()
-    while len(body) <= MAX_BODY_BYTES and (chunk := response.raw.read(64 * 1024, decode_content=False)):
+    while len(body) <= MAX_BODY_BYTES and (
+        chunk := response.raw.read(64 * 1024, decode_content=False)
+    ):
         body += chunk
     return bytes(body)
 

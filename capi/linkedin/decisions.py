@@ -9,7 +9,8 @@ class TransportError(StrEnum):
     """Why there is no usable answer."""
 
     TIMED_OUT = "timed_out"  # the whole exchange took too long
-    UNREACHABLE = "unreachable"  # refused, no such host, TLS, or closed before the answer's first byte
+    # Refused, no such host, TLS, or closed before the answer's first byte.
+    UNREACHABLE = "unreachable"
     CUT = "cut"  # the answer was cut off, or its framing or encoding can't be read
     TOO_LARGE = "too_large"  # more than MAX_BODY_BYTES
     REDIRECT = "redirect"  # a 3xx, which is never followed

@@ -27,9 +27,11 @@ POINTS = (
     "after_commit",
 )
 
-STAND_STILL = "stand still"  # the thread waits for ever, and the rest of its process goes on
+# The thread waits for ever, and the rest of its process goes on.
+STAND_STILL = "stand still"
 
-BACKFILL_POINT = "chunk_planned"  # a delivery has planned a chunk of a backfill, and not committed it
+# A delivery has planned a chunk of a backfill, and not committed it.
+BACKFILL_POINT = "chunk_planned"
 
 
 def reached(point: str) -> None:

@@ -19,7 +19,11 @@ def normalise_email(address: str) -> str:
     stay, because a domain may have them (RFC 5892, appendix A).
     """
     if not address.isascii():
-        address = "".join(each for each in address if unicodedata.category(each) != "Cf" or each in JOINERS)
+        address = "".join(
+            each
+            for each in address
+            if unicodedata.category(each) != "Cf" or each in JOINERS
+        )
     return "".join(unicodedata.normalize("NFC", address).split()).lower()
 
 
@@ -44,7 +48,9 @@ def counted_person_key(sha256: str, *, rule_id: int) -> int:
     The rule is part of it, so that rows of two rules or companies can't be matched. Among a million people, the
     probability that any two have the same key is 1 in 37 million.
     """
-    return int.from_bytes(hashlib.sha256(f"{rule_id} {sha256}".encode()).digest()[:8], signed=True)
+    return int.from_bytes(
+        hashlib.sha256(f"{rule_id} {sha256}".encode()).digest()[:8], signed=True
+    )
 
 
 class NothingToHash(StrEnum):
@@ -62,7 +68,11 @@ def why_no_hash(address: str) -> NothingToHash | None:
     normalised = normalise_email(address)
     if not normalised:
         return NothingToHash.EMPTY
-    return NothingToHash.IS_HASH if _IS_HASH.fullmatch(normalised) else NothingToHash.NO_TEXT
+    return (
+        NothingToHash.IS_HASH
+        if _IS_HASH.fullmatch(normalised)
+        else NothingToHash.NO_TEXT
+    )
 
 
 class Vector(NamedTuple):
@@ -74,13 +84,30 @@ class Vector(NamedTuple):
 
 
 ADOBE: Final = (
-    "LinkedIn's extension for Adobe, its tests (github.com/linkedin-developers/reactor-extension-linkedin-edge)"
+    "LinkedIn's extension for Adobe, its tests "
+    "(github.com/linkedin-developers/reactor-extension-linkedin-edge)"
 )
 SEGMENT: Final = "Segment's LinkedIn destination, its tests (github.com/segmentio/action-destinations)"
 
 PUBLISHED: Final = (
-    Vector("email@email.com", "f3273dd18d95bc19d51d3e6356e4a679e6f13824497272a270e7bb540b0abb9d", ADOBE),
-    Vector("testing@testing.com", "584c4423c421df49955759498a71495aba49b8780eb9387dff333b6f0982c777", SEGMENT),
-    Vector("nick@testing.com", "9155510f76fbf498f1d9d69198150962106ee10169eae019115efbeb16969921", SEGMENT),
-    Vector("WHYAREYOUYELLING@EMAIL.com", "691f95429e014a31230a8963ea28daff1da1c2e4d95f9723a4ea36c548ed2e58", SEGMENT),
+    Vector(
+        "email@email.com",
+        "f3273dd18d95bc19d51d3e6356e4a679e6f13824497272a270e7bb540b0abb9d",
+        ADOBE,
+    ),
+    Vector(
+        "testing@testing.com",
+        "584c4423c421df49955759498a71495aba49b8780eb9387dff333b6f0982c777",
+        SEGMENT,
+    ),
+    Vector(
+        "nick@testing.com",
+        "9155510f76fbf498f1d9d69198150962106ee10169eae019115efbeb16969921",
+        SEGMENT,
+    ),
+    Vector(
+        "WHYAREYOUYELLING@EMAIL.com",
+        "691f95429e014a31230a8963ea28daff1da1c2e4d95f9723a4ea36c548ed2e58",
+        SEGMENT,
+    ),
 )

@@ -32,7 +32,9 @@ def api_message(answer: Answer) -> ApiMessage:
     """LinkedIn's code and message for the log; both empty if the answer only has the results of a batch's elements."""
     if not answer.body or "elements" in json_object(answer.body):
         return ApiMessage("", "")
-    return ApiMessage(shorten(mask(code(answer)), MAX_CODE_LENGTH), shorten(mask(message(answer))))
+    return ApiMessage(
+        shorten(mask(code(answer)), MAX_CODE_LENGTH), shorten(mask(message(answer)))
+    )
 
 
 # An error of Spring, which many gateways are made of, has a status and a message, too.
@@ -49,12 +51,19 @@ def is_linkedins_error(answer: Answer) -> bool:
     status = fields.get("status")
     has_reason = isinstance(fields.get("message"), str) or code(answer) != ""
     is_its_status = type(status) is int and status == answer.status
-    return claims_json(answer) and is_its_status and has_reason and not fields.keys() & _NOT_LINKEDINS
+    return (
+        claims_json(answer)
+        and is_its_status
+        and has_reason
+        and not fields.keys() & _NOT_LINKEDINS
+    )
 
 
 def claims_json(answer: Answer) -> bool:
     """True unless the answer's Content-Type says that its body is not JSON."""
-    media_type = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media_type = (
+        answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    )
     return media_type == "" or "json" in media_type
 
 
@@ -111,7 +120,9 @@ MASK = "•••"
 MAX_MESSAGE_LENGTH = 2000
 
 # Control characters, those that reverse or hide text, and lone surrogates, which no database stores.
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]+")
+_UNPRINTABLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]+"
+)
 _BEARER = re.compile(r"\bBearer\s+\S+", re.IGNORECASE)
 # The possessive quantifiers and the lookbehind keep both linear in a text of 1 MB.
 _EMAIL = re.compile(r"(?<![\w.+!#$&'*?^`{|}~-])[\w.+!#$&'*?^`{|}~-]++(?:@|%40)[\w.-]++")
@@ -152,7 +163,8 @@ def shorten(text: str, length: int = MAX_MESSAGE_LENGTH) -> str:
 
 # "Conversion's method should be CONVERSIONS_API", and a disabled rule "counts as deleted and must be enabled".
 _ABOUT_RULE = re.compile(
-    r"\bCONVERSIONS_API\b|\b(?:conversion|rule)\b[^.]{0,120}\b(?:disabled|deleted|archived|enabled)\b", re.IGNORECASE
+    r"\bCONVERSIONS_API\b|\b(?:conversion|rule)\b[^.]{0,120}\b(?:disabled|deleted|archived|enabled)\b",
+    re.IGNORECASE,
 )
 # "Conversion time should be within 90 days and not exceed current time".
 _ABOUT_TIME = re.compile(r"\bcurrent time\b|\bin the future\b", re.IGNORECASE)
@@ -236,7 +248,9 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     until = _moment(value)
     if until is None:
         return None
-    seconds = (until - (_moment(headers.get("date", "")) or datetime.now(UTC))).total_seconds()
+    seconds = (
+        until - (_moment(headers.get("date", "")) or datetime.now(UTC))
+    ).total_seconds()
     return seconds if seconds >= 0 else None
 
 

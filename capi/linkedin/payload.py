@@ -48,8 +48,13 @@ def build(conversion: Conversion) -> dict[str, Any]:
         "eventId": conversion.event_id,
     }
     if conversion.amount is not None and conversion.currency:
-        element["conversionValue"] = {"currencyCode": conversion.currency, "amount": _plain(conversion.amount)}
-    element["user"] = {"userIds": [{"idType": "SHA256_EMAIL", "idValue": conversion.email_sha256}]}
+        element["conversionValue"] = {
+            "currencyCode": conversion.currency,
+            "amount": _plain(conversion.amount),
+        }
+    element["user"] = {
+        "userIds": [{"idType": "SHA256_EMAIL", "idValue": conversion.email_sha256}]
+    }
     return element
 
 

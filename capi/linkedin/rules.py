@@ -13,7 +13,14 @@ from typing import Any, Final
 
 from capi.linkedin.client import Client
 from capi.linkedin.decisions import Answer, TransportError
-from capi.linkedin.parsing import ApiMessage, api_message, code, is_linkedins_error, json_object, printable
+from capi.linkedin.parsing import (
+    ApiMessage,
+    api_message,
+    code,
+    is_linkedins_error,
+    json_object,
+    printable,
+)
 
 API_METHOD: Final = "CONVERSIONS_API"
 PAGE_SIZE: Final = 100
@@ -34,7 +41,8 @@ class ReadStatus(StrEnum):
     """The result of reading an account's rules."""
 
     FOUND = "found"
-    CANNOT_TELL = "cannot_tell"  # 403: the token may send but not read, or LinkedIn knows no such account
+    # 403: the token may send but not read, or LinkedIn knows no such account.
+    CANNOT_TELL = "cannot_tell"
     TOKEN_REFUSED = "token_refused"  # noqa: S105 - 401
     VERSION_RETIRED = "version_retired"  # 426
     REFUSED = "refused"  # any other 4xx
@@ -73,7 +81,9 @@ class RulesRead:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-def read_rules(client: Client, *, token: str, ad_account_id: str, seconds: float) -> RulesRead:
+def read_rules(
+    client: Client, *, token: str, ad_account_id: str, seconds: float
+) -> RulesRead:
     """Read all rules of the account, page by page, within `seconds` in total.
 
     Raises nothing, whatever the network or LinkedIn does, except ValueError as `Client.get` does.
@@ -89,14 +99,21 @@ def read_rules(client: Client, *, token: str, ad_account_id: str, seconds: float
         answer = client.get(token=token, target=target, seconds=left)
         page = _page(answer)
         if isinstance(page, ReadStatus):
-            return RulesRead(page, api_message=api_message(answer), headers=answer.headers)
+            return RulesRead(
+                page, api_message=api_message(answer), headers=answer.headers
+            )
         known = len(found)
         found |= {rule.id: rule for rule in page.rules}
-        if page.is_last or len(found) == known:  # a server that repeats its first page would never end
-            return RulesRead(ReadStatus.FOUND, tuple(found.values()), headers=answer.headers)
+        # A server that repeats its first page would never end.
+        if page.is_last or len(found) == known:
+            return RulesRead(
+                ReadStatus.FOUND, tuple(found.values()), headers=answer.headers
+            )
         start += page.length
     assert answer
-    return RulesRead(ReadStatus.FOUND, tuple(found.values()), is_whole=False, headers=answer.headers)
+    return RulesRead(
+        ReadStatus.FOUND, tuple(found.values()), is_whole=False, headers=answer.headers
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +125,10 @@ class _Page:
 
 def _page(answer: Answer) -> _Page | ReadStatus:
     if answer.trouble is not None:
-        is_silent = answer.trouble in (TransportError.TIMED_OUT, TransportError.UNREACHABLE)
+        is_silent = answer.trouble in (
+            TransportError.TIMED_OUT,
+            TransportError.UNREACHABLE,
+        )
         return ReadStatus.UNREACHABLE if is_silent else ReadStatus.UNREADABLE
     if answer.status != 200:
         return _refusal(answer)
@@ -130,7 +150,11 @@ def _refusal(answer: Answer) -> ReadStatus:
         return ReadStatus.UNREADABLE
     if code(answer) in {"VERSION_MISSING", "NONEXISTENT_VERSION"}:
         return ReadStatus.VERSION_RETIRED
-    by_status = {401: ReadStatus.TOKEN_REFUSED, 403: ReadStatus.CANNOT_TELL, 426: ReadStatus.VERSION_RETIRED}
+    by_status = {
+        401: ReadStatus.TOKEN_REFUSED,
+        403: ReadStatus.CANNOT_TELL,
+        426: ReadStatus.VERSION_RETIRED,
+    }
     return by_status.get(status, ReadStatus.REFUSED)
 
 
@@ -155,7 +179,8 @@ def _rule(element: Any) -> LinkedInRule | None:
         name=printable(name)[:MAX_NAME_LENGTH] if isinstance(name, str) else "",
         type=_symbol(element.get("type")),
         method=_symbol(element.get("conversionMethod")),
-        enabled=element.get("enabled", True) is True,  # documented: enabled unless it says otherwise
+        # Documented: enabled unless it says otherwise.
+        enabled=element.get("enabled", True) is True,
     )
 
 

@@ -100,7 +100,8 @@ class AnswerReader(io.BufferedReader):
         if not self.closed and self._goes_on():
             self._sock.watch.has_surplus = True
             with suppress(OSError):
-                self._sock.shutdown(socket.SHUT_RDWR)  # the pool notices, and opens a new connection next time
+                # The pool notices, and opens a new connection next time.
+                self._sock.shutdown(socket.SHUT_RDWR)
         super().close()
 
     def _goes_on(self) -> bool:
@@ -132,7 +133,9 @@ class WatchedConnection(HTTPConnection):
 
     response_class = WholeResponse
 
-    def __init__(self, *args: Any, watch: Watch, connect_timeout: float, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, watch: Watch, connect_timeout: float, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self._watch = watch
         self._connect_timeout = connect_timeout
@@ -142,7 +145,9 @@ class WatchedConnection(HTTPConnection):
 
     def _open(self) -> WatchedSocket:
         failure = OSError("The host name has no address.")
-        for family, kind, protocol, _, address in socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM):
+        for family, kind, protocol, _, address in socket.getaddrinfo(
+            self.host, self.port, type=socket.SOCK_STREAM
+        ):
             sock = WatchedSocket(family, kind, protocol)
             sock.watch = self._watch
             try:
@@ -194,13 +199,23 @@ class WatchedTlsPool(HTTPSConnectionPool):
     ConnectionCls = WatchedTlsConnection
 
 
-def pool_for(base_url: str, *, watch: Watch, connect_timeout: float) -> HTTPConnectionPool:
+def pool_for(
+    base_url: str, *, watch: Watch, connect_timeout: float
+) -> HTTPConnectionPool:
     """A pool of one kept-alive, watched connection to the host of `base_url`."""
     url = parse_url(base_url)
     assert url.host
     if url.scheme != "https":
-        return WatchedPool(url.host, url.port, watch=watch, connect_timeout=connect_timeout)
+        return WatchedPool(
+            url.host, url.port, watch=watch, connect_timeout=connect_timeout
+        )
     context = create_urllib3_context()
     context.sslsocket_class = WatchedTlsSocket
     context.set_alpn_protocols(["http/1.1"])
-    return WatchedTlsPool(url.host, url.port, ssl_context=context, watch=watch, connect_timeout=connect_timeout)
+    return WatchedTlsPool(
+        url.host,
+        url.port,
+        ssl_context=context,
+        watch=watch,
+        connect_timeout=connect_timeout,
+    )

@@ -11,7 +11,12 @@ from capi.models.choices import (
     only_digits,
 )
 from capi.models.connection import Checkup, Connection, Recall
-from capi.models.event import ConversionEvent, ConversionEventQuerySet, CountedPerson, new_test_event_id
+from capi.models.event import (
+    ConversionEvent,
+    ConversionEventQuerySet,
+    CountedPerson,
+    new_test_event_id,
+)
 from capi.models.rule import ConversionRule, ConversionRuleQuerySet
 from capi.models.statistics import CountedLog, DayCount
 from capi.models.workers import SWEEP, Heartbeat, Housekeeping

@@ -26,16 +26,28 @@ class Alert(models.Model):
     the days left before a deadline. A database constraint allows one open alert for each kind and rule.
     """
 
-    company = models.ForeignKey("crm.Company", on_delete=models.CASCADE, related_name="alerts", db_index=False)
+    company = models.ForeignKey(
+        "crm.Company", on_delete=models.CASCADE, related_name="alerts", db_index=False
+    )
     kind = models.CharField(max_length=20, choices=AlertKind.choices)
-    rule = models.ForeignKey(ConversionRule, null=True, on_delete=models.CASCADE, related_name="alerts", db_index=False)
+    rule = models.ForeignKey(
+        ConversionRule,
+        null=True,
+        on_delete=models.CASCADE,
+        related_name="alerts",
+        db_index=False,
+    )
     marker = models.CharField(max_length=40, blank=True)
     stage = models.PositiveSmallIntegerField(default=0)
-    reason = models.CharField(max_length=30, blank=True)  # for the pause, one of capi.models.choices.Reason
-    facts = models.JSONField(default=dict)  # numbers and dates for the text, as of the opening
+    # For the pause, one of capi.models.choices.Reason.
+    reason = models.CharField(max_length=30, blank=True)
+    # Numbers and dates for the text, as of the opening.
+    facts = models.JSONField(default=dict)
     opened_at = models.DateTimeField(db_default=Now())
     closed_at = models.DateTimeField(null=True)
-    ending = models.CharField(max_length=10, choices=AlertResolution.choices, blank=True)
+    ending = models.CharField(
+        max_length=10, choices=AlertResolution.choices, blank=True
+    )
 
     objects: ClassVar[AlertQuerySet] = AlertQuerySet.as_manager()  # type: ignore[assignment]
 
@@ -66,15 +78,23 @@ class Alert(models.Model):
 class MailChoice(models.Model):
     """The mails that a person has chosen to get. Without a row the role decides: `capi.alerts.notifications`."""
 
-    company = models.ForeignKey("crm.Company", on_delete=models.CASCADE, related_name="+", db_index=False)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    company = models.ForeignKey(
+        "crm.Company", on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+"
+    )
     alerts = models.BooleanField()
     weekly = models.BooleanField()
 
     objects: ClassVar[CompanyQuerySet["MailChoice"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["company", "user"], name="one_mail_choice_per_member")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["company", "user"], name="one_mail_choice_per_member"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"User {self.user_id} at company {self.company_id}"
@@ -83,10 +103,16 @@ class MailChoice(models.Model):
 class Mail(OutgoingMail):
     """One mail to one person about a company's connection."""
 
-    company = models.ForeignKey("crm.Company", on_delete=models.CASCADE, related_name="+", db_index=False)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    company = models.ForeignKey(
+        "crm.Company", on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+"
+    )
     news = models.CharField(max_length=10, choices=MailKind.choices)
-    alert = models.ForeignKey(Alert, null=True, on_delete=models.CASCADE, related_name="mails")
+    alert = models.ForeignKey(
+        Alert, null=True, on_delete=models.CASCADE, related_name="mails"
+    )
     week = models.DateField(null=True)  # the Monday of a weekly mail
     sent_at = models.DateTimeField(null=True)
 
@@ -96,16 +122,26 @@ class Mail(OutgoingMail):
         ordering = ["pk"]
         constraints = [
             models.UniqueConstraint(
-                fields=["alert", "news", "user"], condition=Q(alert__isnull=False), name="one_mail_per_news_and_person"
+                fields=["alert", "news", "user"],
+                condition=Q(alert__isnull=False),
+                name="one_mail_per_news_and_person",
             ),
             models.UniqueConstraint(
-                fields=["company", "week", "user"], condition=Q(week__isnull=False), name="one_mail_per_week_and_person"
+                fields=["company", "week", "user"],
+                condition=Q(week__isnull=False),
+                name="one_mail_per_week_and_person",
             ),
         ]
-        indexes = [models.Index(fields=["due_at"], name="mails_due", condition=Q(due_at__isnull=False))]
+        indexes = [
+            models.Index(
+                fields=["due_at"], name="mails_due", condition=Q(due_at__isnull=False)
+            )
+        ]
 
     def __str__(self) -> str:
         return f"Mail {self.pk} of company {self.company_id}"
 
     def settle(self, *, is_sent: bool) -> None:
-        type(self).objects.filter(pk=self.pk).update(due_at=None, sent_at=Now() if is_sent else None)
+        type(self).objects.filter(pk=self.pk).update(
+            due_at=None, sent_at=Now() if is_sent else None
+        )

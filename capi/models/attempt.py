@@ -13,15 +13,23 @@ from crm.models.tenancy import CompanyQuerySet
 class Attempt(models.Model):
     """One HTTP request to LinkedIn and the response. It contains no token and no e-mail address."""
 
-    company = models.ForeignKey("crm.Company", on_delete=models.CASCADE, related_name="attempts")
-    rule = models.ForeignKey(ConversionRule, on_delete=models.RESTRICT, related_name="attempts", db_index=False)
+    company = models.ForeignKey(
+        "crm.Company", on_delete=models.CASCADE, related_name="attempts"
+    )
+    rule = models.ForeignKey(
+        ConversionRule,
+        on_delete=models.RESTRICT,
+        related_name="attempts",
+        db_index=False,
+    )
     linkedin_id = models.CharField(max_length=19)  # at the time of the request
     sent_value = models.BooleanField(default=False)
     api_version = models.CharField(max_length=6)
     started_at = models.DateTimeField(db_default=Now())
     duration_ms = models.PositiveIntegerField(default=0)
     event_count = models.PositiveIntegerField(default=1)
-    http_status = models.PositiveSmallIntegerField(null=True)  # null: no complete response
+    # Null: no complete response.
+    http_status = models.PositiveSmallIntegerField(null=True)
     code = models.CharField(max_length=80, blank=True)
     message = models.TextField(blank=True)  # LinkedIn's message, masked and shortened
     # The hashes as sent, for pages to show even after an address changes: see capi.delivery.sent_hashes.
@@ -39,8 +47,12 @@ class Attempt(models.Model):
 class EarlierAttempt(models.Model):
     """Links an event to an attempt before its last. Most events need one attempt and so have no row here."""
 
-    event = models.ForeignKey(ConversionEvent, on_delete=models.CASCADE, related_name="earlier_attempts")
-    attempt = models.ForeignKey(Attempt, on_delete=models.CASCADE, related_name="+", db_index=False)
+    event = models.ForeignKey(
+        ConversionEvent, on_delete=models.CASCADE, related_name="earlier_attempts"
+    )
+    attempt = models.ForeignKey(
+        Attempt, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
 
     class Meta:
         ordering = ["pk"]

@@ -28,14 +28,18 @@ class BackfillQuerySet(JobQuerySet["Backfill"]):
         A rule with a full batch pending gets no more. However long LinkedIn has trouble, a backfill never queues more
         than one batch, so it delays new events by no more than that.
         """
-        pending = ConversionEvent.objects.pending().counted().filter(rule=OuterRef("rule"))
+        pending = (
+            ConversionEvent.objects.pending().counted().filter(rule=OuterRef("rule"))
+        )
         full = Exists(pending[settings.BATCH_SIZE - 1 : settings.BATCH_SIZE])
         running = self.at_work().filter(rule__is_active=True, rule__is_paused=False)
         return running.filter(~full, rule__deleted_at=None)
 
     def cancel(self, reason: Reason = Reason.NONE) -> int:
         """Cancel the unfinished ones and return how many there were. (Their events: `capi.delivery.cancellation`.)"""
-        return self.unfinished().update(state=JobState.CANCELLED, reason=reason, finished_at=Now())
+        return self.unfinished().update(
+            state=JobState.CANCELLED, reason=reason, finished_at=Now()
+        )
 
 
 class Backfill(Job):
@@ -45,13 +49,16 @@ class Backfill(Job):
     event processed, in order of time and id. `made_by` is null if it was started from the command line.
     """
 
-    company = models.ForeignKey("crm.Company", on_delete=models.CASCADE, related_name="backfills")
-    rule = models.ForeignKey(ConversionRule, on_delete=models.RESTRICT, related_name="backfills")
+    company = models.ForeignKey(
+        "crm.Company", on_delete=models.CASCADE, related_name="backfills"
+    )
+    rule = models.ForeignKey(
+        ConversionRule, on_delete=models.RESTRICT, related_name="backfills"
+    )
     since = models.DateTimeField()
     until = models.DateTimeField()
-    reason = models.CharField(
-        max_length=30, choices=Reason.choices, blank=True
-    )  # why it was cancelled, if not by a person
+    # Why it was cancelled, if not by a person.
+    reason = models.CharField(max_length=30, choices=Reason.choices, blank=True)
     planned = models.JSONField(default=dict)
     done = models.JSONField(default=dict)
     reached_id = models.BigIntegerField(null=True)
@@ -63,7 +70,9 @@ class Backfill(Job):
         ordering = ["-pk"]
         constraints = [
             models.UniqueConstraint(
-                fields=["rule"], condition=Q(state__in=OPEN_BACKFILLS), name="one_open_backfill_per_rule"
+                fields=["rule"],
+                condition=Q(state__in=OPEN_BACKFILLS),
+                name="one_open_backfill_per_rule",
             ),
         ]
 

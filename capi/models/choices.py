@@ -46,7 +46,8 @@ class BackfillOutcome(models.TextChoices):
     DEAL_DELETED = "deal_deleted", "Deal deleted"
 
 
-OUTCOMES_TO_SEND = (BackfillOutcome.GOES, BackfillOutcome.NO_EMAIL)  # the others are never sent
+# The others are never sent.
+OUTCOMES_TO_SEND = (BackfillOutcome.GOES, BackfillOutcome.NO_EMAIL)
 
 
 class Reason(models.TextChoices):
@@ -116,7 +117,8 @@ class AlertResolution(models.TextChoices):
 
     FIXED = "fixed", "Resolved"
     REPLACED = "replaced", "Replaced by a newer alert"
-    GONE = "gone", "No longer applies"  # the rule was switched off or deleted, the token removed
+    # The rule was switched off or deleted, the token removed.
+    GONE = "gone", "No longer applies"
 
 
 class MailKind(models.TextChoices):
@@ -138,20 +140,26 @@ class CrmEventName(models.TextChoices):
 
 
 # CRM events with a deal, and so with a value.
-EVENTS_ABOUT_DEALS = frozenset(name for name in CrmEventName if name.startswith("deal_"))
+EVENTS_ABOUT_DEALS = frozenset(
+    name for name in CrmEventName if name.startswith("deal_")
+)
 
 # CRM events for which forms offer to send the deal's value. A lead has none, and that of a lost deal is no revenue.
 EVENTS_WITH_VALUE = (CrmEventName.DEAL_CREATED, CrmEventName.DEAL_WON)
 
 MAX_ID_DIGITS = 19
-only_digits = RegexValidator(r"^[1-9][0-9]{0,18}\Z", "Enter the id as digits only, without blanks or letters.")
+only_digits = RegexValidator(
+    r"^[1-9][0-9]{0,18}\Z", "Enter the id as digits only, without blanks or letters."
+)
 
 
 def check_linkedin_id(bare: str) -> None:
     """Raise ValidationError, saying why, if this can't be a LinkedIn id."""
     if bare.isascii() and bare.isdigit():
         if len(bare) > MAX_ID_DIGITS:
-            raise ValidationError(f"The id is too long: it has at most {MAX_ID_DIGITS} digits.")
+            raise ValidationError(
+                f"The id is too long: it has at most {MAX_ID_DIGITS} digits."
+            )
         if bare.startswith("0"):
             raise ValidationError("The id can't begin with zero.")
     only_digits(bare)

@@ -31,27 +31,42 @@ class Connection(models.Model):
     `next_attempt_at`. Both times are null when there is nothing to wait for.
     """
 
-    company = models.OneToOneField("crm.Company", on_delete=models.CASCADE, related_name="linkedin_connection")
-    ad_account_id = models.CharField(max_length=19, blank=True, validators=[only_digits])
+    company = models.OneToOneField(
+        "crm.Company", on_delete=models.CASCADE, related_name="linkedin_connection"
+    )
+    ad_account_id = models.CharField(
+        max_length=19, blank=True, validators=[only_digits]
+    )
 
     sealed_token = models.TextField(blank=True, editable=False)
-    token_fingerprint = models.CharField(max_length=8, blank=True, db_default="", editable=False)  # models.token
+    # models.token.
+    token_fingerprint = models.CharField(
+        max_length=8, blank=True, db_default="", editable=False
+    )
     token_version = models.PositiveIntegerField(default=0, editable=False)
     token_saved_at = models.DateTimeField(null=True, editable=False)
     token_saved_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, editable=False, on_delete=models.SET_NULL, related_name="+"
+        settings.AUTH_USER_MODEL,
+        null=True,
+        editable=False,
+        on_delete=models.SET_NULL,
+        related_name="+",
     )
     token_expires_on = models.DateField(null=True, blank=True)
-    token_confirmed_at = models.DateTimeField(null=True, editable=False)  # when LinkedIn last listed rules for it
+    # When LinkedIn last listed rules for it.
+    token_confirmed_at = models.DateTimeField(null=True, editable=False)
 
     is_paused = models.BooleanField(default=False)
     paused_reason = models.CharField(max_length=30, choices=Reason.choices, blank=True)
     paused_at = models.DateTimeField(null=True, editable=False)
-    paused_version = models.CharField(max_length=6, blank=True, editable=False)  # the API version that LinkedIn retired
+    # The API version that LinkedIn retired.
+    paused_version = models.CharField(max_length=6, blank=True, editable=False)
 
     # The database that may send for the company (`TableIdentity`). If a script left it empty, a sweep notes it. A
     # restored backup, or a copy of the database, sends nothing until the operator resumes sending.
-    sends_from = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
+    sends_from = models.CharField(
+        max_length=64, blank=True, default="", db_default="", editable=False
+    )
 
     lease_id = models.UUIDField(null=True, editable=False)
     leased_until = models.DateTimeField(null=True, editable=False)
@@ -63,23 +78,32 @@ class Connection(models.Model):
     recalls = models.PositiveIntegerField(default=0, editable=False)
     # Each kind of failure is counted separately, and any other response resets the count.
     failures_in_a_row = models.PositiveIntegerField(default=0, editable=False)
+    # 429s without a Retry-After.
     throttles_in_a_row = models.PositiveIntegerField(
         default=0, db_default=0, editable=False
-    )  # 429s without a Retry-After
+    )
     # Since when no request has succeeded, and why the lane rests now; null and "" while all is well.
     resting_since = models.DateTimeField(null=True, editable=False)
     rest_cause = models.CharField(
-        max_length=20, choices=RestCause.choices, blank=True, default="", db_default="", editable=False
+        max_length=20,
+        choices=RestCause.choices,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
     )
-    requests_left = models.FloatField(null=True, editable=False)  # of this minute's budget, as of `requests_counted_at`
+    # Of this minute's budget, as of `requests_counted_at`.
+    requests_left = models.FloatField(null=True, editable=False)
     requests_counted_at = models.DateTimeField(null=True, editable=False)
     # The largest request in bytes, after LinkedIn has rejected a larger one (413).
     body_limit = models.PositiveIntegerField(null=True, editable=False)
 
     # When to compare its state with the open alerts next (capi.alerts.evaluate). Null: as soon as possible.
     next_look_at = models.DateTimeField(null=True, editable=False)
-    mailed_week = models.DateField(null=True, editable=False)  # the Monday of the last weekly mail
-    checkup_claimed_at = models.DateTimeField(null=True, editable=False)  # by a worker: see capi.diagnostics.checkups
+    # The Monday of the last weekly mail.
+    mailed_week = models.DateField(null=True, editable=False)
+    # By a worker: see capi.diagnostics.checkups.
+    checkup_claimed_at = models.DateTimeField(null=True, editable=False)
 
     objects: ClassVar[CompanyQuerySet["Connection"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
 
@@ -109,17 +133,30 @@ class Connection(models.Model):
         """
         if self.resting_since is None:
             return None
-        longest_wait = timedelta(seconds=settings.RETRY_LAST_SECONDS * 1.2) + NEXT_REQUEST_TAKES
-        return self.resting_since if now < (self.next_attempt_at or self.resting_since) + longest_wait else None
+        longest_wait = (
+            timedelta(seconds=settings.RETRY_LAST_SECONDS * 1.2) + NEXT_REQUEST_TAKES
+        )
+        return (
+            self.resting_since
+            if now < (self.next_attempt_at or self.resting_since) + longest_wait
+            else None
+        )
 
     def rests_long(self, now: datetime) -> bool:
         """True if the lane rests for longer than five minutes in total, though sending isn't paused.
 
         Stays true during the request that ends or extends the rest.
         """
-        if self.next_attempt_at is None or self.resting_since is None or not self.is_sending:
+        if (
+            self.next_attempt_at is None
+            or self.resting_since is None
+            or not self.is_sending
+        ):
             return False
-        return self.rest_length > LONG_REST and now < self.next_attempt_at + NEXT_REQUEST_TAKES
+        return (
+            self.rest_length > LONG_REST
+            and now < self.next_attempt_at + NEXT_REQUEST_TAKES
+        )
 
     @property
     def rest_length(self) -> timedelta:
@@ -141,7 +178,9 @@ class Recall(models.Model):
     """
 
     # Without a constraint, which would refuse the rows of the leads that are deleted together with their company.
-    company = models.ForeignKey("crm.Company", on_delete=models.CASCADE, db_constraint=False, related_name="+")
+    company = models.ForeignKey(
+        "crm.Company", on_delete=models.CASCADE, db_constraint=False, related_name="+"
+    )
     made_at = models.DateTimeField(db_default=Now())
 
     objects: ClassVar[CompanyQuerySet["Recall"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
@@ -153,7 +192,9 @@ class Recall(models.Model):
 class Checkup(models.Model):
     """A company's latest check-up. `findings` has the format of `capi.diagnostics.findings.as_json`."""
 
-    company = models.OneToOneField("crm.Company", on_delete=models.CASCADE, related_name="checkup")
+    company = models.OneToOneField(
+        "crm.Company", on_delete=models.CASCADE, related_name="checkup"
+    )
     ran_at = models.DateTimeField(db_default=Now())
     findings = models.JSONField(default=list)
 

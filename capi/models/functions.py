@@ -43,7 +43,9 @@ SEARCH: Final = """
 def first_id_since(company_id: int, moment: datetime) -> int:
     """The lowest id of the company's events recorded at or after `moment`; 0 if it has no events."""
     with connection.cursor() as cursor:
-        search = SEARCH.format(table=ConversionEvent._meta.db_table, own=EQUALS.format("company_id"))
+        search = SEARCH.format(
+            table=ConversionEvent._meta.db_table, own=EQUALS.format("company_id")
+        )
         cursor.execute(search, [company_id, company_id, moment, moment, company_id])
         return cursor.fetchone()[0] or 0
 

@@ -80,7 +80,11 @@ def unpack_ids(packed: bytes | memoryview | None) -> IdList:
     """The keys in such a column. Empty if it is null or can't be read: a damaged column must not stop the lane."""
     try:
         unpacked = zlib.decompress(packed) if packed else b""
-        return IdList(accumulate(distance for (distance,) in struct.iter_unpack(">q", unpacked)))
+        return IdList(
+            accumulate(distance for (distance,) in struct.iter_unpack(">q", unpacked))
+        )
     except (zlib.error, struct.error):
-        logger.exception("The stored ids of a request's events can't be read. LinkedIn may have received these events.")
+        logger.exception(
+            "The stored ids of a request's events can't be read. LinkedIn may have received these events."
+        )
         return IdList()

@@ -7,7 +7,14 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.urls import reverse
 
-from capi.models.choices import EVENTS_ABOUT_DEALS, EVENTS_WITH_VALUE, CrmEventName, Frequency, Reason, only_digits
+from capi.models.choices import (
+    EVENTS_ABOUT_DEALS,
+    EVENTS_WITH_VALUE,
+    CrmEventName,
+    Frequency,
+    Reason,
+    only_digits,
+)
 from capi.models.connection import Connection, is_sending
 from crm.models.bidi import without_bidi_controls
 from crm.models.tenancy import CompanyQuerySet
@@ -36,19 +43,31 @@ class ConversionRule(models.Model):
     An admin sets `is_active`; LinkedIn's responses set `is_paused`. `objects` leaves out deleted rules.
     """
 
-    company = models.ForeignKey("crm.Company", on_delete=models.CASCADE, related_name="conversion_rules")
-    crm_event = models.CharField("CRM event", max_length=20, choices=CrmEventName.choices)
-    linkedin_id = models.CharField("LinkedIn rule id", max_length=19, validators=[only_digits])
+    company = models.ForeignKey(
+        "crm.Company", on_delete=models.CASCADE, related_name="conversion_rules"
+    )
+    crm_event = models.CharField(
+        "CRM event", max_length=20, choices=CrmEventName.choices
+    )
+    linkedin_id = models.CharField(
+        "LinkedIn rule id", max_length=19, validators=[only_digits]
+    )
     name = models.CharField(max_length=120)
     is_active = models.BooleanField("active", default=True)
     is_paused = models.BooleanField(default=False, editable=False)
-    paused_reason = models.CharField(max_length=30, choices=Reason.choices, blank=True, editable=False)
-    paused_message = models.TextField(blank=True, editable=False)  # LinkedIn's message, masked
+    paused_reason = models.CharField(
+        max_length=30, choices=Reason.choices, blank=True, editable=False
+    )
+    # LinkedIn's message, masked.
+    paused_message = models.TextField(blank=True, editable=False)
     paused_at = models.DateTimeField(null=True, editable=False)
     send_value = models.BooleanField(
-        default=True, help_text="For deal events: send the deal's amount and currency as the conversion value."
+        default=True,
+        help_text="For deal events: send the deal's amount and currency as the conversion value.",
     )
-    frequency = models.CharField(max_length=10, choices=Frequency.choices, default=Frequency.ONCE)
+    frequency = models.CharField(
+        max_length=10, choices=Frequency.choices, default=Frequency.ONCE
+    )
     # As last read from LinkedIn; "" and null if the rule was never read.
     linkedin_type = models.CharField(max_length=40, blank=True, editable=False)
     linkedin_method = models.CharField(max_length=40, blank=True, editable=False)

@@ -19,8 +19,18 @@ class DayCount(models.Model):
     are left out.
     """
 
-    company = models.ForeignKey("crm.Company", on_delete=models.CASCADE, related_name="day_counts", db_index=False)
-    rule = models.ForeignKey(ConversionRule, on_delete=models.RESTRICT, related_name="day_counts", db_index=False)
+    company = models.ForeignKey(
+        "crm.Company",
+        on_delete=models.CASCADE,
+        related_name="day_counts",
+        db_index=False,
+    )
+    rule = models.ForeignKey(
+        ConversionRule,
+        on_delete=models.RESTRICT,
+        related_name="day_counts",
+        db_index=False,
+    )
     day = models.DateField()
     state = models.CharField(max_length=10)
     reason = models.CharField(max_length=30, blank=True)
@@ -33,7 +43,8 @@ class DayCount(models.Model):
         ordering = ["day", "rule", "state", "reason", "bucket"]
         constraints = [
             models.UniqueConstraint(
-                fields=["company", "day", "rule", "state", "reason", "bucket"], name="one_count_of_a_kind_and_day"
+                fields=["company", "day", "rule", "state", "reason", "bucket"],
+                name="one_count_of_a_kind_and_day",
             )
         ]
 
@@ -44,8 +55,11 @@ class DayCount(models.Model):
 class CountedLog(models.Model):
     """How far a company's events have been counted: see `capi.services.statistics`."""
 
-    company = models.OneToOneField("crm.Company", on_delete=models.CASCADE, related_name="counted_log")
-    claimed_at = models.DateTimeField(null=True)  # by the worker that is counting, or counted last
+    company = models.OneToOneField(
+        "crm.Company", on_delete=models.CASCADE, related_name="counted_log"
+    )
+    # By the worker that is counting, or counted last.
+    claimed_at = models.DateTimeField(null=True)
     counted_at = models.DateTimeField(null=True)  # the counts are as of this moment
     newest_id = models.BigIntegerField(default=0)  # at `counted_at`
     # By day, the events open when the day was counted. A day whose open events have changed is counted again.

@@ -33,7 +33,9 @@ def unseal(*, company_id: int, sealed: str) -> str:
 
 def reseal(*, company_id: int, sealed: str) -> str:
     """The same token sealed under the newest key. Raises UnreadableToken."""
-    return seal(company_id=company_id, token=unseal(company_id=company_id, sealed=sealed))
+    return seal(
+        company_id=company_id, token=unseal(company_id=company_id, sealed=sealed)
+    )
 
 
 def key_state_of(*, company_id: int, sealed: str) -> KeyState:

@@ -15,7 +15,12 @@ class HeartbeatManager(models.Manager["Heartbeat"]):
     def beat(self, name: str) -> None:
         """Record that this was done now, by the database's clock. One statement, safe alongside other workers."""
         row = Heartbeat(name=name, beat_at=Now())
-        self.bulk_create([row], update_conflicts=True, unique_fields=["name"], update_fields=["beat_at"])
+        self.bulk_create(
+            [row],
+            update_conflicts=True,
+            unique_fields=["name"],
+            update_fields=["beat_at"],
+        )
 
     def last_of(self, name: str) -> datetime | None:
         """When this was last done, None if never."""
@@ -50,7 +55,11 @@ class HousekeepingManager(models.Manager["Housekeeping"]):
         free = Q(claimed_until=None) | Q(claimed_until__lte=Now())
         claim_id = uuid.uuid4()
         due = self.filter(free, done_at__lte=Now() - EVERY)
-        return claim_id if due.update(claim_id=claim_id, claimed_until=Now() + LAPSES) else None
+        return (
+            claim_id
+            if due.update(claim_id=claim_id, claimed_until=Now() + LAPSES)
+            else None
+        )
 
     def renew(self, claim_id: uuid.UUID) -> bool:
         """Extend the claim. False if it has expired and another worker has claimed the housekeeping."""
@@ -58,12 +67,16 @@ class HousekeepingManager(models.Manager["Housekeeping"]):
 
     def finish(self, claim_id: uuid.UUID) -> None:
         """Release the claim. The next housekeeping is due in a day."""
-        self.filter(claim_id=claim_id).update(claim_id=None, claimed_until=None, done_at=Now())
+        self.filter(claim_id=claim_id).update(
+            claim_id=None, claimed_until=None, done_at=Now()
+        )
 
     def give_up(self, claim_id: uuid.UUID) -> None:
         """Some of it failed: no worker tries again for an hour."""
         # After a failure.
-        self.filter(claim_id=claim_id).update(claim_id=None, claimed_until=Now() + timedelta(hours=1))
+        self.filter(claim_id=claim_id).update(
+            claim_id=None, claimed_until=Now() + timedelta(hours=1)
+        )
 
 
 class Housekeeping(models.Model):

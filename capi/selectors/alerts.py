@@ -34,15 +34,26 @@ def open_alerts(company_id: int, *, rest: Explanation | None) -> list[ExplainedA
     `rest` is the banner's current text about a rest: each failed attempt delays the next and may change the cause.
     """
     alerts = Alert.objects.for_company(company_id).still_open().select_related("rule")
-    return [ExplainedAlert(alert, _current_text(alert, rest)) for alert in alerts.order_by("-pk")]
+    return [
+        ExplainedAlert(alert, _current_text(alert, rest))
+        for alert in alerts.order_by("-pk")
+    ]
 
 
 def past_alerts(company_id: int, *, before: int | None = None) -> AlertPage:
-    alerts = Alert.objects.for_company(company_id).exclude(closed_at=None).select_related("rule").order_by("-pk")
+    alerts = (
+        Alert.objects.for_company(company_id)
+        .exclude(closed_at=None)
+        .select_related("rule")
+        .order_by("-pk")
+    )
     if before is not None:
         alerts = alerts.filter(pk__lt=before)
     fetched = list(alerts[: ROWS_PER_PAGE + 1])
-    rows = [ExplainedAlert(alert, explain_opening(alert)) for alert in fetched[:ROWS_PER_PAGE]]
+    rows = [
+        ExplainedAlert(alert, explain_opening(alert))
+        for alert in fetched[:ROWS_PER_PAGE]
+    ]
     return AlertPage(rows, rows[-1].alert.pk if len(fetched) > ROWS_PER_PAGE else None)
 
 

@@ -53,13 +53,17 @@ class ExplainedBackfill:
         return max(self.backfill.row_count, self.backfill.reached, 1)
 
 
-def preview_of(rules: Iterable[ConversionRule], *, since: datetime, until: datetime) -> list[BackfillPreview]:
+def preview_of(
+    rules: Iterable[ConversionRule], *, since: datetime, until: datetime
+) -> list[BackfillPreview]:
     """A preview for each of these rules, in one query each."""
     previews = []
     for rule in rules:
         counts = preview(rule, since=since, until=until)
         sendable = sum(counts[outcome] for outcome in OUTCOMES_TO_SEND)
-        previews.append(BackfillPreview(rule, _lines(counts, {}), counts.total(), sendable))
+        previews.append(
+            BackfillPreview(rule, _lines(counts, {}), counts.total(), sendable)
+        )
     return previews
 
 
@@ -69,14 +73,27 @@ def sendable_lately(rule: ConversionRule) -> int:
     return preview_of([rule], since=now - LATELY, until=now)[0].sendable
 
 
-def explained_backfill(backfill: Backfill, connection: Connection | None) -> ExplainedBackfill:
-    return ExplainedBackfill(backfill, explain_backfill(backfill, connection), _lines(backfill.planned, backfill.done))
+def explained_backfill(
+    backfill: Backfill, connection: Connection | None
+) -> ExplainedBackfill:
+    return ExplainedBackfill(
+        backfill,
+        explain_backfill(backfill, connection),
+        _lines(backfill.planned, backfill.done),
+    )
 
 
 def _lines(planned: Mapping[str, int], done: Mapping[str, int]) -> list[BackfillRow]:
     """One row for each outcome; DEAL_DELETED is rare, and left out if there are none."""
     return [
-        BackfillRow(outcome.label, OUTCOMES[outcome], planned.get(outcome, 0), done.get(outcome, 0))
+        BackfillRow(
+            outcome.label,
+            OUTCOMES[outcome],
+            planned.get(outcome, 0),
+            done.get(outcome, 0),
+        )
         for outcome in BackfillOutcome
-        if outcome != BackfillOutcome.DEAL_DELETED or planned.get(outcome) or done.get(outcome)
+        if outcome != BackfillOutcome.DEAL_DELETED
+        or planned.get(outcome)
+        or done.get(outcome)
     ]

@@ -38,13 +38,21 @@ class ConnectionStatus:
     def connection(self) -> Connection | None:
         if self.membership is None:
             return None
-        connections = Connection.objects.for_company(self.membership.company_id).select_related("token_saved_by")
-        return connections.annotate(has_paused_rules=Exists(PAUSED.filter(company=OuterRef("company")))).first()
+        connections = Connection.objects.for_company(
+            self.membership.company_id
+        ).select_related("token_saved_by")
+        return connections.annotate(
+            has_paused_rules=Exists(PAUSED.filter(company=OuterRef("company")))
+        ).first()
 
     @property
     def pause(self) -> Explanation | None:
         """Why sending is paused. None if it isn't or the user may not see it."""
-        if not self._may(Action.SEE_CONNECTION) or self.connection is None or not self.connection.is_paused:
+        if (
+            not self._may(Action.SEE_CONNECTION)
+            or self.connection is None
+            or not self.connection.is_paused
+        ):
             return None
         return explain_pause(self.connection.paused_reason)
 
@@ -68,13 +76,21 @@ class ConnectionStatus:
         """How many alerts are open, for the tabs of the pages about LinkedIn. 0 if the user may not see them."""
         if self.membership is None or not self._may(Action.SEE_CONNECTION):
             return 0
-        return Alert.objects.for_company(self.membership.company_id).still_open()[:100].count()
+        return (
+            Alert.objects.for_company(self.membership.company_id)
+            .still_open()[:100]
+            .count()
+        )
 
     @cached_property
     def held(self) -> OnHold | None:
         """Events on hold, only on the pages about LinkedIn. None if the user may not see them."""
         is_linkedin_page = self._path.startswith(reverse("linkedin"))
-        if not is_linkedin_page or not self._may(Action.SEE_CONNECTION) or self.connection is None:
+        if (
+            not is_linkedin_page
+            or not self._may(Action.SEE_CONNECTION)
+            or self.connection is None
+        ):
             return None
         return on_hold(self.connection.company_id, self.connection, self.paused_rules)
 
@@ -98,7 +114,11 @@ class ConnectionStatus:
     @property
     def other_address(self) -> str:
         """The URL that events are sent to if it isn't LinkedIn's, otherwise "". It may be the sandbox's."""
-        return "" if settings.LINKEDIN_API_URL == settings.LINKEDIN_REAL_URL else settings.LINKEDIN_API_URL
+        return (
+            ""
+            if settings.LINKEDIN_API_URL == settings.LINKEDIN_REAL_URL
+            else settings.LINKEDIN_API_URL
+        )
 
 
 def connection_status(request: HttpRequest) -> ConnectionStatus:
@@ -108,7 +128,9 @@ def connection_status(request: HttpRequest) -> ConnectionStatus:
     return request.linkedin_status  # type: ignore[attr-defined, no-any-return]
 
 
-def last_confirmed(connection: Connection | None, rows: Sequence[RuleRow]) -> datetime | None:
+def last_confirmed(
+    connection: Connection | None, rows: Sequence[RuleRow]
+) -> datetime | None:
     """When LinkedIn last accepted the current token: for an event, or to list rules. None if it never did."""
     if connection is None or not connection.has_token:
         return None
@@ -117,4 +139,7 @@ def last_confirmed(connection: Connection | None, rows: Sequence[RuleRow]) -> da
         *(at for row in rows for at in (row.last_taken_at, row.rule.linkedin_read_at)),
     ]
     saved_at = connection.token_saved_at
-    return max((at for at in times if at is not None and (saved_at is None or at >= saved_at)), default=None)
+    return max(
+        (at for at in times if at is not None and (saved_at is None or at >= saved_at)),
+        default=None,
+    )

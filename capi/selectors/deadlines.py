@@ -51,7 +51,9 @@ def end_of_token(expires_on: date | None, today: date) -> Deadline | None:
     if expires_on is None:
         return None
     days = (expires_on - today).days
-    return Deadline(expires_on, days, _reached(days, TOKEN_MARKS), about_token(expires_on, days))
+    return Deadline(
+        expires_on, days, _reached(days, TOKEN_MARKS), about_token(expires_on, days)
+    )
 
 
 def _reached(days_left: int, marks: Sequence[int]) -> int | None:

@@ -6,7 +6,9 @@ from capi.delivery.deal_people import told_about
 from capi.models.choices import State
 from crm.models import Deal
 
-SENT: Final = "This deal was reported to LinkedIn, so its main person can't be changed any more."
+SENT: Final = (
+    "This deal was reported to LinkedIn, so its main person can't be changed any more."
+)
 PERHAPS: Final = "This deal may have been reported to LinkedIn, so its main person can't be changed any more."
 NOT_NOW: Final = "Nothing was changed: a request to LinkedIn may contain this deal right now. Try again in a minute."
 

@@ -15,10 +15,20 @@ from capi.delivery.selection import NotSendable, Row
 from capi.linkedin import payload
 from capi.linkedin.identity import email_sha256, normalise_email
 from capi.linkedin.payload import Conversion
-from capi.models import Connection, ConversionEvent, ConversionEventQuerySet, ConversionRule
+from capi.models import (
+    Connection,
+    ConversionEvent,
+    ConversionEventQuerySet,
+    ConversionRule,
+)
 from capi.models.choices import OPEN_STATES, Frequency, Reason, State
 from capi.models.functions import database_now
-from capi.selectors.explanations.dry_run import NO_CURRENCY, NO_DEAL, RULE_IS_OFF, WOULD_BE_SENT
+from capi.selectors.explanations.dry_run import (
+    NO_CURRENCY,
+    NO_DEAL,
+    RULE_IS_OFF,
+    WOULD_BE_SENT,
+)
 from capi.selectors.explanations.explain import explain
 from capi.selectors.explanations.reasons import REASONS
 from capi.selectors.explanations.states import STATES, Explanation
@@ -54,11 +64,17 @@ class DryRun:
     no_value: Explanation | None = None
 
 
-def dry_run(rule: ConversionRule, lead: Lead, deal: Deal | None, connection: Connection | None) -> DryRun:
+def dry_run(
+    rule: ConversionRule, lead: Lead, deal: Deal | None, connection: Connection | None
+) -> DryRun:
     """What the rule would send about this lead, or about this deal of the lead."""
     if lead.erased_at is not None:
         return DryRun(REASONS[Reason.ERASED])
-    run = DryRun(NO_DEAL, address=normalise_email(lead.email), sha256=email_sha256(lead.email) or "")
+    run = DryRun(
+        NO_DEAL,
+        address=normalise_email(lead.email),
+        sha256=email_sha256(lead.email) or "",
+    )
     if rule.is_about_deal and deal is None:
         return run
     own = _own_events(rule, lead, deal)
@@ -69,7 +85,12 @@ def dry_run(rule: ConversionRule, lead: Lead, deal: Deal | None, connection: Con
     run = replace(run, event=event, no_value=_explain_no_value(rule, row))
     if isinstance(checked, NotSendable):
         request = _request_if_eligible(check, lead, row, checked)
-        return replace(run, request=request, words=_refusal(checked, is_planned=event is not None), is_refused=True)
+        return replace(
+            run,
+            request=request,
+            words=_refusal(checked, is_planned=event is not None),
+            is_refused=True,
+        )
     run = replace(run, request=_outgoing(checked.conversion))
     taken_by = None if event else _counted_by(rule, own, lead)
     words = REASONS[Reason.ALREADY_COUNTED] if taken_by else _expected(rule, connection)
@@ -97,12 +118,20 @@ def _refusal(refused: NotSendable, *, is_planned: bool) -> Explanation:
     return REASONS.get(refused.reason, STATES[refused.state])
 
 
-def _own_events(rule: ConversionRule, lead: Lead, deal: Deal | None) -> ConversionEventQuerySet:
-    events = ConversionEvent.objects.for_company(rule.company_id).counted().filter(rule=rule, lead=lead)
+def _own_events(
+    rule: ConversionRule, lead: Lead, deal: Deal | None
+) -> ConversionEventQuerySet:
+    events = (
+        ConversionEvent.objects.for_company(rule.company_id)
+        .counted()
+        .filter(rule=rule, lead=lead)
+    )
     return events.filter(deal=deal) if rule.is_about_deal else events
 
 
-def _counted_by(rule: ConversionRule, own: ConversionEventQuerySet, lead: Lead) -> ConversionEvent | None:
+def _counted_by(
+    rule: ConversionRule, own: ConversionEventQuerySet, lead: Lead
+) -> ConversionEvent | None:
     """The earlier event with which the rule counted this lead, deal or person, None if it hasn't."""
     if rule.counts_people:
         return event_of_person(rule, lead.email)
@@ -139,5 +168,11 @@ def _outgoing(conversion: Conversion) -> OutgoingRequest:
     body = payload.encode([conversion])
     request = client().prepared(body=body, batch=False)
     url = request.url or ""
-    headers = {"Host": urlsplit(url).netloc, **request.headers, "Authorization": "Bearer ••••"}
-    return OutgoingRequest(request.method or "", url, list(headers.items()), body.decode())
+    headers = {
+        "Host": urlsplit(url).netloc,
+        **request.headers,
+        "Authorization": "Bearer ••••",
+    }
+    return OutgoingRequest(
+        request.method or "", url, list(headers.items()), body.decode()
+    )

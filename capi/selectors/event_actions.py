@@ -19,7 +19,8 @@ from capi.selectors.explanations.states import ON_HOLD, TEST_EVENT, Explanation
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 AT_MOST: Final = 100_000  # at once; the page then offers the next ones
-LEFT_OUT_AT_MOST: Final = 1_000  # of the events that can't be retried or cancelled, no more are counted
+# Of the events that can't be retried or cancelled, no more are counted.
+LEFT_OUT_AT_MOST: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,28 +78,52 @@ def chosen_by_filter(
 @statements_may_take(LONG_SECONDS)
 def preview_of_cancelling(company_id: int, choice: ChosenEvents) -> BulkPreview:
     following = cancellation.cancellable(_events(company_id, choice)).count()
-    return _preview(following, Counter(), choice, choice.events.exclude(cancellation.CANCELLABLE))
+    return _preview(
+        following, Counter(), choice, choice.events.exclude(cancellation.CANCELLABLE)
+    )
 
 
 @statements_may_take(LONG_SECONDS)
 def preview_of_retrying(company_id: int, choice: ChosenEvents) -> BulkPreview:
-    rows = retries.retryable(_events(company_id, choice)).order_by().values_list(F("obstacle"))
+    rows = (
+        retries.retryable(_events(company_id, choice))
+        .order_by()
+        .values_list(F("obstacle"))
+    )
     # Sorted for a stable order of equally frequent obstacles.
     counts: Counter[str] = Counter(dict(sorted(rows.annotate(Count("pk")))))
     following = counts.pop("", 0)
-    obstacles = Counter({REASONS[Reason(reason)]: count for reason, count in counts.items()})
-    return _preview(following, obstacles, choice, choice.events.exclude(retries.RETRYABLE))
+    obstacles = Counter(
+        {REASONS[Reason(reason)]: count for reason, count in counts.items()}
+    )
+    return _preview(
+        following, obstacles, choice, choice.events.exclude(retries.RETRYABLE)
+    )
 
 
-def _preview(following: int, obstacles: Counter[Explanation], choice: ChosenEvents, left_out: Events) -> BulkPreview:
+def _preview(
+    following: int,
+    obstacles: Counter[Explanation],
+    choice: ChosenEvents,
+    left_out: Events,
+) -> BulkPreview:
     names = ("state", "reason", "is_test", "rule__is_paused", "rule__paused_reason")
     rows = list(left_out.order_by("-pk").values_list(*names)[: LEFT_OUT_AT_MOST + 1])
-    others = obstacles + Counter(_why_left_out(choice, *row) for row in rows[:LEFT_OUT_AT_MOST])
-    return BulkPreview(following, others.most_common(), is_more=len(rows) > LEFT_OUT_AT_MOST)
+    others = obstacles + Counter(
+        _why_left_out(choice, *row) for row in rows[:LEFT_OUT_AT_MOST]
+    )
+    return BulkPreview(
+        following, others.most_common(), is_more=len(rows) > LEFT_OUT_AT_MOST
+    )
 
 
 def _why_left_out(
-    choice: ChosenEvents, state: str, reason: str, is_test: bool, is_rule_paused: bool, paused_reason: str
+    choice: ChosenEvents,
+    state: str,
+    reason: str,
+    is_test: bool,
+    is_rule_paused: bool,
+    paused_reason: str,
 ) -> Explanation:
     if is_test:
         return TEST_EVENT
@@ -128,8 +153,13 @@ def allowed_actions(event: ConversionEvent) -> AllowedActions:
         return AllowedActions(cancel=not event.is_test)
     if event.state not in retries.UNDOABLE:
         return AllowedActions()
-    obstacles = retries.retryable(ConversionEvent.objects.filter(pk=event.pk)).values_list(F("obstacle"), flat=True)
+    obstacles = retries.retryable(
+        ConversionEvent.objects.filter(pk=event.pk)
+    ).values_list(F("obstacle"), flat=True)
     obstacle: str | None = obstacles.first()
     if obstacle is None:
         return AllowedActions()
-    return AllowedActions(retry=not obstacle, obstacle=REASONS[obstacle] if obstacle else None)  # type: ignore[index]
+    return AllowedActions(
+        retry=not obstacle,
+        obstacle=REASONS[obstacle] if obstacle else None,  # type: ignore[index]
+    )

@@ -31,7 +31,9 @@ class BoundedCount:
         return f"{self.count:,}{'+' if self.is_more else ''}"
 
 
-def chip_counts(company_id: int, wanted: EventFilter, connection: Connection | None) -> dict[str, BoundedCount]:
+def chip_counts(
+    company_id: int, wanted: EventFilter, connection: Connection | None
+) -> dict[str, BoundedCount]:
     """The number of events in each state that match the other filters, in two statements, or four for a rare state.
 
     Two more find out where a period begins and ends. Empty for a filter by week: it would have to read all of the
@@ -40,46 +42,83 @@ def chip_counts(company_id: int, wanted: EventFilter, connection: Connection | N
     if wanted.week is not None:
         return {}
     # In the company's own order, so that its events are not looked for among those of other companies.
-    events = ConversionEvent.objects.newest_of(company_id).filter(log.period(company_id, wanted))
+    events = ConversionEvent.objects.newest_of(company_id).filter(
+        log.period(company_id, wanted)
+    )
     # Without a filter that has to read other events, too, a short scan usually finds as many as are counted.
     is_narrow = log.is_searched(replace(wanted, chip=StateFilter.ALL))
-    for stretch in [log.STRETCH] if is_narrow else [min(SHORT_STRETCH, log.STRETCH), log.STRETCH]:
+    for stretch in (
+        [log.STRETCH] if is_narrow else [min(SHORT_STRETCH, log.STRETCH), log.STRETCH]
+    ):
         counts = _counts(company_id, events, wanted, connection, stretch)
         if all(count > COUNT_LIMIT or not is_cut for count, is_cut in counts.values()):
             break
-    found: dict[str, BoundedCount] = {chip: _bounded(count, is_cut=is_cut) for chip, (count, is_cut) in counts.items()}
-    return {**found, **{whole: _sum(found[part] for part in parts) for whole, parts in PARTS.items()}}
+    found: dict[str, BoundedCount] = {
+        chip: _bounded(count, is_cut=is_cut) for chip, (count, is_cut) in counts.items()
+    }
+    return {
+        **found,
+        **{
+            whole: _sum(found[part] for part in parts) for whole, parts in PARTS.items()
+        },
+    }
 
 
 def _counts(
-    company_id: int, events: Events, wanted: EventFilter, connection: Connection | None, stretch: int
+    company_id: int,
+    events: Events,
+    wanted: EventFilter,
+    connection: Connection | None,
+    stretch: int,
 ) -> dict[StateFilter, tuple[int, bool]]:
     """How many events each single state has, up to COUNT_LIMIT + 1.
 
     Where no index leads to them, those among the newest `stretch` are counted, and whether there are older ones is
     returned, too.
     """
-    filters = {chip: replace(wanted, chip=chip) for chip in StateFilter if chip not in PARTS}
+    filters = {
+        chip: replace(wanted, chip=chip) for chip in StateFilter if chip not in PARTS
+    }
     floors = _floors(company_id, events, filters, stretch)
-    matching = {chip: _matching(events, company_id, one, connection, floors.get(chip)) for chip, one in filters.items()}
+    matching = {
+        chip: _matching(events, company_id, one, connection, floors.get(chip))
+        for chip, one in filters.items()
+    }
     columns = {f"count_{chip.name}": CountOf(query) for chip, query in matching.items()}
-    row: dict[str, Any] = dict(Company.objects.filter(pk=company_id).values(**columns).get())
-    return {chip: (row[f"count_{chip.name}"], floors.get(chip) is not None) for chip in filters}
+    row: dict[str, Any] = dict(
+        Company.objects.filter(pk=company_id).values(**columns).get()
+    )
+    return {
+        chip: (row[f"count_{chip.name}"], floors.get(chip) is not None)
+        for chip in filters
+    }
 
 
 def _floors(
-    company_id: int, events: Events, filters: Mapping[StateFilter, EventFilter], stretch: int
+    company_id: int,
+    events: Events,
+    filters: Mapping[StateFilter, EventFilter],
+    stretch: int,
 ) -> dict[StateFilter, int | None]:
     """The newest id outside the scan, for each chip whose scan needs a limit. None if there are no such rows.
 
     PostgreSQL gets them as numbers, not as subqueries: otherwise it can't know how few rows are left, and may read the
     whole log for a rare reason.
     """
-    names = {chip: _floor_name(chip) for chip, wanted in filters.items() if _is_scanned(wanted)}
-    columns = {name: Subquery(_behind(log.in_state(events, chip), stretch)) for chip, name in names.items()}
+    names = {
+        chip: _floor_name(chip)
+        for chip, wanted in filters.items()
+        if _is_scanned(wanted)
+    }
+    columns = {
+        name: Subquery(_behind(log.in_state(events, chip), stretch))
+        for chip, name in names.items()
+    }
     if not columns:
         return {}
-    row: dict[str, Any] = dict(Company.objects.filter(pk=company_id).values(**columns).get())
+    row: dict[str, Any] = dict(
+        Company.objects.filter(pk=company_id).values(**columns).get()
+    )
     return {chip: row[name] for chip, name in names.items()}
 
 
@@ -90,7 +129,9 @@ def _is_scanned(wanted: EventFilter) -> bool:
 
 def _floor_name(chip: str) -> str:
     """The same for states that are searched among the same events."""
-    return "_".join(["floor", *([chip] if chip == StateFilter.TEST else STATES.get(chip, ()))])
+    return "_".join(
+        ["floor", *([chip] if chip == StateFilter.TEST else STATES.get(chip, ()))]
+    )
 
 
 def _behind(events: Events, stretch: int) -> QuerySet[ConversionEvent]:
@@ -98,9 +139,15 @@ def _behind(events: Events, stretch: int) -> QuerySet[ConversionEvent]:
 
 
 def _matching(
-    events: Events, company_id: int, wanted: EventFilter, connection: Connection | None, floor: int | None
+    events: Events,
+    company_id: int,
+    wanted: EventFilter,
+    connection: Connection | None,
+    floor: int | None,
 ) -> QuerySet[ConversionEvent]:
-    found = log.in_state(log.narrowed(events, company_id, wanted, connection), wanted.chip)
+    found = log.in_state(
+        log.narrowed(events, company_id, wanted, connection), wanted.chip
+    )
     if floor is not None:
         found = found.filter(pk__gt=floor)
     return found.values("pk")[: COUNT_LIMIT + 1]  # type: ignore[return-value]
@@ -113,7 +160,10 @@ def _bounded(count: int, *, is_cut: bool) -> BoundedCount:
 def _sum(parts: Iterable[BoundedCount]) -> BoundedCount:
     counts = list(parts)
     total = sum(part.count for part in counts)
-    return BoundedCount(min(total, COUNT_LIMIT), total > COUNT_LIMIT or any(part.is_more for part in counts))
+    return BoundedCount(
+        min(total, COUNT_LIMIT),
+        total > COUNT_LIMIT or any(part.is_more for part in counts),
+    )
 
 
 # The reasons to filter by, in groups. OTHERS has all reasons that no group has.
@@ -158,13 +208,22 @@ Choices = Sequence[tuple[str, str | Sequence[tuple[str, str]]]]
 
 def reason_choices(company_id: int, chosen: str) -> Choices:
     """The reasons in the company's daily counts, and the `chosen` one, in groups."""
-    counted = DayCount.objects.for_company(company_id).order_by().values_list("reason", flat=True).distinct()
+    counted = (
+        DayCount.objects.for_company(company_id)
+        .order_by()
+        .values_list("reason", flat=True)
+        .distinct()
+    )
     occurring = {*counted, chosen}
     grouped = set(chain(*_GROUPS.values()))
     others = tuple(reason for reason in Reason if reason and reason not in grouped)
     choices: list[tuple[str, str | Sequence[tuple[str, str]]]] = [("", "Any reason")]
     for title, group in {**_GROUPS, OTHERS: others}.items():
-        reasons = [(reason.value, str(reason.label)) for reason in group if reason.value in occurring]
+        reasons = [
+            (reason.value, str(reason.label))
+            for reason in group
+            if reason.value in occurring
+        ]
         if reasons:
             choices.append((title, reasons))
     return [*choices, (NO_REASON, "None")]

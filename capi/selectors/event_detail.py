@@ -33,26 +33,40 @@ class RequestPreview:
 def attempts_of(event: ConversionEvent) -> list[Attempt]:
     """All requests with this event, newest first."""
     # The hashes of a full batch take 200 kB, and only those of the last attempt are shown.
-    links = event.earlier_attempts.select_related("attempt").defer("attempt__sent_hashes").order_by("-pk")
+    links = (
+        event.earlier_attempts.select_related("attempt")
+        .defer("attempt__sent_hashes")
+        .order_by("-pk")
+    )
     earlier = [link.attempt for link in links]
     return [event.last_attempt, *earlier] if event.last_attempt else earlier
 
 
-def request_preview(event: ConversionEvent, attempts: Sequence[Attempt]) -> RequestPreview:
+def request_preview(
+    event: ConversionEvent, attempts: Sequence[Attempt]
+) -> RequestPreview:
     """What was sent to LinkedIn about the event, or would be sent now."""
     if event.is_open:
         return _would_be_sent(event)
     if attempts:
-        no_value = NO_CURRENCY if attempts[0].sent_value and _lacks_currency(event) else None
-        return RequestPreview(_text(_as_sent(event, attempts[0])), was_sent=True, no_value=no_value)
+        no_value = (
+            NO_CURRENCY if attempts[0].sent_value and _lacks_currency(event) else None
+        )
+        return RequestPreview(
+            _text(_as_sent(event, attempts[0])), was_sent=True, no_value=no_value
+        )
     return RequestPreview(nothing=_why_not(State(event.state), event.reason))
 
 
 def _as_sent(event: ConversionEvent, attempt: Attempt) -> Conversion:
     digest = hash_of(bytes(attempt.sent_hashes), event.pk) or "(no longer kept)"
-    conversion = Conversion(attempt.linkedin_id, event.happened_at, event.event_id, digest)
+    conversion = Conversion(
+        attempt.linkedin_id, event.happened_at, event.event_id, digest
+    )
     if attempt.sent_value and event.crm_event is not None:
-        return conversion._replace(amount=event.crm_event.amount, currency=event.crm_event.currency)
+        return conversion._replace(
+            amount=event.crm_event.amount, currency=event.crm_event.currency
+        )
     return conversion
 
 
@@ -62,14 +76,20 @@ def _would_be_sent(event: ConversionEvent) -> RequestPreview:
         return RequestPreview(_text(selection.test_conversion(event.rule, row)))
     checked = selection.EligibilityCheck(event.rule, now=database_now()).check(row)
     if isinstance(checked, Sendable):
-        no_value = NO_CURRENCY if event.rule.sends_value and _lacks_currency(event) else None
+        no_value = (
+            NO_CURRENCY if event.rule.sends_value and _lacks_currency(event) else None
+        )
         return RequestPreview(_text(checked.conversion), no_value=no_value)
     return RequestPreview(nothing=_why_not(checked.state, checked.reason))
 
 
 def _lacks_currency(event: ConversionEvent) -> bool:
     crm_event = event.crm_event
-    return crm_event is not None and crm_event.amount is not None and not crm_event.currency
+    return (
+        crm_event is not None
+        and crm_event.amount is not None
+        and not crm_event.currency
+    )
 
 
 def _why_not(state: State, reason: str) -> Explanation:

@@ -13,7 +13,13 @@ from typing import Final
 from django.db.models import F, Q
 
 from capi.delivery.sent_hashes import packed_ids
-from capi.models import Attempt, Connection, ConversionEvent, ConversionRule, CrmEventName
+from capi.models import (
+    Attempt,
+    Connection,
+    ConversionEvent,
+    ConversionRule,
+    CrmEventName,
+)
 from capi.models import ConversionEventQuerySet as Events
 from capi.models.choices import State
 from capi.models.functions import WEEK, first_id_since, id_behind
@@ -52,7 +58,17 @@ class EventFilter:
     @property
     def is_narrowed(self) -> bool:
         period = (self.since, self.until, self.week)
-        return any((self.chip, self.rule, self.crm_event, self.reason, *period, self.request, self.search))
+        return any(
+            (
+                self.chip,
+                self.rule,
+                self.crm_event,
+                self.reason,
+                *period,
+                self.request,
+                self.search,
+            )
+        )
 
     @property
     def is_first_page(self) -> bool:
@@ -82,7 +98,9 @@ class LogPage:
     look_on: int | None = None
 
 
-def log_page(company_id: int, wanted: EventFilter, connection: Connection | None) -> LogPage:
+def log_page(
+    company_id: int, wanted: EventFilter, connection: Connection | None
+) -> LogPage:
     """One page of the company's log."""
     events = _in_order(company_id, wanted).filter(period(company_id, wanted))
     if wanted.is_oldest_first:
@@ -92,7 +110,9 @@ def log_page(company_id: int, wanted: EventFilter, connection: Connection | None
     floor = _end_of_stretch(events, wanted)
     if floor:
         events = events.filter(pk__gte=floor)
-    fetched = _fetch(company_id, narrowed(events, company_id, wanted, connection), wanted)
+    fetched = _fetch(
+        company_id, narrowed(events, company_id, wanted, connection), wanted
+    )
     rows = fetched[:ROWS_PER_PAGE]
     is_full = len(fetched) > ROWS_PER_PAGE
     return LogPage(
@@ -103,26 +123,44 @@ def log_page(company_id: int, wanted: EventFilter, connection: Connection | None
     )
 
 
-def _newer_page(events: Events, company_id: int, wanted: EventFilter, connection: Connection | None) -> LogPage:
+def _newer_page(
+    events: Events, company_id: int, wanted: EventFilter, connection: Connection | None
+) -> LogPage:
     events = events.filter(pk__gt=wanted.after)
     ceiling = _end_of_stretch(events, wanted)
     if ceiling:
         events = events.filter(pk__lte=ceiling)
-    fetched = _fetch(company_id, narrowed(events, company_id, wanted, connection), wanted)
+    fetched = _fetch(
+        company_id, narrowed(events, company_id, wanted, connection), wanted
+    )
     rows = fetched[:ROWS_PER_PAGE][::-1]
     newer = rows[0].pk if len(fetched) > ROWS_PER_PAGE else ceiling
-    return LogPage(all_explained(rows, connection), older=rows[-1].pk if rows else None, newer=newer)
+    return LogPage(
+        all_explained(rows, connection),
+        older=rows[-1].pk if rows else None,
+        newer=newer,
+    )
 
 
-def matching(company_id: int, wanted: EventFilter, connection: Connection | None) -> Events:
+def matching(
+    company_id: int, wanted: EventFilter, connection: Connection | None
+) -> Events:
     """All matching events, whatever the page."""
-    events = ConversionEvent.objects.for_company(company_id).filter(period(company_id, wanted))
+    events = ConversionEvent.objects.for_company(company_id).filter(
+        period(company_id, wanted)
+    )
     return in_state(narrowed(events, company_id, wanted, connection), wanted.chip)
 
 
-def all_rows(company_id: int, wanted: EventFilter, connection: Connection | None) -> Iterator[ExplainedEvent]:
+def all_rows(
+    company_id: int, wanted: EventFilter, connection: Connection | None
+) -> Iterator[ExplainedEvent]:
     """All matching events, newest first, in one query per ROWS_AT_ONCE of them."""
-    events = matching(company_id, wanted, connection).select_related("rule", "crm_event").order_by("-pk")
+    events = (
+        matching(company_id, wanted, connection)
+        .select_related("rule", "crm_event")
+        .order_by("-pk")
+    )
     older_rows = Q()
     while rows := list(events.filter(older_rows)[:ROWS_AT_ONCE]):
         yield from all_explained(rows, connection)
@@ -141,7 +179,9 @@ def period(company_id: int, wanted: EventFilter) -> Q:
     if wanted.week is not None:
         found &= Q(
             crm_event__company=company_id,  # its index begins with company and kind
-            crm_event__kind__in=[wanted.rule.crm_event] if wanted.rule else CrmEventName.values,
+            crm_event__kind__in=[wanted.rule.crm_event]
+            if wanted.rule
+            else CrmEventName.values,
             crm_event__occurred_at__gte=start_of(wanted.week),
             crm_event__occurred_at__lt=start_of(wanted.week + WEEK),
         )
@@ -150,11 +190,17 @@ def period(company_id: int, wanted: EventFilter) -> Q:
 
 def _events_in_request(company_id: int, request: int) -> list[int]:
     # From the hashes stored with the request: an index from requests to events would slow down each settled batch.
-    blocks = Attempt.objects.for_company(company_id).filter(pk=request).values_list("sent_hashes", flat=True)
+    blocks = (
+        Attempt.objects.for_company(company_id)
+        .filter(pk=request)
+        .values_list("sent_hashes", flat=True)
+    )
     return [pk for block in blocks for pk in packed_ids(bytes(block))]
 
 
-def narrowed(events: Events, company_id: int, wanted: EventFilter, connection: Connection | None) -> Events:
+def narrowed(
+    events: Events, company_id: int, wanted: EventFilter, connection: Connection | None
+) -> Events:
     """The events that match the other filters. The caller still has to filter by `in_state`, or state by state."""
     events = _of_chip(events, wanted.chip, connection)
     if wanted.crm_event:
@@ -162,9 +208,13 @@ def narrowed(events: Events, company_id: int, wanted: EventFilter, connection: C
     if wanted.rule:
         events = events.filter(rule=wanted.rule)
     if wanted.reason:
-        events = events.filter(reason="" if wanted.reason == NO_REASON else wanted.reason)
+        events = events.filter(
+            reason="" if wanted.reason == NO_REASON else wanted.reason
+        )
     if wanted.search:
-        events = events.filter(lead__in=Lead.objects.for_company(company_id).search(wanted.search))
+        events = events.filter(
+            lead__in=Lead.objects.for_company(company_id).search(wanted.search)
+        )
     return events
 
 
@@ -194,7 +244,11 @@ def in_state(events: Events, chip: str) -> Events:
 def _in_order(company_id: int, wanted: EventFilter) -> Events:
     """The company's events in its own order, so that they are not looked for among those of other companies."""
     events = ConversionEvent.objects
-    return events.oldest_of(company_id) if wanted.is_oldest_first else events.newest_of(company_id)
+    return (
+        events.oldest_of(company_id)
+        if wanted.is_oldest_first
+        else events.newest_of(company_id)
+    )
 
 
 def _end_of_stretch(events: Events, wanted: EventFilter) -> int | None:
@@ -205,23 +259,32 @@ def _end_of_stretch(events: Events, wanted: EventFilter) -> int | None:
         return None
     if wanted.chip not in STATES:
         return id_behind(in_state(events, wanted.chip), STRETCH)
-    ends = [id_behind(events.filter(state=state), STRETCH) for state in STATES[wanted.chip]]
+    ends = [
+        id_behind(events.filter(state=state), STRETCH) for state in STATES[wanted.chip]
+    ]
     nearest = min if wanted.is_oldest_first else max
     return nearest((end for end in ends if end is not None), default=None)
 
 
-def _fetch(company_id: int, events: Events, wanted: EventFilter) -> list[ConversionEvent]:
+def _fetch(
+    company_id: int, events: Events, wanted: EventFilter
+) -> list[ConversionEvent]:
     """Up to one row more than a page, in the order of `events`."""
     if wanted.chip not in STATES:
         return _first(company_id, in_state(events, wanted.chip), wanted)
     # State by state: the index is in id order only within a state.
-    by_state = [_first(company_id, events.filter(state=state), wanted) for state in STATES[wanted.chip]]
+    by_state = [
+        _first(company_id, events.filter(state=state), wanted)
+        for state in STATES[wanted.chip]
+    ]
     merged = [row for rows in by_state for row in rows]
     merged.sort(key=lambda row: row.pk, reverse=not wanted.is_oldest_first)
     return merged[: ROWS_PER_PAGE + 1]
 
 
-def _first(company_id: int, events: Events, wanted: EventFilter) -> list[ConversionEvent]:
+def _first(
+    company_id: int, events: Events, wanted: EventFilter
+) -> list[ConversionEvent]:
     if wanted.week is not None:
         # No index has this sum: ordering by it stops PostgreSQL from scanning back from the newest event to an old
         # week. Leads and rules are read only for the rows of the page.

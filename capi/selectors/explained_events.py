@@ -53,7 +53,9 @@ class ExplainedEvent:
         if not self.is_moving or self.event.next_attempt_at is None:
             return None
         if self.lane_rests_until is None:
-            is_later = self.event.attempts or self.event.seconds_of_grace(timezone.now())
+            is_later = self.event.attempts or self.event.seconds_of_grace(
+                timezone.now()
+            )
             return self.event.next_attempt_at if is_later else None
         return max(self.event.next_attempt_at, self.lane_rests_until)
 
@@ -64,10 +66,18 @@ class ExplainedEvent:
 
 
 def explained(event: ConversionEvent, connection: Connection | None) -> ExplainedEvent:
-    until = connection.next_attempt_at if connection is not None and not event.is_test else None
+    until = (
+        connection.next_attempt_at
+        if connection is not None and not event.is_test
+        else None
+    )
     rests_until = until if until is not None and until > timezone.now() else None
-    return ExplainedEvent(event, explain(event, connection), event.is_on_hold(connection), rests_until)
+    return ExplainedEvent(
+        event, explain(event, connection), event.is_on_hold(connection), rests_until
+    )
 
 
-def all_explained(events: Iterable[ConversionEvent], connection: Connection | None) -> list[ExplainedEvent]:
+def all_explained(
+    events: Iterable[ConversionEvent], connection: Connection | None
+) -> list[ExplainedEvent]:
     return [explained(event, connection) for event in events]

@@ -10,10 +10,15 @@ from django.db.models import Count, Min
 from django.utils import timezone
 
 from capi.models import Connection, ConversionEvent, ConversionRule
-from capi.selectors.explanations.explain import countdown, explain_pause, hold_of_connection
+from capi.selectors.explanations.explain import (
+    countdown,
+    explain_pause,
+    hold_of_connection,
+)
 from capi.selectors.explanations.states import Explanation
 
-COUNT_LIMIT: Final = 100_000  # the oldest; beyond that the page only says that there are more
+# The oldest; beyond that the page only says that there are more.
+COUNT_LIMIT: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,9 @@ class OnHold:
         return self.count == COUNT_LIMIT
 
 
-def on_hold(company_id: int, connection: Connection | None, rules: Sequence[ConversionRule]) -> OnHold | None:
+def on_hold(
+    company_id: int, connection: Connection | None, rules: Sequence[ConversionRule]
+) -> OnHold | None:
     """The events on hold because of the connection, or of the paused rules among `rules`. None if there are none."""
     paused = [rule for rule in rules if rule.is_paused]
     connection_hold = hold_of_connection(connection)
@@ -43,11 +50,14 @@ def on_hold(company_id: int, connection: Connection | None, rules: Sequence[Conv
         return None
     events = ConversionEvent.objects.for_company(company_id).on_hold(connection)
     if connection_hold is None:
-        events = events.filter(rule__in=paused)  # `rules` may leave out some, such as those that are switched off
+        # `rules` may leave out some, such as those that are switched off.
+        events = events.filter(rule__in=paused)
     oldest = events.order_by("pk").values("happened_at")[:COUNT_LIMIT]
     totals = oldest.aggregate(count=Count("*"), first=Min("happened_at"))
     if not totals["count"]:
         return None
-    expires_on = timezone.localdate(totals["first"] + timedelta(days=settings.EVENT_MAX_AGE_DAYS))
+    expires_on = timezone.localdate(
+        totals["first"] + timedelta(days=settings.EVENT_MAX_AGE_DAYS)
+    )
     why = connection_hold or explain_pause(paused[0].paused_reason)
     return OnHold(why, totals["count"], expires_on, () if connection_hold else paused)

@@ -64,7 +64,9 @@ class RuleWeek:
     lines: Sequence[ReconcileRow]
 
     def __post_init__(self) -> None:
-        assert sum(line.count for line in self.lines) == self.crm_events, f"Rule {self.rule.pk} does not add up."
+        assert sum(line.count for line in self.lines) == self.crm_events, (
+            f"Rule {self.rule.pk} does not add up."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,21 +87,30 @@ class Week:
 
     @property
     def next(self) -> date | None:
-        return self.monday + WEEK if self.monday < monday_of(timezone.localdate()) else None
+        return (
+            self.monday + WEEK
+            if self.monday < monday_of(timezone.localdate())
+            else None
+        )
 
 
 def reconcile(company_id: int, monday: date, connection: Connection | None) -> Week:
     """The company's week, in the active time zone, in two queries."""
     rows = _counts(company_id, monday)
     rules = ConversionRule._base_manager.in_bulk({rule_id for rule_id, *_ in rows})
-    weeks = (_rule_week(rule, [row for row in rows if row[0] == rule.pk], connection) for rule in rules.values())
+    weeks = (
+        _rule_week(rule, [row for row in rows if row[0] == rule.pk], connection)
+        for rule in rules.values()
+    )
     shown = [week for week in weeks if week is not None]
     return Week(monday, sorted(shown, key=lambda week: week.rule.pk))
 
 
 def earliest_week() -> date:
     """The first Monday whose events are all still kept."""
-    return monday_of(timezone.localdate() - timedelta(days=settings.RETENTION_DAYS)) + WEEK
+    return (
+        monday_of(timezone.localdate() - timedelta(days=settings.RETENTION_DAYS)) + WEEK
+    )
 
 
 Row = tuple[int, str | None, str | None, int, int]
@@ -107,13 +118,22 @@ Row = tuple[int, str | None, str | None, int, int]
 
 @statements_may_take(LONG_SECONDS)
 def _counts(company_id: int, monday: date) -> list[Row]:
-    span = [database.ops.adapt_datetimefield_value(start_of(day)) for day in (monday, monday + WEEK)]
+    span = [
+        database.ops.adapt_datetimefield_value(start_of(day))
+        for day in (monday, monday + WEEK)
+    ]
     models = {"crm_event": CrmEvent, "rule": ConversionRule, "event": ConversionEvent}
     with database.cursor() as cursor:
         cursor.execute(
-            COUNTS.format(**{name: model._meta.db_table for name, model in models.items()}), [*span, *span, company_id]
+            COUNTS.format(
+                **{name: model._meta.db_table for name, model in models.items()}
+            ),
+            [*span, *span, company_id],
         )
-        return [(rule_id, *_state_and_reason(became), *counts) for rule_id, became, *counts in cursor.fetchall()]
+        return [
+            (rule_id, *_state_and_reason(became), *counts)
+            for rule_id, became, *counts in cursor.fetchall()
+        ]
 
 
 def _state_and_reason(became: str | None) -> tuple[str | None, str | None]:
@@ -124,7 +144,9 @@ def _state_and_reason(became: str | None) -> tuple[str | None, str | None]:
     return state, reason
 
 
-def _rule_week(rule: ConversionRule, rows: Sequence[Row], connection: Connection | None) -> RuleWeek | None:
+def _rule_week(
+    rule: ConversionRule, rows: Sequence[Row], connection: Connection | None
+) -> RuleWeek | None:
     """None for a deleted rule without conversion events in the week."""
     if rule.deleted_at is not None and all(state is None for _, state, *_ in rows):
         return None
@@ -132,13 +154,25 @@ def _rule_week(rule: ConversionRule, rows: Sequence[Row], connection: Connection
     counts: Counter[tuple[Explanation, str, str]] = Counter()
     for _, state, reason, count, _ in rows:
         chip = "" if state is None else filter_of(state, is_on_hold=is_on_hold)
-        counts[became(state, reason or "", is_on_hold=is_on_hold), chip, _reason(state, reason)] += count
+        counts[
+            became(state, reason or "", is_on_hold=is_on_hold),
+            chip,
+            _reason(state, reason),
+        ] += count
     return RuleWeek(rule, rows[0][-1], _in_order(counts.items()))
 
 
-def _in_order(counts: Iterable[tuple[tuple[Explanation, str, str], int]]) -> list[ReconcileRow]:
-    lines = [ReconcileRow(words, count, chip, reason) for (words, chip, reason), count in counts]
-    return sorted(lines, key=lambda line: (CHIPS.index(line.chip), line.words.label, line.words.what))
+def _in_order(
+    counts: Iterable[tuple[tuple[Explanation, str, str], int]],
+) -> list[ReconcileRow]:
+    lines = [
+        ReconcileRow(words, count, chip, reason)
+        for (words, chip, reason), count in counts
+    ]
+    return sorted(
+        lines,
+        key=lambda line: (CHIPS.index(line.chip), line.words.label, line.words.what),
+    )
 
 
 CHIPS: Final = (

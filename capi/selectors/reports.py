@@ -34,7 +34,10 @@ class ReportPeriod:
 
     @property
     def days(self) -> list[date]:
-        return [self.since + timedelta(days=number) for number in range((self.until - self.since).days + 1)]
+        return [
+            self.since + timedelta(days=number)
+            for number in range((self.until - self.since).days + 1)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,9 @@ class Tally:
     @property
     def by_group(self) -> list[int]:
         """The number of events in each of the GROUPS."""
-        return [sum(self.states[state] for state in states) for states in GROUPS.values()]
+        return [
+            sum(self.states[state] for state in states) for states in GROUPS.values()
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,47 +126,82 @@ class ReportRow:
 
 def outcomes_of(company_id: int, period: ReportPeriod) -> Outcomes:
     """The outcomes of the events, in two queries."""
-    rows = _counts(company_id, period).values_list("day", "state").annotate(Sum("count"))
+    rows = (
+        _counts(company_id, period).values_list("day", "state").annotate(Sum("count"))
+    )
     counts = Counter({(day, state): count for day, state, count in rows})
     series = [
-        Series(label, tone, [sum(counts[day, state] for state in states) for day in period.days])
+        Series(
+            label,
+            tone,
+            [sum(counts[day, state] for state in states) for day in period.days],
+        )
         for (label, tone), states in GROUPS.items()
     ]
-    counted_at = CountedLog.objects.for_company(company_id).values_list("counted_at", flat=True).first()
+    counted_at = (
+        CountedLog.objects.for_company(company_id)
+        .values_list("counted_at", flat=True)
+        .first()
+    )
     sent, on_the_way, failed, not_sent = (one.total for one in series)
-    return Outcomes(sent, on_the_way, failed, not_sent, bar_chart(period.days, series), counted_at)
+    return Outcomes(
+        sent, on_the_way, failed, not_sent, bar_chart(period.days, series), counted_at
+    )
 
 
 def details_of(company_id: int, period: ReportPeriod) -> Details:
     """Durations and reasons, in one query."""
-    counts = _counts(company_id, period).values_list("state", "reason", "bucket").annotate(Sum("count"))
-    rows = list(counts.order_by("state", "reason"))  # a stable order for equally frequent reasons
+    counts = (
+        _counts(company_id, period)
+        .values_list("state", "reason", "bucket")
+        .annotate(Sum("count"))
+    )
+    # A stable order for equally frequent reasons.
+    rows = list(counts.order_by("state", "reason"))
     reasons: Counter[tuple[str, str]] = Counter()
     for state, reason, _, count in rows:
         if state in NEED_A_REASON:
             reasons[state, reason] += count
     return Details(
         tally=_tally((state, bucket, count) for state, _, bucket, count in rows),
-        reasons=[_why_not(State(state), reason, count) for (state, reason), count in reasons.most_common()],
+        reasons=[
+            _why_not(State(state), reason, count)
+            for (state, reason), count in reasons.most_common()
+        ],
     )
 
 
 def days_of(company_id: int, period: ReportPeriod) -> Iterator[tuple[date, Tally]]:
     """The tally of each day with events, in order."""
-    rows = _counts(company_id, period).values_list("day", "state", "bucket").annotate(Sum("count")).order_by("day")
+    rows = (
+        _counts(company_id, period)
+        .values_list("day", "state", "bucket")
+        .annotate(Sum("count"))
+        .order_by("day")
+    )
     for day, of_day in groupby(rows.iterator(chunk_size=1_000), key=lambda row: row[0]):
         yield day, _tally((state, bucket, count) for _, state, bucket, count in of_day)
 
 
 def rows_of(company_id: int, period: ReportPeriod) -> Iterator[ReportRow]:
     """The reasons, by day."""
-    rows = _counts(company_id, period).values_list("day", "rule__name", "state", "reason").annotate(Sum("count"))
-    for day, rule, state, reason, count in rows.order_by("day", "rule", "state", "reason").iterator(chunk_size=1_000):
+    rows = (
+        _counts(company_id, period)
+        .values_list("day", "rule__name", "state", "reason")
+        .annotate(Sum("count"))
+    )
+    for day, rule, state, reason, count in rows.order_by(
+        "day", "rule", "state", "reason"
+    ).iterator(chunk_size=1_000):
         yield ReportRow(day, rule, explain_state(State(state), reason), count)
 
 
 def _counts(company_id: int, period: ReportPeriod) -> QuerySet[DayCount]:
-    counts = DayCount.objects.for_company(company_id).filter(day__range=(period.since, period.until)).order_by()
+    counts = (
+        DayCount.objects.for_company(company_id)
+        .filter(day__range=(period.since, period.until))
+        .order_by()
+    )
     return counts.filter(rule=period.rule) if period.rule else counts
 
 
@@ -176,7 +216,9 @@ def _tally(rows: Iterable[tuple[str, int, int]]) -> Tally:
 
 
 def _why_not(state: State, reason: str, count: int) -> NotSentReason:
-    return NotSentReason(explain_state(state, reason), count, StateFilter(state.value), reason)
+    return NotSentReason(
+        explain_state(state, reason), count, StateFilter(state.value), reason
+    )
 
 
 def _percent(part: int, whole: int) -> float | None:

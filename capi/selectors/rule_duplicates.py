@@ -21,7 +21,11 @@ class RuleGroups:
 
     def warnings(self, rule: ConversionRule) -> list[str]:
         """How other rules repeat this one, saved or not, and the consequences. A sentence or two each."""
-        return [*self._same_id(rule), *self._same_event(rule), *self._same_name(rule)] if rule.is_active else []
+        return (
+            [*self._same_id(rule), *self._same_event(rule), *self._same_name(rule)]
+            if rule.is_active
+            else []
+        )
 
     def _same_id(self, rule: ConversionRule) -> Iterator[str]:
         other = _first_other(self._by_id[rule.linkedin_id], rule)
@@ -40,7 +44,10 @@ class RuleGroups:
             )
 
     def _same_name(self, rule: ConversionRule) -> Iterator[str]:
-        if rule.name and _first_other(self._by_name[rule.name.casefold()], rule) is not None:
+        if (
+            rule.name
+            and _first_other(self._by_name[rule.name.casefold()], rule) is not None
+        ):
             yield f"Another rule is called “{rule}” too: Recent Events and reports show only the name."
 
 
@@ -49,7 +56,10 @@ def earlier_rules(rules: Iterable[ConversionRule]) -> list[str]:
     found = []
     for rule in rules:
         same = ConversionRule._base_manager.filter(
-            company=rule.company_id, crm_event=rule.crm_event, linkedin_id=rule.linkedin_id, is_active=False
+            company=rule.company_id,
+            crm_event=rule.crm_event,
+            linkedin_id=rule.linkedin_id,
+            is_active=False,
         )
         other = same.exclude(pk=rule.pk).order_by("pk").last()
         if other is not None:
@@ -60,5 +70,7 @@ def earlier_rules(rules: Iterable[ConversionRule]) -> list[str]:
     return found
 
 
-def _first_other(rules: Iterable[ConversionRule], rule: ConversionRule) -> ConversionRule | None:
+def _first_other(
+    rules: Iterable[ConversionRule], rule: ConversionRule
+) -> ConversionRule | None:
     return next((other for other in rules if other.pk != rule.pk), None)

@@ -40,7 +40,11 @@ class RuleHealth:
     def warnings(self) -> list[str]:
         """Warnings about the rule's current settings."""
         rule = self.row.rule
-        doubles = "" if rule.frequency != Frequency.EVERY_TIME else counting_warning(rule.crm_event, rule.linkedin_type)
+        doubles = (
+            ""
+            if rule.frequency != Frequency.EVERY_TIME
+            else counting_warning(rule.crm_event, rule.linkedin_type)
+        )
         return [text for text in (self.row.advice.warning, doubles) if text]
 
     @property
@@ -58,7 +62,9 @@ def health_of(rule: ConversionRule, connection: Connection | None) -> RuleHealth
     days = {} if last_failed else last_days(rule.company_id, [rule], FAILED)
     return RuleHealth(
         row=rule_row(rule, connection),
-        outcomes=outcomes_of(rule.company_id, ReportPeriod(days_ago(DAYS - 1), days_ago(0), rule)),
+        outcomes=outcomes_of(
+            rule.company_id, ReportPeriod(days_ago(DAYS - 1), days_ago(0), rule)
+        ),
         last_failed=explained(last_failed, connection) if last_failed else None,
         last_failed_on=days.get(rule.pk),
     )
@@ -66,9 +72,17 @@ def health_of(rule: ConversionRule, connection: Connection | None) -> RuleHealth
 
 def _last_failed(rule: ConversionRule) -> ConversionEvent | None:
     events = ConversionEvent.objects.newest_of(rule.company_id)
-    newest = events.filter(pk__gt=id_behind(events, STRETCH) or 0).counted().select_related("crm_event")
+    newest = (
+        events.filter(pk__gt=id_behind(events, STRETCH) or 0)
+        .counted()
+        .select_related("crm_event")
+    )
     # Ordered by time of failure, not by id: an event retried for days may fail after a newer one.
-    failed = newest.filter(rule=rule, state__in=FAILED).order_by(F("settled_at").desc(nulls_last=True), "-pk").first()
+    failed = (
+        newest.filter(rule=rule, state__in=FAILED)
+        .order_by(F("settled_at").desc(nulls_last=True), "-pk")
+        .first()
+    )
     if failed is not None:
         failed.rule = rule
     return failed
@@ -76,7 +90,8 @@ def _last_failed(rule: ConversionRule) -> ConversionEvent | None:
 
 # How often a new rule would have fired in the last 30 days.
 
-COUNTED_AT_MOST: Final = 20_000  # beyond that the exact figure doesn't matter, and counting takes long
+# Beyond that the exact figure doesn't matter, and counting takes long.
+COUNTED_AT_MOST: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,20 +127,29 @@ class Firing:
 
 def firing_of_each(company: Company) -> list[Firing]:
     """The figures for a new rule that counts once, for each CRM event: one query each, however many rules there are."""
-    each = (firing_of(company, crm_event=event, frequency=Frequency.ONCE) for event in CrmEventName)
+    each = (
+        firing_of(company, crm_event=event, frequency=Frequency.ONCE)
+        for event in CrmEventName
+    )
     return [firing for firing in each if firing is not None]
 
 
-def firing_of(company: Company, *, crm_event: str, frequency: str, linkedin_type: str = "") -> Firing | None:
+def firing_of(
+    company: Company, *, crm_event: str, frequency: str, linkedin_type: str = ""
+) -> Firing | None:
     """The figures for a rule with these settings, in one query. None if no CRM event is chosen."""
     if crm_event not in CrmEventName:
         return None
     since = timezone.now() - timedelta(days=30)
-    recent = CrmEvent.objects.for_company(company).filter(kind=crm_event, occurred_at__gte=since, history_only=False)
+    recent = CrmEvent.objects.for_company(company).filter(
+        kind=crm_event, occurred_at__gte=since, history_only=False
+    )
     # In index order: without an order, a prepared plan scans the whole table for a rare kind.
     recent = recent.order_by("-occurred_at")
     subjects = recent.values(subject=_subject(frequency))[: COUNTED_AT_MOST + 1]
-    counts = subjects.aggregate(events=Count("*"), subjects=Count("subject", distinct=True))
+    counts = subjects.aggregate(
+        events=Count("*"), subjects=Count("subject", distinct=True)
+    )
     return Firing(
         crm_event=crm_event,
         frequency=frequency,
@@ -140,4 +164,6 @@ def _subject(frequency: str) -> Coalesce:
     """What counts once: the deal, or else the lead. For people: the address, or else the lead."""
     if frequency != Frequency.PER_PERSON:
         return Coalesce("deal_id", "lead_id")
-    return Coalesce(NullIf(Lower("lead__email"), Value("")), Cast("lead_id", CharField()))
+    return Coalesce(
+        NullIf(Lower("lead__email"), Value("")), Cast("lead_id", CharField())
+    )

@@ -5,7 +5,12 @@ from dataclasses import dataclass
 
 from capi.linkedin.rules import API_METHOD, LinkedInRule, RulesRead
 from capi.models import ConversionRule
-from capi.selectors.explanations.rules import SWITCHED_OFF, WRONG_SOURCE, suggested_event, type_label
+from capi.selectors.explanations.rules import (
+    SWITCHED_OFF,
+    WRONG_SOURCE,
+    suggested_event,
+    type_label,
+)
 from capi.selectors.explanations.states import Explanation
 
 
@@ -35,16 +40,22 @@ class SkippedRule:
     why: Explanation
 
 
-def importable_rules(read: RulesRead, own: Sequence[ConversionRule]) -> list[ImportableRule]:
+def importable_rules(
+    read: RulesRead, own: Sequence[ConversionRule]
+) -> list[ImportableRule]:
     """The rules that accept events, in LinkedIn's order, those already mapped last."""
     taken = {rule.crm_event for rule in own}
     importable = [rule for rule in read.rules if rule.takes_events]
-    return sorted(_importable(importable, own, taken), key=lambda item: bool(item.mapped))
+    return sorted(
+        _importable(importable, own, taken), key=lambda item: bool(item.mapped)
+    )
 
 
 def skipped_rules(read: RulesRead) -> list[SkippedRule]:
     """The rules that accept no events."""
-    return [SkippedRule(rule, _why(rule)) for rule in read.rules if not rule.takes_events]
+    return [
+        SkippedRule(rule, _why(rule)) for rule in read.rules if not rule.takes_events
+    ]
 
 
 def _importable(

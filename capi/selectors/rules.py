@@ -9,7 +9,13 @@ from django.db import connection as database
 from django.db.models import Count, Max
 from django.utils.timezone import localdate
 
-from capi.models import Connection, ConversionEvent, ConversionEventQuerySet, ConversionRule, DayCount
+from capi.models import (
+    Connection,
+    ConversionEvent,
+    ConversionEventQuerySet,
+    ConversionRule,
+    DayCount,
+)
 from capi.models.choices import Frequency, State
 from capi.models.lookups import EQUALS
 from capi.selectors.explained_events import ExplainedEvent, explained
@@ -21,8 +27,13 @@ from capi.selectors.rule_duplicates import RuleGroups
 from capi.selectors.state_groups import FAILED
 
 NEVER: Final = datetime.min.replace(tzinfo=UTC)
-OFTEN: Final = {Frequency.ONCE: "Once", Frequency.PER_PERSON: "Once per person", Frequency.EVERY_TIME: "Every time"}
-HEALTH_ROWS: Final = 20_000  # the company's newest events; older ones say little about the rule's health now
+OFTEN: Final = {
+    Frequency.ONCE: "Once",
+    Frequency.PER_PERSON: "Once per person",
+    Frequency.EVERY_TIME: "Every time",
+}
+# The company's newest events; older ones say little about the rule's health now.
+HEALTH_ROWS: Final = 20_000
 # Its newest events are read first, in the order of an index. By their ids alone, PostgreSQL may read those of all other
 # companies, too: 150 ms for a company with 2,000,000 newer events of others, where this takes 6.
 NEWEST_RESULTS: Final = """SELECT
@@ -76,10 +87,20 @@ class RuleRow:
     @property
     def last_result(self) -> LastResult | None:
         """The latest event or test that was sent or failed, None if there is none yet."""
-        results = [LastResult("Sent", "good", self.last_sent_at), LastResult("Failed", "bad", self.last_failed_at)]
+        results = [
+            LastResult("Sent", "good", self.last_sent_at),
+            LastResult("Failed", "bad", self.last_failed_at),
+        ]
         if self.last_test is not None and self.progress is None:
             words = self.last_test.words
-            results.append(LastResult(words.label, words.tone, self.last_test.event.settled_at, self.last_test))
+            results.append(
+                LastResult(
+                    words.label,
+                    words.tone,
+                    self.last_test.event.settled_at,
+                    self.last_test,
+                )
+            )
         known = [result for result in results if result.at is not None]
         return max(known, key=lambda result: result.at or NEVER, default=None)
 
@@ -107,8 +128,15 @@ class RuleRow:
     def last_taken_at(self) -> datetime | None:
         """When LinkedIn last accepted an event of this rule, including tests."""
         test = self.last_test.event if self.last_test is not None else None
-        tested_at = test.settled_at if test is not None and test.state == State.ACCEPTED else None
-        return max((moment for moment in (self.last_sent_at, tested_at) if moment is not None), default=None)
+        tested_at = (
+            test.settled_at
+            if test is not None and test.state == State.ACCEPTED
+            else None
+        )
+        return max(
+            (moment for moment in (self.last_sent_at, tested_at) if moment is not None),
+            default=None,
+        )
 
     @property
     def is_proven(self) -> bool:
@@ -118,7 +146,9 @@ class RuleRow:
         if self.last_test is None:
             return self.has_sent
         test = self.last_test.event
-        return test.state == State.ACCEPTED or (test.settled_at is not None and self._has_sent_since(test.settled_at))
+        return test.state == State.ACCEPTED or (
+            test.settled_at is not None and self._has_sent_since(test.settled_at)
+        )
 
     def _has_sent_since(self, moment: datetime) -> bool:
         if self.last_sent_at is not None:
@@ -154,15 +184,25 @@ def rule_row(rule: ConversionRule, connection: Connection | None) -> RuleRow:
     """One rule as `rule_rows` returns it, in at most six queries, plus up to three for a pending test."""
     by_rule = _health(rule.company_id, rule)
     health = by_rule.get(rule.pk, UNKNOWN)
-    test = ConversionEvent.objects.for_company(rule.company_id).filter(pk=health.last_test or 0).first()
+    test = (
+        ConversionEvent.objects.for_company(rule.company_id)
+        .filter(pk=health.last_test or 0)
+        .first()
+    )
     day = _days_of_last_sent(rule.company_id, [rule], by_rule).get(rule.pk)
     on_hold = _on_hold_by_rule(rule.company_id, connection, rule).get(rule.pk, 0)
     return _row(rule, health, day, on_hold, test, connection)
 
 
-def last_days(company_id: int, rules: Iterable[ConversionRule], states: Collection[State]) -> dict[int, date]:
+def last_days(
+    company_id: int, rules: Iterable[ConversionRule], states: Collection[State]
+) -> dict[int, date]:
     """By rule: the day of its last event in one of the states, however far back, from the counts by day."""
-    counts = DayCount.objects.for_company(company_id).filter(rule__in=rules, state__in=states, count__gt=0).order_by()
+    counts = (
+        DayCount.objects.for_company(company_id)
+        .filter(rule__in=rules, state__in=states, count__gt=0)
+        .order_by()
+    )
     return dict(counts.values_list("rule").annotate(Max("day")))
 
 
@@ -183,7 +223,9 @@ def _row(
         last_failed_at=health.last_failed_at,
         on_hold=on_hold,
         last_test=explained(test, connection) if test is not None else None,
-        progress=play_progress(test, connection) if test is not None and test.state == State.PENDING else None,
+        progress=play_progress(test, connection)
+        if test is not None and test.state == State.PENDING
+        else None,
     )
 
 
@@ -191,29 +233,54 @@ def _health(company_id: int, rule: ConversionRule | None = None) -> dict[int, He
     """By rule (or for this one): the results of the company's newest events, and its last test."""
     events, of_rule = ConversionEvent._meta.db_table, "AND rule_id = %s" if rule else ""
     own = EQUALS.format("company_id")
-    results = NEWEST_RESULTS.format(events=events, own=own, failed=", ".join(["%s"] * len(FAILED)), of_rule=of_rule)
+    results = NEWEST_RESULTS.format(
+        events=events, own=own, failed=", ".join(["%s"] * len(FAILED)), of_rule=of_rule
+    )
     with database.cursor() as cursor:
-        cursor.execute(results, [State.ACCEPTED, *FAILED, company_id, HEALTH_ROWS, *([rule.pk] if rule else [])])
-        times = {pk: (last_sent, last_failed) for pk, last_sent, last_failed in cursor.fetchall()}
-    tests = _of(rule, ConversionEvent.objects.for_company(company_id).filter(is_test=True)).order_by()
+        cursor.execute(
+            results,
+            [
+                State.ACCEPTED,
+                *FAILED,
+                company_id,
+                HEALTH_ROWS,
+                *([rule.pk] if rule else []),
+            ],
+        )
+        times = {
+            pk: (last_sent, last_failed)
+            for pk, last_sent, last_failed in cursor.fetchall()
+        }
+    tests = _of(
+        rule, ConversionEvent.objects.for_company(company_id).filter(is_test=True)
+    ).order_by()
     last_tests = dict(tests.values_list("rule").annotate(Max("pk")))
-    return {pk: Health(*times.get(pk, (None, None)), last_tests.get(pk)) for pk in times.keys() | last_tests.keys()}
+    return {
+        pk: Health(*times.get(pk, (None, None)), last_tests.get(pk))
+        for pk in times.keys() | last_tests.keys()
+    }
 
 
 def _days_of_last_sent(
     company_id: int, rules: Sequence[ConversionRule], health: Mapping[int, Health]
 ) -> dict[int, date]:
     """By rule: the day of its last sent event, for the rules whose last sent time is unknown."""
-    unknown = [rule for rule in rules if health.get(rule.pk, UNKNOWN).last_sent_at is None]
+    unknown = [
+        rule for rule in rules if health.get(rule.pk, UNKNOWN).last_sent_at is None
+    ]
     return last_days(company_id, unknown, [State.ACCEPTED]) if unknown else {}
 
 
 def _on_hold_by_rule(
     company_id: int, connection: Connection | None, rule: ConversionRule | None = None
 ) -> dict[int, int]:
-    events = _of(rule, ConversionEvent.objects.for_company(company_id).on_hold(connection)).order_by()
+    events = _of(
+        rule, ConversionEvent.objects.for_company(company_id).on_hold(connection)
+    ).order_by()
     return dict(events.values_list("rule").annotate(Count("pk")))
 
 
-def _of(rule: ConversionRule | None, events: ConversionEventQuerySet) -> ConversionEventQuerySet:
+def _of(
+    rule: ConversionRule | None, events: ConversionEventQuerySet
+) -> ConversionEventQuerySet:
     return events.filter(rule=rule) if rule else events

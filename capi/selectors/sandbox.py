@@ -12,7 +12,8 @@ from capi.models import ConversionEvent
 
 REQUESTS_READ: Final = 200
 REQUESTS_SHOWN: Final = 50
-ELEMENTS_SHOWN: Final = 25  # per request: fifty full batches would make a page of 100 MB
+# Per request: fifty full batches would make a page of 100 MB.
+ELEMENTS_SHOWN: Final = 25
 ELEMENTS_CHECKED: Final = 3
 
 
@@ -43,7 +44,9 @@ def received_from(company_id: int) -> list[ReceivedRequest]:
     """The company's newest requests, newest first. A request belongs to the company if one of its event ids does."""
     entries = RequestLog(settings.LINKEDIN_SANDBOX_LEDGER).tail(REQUESTS_READ)
     event_ids = {event_id for entry in entries for event_id in _event_ids(entry)}
-    events = ConversionEvent.objects.for_company(company_id).filter(event_id__in=event_ids)
+    events = ConversionEvent.objects.for_company(company_id).filter(
+        event_id__in=event_ids
+    )
     tests = dict(events.values_list("event_id", "is_test"))
     found: list[ReceivedRequest] = []
     for entry in entries:
@@ -62,7 +65,13 @@ def _event_ids(entry: Entry) -> Iterator[str]:
 
 def _request(entry: Entry, *, is_test: bool) -> ReceivedRequest:
     first, *further = entry.elements[:ELEMENTS_SHOWN]
-    return ReceivedRequest(entry, _pretty(first), [_on_a_line(it) for it in further], _answer(entry), is_test)
+    return ReceivedRequest(
+        entry,
+        _pretty(first),
+        [_on_a_line(it) for it in further],
+        _answer(entry),
+        is_test,
+    )
 
 
 def _answer(entry: Entry) -> str:

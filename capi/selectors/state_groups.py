@@ -28,7 +28,11 @@ class StateFilter(models.TextChoices):
 
 
 PARTS: Final = {
-    StateFilter.FAILED: (StateFilter.REJECTED, StateFilter.EXPIRED, StateFilter.EXHAUSTED),
+    StateFilter.FAILED: (
+        StateFilter.REJECTED,
+        StateFilter.EXPIRED,
+        StateFilter.EXHAUSTED,
+    ),
     StateFilter.NOT_SENT: (StateFilter.SKIPPED, StateFilter.CANCELLED),
 }
 WHOLES: Final = {part: whole for whole, parts in PARTS.items() for part in parts}

@@ -13,7 +13,12 @@ from django.urls import reverse
 from django.utils import dateformat, timezone
 
 from capi.delivery.persons import counted_people, people_of
-from capi.models import Connection, ConversionEvent, ConversionEventQuerySet, ConversionRule
+from capi.models import (
+    Connection,
+    ConversionEvent,
+    ConversionEventQuerySet,
+    ConversionRule,
+)
 from capi.models.choices import OPEN_STATES, Frequency, Reason, State
 from capi.selectors.explanations.explain import NO_EVENT, explain
 from capi.selectors.explanations.states import ON_HOLD, STATES
@@ -22,18 +27,27 @@ from crm.models.roles import Action
 from crm.selectors.timeline import EventOutcome, Outlook
 
 MINUTE: Final = 60
-IMPORTED = EventOutcome("Imported without sending to LinkedIn, as chosen", label="Not sent", is_nothing=True)
+IMPORTED = EventOutcome(
+    "Imported without sending to LinkedIn, as chosen", label="Not sent", is_nothing=True
+)
 NO_RULE = EventOutcome(NO_EVENT.what.removesuffix("."), is_nothing=True)
 
 
 def outcomes(crm_events: Sequence[CrmEvent]) -> Mapping[int, list[EventOutcome]]:
     """Outcomes by CRM event id, one for each rule, in one query."""
-    events = ConversionEvent.objects.filter(crm_event__in=[event.pk for event in crm_events])
+    events = ConversionEvent.objects.filter(
+        crm_event__in=[event.pk for event in crm_events]
+    )
     by_crm_event: defaultdict[int, list[EventOutcome]] = defaultdict(list)
-    for event in events.select_related("rule", "company__linkedin_connection").order_by("pk"):
+    for event in events.select_related("rule", "company__linkedin_connection").order_by(
+        "pk"
+    ):
         assert event.crm_event_id is not None
         by_crm_event[event.crm_event_id].append(_outcome(event))
-    return {event.pk: by_crm_event.get(event.pk) or [_outcome_without_log(event)] for event in crm_events}
+    return {
+        event.pk: by_crm_event.get(event.pk) or [_outcome_without_log(event)]
+        for event in crm_events
+    }
 
 
 def _outcome_without_log(event: CrmEvent) -> EventOutcome:
@@ -42,33 +56,69 @@ def _outcome_without_log(event: CrmEvent) -> EventOutcome:
     # Its conversion event may have been sent and since deleted from the log.
     days = settings.RETENTION_DAYS
     if event.occurred_at < timezone.now() - timedelta(days=days):
-        return EventOutcome(f"More than {days} day{pluralize(days)} ago: its log is no longer kept", label="Not kept")
+        return EventOutcome(
+            f"More than {days} day{pluralize(days)} ago: its log is no longer kept",
+            label="Not kept",
+        )
     return NO_RULE
 
 
 def _outcome(event: ConversionEvent) -> EventOutcome:
     connection: Connection | None = getattr(event.company, "linkedin_connection", None)
-    words, rule, url = explain(event, connection), str(event.rule), event.get_absolute_url()
+    words, rule, url = (
+        explain(event, connection),
+        str(event.rule),
+        event.get_absolute_url(),
+    )
     label = STATES[State(event.state)].label
     if event.state == State.ACCEPTED and event.settled_at is not None:
         moment = dateformat.format(timezone.localtime(event.settled_at), "j M, H:i")
-        return EventOutcome(f"Sent to LinkedIn {moment} ({rule})", words.tone, url, label=label)
-    if event.state == State.WAITING and event.reason == Reason.NO_EMAIL and event.lead_id:
+        return EventOutcome(
+            f"Sent to LinkedIn {moment} ({rule})", words.tone, url, label=label
+        )
+    if (
+        event.state == State.WAITING
+        and event.reason == Reason.NO_EMAIL
+        and event.lead_id
+    ):
         address = reverse("lead_edit", args=[event.lead_id])
-        return EventOutcome(f"{words.label} ({rule})", words.tone, url, "Enter an address", address, label=label)
+        return EventOutcome(
+            f"{words.label} ({rule})",
+            words.tone,
+            url,
+            "Enter an address",
+            address,
+            label=label,
+        )
     if event.is_on_hold(connection):
         # The reason means nothing to people who don't see the LinkedIn page, and has nothing to do with this lead.
         text = f"On hold ({rule}): an admin needs to check the LinkedIn page"
         cancel = f"{reverse('events_cancel')}?event={event.pk}"
-        return EventOutcome(text, "wait", url, "Cancel it", cancel, Action.CHANGE_EVENTS, label=ON_HOLD.label)
+        return EventOutcome(
+            text,
+            "wait",
+            url,
+            "Cancel it",
+            cancel,
+            Action.CHANGE_EVENTS,
+            label=ON_HOLD.label,
+        )
     is_open = event.state == State.PENDING
     label = words.label if is_open else label
-    return EventOutcome(f"{words.label} ({rule}): {words.what}", words.tone, url, is_open=is_open, label=label)
+    return EventOutcome(
+        f"{words.label} ({rule}): {words.what}",
+        words.tone,
+        url,
+        is_open=is_open,
+        label=label,
+    )
 
 
 def outlook(company_id: int, action: UUID) -> Outlook | None:
     """What an action will send to LinkedIn, None if it causes no conversion."""
-    events = ConversionEvent.objects.for_company(company_id).filter(crm_event__action=action, state__in=OPEN_STATES)
+    events = ConversionEvent.objects.for_company(company_id).filter(
+        crm_event__action=action, state__in=OPEN_STATES
+    )
     first = events.select_related("rule").order_by("state", "pk").first()
     count = events.count() - _repeats(events)
     if first is None or not count:
@@ -78,7 +128,9 @@ def outlook(company_id: int, action: UUID) -> Outlook | None:
     if first.is_on_hold(connection):
         return Outlook(f"Sends{conversions} to LinkedIn once sending continues.")
     if first.state == State.WAITING:
-        return Outlook(f"Sends{conversions} to LinkedIn once there is an e-mail address.")
+        return Outlook(
+            f"Sends{conversions} to LinkedIn once there is an e-mail address."
+        )
     seconds = ceil(first.seconds_of_grace(timezone.now()))
     return Outlook(f"Sends{conversions} to LinkedIn {_in(seconds)}.", seconds)
 
@@ -95,7 +147,9 @@ def _repeats(events: ConversionEventQuerySet) -> int:
     repeats = 0
     for rule in ConversionRule._base_manager.filter(pk__in=addresses):
         people = people_of(rule, addresses[rule.pk])
-        repeats += len(addresses[rule.pk]) - len(people) + len(counted_people(rule, people))
+        repeats += (
+            len(addresses[rule.pk]) - len(people) + len(counted_people(rule, people))
+        )
     return repeats
 
 

@@ -16,7 +16,13 @@ from capi.services.connection import (
     save_token_details,
 )
 from capi.services.events import BulkResult, cancel_events, retry_events
-from capi.services.rules import delete_rule, resume_rule, save_rule, send_test_event, set_rule_active
+from capi.services.rules import (
+    delete_rule,
+    resume_rule,
+    save_rule,
+    send_test_event,
+    set_rule_active,
+)
 
 __all__ = [
     "BulkResult",

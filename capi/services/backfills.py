@@ -16,7 +16,9 @@ from crm.models.job import AT_WORK, JobState
 from crm.services import audit
 
 
-def start(*, rule: ConversionRule, since: datetime, until: datetime, user: User | None = None) -> Backfill:
+def start(
+    *, rule: ConversionRule, since: datetime, until: datetime, user: User | None = None
+) -> Backfill:
     """Send the rule's past CRM events of [since, until), behind new events.
 
     Raises ValidationError if the rule is off, has an unfinished backfill, or nothing would be sent.
@@ -27,11 +29,22 @@ def start(*, rule: ConversionRule, since: datetime, until: datetime, user: User 
     if not any(planned[outcome] for outcome in OUTCOMES_TO_SEND):
         raise ValidationError(f"{rule} has nothing to send in this period.")
     with transaction.atomic():
-        backfill = _create(Backfill(
-            company_id=rule.company_id, rule=rule, since=since, until=until, planned=planned, row_count=planned.total(),
-            made_by=user,
-        ))  # fmt: skip
-        details: audit.Details = {"rule": rule.pk, "since": since.isoformat(), "until": until.isoformat()}
+        backfill = _create(
+            Backfill(
+                company_id=rule.company_id,
+                rule=rule,
+                since=since,
+                until=until,
+                planned=planned,
+                row_count=planned.total(),
+                made_by=user,
+            )
+        )
+        details: audit.Details = {
+            "rule": rule.pk,
+            "since": since.isoformat(),
+            "until": until.isoformat(),
+        }
         details["events"] = backfill.row_count
         _record(backfill, AuditAction.BACKFILL_STARTED, user, details)
         wake_on_commit(rule.company_id)
@@ -39,7 +52,11 @@ def start(*, rule: ConversionRule, since: datetime, until: datetime, user: User 
 
 
 def start_all(
-    *, rules: Iterable[ConversionRule], since: datetime, until: datetime, user: User | None = None
+    *,
+    rules: Iterable[ConversionRule],
+    since: datetime,
+    until: datetime,
+    user: User | None = None,
 ) -> tuple[list[Backfill], list[str]]:
     """Start a backfill for each rule, where possible. Returns the started ones, and why the others were not started."""
     started, refused = [], []
@@ -54,14 +71,22 @@ def start_all(
 def pause(*, backfill: Backfill, user: User | None = None) -> bool:
     """Stop planning. Queued events, at most one batch, are still sent. Returns False if it was not running."""
     with transaction.atomic():
-        return _change_state(backfill, AT_WORK, JobState.PAUSED, AuditAction.BACKFILL_PAUSED, user)
+        return _change_state(
+            backfill, AT_WORK, JobState.PAUSED, AuditAction.BACKFILL_PAUSED, user
+        )
 
 
 def resume(*, backfill: Backfill, user: User | None = None) -> bool:
     """Continue where it was paused. Returns False if it was not paused."""
     with transaction.atomic():
         wake_on_commit(backfill.company_id)
-        return _change_state(backfill, [JobState.PAUSED], JobState.WAITING, AuditAction.BACKFILL_RESUMED, user)
+        return _change_state(
+            backfill,
+            [JobState.PAUSED],
+            JobState.WAITING,
+            AuditAction.BACKFILL_RESUMED,
+            user,
+        )
 
 
 def cancel(*, backfill: Backfill, user: User | None = None) -> int | None:
@@ -69,7 +94,12 @@ def cancel(*, backfill: Backfill, user: User | None = None) -> int | None:
     with transaction.atomic():
         ended = cancellation.cancel_backfill(backfill)
         if ended is not None:
-            _record(backfill, AuditAction.BACKFILL_CANCELLED, user, {"rule": backfill.rule_id, "cancelled": ended})
+            _record(
+                backfill,
+                AuditAction.BACKFILL_CANCELLED,
+                user,
+                {"rule": backfill.rule_id, "cancelled": ended},
+            )
         return ended
 
 
@@ -86,12 +116,28 @@ def _create(backfill: Backfill) -> Backfill:
     return backfill
 
 
-def _change_state(backfill: Backfill, old: Collection[str], new: str, action: AuditAction, user: User | None) -> bool:
-    changed = bool(Backfill.objects.filter(pk=backfill.pk, state__in=old).update(state=new))
+def _change_state(
+    backfill: Backfill,
+    old: Collection[str],
+    new: str,
+    action: AuditAction,
+    user: User | None,
+) -> bool:
+    changed = bool(
+        Backfill.objects.filter(pk=backfill.pk, state__in=old).update(state=new)
+    )
     if changed:
         _record(backfill, action, user, {"rule": backfill.rule_id})
     return changed
 
 
-def _record(backfill: Backfill, action: AuditAction, user: User | None, details: audit.Details) -> None:
-    audit.record(company=backfill.company_id, action=action, about=backfill, details=details, actor=user)
+def _record(
+    backfill: Backfill, action: AuditAction, user: User | None, details: audit.Details
+) -> None:
+    audit.record(
+        company=backfill.company_id,
+        action=action,
+        about=backfill,
+        details=details,
+        actor=user,
+    )

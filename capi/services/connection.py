@@ -49,7 +49,9 @@ class SendingPaused(Exception):
     """All sending is paused until the operator resumes it. The message is for the user."""
 
     def __init__(self) -> None:
-        super().__init__("All sending is paused. The operator of LeadMachine has to resume it first.")
+        super().__init__(
+            "All sending is paused. The operator of LeadMachine has to resume it first."
+        )
 
 
 def refuse_while_all_is_paused(company: Company) -> None:
@@ -96,9 +98,19 @@ def save_token(
         )
         pause_held_back(Connection.objects.for_company(company))
         # A 403 may have been due to the person who created the old token.
-        resume_rules(ConversionRule.objects.for_company(company).filter(paused_reason=Reason.RULE_FORBIDDEN))
+        resume_rules(
+            ConversionRule.objects.for_company(company).filter(
+                paused_reason=Reason.RULE_FORBIDDEN
+            )
+        )
         details: audit.Details = {"fields": ["token", *changes]}
-        audit.record(company=company, action=AuditAction.TOKEN_SAVED, about=connection, details=details, actor=user)
+        audit.record(
+            company=company,
+            action=AuditAction.TOKEN_SAVED,
+            about=connection,
+            details=details,
+            actor=user,
+        )
         wake_on_commit(company.pk)
     connection.refresh_from_db()
     return connection
@@ -110,7 +122,11 @@ def save_ad_account(*, company: Company, ad_account_id: str) -> Connection:
 
 
 def save_token_details(
-    *, company: Company, fields: Collection[str], ad_account_id: str, expires_on: date | None
+    *,
+    company: Company,
+    fields: Collection[str],
+    ad_account_id: str,
+    expires_on: date | None,
 ) -> Connection:
     """Save the details of the current token that `fields` names. An empty `ad_account_id` changes nothing.
 
@@ -134,7 +150,12 @@ def _save_details(company: Company, values: dict[str, Any]) -> Connection:
             setattr(connection, name, value)
         connection.save(update_fields=list(values))
         details: audit.Details = {"fields": list(values)}
-        audit.record(company=company, action=AuditAction.AD_ACCOUNT_SAVED, about=connection, details=details)
+        audit.record(
+            company=company,
+            action=AuditAction.AD_ACCOUNT_SAVED,
+            about=connection,
+            details=details,
+        )
     return connection
 
 
@@ -152,7 +173,11 @@ def remove_token(*, company: Company) -> None:
             **RESUMED,
         )
         pause_held_back(Connection.objects.for_company(company))
-        audit.record(company=company, action=AuditAction.TOKEN_REMOVED, about=connection_of(company))
+        audit.record(
+            company=company,
+            action=AuditAction.TOKEN_REMOVED,
+            about=connection_of(company),
+        )
 
 
 def resume_connection(*, company: Company) -> None:
@@ -167,18 +192,25 @@ def resume_connection(*, company: Company) -> None:
         # Without a pause, `resting_since` stays: only a response from LinkedIn shows that its trouble is over.
         if not own.filter(is_paused=True).update(**RESUMED):
             own.update(**RETRY_NOW)
-        audit.record(company=company, action=AuditAction.CONNECTION_RESUMED, about=connection_of(company))
+        audit.record(
+            company=company,
+            action=AuditAction.CONNECTION_RESUMED,
+            about=connection_of(company),
+        )
     until = time.monotonic() + STEP_SECONDS
     while retries.hurry(company_id=company.pk) and time.monotonic() < until:
         pass
-    wake_on_commit(company.pk)  # not before they are due: a fast worker would find nothing
+    # Not before they are due: a fast worker would find nothing.
+    wake_on_commit(company.pk)
 
 
 def clean_token(token: str) -> str:
     """The token without surrounding white space. Raises ValidationError, which never contains it."""
     token = token.strip()
     if not token:
-        raise ValidationError("Paste the access token from Campaign Manager.", code="empty")
+        raise ValidationError(
+            "Paste the access token from Campaign Manager.", code="empty"
+        )
     if len(token) not in TOKEN_LENGTH:
         raise ValidationError(
             f"An access token has {TOKEN_LENGTH.start} to {TOKEN_LENGTH.stop - 1} characters. "
@@ -202,4 +234,6 @@ def clean_ad_account_id(text: str) -> str:
 
 
 def resume_rules(rules: QuerySet[ConversionRule]) -> None:
-    rules.update(is_paused=False, paused_reason=Reason.NONE, paused_message="", paused_at=None)
+    rules.update(
+        is_paused=False, paused_reason=Reason.NONE, paused_message="", paused_at=None
+    )

@@ -25,7 +25,9 @@ class BulkResult:
     reached: int | None = None
 
 
-def retry_events(*, company: Company, pks: Sequence[int], about: ConversionEvent | None = None) -> BulkResult:
+def retry_events(
+    *, company: Company, pks: Sequence[int], about: ConversionEvent | None = None
+) -> BulkResult:
     """Queue again those of the company's events that may be sent again. Stops after about STEP_SECONDS.
 
     `pks` are in ascending order.
@@ -33,7 +35,9 @@ def retry_events(*, company: Company, pks: Sequence[int], about: ConversionEvent
     return _in_chunks(retries.retry, AuditAction.RETRY, company, pks, about)
 
 
-def cancel_events(*, company: Company, pks: Sequence[int], about: ConversionEvent | None = None) -> BulkResult:
+def cancel_events(
+    *, company: Company, pks: Sequence[int], about: ConversionEvent | None = None
+) -> BulkResult:
     """Cancel those of the company's events that may still be sent. Stops after about STEP_SECONDS.
 
     `pks` are in ascending order. Waits for the request in flight, at most slightly longer than SEND_TIMEOUT_SECONDS:
@@ -43,7 +47,11 @@ def cancel_events(*, company: Company, pks: Sequence[int], about: ConversionEven
 
 
 def _in_chunks(
-    do: Callable[..., int], action: AuditAction, company: Company, pks: Sequence[int], about: ConversionEvent | None
+    do: Callable[..., int],
+    action: AuditAction,
+    company: Company,
+    pks: Sequence[int],
+    about: ConversionEvent | None,
 ) -> BulkResult:
     """Run `do` in short audited transactions, so that deliveries and saves can run in between."""
     total, until = 0, time.monotonic() + STEP_SECONDS
@@ -51,8 +59,17 @@ def _in_chunks(
         with transaction.atomic():
             done = do(company_id=company.pk, pks=chunk)
             if done:
-                details: audit.Details = {"events": done, "from": chunk[0], "to": chunk[-1]}
-                audit.record(company=company, action=action, about=about, details={} if about else details)
+                details: audit.Details = {
+                    "events": done,
+                    "from": chunk[0],
+                    "to": chunk[-1],
+                }
+                audit.record(
+                    company=company,
+                    action=action,
+                    about=about,
+                    details={} if about else details,
+                )
                 wake_on_commit(company.pk)
         total += done
         if time.monotonic() >= until and chunk[-1] != pks[-1]:

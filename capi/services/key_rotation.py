@@ -21,16 +21,28 @@ class Inventory:
 
     def count(self, state: KeyState) -> int:
         """How many secrets are in this state."""
-        return [each for _, each in (*self.tokens, *self.client_secrets, *self.second_factors)].count(state)
+        return [
+            each
+            for _, each in (*self.tokens, *self.client_secrets, *self.second_factors)
+        ].count(state)
 
 
 def take_inventory() -> Inventory:
     """Check every secret. Writes nothing."""
     tokens = [
-        (f"{slug} (company {company_id})", key_state_of(company_id=company_id, sealed=sealed))
-        for company_id, slug, sealed in _sealed_tokens().values_list("company_id", "company__slug", "sealed_token")
+        (
+            f"{slug} (company {company_id})",
+            key_state_of(company_id=company_id, sealed=sealed),
+        )
+        for company_id, slug, sealed in _sealed_tokens().values_list(
+            "company_id", "company__slug", "sealed_token"
+        )
     ]
-    return Inventory(tokens=tokens, client_secrets=sign_in_providers.secret_states(), second_factors=secret_states())
+    return Inventory(
+        tokens=tokens,
+        client_secrets=sign_in_providers.secret_states(),
+        second_factors=secret_states(),
+    )
 
 
 def rotate() -> int:
@@ -48,7 +60,9 @@ def _rotate(pk: int, company_id: int, sealed: str) -> int:
         return 0
     resealed = reseal(company_id=company_id, sealed=sealed)
     # Only if unchanged since it was read: a token saved meanwhile is already under the newest key.
-    return Connection.objects.filter(pk=pk, sealed_token=sealed).update(sealed_token=resealed)
+    return Connection.objects.filter(pk=pk, sealed_token=sealed).update(
+        sealed_token=resealed
+    )
 
 
 def _sealed_tokens() -> QuerySet[Connection]:

@@ -21,7 +21,10 @@ def _cancel_backfills(rows: Sequence[Backfill]) -> None:
 
 
 def _cancel_events(events: Sequence[ConversionEvent]) -> None:
-    company, left = Company.objects.get(pk=events[0].company_id), [event.pk for event in events]
+    company, left = (
+        Company.objects.get(pk=events[0].company_id),
+        [event.pk for event in events],
+    )
     while left:
         result = cancel_events(company=company, pks=left)
         left = [pk for pk in left if pk > (result.reached or left[-1])]
@@ -47,7 +50,9 @@ OF_CONVERSIONS: Final = (
 )
 
 
-def repeat_all(changes: Mapping[Subject, PrivacyChange], *, dry_run: bool = False) -> Iterator[Outcome]:
+def repeat_all(
+    changes: Mapping[Subject, PrivacyChange], *, dry_run: bool = False
+) -> Iterator[Outcome]:
     """Repeat those of these changes that the database does not have. Yields the outcome of each kind.
 
     With `dry_run`, it only counts them.

@@ -8,7 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import cache
 
-from capi.models import Attempt, ConversionEvent, ConversionEventQuerySet, EarlierAttempt
+from capi.models import (
+    Attempt,
+    ConversionEvent,
+    ConversionEventQuerySet,
+    EarlierAttempt,
+)
 from capi.models.choices import OPEN_STATES
 from capi.models.functions import first_id_since
 from capi.services.statistics import MARGIN, recount_days, seal_counts
@@ -42,8 +47,17 @@ def attempts_in_use(before: datetime) -> Callable[[Sequence[int]], set[int]]:
     recorded = cache(lambda company_id: _recorded_before(company_id, before))
 
     def in_use(pks: Sequence[int]) -> set[int]:
-        used = set(EarlierAttempt.objects.filter(attempt__in=pks).values_list("attempt", flat=True))
-        companies = Attempt.objects.filter(pk__in=pks).order_by().values_list("company", flat=True).distinct()
+        used = set(
+            EarlierAttempt.objects.filter(attempt__in=pks).values_list(
+                "attempt", flat=True
+            )
+        )
+        companies = (
+            Attempt.objects.filter(pk__in=pks)
+            .order_by()
+            .values_list("company", flat=True)
+            .distinct()
+        )
         for company_id in companies:
             last = recorded(company_id).filter(last_attempt__in=pks)
             used.update(last.values_list("last_attempt", flat=True))
@@ -58,6 +72,13 @@ def _recorded_before(company_id: int, moment: datetime) -> ConversionEventQueryS
     The range begins at the company's first event: PostgreSQL may walk the primary key through it, and would otherwise
     begin at the first event of all companies.
     """
-    first = ConversionEvent.objects.oldest_of(company_id).values_list("pk", flat=True).first() or 0
+    first = (
+        ConversionEvent.objects.oldest_of(company_id)
+        .values_list("pk", flat=True)
+        .first()
+        or 0
+    )
     bound = first_id_since(company_id, moment + MARGIN)
-    return ConversionEvent.objects.for_company(company_id).filter(pk__gte=first, pk__lt=bound)
+    return ConversionEvent.objects.for_company(company_id).filter(
+        pk__gte=first, pk__lt=bound
+    )

@@ -53,7 +53,11 @@ def import_rules(*, company: Company, chosen: Sequence[ChosenRule]) -> Imported:
         now = database_now()
         for one in new:
             services.save_rule(rule=_rule(company, one, read_at=now))
-    return Imported(added=len(new), off=sum(one.is_risky for one in new), existing=len(chosen) - len(new))
+    return Imported(
+        added=len(new),
+        off=sum(one.is_risky for one in new),
+        existing=len(chosen) - len(new),
+    )
 
 
 def _rule(company: Company, chosen: ChosenRule, *, read_at: datetime) -> ConversionRule:

@@ -11,7 +11,12 @@ from capi.delivery.recall import RequestInFlight, is_in, recall_unsent
 from capi.delivery.wakeup import wake_on_commit
 from capi.models import ConversionEvent, ConversionRule
 from capi.models.choices import Frequency, Reason
-from capi.services.connection import NotConnected, connection_of, refuse_while_all_is_paused, resume_rules
+from capi.services.connection import (
+    NotConnected,
+    connection_of,
+    refuse_while_all_is_paused,
+    resume_rules,
+)
 from crm.models import AuditAction, User
 from crm.services import audit
 from postgresql.bounds import LONG_SECONDS, statements_may_take
@@ -23,9 +28,21 @@ NO_LINKEDIN_DATA: dict[str, object] = {
     "linkedin_enabled": None,
     "linkedin_read_at": None,
 }
-RESUMED: dict[str, object] = {"is_paused": False, "paused_reason": Reason.NONE, "paused_message": "", "paused_at": None}
+RESUMED: dict[str, object] = {
+    "is_paused": False,
+    "paused_reason": Reason.NONE,
+    "paused_message": "",
+    "paused_at": None,
+}
 DELETED = "Nothing was saved: someone has just deleted this rule."
-RULE_FIELDS = ("crm_event", "linkedin_id", "name", "is_active", "send_value", "frequency")
+RULE_FIELDS = (
+    "crm_event",
+    "linkedin_id",
+    "name",
+    "is_active",
+    "send_value",
+    "frequency",
+)
 
 
 def resume_rule(*, rule: ConversionRule) -> None:
@@ -33,11 +50,15 @@ def resume_rule(*, rule: ConversionRule) -> None:
     with transaction.atomic():
         lane.request_alert_check(rule.company_id)
         resume_rules(ConversionRule.objects.filter(pk=rule.pk))
-        audit.record(company=rule.company_id, action=AuditAction.RULE_RESUMED, about=rule)
+        audit.record(
+            company=rule.company_id, action=AuditAction.RULE_RESUMED, about=rule
+        )
         wake_on_commit(rule.company_id)
 
 
-def save_rule(*, rule: ConversionRule, fields: Collection[str] = RULE_FIELDS) -> ConversionRule:
+def save_rule(
+    *, rule: ConversionRule, fields: Collection[str] = RULE_FIELDS
+) -> ConversionRule:
     """Save a new or edited rule. Editing resumes it: the edit may fix what LinkedIn rejected.
 
     For an edited rule, only these `fields` are written: if someone has switched it off meanwhile, it stays off. Raises
@@ -52,14 +73,22 @@ def save_rule(*, rule: ConversionRule, fields: Collection[str] = RULE_FIELDS) ->
         if not is_new and not ConversionRule.objects.filter(pk=rule.pk).exists():
             raise ValidationError(DELETED)
         changed = _changed_fields(rule, fields)
-        written = {**RESUMED, **(NO_LINKEDIN_DATA if not is_new and "linkedin_id" in changed else {})}
+        written = {
+            **RESUMED,
+            **(NO_LINKEDIN_DATA if not is_new and "linkedin_id" in changed else {}),
+        }
         for field, value in written.items():
             setattr(rule, field, value)
         action = AuditAction.RULE_CREATED if is_new else AuditAction.RULE_CHANGED
         _write_rule(rule, **({} if is_new else {"update_fields": [*changed, *written]}))
         if not is_new and {"frequency", "crm_event"} & set(changed):
             _assign_keys(rule, requests)
-        audit.record(company=rule.company_id, action=action, about=rule, details={"fields": changed})
+        audit.record(
+            company=rule.company_id,
+            action=action,
+            about=rule,
+            details={"fields": changed},
+        )
         wake_on_commit(rule.company_id)
     return rule
 
@@ -76,7 +105,12 @@ def set_rule_active(*, rule: ConversionRule, active: bool) -> None:
         lane.request_alert_check(rule.company_id)
         _write_rule(rule, update_fields=["is_active"])
         details: audit.Details = {"fields": ["is_active"], "active": active}
-        audit.record(company=rule.company_id, action=AuditAction.RULE_CHANGED, about=rule, details=details)
+        audit.record(
+            company=rule.company_id,
+            action=AuditAction.RULE_CHANGED,
+            about=rule,
+            details=details,
+        )
         wake_on_commit(rule.company_id)
 
 
@@ -86,22 +120,36 @@ def delete_rule(*, rule: ConversionRule) -> None:
         recall_unsent([rule.company_id])
         lane.request_alert_check(rule.company_id)
         rule.delete()
-        audit.record(company=rule.company_id, action=AuditAction.RULE_DELETED, about=rule)
+        audit.record(
+            company=rule.company_id, action=AuditAction.RULE_DELETED, about=rule
+        )
         wake_on_commit(rule.company_id)
 
 
-def send_test_event(*, rule: ConversionRule, user: User | None = None) -> ConversionEvent:
+def send_test_event(
+    *, rule: ConversionRule, user: User | None = None
+) -> ConversionEvent:
     """Send one test event through the pipeline, ahead of the queue. It gets one attempt and is left out of all figures.
 
     Raises NotConnected if there is no token, and SendingPaused.
     """
     if not connection_of(rule.company).has_token:
-        raise NotConnected("Save an access token in step 1 first, then press play again.")
+        raise NotConnected(
+            "Save an access token in step 1 first, then press play again."
+        )
     refuse_while_all_is_paused(rule.company)
     with transaction.atomic():
-        event = ConversionEvent.objects.create(company_id=rule.company_id, rule=rule, is_test=True)
+        event = ConversionEvent.objects.create(
+            company_id=rule.company_id, rule=rule, is_test=True
+        )
         details: audit.Details = {"event": event.pk}
-        audit.record(company=rule.company_id, action=AuditAction.TEST_SENT, about=rule, details=details, actor=user)
+        audit.record(
+            company=rule.company_id,
+            action=AuditAction.TEST_SENT,
+            about=rule,
+            details=details,
+            actor=user,
+        )
         wake_on_commit(rule.company_id)
     return event
 
@@ -114,7 +162,9 @@ def _assign_keys(rule: ConversionRule, requests: Iterable[RequestInFlight]) -> N
 
 def _changed_fields(rule: ConversionRule, fields: Collection[str]) -> list[str]:
     """The fields that differ from the database: all of them for a new rule."""
-    saved: dict[str, object] = ConversionRule.objects.filter(pk=rule.pk).values(*RULE_FIELDS).first() or {}
+    saved: dict[str, object] = (
+        ConversionRule.objects.filter(pk=rule.pk).values(*RULE_FIELDS).first() or {}
+    )
     return [field for field in fields if saved.get(field) != getattr(rule, field)]
 
 

@@ -54,35 +54,66 @@ def seal_counts(before: datetime) -> None:
 
 
 def _logs() -> Iterable[CountedLog]:
-    companies = ConversionRule._base_manager.filter(company__counted_log=None).order_by().values_list("company")
-    CountedLog.objects.bulk_create([CountedLog(company_id=pk) for (pk,) in companies.distinct()], ignore_conflicts=True)
+    companies = (
+        ConversionRule._base_manager.filter(company__counted_log=None)
+        .order_by()
+        .values_list("company")
+    )
+    CountedLog.objects.bulk_create(
+        [CountedLog(company_id=pk) for (pk,) in companies.distinct()],
+        ignore_conflicts=True,
+    )
     return CountedLog.objects.select_related("company").order_by("claimed_at")
 
 
 def _claim(log: CountedLog) -> bool:
-    free = Q(claimed_at=None) | Q(claimed_at__lt=Now() - timedelta(seconds=COUNT_EVERY_SECONDS))
+    free = Q(claimed_at=None) | Q(
+        claimed_at__lt=Now() - timedelta(seconds=COUNT_EVERY_SECONDS)
+    )
     return bool(CountedLog.objects.filter(free, pk=log.pk).update(claimed_at=Now()))
 
 
-def _count_log(log: CountedLog, *, everything: bool = False, renew: Callable[[], None] = lambda: None) -> None:
+def _count_log(
+    log: CountedLog,
+    *,
+    everything: bool = False,
+    renew: Callable[[], None] = lambda: None,
+) -> None:
     with timezone.override(log.company.time_zone):
         if log.time_zone != log.company.time_zone:
             _reset(log)
         started = database_now()
-        newest = ConversionEvent.objects.newest_of(log.company_id).values_list("pk", flat=True).first() or 0
+        newest = (
+            ConversionEvent.objects.newest_of(log.company_id)
+            .values_list("pk", flat=True)
+            .first()
+            or 0
+        )
         open_now = _open_by_day(log)
-        for day in sorted(_changed_days(log, newest, open_now, everything=everything), reverse=True):
+        for day in sorted(
+            _changed_days(log, newest, open_now, everything=everything), reverse=True
+        ):
             renew()
             if shutdown.has_begun():
                 return
             _count(log, day, open_now.get(day, ""))
-        CountedLog.objects.filter(pk=log.pk).update(counted_at=started, newest_id=newest)
+        CountedLog.objects.filter(pk=log.pk).update(
+            counted_at=started, newest_id=newest
+        )
 
 
 def _open_by_day(log: CountedLog) -> dict[date, str]:
     """A fingerprint of each day's open events: per state, their number and the sum of their ids."""
-    events = ConversionEvent.objects.for_company(log.company_id).counted().filter(state__in=OPEN_STATES)
-    by_day = events.annotate(day=TruncDate("created_at")).order_by("day", "state").values_list("day", "state")
+    events = (
+        ConversionEvent.objects.for_company(log.company_id)
+        .counted()
+        .filter(state__in=OPEN_STATES)
+    )
+    by_day = (
+        events.annotate(day=TruncDate("created_at"))
+        .order_by("day", "state")
+        .values_list("day", "state")
+    )
     rows = by_day.annotate(Count("pk"), Sum("pk"))
     fingerprints: defaultdict[date, str] = defaultdict(str)
     for day, state, count, ids in rows:
@@ -90,15 +121,28 @@ def _open_by_day(log: CountedLog) -> dict[date, str]:
     return dict(fingerprints)
 
 
-def _changed_days(log: CountedLog, newest: int, open_now: dict[date, str], *, everything: bool) -> set[date]:
-    counted = {date.fromisoformat(day): fingerprint for day, fingerprint in log.open_by_day.items()}
-    changed = {day for day in {*counted, *open_now} if counted.get(day) != open_now.get(day)}
+def _changed_days(
+    log: CountedLog, newest: int, open_now: dict[date, str], *, everything: bool
+) -> set[date]:
+    counted = {
+        date.fromisoformat(day): fingerprint
+        for day, fingerprint in log.open_by_day.items()
+    }
+    changed = {
+        day for day in {*counted, *open_now} if counted.get(day) != open_now.get(day)
+    }
     if everything or log.counted_at is None:
-        counted_days = DayCount.objects.for_company(log.company_id).order_by().values_list("day", flat=True)
+        counted_days = (
+            DayCount.objects.for_company(log.company_id)
+            .order_by()
+            .values_list("day", flat=True)
+        )
         changed |= {*_days_with_events(log), *counted_days.distinct()}
     elif newest != log.newest_id:
         changed |= set(_days_with_events(log, since=log.counted_at - MARGIN))
-    return {day for day in changed if log.sealed_before is None or day >= log.sealed_before}
+    return {
+        day for day in changed if log.sealed_before is None or day >= log.sealed_before
+    }
 
 
 def _days_with_events(log: CountedLog, since: datetime = EARLIEST) -> Iterator[date]:
@@ -129,14 +173,25 @@ def _count(log: CountedLog, day: date, open_now: str) -> None:
 
 def _counts_of(company_id: int, day: date) -> Iterator[DayCount]:
     begin, end = start_of(day), start_of(day + timedelta(days=1))
-    ids = Q(pk__gte=first_id_since(company_id, begin - MARGIN), pk__lt=first_id_since(company_id, end + MARGIN))
+    ids = Q(
+        pk__gte=first_id_since(company_id, begin - MARGIN),
+        pk__lt=first_id_since(company_id, end + MARGIN),
+    )
     events = ConversionEvent.objects.for_company(company_id).counted()
     rows = (
         events.filter(ids, created_at__gte=begin, created_at__lt=end)
         .annotate(
-            why=Case(When(state=State.PENDING, then=Value("")), default=F("reason"), output_field=CharField()),
+            why=Case(
+                When(state=State.PENDING, then=Value("")),
+                default=F("reason"),
+                output_field=CharField(),
+            ),
             bucket=Case(
-                When(state=State.ACCEPTED, settled_at__isnull=False, then=bucket_between("created_at", "settled_at")),
+                When(
+                    state=State.ACCEPTED,
+                    settled_at__isnull=False,
+                    then=bucket_between("created_at", "settled_at"),
+                ),
                 default=Value(0),
             ),
         )
@@ -146,7 +201,13 @@ def _counts_of(company_id: int, day: date) -> Iterator[DayCount]:
     )
     for rule, state, why, bucket, count in rows:
         yield DayCount(
-            company_id=company_id, rule_id=rule, day=day, state=state, reason=why, bucket=bucket, count=count
+            company_id=company_id,
+            rule_id=rule,
+            day=day,
+            state=state,
+            reason=why,
+            bucket=bucket,
+            count=count,
         )
 
 
@@ -155,5 +216,7 @@ def _reset(log: CountedLog) -> None:
     log.time_zone, log.counted_at, log.open_by_day = log.company.time_zone, None, {}
     counts = DayCount.objects.for_company(log.company_id)
     with transaction.atomic():
-        (counts.filter(day__gte=log.sealed_before) if log.sealed_before else counts).delete()
+        (
+            counts.filter(day__gte=log.sealed_before) if log.sealed_before else counts
+        ).delete()
         log.save(update_fields=["time_zone", "counted_at", "open_by_day"])

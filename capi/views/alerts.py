@@ -8,9 +8,19 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import (
+    require_http_methods,
+    require_POST,
+    require_safe,
+)
 
-from capi.alerts.mail_choices import MemberMails, choices_of, choose, subscription, unsubscribe
+from capi.alerts.mail_choices import (
+    MemberMails,
+    choices_of,
+    choose,
+    subscription,
+    unsubscribe,
+)
 from capi.forms.events import BeforeForm, MailChoiceForm
 from capi.selectors.alerts import open_alerts, past_alerts
 from capi.selectors.connection import connection_status
@@ -28,7 +38,9 @@ def alerts(request: MemberRequest) -> HttpResponse:
     before = form.cleaned_data.get("before")
     people = choices_of(company)
     context: dict[str, Any] = {
-        "open": open_alerts(company.pk, rest=connection_status(request).rest) if before is None else [],
+        "open": open_alerts(company.pk, rest=connection_status(request).rest)
+        if before is None
+        else [],
         "past": past_alerts(company.pk, before=before),
         "is_first_page": before is None,
         "people": people,
@@ -41,14 +53,19 @@ def alerts(request: MemberRequest) -> HttpResponse:
 @member(Action.SEE_CONNECTION)
 def choose_mail(request: MemberRequest) -> HttpResponse:
     """Save which mails this person wants from this company."""
-    form = MailChoiceForm(request.POST, initial=_own_choice(request, choices_of(request.membership.company)))
+    form = MailChoiceForm(
+        request.POST,
+        initial=_own_choice(request, choices_of(request.membership.company)),
+    )
     form.is_valid()  # always valid: an unselected box means no
     choose(company=request.membership.company, user=request.user, **form.cleaned_data)
     messages.success(request, "Your choice was saved.")
     return redirect(reverse("alerts") + "#mail")
 
 
-@csrf_exempt  # mail programs post it by themselves; the token is the permission, and all that it can do
+# Mail programs post it by themselves; the token is the permission, and all that it can
+# do.
+@csrf_exempt
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_not_required
 def unsubscribe_from_mail(request: HttpRequest, token: str) -> HttpResponse:
@@ -59,7 +76,11 @@ def unsubscribe_from_mail(request: HttpRequest, token: str) -> HttpResponse:
     choice, topic = found
     if request.method == "POST":
         unsubscribe(choice, topic)
-    context = {"company": choice.membership.company, "topic": topic.label, "is_done": request.method == "POST"}
+    context = {
+        "company": choice.membership.company,
+        "topic": topic.label,
+        "is_done": request.method == "POST",
+    }
     return render(request, "capi/alerts/unsubscribe.html", context)
 
 

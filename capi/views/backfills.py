@@ -30,7 +30,9 @@ def overview(request: MemberRequest) -> HttpResponse:
 def plan(request: MemberRequest) -> HttpResponse:
     """Preview what would happen to the past events. A POST starts the backfills."""
     is_start = request.method == "POST"
-    form = BackfillForm(request.POST if is_start else request.GET, company=request.membership.company)
+    form = BackfillForm(
+        request.POST if is_start else request.GET, company=request.membership.company
+    )
     if not form.is_valid():
         return _overview(request, form)
     return _start(request, form) if is_start else _plan(request, form)
@@ -46,14 +48,19 @@ def _plan(request: MemberRequest, form: BackfillForm) -> HttpResponse:
         "plans": plans,
         "sendable": sum(plan.sendable for plan in plans),
         "no_rule": NO_ACTIVE_RULE,
-        "warnings": [*warnings(plan.rule for plan in plans), *earlier_rules(plan.rule for plan in plans)],
+        "warnings": [
+            *warnings(plan.rule for plan in plans),
+            *earlier_rules(plan.rule for plan in plans),
+        ],
     }
     return render(request, "capi/backfills/plan.html", context)
 
 
 def _start(request: MemberRequest, form: BackfillForm) -> HttpResponse:
     since, until = form.span()
-    started, refused = backfills.start_all(rules=form.rules(), since=since, until=until, user=request.user)
+    started, refused = backfills.start_all(
+        rules=form.rules(), since=since, until=until, user=request.user
+    )
     for sentence in refused:
         messages.info(request, sentence)
     if started:
@@ -68,7 +75,9 @@ def detail(request: MemberRequest, pk: int) -> HttpResponse:
     """One backfill. For htmx, only the part that polls for progress."""
     row = explained_backfill(_own(request, pk), connection_status(request).connection)
     return render(
-        request, "capi/backfills/_detail.html" if request.htmx else "capi/backfills/detail.html", {"row": row}
+        request,
+        "capi/backfills/_detail.html" if request.htmx else "capi/backfills/detail.html",
+        {"row": row},
     )
 
 
@@ -98,19 +107,28 @@ def cancel(request: MemberRequest, pk: int) -> HttpResponse:
         return render(request, "capi/backfills/cancel.html", {"backfill": backfill})
     ended = backfills.cancel(backfill=backfill, user=request.user)
     if ended is not None:
-        messages.success(request, f"Cancelled, including {ended:,} unsent event{'' if ended == 1 else 's'}.")
+        messages.success(
+            request,
+            f"Cancelled, including {ended:,} unsent event{'' if ended == 1 else 's'}.",
+        )
     return redirect(backfill)
 
 
 def _overview(request: MemberRequest, form: BackfillForm) -> HttpResponse:
-    own = Backfill.objects.for_company(request.membership.company).select_related("rule", "made_by")
+    own = Backfill.objects.for_company(request.membership.company).select_related(
+        "rule", "made_by"
+    )
     page = Paginator(own, PER_PAGE).get_page(request.GET.get("page"))
     connection = connection_status(request).connection
     rows = [explained_backfill(backfill, connection) for backfill in page]
-    return render(request, "capi/backfills/list.html", {"form": form, "page": page, "rows": rows})
+    return render(
+        request, "capi/backfills/list.html", {"form": form, "page": page, "rows": rows}
+    )
 
 
 def _own(request: MemberRequest, pk: int) -> Backfill:
-    own = Backfill.objects.for_company(request.membership.company).select_related("rule", "made_by")
+    own = Backfill.objects.for_company(request.membership.company).select_related(
+        "rule", "made_by"
+    )
     backfill: Backfill = get_object_or_404(own, pk=pk)
     return backfill

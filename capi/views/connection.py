@@ -31,7 +31,8 @@ from crm.models.roles import Action
 from crm.services import rate_limits
 from crm.services.companies import save_company
 
-CHECKS_PER_MINUTE: Final = 10  # each calls LinkedIn and counts towards the token's limit
+# Each calls LinkedIn and counts towards the token's limit.
+CHECKS_PER_MINUTE: Final = 10
 
 # The LinkedIn page: connect, map, verify.
 
@@ -53,7 +54,9 @@ def setup_context(request: MemberRequest) -> dict[str, Any]:
         "connection": connection,
         "api_version": settings.LINKEDIN_API_VERSION,
         "confirmed_at": last_confirmed(connection, rows),
-        "token_end": end_of_token(connection.token_expires_on, timezone.localdate()) if connection else None,
+        "token_end": end_of_token(connection.token_expires_on, timezone.localdate())
+        if connection
+        else None,
         "rows": rows,
         "held": held,
         "paused": [row for row in rows if row.pause],
@@ -76,15 +79,23 @@ def token(request: MemberRequest) -> HttpResponse:
     saved = _token_details(connection)
     if request.method != "POST":
         form = TokenForm(initial=saved, typed=kept_fields(request))
-        return render(request, "capi/connection/token.html", {"form": form, "connection": connection})
+        return render(
+            request,
+            "capi/connection/token.html",
+            {"form": form, "connection": connection},
+        )
     form = TokenForm(request.POST, initial=saved)
     if form.is_valid():
         messages.success(request, _save_token_form(request, form))
         return redirect("linkedin")
     if form.cleaned_data.get("token"):
         form.error_heading = _save_token_form(request, form)
-        form.token_was_saved(connection_of(request.membership.company).token_fingerprint)
-    return render(request, "capi/connection/token.html", {"form": form, "connection": connection})
+        form.token_was_saved(
+            connection_of(request.membership.company).token_fingerprint
+        )
+    return render(
+        request, "capi/connection/token.html", {"form": form, "connection": connection}
+    )
 
 
 def _token_details(connection: Connection | None) -> dict[str, Any]:
@@ -98,15 +109,24 @@ def _token_details(connection: Connection | None) -> dict[str, Any]:
 def _save_token_form(request: MemberRequest, form: TokenForm) -> str:
     """Save the valid fields, and test the token if possible. Returns what happened, in a sentence or two."""
     company, fields = request.membership.company, form.cleaned_data
-    details = {"ad_account_id": fields.get("ad_account_id", ""), "expires_on": fields.get("expires_on")}
+    details = {
+        "ad_account_id": fields.get("ad_account_id", ""),
+        "expires_on": fields.get("expires_on"),
+    }
     if not fields["token"]:
-        services.save_token_details(company=company, fields=form.changed_data, **details)
+        services.save_token_details(
+            company=company, fields=form.changed_data, **details
+        )
         return f"Saved. {_try_token(company)}".strip()
     held = open_events(company, connection_status(request).connection).on_hold
-    connection = services.save_token(company=company, user=request.user, token=fields["token"], **details)
+    connection = services.save_token(
+        company=company, user=request.user, token=fields["token"], **details
+    )
     has_released = open_events(company, connection).on_hold < held
     released = "Events on hold are being sent now." if has_released else ""
-    return " ".join(filter(None, ["Access token saved.", released, _try_token(company)]))
+    return " ".join(
+        filter(None, ["Access token saved.", released, _try_token(company)])
+    )
 
 
 def _try_token(company: Company) -> str:
@@ -121,7 +141,11 @@ def _try_token(company: Company) -> str:
     findings = check_up(company)
     if connection_of(company).token_confirmed_at != before.token_confirmed_at:
         return "LinkedIn accepts it."
-    return " ".join(f"{each.sentence} {each.fix}" for each in findings if each.check == Check.AT_LINKEDIN)
+    return " ".join(
+        f"{each.sentence} {each.fix}"
+        for each in findings
+        if each.check == Check.AT_LINKEDIN
+    )
 
 
 @member(Action.CHANGE_CONNECTION)
@@ -130,9 +154,15 @@ def remove_token(request: MemberRequest) -> HttpResponse:
     """Confirm, then delete the token."""
     if request.method == "POST":
         services.remove_token(company=request.membership.company)
-        messages.success(request, "Access token removed. Events are kept until you save a new one.")
+        messages.success(
+            request, "Access token removed. Events are kept until you save a new one."
+        )
         return redirect("linkedin")
-    return render(request, "capi/connection/token_remove.html", {"connection": connection_status(request).connection})
+    return render(
+        request,
+        "capi/connection/token_remove.html",
+        {"connection": connection_status(request).connection},
+    )
 
 
 @require_POST
@@ -146,9 +176,14 @@ def resume(request: MemberRequest) -> HttpResponse:
         messages.error(request, str(error))
         return redirect("linkedin")
     if connection is not None and connection.is_paused:
-        messages.success(request, "Sending resumed. If LinkedIn gives the same answer again, it pauses again.")
+        messages.success(
+            request,
+            "Sending resumed. If LinkedIn gives the same answer again, it pauses again.",
+        )
     else:
-        messages.success(request, "Trying again now. Recent Events shows LinkedIn's response.")
+        messages.success(
+            request, "Trying again now. Recent Events shows LinkedIn's response."
+        )
     return redirect("linkedin")
 
 
@@ -164,7 +199,9 @@ def save_grace(request: MemberRequest) -> HttpResponse:
         messages.error(request, CHANGED_HERE.format(what="the time to undo was"))
     elif form.is_valid():
         save_company(company=form.instance, fields=form.changed_data)
-        messages.success(request, "Time to undo saved. It applies to changes from now on.")
+        messages.success(
+            request, "Time to undo saved. It applies to changes from now on."
+        )
     else:
         messages.error(request, "Choose one of the listed times.")
     return redirect(reverse("linkedin") + "#verify")

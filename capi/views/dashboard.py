@@ -26,19 +26,30 @@ DAYS = 14
 @require_safe
 @member(Action.SEE_LEADS)
 def dashboard(request: MemberRequest) -> HttpResponse:
-    company, connection = request.membership.company, connection_status(request).connection
+    company, connection = (
+        request.membership.company,
+        connection_status(request).connection,
+    )
     return render(
         request,
         "capi/dashboard.html",
         {
             "leads": lead_numbers(company),
             "pipeline": deal_numbers(company),
-            "outcomes": outcomes_of(company.pk, ReportPeriod(days_ago(DAYS - 1), days_ago(0))),
+            "outcomes": outcomes_of(
+                company.pk, ReportPeriod(days_ago(DAYS - 1), days_ago(0))
+            ),
             "open": open_events(company, connection),
             "waiting": REASONS[Reason.NO_EMAIL].label,
-            "held": _held(company, connection) if request.membership.may(Action.SEE_CONNECTION) else None,
-            "latest": _latest(company, connection) if request.membership.may(Action.SEE_EVENT_LOG) else None,
-            "start": _start(request.membership, connection) if request.membership.may(Action.SEE_CONNECTION) else None,
+            "held": _held(company, connection)
+            if request.membership.may(Action.SEE_CONNECTION)
+            else None,
+            "latest": _latest(company, connection)
+            if request.membership.may(Action.SEE_EVENT_LOG)
+            else None,
+            "start": _start(request.membership, connection)
+            if request.membership.may(Action.SEE_CONNECTION)
+            else None,
         },
     )
 
@@ -67,10 +78,18 @@ class GettingStarted:
             (self.has_rule, "Map a CRM event to a conversion rule", f"{page}#map"),
             (self.has_sent, "Send a test event", f"{page}#verify"),
         ]
-        leads = (self.has_leads, "Add your leads, manually or through the API", reverse("leads"))
+        leads = (
+            self.has_leads,
+            "Add your leads, manually or through the API",
+            reverse("leads"),
+        )
         if self.has_colleagues is None:
             return [*linkedin, leads]
-        return [*linkedin, leads, (self.has_colleagues, "Invite your colleagues", reverse("people"))]
+        return [
+            *linkedin,
+            leads,
+            (self.has_colleagues, "Invite your colleagues", reverse("people")),
+        ]
 
 
 def _start(membership: Membership, connection: Connection | None) -> GettingStarted:
@@ -80,16 +99,27 @@ def _start(membership: Membership, connection: Connection | None) -> GettingStar
     return GettingStarted(
         has_token=connection is not None and connection.has_token,
         has_rule=ConversionRule.objects.for_company(company).active().exists(),
-        has_sent=sent.values("pk").first() is not None,  # exists() would drop the order, and with it the index
+        # exists() would drop the order, and with it the index.
+        has_sent=sent.values("pk").first() is not None,
         has_leads=Lead.objects.for_company(company).exists(),
-        has_colleagues=Membership.objects.for_company(company).exclude(pk=membership.pk).exists() if invites else None,
+        has_colleagues=Membership.objects.for_company(company)
+        .exclude(pk=membership.pk)
+        .exists()
+        if invites
+        else None,
     )
 
 
 def _held(company: Company, connection: Connection | None) -> OnHold | None:
-    return on_hold(company.pk, connection, list(ConversionRule.objects.for_company(company)))
+    return on_hold(
+        company.pk, connection, list(ConversionRule.objects.for_company(company))
+    )
 
 
 def _latest(company: Company, connection: Connection | None) -> list[ExplainedEvent]:
-    newest = ConversionEvent.objects.newest_of(company.pk).counted().select_related("rule", "lead", "crm_event")
+    newest = (
+        ConversionEvent.objects.newest_of(company.pk)
+        .counted()
+        .select_related("rule", "lead", "crm_event")
+    )
     return all_explained(newest[:6], connection)

@@ -24,7 +24,11 @@ LEADS_OFFERED = 20
 @member(Action.SEE_EVENT_LOG)
 def dry_run(request: MemberRequest) -> HttpResponse:
     """The dry run for `?lead=` or `?deal=` and `?rule=`; without lead or deal, a lead search, sent by POST."""
-    deal = own_or_404(Deal.objects.all(), request, request.GET["deal"]) if request.GET.get("deal") else None
+    deal = (
+        own_or_404(Deal.objects.all(), request, request.GET["deal"])
+        if request.GET.get("deal")
+        else None
+    )
     lead_id = deal.lead_id if deal else request.GET.get("lead")
     lead = own_or_404(Lead.objects.all(), request, lead_id) if lead_id else None
     rules = list(ConversionRule.objects.for_company(request.membership.company))
@@ -37,18 +41,29 @@ def dry_run(request: MemberRequest) -> HttpResponse:
     return render(request, "capi/dry_run/dry_run.html", context)
 
 
-def _rule(request: MemberRequest, rules: list[ConversionRule], *, prefer_deal: bool) -> ConversionRule | None:
+def _rule(
+    request: MemberRequest, rules: list[ConversionRule], *, prefer_deal: bool
+) -> ConversionRule | None:
     """The requested rule, or the first that fits."""
     if request.GET.get("rule"):
-        rule: ConversionRule = own_or_404(ConversionRule.objects.all(), request, request.GET["rule"])
+        rule: ConversionRule = own_or_404(
+            ConversionRule.objects.all(), request, request.GET["rule"]
+        )
         return rule
     matching = [each for each in rules if each.is_about_deal == prefer_deal]
     return next(iter(matching or rules), None)
 
 
-def _dry_run(request: MemberRequest, rule: ConversionRule, lead: Lead, deal: Deal | None) -> DryRun:
+def _dry_run(
+    request: MemberRequest, rule: ConversionRule, lead: Lead, deal: Deal | None
+) -> DryRun:
     if rule.is_about_deal and deal is None:
-        deal = Deal.objects.for_company(request.membership.company).filter(lead=lead).order_by("-pk").first()
+        deal = (
+            Deal.objects.for_company(request.membership.company)
+            .filter(lead=lead)
+            .order_by("-pk")
+            .first()
+        )
     return run_dry(rule, lead, deal, connection_status(request).connection)
 
 
@@ -64,7 +79,10 @@ def _leads_to_choose(request: MemberRequest) -> dict[str, Any]:
 def check_hash(request: MemberRequest) -> HttpResponse:
     """The hash of a posted address. Nothing is stored."""
     form = HashForm(request.POST or None)
-    context: dict[str, Any] = {"form": form, "vectors": [(row, email_sha256(row.address)) for row in PUBLISHED]}
+    context: dict[str, Any] = {
+        "form": form,
+        "vectors": [(row, email_sha256(row.address)) for row in PUBLISHED],
+    }
     if form.is_valid():
         address = form.cleaned_data["address"]
         problem = why_no_hash(address)

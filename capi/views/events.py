@@ -8,7 +8,11 @@ from django.contrib import messages
 from django.http import HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import (
+    require_http_methods,
+    require_POST,
+    require_safe,
+)
 from django.views.decorators.vary import vary_on_headers
 
 from capi import services
@@ -55,9 +59,19 @@ class BulkAction:
     done: str
 
 
-RETRY: Final = BulkAction("Retry", "retried", True, preview_of_retrying, services.retry_events, "queued again")
-CANCEL: Final = BulkAction("Cancel", "cancelled", False, preview_of_cancelling, services.cancel_events, "cancelled")
-CHANGES_PER_MINUTE: Final = 30  # of a company, of one event or of many; the latter take 5 seconds each
+RETRY: Final = BulkAction(
+    "Retry", "retried", True, preview_of_retrying, services.retry_events, "queued again"
+)
+CANCEL: Final = BulkAction(
+    "Cancel",
+    "cancelled",
+    False,
+    preview_of_cancelling,
+    services.cancel_events,
+    "cancelled",
+)
+# Of a company, of one event or of many; the latter take 5 seconds each.
+CHANGES_PER_MINUTE: Final = 30
 
 
 @member(Action.CHANGE_EVENTS)
@@ -77,29 +91,46 @@ def _confirm_or_do(request: MemberRequest, verb: BulkAction) -> HttpResponse:
     company = request.membership.company
     choice = _choice(request, verb)
     one = _only_one(request, choice)
-    back = one.get_absolute_url() if one else back_to(request, default=reverse("events"))
+    back = (
+        one.get_absolute_url() if one else back_to(request, default=reverse("events"))
+    )
     if "ticked" in request.GET and not choice.pks:
         messages.warning(request, "Select events first.")
         return redirect(back)
     if request.method == "POST":
         return _do(request, verb, choice, one, back)
-    context = {"verb": verb, "choice": choice, "outlook": verb.outlook(company.pk, choice), "one": one, "back": back}
+    context = {
+        "verb": verb,
+        "choice": choice,
+        "outlook": verb.outlook(company.pk, choice),
+        "one": one,
+        "back": back,
+    }
     return render(request, "capi/events/confirm.html", context)
 
 
 def _do(
-    request: MemberRequest, verb: BulkAction, choice: ChosenEvents, one: ConversionEvent | None, back: str
+    request: MemberRequest,
+    verb: BulkAction,
+    choice: ChosenEvents,
+    one: ConversionEvent | None,
+    back: str,
 ) -> HttpResponse:
     company = request.membership.company
     try:
-        rate_limits.check("event-changes", company_id=company.pk, at_most=CHANGES_PER_MINUTE)
+        rate_limits.check(
+            "event-changes", company_id=company.pk, at_most=CHANGES_PER_MINUTE
+        )
     except rate_limits.TooOften as error:
         messages.error(request, f"Nothing was {verb.participle}. {error}")
         return redirect(back)
     result = verb.do(company=company, pks=choice.pks, about=one)
     reached = result.reached or choice.more_behind
     hint = " Continue with the rest." if reached else ""
-    messages.success(request, f"{result.events:,} event{'' if result.events == 1 else 's'} {verb.done}.{hint}")
+    messages.success(
+        request,
+        f"{result.events:,} event{'' if result.events == 1 else 's'} {verb.done}.{hint}",
+    )
     return redirect(_rest_url(request, reached, back) if reached else back)
 
 
@@ -111,7 +142,10 @@ def _rest_url(request: MemberRequest, reached: int, back: str) -> str:
 
 
 def _choice(request: MemberRequest, verb: BulkAction) -> ChosenEvents:
-    company_id, connection = request.membership.company_id, connection_status(request).connection
+    company_id, connection = (
+        request.membership.company_id,
+        connection_status(request).connection,
+    )
     if "event" in request.GET or "ticked" in request.GET:
         choice = chosen_by_id(company_id, _ids(request.GET.getlist("event")))
         return replace(choice, is_sending=is_sending(connection))
@@ -120,7 +154,11 @@ def _choice(request: MemberRequest, verb: BulkAction) -> ChosenEvents:
     choice = replace(choice, is_sending=is_sending(connection))
     # Events that arrived after the confirmation page was shown were not confirmed.
     until = next(iter(_ids([request.POST.get("until", "")])), None)
-    return replace(choice, pks=[pk for pk in choice.pks if pk <= until]) if until else choice
+    return (
+        replace(choice, pks=[pk for pk in choice.pks if pk <= until])
+        if until
+        else choice
+    )
 
 
 def _only_one(request: MemberRequest, choice: ChosenEvents) -> ConversionEvent | None:
@@ -164,9 +202,19 @@ ROWS: Final = "rows"  # the id of the part that polls for changes
 def events(request: MemberRequest) -> HttpResponse:
     """The log, filtered by the URL. The filter form is posted here and redirects to such a URL."""
     if request.method == "POST":
-        return to_filtered(request, [name for name in EventFilterForm.base_fields if name not in ("before", "after")])
+        return to_filtered(
+            request,
+            [
+                name
+                for name in EventFilterForm.base_fields
+                if name not in ("before", "after")
+            ],
+        )
     form, event_filter = _filter(request, request.GET)
-    company_id, connection = request.membership.company_id, connection_status(request).connection
+    company_id, connection = (
+        request.membership.company_id,
+        connection_status(request).connection,
+    )
     context = {
         "wanted": event_filter,
         "page": log_page(company_id, event_filter, connection),
@@ -178,12 +226,24 @@ def events(request: MemberRequest) -> HttpResponse:
     rules = list(ConversionRule.objects.for_company(company_id))
     chips = _chips(event_filter.chip, chip_counts(company_id, event_filter, connection))
     held = on_hold(company_id, connection, rules)
-    bar = filter_bar(form, unfolding=("since", "until", "week", "request"), kept={"state": event_filter.chip})
-    context |= {**chips, **bar, "is_narrowed": event_filter.is_narrowed, "search": event_filter.search, "held": held}
+    bar = filter_bar(
+        form,
+        unfolding=("since", "until", "week", "request"),
+        kept={"state": event_filter.chip},
+    )
+    context |= {
+        **chips,
+        **bar,
+        "is_narrowed": event_filter.is_narrowed,
+        "search": event_filter.search,
+        "held": held,
+    }
     return render(request, "capi/events/list.html", context)
 
 
-def _filter(request: MemberRequest, data: QueryDict) -> tuple[EventFilterForm, EventFilter]:
+def _filter(
+    request: MemberRequest, data: QueryDict
+) -> tuple[EventFilterForm, EventFilter]:
     """The form and filter for these parameters. `search` is the key of a stored search; an unknown key is ignored."""
     text, known = recall_search(request.membership, data.get("search", "")), data.copy()
     if not text:
@@ -205,10 +265,19 @@ class Chip:
 def _chips(chosen: str, counts: Mapping[str, BoundedCount]) -> dict[str, Any]:
     """The states, and the parts of the selected state if it has any."""
     whole = WHOLES.get(StateFilter(chosen), StateFilter(chosen))
-    wholes, parts = [chip for chip in StateFilter if chip not in WHOLES], PARTS.get(whole, ())
+    wholes, parts = (
+        [chip for chip in StateFilter if chip not in WHOLES],
+        PARTS.get(whole, ()),
+    )
     return {
-        "chips": [Chip(chip.value, str(chip.label), chip == whole, counts.get(chip)) for chip in wholes],
-        "parts": [Chip(chip.value, str(chip.label), chip == chosen, counts.get(chip)) for chip in parts],
+        "chips": [
+            Chip(chip.value, str(chip.label), chip == whole, counts.get(chip))
+            for chip in wholes
+        ],
+        "parts": [
+            Chip(chip.value, str(chip.label), chip == chosen, counts.get(chip))
+            for chip in parts
+        ],
     }
 
 
@@ -216,7 +285,10 @@ def _chips(chosen: str, counts: Mapping[str, BoundedCount]) -> dict[str, Any]:
 @member(Action.SEE_EVENT_LOG)
 def events_export(request: MemberRequest) -> HttpResponseBase:
     """All events that match the filters, as CSV. Leads appear only by id."""
-    company_id, connection = request.membership.company_id, connection_status(request).connection
+    company_id, connection = (
+        request.membership.company_id,
+        connection_status(request).connection,
+    )
     _, event_filter = _filter(request, request.POST)
     rows = map(_row, all_rows(company_id, event_filter, connection))
     return export(request, what="event log", head=HEAD, rows=rows, back_to="events")
@@ -251,8 +323,14 @@ def _row(row: ExplainedEvent) -> list[object]:
 def detail(request: MemberRequest, pk: int) -> HttpResponse:
     """One event: its state, what to do, every attempt, and the JSON."""
     events = ConversionEvent.objects.for_company(request.membership.company_id)
-    event = get_object_or_404(events.select_related("rule", "lead", "deal", "crm_event", "last_attempt"), pk=pk)
-    row, attempts = explained(event, connection_status(request).connection), attempts_of(event)
+    event = get_object_or_404(
+        events.select_related("rule", "lead", "deal", "crm_event", "last_attempt"),
+        pk=pk,
+    )
+    row, attempts = (
+        explained(event, connection_status(request).connection),
+        attempts_of(event),
+    )
     return render(
         request,
         "capi/events/_event.html" if request.htmx else "capi/events/detail.html",
@@ -261,6 +339,8 @@ def detail(request: MemberRequest, pk: int) -> HttpResponse:
             "event": event,
             "attempts": attempts,
             "wire": request_preview(event, attempts),
-            "possible": allowed_actions(event) if request.membership.may(Action.CHANGE_EVENTS) else None,
+            "possible": allowed_actions(event)
+            if request.membership.may(Action.CHANGE_EVENTS)
+            else None,
         },
     )

@@ -13,7 +13,13 @@ from capi.forms.reports import OverviewForm, WeekForm
 from capi.models.functions import WEEK, monday_of
 from capi.selectors.connection import connection_status
 from capi.selectors.reconcile import Week, earliest_week, reconcile
-from capi.selectors.reports import ReportPeriod, days_of, details_of, outcomes_of, rows_of
+from capi.selectors.reports import (
+    ReportPeriod,
+    days_of,
+    details_of,
+    outcomes_of,
+    rows_of,
+)
 from crm.accounts.decorators import MemberRequest, member
 from crm.models.roles import Action
 from crm.views.downloads import export
@@ -64,12 +70,24 @@ def overview(request: MemberRequest) -> HttpResponse:
 def overview_export(request: MemberRequest) -> HttpResponseBase:
     """The page's numbers as CSV: a line per day, rule and reason, or with `by=day` one per day."""
     company_id = request.membership.company_id
-    period = OverviewForm(request.POST, company=request.membership.company).report_period()
+    period = OverviewForm(
+        request.POST, company=request.membership.company
+    ).report_period()
     if request.POST.get("by") == "day":
         rows = _days(company_id, period)
-        return export(request, what="conversion numbers by day", head=DAYS_HEAD, rows=rows, back_to="overview")
+        return export(
+            request,
+            what="conversion numbers by day",
+            head=DAYS_HEAD,
+            rows=rows,
+            back_to="overview",
+        )
     return export(
-        request, what="conversion numbers", head=REASONS_HEAD, rows=_reasons(company_id, period), back_to="overview"
+        request,
+        what="conversion numbers",
+        head=REASONS_HEAD,
+        rows=_reasons(company_id, period),
+        back_to="overview",
     )
 
 
@@ -81,7 +99,11 @@ def _reasons(company_id: int, period: ReportPeriod) -> Iterator[list[object]]:
 def _days(company_id: int, period: ReportPeriod) -> Iterator[list[object]]:
     for day, tally in days_of(company_id, period):
         figures = [tally.with_email_percent, tally.typical_seconds, tally.slow_seconds]
-        yield [day, *tally.by_group, *(None if figure is None else round(figure, 1) for figure in figures)]
+        yield [
+            day,
+            *tally.by_group,
+            *(None if figure is None else round(figure, 1) for figure in figures),
+        ]
 
 
 # The reconcile of one week: a page, and the same numbers as CSV.
@@ -110,8 +132,12 @@ def week(request: MemberRequest) -> HttpResponse:
         return to_filtered(request, WeekForm.base_fields)
     form = WeekForm({"week": request.GET.get("week") or _monday(None).isoformat()})
     chosen = _monday(form.day())
-    reconciled = reconcile(request.membership.company_id, chosen, connection_status(request).connection)
-    return render(request, "capi/reports/reconcile.html", {"week": reconciled, **filter_bar(form)})
+    reconciled = reconcile(
+        request.membership.company_id, chosen, connection_status(request).connection
+    )
+    return render(
+        request, "capi/reports/reconcile.html", {"week": reconciled, **filter_bar(form)}
+    )
 
 
 @require_POST
@@ -119,22 +145,37 @@ def week(request: MemberRequest) -> HttpResponse:
 def export_week(request: MemberRequest) -> HttpResponseBase:
     """The week as CSV: a line per rule and outcome."""
     monday = _monday(WeekForm(request.POST).day())
-    reconciled = reconcile(request.membership.company_id, monday, connection_status(request).connection)
+    reconciled = reconcile(
+        request.membership.company_id, monday, connection_status(request).connection
+    )
     return export(
-        request, what=f"reconcile {monday}", head=RECONCILE_HEAD, rows=_lines(reconciled), back_to="reconcile"
+        request,
+        what=f"reconcile {monday}",
+        head=RECONCILE_HEAD,
+        rows=_lines(reconciled),
+        back_to="reconcile",
     )
 
 
 def _monday(day: date | None) -> date:
     """The Monday of the day's week, between the oldest week still stored and this week. None means last week."""
     this_monday = monday_of(timezone.localdate())
-    return this_monday - WEEK if day is None else min(max(monday_of(day), earliest_week()), this_monday)
+    return (
+        this_monday - WEEK
+        if day is None
+        else min(max(monday_of(day), earliest_week()), this_monday)
+    )
 
 
 def _lines(reconciled: Week) -> Iterator[list[object]]:
     for row in reconciled.rules:
         rule = row.rule
-        names = [rule.name, rule.linkedin_id, rule.crm_event, rule.get_crm_event_display()]
+        names = [
+            rule.name,
+            rule.linkedin_id,
+            rule.crm_event,
+            rule.get_crm_event_display(),
+        ]
         columns = [reconciled.monday, *names, row.crm_events]
         for line in row.lines:
             yield [*columns, line.words.label, line.words.what, line.count]

@@ -57,7 +57,9 @@ def _account(request: MemberRequest) -> dict[str, str]:
     return {"ad_account_id": connection.ad_account_id if connection else ""}
 
 
-def _page(request: MemberRequest, account_form: AdAccountForm | None = None) -> HttpResponse:
+def _page(
+    request: MemberRequest, account_form: AdAccountForm | None = None
+) -> HttpResponse:
     connection = connection_status(request).connection
     saved = _account(request)
     account = saved["ad_account_id"]
@@ -76,11 +78,20 @@ def _page(request: MemberRequest, account_form: AdAccountForm | None = None) -> 
     if isinstance(read, Explanation):
         return _render(request, {**context, "problem": read})
     if read.outcome != ReadStatus.FOUND:
-        return _render(request, {**context, "problem": READINGS[read.outcome], "said": read.api_message.message})
+        return _render(
+            request,
+            {
+                **context,
+                "problem": READINGS[read.outcome],
+                "said": read.api_message.message,
+            },
+        )
     return _list_rules(request, read, context)
 
 
-def _read(connection: Connection, request: MemberRequest) -> RulesRead | Explanation | None:
+def _read(
+    connection: Connection, request: MemberRequest
+) -> RulesRead | Explanation | None:
     """The list as it was last read, or why there is none. Only a POST queries LinkedIn: otherwise that may be None."""
     known = None if READ in request.POST else cached_rules(connection)
     if known is not None or request.method != "POST":
@@ -94,10 +105,14 @@ def _read(connection: Connection, request: MemberRequest) -> RulesRead | Explana
         return REASONS[Reason.TOKEN_UNREADABLE]
 
 
-def _list_rules(request: MemberRequest, read: RulesRead, context: dict[str, Any]) -> HttpResponse:
+def _list_rules(
+    request: MemberRequest, read: RulesRead, context: dict[str, Any]
+) -> HttpResponse:
     company = request.membership.company
     own = list(ConversionRule.objects.for_company(company))
-    page = Paginator(importable_rules(read, own), ROWS_PER_PAGE).get_page(request.GET.get("page"))
+    page = Paginator(importable_rules(read, own), ROWS_PER_PAGE).get_page(
+        request.GET.get("page")
+    )
     is_import = request.method == "POST" and READ not in request.POST
     form = ImportForm(request.POST if is_import else None, offers=list(page))
     if form.is_valid():
@@ -127,7 +142,9 @@ def _import_message(imported: Imported) -> str:
     added, off, existing = imported.added, imported.off, imported.existing
     sentences = [
         f"{added} rule{pluralize(added)} imported. Press play to test {pluralize(added, 'it,them')}.",
-        f"Rules for “{CrmEventName.DEAL_LOST.label}” start switched off and without a value." if off else "",
+        f"Rules for “{CrmEventName.DEAL_LOST.label}” start switched off and without a value."
+        if off
+        else "",
         f"{existing} of the chosen rules already existed." if existing else "",
     ]
     return " ".join(filter(None, sentences))

@@ -39,7 +39,10 @@ def detail(request: MemberRequest, pk: int) -> HttpResponse:
     return render(
         request,
         "capi/rules/detail.html",
-        {"rule": rule, "health": health_of(rule, connection_status(request).connection)},
+        {
+            "rule": rule,
+            "health": health_of(rule, connection_status(request).connection),
+        },
     )
 
 
@@ -59,17 +62,23 @@ def edit(request: MemberRequest, pk: int) -> HttpResponse:
     return _save_or_show(request, rule, "{} saved.", name=str(rule))
 
 
-def _save_or_show(request: MemberRequest, rule: ConversionRule, sentence: str, name: str = "") -> HttpResponse:
+def _save_or_show(
+    request: MemberRequest, rule: ConversionRule, sentence: str, name: str = ""
+) -> HttpResponse:
     """Save the rule, or show the form. For htmx, show only the consequences of its choices."""
     is_draft, company = "preview" in request.POST, request.membership.company
-    form = RuleForm(request.POST or None, instance=rule, company=company, is_draft=is_draft)
+    form = RuleForm(
+        request.POST or None, instance=rule, company=company, is_draft=is_draft
+    )
     if not is_draft and form.is_valid() and _save(form):
         messages.success(request, sentence.format(form.instance))
         return _to_rules()
     consequences = _consequences(request, rule)
     if request.htmx:
         return render(request, "capi/rules/_consequences.html", consequences)
-    return render(request, "capi/rules/form.html", {"form": form, "name": name, **consequences})
+    return render(
+        request, "capi/rules/form.html", {"form": form, "name": name, **consequences}
+    )
 
 
 def _save(form: RuleForm) -> bool:
@@ -97,7 +106,10 @@ def _consequences(request: MemberRequest, rule: ConversionRule) -> dict[str, Any
         linkedin_type=rule.linkedin_type,
     )
     groups = RuleGroups(ConversionRule.objects.for_company(company))
-    return {"firing": firing, "warnings": [*groups.warnings(typed), *earlier_rules([typed])]}
+    return {
+        "firing": firing,
+        "warnings": [*groups.warnings(typed), *earlier_rules([typed])],
+    }
 
 
 def _offer_backfill(request: MemberRequest, rule: ConversionRule) -> None:
@@ -107,7 +119,12 @@ def _offer_backfill(request: MemberRequest, rule: ConversionRule) -> None:
     if count := sendable_lately(rule):
         address = reverse("backfill_plan", query={"rule": rule.pk, "period": 30})
         happened = f"{count:,} such event{' has' if count == 1 else 's have'} happened in the last 30 days."
-        messages.info(request, format_html('{} <a href="{}">Send earlier events too?</a>', happened, address))
+        messages.info(
+            request,
+            format_html(
+                '{} <a href="{}">Send earlier events too?</a>', happened, address
+            ),
+        )
 
 
 @require_POST
@@ -130,7 +147,10 @@ def resume(request: MemberRequest, pk: int) -> HttpResponse:
     """Resume a rule that LinkedIn's response paused."""
     rule = _own_rule(request, pk)
     services.resume_rule(rule=rule)
-    messages.success(request, f"{rule} resumed. If LinkedIn gives the same answer again, it pauses again.")
+    messages.success(
+        request,
+        f"{rule} resumed. If LinkedIn gives the same answer again, it pauses again.",
+    )
     return _to_rules()
 
 
@@ -151,11 +171,21 @@ def send_test(request: MemberRequest, pk: int) -> HttpResponse:
     """Send a test event. The returned fragment polls until the test has ended."""
     rule = _own_rule(request, pk)
     try:
-        rate_limits.check("test-events", company_id=rule.company_id, at_most=settings.TEST_EVENTS_PER_MINUTE)
+        rate_limits.check(
+            "test-events",
+            company_id=rule.company_id,
+            at_most=settings.TEST_EVENTS_PER_MINUTE,
+        )
         event = services.send_test_event(rule=rule, user=request.user)
-    except (services.NotConnected, services.SendingPaused, rate_limits.TooOften) as error:
+    except (
+        services.NotConnected,
+        services.SendingPaused,
+        rate_limits.TooOften,
+    ) as error:
         if request.htmx:
-            return render(request, "capi/rules/_play_progress.html", {"problem": str(error)})
+            return render(
+                request, "capi/rules/_play_progress.html", {"problem": str(error)}
+            )
         messages.error(request, str(error))
         return _to_rules()
     return _test_part(request, event) if request.htmx else redirect(event)
@@ -165,24 +195,45 @@ def send_test(request: MemberRequest, pk: int) -> HttpResponse:
 @member(Action.TEST_RULES)
 def test_result(request: MemberRequest, pk: int) -> HttpResponse:
     """The progress of a test event. 204 if it is `shown` already, so screen readers don't repeat it."""
-    tests = ConversionEvent.objects.for_company(request.membership.company_id).filter(is_test=True)
+    tests = ConversionEvent.objects.for_company(request.membership.company_id).filter(
+        is_test=True
+    )
     event = get_object_or_404(tests.select_related("rule", "last_attempt"), pk=pk)
-    return _test_part(request, event, shown=request.GET.get("shown", "")) if request.htmx else redirect(event)
+    return (
+        _test_part(request, event, shown=request.GET.get("shown", ""))
+        if request.htmx
+        else redirect(event)
+    )
 
 
-def _test_part(request: MemberRequest, event: ConversionEvent, *, shown: str = "") -> HttpResponse:
+def _test_part(
+    request: MemberRequest, event: ConversionEvent, *, shown: str = ""
+) -> HttpResponse:
     connection = connection_status(request).connection
     if event.state == State.PENDING:
         progress = play_progress(event, connection)
         if progress.key == shown:
             return HttpResponse(status=204)
-        return render(request, "capi/rules/_play_progress.html", {"event": event, "progress": progress})
-    context = {**setup_context(request), "tested": explained(event, connection), "again": True}
-    return retarget(reswap(render(request, "capi/rules/_test_ended.html", context), "outerHTML"), RULES_ANCHOR)
+        return render(
+            request,
+            "capi/rules/_play_progress.html",
+            {"event": event, "progress": progress},
+        )
+    context = {
+        **setup_context(request),
+        "tested": explained(event, connection),
+        "again": True,
+    }
+    return retarget(
+        reswap(render(request, "capi/rules/_test_ended.html", context), "outerHTML"),
+        RULES_ANCHOR,
+    )
 
 
 def _own_rule(request: MemberRequest, pk: int) -> ConversionRule:
-    rule: ConversionRule = get_object_or_404(ConversionRule.objects.for_company(request.membership.company), pk=pk)
+    rule: ConversionRule = get_object_or_404(
+        ConversionRule.objects.for_company(request.membership.company), pk=pk
+    )
     return rule
 
 

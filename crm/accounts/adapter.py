@@ -21,7 +21,8 @@ from crm.models import User, crypto
 from crm.models.addresses import find_address
 from crm.services.people import confirm_address
 
-NOBODY: Final = "nobody@"  # no username, so that an unknown address takes as long as a known one
+# No username, so that an unknown address takes as long as a known one.
+NOBODY: Final = "nobody@"
 WAYS_TO_CONFIRM: Final = {
     "reauthenticate": "Use your password",
     "mfa_reauthenticate": "Use a code",
@@ -37,7 +38,11 @@ class EmailBackend(ModelBackend):
     """
 
     def authenticate(
-        self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
+        self,
+        request: HttpRequest | None,
+        username: str | None = None,
+        password: str | None = None,
+        **kwargs: Any,
     ) -> Any:
         name = str(username or kwargs.get("email") or "").strip()
         if "@" in name:
@@ -67,9 +72,13 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def is_safe_url(self, url: str | None) -> bool:
         """True only for URLs of the host of this request."""
         request = context.request
-        return url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure())
+        return url_has_allowed_host_and_scheme(
+            url, {request.get_host()}, require_https=request.is_secure()
+        )
 
-    def pre_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse | None:
+    def pre_login(
+        self, request: HttpRequest, user: User, **kwargs: Any
+    ) -> HttpResponse | None:
         """Mark the address of a user created by the operator as confirmed: only sign-up requires confirmation."""
         if user.email and not EmailAddress.objects.filter(user=user).exists():
             confirm_address(user)
@@ -89,34 +98,54 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
                 is_confirmed = bool(super().confirm_email(request, email_address))
         except IntegrityError:
             failed = "account/messages/email_confirmation_failed.txt"
-            self.add_message(request, messages.ERROR, failed, {"email": email_address.email})
+            self.add_message(
+                request, messages.ERROR, failed, {"email": email_address.email}
+            )
             is_confirmed = False
         if not is_confirmed:
             EmailAddress.objects.filter(pk=email_address.pk, primary=False).delete()
         return is_confirmed
 
-    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+    def _get_login_attempts_cache_key(
+        self, request: HttpRequest, **credentials: Any
+    ) -> str:
         """Count failures per name *and* client address, so that no one can lock out others from elsewhere."""
         name = credentials.get("email") or credentials.get("username", "")
         return f"{client_network(request)} {find_address(name) or name.casefold()}"
 
     def get_reauthentication_methods(self, user: Any) -> list[dict[str, str]]:
         methods = super().get_reauthentication_methods(user)
-        return [{**method, "description": WAYS_TO_CONFIRM[method["id"]]} for method in methods]
+        return [
+            {**method, "description": WAYS_TO_CONFIRM[method["id"]]}
+            for method in methods
+        ]
 
-    def get_email_confirmation_url(self, request: HttpRequest, emailconfirmation: Any) -> str:
-        return at_our_site(super().get_email_confirmation_url(request, emailconfirmation))
+    def get_email_confirmation_url(
+        self, request: HttpRequest, emailconfirmation: Any
+    ) -> str:
+        return at_our_site(
+            super().get_email_confirmation_url(request, emailconfirmation)
+        )
 
-    def send_confirmation_mail(self, request: HttpRequest, emailconfirmation: Any, signup: bool) -> None:
+    def send_confirmation_mail(
+        self, request: HttpRequest, emailconfirmation: Any, signup: bool
+    ) -> None:
         """Send the link. If another account has the address, the mail says so instead: the page must not reveal it."""
         address = emailconfirmation.email_address
         # A sign-up has checked this already. Another query would make its response time differ.
-        if not signup and User.objects.filter(email=address.email).exclude(pk=address.user_id).exists():
+        if (
+            not signup
+            and User.objects.filter(email=address.email)
+            .exclude(pk=address.user_id)
+            .exists()
+        ):
             self.send_account_already_exists_mail(address.email)
         else:
             super().send_confirmation_mail(request, emailconfirmation, signup)
 
-    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+    def send_mail(
+        self, template_prefix: str, email: str, context: dict[str, Any]
+    ) -> None:
         """Queue an e-mail made from our templates. It is sent after the response."""
         mails.queue_message(mails.render(template_prefix, email, context))
 

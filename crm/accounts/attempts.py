@@ -34,14 +34,20 @@ class Attempt:
         """Raises ValidationError if there were too many."""
         provider = provider_of(request, user)
         # Another password, or a provider, begins to count again.
-        first_factor = provider or salted_hmac("second factor", user.password).hexdigest()
+        first_factor = (
+            provider or salted_hmac("second factor", user.password).hexdigest()
+        )
         self._account = f"second-factor:{user.pk}:{first_factor}"
         self._address = f"{self._account}:{client_network(request)}"
-        if not is_within(self._address, at_most=FROM_AN_ADDRESS, seconds=ADDRESS_SECONDS):
+        if not is_within(
+            self._address, at_most=FROM_AN_ADDRESS, seconds=ADDRESS_SECONDS
+        ):
             raise get_adapter().validation_error("too_many_codes")
         if not is_within(self._account, at_most=OF_AN_ACCOUNT, seconds=DAY_SECONDS):
             self._warn(user)
-            raise get_adapter().validation_error("too_many_codes_by_provider" if provider else "too_many_codes_in_all")
+            raise get_adapter().validation_error(
+                "too_many_codes_by_provider" if provider else "too_many_codes_in_all"
+            )
 
     def was_right(self) -> None:
         """Count it no longer."""
@@ -50,5 +56,11 @@ class Attempt:
 
     def _warn(self, user: User) -> None:
         if is_within(f"{self._account}:warned", at_most=1, seconds=DAY_SECONDS):
-            logger.warning("User %s: no code is accepted until tomorrow, after %s wrong ones.", user.pk, OF_AN_ACCOUNT)
-            get_account_adapter().send_notification_mail("mfa/email/too_many_codes", user)
+            logger.warning(
+                "User %s: no code is accepted until tomorrow, after %s wrong ones.",
+                user.pk,
+                OF_AN_ACCOUNT,
+            )
+            get_account_adapter().send_notification_mail(
+                "mfa/email/too_many_codes", user
+            )

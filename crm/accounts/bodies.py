@@ -16,7 +16,9 @@ MAX_IMPORT_BODY_BYTES: Final = 20 * KB * KB + FORM_OVERHEAD_BYTES
 MAX_UPLOAD_BODY_BYTES: Final = 25 * KB * KB + FORM_OVERHEAD_BYTES
 # Where leadmachine/web_worker.py accepts long bodies. The proxies have the same list: deploy/caddy/Caddyfile
 # and deploy/nginx/leadmachine.conf.
-UPLOAD_PATHS: Final = re.compile(r"/(leads/import|(leads|deals|notes)/[0-9]+/files|api/v1/(files|imports))/")
+UPLOAD_PATHS: Final = re.compile(
+    r"/(leads/import|(leads|deals|notes)/[0-9]+/files|api/v1/(files|imports))/"
+)
 
 
 @dataclass(frozen=True)

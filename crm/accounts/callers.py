@@ -56,6 +56,12 @@ class KnownCallers:
 
 def _credentials(environ: Mapping[str, Any]) -> list[int]:
     """The session and the API key, each by itself: anyone who varies the one that isn't read stays who they are."""
-    session = parse_cookie(environ.get("HTTP_COOKIE", "")).get(settings.SESSION_COOKIE_NAME)
+    session = parse_cookie(environ.get("HTTP_COOKIE", "")).get(
+        settings.SESSION_COOKIE_NAME
+    )
     key = environ.get("HTTP_AUTHORIZATION")
-    return [hash((name, text)) for name, text in (("session", session), ("key", key)) if text]
+    return [
+        hash((name, text))
+        for name, text in (("session", session), ("key", key))
+        if text
+    ]

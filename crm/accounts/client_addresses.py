@@ -2,7 +2,14 @@
 
 import logging
 from functools import cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 from typing import Final
 
 from django.conf import settings
@@ -25,7 +32,12 @@ def client_address(request: HttpRequest) -> str:
     """
     address = _parsed(request.META.get("REMOTE_ADDR", ""))
     forwarded = request.headers.get("X-Forwarded-For", "").split(",")
-    if address and address.is_private and "X-Forwarded-For" in request.headers and not _is_our_proxy(address):
+    if (
+        address
+        and address.is_private
+        and "X-Forwarded-For" in request.headers
+        and not _is_our_proxy(address)
+    ):
         _report_unnamed_proxy(str(address))
     while address and _is_our_proxy(address) and forwarded:
         previous = _parsed(forwarded.pop())
@@ -48,7 +60,11 @@ def _report_unnamed_proxy(address: str) -> None:
 def client_network(request: HttpRequest) -> str:
     """What limits count as one browser's address: an IPv4 address, or the first 64 bits of an IPv6 address."""
     address = client_address(request)
-    return str(ip_network((address, IPV6_PREFIX), strict=False)) if ":" in address else address
+    return (
+        str(ip_network((address, IPV6_PREFIX), strict=False))
+        if ":" in address
+        else address
+    )
 
 
 def _is_our_proxy(address: Address) -> bool:

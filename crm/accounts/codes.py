@@ -21,15 +21,20 @@ from crm.models.crypto import Unreadable
 
 logger = logging.getLogger(__name__)
 
-LAST_STEP: Final = "last_step"  # key in an authenticator app's data: the time step of the last code that was used
+# Key in an authenticator app's data: the time step of the last code that was used.
+LAST_STEP: Final = "last_step"
 STEP_SECONDS: Final = 30  # of an authenticator app
-ROUNDS: Final = 100_000  # of PBKDF2 with SHA-256, for recovery codes: ten take well under a second
+# Of PBKDF2 with SHA-256, for recovery codes: ten take well under a second.
+ROUNDS: Final = 100_000
 SEPARATORS: Final = re.compile(r"[\W_]+")
 
 
 def use_code(user: User, code: str) -> Authenticator | None:
     """Use up this code. Returns the second factor that it belongs to; None if it is wrong, used or can't be checked."""
-    uses = {Authenticator.Type.TOTP: _use_app_code, Authenticator.Type.RECOVERY_CODES: _use_recovery_code}
+    uses = {
+        Authenticator.Type.TOTP: _use_app_code,
+        Authenticator.Type.RECOVERY_CODES: _use_recovery_code,
+    }
     for factor in Authenticator.objects.filter(user=user, type__in=uses):
         if uses[Authenticator.Type(factor.type)](factor, code):
             return factor
@@ -52,7 +57,11 @@ def _use_app_code(app: Authenticator, code: str) -> bool:
     try:
         step = step_of(decrypt(app.data["secret"]), code)
     except Unreadable as error:
-        logger.error("The authenticator app of user %s can't be decrypted. %s.", app.user_id, error)
+        logger.error(
+            "The authenticator app of user %s can't be decrypted. %s.",
+            app.user_id,
+            error,
+        )
         return False
     return step is not None and use_step(app.user_id, step)
 
@@ -60,7 +69,9 @@ def _use_app_code(app: Authenticator, code: str) -> bool:
 def step_of(secret: str, code: str) -> int | None:
     """The time step, among those accepted now, in which an app with this secret shows the code; None if it is wrong."""
     now = int(time.time()) // STEP_SECONDS
-    for step in range(now - settings.MFA_TOTP_TOLERANCE, now + settings.MFA_TOTP_TOLERANCE + 1):
+    for step in range(
+        now - settings.MFA_TOTP_TOLERANCE, now + settings.MFA_TOTP_TOLERANCE + 1
+    ):
         if constant_time_compare(_without_separators(code), _code_of(secret, step)):
             return step
     return None
@@ -77,7 +88,11 @@ def _code_of(secret: str, step: int) -> str:
 @transaction.atomic
 def use_step(user_id: int, step: int) -> bool:
     """Record that the code of this time step was used. Returns False if it, or a later one, had been used before."""
-    app = Authenticator.objects.select_for_update().filter(user=user_id, type=Authenticator.Type.TOTP).first()
+    app = (
+        Authenticator.objects.select_for_update()
+        .filter(user=user_id, type=Authenticator.Type.TOTP)
+        .first()
+    )
     if app is None or step <= app.data.get(LAST_STEP, 0):
         return False
     app.data[LAST_STEP] = step
@@ -101,7 +116,11 @@ class HashedRecoveryCodes(recovery_codes_auth.RecoveryCodes):  # type: ignore[mi
         if self._shown is not None:
             return self._shown
         try:
-            return ["****"] * len(self._hashes()) if "hashes" in self.instance.data else super().get_unused_codes()
+            return (
+                ["****"] * len(self._hashes())
+                if "hashes" in self.instance.data
+                else super().get_unused_codes()
+            )
         except Unreadable as error:
             self._log(error)
             return []
@@ -109,7 +128,9 @@ class HashedRecoveryCodes(recovery_codes_auth.RecoveryCodes):  # type: ignore[mi
     def mark_as_viewed(self) -> None:
         """Replace the seed with hashes. Only this object still has the codes, for the page that shows them."""
         with transaction.atomic():
-            self.instance = Authenticator.objects.select_for_update().get(pk=self.instance.pk)
+            self.instance = Authenticator.objects.select_for_update().get(
+                pk=self.instance.pk
+            )
             if self.did_view:
                 return
             try:
@@ -124,16 +145,27 @@ class HashedRecoveryCodes(recovery_codes_auth.RecoveryCodes):  # type: ignore[mi
     @transaction.atomic
     def validate_code(self, code: str) -> bool:
         """Use up a code. Returns False if it is wrong, used or can't be checked."""
-        self.instance = Authenticator.objects.select_for_update().get(pk=self.instance.pk)
+        self.instance = Authenticator.objects.select_for_update().get(
+            pk=self.instance.pk
+        )
         try:
-            return self._use(code) if "hashes" in self.instance.data else bool(super().validate_code(code))
+            return (
+                self._use(code)
+                if "hashes" in self.instance.data
+                else bool(super().validate_code(code))
+            )
         except Unreadable as error:
             self._log(error)
             return False
 
     def _use(self, code: str) -> bool:
-        hashes, entered = self._hashes(), _hash(_without_separators(code), self.instance.data["salt"])
-        left = [stored for stored in hashes if not constant_time_compare(stored, entered)]
+        hashes, entered = (
+            self._hashes(),
+            _hash(_without_separators(code), self.instance.data["salt"]),
+        )
+        left = [
+            stored for stored in hashes if not constant_time_compare(stored, entered)
+        ]
         if len(left) < len(hashes):
             self._store(left)
         return len(left) < len(hashes)
@@ -147,7 +179,11 @@ class HashedRecoveryCodes(recovery_codes_auth.RecoveryCodes):  # type: ignore[mi
         self.instance.save(update_fields=["data"])
 
     def _log(self, error: Unreadable) -> None:
-        logger.error("The recovery codes of user %s can't be decrypted. %s.", self.instance.user_id, error)
+        logger.error(
+            "The recovery codes of user %s can't be decrypted. %s.",
+            self.instance.user_id,
+            error,
+        )
 
 
 def _hash(code: str, salt: str) -> str:

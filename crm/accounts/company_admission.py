@@ -21,7 +21,8 @@ from crm.services.openid_claims import Doubt
 
 logger = logging.getLogger(__name__)
 
-INVITATION: Final = "invitation"  # key of allauth's state: the id of the invitation that the person has opened
+# Key of allauth's state: the id of the invitation that the person has opened.
+INVITATION: Final = "invitation"
 # Of RFC 6749, 4.1.2.1, and OpenID Connect Core 1.0, 3.1.2.6. Others are not logged: they could contain anything.
 ANSWER_ERRORS: Final = frozenset(
     {
@@ -37,25 +38,38 @@ class CompanySignInAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
     """Reads allauth's applications from our table, and lets in only those whom the provider's company has added."""
 
     def list_apps(
-        self, request: HttpRequest, provider: str | None = None, client_id: str | None = None
+        self,
+        request: HttpRequest,
+        provider: str | None = None,
+        client_id: str | None = None,
     ) -> list[SocialApp]:
-        found = SignInProvider.objects.filter(code=provider or "", company__is_active=True).first()
+        found = SignInProvider.objects.filter(
+            code=provider or "", company__is_active=True
+        ).first()
         return [app_of(found)] if found and client_id in (None, found.client_id) else []
 
-    def get_app(self, request: HttpRequest, provider: str, client_id: str | None = None) -> SocialApp:
+    def get_app(
+        self, request: HttpRequest, provider: str, client_id: str | None = None
+    ) -> SocialApp:
         """The provider's application. Raises ValueError if it is gone, as allauth expects when it resumes a sign-in."""
         apps = self.list_apps(request, provider, client_id)
         if not apps:
             raise ValueError("This company has no provider.")
         return apps[0]
 
-    def get_provider(self, request: HttpRequest, provider: str, client_id: str | None = None) -> "CompanyProvider":
+    def get_provider(
+        self, request: HttpRequest, provider: str, client_id: str | None = None
+    ) -> "CompanyProvider":
         return CompanyProvider(request, app=self.get_app(request, provider, client_id))
 
     def get_requests_session(self) -> NoReturn:
-        raise NotImplementedError("Requests to a provider go through crm.services.outbound.")
+        raise NotImplementedError(
+            "Requests to a provider go through crm.services.outbound."
+        )
 
-    def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
+    def is_open_for_signup(
+        self, request: HttpRequest, sociallogin: SocialLogin
+    ) -> bool:
         return False
 
     @transaction.atomic
@@ -64,26 +78,49 @@ class CompanySignInAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
 
         Redirects with an explanation if there is neither.
         """
-        provider = SignInProvider.objects.select_related("company").get(code=sociallogin.account.provider)
-        sociallogin.state[SIGN_OUT_URL] = sociallogin.sign_out_url  # outlasts the wait for a second factor
+        provider = SignInProvider.objects.select_related("company").get(
+            code=sociallogin.account.provider
+        )
+        # Outlasts the wait for a second factor.
+        sociallogin.state[SIGN_OUT_URL] = sociallogin.sign_out_url
         if not sociallogin.is_existing:
             # First sign-ins are handled one at a time, so an address is never connected to two of the provider's ids.
             SignInProvider.objects.select_for_update(no_key=True).get(pk=provider.pk)
             sociallogin.lookup()
-        members = Membership.objects.for_company(provider.company).active().of_open_companies()
+        members = (
+            Membership.objects.for_company(provider.company)
+            .active()
+            .of_open_companies()
+        )
         if sociallogin.is_existing:
             if not members.filter(user=sociallogin.user).exists():
-                message = f"You no longer have access to {provider.company}. Ask an admin."
-                _refuse(request, provider, message, reason=f"User {sociallogin.user.pk} is no longer a member.")
+                message = (
+                    f"You no longer have access to {provider.company}. Ask an admin."
+                )
+                _refuse(
+                    request,
+                    provider,
+                    message,
+                    reason=f"User {sociallogin.user.pk} is no longer a member.",
+                )
             return
         address = sociallogin.vouched_address
         if isinstance(address, Doubt):
-            _refuse(request, provider, address.advice(provider.name), reason=address.reason)
+            _refuse(
+                request, provider, address.advice(provider.name), reason=address.reason
+            )
         member = members.filter(user__email=address).select_related("user").first()
         user = member.user if member else _join(request, provider, sociallogin)
         if SocialAccount.objects.filter(provider=provider.code, user=user).exists():
-            message = f"{address} belongs to someone else at {provider.name}. Ask an admin."
-            _refuse(request, provider, message, reason=f"User {user.pk} has another id at the provider.")
+            message = (
+                f"{address} belongs to someone else at {provider.name}. Ask an admin."
+            )
+            _refuse(
+                request,
+                provider,
+                message,
+                reason=f"User {user.pk} has another id at the provider.",
+            )
         sociallogin.connect(request, user)
         if member is None:
             messages.success(request, f"Welcome to {provider.company}.")
@@ -100,12 +137,25 @@ class CompanySignInAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         if found is None:
             raise ImmediateHttpResponse(redirect("login"))
         if error == AuthError.CANCELLED:
-            logger.info("A sign-in with provider %s was cancelled or not allowed there.", found.code)
-            messages.info(request, f"You were not signed in: this was cancelled, or {found.name} doesn't allow it.")
+            logger.info(
+                "A sign-in with provider %s was cancelled or not allowed there.",
+                found.code,
+            )
+            messages.info(
+                request,
+                f"You were not signed in: this was cancelled, or {found.name} doesn't allow it.",
+            )
             raise ImmediateHttpResponse(redirect("company_sign_in", found.code))
-        reason = _about(exception) if exception else _about_answer(request, has_state="state" in (extra_context or {}))
+        reason = (
+            _about(exception)
+            if exception
+            else _about_answer(request, has_state="state" in (extra_context or {}))
+        )
         _refuse(
-            request, found, f"Signing in with {found.name} did not work. Try again, or ask an admin.", reason=reason
+            request,
+            found,
+            f"Signing in with {found.name} did not work. Try again, or ask an admin.",
+            reason=reason,
         )
 
 
@@ -127,11 +177,16 @@ REFUSALS: Final[Mapping[type[Exception], tuple[str, str]]] = {
         "The account of {address} is not confirmed yet. Set a new password by mail, then open your invitation again.",
         "The invited person's account is not confirmed.",
     ),
-    IntegrityError: ("Someone has just signed up as {address}. Try again.", "The account was made at the same moment."),
+    IntegrityError: (
+        "Someone has just signed up as {address}. Try again.",
+        "The account was made at the same moment.",
+    ),
 }
 
 
-def _join(request: HttpRequest, provider: SignInProvider, sociallogin: SocialLogin) -> User:
+def _join(
+    request: HttpRequest, provider: SignInProvider, sociallogin: SocialLogin
+) -> User:
     """The user of the person who is invited, now a member. Redirects with an explanation if there is no invitation."""
     first_name, last_name = sociallogin.names
     try:
@@ -144,7 +199,9 @@ def _join(request: HttpRequest, provider: SignInProvider, sociallogin: SocialLog
         )
     except tuple(REFUSALS) as error:
         message, reason = REFUSALS[type(error)]
-        message = message.format(company=provider.company, address=sociallogin.vouched_address)
+        message = message.format(
+            company=provider.company, address=sociallogin.vouched_address
+        )
         _refuse(request, provider, message, reason=reason)
     return user
 
@@ -164,7 +221,9 @@ def _about_answer(request: HttpRequest, *, has_state: bool) -> str:
     return f"The provider answered {code if code in ANSWER_ERRORS else 'with an unknown error'}."
 
 
-def _refuse(request: HttpRequest, provider: SignInProvider, message: str, *, reason: str) -> NoReturn:
+def _refuse(
+    request: HttpRequest, provider: SignInProvider, message: str, *, reason: str
+) -> NoReturn:
     """Show the message on the company's sign-in page. The reason is for the log."""
     logger.warning("A sign-in with provider %s failed: %s", provider.code, reason)
     messages.error(request, message)

@@ -9,10 +9,19 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from allauth.socialaccount.models import SocialAccount, SocialApp, SocialLogin, SocialToken
+from allauth.socialaccount.models import (
+    SocialAccount,
+    SocialApp,
+    SocialLogin,
+    SocialToken,
+)
 from allauth.socialaccount.providers.oauth2.client import OAuth2Client, OAuth2Error
-from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider
-from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOAuth2Adapter
+from allauth.socialaccount.providers.openid_connect.provider import (
+    OpenIDConnectProvider,
+)
+from allauth.socialaccount.providers.openid_connect.views import (
+    OpenIDConnectOAuth2Adapter,
+)
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import cached_property
@@ -53,7 +62,11 @@ def _secret(provider: SignInProvider) -> str:
     try:
         return provider.secret
     except Unreadable as error:
-        logger.error("The client secret of provider %s can't be decrypted. %s.", provider.code, error)
+        logger.error(
+            "The client secret of provider %s can't be decrypted. %s.",
+            provider.code,
+            error,
+        )
         return ""
 
 
@@ -69,14 +82,18 @@ class CompanyOpenId(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
 
     nonce = ""
 
-    def __init__(self, request: HttpRequest, code: str, outbound: OutboundClient) -> None:
+    def __init__(
+        self, request: HttpRequest, code: str, outbound: OutboundClient
+    ) -> None:
         super().__init__(request, code)
         self._outbound = outbound
 
     @cached_property
     def discovered(self) -> Provider:
         try:
-            return discover(self.get_provider().app.settings["server_url"], outbound=self._outbound)
+            return discover(
+                self.get_provider().app.settings["server_url"], outbound=self._outbound
+            )
         except OpenIdError as error:
             raise ProviderError(error) from None
 
@@ -96,7 +113,11 @@ class CompanyOpenId(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
         return at_our_site(reverse("company_sign_in_callback", args=[app.provider_id]))
 
     def get_access_token_data(
-        self, request: HttpRequest, app: SocialApp, client: OAuth2Client, pkce_code_verifier: str | None = None
+        self,
+        request: HttpRequest,
+        app: SocialApp,
+        client: OAuth2Client,
+        pkce_code_verifier: str | None = None,
     ) -> Mapping[str, Any]:
         code = Code(request.GET["code"], pkce_code_verifier or "", client.callback_url)
         try:
@@ -113,7 +134,9 @@ class CompanyOpenId(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
     def parse_token(self, data: Mapping[str, Any]) -> SocialToken:
         return SocialToken()  # only the ID token is used
 
-    def complete_login(self, request: HttpRequest, app: SocialApp, token: SocialToken, **kwargs: Any) -> SocialLogin:
+    def complete_login(
+        self, request: HttpRequest, app: SocialApp, token: SocialToken, **kwargs: Any
+    ) -> SocialLogin:
         try:
             claims = verify_id_token(
                 kwargs["response"].get("id_token"),
@@ -122,7 +145,9 @@ class CompanyOpenId(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
                 nonce=self.nonce,
                 outbound=self._outbound,
             )
-            login = self.get_provider().sociallogin_from_response(request, {"id_token": {"sub": claims["sub"]}})
+            login = self.get_provider().sociallogin_from_response(
+                request, {"id_token": {"sub": claims["sub"]}}
+            )
             more = self._more_claims(claims, kwargs["response"].get("access_token"))
         except OpenIdError as error:
             raise ProviderError(error) from None
@@ -131,21 +156,37 @@ class CompanyOpenId(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
         login.vouched_address = vouched_address(source, issuer=self.discovered.issuer)
         login.names = names_of({**claims, **more})
         id_token = kwargs["response"]["id_token"]
-        login.sign_out_url = sign_out_url(id_token, provider=self.discovered, client_id=app.client_id)
+        login.sign_out_url = sign_out_url(
+            id_token, provider=self.discovered, client_id=app.client_id
+        )
         return login
 
-    def _more_claims(self, claims: Mapping[str, Any], token: object) -> Mapping[str, Any]:
+    def _more_claims(
+        self, claims: Mapping[str, Any], token: object
+    ) -> Mapping[str, Any]:
         """What userinfo says, if it is asked: not about people whom we know by their id. Raises OpenIdError."""
-        is_known = SocialAccount.objects.filter(provider=self.provider_id, uid=claims["sub"]).exists()
+        is_known = SocialAccount.objects.filter(
+            provider=self.provider_id, uid=claims["sub"]
+        ).exists()
         if is_known or not may_say_more(claims, issuer=self.discovered.issuer):
             return {}
-        return userinfo(token, provider=self.discovered, subject=claims["sub"], outbound=self._outbound)
+        return userinfo(
+            token,
+            provider=self.discovered,
+            subject=claims["sub"],
+            outbound=self._outbound,
+        )
 
 
 class CompanyProvider(OpenIDConnectProvider):  # type: ignore[misc]
     """`outbound` is for its requests, if it makes any."""
 
-    def __init__(self, request: HttpRequest, app: SocialApp, outbound: OutboundClient | None = None) -> None:
+    def __init__(
+        self,
+        request: HttpRequest,
+        app: SocialApp,
+        outbound: OutboundClient | None = None,
+    ) -> None:
         super().__init__(request, app=app)
         self._outbound = outbound
 

@@ -20,7 +20,12 @@ from django.views.decorators.http import require_safe
 
 from crm.accounts.adapter import AccountAdapter
 from crm.accounts.company_admission import INVITATION
-from crm.accounts.company_provider import CompanyOpenId, CompanyProvider, ProviderError, app_of
+from crm.accounts.company_provider import (
+    CompanyOpenId,
+    CompanyProvider,
+    ProviderError,
+    app_of,
+)
 from crm.accounts.forms import CompanyCodeForm
 from crm.models import Invitation, SignInProvider
 from crm.services.openid import prompt_to_ask_again
@@ -28,7 +33,8 @@ from crm.services.outbound import OutboundClient, ShareInUse
 
 logger = logging.getLogger(__name__)
 
-COOKIE: Final = "company_sign_in"  # the code of the company that was last signed in to from this browser
+# The code of the company that was last signed in to from this browser.
+COOKIE: Final = "company_sign_in"
 # The code of the company whose provider has to ask who it is, at the next try: after a sign-out or a failed sign-in.
 ASK_COOKIE: Final = "company_sign_in_asks"
 YEAR_SECONDS: Final = 365 * 24 * 3600
@@ -54,7 +60,9 @@ def sign_in(request: HttpRequest, code: str) -> HttpResponse:
     form: with a plain link, another site could sign its visitors in.
     """
     provider = _provider_or_404(code)
-    next_url = request.POST.get(REDIRECT_FIELD_NAME, request.GET.get(REDIRECT_FIELD_NAME, ""))
+    next_url = request.POST.get(
+        REDIRECT_FIELD_NAME, request.GET.get(REDIRECT_FIELD_NAME, "")
+    )
     is_ours = next_url.startswith("/") and AccountAdapter(request).is_safe_url(next_url)
     next_url = next_url if is_ours else ""
     context = {"provider": provider, "next": next_url}
@@ -72,9 +80,14 @@ def sign_in(request: HttpRequest, code: str) -> HttpResponse:
         return redirect("company_sign_in", code)
     except ProviderError as error:
         logger.warning("Provider %s can't be used: %s", code, error)
-        messages.error(request, f"{provider.name} can't be reached at the moment. Try again, or ask an admin.")
+        messages.error(
+            request,
+            f"{provider.name} can't be reached at the moment. Try again, or ask an admin.",
+        )
         return redirect("company_sign_in", code)
-    response = render(request, "account/company_sign_in_continue.html", {**context, "url": url})
+    response = render(
+        request, "account/company_sign_in_continue.html", {**context, "url": url}
+    )
     _remember(response, COOKIE, code)
     return response
 
@@ -86,11 +99,21 @@ def ask_again(response: HttpResponse, code: str) -> None:
 
 def _remember(response: HttpResponse, name: str, code: str) -> None:
     response.set_cookie(
-        name, code, max_age=YEAR_SECONDS, secure=settings.SESSION_COOKIE_SECURE, httponly=True, samesite="Lax"
+        name,
+        code,
+        max_age=YEAR_SECONDS,
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
     )
 
 
-def _begin(request: HttpRequest, provider: SignInProvider, next_url: str, opened: Invitation | None) -> str:
+def _begin(
+    request: HttpRequest,
+    provider: SignInProvider,
+    next_url: str,
+    opened: Invitation | None,
+) -> str:
     """Store state, nonce, PKCE verifier and invitation in the session. Returns the provider's sign-in URL.
 
     Raises ShareInUse and ProviderError.
@@ -118,7 +141,9 @@ class _Callback(OAuth2CallbackView):  # type: ignore[misc]
         try:
             response: HttpResponse = super().dispatch(request, *args, **kwargs)
         except ProviderError as error:
-            response = render_authentication_error(request, self.adapter.get_provider(), exception=error)
+            response = render_authentication_error(
+                request, self.adapter.get_provider(), exception=error
+            )
         return response
 
     def _get_state(self, request: HttpRequest, provider: Any) -> Any:
@@ -135,12 +160,16 @@ def callback(request: HttpRequest, code: str) -> HttpResponse:
     provider = _provider_or_404(code)
     try:
         with OutboundClient(company_id=provider.company_id) as outbound:
-            response: HttpResponse = _Callback.adapter_view(CompanyOpenId(request, code, outbound))(request)
+            response: HttpResponse = _Callback.adapter_view(
+                CompanyOpenId(request, code, outbound)
+            )(request)
     except ShareInUse as error:
         logger.warning("A sign-in with provider %s has to wait: %s", code, error)
         # Nothing was used up: the same address works in a moment.
         context = {"provider": provider, "message": error}
-        response = render(request, "account/company_sign_in_busy.html", context, status=503)
+        response = render(
+            request, "account/company_sign_in_busy.html", context, status=503
+        )
         response.headers["Retry-After"] = str(RETRY_SECONDS)
         return response
     if response.headers.get("Location") == reverse("company_sign_in", args=[code]):
@@ -151,7 +180,11 @@ def callback(request: HttpRequest, code: str) -> HttpResponse:
 
 
 def _provider_or_404(code: str) -> SignInProvider:
-    provider = SignInProvider.objects.filter(code=code, company__is_active=True).select_related("company").first()
+    provider = (
+        SignInProvider.objects.filter(code=code, company__is_active=True)
+        .select_related("company")
+        .first()
+    )
     if provider is None:
         raise Http404
     return provider

@@ -43,7 +43,9 @@ def member(action: Action) -> Callable[[MemberView[P]], View[P]]:
 
     def decorate(view: MemberView[P]) -> View[P]:
         @wraps(view)
-        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        def guarded(
+            request: HttpRequest, *args: P.args, **kwargs: P.kwargs
+        ) -> HttpResponseBase:
             membership: Membership | None = getattr(request, "membership", None)
             if membership is None:
                 return _without_company(request)
@@ -77,10 +79,14 @@ def checked_again(view: Callable[P, R]) -> Callable[P, R]:
 
 
 def _without_company(request: HttpRequest) -> HttpResponse:
-    own = Membership.objects.filter(user=cast(User, request.user)).select_related("company")
+    own = Membership.objects.filter(user=cast(User, request.user)).select_related(
+        "company"
+    )
     open_ones = own.of_open_companies()
     context = {
-        "providers": SignInProvider.objects.filter(company__memberships__in=open_ones.active(), is_required=True),
+        "providers": SignInProvider.objects.filter(
+            company__memberships__in=open_ones.active(), is_required=True
+        ),
         "closed": own.active().filter(company__is_active=False).first(),
         "is_by_provider": bool(provider_of(request, cast(User, request.user))),
         "shut_out": open_ones.filter(is_active=False),

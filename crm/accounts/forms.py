@@ -24,7 +24,13 @@ from crm.accounts.codes import step_of
 from crm.accounts.mfa import CodeMixin
 from crm.models import Company, SignInProvider, User
 from crm.models.addresses import account_address
-from crm.models.validators import CURRENCY_CHOICES, time_zones, usual_currency, usual_time_zone, validate_name
+from crm.models.validators import (
+    CURRENCY_CHOICES,
+    time_zones,
+    usual_currency,
+    usual_time_zone,
+    validate_name,
+)
 from crm.services.companies import create_company
 from crm.services.rate_limits import DAY_SECONDS, are_within
 
@@ -55,13 +61,19 @@ class PlainLabelsMixin:
 
 
 TIME_ZONE_CHOICES: Final = [(name, name.replace("_", " ")) for name in time_zones()]
-GOOD_PASSWORD: Final = "At least 12 characters, not only digits, and not a common password."  # noqa: S105 - a sentence
-TOO_MANY_SIGN_UPS: Final = "Too many sign-ups today from your network or with this address. Try again tomorrow."
-TOO_MANY_GUESSES: Final = "Too many failed attempts. You were signed out. Sign in again."
-MAILED_ENOUGH: Final = (
-    "We have just sent a link to this address, or five today. Open the newest one, or try again later."
+GOOD_PASSWORD: Final = (
+    "At least 12 characters, not only digits, and not a common password."  # noqa: S105 - a sentence
 )
-SIGN_UPS_OF_AN_ADDRESS: Final = 3  # a day, because its owner may not have asked for the mails
+TOO_MANY_SIGN_UPS: Final = "Too many sign-ups today from your network or with this address. Try again tomorrow."
+TOO_MANY_GUESSES: Final = (
+    "Too many failed attempts. You were signed out. Sign in again."
+)
+MAILED_ENOUGH: Final = (
+    "We have just sent a link to this address, or five today. Open the newest one, or"
+    " try again later."
+)
+# A day, because its owner may not have asked for the mails.
+SIGN_UPS_OF_AN_ADDRESS: Final = 3
 LABELS: Final = {
     "email": "E-mail address",
     "oldpassword": "Current password",
@@ -74,7 +86,12 @@ class SignInForm(PlainLabelsMixin, account.LoginForm):  # type: ignore[misc]
     username = AccountEmailField(
         label="E-mail address",
         widget=forms.TextInput(
-            attrs={"autofocus": True, "inputmode": "email", "autocapitalize": "none", "autocomplete": "username"}
+            attrs={
+                "autofocus": True,
+                "inputmode": "email",
+                "autocapitalize": "none",
+                "autocomplete": "username",
+            }
         ),
     )
     field_order = ("username", "password")
@@ -97,13 +114,25 @@ class CompanyCodeForm(forms.Form):
         label="Company code or sign-in link",
         max_length=200,
         help_text="Your admin has it: 12 letters and digits, or a link that ends with them.",
-        widget=forms.TextInput(attrs={"autofocus": True, "autocapitalize": "none", "autocomplete": "off"}),
+        widget=forms.TextInput(
+            attrs={"autofocus": True, "autocapitalize": "none", "autocomplete": "off"}
+        ),
     )
 
     def clean_code(self) -> str:
-        code = str(self.cleaned_data["code"]).strip().rstrip("/").rpartition("/")[2].lower()
-        if not SignInProvider.objects.filter(code=code, company__is_active=True).exists():
-            raise ValidationError("No company has this code. Check it, or ask your admin.")
+        code = (
+            str(self.cleaned_data["code"])
+            .strip()
+            .rstrip("/")
+            .rpartition("/")[2]
+            .lower()
+        )
+        if not SignInProvider.objects.filter(
+            code=code, company__is_active=True
+        ).exists():
+            raise ValidationError(
+                "No company has this code. Check it, or ask your admin."
+            )
         return code
 
 
@@ -113,28 +142,51 @@ class SignUpForm(PlainLabelsMixin, account.SignupForm):  # type: ignore[misc]
     cleaned_data: dict[str, Any]
     email = AccountEmailField()
     company = forms.CharField(
-        label="Company", max_length=Company._meta.get_field("name").max_length, validators=[validate_name]
+        label="Company",
+        max_length=Company._meta.get_field("name").max_length,
+        validators=[validate_name],
     )
     first_name = forms.CharField(
-        label="First name", max_length=User._meta.get_field("first_name").max_length, validators=[validate_name]
+        label="First name",
+        max_length=User._meta.get_field("first_name").max_length,
+        validators=[validate_name],
     )
     last_name = forms.CharField(
-        label="Last name", max_length=User._meta.get_field("last_name").max_length, validators=[validate_name]
+        label="Last name",
+        max_length=User._meta.get_field("last_name").max_length,
+        validators=[validate_name],
     )
-    currency = forms.ChoiceField(label="Currency", choices=CURRENCY_CHOICES, help_text="The default for new deals.")
+    currency = forms.ChoiceField(
+        label="Currency",
+        choices=CURRENCY_CHOICES,
+        help_text="The default for new deals.",
+    )
     # The browser knows its time zone, but sends it nowhere: app.js selects it.
     time_zone = forms.ChoiceField(
-        label="Time zone", choices=TIME_ZONE_CHOICES, widget=forms.Select({"data-guess-time-zone": True})
+        label="Time zone",
+        choices=TIME_ZONE_CHOICES,
+        widget=forms.Select({"data-guess-time-zone": True}),
     )
-    field_order = ("company", "currency", "time_zone", "first_name", "last_name", "email", "password1")
+    field_order = (
+        "company",
+        "currency",
+        "time_zone",
+        "first_name",
+        "last_name",
+        "email",
+        "password1",
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         request = context.request
-        self.fields["currency"].initial = usual_currency(request.headers.get("Accept-Language", "") if request else "")
+        self.fields["currency"].initial = usual_currency(
+            request.headers.get("Accept-Language", "") if request else ""
+        )
         self.fields["time_zone"].initial = usual_time_zone()
         if self.is_bound:
-            del self.fields["time_zone"].widget.attrs["data-guess-time-zone"]  # keep the user's choice
+            # Keep the user's choice.
+            del self.fields["time_zone"].widget.attrs["data-guess-time-zone"]
 
     def clean(self) -> dict[str, Any]:
         """Raises ValidationError if the day's limit of sign-ups is reached: each sends a mail to the address."""
@@ -145,7 +197,10 @@ class SignUpForm(PlainLabelsMixin, account.SignupForm):  # type: ignore[misc]
 
     def _may_sign_up(self, email: str) -> bool:
         network = client_network(context.request)
-        most = {f"sign-ups:from:{network}": settings.SIGNUPS_PER_DAY, f"sign-ups:of:{email}": SIGN_UPS_OF_AN_ADDRESS}
+        most = {
+            f"sign-ups:from:{network}": settings.SIGNUPS_PER_DAY,
+            f"sign-ups:of:{email}": SIGN_UPS_OF_AN_ADDRESS,
+        }
         return are_within(most, seconds=DAY_SECONDS)
 
     def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponse | None]:
@@ -159,7 +214,10 @@ class SignUpForm(PlainLabelsMixin, account.SignupForm):  # type: ignore[misc]
         """Do the work of a sign-up, then roll it back: the 150 ms for hashing the password alone would give it away."""
         given = self.cleaned_data
         with transaction.atomic():
-            self.account_already_exists, self.cleaned_data = False, {**given, "email": f"{uuid4().hex}@example.invalid"}
+            self.account_already_exists, self.cleaned_data = (
+                False,
+                {**given, "email": f"{uuid4().hex}@example.invalid"},
+            )
             self.save(request)
             transaction.set_rollback(True)
         self.account_already_exists, self.cleaned_data = True, given
@@ -168,7 +226,12 @@ class SignUpForm(PlainLabelsMixin, account.SignupForm):  # type: ignore[misc]
     def save(self, request: HttpRequest) -> User:
         user: User = super().save(request)
         data = self.cleaned_data
-        create_company(name=data["company"], admin=user, currency=data["currency"], time_zone=data["time_zone"])
+        create_company(
+            name=data["company"],
+            admin=user,
+            currency=data["currency"],
+            time_zone=data["time_zone"],
+        )
         return user
 
 
@@ -179,8 +242,14 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
         model = User
         fields = ("first_name", "last_name", "date_style", "time_zone")
         labels = {"date_style": "Dates", "time_zone": "Time zone"}
-        widgets = {"time_zone": forms.Select(choices=[("", "The company's"), *TIME_ZONE_CHOICES])}
-        help_texts = {"time_zone": "Times on your pages. Filters and reports use the company's time zone."}
+        widgets = {
+            "time_zone": forms.Select(
+                choices=[("", "The company's"), *TIME_ZONE_CHOICES]
+            )
+        }
+        help_texts = {
+            "time_zone": "Times on your pages. Filters and reports use the company's time zone."
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -195,7 +264,9 @@ class NewAddressForm(PlainLabelsMixin, account.AddEmailForm):  # type: ignore[mi
     def clean_email(self) -> str:
         """The address. Raises ValidationError if it has been sent enough mails: its owner may be a stranger."""
         email: str = super().clean_email()
-        if not ratelimit.consume(context.request, action="confirm_email", key=email.lower(), dry_run=True):
+        if not ratelimit.consume(
+            context.request, action="confirm_email", key=email.lower(), dry_run=True
+        ):
             raise ValidationError(MAILED_ENOUGH)
         return email
 
@@ -233,7 +304,9 @@ class FewGuessesMixin:
             self._count_guess(context.request)
 
     def _count_guess(self, request: HttpRequest) -> None:
-        if not ratelimit.consume(request, action="login_failed", key=f"guesses {request.session.session_key}"):
+        if not ratelimit.consume(
+            request, action="login_failed", key=f"guesses {request.session.session_key}"
+        ):
             logout(request)
             messages.error(request, TOO_MANY_GUESSES)
             raise ImmediateHttpResponse(redirect("login"))
@@ -253,7 +326,12 @@ class CodeForm(PlainLabelsMixin, CodeMixin, mfa.AuthenticateForm):  # type: igno
         self.fields["code"].widget.attrs["autofocus"] = True
 
 
-class CodeAgainForm(PlainLabelsMixin, FewGuessesMixin, CodeMixin, mfa.ReauthenticateForm):  # type: ignore[misc]
+class CodeAgainForm(
+    PlainLabelsMixin,
+    FewGuessesMixin,
+    CodeMixin,
+    mfa.ReauthenticateForm,  # type: ignore[misc]
+):
     guessed = "code"
 
 

@@ -21,16 +21,24 @@ from crm.models import User
 
 # For how long an open form may be submitted: its values come from another site, which may show them only once.
 FORM_SECONDS: Final = 1800
-OPEN_FOR_TOO_LONG: Final = "The form was open for too long. Enter your password, then fill it in again."
-YOURS_ALONE: Final = "Your account is yours alone, not your company's. Enter your password to continue."
+OPEN_FOR_TOO_LONG: Final = (
+    "The form was open for too long. Enter your password, then fill it in again."
+)
+YOURS_ALONE: Final = (
+    "Your account is yours alone, not your company's. Enter your password to continue."
+)
 NOTHING_TO_CONFIRM_WITH: Final = (
-    "This needs a password of your own, and your account has none yet. Request a link by e-mail to set one."
+    "This needs a password of your own, and your account has none yet. Request a link"
+    " by e-mail to set one."
 )
 OPENED: Final = "protected_form_opened_at"  # session key: by path, seconds since 1970
-KEPT: Final = "protected_form_kept"  # session key: by path, the values of fields that are not secret
+# Session key: by path, the values of fields that are not secret.
+KEPT: Final = "protected_form_kept"
 
 
-def fresh_password(*, kept: tuple[str, ...] = ()) -> Callable[[MemberView[P]], MemberView[P]]:
+def fresh_password(
+    *, kept: tuple[str, ...] = ()
+) -> Callable[[MemberView[P]], MemberView[P]]:
     """Decorate a form's view: it asks for the password before the form is shown, unless it was given recently.
 
     A form that was open for too long asks again. Only the fields named in `kept` keep their values (`kept_fields`).
@@ -38,7 +46,9 @@ def fresh_password(*, kept: tuple[str, ...] = ()) -> Callable[[MemberView[P]], M
 
     def decorate(view: MemberView[P]) -> MemberView[P]:
         @wraps(view)
-        def guarded(request: MemberRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        def guarded(
+            request: MemberRequest, *args: P.args, **kwargs: P.kwargs
+        ) -> HttpResponseBase:
             if has_given_password_lately(request):
                 _note(request, OPENED, request.path, time.time())
             elif request.method != "POST":
@@ -52,7 +62,9 @@ def fresh_password(*, kept: tuple[str, ...] = ()) -> Callable[[MemberView[P]], M
     return decorate
 
 
-def ask_for_password(request: MemberRequest, *, form_at: str, kept: tuple[str, ...] = ()) -> HttpResponse | None:
+def ask_for_password(
+    request: MemberRequest, *, form_at: str, kept: tuple[str, ...] = ()
+) -> HttpResponse | None:
     """The redirect that asks for the password; None if it was given recently.
 
     For a form on a page that needs no password (`form_at`): the user returns to it, and submits the form again. The
@@ -61,7 +73,10 @@ def ask_for_password(request: MemberRequest, *, form_at: str, kept: tuple[str, .
     if has_given_password_lately(request):
         return None
     return _ask(
-        request, form_at, "Nothing has been changed yet. Enter your password, then submit the form again.", kept
+        request,
+        form_at,
+        "Nothing has been changed yet. Enter your password, then submit the form again.",
+        kept,
     )
 
 
@@ -69,8 +84,12 @@ def shown_by_oneself(view: View[P]) -> View[P]:
     """Decorate a page about the user, not the company: in a session from a provider, it asks for their password."""
 
     @wraps(view)
-    def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
-        if provider_of(request, cast(User, request.user)) and not has_given_password_lately(request):
+    def guarded(
+        request: HttpRequest, *args: P.args, **kwargs: P.kwargs
+    ) -> HttpResponseBase:
+        if provider_of(
+            request, cast(User, request.user)
+        ) and not has_given_password_lately(request):
             return _ask(request, request.path, YOURS_ALONE)
         return view(request, *args, **kwargs)
 
@@ -92,8 +111,15 @@ def has_given_password_lately(request: HttpRequest) -> bool:
     because it may be another person's: docs/decisions/sign-in-providers.md.
     """
     newest_first = reversed(get_authentication_records(request, request.user))
-    times = [record["at"] for record in takewhile(lambda record: record["method"] != BY_PROVIDER, newest_first)]
-    return bool(times) and time.time() - max(times) < cast(float, app_settings.REAUTHENTICATION_TIMEOUT)
+    times = [
+        record["at"]
+        for record in takewhile(
+            lambda record: record["method"] != BY_PROVIDER, newest_first
+        )
+    ]
+    return bool(times) and time.time() - max(times) < cast(
+        float, app_settings.REAUTHENTICATION_TIMEOUT
+    )
 
 
 def _opened_lately(request: HttpRequest) -> bool:
@@ -105,12 +131,19 @@ def _note(request: HttpRequest, key: str, path: str, value: object) -> None:
     request.session[key] = {**request.session.get(key, {}), path: value}
 
 
-def _ask(request: HttpRequest, path: str, message: str, kept: tuple[str, ...] = ()) -> HttpResponse:
+def _ask(
+    request: HttpRequest, path: str, message: str, kept: tuple[str, ...] = ()
+) -> HttpResponse:
     """Ask for the password, then go to the form at this path. A user with no way to confirm has to set one first."""
     if not get_adapter(request).get_reauthentication_methods(request.user):
         messages.warning(request, NOTHING_TO_CONFIRM_WITH)
         return redirect("account_reset_password")
     if kept:
-        _note(request, KEPT, path, {name: request.POST[name] for name in kept if name in request.POST})
+        _note(
+            request,
+            KEPT,
+            path,
+            {name: request.POST[name] for name in kept if name in request.POST},
+        )
     messages.warning(request, message)
     return redirect_to_login(path, "account_reauthenticate")

@@ -47,7 +47,12 @@ def _compose(mail: AccountMail) -> EmailMessage | None:
         message = EmailMessage(content["subject"], content["body"], to=content["to"])
     if message is None:
         return None
-    return outbox.message(str(message.subject), str(message.body), to=message.to[0], key=f"account-mail-{mail.pk}")
+    return outbox.message(
+        str(message.subject),
+        str(message.body),
+        to=message.to[0],
+        key=f"account-mail-{mail.pk}",
+    )
 
 
 def _password_reset(address: str) -> EmailMessage | None:
@@ -56,11 +61,15 @@ def _password_reset(address: str) -> EmailMessage | None:
         return None
     key = [user_pk_to_url_str(user), default_token_generator.make_token(user)]
     url = f"{settings.SITE_URL}{reverse('account_reset_password_from_key', args=key)}"
-    return render("account/email/password_reset_key", address, {"password_reset_url": url})
+    return render(
+        "account/email/password_reset_key", address, {"password_reset_url": url}
+    )
 
 
 def render(template_prefix: str, address: str, context: dict[str, Any]) -> EmailMessage:
     """The message from our templates."""
     site = {"site_url": settings.SITE_URL, "email": address}
-    message: EmailMessage = get_adapter().render_mail(template_prefix, address, {**context, **site})
+    message: EmailMessage = get_adapter().render_mail(
+        template_prefix, address, {**context, **site}
+    )
     return message

@@ -31,13 +31,18 @@ def second_factors(user: User) -> list[str]:
 
 def has_shown_second_factor(request: HttpRequest) -> bool:
     """True if this session was authenticated with a second factor."""
-    return any(record["method"] == "mfa" for record in get_authentication_records(request, request.user))
+    return any(
+        record["method"] == "mfa"
+        for record in get_authentication_records(request, request.user)
+    )
 
 
 def has_unreadable_factor(user: User) -> set[str]:
     """The types of the user's second factors that no configured key can decrypt."""
     own = Authenticator.objects.filter(user=user)
-    return {factor.type for factor in own if secret_state(factor) == KeyState.UNREADABLE}
+    return {
+        factor.type for factor in own if secret_state(factor) == KeyState.UNREADABLE
+    }
 
 
 @transaction.atomic
@@ -81,25 +86,33 @@ def _wrong_code(user: User) -> str:
     lost = has_unreadable_factor(user)
     if not lost:
         return "incorrect_code"
-    is_all = lost == set(Authenticator.objects.filter(user=user).values_list("type", flat=True))
+    is_all = lost == set(
+        Authenticator.objects.filter(user=user).values_list("type", flat=True)
+    )
     return f"{'all' if is_all else lost.pop()}_unreadable"
 
 
 # Secrets of second factors, encrypted with the same keys as the access tokens (`LEADMACHINE_TOKEN_KEYS`)
 
-SECRETS: Final = ("secret", "seed", "hashes")  # an authenticator app; recovery codes before and after they are shown
+# An authenticator app; recovery codes before and after they are shown.
+SECRETS: Final = ("secret", "seed", "hashes")
 
 
 def secret_state(authenticator: Authenticator) -> KeyState:
     """Which key decrypts the authenticator's secret."""
-    states = [state_of(value) for name, value in authenticator.data.items() if name in SECRETS]
+    states = [
+        state_of(value) for name, value in authenticator.data.items() if name in SECRETS
+    ]
     return max(states, key=list(KeyState).index, default=KeyState.NEWEST)
 
 
 def secret_states() -> list[tuple[int, KeyState]]:
     """The user id and key state of each second factor, by user id."""
     stored = Authenticator.objects.order_by("user_id", "pk")
-    return [(authenticator.user_id, secret_state(authenticator)) for authenticator in stored.iterator()]
+    return [
+        (authenticator.user_id, secret_state(authenticator))
+        for authenticator in stored.iterator()
+    ]
 
 
 def rotate_secrets() -> int:
@@ -114,7 +127,9 @@ def _rotate_secrets(pk: int) -> bool:
     authenticator = Authenticator.objects.select_for_update().filter(pk=pk).first()
     if authenticator is None or secret_state(authenticator) != KeyState.OLDER:
         return False
-    authenticator.data = {name: _reseal(name, value) for name, value in authenticator.data.items()}
+    authenticator.data = {
+        name: _reseal(name, value) for name, value in authenticator.data.items()
+    }
     authenticator.save(update_fields=["data"])
     return True
 

@@ -25,7 +25,8 @@ from crm.templatetags.formatting import dates_for
 # Session limits: 8 hours without a request, 7 days in all
 
 STARTED, SEEN = "started_at", "seen_at"  # session keys; seconds since 1970
-SAVE_INTERVAL_SECONDS: Final = 300  # between writes of SEEN, to avoid one on every request
+# Between writes of SEEN, to avoid one on every request.
+SAVE_INTERVAL_SECONDS: Final = 300
 
 
 @receiver(user_logged_in)
@@ -38,7 +39,11 @@ def end_sessions(user: User) -> int:
 
     Checks all sessions: allauth's list of a user's sessions lacks those that did not start on its pages.
     """
-    own = [each.pk for each in Session.objects.iterator() if each.get_decoded().get(SESSION_KEY) == str(user.pk)]
+    own = [
+        each.pk
+        for each in Session.objects.iterator()
+        if each.get_decoded().get(SESSION_KEY) == str(user.pk)
+    ]
     UserSession.objects.filter(user=user).delete()
     return Session.objects.filter(pk__in=own).delete()[0]
 
@@ -61,10 +66,16 @@ class SessionLimitsMiddleware:
 def _limit(request: HttpRequest) -> None:
     now, session = time.time(), request.session
     # Sessions from before these limits have neither time: count from now.
-    is_too_old = now - session.setdefault(STARTED, int(now)) > settings.SESSION_COOKIE_AGE
+    is_too_old = (
+        now - session.setdefault(STARTED, int(now)) > settings.SESSION_COOKIE_AGE
+    )
     idle_seconds = now - session.setdefault(SEEN, int(now))
     if is_too_old or idle_seconds > settings.SESSION_IDLE_SECONDS:
-        whose = {"user_id": request.user.pk, "company_id": session.get(COMPANY_KEY), "since": session[STARTED]}
+        whose = {
+            "user_id": request.user.pk,
+            "company_id": session.get(COMPANY_KEY),
+            "since": session[STARTED],
+        }
         logout(request)
         keep_typed(request, **whose)
     elif idle_seconds > SAVE_INTERVAL_SECONDS:
@@ -95,7 +106,11 @@ class MembershipMiddleware:
         request.META[COMPANY] = membership.company_id if membership else None
         if _company_changed(request) and request.method not in SAFE_METHODS:
             return csrf_failure(request)
-        action = uuid.uuid4() if user is not None and request.method not in SAFE_METHODS else None
+        action = (
+            uuid.uuid4()
+            if user is not None and request.method not in SAFE_METHODS
+            else None
+        )
         with acting_as(user, action=action), dates_for(user):
             return self.get_response(request)
 
@@ -117,7 +132,9 @@ def _memberships(request: HttpRequest, user: User) -> list[Membership]:
 
 def _current(request: HttpRequest, memberships: list[Membership]) -> Membership | None:
     company_id = request.session.get(COMPANY_KEY)
-    matching = (membership for membership in memberships if membership.company_id == company_id)
+    matching = (
+        membership for membership in memberships if membership.company_id == company_id
+    )
     return next(matching, memberships[0] if memberships else None)
 
 
@@ -127,7 +144,11 @@ def _company_changed(request: HttpRequest) -> bool:
     Open pages of the previous company must not write to the new one, so their CSRF token is rotated.
     """
     membership: Membership | None = request.membership  # type: ignore[attr-defined]
-    if membership is None or request.session.get(COMPANY_KEY, membership.company_id) == membership.company_id:
+    if (
+        membership is None
+        or request.session.get(COMPANY_KEY, membership.company_id)
+        == membership.company_id
+    ):
         return False
     request.session[COMPANY_KEY] = membership.company_id
     rotate_token(request)
@@ -141,4 +162,9 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """The page for a form that may not be submitted. For another origin it names the setting that may be wrong."""
     is_foreign = reason.startswith(FOREIGN_ORIGIN)
     origin = request.headers.get("Origin", "") if is_foreign else ""
-    return render(request, "403_csrf.html", {"origin": origin, "site_url": settings.SITE_URL}, status=403)
+    return render(
+        request,
+        "403_csrf.html",
+        {"origin": origin, "site_url": settings.SITE_URL},
+        status=403,
+    )

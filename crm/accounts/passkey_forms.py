@@ -20,8 +20,15 @@ MOST_PASSKEYS: Final = 20  # of a user: each is parsed when they sign in with on
 NAME_LENGTH: Final = 60  # characters
 IN_USE: Final = "This passkey is in use already. Create a new one."
 BAD_CREDENTIAL: Final = (
-    ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError, struct.error,
-)  # fmt: skip
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
 
 
 @contextmanager
@@ -50,12 +57,17 @@ class _CredentialDecoder(json.JSONDecoder):
 class CredentialMixin(forms.Form):
     """A form with what the browser returned for a passkey, which JavaScript fills in."""
 
-    credential = forms.JSONField(decoder=_CredentialDecoder, widget=forms.HiddenInput({"autocomplete": "webauthn"}))
+    credential = forms.JSONField(
+        decoder=_CredentialDecoder,
+        widget=forms.HiddenInput({"autocomplete": "webauthn"}),
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         unknown = get_adapter().error_messages["unknown_passkey"]
-        self.fields["credential"].error_messages = dict.fromkeys(("required", "invalid"), unknown)
+        self.fields["credential"].error_messages = dict.fromkeys(
+            ("required", "invalid"), unknown
+        )
 
 
 class PasskeySignInForm(CredentialMixin, webauthn.LoginWebAuthnForm):  # type: ignore[misc]
@@ -79,7 +91,9 @@ class OwnPasskeyMixin(CredentialMixin):
 
     def clean_credential(self) -> Authenticator:
         with _readable_passkey():
-            passkey: Authenticator = auth.complete_authentication(self.user, self.cleaned_data["credential"])
+            passkey: Authenticator = auth.complete_authentication(
+                self.user, self.cleaned_data["credential"]
+            )
         return passkey
 
 
@@ -95,12 +109,22 @@ class AddPasskeyForm(CredentialMixin, webauthn.SignupWebAuthnForm):  # type: ign
     """A new passkey. Its view asks the device for one that also signs in without a password."""
 
     name = forms.CharField(
-        required=False, max_length=NAME_LENGTH, label="Name", help_text="Such as “My phone”, to distinguish them later."
+        required=False,
+        max_length=NAME_LENGTH,
+        label="Name",
+        help_text="Such as “My phone”, to distinguish them later.",
     )
 
     def clean(self) -> dict[str, Any]:
-        if Authenticator.objects.filter(user=self.user, type=Authenticator.Type.WEBAUTHN).count() >= MOST_PASSKEYS:
-            raise ValidationError(f"You have {MOST_PASSKEYS} passkeys. Remove one that you no longer use first.")
+        if (
+            Authenticator.objects.filter(
+                user=self.user, type=Authenticator.Type.WEBAUTHN
+            ).count()
+            >= MOST_PASSKEYS
+        ):
+            raise ValidationError(
+                f"You have {MOST_PASSKEYS} passkeys. Remove one that you no longer use first."
+            )
         with _readable_passkey():
             if credential := self.cleaned_data.get("credential"):
                 self._name_by_what_is_signed(credential)
@@ -114,7 +138,9 @@ class AddPasskeyForm(CredentialMixin, webauthn.SignupWebAuthnForm):  # type: ign
         response = auth.parse_registration_response(credential).response
         signed = response.attestation_object.auth_data.credential_data.credential_id
         credential_id = base64.urlsafe_b64encode(signed).rstrip(b"=").decode()
-        if Authenticator.objects.filter(type=Authenticator.Type.WEBAUTHN, data__credential__id=credential_id).exists():
+        if Authenticator.objects.filter(
+            type=Authenticator.Type.WEBAUTHN, data__credential__id=credential_id
+        ).exists():
             raise ValidationError(IN_USE)
         credential["id"] = credential["rawId"] = credential_id
 

@@ -41,7 +41,11 @@ class AddPasskeyView(views.AddWebAuthnView):  # type: ignore[misc]
         return response
 
     def get_success_url(self) -> str:
-        return reverse("mfa_view_recovery_codes" if self.did_generate_recovery_codes else "mfa_list_webauthn")
+        return reverse(
+            "mfa_view_recovery_codes"
+            if self.did_generate_recovery_codes
+            else "mfa_list_webauthn"
+        )
 
 
 class RenamePasskeyView(views.EditWebAuthnView):  # type: ignore[misc]
@@ -67,9 +71,14 @@ class SecondFactorView(AuthenticateView):  # type: ignore[misc]
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs)
-        types = set(Authenticator.objects.filter(user=self.stage.login.user).values_list("type", flat=True))
+        types = set(
+            Authenticator.objects.filter(user=self.stage.login.user).values_list(
+                "type", flat=True
+            )
+        )
         if Authenticator.Type.WEBAUTHN in types and not self.auth_form.errors:
-            self.auth_form.fields["code"].widget.attrs.pop("autofocus")  # the button for the passkey comes first
+            # The button for the passkey comes first.
+            self.auth_form.fields["code"].widget.attrs.pop("autofocus")
         return {
             **context,
             "has_app": Authenticator.Type.TOTP in types,

@@ -48,5 +48,10 @@ class ResetTokenGenerator(PasswordResetTokenGenerator):
     """
 
     def _make_hash_value(self, user: User, timestamp: int) -> str:
-        addresses = {user.email, *EmailAddress.objects.filter(user_id=user.pk).values_list("email", flat=True)}
+        addresses = {
+            user.email,
+            *EmailAddress.objects.filter(user_id=user.pk).values_list(
+                "email", flat=True
+            ),
+        }
         return super()._make_hash_value(user, timestamp) + "|".join(sorted(addresses))

@@ -13,10 +13,13 @@ from crm.models import Membership, User
 from crm.models.people import MembershipQuerySet
 
 BY_PROVIDER = "socialaccount"  # allauth's word in its records
-SIGN_OUT_URL = "sign_out_url"  # session key, and key of allauth's state: where the provider ends its own session
+# Session key, and key of allauth's state: where the provider ends its own session.
+SIGN_OUT_URL = "sign_out_url"
 
 
-def note_password(request: HttpRequest, user: User, *, method: str = "password") -> None:
+def note_password(
+    request: HttpRequest, user: User, *, method: str = "password"
+) -> None:
     """Record that this session's user has just chosen or typed their password, which `method` names for allauth."""
     record_authentication(request, user, method=method)
 
@@ -30,8 +33,16 @@ def provider_of(request: HttpRequest, user: User) -> str:
 
 
 def _word_of_provider(request: HttpRequest, user: User) -> dict[str, Any]:
-    first_factors = [record for record in get_authentication_records(request, user) if _is_first_factor(record)]
-    return first_factors[-1] if first_factors and first_factors[-1]["method"] == BY_PROVIDER else {}
+    first_factors = [
+        record
+        for record in get_authentication_records(request, user)
+        if _is_first_factor(record)
+    ]
+    return (
+        first_factors[-1]
+        if first_factors and first_factors[-1]["method"] == BY_PROVIDER
+        else {}
+    )
 
 
 def _is_first_factor(record: dict[str, object]) -> bool:
@@ -44,9 +55,18 @@ def memberships_of(request: HttpRequest, user: User) -> MembershipQuerySet:
 
     Empty if its provider no longer knows the user, as after a change of the issuer or the client id.
     """
-    own = Membership.objects.active().of_open_companies().filter(user=user).open_to(provider_of(request, user))
+    own = (
+        Membership.objects.active()
+        .of_open_companies()
+        .filter(user=user)
+        .open_to(provider_of(request, user))
+    )
     word = _word_of_provider(request, user)
     if not word:
         return own
-    known = SocialAccount.objects.filter(user=user, provider=word["provider"], uid=word["uid"])
-    return own.filter(Exists(known.filter(date_joined__lte=datetime.fromtimestamp(word["at"], UTC))))
+    known = SocialAccount.objects.filter(
+        user=user, provider=word["provider"], uid=word["uid"]
+    )
+    return own.filter(
+        Exists(known.filter(date_joined__lte=datetime.fromtimestamp(word["at"], UTC)))
+    )

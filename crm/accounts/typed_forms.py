@@ -22,10 +22,13 @@ from crm.models.crypto import Unreadable, seal, unseal
 TYPED: Final = "typed"  # session key: the key of a `TypedForm`
 LONGEST_FORM: Final = 100_000  # characters
 KEPT_FOR: Final = timedelta(days=7)  # the maximum length of a session
-KEEP: Final = "X-Keep-Typed"  # header of an htmx form whose values a whole page can be filled in with again
+# Header of an htmx form whose values a whole page can be filled in with again.
+KEEP: Final = "X-Keep-Typed"
 CSRF_TOKEN: Final = "csrfmiddlewaretoken"  # noqa: S105 - the name of Django's field
 # HTML's words for what fields expect.
-SECRET_WORDS: Final = frozenset({"current-password", "new-password", "one-time-code", "webauthn"})
+SECRET_WORDS: Final = frozenset(
+    {"current-password", "new-password", "one-time-code", "webauthn"}
+)
 
 
 class TypedValues(TypedDict):
@@ -37,7 +40,10 @@ class TypedValues(TypedDict):
 
 def is_secret(field: forms.Field) -> bool:
     """True if no page may show the field's value again: a password, a token, a code, or a passkey's answer."""
-    return isinstance(field.widget, forms.PasswordInput) or field.widget.attrs.get("autocomplete") in SECRET_WORDS
+    return (
+        isinstance(field.widget, forms.PasswordInput)
+        or field.widget.attrs.get("autocomplete") in SECRET_WORDS
+    )
 
 
 def secret_names() -> set[str]:
@@ -58,37 +64,61 @@ def _subclasses(of: type[forms.BaseForm]) -> Iterator[type[forms.BaseForm]]:
         yield from _subclasses(each)
 
 
-def keep_typed(request: HttpRequest, *, user_id: int, company_id: int | None, since: int) -> None:
+def keep_typed(
+    request: HttpRequest, *, user_id: int, company_id: int | None, since: int
+) -> None:
     """Keep the values of the submitted form, except secrets: a part of a page only if it asks for that.
 
     The session began at `since`, in seconds since 1970. If someone in its company has been erased meanwhile, nothing is
     kept: the form may be about them. Nor is a form of the operator's pages, which are not filled in again.
     """
     is_part = "HX-Request" in request.headers and KEEP not in request.headers
-    if request.method != "POST" or is_part or request.path.startswith(reverse("admin:index")):
+    if (
+        request.method != "POST"
+        or is_part
+        or request.path.startswith(reverse("admin:index"))
+    ):
         return
     secrets = secret_names()
     # A form in a row of several has a prefix, such as "form-0-".
-    values = {name: given for name, given in request.POST.lists() if name.rpartition("-")[2] not in secrets}
+    values = {
+        name: given
+        for name, given in request.POST.lists()
+        if name.rpartition("-")[2] not in secrets
+    }
     text = json.dumps(TypedValues(action=request.path, values=values))
-    member = Membership.objects.active().filter(user=user_id, company=company_id).first()
+    member = (
+        Membership.objects.active().filter(user=user_id, company=company_id).first()
+    )
     if values and len(text) <= LONGEST_FORM and member is not None:
         _store(request, member, text, began=datetime.fromtimestamp(since, UTC))
 
 
-def _store(request: HttpRequest, member: Membership, text: str, *, began: datetime) -> None:
+def _store(
+    request: HttpRequest, member: Membership, text: str, *, began: datetime
+) -> None:
     with transaction.atomic():
         Company.objects.hold(member.company_id)  # as an erasure does
-        erasures = AuditEntry.objects.for_company(member.company_id).filter(action=AuditAction.ERASURE, at__gte=began)
+        erasures = AuditEntry.objects.for_company(member.company_id).filter(
+            action=AuditAction.ERASURE, at__gte=began
+        )
         if erasures.exists():
             return
         key = request.session[TYPED] = token_urlsafe(16)
-        TypedForm.objects.create(company_id=member.company_id, user_id=member.user_id, key=key, sealed=seal(text))
+        TypedForm.objects.create(
+            company_id=member.company_id,
+            user_id=member.user_id,
+            key=key,
+            sealed=seal(text),
+        )
 
 
 def is_typed_kept(request: HttpRequest) -> bool:
     """True if this browser has submitted a form too late, and its values are still there."""
-    return TYPED in request.session and TypedForm.objects.filter(key=request.session[TYPED]).exists()
+    return (
+        TYPED in request.session
+        and TypedForm.objects.filter(key=request.session[TYPED]).exists()
+    )
 
 
 def recall_typed(request: HttpRequest) -> TypedValues | None:
@@ -98,6 +128,10 @@ def recall_typed(request: HttpRequest) -> TypedValues | None:
         return None
     kept.delete()
     try:
-        return cast(TypedValues, json.loads(unseal(kept.sealed))) if kept.user_id == request.user.pk else None
+        return (
+            cast(TypedValues, json.loads(unseal(kept.sealed)))
+            if kept.user_id == request.user.pk
+            else None
+        )
     except Unreadable:
         return None

@@ -28,7 +28,9 @@ from crm.models import SignInProvider, User
 
 class SignInView(LoginView):  # type: ignore[misc]
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        known = SignInProvider.objects.filter(code=self.request.COOKIES.get(COOKIE, ""), company__is_active=True)
+        known = SignInProvider.objects.filter(
+            code=self.request.COOKIES.get(COOKIE, ""), company__is_active=True
+        )
         return {
             **super().get_context_data(**kwargs),
             "signup_is_open": settings.SIGNUP,
@@ -36,7 +38,9 @@ class SignInView(LoginView):  # type: ignore[misc]
             "is_typed_kept": is_typed_kept(self.request),
         }
 
-    def render_to_response(self, context: dict[str, Any], **response_kwargs: Any) -> HttpResponse:
+    def render_to_response(
+        self, context: dict[str, Any], **response_kwargs: Any
+    ) -> HttpResponse:
         response: HttpResponse = super().render_to_response(context, **response_kwargs)
         if self.request.htmx:
             # The session ended while a page was open: reload the page, rather than show the form inside part of it.
@@ -46,7 +50,9 @@ class SignInView(LoginView):  # type: ignore[misc]
 
 class CheckYourInboxView(EmailVerificationSentView):  # type: ignore[misc]
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        is_printed = settings.DEBUG and settings.EMAIL_BACKEND.endswith("console.EmailBackend")
+        is_printed = settings.DEBUG and settings.EMAIL_BACKEND.endswith(
+            "console.EmailBackend"
+        )
         return {**super().get_context_data(**kwargs), "mail_is_printed": is_printed}
 
 
@@ -59,10 +65,14 @@ def account(request: HttpRequest) -> HttpResponse:
         messages.success(request, "Your account was saved.")
         return redirect("account")
     factors = second_factors(user)
-    codes = Authenticator.objects.filter(user=user, type=Authenticator.Type.RECOVERY_CODES).first()
+    codes = Authenticator.objects.filter(
+        user=user, type=Authenticator.Type.RECOVERY_CODES
+    ).first()
     context = {
         "form": form,
-        "provider": SignInProvider.objects.filter(code=provider_of(request, user)).select_related("company").first(),
+        "provider": SignInProvider.objects.filter(code=provider_of(request, user))
+        .select_related("company")
+        .first(),
         "new_address": EmailAddress.objects.get_new(user),
         "has_app": Authenticator.Type.TOTP in factors,
         "passkeys": factors.count(Authenticator.Type.WEBAUTHN),
@@ -78,7 +88,9 @@ class AddressView(EmailView):  # type: ignore[misc]
     success_url = reverse_lazy("account")
 
     @transaction.atomic
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def dispatch(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
         """Make a second request of the same user wait: its address then replaces that of the first, as it should."""
         User.objects.select_for_update().get(pk=cast(User, request.user).pk)
         response: HttpResponseBase = super().dispatch(request, *args, **kwargs)
@@ -103,13 +115,22 @@ class SignOutView(LogoutView):
     """Also works after the session has ended. If a company's provider made it, the person signs out there, too."""
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        code = provider_of(request, request.user) if isinstance(request.user, User) else ""
+        code = (
+            provider_of(request, request.user) if isinstance(request.user, User) else ""
+        )
         url = request.session.get(SIGN_OUT_URL, "")
         response: HttpResponse = super().post(request, *args, **kwargs)
-        provider = SignInProvider.objects.filter(code=code).select_related("company").first()
+        provider = (
+            SignInProvider.objects.filter(code=code).select_related("company").first()
+        )
         if provider is None:
             return response
-        if url and self.redirect_field_name not in request.POST:  # or the person goes on here
-            response = render(request, "account/company_sign_out.html", {"provider": provider, "url": url})
+        # Or the person goes on here.
+        if url and self.redirect_field_name not in request.POST:
+            response = render(
+                request,
+                "account/company_sign_out.html",
+                {"provider": provider, "url": url},
+            )
         ask_again(response, code)
         return response

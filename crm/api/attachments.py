@@ -58,24 +58,41 @@ class FileSerializer(ContributionSerializer[Attachment]):
     """
 
     note = OwnRowField(
-        rows=lambda company: Note.objects.for_company(company).select_related("lead", "deal"),
+        rows=lambda company: Note.objects.for_company(company).select_related(
+            "lead", "deal"
+        ),
         required=False,
         allow_null=True,
         otherwise="Choose one of your company's notes.",
     )
     subjects = (*SUBJECT, "note")
-    no_subject, two_subjects = "Choose a lead, a deal or a note.", "Choose one lead, deal or note, not several."
+    no_subject, two_subjects = (
+        "Choose a lead, a deal or a note.",
+        "Choose one lead, deal or note, not several.",
+    )
 
     file = serializers.FileField(write_only=True, allow_empty_file=True)
 
     class Meta:
         model = Attachment
-        fields = ("id", "name", "size", "lead", "deal", "note", "author", "created_at", "file")
+        fields = (
+            "id",
+            "name",
+            "size",
+            "lead",
+            "deal",
+            "note",
+            "author",
+            "created_at",
+            "file",
+        )
         read_only_fields = ("id", "name", "size", "created_at")
 
     def create(self, validated_data: Any) -> Attachment:
         files: Sequence[StoredFile] = self.context["stored"]
-        subject = next(validated_data[name] for name in self.subjects if validated_data.get(name))
+        subject = next(
+            validated_data[name] for name in self.subjects if validated_data.get(name)
+        )
         return add_files(subject=subject, files=files, author=self.caller)[0]
 
 
@@ -131,7 +148,12 @@ class FileViewSet(AddableViewSet[Attachment]):
         except ModelError as refusal:
             raise serializers.ValidationError({FIELD: refusal.messages}) from refusal
 
-    @extend_schema(responses={(200, CONTENT_TYPE): OpenApiTypes.BINARY, (503, "application/json"): DETAIL})
+    @extend_schema(
+        responses={
+            (200, CONTENT_TYPE): OpenApiTypes.BINARY,
+            (503, "application/json"): DETAIL,
+        }
+    )
     @action(detail=True, renderer_classes=[JSONRenderer, FileRenderer])
     def content(self, request: Request, pk: str) -> FileResponse:
         """Download the file."""

@@ -7,7 +7,11 @@ from django.contrib.auth.models import AnonymousUser
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
-from rest_framework.authentication import BaseAuthentication, SessionAuthentication, get_authorization_header
+from rest_framework.authentication import (
+    BaseAuthentication,
+    SessionAuthentication,
+    get_authorization_header,
+)
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied, Throttled
 from rest_framework.request import Request
 
@@ -17,7 +21,8 @@ from crm.models import ApiKey, Membership, User
 from crm.services.rate_limits import is_within, seconds_left
 from postgresql import saving
 
-Caller = ApiKey | Membership  # `request.auth`; views use its `company` and `may(action)`
+# `request.auth`; views use its `company` and `may(action)`.
+Caller = ApiKey | Membership
 
 WRONG_KEYS_PER_MINUTE: Final = 20  # from one address
 LAST_USED_PRECISION: Final = timedelta(minutes=1)
@@ -27,7 +32,9 @@ class ApiKeyAuthentication(BaseAuthentication):
     """`Authorization: Bearer lm_…`. Raises AuthenticationFailed (401) for an unknown or revoked key."""
 
     def authenticate(self, request: Request) -> tuple[AnonymousUser, ApiKey] | None:
-        scheme, _, text = get_authorization_header(request).decode("latin-1").partition(" ")
+        scheme, _, text = (
+            get_authorization_header(request).decode("latin-1").partition(" ")
+        )
         if scheme.lower() != "bearer":
             return None
         key = ApiKey.objects.find(text.strip())
@@ -38,7 +45,8 @@ class ApiKeyAuthentication(BaseAuthentication):
             )
         request.META[COMPANY] = key.company_id
         _update_last_used(key)
-        saving.begin()  # the last use of a key is no change that its caller has asked for
+        # The last use of a key is no change that its caller has asked for.
+        saving.begin()
         return AnonymousUser(), key
 
     def authenticate_header(self, request: Request) -> str:
@@ -49,12 +57,15 @@ class MemberSessionAuthentication(SessionAuthentication):
     """The session of a signed-in member. Writes need a CSRF token."""
 
     def authenticate(self, request: Request) -> tuple[User, Membership] | None:
-        authenticated = super().authenticate(request)  # raises PermissionDenied (403) without the CSRF token
+        # Raises PermissionDenied (403) without the CSRF token.
+        authenticated = super().authenticate(request)
         if authenticated is None:
             return None
         membership: Membership | None = getattr(request, "membership", None)
         if membership is None:
-            raise PermissionDenied("You don't belong to a company yet. Ask an admin to add you.")
+            raise PermissionDenied(
+                "You don't belong to a company yet. Ask an admin to add you."
+            )
         return membership.user, membership
 
 
@@ -67,7 +78,10 @@ def _count_wrong_key(request: Request) -> None:
 
 def _update_last_used(key: ApiKey) -> None:
     """Update `last_used_at`, at most once a minute to avoid a write per request."""
-    if key.last_used_at is not None and timezone.now() - key.last_used_at < LAST_USED_PRECISION:
+    if (
+        key.last_used_at is not None
+        and timezone.now() - key.last_used_at < LAST_USED_PRECISION
+    ):
         return
     stale = Q(last_used_at=None) | Q(last_used_at__lt=Now() - LAST_USED_PRECISION)
     ApiKey.objects.filter(stale, pk=key.pk).update(last_used_at=Now())

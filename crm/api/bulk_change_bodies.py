@@ -20,18 +20,29 @@ from crm.models.lead import LeadQuerySet
 from crm.models.validators import MAX_ID
 from crm.selectors.bulk_changes import title_of
 from crm.selectors.bulk_questions import BulkQuestion
-from crm.services.lead_changes import Confirmation, TargetArchived, TargetGone, lead_change
+from crm.services.lead_changes import (
+    Confirmation,
+    TargetArchived,
+    TargetGone,
+    lead_change,
+)
 
 IDS_AT_MOST: Final = 10_000
 LARGEST_COUNT: Final = 2**31 - 1
 RULES_AT_MOST: Final = 1_000
-OTHER_CHANGE: Final = "`confirm` is from the preview of another change. Preview this one."
-MORE_THAN_NAMED: Final = "`confirm` is from a preview of more leads than these. Preview these."
+OTHER_CHANGE: Final = (
+    "`confirm` is from the preview of another change. Preview this one."
+)
+MORE_THAN_NAMED: Final = (
+    "`confirm` is from a preview of more leads than these. Preview these."
+)
 MERGED: Final = "Lead {} was merged into lead {}. To change that one, send its id."
 ERASED: Final = "Lead {} was erased."
 UNKNOWN: Final = "Your company has no lead {}."
 LEFT_OUT: Final = "There is nothing to choose here: leave it out."
-NO_SELECTION: Final = "Choose leads by their ids (leads) or by filters of the list (filters)."
+NO_SELECTION: Final = (
+    "Choose leads by their ids (leads) or by filters of the list (filters)."
+)
 TWO_SELECTIONS: Final = "Choose leads by their ids or by filters, not both."
 NO_TARGET: Final = {
     BulkKind.STATUS: "Choose one of your company's statuses.",
@@ -69,8 +80,14 @@ class AskedChangeSerializer(StrictBody):
         if not self.caller.may(kind.needs):
             raise PermissionDenied(RolePermission.message)
         if ("leads" in attrs) == ("filters" in attrs):
-            raise serializers.ValidationError({"leads": [TWO_SELECTIONS if "leads" in attrs else NO_SELECTION]})
-        return {**attrs, "change": self._change(kind, attrs), "selected": self._selected(attrs)}
+            raise serializers.ValidationError(
+                {"leads": [TWO_SELECTIONS if "leads" in attrs else NO_SELECTION]}
+            )
+        return {
+            **attrs,
+            "change": self._change(kind, attrs),
+            "selected": self._selected(attrs),
+        }
 
     def _change(self, kind: BulkKind, attrs: Any) -> LeadChange:
         target = attrs.get("target")
@@ -88,7 +105,10 @@ class AskedChangeSerializer(StrictBody):
 
     def _selected(self, attrs: Any) -> LeadQuerySet:
         if "leads" in attrs:
-            return cast(LeadQuerySet, LEADS.rows(self.caller.company).filter(pk__in=attrs["leads"]))
+            return cast(
+                LeadQuerySet,
+                LEADS.rows(self.caller.company).filter(pk__in=attrs["leads"]),
+            )
         found = list_filter(LEADS, self.caller, attrs["filters"])
         try:
             check_filters(found, attrs["filters"])
@@ -112,10 +132,20 @@ class AskedChangeSerializer(StrictBody):
     def left_out(self) -> list[str]:
         """Why leads whose ids were sent are not among `selected`, in sentences."""
         ids = set(self.validated_data.get("leads", ()))
-        rows = Lead.objects.for_company(self.caller.company).filter(pk__in=ids).order_by("pk")
+        rows = (
+            Lead.objects.for_company(self.caller.company)
+            .filter(pk__in=ids)
+            .order_by("pk")
+        )
         found = list(rows.values_list("pk", "merged_into", "erased_at"))
-        left = [MERGED.format(pk, into) for pk, into, erased_at in found if into is not None and erased_at is None]
-        left += [ERASED.format(pk) for pk, _, erased_at in found if erased_at is not None]
+        left = [
+            MERGED.format(pk, into)
+            for pk, into, erased_at in found
+            if into is not None and erased_at is None
+        ]
+        left += [
+            ERASED.format(pk) for pk, _, erased_at in found if erased_at is not None
+        ]
         unknown = sorted(ids - {pk for pk, *_ in found})
         return [*left, *(UNKNOWN.format(pk) for pk in unknown)]
 
@@ -136,7 +166,9 @@ class ConfirmationSerializer(StrictBody):
     target = WholeNumber(allow_null=True, min_value=1, max_value=MAX_ID)
     leads = WholeNumber(min_value=1, max_value=LARGEST_COUNT)
     conversions = WholeNumber(min_value=0, max_value=LARGEST_COUNT)
-    rules = serializers.ListField(child=WholeNumber(min_value=1, max_value=MAX_ID), max_length=RULES_AT_MOST)
+    rules = serializers.ListField(
+        child=WholeNumber(min_value=1, max_value=MAX_ID), max_length=RULES_AT_MOST
+    )
     asked_at = Moment()
 
 
@@ -157,7 +189,12 @@ class ConfirmedChangeSerializer(AskedChangeSerializer):
     @property
     def confirmed(self) -> Confirmation:
         confirm = self.validated_data["confirm"]
-        return Confirmation(confirm["leads"], confirm["conversions"], confirm["asked_at"], frozenset(confirm["rules"]))
+        return Confirmation(
+            confirm["leads"],
+            confirm["conversions"],
+            confirm["asked_at"],
+            frozenset(confirm["rules"]),
+        )
 
 
 class RuleConversionsSerializer(serializers.Serializer[Any]):
@@ -198,7 +235,9 @@ class PreviewSerializer(serializers.Serializer[BulkQuestion]):
     confirm = serializers.SerializerMethodField()
 
     def get_title(self, question: BulkQuestion) -> str:
-        return title_of(question.change.kind, question.change.target, question.lead_count)
+        return title_of(
+            question.change.kind, question.change.target, question.lead_count
+        )
 
     def get_left_out(self, question: BulkQuestion) -> list[str]:
         left_out: list[str] = self.context["left_out"]
@@ -209,7 +248,9 @@ class PreviewSerializer(serializers.Serializer[BulkQuestion]):
 
     @extend_schema_field(RuleConversionsSerializer(many=True))
     def get_conversions(self, question: BulkQuestion) -> Any:
-        return RuleConversionsSerializer(question.expected.conversions if question.expected else [], many=True).data
+        return RuleConversionsSerializer(
+            question.expected.conversions if question.expected else [], many=True
+        ).data
 
     @extend_schema_field(ConfirmationSerializer(allow_null=True))
     def get_confirm(self, question: BulkQuestion) -> Any:
@@ -217,9 +258,13 @@ class PreviewSerializer(serializers.Serializer[BulkQuestion]):
             return None
         change = question.change
         confirm = {
-            "kind": change.kind, "target": change.target.pk if change.target else None, "leads": question.lead_count,
-            "conversions": question.conversion_count, "rules": sorted(question.rules), "asked_at": question.asked_at,
-        }  # fmt: skip
+            "kind": change.kind,
+            "target": change.target.pk if change.target else None,
+            "leads": question.lead_count,
+            "conversions": question.conversion_count,
+            "rules": sorted(question.rules),
+            "asked_at": question.asked_at,
+        }
         return ConfirmationSerializer(confirm).data
 
 
@@ -259,17 +304,36 @@ class BulkChangeSerializer(serializers.ModelSerializer[BulkChange]):
     class Meta:
         model = BulkChange
         fields = (
-            "id", "kind", "target", "state", "problem", "row_count", "reached", "results", "refusals", "conversions",
-            "made_by", "asked_at", "created_at", "finished_at",
-        )  # fmt: skip
+            "id",
+            "kind",
+            "target",
+            "state",
+            "problem",
+            "row_count",
+            "reached",
+            "results",
+            "refusals",
+            "conversions",
+            "made_by",
+            "asked_at",
+            "created_at",
+            "finished_at",
+        )
         read_only_fields = fields
 
     @extend_schema_field(ResultsSerializer)
     def get_results(self, bulk_change: BulkChange) -> Any:
-        return ResultsSerializer({result.value: bulk_change.done.get(result.value, 0) for result in LeadResult}).data
+        return ResultsSerializer(
+            {
+                result.value: bulk_change.done.get(result.value, 0)
+                for result in LeadResult
+            }
+        ).data
 
     @extend_schema_field(RefusalSerializer(many=True))
     def get_refusals(self, bulk_change: BulkChange) -> Any:
         most_frequent = sorted(bulk_change.refusals.items(), key=lambda pair: -pair[1])
-        reasons = [{"reason": reason, "leads": count} for reason, count in most_frequent]
+        reasons = [
+            {"reason": reason, "leads": count} for reason, count in most_frequent
+        ]
         return RefusalSerializer(reasons, many=True).data

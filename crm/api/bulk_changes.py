@@ -33,13 +33,16 @@ from crm.services.rate_limits import is_within, seconds_left
 from postgresql.availability import took_too_long
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 
-COUNTED_PER_MINUTE: Final = 20  # previews and starts per company: each counts all its leads
+# Previews and starts per company: each counts all its leads.
+COUNTED_PER_MINUTE: Final = 20
 MORE: Final = (
     "Nothing was changed: numbers or rules are different now, or the preview is more than a day old. Preview the "
     "change again."
 )
 ENDED: Final = "This change has ended already. What it has done stays."
-AT_WORK: Final = "Not cancelled yet: it is changing some leads right now. Try again in a moment."
+AT_WORK: Final = (
+    "Not cancelled yet: it is changing some leads right now. Try again in a moment."
+)
 
 S = TypeVar("S", bound=AskedChangeSerializer)
 
@@ -52,7 +55,9 @@ class BulkChangeViewSet(CreatableViewSet[BulkChange]):
 
     queryset = BulkChange.objects.all()
     serializer_class = BulkChangeSerializer
-    actions = dict.fromkeys(("list", "retrieve", "create", "preview", "cancel"), Action.EDIT_LEADS)
+    actions = dict.fromkeys(
+        ("list", "retrieve", "create", "preview", "cancel"), Action.EDIT_LEADS
+    )
 
     @extend_schema(request=AskedChangeSerializer, responses=PreviewSerializer)
     @action(detail=False, methods=["post"])
@@ -64,7 +69,9 @@ class BulkChangeViewSet(CreatableViewSet[BulkChange]):
         asked = self._body(AskedChangeSerializer)
         with statements_may_take(LONG_SECONDS):
             question = bulk_question(self.caller.company, asked.change, asked.selected)
-        return Response(PreviewSerializer(question, context={"left_out": asked.left_out}).data)
+        return Response(
+            PreviewSerializer(question, context={"left_out": asked.left_out}).data
+        )
 
     @extend_schema(request=ConfirmedChangeSerializer, parameters=[IDEMPOTENCY_KEY])
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -75,7 +82,11 @@ class BulkChangeViewSet(CreatableViewSet[BulkChange]):
         return super().create(request, *args, **kwargs)
 
     def _check_may_add(self) -> None:
-        kind = self.request.data.get("kind") if isinstance(self.request.data, Mapping) else None
+        kind = (
+            self.request.data.get("kind")
+            if isinstance(self.request.data, Mapping)
+            else None
+        )
         if kind in BulkKind.values and not self.caller.may(BulkKind(kind).needs):
             raise PermissionDenied(RolePermission.message)
 
@@ -94,7 +105,8 @@ class BulkChangeViewSet(CreatableViewSet[BulkChange]):
                 )
         except MoreThanConfirmed as more:
             raise Conflict(MORE) from more
-        except ModelError as refusal:  # no lead is left, or too many changes are running
+        # No lead is left, or too many changes are running.
+        except ModelError as refusal:
             raise Conflict(refusal.message) from refusal
 
     @extend_schema(request=None, responses={200: BulkChangeSerializer, 409: DETAIL})
@@ -119,6 +131,8 @@ class BulkChangeViewSet(CreatableViewSet[BulkChange]):
         """The valid body. Raises ValidationError, and Throttled if the company has sent too many of these."""
         body = kind(data=self.request.data, context=self.get_serializer_context())
         body.is_valid(raise_exception=True)
-        if not is_within(f"company:{self.caller.company_id}:bulk-changes", at_most=COUNTED_PER_MINUTE):
+        if not is_within(
+            f"company:{self.caller.company_id}:bulk-changes", at_most=COUNTED_PER_MINUTE
+        ):
             raise Throttled(wait=seconds_left())
         return body

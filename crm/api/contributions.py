@@ -37,7 +37,9 @@ class ContributionSerializer(StrictSerializer[C]):
     def validate(self, attrs: Any) -> Any:
         chosen = [name for name in self.subjects if attrs.get(name) is not None]
         if self.instance is None and len(chosen) != 1:
-            raise serializers.ValidationError({"lead": [self.two_subjects if chosen else self.no_subject]})
+            raise serializers.ValidationError(
+                {"lead": [self.two_subjects if chosen else self.no_subject]}
+            )
         return super().validate(attrs)
 
     @property

@@ -12,9 +12,19 @@ from crm.api.fields import Switch, Text
 from crm.api.serializers import StrictSerializer, model_errors_answered, one_of
 from crm.api.views import WritableViewSet
 from crm.models import CustomField, FieldSubject, FieldType
-from crm.models.custom_field import LONGEST_CHOICE, LONGEST_KEY, WITH_CHOICES, changed_choices
+from crm.models.custom_field import (
+    LONGEST_CHOICE,
+    LONGEST_KEY,
+    WITH_CHOICES,
+    changed_choices,
+)
 from crm.models.roles import Action
-from crm.services.custom_fields import add_field, change_field, delete_field, set_archived
+from crm.services.custom_fields import (
+    add_field,
+    change_field,
+    delete_field,
+    set_archived,
+)
 
 FIXED: Final = ("subject", "type")
 IS_ARCHIVED: Final = "is_archived"
@@ -30,7 +40,9 @@ class ChoiceSerializer(serializers.Serializer[Any]):
     def to_internal_value(self, data: Any) -> Any:
         unknown = data.keys() - self.fields.keys() if isinstance(data, Mapping) else ()
         if unknown:
-            raise serializers.ValidationError("A choice has a key, a label and is_archived, and nothing else.")
+            raise serializers.ValidationError(
+                "A choice has a key, a label and is_archived, and nothing else."
+            )
         entered = super().to_internal_value(data)
         if "label" not in entered:  # DRF requires it only in a POST or PUT
             raise serializers.ValidationError({"label": [REQUIRED]})
@@ -46,23 +58,40 @@ class CustomFieldSerializer(StrictSerializer[CustomField]):
     class Meta:
         model = CustomField
         fields = (
-            "id", "subject", "key", "name", "type", "help_text", "is_required", "is_listed", "choices", "is_archived",
-            "position", "created_at",
-        )  # fmt: skip
+            "id",
+            "subject",
+            "key",
+            "name",
+            "type",
+            "help_text",
+            "is_required",
+            "is_listed",
+            "choices",
+            "is_archived",
+            "position",
+            "created_at",
+        )
         read_only_fields = ("id", "key", "position", "created_at")
         extra_kwargs = {"subject": one_of(FieldSubject), "type": one_of(FieldType)}
 
     def validate(self, attrs: Any) -> Any:
         labels = _labels(attrs.pop("choices", None))
         self._check_fixed(attrs)
-        if labels is not None or (attrs.get("type") in WITH_CHOICES and self.instance is None):
+        if labels is not None or (
+            attrs.get("type") in WITH_CHOICES and self.instance is None
+        ):
             self._check_choices(labels or [])
         return {**super().validate(attrs), "choices": labels}
 
     def _check_fixed(self, attrs: Any) -> None:
         for name in FIXED:
-            if self.instance is not None and attrs.get(name) not in (None, getattr(self.instance, name)):
-                raise serializers.ValidationError({name: ["This can't change. Add another field."]})
+            if self.instance is not None and attrs.get(name) not in (
+                None,
+                getattr(self.instance, name),
+            ):
+                raise serializers.ValidationError(
+                    {name: ["This can't change. Add another field."]}
+                )
 
     def _check_choices(self, labels: list[tuple[str, str]]) -> None:
         try:
@@ -71,13 +100,21 @@ class CustomFieldSerializer(StrictSerializer[CustomField]):
             raise serializers.ValidationError({"choices": error.messages}) from error
 
     def _candidate(self, attrs: Any) -> CustomField:
-        return super()._candidate({name: value for name, value in attrs.items() if name != IS_ARCHIVED})
+        return super()._candidate(
+            {name: value for name, value in attrs.items() if name != IS_ARCHIVED}
+        )
 
     @transaction.atomic
     def create(self, validated_data: Any) -> CustomField:
-        labels, is_archived = validated_data.pop("choices"), validated_data.pop(IS_ARCHIVED, False)
+        labels, is_archived = (
+            validated_data.pop("choices"),
+            validated_data.pop(IS_ARCHIVED, False),
+        )
         with model_errors_answered():
-            field = add_field(field=CustomField(company=self.company, **validated_data), labels=labels or ())
+            field = add_field(
+                field=CustomField(company=self.company, **validated_data),
+                labels=labels or (),
+            )
         return self._archived(field, is_archived)
 
     @transaction.atomic
@@ -87,7 +124,9 @@ class CustomFieldSerializer(StrictSerializer[CustomField]):
         for name, value in validated_data.items():
             setattr(instance, name, value)
         with model_errors_answered():
-            field = change_field(field=instance, fields=[*validated_data], labels=labels)
+            field = change_field(
+                field=instance, fields=[*validated_data], labels=labels
+            )
         return self._archived(field, is_archived)
 
     def _archived(self, field: CustomField, is_archived: bool | None) -> CustomField:
@@ -102,7 +141,11 @@ def _labels(choices: Any) -> list[tuple[str, str]] | None:
     """The choices to offer, as pairs of key and label."""
     if choices is None:
         return None
-    return [(choice.get("key", ""), choice["label"]) for choice in choices if not choice.get(IS_ARCHIVED)]
+    return [
+        (choice.get("key", ""), choice["label"])
+        for choice in choices
+        if not choice.get(IS_ARCHIVED)
+    ]
 
 
 class CustomFieldViewSet(WritableViewSet[CustomField]):

@@ -18,7 +18,9 @@ from crm.selectors.custom_fields import fields_in_use
 
 M = TypeVar("M", bound=Model)
 
-NO_SUCH_FIELD: Final = "There is no such custom field. GET /api/v1/custom-fields/ lists yours."
+NO_SUCH_FIELD: Final = (
+    "There is no such custom field. GET /api/v1/custom-fields/ lists yours."
+)
 PLAIN_NUMBER: Final = re.compile(r"[-+]?\d+(\.\d+)?([eE][-+]?\d{1,3})?", re.ASCII)
 ISO_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 NUMBERS: Final = (FieldType.NUMBER, FieldType.MONEY)
@@ -28,7 +30,12 @@ NUMBERS: Final = (FieldType.NUMBER, FieldType.MONEY)
     {
         "type": "object",
         "additionalProperties": {},
-        "example": {"fleet_size": "40", "customer_since": "2027-01-31", "region": "emea", "is_partner": True},
+        "example": {
+            "fleet_size": "40",
+            "customer_since": "2027-01-31",
+            "region": "emea",
+            "is_partner": True,
+        },
         "description": "The custom fields of your company, by key. A write changes the keys given; null empties one.",
     }
 )
@@ -41,7 +48,10 @@ class CustomValuesField(serializers.Field[Any, Any, Any, Any]):
     def custom_fields(self) -> dict[str, CustomField]:
         """The company's fields in use, by key. One query for each request."""
         serializer: Any = self.parent
-        subject, context = FieldSubject(serializer.Meta.model._meta.model_name), serializer.context
+        subject, context = (
+            FieldSubject(serializer.Meta.model._meta.model_name),
+            serializer.context,
+        )
         known = context.setdefault("custom_fields", {})
         if subject not in known:
             fields = fields_in_use(context["request"].auth.company, subject)
@@ -59,7 +69,9 @@ class CustomValuesField(serializers.Field[Any, Any, Any, Any]):
         before = getattr(getattr(self.parent, "instance", None), COLUMN, {})
         for key, entered in data.items():
             try:
-                values[key] = _value(self.custom_fields.get(key), entered, before.get(key))
+                values[key] = _value(
+                    self.custom_fields.get(key), entered, before.get(key)
+                )
             except FormError as error:
                 # The response repeats the key, but can't contain a lone surrogate.
                 errors[key.encode("utf-8", "replace").decode()] = error.messages
@@ -68,7 +80,9 @@ class CustomValuesField(serializers.Field[Any, Any, Any, Any]):
         return values
 
 
-def _value(field: CustomField | None, entered: Any, current: Value | None) -> Value | None:
+def _value(
+    field: CustomField | None, entered: Any, current: Value | None
+) -> Value | None:
     if field is None:
         raise FormError(NO_SUCH_FIELD)
     made = form_field(field, current=current)
@@ -120,14 +134,22 @@ class WithCustomValues(serializers.ModelSerializer[M]):
         field: Any = self.fields[COLUMN]
         if self.instance is None:
             given = attrs.get(COLUMN, {})
-            missing = [key for key, each in field.custom_fields.items() if each.is_required and key not in given]
+            missing = [
+                key
+                for key, each in field.custom_fields.items()
+                if each.is_required and key not in given
+            ]
             if missing:
-                raise serializers.ValidationError({COLUMN: {key: [REQUIRED] for key in missing}})
+                raise serializers.ValidationError(
+                    {COLUMN: {key: [REQUIRED] for key in missing}}
+                )
         return attrs
 
     def create(self, validated_data: Any) -> M:
         values = validated_data.get(COLUMN, {})
-        validated_data[COLUMN] = {key: value for key, value in values.items() if value is not None}
+        validated_data[COLUMN] = {
+            key: value for key, value in values.items() if value is not None
+        }
         return super().create(validated_data)
 
     def update(self, instance: M, validated_data: Any) -> M:
@@ -135,6 +157,9 @@ class WithCustomValues(serializers.ModelSerializer[M]):
         values = validated_data.pop(COLUMN, {})
         if not values:
             return super().update(instance, validated_data)
-        saved = super().update(instance, {**validated_data, COLUMN: with_keys_set(values)})
-        delattr(saved, COLUMN)  # an expression: the values are read again for the response
+        saved = super().update(
+            instance, {**validated_data, COLUMN: with_keys_set(values)}
+        )
+        # An expression: the values are read again for the response.
+        delattr(saved, COLUMN)
         return saved

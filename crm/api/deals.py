@@ -25,7 +25,8 @@ from crm.services.deal_people import (
 from crm.services.editing import OUTCOME, lock_outcome
 from crm.services.erasure import lock_deal, locking_person
 
-PERSONAL: Final = {"title", "outcome_note", "custom"}  # no other field of a deal may name a person
+# No other field of a deal may name a person.
+PERSONAL: Final = {"title", "outcome_note", "custom"}
 LEAD: Final = "lead"
 PEOPLE: Final = "people"
 TOO_LARGE: Final = "Enter at most 12 digits before the decimal point."
@@ -52,14 +53,29 @@ class DealSerializer(WithCustomValues[Deal], TaggedSerializer[Deal]):
         allow_null=True,
         otherwise="Choose one of your company's lost reasons.",
     )
-    owner = OwnRowField(rows=company_people, required=False, allow_null=True, otherwise=NO_COLLEAGUE)
+    owner = OwnRowField(
+        rows=company_people, required=False, allow_null=True, otherwise=NO_COLLEAGUE
+    )
 
     class Meta:
         model = Deal
         fields = (
-            "id", "lead", "title", "amount", "currency", "stage", "owner", "expected_close", "lost_reason",
-            "outcome_note", "people", "tags", "custom", "created_at", "updated_at",
-        )  # fmt: skip
+            "id",
+            "lead",
+            "title",
+            "amount",
+            "currency",
+            "stage",
+            "owner",
+            "expected_close",
+            "lost_reason",
+            "outcome_note",
+            "people",
+            "tags",
+            "custom",
+            "created_at",
+            "updated_at",
+        )
         read_only_fields = ("id", "created_at", "updated_at")
         extra_kwargs = {
             "amount": {
@@ -83,15 +99,21 @@ class DealSerializer(WithCustomValues[Deal], TaggedSerializer[Deal]):
             return
         stage = self._stage(attrs)
         if stage is None or stage.meaning != StageMeaning.LOST:
-            raise serializers.ValidationError({"lost_reason": ["Only a deal in a lost stage has a lost reason."]})
+            raise serializers.ValidationError(
+                {"lost_reason": ["Only a deal in a lost stage has a lost reason."]}
+            )
 
     def _refuse_the_lead_as_a_person(self, attrs: Any) -> None:
-        lead = attrs[LEAD].pk if LEAD in attrs else self.instance and self.instance.lead_id
+        lead = (
+            attrs[LEAD].pk if LEAD in attrs else self.instance and self.instance.lead_id
+        )
         if lead in attrs.get(PEOPLE, ()):
             raise serializers.ValidationError({PEOPLE: [IS_LEAD]})
 
     def _candidate(self, attrs: Mapping[str, Any]) -> Deal:
-        return super()._candidate({name: value for name, value in attrs.items() if name != PEOPLE})
+        return super()._candidate(
+            {name: value for name, value in attrs.items() if name != PEOPLE}
+        )
 
     def _stage(self, attrs: Any) -> Stage | None:
         """The stage that the deal will be in. None for a new one without, which gets the default."""
@@ -112,11 +134,15 @@ class DealSerializer(WithCustomValues[Deal], TaggedSerializer[Deal]):
     def update(self, instance: Deal, validated_data: Any) -> Deal:
         lead, people = validated_data.pop(LEAD, None), validated_data.pop(PEOPLE, None)
         # Tags too: setting them locks the lead, which comes before the deal in the order of all locks.
-        leads = {instance.lead_id} if (PERSONAL | {TAGS}) & validated_data.keys() else set()
+        leads = (
+            {instance.lead_id} if (PERSONAL | {TAGS}) & validated_data.keys() else set()
+        )
         with ExitStack() as stack:
             if lead is not None or people is not None:
                 stack.enter_context(transaction.atomic())
-                hold_people(deal=instance, leads=[*(people or ()), *([lead.pk] if lead else ())])
+                hold_people(
+                    deal=instance, leads=[*(people or ()), *([lead.pk] if lead else ())]
+                )
             for pk in sorted({*leads, lead.pk} if lead else leads):
                 stack.enter_context(locking_person(pk))
             if instance.lead_id in leads:
@@ -136,7 +162,8 @@ class DealSerializer(WithCustomValues[Deal], TaggedSerializer[Deal]):
         except PeopleRefused as refused:
             if reason := why_lead_stays(deal):
                 raise serializers.ValidationError({LEAD: [reason]}) from refused
-            raise Conflict(str(refused)) from refused  # nothing is wrong with the body: it can be sent again
+            # Nothing is wrong with the body: it can be sent again.
+            raise Conflict(str(refused)) from refused
 
     def _replace_people(self, deal: Deal, people: list[int]) -> None:
         try:
@@ -145,11 +172,14 @@ class DealSerializer(WithCustomValues[Deal], TaggedSerializer[Deal]):
             raise serializers.ValidationError({PEOPLE: [str(refused)]}) from refused
 
     def _save(self, deal: Deal, validated_data: Any) -> Deal:
-        given = {name: validated_data[name] for name in OUTCOME if name in validated_data}
+        given = {
+            name: validated_data[name] for name in OUTCOME if name in validated_data
+        }
         if not given:
             return super().update(deal, validated_data)
         with transaction.atomic():
             lock_outcome(deal)
-            self._refuse_a_reason_unless_lost(given)  # it may have been reopened since `validate`
+            # It may have been reopened since `validate`.
+            self._refuse_a_reason_unless_lost(given)
             outcome = deal.outcome_in(**{"stage": deal.stage, **given})
             return super().update(deal, {**validated_data, **outcome})

@@ -29,7 +29,9 @@ class LeadDuplicateSerializer(serializers.ModelSerializer[LeadDuplicate]):
 class EitherFilter(IdFilter):
     """The id of a lead, which finds the pairs that it is in."""
 
-    def filter(self, pairs: LeadDuplicateQuerySet, pk: int | None) -> LeadDuplicateQuerySet:
+    def filter(
+        self, pairs: LeadDuplicateQuerySet, pk: int | None
+    ) -> LeadDuplicateQuerySet:
         return pairs if pk is None else pairs.of([pk])
 
 
@@ -43,7 +45,9 @@ class DuplicateFilter(filters.FilterSet):  # type: ignore[misc]
         fields = ("lead",)
 
 
-class LeadDuplicateViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, CompanyViewSet[LeadDuplicate]):
+class LeadDuplicateViewSet(
+    mixins.ListModelMixin, mixins.RetrieveModelMixin, CompanyViewSet[LeadDuplicate]
+):
     """The pairs that no one has dismissed, last found first. A worker looks for them when leads change.
 
     To merge a pair: `/api/v1/leads/{id}/merge/`.

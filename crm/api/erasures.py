@@ -26,7 +26,9 @@ class ErasureSerializer(StrictBody):
     """`also` has the ids of other leads to erase in the same step, of those that GET lists."""
 
     also = serializers.ListField(
-        child=serializers.IntegerField(min_value=1, max_value=MAX_ID), required=False, max_length=SHOWN_AT_MOST
+        child=serializers.IntegerField(min_value=1, max_value=MAX_ID),
+        required=False,
+        max_length=SHOWN_AT_MOST,
     )
 
     def validate_also(self, pks: list[int]) -> list[int]:

@@ -17,7 +17,9 @@ LISTS: Final = {
 }
 LONG_NUMBER: Final = "Enter a number of fewer digits."
 
-MESSAGES: Final[Mapping[type[serializers.Field[Any, Any, Any, Any]], Mapping[str, str]]] = {
+MESSAGES: Final[
+    Mapping[type[serializers.Field[Any, Any, Any, Any]], Mapping[str, str]]
+] = {
     serializers.Field: {"required": REQUIRED, "null": "Enter a value, not null."},
     serializers.BooleanField: {"invalid": "Enter true or false."},
     serializers.CharField: {
@@ -53,8 +55,14 @@ MESSAGES: Final[Mapping[type[serializers.Field[Any, Any, Any, Any]], Mapping[str
     },
     serializers.TimeField: {"invalid": "Enter a time, such as 14:30."},
     serializers.ListField: LISTS,
-    serializers.DictField: {"not_a_dict": OBJECT, "empty": "Enter an object that is not empty."},
-    serializers.PrimaryKeyRelatedField: {"required": REQUIRED, "incorrect_type": "Enter an id: a whole number."},
+    serializers.DictField: {
+        "not_a_dict": OBJECT,
+        "empty": "Enter an object that is not empty.",
+    },
+    serializers.PrimaryKeyRelatedField: {
+        "required": REQUIRED,
+        "incorrect_type": "Enter an id: a whole number.",
+    },
     serializers.FileField: {
         "required": "Add a file: the form has none.",
         "invalid": "Send the file as multipart/form-data, with its name.",

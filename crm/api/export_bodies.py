@@ -21,7 +21,9 @@ SORTED: Final = "Choose one of: {}. A - in front of it sorts the other way round
 
 def _one_of(*values: str) -> serializers.ChoiceField:
     messages: Any = {"invalid_choice": f"Choose one of: {', '.join(values)}."}
-    return serializers.ChoiceField(choices=[(value, value) for value in values], error_messages=messages)
+    return serializers.ChoiceField(
+        choices=[(value, value) for value in values], error_messages=messages
+    )
 
 
 class AskedExportSerializer(StrictBody):
@@ -32,21 +34,42 @@ class AskedExportSerializer(StrictBody):
 
     filters = ListFiltersField(required=False)
     sort = Text(required=False, allow_blank=True, max_length=20)
-    columns = serializers.ListField(child=Text(max_length=60), required=False, max_length=COLUMNS_AT_MOST)
+    columns = serializers.ListField(
+        child=Text(max_length=60), required=False, max_length=COLUMNS_AT_MOST
+    )
 
     def get_fields(self) -> dict[str, Any]:
-        return {"kind": _one_of(*LISTS), "format": _one_of(*FORMATS), **super().get_fields()}
+        return {
+            "kind": _one_of(*LISTS),
+            "format": _one_of(*FORMATS),
+            **super().get_fields(),
+        }
 
     def validate(self, attrs: Any) -> Any:
         """Raise ValidationError unless the list has this order, these columns and these filters."""
-        listed, filters, sort = LISTS[attrs["kind"]], attrs.get("filters", {}), attrs.get("sort", "")
+        listed, filters, sort = (
+            LISTS[attrs["kind"]],
+            attrs.get("filters", {}),
+            attrs.get("sort", ""),
+        )
         caller = cast(Caller, self.context["request"].auth)
         if sort and not listed.is_sorted_by(sort):
-            problem = SORTED.format(", ".join(listed.sortable)) if listed.sortable else NOT_SORTED
+            problem = (
+                SORTED.format(", ".join(listed.sortable))
+                if listed.sortable
+                else NOT_SORTED
+            )
             raise serializers.ValidationError({"sort": [problem]})
-        offered = [column.key for column in listed.offered(caller.company, listed.custom_fields(caller.company))]
+        offered = [
+            column.key
+            for column in listed.offered(
+                caller.company, listed.custom_fields(caller.company)
+            )
+        ]
         if set(attrs.get("columns", ())) - set(offered):
-            raise serializers.ValidationError({"columns": [f"Choose from: {', '.join(offered)}."]})
+            raise serializers.ValidationError(
+                {"columns": [f"Choose from: {', '.join(offered)}."]}
+            )
         found = list_filter(listed, caller, filters)
         try:
             check_filters(found, filters)
@@ -61,7 +84,9 @@ class AskedExportSerializer(StrictBody):
         valid = self.validated_data
         columns = dict.fromkeys(valid.get("columns", ()))
         if columns:  # as on the page, and as with a saved view
-            fixed = [column.key for column in LISTS[valid["kind"]].columns if column.is_fixed]
+            fixed = [
+                column.key for column in LISTS[valid["kind"]].columns if column.is_fixed
+            ]
             columns = {**dict.fromkeys(fixed), **columns}
         return {
             "kind": valid["kind"],
@@ -83,7 +108,17 @@ class DataExportSerializer(serializers.ModelSerializer[DataExport]):
     class Meta:
         model = DataExport
         fields = (
-            "id", "kind", "format", "state", "problem", "row_count", "reached", "size", "made_by", "created_at",
-            "finished_at", "kept_until",
-        )  # fmt: skip
+            "id",
+            "kind",
+            "format",
+            "state",
+            "problem",
+            "row_count",
+            "reached",
+            "size",
+            "made_by",
+            "created_at",
+            "finished_at",
+            "kept_until",
+        )
         read_only_fields = fields

@@ -28,7 +28,10 @@ from crm.services.rate_limits import TooOften
 NOT_READY: Final = "This file is not ready: wait until the export is done."
 NO_FILE: Final = "This export was cancelled, or has failed: see `state` and `problem`. Ask for it again."
 ENDED: Final = "This export has ended already."
-CSV, XLSX = (CONTENT_TYPES[each].partition(";")[0] for each in (ExportFormat.CSV, ExportFormat.XLSX))
+CSV, XLSX = (
+    CONTENT_TYPES[each].partition(";")[0]
+    for each in (ExportFormat.CSV, ExportFormat.XLSX)
+)
 OPERATIONS: Final = ("list", "retrieve", "create", "destroy", "content", "cancel")
 
 
@@ -55,27 +58,38 @@ class DataExportViewSet(AddableViewSet[DataExport]):
     actions = dict.fromkeys(OPERATIONS, Action.EXPORT_LEADS)
 
     def get_queryset(self) -> QuerySet[DataExport]:
-        return DataExport.objects.open_to(self.caller).kept().exclude(kind=WHOLE_COMPANY)
+        return (
+            DataExport.objects.open_to(self.caller).kept().exclude(kind=WHOLE_COMPANY)
+        )
 
     @extend_schema(request=AskedExportSerializer, parameters=[IDEMPOTENCY_KEY])
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Request a file of a list. With an Idempotency-Key, it is written only once, however often you repeat that."""
         # The caller is included: another caller must not see the file that the first one requested.
-        return self._created([self.caller._meta.model_name, self.caller.pk, request.data])
+        return self._created(
+            [self.caller._meta.model_name, self.caller.pk, request.data]
+        )
 
     def _add(self) -> Model:
-        body = AskedExportSerializer(data=self.request.data, context=self.get_serializer_context())
+        body = AskedExportSerializer(
+            data=self.request.data, context=self.get_serializer_context()
+        )
         body.is_valid(raise_exception=True)
         try:
             return data_exports.export_list(author=self.caller, **body.asked)
         except TooOften as error:
             raise Throttled(wait=error.seconds) from error
-        except ModelError as refusal:  # nothing matches, it is too long, there is no room, or too many are running
+        # Nothing matches, it is too long, there is no room, or too many are running.
+        except ModelError as refusal:
             raise Conflict(refusal.message) from refusal
 
     # CSV is text: generated clients decode it, and can't make a file of what they have decoded.
     @extend_schema(
-        responses={(200, CSV): OpenApiTypes.STR, (200, XLSX): OpenApiTypes.BINARY, (409, "application/json"): DETAIL}
+        responses={
+            (200, CSV): OpenApiTypes.STR,
+            (200, XLSX): OpenApiTypes.BINARY,
+            (409, "application/json"): DETAIL,
+        }
     )
     @action(detail=True, renderer_classes=[JSONRenderer, CsvRenderer, XlsxRenderer])
     def content(self, request: Request, pk: str) -> StreamingHttpResponse:
@@ -86,7 +100,8 @@ class DataExportViewSet(AddableViewSet[DataExport]):
         try:
             return download_of(data_export)
         except TooOften as error:
-            refusal = Throttled(detail=str(error))  # its message says to wait, but not for how long
+            # Its message says to wait, but not for how long.
+            refusal = Throttled(detail=str(error))
             refusal.wait = error.seconds  # type: ignore[attr-defined]
             raise refusal from error
 

@@ -27,7 +27,9 @@ class EmailText(Text, serializers.EmailField):
     """An e-mail address."""
 
     def to_internal_value(self, data: Any) -> str:
-        return super().to_internal_value(without_formats(data) if isinstance(data, str) else data)
+        return super().to_internal_value(
+            without_formats(data) if isinstance(data, str) else data
+        )
 
 
 class Switch(serializers.BooleanField):
@@ -53,7 +55,9 @@ class WholeNumber(serializers.IntegerField):
 class Moment(serializers.DateTimeField):
     """A date and time with its offset from UTC. Rejects one without: DRF would take it for UTC."""
 
-    default_error_messages = {"no_offset": "Write it with its offset from UTC, as in 2027-02-01T09:30:00Z."}
+    default_error_messages = {
+        "no_offset": "Write it with its offset from UTC, as in 2027-02-01T09:30:00Z."
+    }
 
     def enforce_timezone(self, value: datetime) -> datetime:
         if value.tzinfo is None:
@@ -70,7 +74,10 @@ class TimeOfDay(serializers.TimeField):
 @extend_schema_field(
     {
         "format": "decimal",
-        "oneOf": [{"type": "string", "pattern": r"^\d{1,12}(\.\d{0,2})?$"}, {"type": "number", "minimum": 0}],
+        "oneOf": [
+            {"type": "string", "pattern": r"^\d{1,12}(\.\d{0,2})?$"},
+            {"type": "number", "minimum": 0},
+        ],
     }
 )
 class Amount(serializers.DecimalField):
@@ -83,10 +90,16 @@ class OwnRowField(serializers.PrimaryKeyRelatedField[Any]):
     `otherwise` is the error message.
     """
 
-    def __init__(self, *, rows: Callable[[Company], QuerySet[Any]], otherwise: str, **kwargs: Any) -> None:
+    def __init__(
+        self, *, rows: Callable[[Company], QuerySet[Any]], otherwise: str, **kwargs: Any
+    ) -> None:
         self.rows = rows
         # IntegerField, because an id is a whole number, not 1.5, "1e999" or true.
-        super().__init__(pk_field=serializers.IntegerField(), error_messages={"does_not_exist": otherwise}, **kwargs)
+        super().__init__(
+            pk_field=serializers.IntegerField(),
+            error_messages={"does_not_exist": otherwise},
+            **kwargs,
+        )
 
     def get_queryset(self) -> QuerySet[Any]:
         return self.rows(self.context["request"].auth.company)
@@ -100,14 +113,18 @@ class LeadField(OwnRowField):
             own = Lead.objects.for_company(company)
             return own.filter(erased_at=None) if with_merged else own.current()
 
-        super().__init__(rows=rows, otherwise="Choose one of your company's leads.", **kwargs)
+        super().__init__(
+            rows=rows, otherwise="Choose one of your company's leads.", **kwargs
+        )
 
 
 class PeopleField(serializers.ListField):
     """The ids of a deal's further people, in the order of their ids. Written, they replace those that it has."""
 
     child = WholeNumber(min_value=1, max_value=MAX_ID)
-    default_error_messages = {"not_yours": "Your company has no lead with the id {id}. Choose another one."}
+    default_error_messages = {
+        "not_yours": "Your company has no lead with the id {id}. Choose another one."
+    }
 
     def to_internal_value(self, data: Any) -> list[int]:
         ids = list(dict.fromkeys(super().to_internal_value(data)))
@@ -119,25 +136,35 @@ class PeopleField(serializers.ListField):
         return ids
 
     def to_representation(self, data: Any) -> list[int]:
-        return sorted(lead.pk for lead in data.all() if lead.pk != data.instance.lead_id)
+        return sorted(
+            lead.pk for lead in data.all() if lead.pk != data.instance.lead_id
+        )
 
 
 class DealField(OwnRowField):
     """The id of one of the company's deals, which is read with its lead."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(rows=self._deals, otherwise="Choose one of your company's deals.", **kwargs)
+        super().__init__(
+            rows=self._deals, otherwise="Choose one of your company's deals.", **kwargs
+        )
 
     @staticmethod
     def _deals(company: Company) -> QuerySet[Any]:
-        return Deal.objects.for_company(company).filter(lead__erased_at=None).select_related("lead")
+        return (
+            Deal.objects.for_company(company)
+            .filter(lead__erased_at=None)
+            .select_related("lead")
+        )
 
 
 class OfferedRowField(OwnRowField):
     """The id of an entry of one of the company's lists: one that isn't archived, or that the row has already."""
 
     def get_queryset(self) -> QuerySet[Any]:
-        current = getattr(getattr(self.parent, "instance", None), f"{self.source}_id", None)
+        current = getattr(
+            getattr(self.parent, "instance", None), f"{self.source}_id", None
+        )
         rows: Any = super().get_queryset()
         offered: QuerySet[Any] = rows.offered(current)
         return offered

@@ -40,17 +40,30 @@ class FilterBackend(DjangoFilterBackend):  # type: ignore[misc]
     every row.
     """
 
-    def get_filterset_class(self, view: Any, queryset: Any = None) -> type[FilterSet] | None:
+    def get_filterset_class(
+        self, view: Any, queryset: Any = None
+    ) -> type[FilterSet] | None:
         listed: List | None = getattr(view, "listed", None)
         return listed.filters if listed else super().get_filterset_class(view, queryset)
 
-    def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> QuerySet[Any]:
+    def filter_queryset(
+        self, request: Request, queryset: QuerySet[Any], view: Any
+    ) -> QuerySet[Any]:
         kind = self.get_filterset_class(view, queryset)
         if kind is None or view.action != "list":
             return queryset
-        asked = {name: value for name, value in request.query_params.items() if is_filter(view, name)}
+        asked = {
+            name: value
+            for name, value in request.query_params.items()
+            if is_filter(view, name)
+        }
         if issubclass(kind, ListFilter):
-            found = view.listed.filtered(asked, request=ApiFilterRequest(view.caller), rows=queryset, for_api=True)
+            found = view.listed.filtered(
+                asked,
+                request=ApiFilterRequest(view.caller),
+                rows=queryset,
+                for_api=True,
+            )
             check_filters(found, asked)
             return filtered(found)
         plain = kind(asked, queryset=queryset, request=request)
@@ -63,9 +76,15 @@ def is_filter(view: Any, name: str) -> bool:
     """True for the name of a parameter that filters the view's list."""
     listed: List | None = getattr(view, "listed", None)
     if listed is None:
-        return name in getattr(getattr(view, "filterset_class", None), "base_filters", ())
+        return name in getattr(
+            getattr(view, "filterset_class", None), "base_filters", ()
+        )
     is_custom = listed.subject is not None and name.startswith(PREFIX)
-    return is_custom or name in listed.filters.base_filters or (name == SEARCH and listed.filters.is_searchable)
+    return (
+        is_custom
+        or name in listed.filters.base_filters
+        or (name == SEARCH and listed.filters.is_searchable)
+    )
 
 
 def list_parameters(listed: List) -> list[OpenApiParameter]:
@@ -73,11 +92,21 @@ def list_parameters(listed: List) -> list[OpenApiParameter]:
     found = []
     if listed.filters.is_searchable:
         text = {"type": "string", "maxLength": 100}
-        found.append(OpenApiParameter(SEARCH, text, description="Rows with every word, as on the page of the list."))
+        found.append(
+            OpenApiParameter(
+                SEARCH,
+                text,
+                description="Rows with every word, as on the page of the list.",
+            )
+        )
     if orders := orders_of(listed):
         keys = [minus + key for key in orders for minus in ("", "-")]
         about = "Sorts by this; newest first without it. A - in front of it sorts the other way round."
-        found.append(OpenApiParameter(ORDERING, {"type": "string", "enum": keys}, description=about))
+        found.append(
+            OpenApiParameter(
+                ORDERING, {"type": "string", "enum": keys}, description=about
+            )
+        )
     return found
 
 
@@ -89,12 +118,18 @@ class ListFiltersField(serializers.DictField):
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, dict):
             # Errors repeat the names, but can't contain a lone surrogate.
-            data = {str(name).encode("utf-8", "replace").decode(): value for name, value in data.items()}
+            data = {
+                str(name).encode("utf-8", "replace").decode(): value
+                for name, value in data.items()
+            }
         return super().to_internal_value(data)
 
 
 def list_filter(
-    listed: List, caller: Caller, filters: Mapping[str, str], rows: QuerySet[Any] | None = None
+    listed: List,
+    caller: Caller,
+    filters: Mapping[str, str],
+    rows: QuerySet[Any] | None = None,
 ) -> ListFilter:
     """The filter set of the list's page. Search texts are in `filters` as they are, not as keys."""
     return listed.filtered(filters, request=ApiFilterRequest(caller), rows=rows)
@@ -113,7 +148,9 @@ def filtered(found: ListFilter) -> QuerySet[Any]:
     return rows
 
 
-def check_filters(found: FilterSet, names: Iterable[str], *, keeps_texts: bool = True) -> None:
+def check_filters(
+    found: FilterSet, names: Iterable[str], *, keeps_texts: bool = True
+) -> None:
     """Raise ValidationError for an unknown filter or an invalid or empty value: ignoring it would match more rows.
 
     `keeps_texts`: search texts are allowed.
@@ -137,4 +174,6 @@ def _messages(form: BaseForm, name: str) -> Errors:
     if name in form.errors:
         return {name: [str(message) for message in form.errors[name]]}
     is_empty = form.cleaned_data[name] in (None, "")
-    return {name: [str(form.fields[name].error_messages["required"])]} if is_empty else {}
+    return (
+        {name: [str(form.fields[name].error_messages["required"])]} if is_empty else {}
+    )

@@ -10,7 +10,12 @@ from rest_framework import serializers
 from crm.api.bulk_change_bodies import RuleConversionsSerializer
 from crm.api.fields import OwnRowField, Switch, Text
 from crm.api.serializers import NO_COLLEAGUE, StrictBody
-from crm.data_exchange.importing.column_readings import ColumnReading, Convention, conventions, readings_of
+from crm.data_exchange.importing.column_readings import (
+    ColumnReading,
+    Convention,
+    conventions,
+    readings_of,
+)
 from crm.data_exchange.importing.columns import LEFT_OUT
 from crm.data_exchange.importing.custom_columns import custom_columns
 from crm.data_exchange.importing.judging import PROBLEM
@@ -25,7 +30,9 @@ from crm.selectors.lead_imports import conversions, field_labels
 
 COLUMNS_AT_MOST: Final = 1_000
 NO_FIELD: Final = 'Choose from: {}. An empty string, "", leaves a column out.'
-OTHER_READINGS: Final = "Enter a reading for each of the {} columns, {{}} to leave it as it is."
+OTHER_READINGS: Final = (
+    "Enter a reading for each of the {} columns, {{}} to leave it as it is."
+)
 OTHER_COUNT: Final = "Enter a field for each of the {} columns."
 
 
@@ -64,8 +71,12 @@ class FileFormatSerializer(StrictBody):
     """
 
     encoding = serializers.ChoiceField(choices=list(ENCODINGS.items()), required=False)
-    delimiter = serializers.ChoiceField(choices=list(DELIMITERS.items()), required=False)
-    quote = serializers.ChoiceField(choices=list(QUOTES.items()), required=False, allow_blank=True)
+    delimiter = serializers.ChoiceField(
+        choices=list(DELIMITERS.items()), required=False
+    )
+    quote = serializers.ChoiceField(
+        choices=list(QUOTES.items()), required=False, allow_blank=True
+    )
 
 
 class RowProblemSerializer(serializers.Serializer[Any]):
@@ -134,10 +145,27 @@ class LeadImportSerializer(serializers.ModelSerializer[LeadImport]):
     class Meta:
         model = LeadImport
         fields = (
-            "id", "file_name", "size", "state", "step", "problem", "notes", "file_format", "columns", "row_count",
-            "planned", "done", "owner", "tells_platforms", "already_told", "made_by", "created_at", "started_at",
-            "finished_at", "undo_until",
-        )  # fmt: skip
+            "id",
+            "file_name",
+            "size",
+            "state",
+            "step",
+            "problem",
+            "notes",
+            "file_format",
+            "columns",
+            "row_count",
+            "planned",
+            "done",
+            "owner",
+            "tells_platforms",
+            "already_told",
+            "made_by",
+            "created_at",
+            "started_at",
+            "finished_at",
+            "undo_until",
+        )
         read_only_fields = fields
 
     @extend_schema_field(FileFormatSerializer(allow_null=True))
@@ -146,7 +174,12 @@ class LeadImportSerializer(serializers.ModelSerializer[LeadImport]):
 
     @extend_schema_field(ImportColumnSerializer(many=True))
     def get_columns(self, lead_import: LeadImport) -> Any:
-        columns = zip(lead_import.header, lead_import.columns, readings_of(lead_import), strict=True)
+        columns = zip(
+            lead_import.header,
+            lead_import.columns,
+            readings_of(lead_import),
+            strict=True,
+        )
         shown = [
             {
                 "name": name,
@@ -170,11 +203,15 @@ class LeadImportSerializer(serializers.ModelSerializer[LeadImport]):
 
 def _totals(lead_import: LeadImport, counts: Mapping[str, int]) -> Any:
     problems = [
-        {"problem": problem.value, "rows": count} for problem in RowProblem if (count := counts.get(PROBLEM + problem))
+        {"problem": problem.value, "rows": count}
+        for problem in RowProblem
+        if (count := counts.get(PROBLEM + problem))
     ]
     outcomes = {outcome.value: counts.get(outcome, 0) for outcome in RowOutcome}
     cells = cell_totals(lead_import, counts)
-    return ImportTotalsSerializer({**outcomes, "problems": problems, "cells": cells}).data
+    return ImportTotalsSerializer(
+        {**outcomes, "problems": problems, "cells": cells}
+    ).data
 
 
 class LeadImportDetailSerializer(LeadImportSerializer):
@@ -213,21 +250,29 @@ class ImportColumnsSerializer(StrictBody):
     Without `readings`, columns whose field stays the same are read as before.
     """
 
-    columns = serializers.ListField(child=Text(allow_blank=True, max_length=80), max_length=COLUMNS_AT_MOST)
-    readings = serializers.ListField(child=ReadingSerializer(), max_length=COLUMNS_AT_MOST, required=False)
+    columns = serializers.ListField(
+        child=Text(allow_blank=True, max_length=80), max_length=COLUMNS_AT_MOST
+    )
+    readings = serializers.ListField(
+        child=ReadingSerializer(), max_length=COLUMNS_AT_MOST, required=False
+    )
 
     def validate_columns(self, columns: list[str]) -> list[str]:
         """Raise ValidationError unless these are fields, each once, with a name among them."""
         lead_import: LeadImport = self.context["lead_import"]
         if len(columns) != len(lead_import.header):
-            raise serializers.ValidationError(OTHER_COUNT.format(len(lead_import.header)))
+            raise serializers.ValidationError(
+                OTHER_COUNT.format(len(lead_import.header))
+            )
         fields = field_labels(lead_import.company)
         if set(columns) - {*fields, LEFT_OUT}:
             raise serializers.ValidationError(NO_FIELD.format(", ".join(fields)))
         data = {f"column_{index}": field for index, field in enumerate(columns)}
         form = ImportColumnsForm(data, lead_import=lead_import, may_add=False)
         if not form.is_valid():
-            raise serializers.ValidationError([str(message) for message in form.non_field_errors()])
+            raise serializers.ValidationError(
+                [str(message) for message in form.non_field_errors()]
+            )
         return columns
 
     def validate(self, attrs: Any) -> Any:
@@ -239,27 +284,56 @@ class ImportColumnsSerializer(StrictBody):
     def _readings(self, columns: list[str], asked: list[Any]) -> list[ColumnReading]:
         lead_import: LeadImport = self.context["lead_import"]
         if len(asked) != len(columns):
-            raise serializers.ValidationError({"readings": OTHER_READINGS.format(len(columns))})
+            raise serializers.ValidationError(
+                {"readings": OTHER_READINGS.format(len(columns))}
+            )
         custom = custom_columns(lead_import.company)
-        before = zip(columns, lead_import.columns, readings_of(lead_import), strict=True)
-        kept = [reading if name == old else ColumnReading() for name, old, reading in before]
+        before = zip(
+            columns, lead_import.columns, readings_of(lead_import), strict=True
+        )
+        kept = [
+            reading if name == old else ColumnReading() for name, old, reading in before
+        ]
         return [
-            self._reading(index, name, conventions(custom.get(name)), kept[index], reading)
+            self._reading(
+                index, name, conventions(custom.get(name)), kept[index], reading
+            )
             for index, (name, reading) in enumerate(zip(columns, asked, strict=True))
         ]
 
     def _reading(
-        self, index: int, name: str, kind: type[Convention] | None, before: ColumnReading, asked: Any
+        self,
+        index: int,
+        name: str,
+        kind: type[Convention] | None,
+        before: ColumnReading,
+        asked: Any,
     ) -> ColumnReading:
-        convention, otherwise = asked.get("convention", ""), asked.get("otherwise", before.otherwise)
+        convention, otherwise = (
+            asked.get("convention", ""),
+            asked.get("otherwise", before.otherwise),
+        )
         if convention and (kind is None or convention not in kind.values):
-            possible = f"choose from {', '.join(kind.values)}" if kind else "it is no number or date"
-            raise serializers.ValidationError({"readings": f"Column {index}: {possible}."})
-        offered = [value for value, _ in otherwise_choices(name, may_add=self.context["may_add"])]
+            possible = (
+                f"choose from {', '.join(kind.values)}"
+                if kind
+                else "it is no number or date"
+            )
+            raise serializers.ValidationError(
+                {"readings": f"Column {index}: {possible}."}
+            )
+        offered = [
+            value
+            for value, _ in otherwise_choices(name, may_add=self.context["may_add"])
+        ]
         if "otherwise" in asked and otherwise not in offered:
-            raise serializers.ValidationError({"readings": f"Column {index}: choose from {', '.join(offered)}."})
+            raise serializers.ValidationError(
+                {"readings": f"Column {index}: choose from {', '.join(offered)}."}
+            )
         if convention:
-            return replace(before, convention=convention, is_chosen=True, otherwise=otherwise)
+            return replace(
+                before, convention=convention, is_chosen=True, otherwise=otherwise
+            )
         return replace(before, otherwise=otherwise)
 
 
@@ -269,5 +343,7 @@ class StartSerializer(StrictBody):
     `owner` defaults to the person who uploaded the file, and to no one if that was an API key.
     """
 
-    owner = OwnRowField(rows=company_people, required=False, allow_null=True, otherwise=NO_COLLEAGUE)
+    owner = OwnRowField(
+        rows=company_people, required=False, allow_null=True, otherwise=NO_COLLEAGUE
+    )
     tells_platforms = Switch(required=False, default=False)

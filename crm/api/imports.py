@@ -44,8 +44,18 @@ NOT_RUNNING: Final = "This import is not running."
 NOTHING_TO_UNDO: Final = "There is nothing to undo: this import has not ended, has written nothing, or is undone."
 STARTED: Final = "This import was started: it stays. Undo it instead."
 OPERATIONS: Final = (
-    "list", "retrieve", "create", "destroy", "bad_rows", "cells", "file_format", "columns", "start", "cancel", "undo",
-)  # fmt: skip
+    "list",
+    "retrieve",
+    "create",
+    "destroy",
+    "bad_rows",
+    "cells",
+    "file_format",
+    "columns",
+    "start",
+    "cancel",
+    "undo",
+)
 
 
 class RowPagination(KeysetPagination):
@@ -72,7 +82,11 @@ class LeadImportViewSet(AddableViewSet[LeadImport]):
     paged = ("list", "bad_rows", "cells")
 
     def get_serializer_class(self) -> Any:
-        return LeadImportSerializer if self.action == "list" else LeadImportDetailSerializer
+        return (
+            LeadImportSerializer
+            if self.action == "list"
+            else LeadImportDetailSerializer
+        )
 
     @takes_import
     @extend_schema(
@@ -88,13 +102,19 @@ class LeadImportViewSet(AddableViewSet[LeadImport]):
         files = request.FILES.getlist(FIELD)
         if len(files) > 1:
             raise serializers.ValidationError({FIELD: [ONE_EACH]})
-        return self._created({**request.POST.dict(), FIELD: [fingerprint(file) for file in files]})
+        return self._created(
+            {**request.POST.dict(), FIELD: [fingerprint(file) for file in files]}
+        )
 
     def _add(self) -> Model:
         body = UploadSerializer(data=self.request.data)
         body.is_valid(raise_exception=True)
         try:
-            return lead_imports.store(company=self.caller.company, file=body.validated_data[FIELD], actor=self._actor)
+            return lead_imports.store(
+                company=self.caller.company,
+                file=body.validated_data[FIELD],
+                actor=self._actor,
+            )
         except TooOften as error:
             raise Throttled(wait=error.seconds) from error
         except (lead_imports.TooManyWaiting, NoRoom) as refusal:
@@ -106,9 +126,13 @@ class LeadImportViewSet(AddableViewSet[LeadImport]):
     @action(detail=True, url_path="bad-rows", pagination_class=RowPagination)
     def bad_rows(self, request: Request, pk: str) -> Response:
         """The bad rows, in the order of the file. They are kept for a week."""
-        rows: QuerySet[LeadImportRow] = LeadImportRow.objects.of(self.get_object()).filter(outcome=RowOutcome.BAD)
+        rows: QuerySet[LeadImportRow] = LeadImportRow.objects.of(
+            self.get_object()
+        ).filter(outcome=RowOutcome.BAD)
         page = self.paginate_queryset(rows)
-        return self.get_paginated_response(LeadImportRowSerializer(page, many=True).data)
+        return self.get_paginated_response(
+            LeadImportRowSerializer(page, many=True).data
+        )
 
     @extend_schema(responses=ProblemRowSerializer(many=True))
     @action(detail=True, pagination_class=RowPagination)
@@ -119,12 +143,25 @@ class LeadImportViewSet(AddableViewSet[LeadImport]):
         found: dict[int, list[ProblemCell]] = {row.number: [] for row in page}
         for cell in problem_cells(lead_import, page):
             found[cell.number].append(cell)
-        leads = {row.number: row.lead_id if lead_import.started_at else None for row in page}
-        rows = [{"number": number, "lead": leads[number], "cells": cells} for number, cells in found.items()]
+        leads = {
+            row.number: row.lead_id if lead_import.started_at else None for row in page
+        }
+        rows = [
+            {"number": number, "lead": leads[number], "cells": cells}
+            for number, cells in found.items()
+        ]
         return self.get_paginated_response(ProblemRowSerializer(rows, many=True).data)
 
-    @extend_schema(request=FileFormatSerializer, responses={200: LeadImportDetailSerializer, 409: DETAIL})
-    @action(detail=True, methods=["post"], url_path="format", parser_classes=[BoundedJSONParser])
+    @extend_schema(
+        request=FileFormatSerializer,
+        responses={200: LeadImportDetailSerializer, 409: DETAIL},
+    )
+    @action(
+        detail=True,
+        methods=["post"],
+        url_path="format",
+        parser_classes=[BoundedJSONParser],
+    )
     def file_format(self, request: Request, pk: str) -> Response:
         """Read the text file again in another format, and check all rows again.
 
@@ -134,11 +171,16 @@ class LeadImportViewSet(AddableViewSet[LeadImport]):
         body.is_valid(raise_exception=True)
         current = TextFormat.of(lead_import.file_format)
         chosen = current and replace(current, **body.validated_data)
-        if not chosen or not lead_imports.read_again(lead_import=lead_import, chosen=chosen):
+        if not chosen or not lead_imports.read_again(
+            lead_import=lead_import, chosen=chosen
+        ):
             raise Conflict(NO_FILE)
         return self._done(lead_import, otherwise=None)
 
-    @extend_schema(request=ImportColumnsSerializer, responses={200: LeadImportDetailSerializer, 409: DETAIL})
+    @extend_schema(
+        request=ImportColumnsSerializer,
+        responses={200: LeadImportDetailSerializer, 409: DETAIL},
+    )
     @action(detail=True, methods=["post"], parser_classes=[BoundedJSONParser])
     def columns(self, request: Request, pk: str) -> Response:
         """Say which fields the columns fill and how they are read, and check all rows again.
@@ -148,12 +190,19 @@ class LeadImportViewSet(AddableViewSet[LeadImport]):
         if not lead_import.is_at_check:
             raise Conflict(NOT_READY)
         may_add = self.caller.may(Action.MANAGE_COMPANY)
-        body = ImportColumnsSerializer(data=request.data, context={"lead_import": lead_import, "may_add": may_add})
+        body = ImportColumnsSerializer(
+            data=request.data, context={"lead_import": lead_import, "may_add": may_add}
+        )
         body.is_valid(raise_exception=True)
-        mapped = lead_imports.map_columns(lead_import=lead_import, **body.validated_data)
+        mapped = lead_imports.map_columns(
+            lead_import=lead_import, **body.validated_data
+        )
         return Response(self.get_serializer(mapped).data)
 
-    @extend_schema(request=StartSerializer, responses={200: LeadImportDetailSerializer, 409: DETAIL})
+    @extend_schema(
+        request=StartSerializer,
+        responses={200: LeadImportDetailSerializer, 409: DETAIL},
+    )
     @action(detail=True, methods=["post"], parser_classes=[BoundedJSONParser])
     def start(self, request: Request, pk: str) -> Response:
         """Import the rows. 409 if they have not been checked yet, or another import of the company is running."""
@@ -165,14 +214,17 @@ class LeadImportViewSet(AddableViewSet[LeadImport]):
             is_started = lead_imports.start(
                 lead_import=lead_import,
                 owner=asked.get("owner", lead_import.owner),
-                tells_platforms=asked["tells_platforms"] and bool(conversions(lead_import).count),
+                tells_platforms=asked["tells_platforms"]
+                and bool(conversions(lead_import).count),
                 actor=self._actor,
             )
         except ModelError as refusal:
             raise Conflict(refusal.message) from refusal
         return self._done(lead_import, otherwise=None if is_started else NOT_READY)
 
-    @extend_schema(request=None, responses={200: LeadImportDetailSerializer, 409: DETAIL})
+    @extend_schema(
+        request=None, responses={200: LeadImportDetailSerializer, 409: DETAIL}
+    )
     @action(detail=True, methods=["post"], parser_classes=[BoundedJSONParser])
     def cancel(self, request: Request, pk: str) -> Response:
         """Stop the import after the current chunk; leads imported by then are kept. 409 if it is not running."""
@@ -180,7 +232,9 @@ class LeadImportViewSet(AddableViewSet[LeadImport]):
         is_cancelled = lead_imports.cancel(lead_import=lead_import, actor=self._actor)
         return self._done(lead_import, otherwise=None if is_cancelled else NOT_RUNNING)
 
-    @extend_schema(request=None, responses={200: LeadImportDetailSerializer, 409: DETAIL})
+    @extend_schema(
+        request=None, responses={200: LeadImportDetailSerializer, 409: DETAIL}
+    )
     @action(detail=True, methods=["post"], parser_classes=[BoundedJSONParser])
     def undo(self, request: Request, pk: str) -> Response:
         """Undo the import, within a week. 409 if it has not ended or has been undone, or another one is running."""

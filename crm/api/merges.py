@@ -27,13 +27,20 @@ from crm.services.merge_undo import SeparatedLeads, undo_merge
 class MergeSerializer(StrictBody):
     """`take` names the fields whose values are taken from the lead that goes, custom ones as `custom.key`."""
 
-    lead = LeadField(with_merged=True)  # a script may repeat a request whose response was lost
-    take = serializers.ListField(child=Text(max_length=80), required=False, max_length=100)
+    # A script may repeat a request whose response was lost.
+    lead = LeadField(with_merged=True)
+    take = serializers.ListField(
+        child=Text(max_length=80), required=False, max_length=100
+    )
 
     def validate_take(self, names: list[str]) -> list[str]:
         """Raise ValidationError unless all of them are fields that can be chosen."""
         company = self.context["request"].auth.company
-        keys = CustomField.objects.of(company, FieldSubject.LEAD).in_use().values_list("key", flat=True)
+        keys = (
+            CustomField.objects.of(company, FieldSubject.LEAD)
+            .in_use()
+            .values_list("key", flat=True)
+        )
         fields = [*CHOSEN, *(f"{CUSTOM}{key}" for key in keys)]
         if set(names) - set(fields):
             raise serializers.ValidationError(f"Choose from: {', '.join(fields)}.")
@@ -71,7 +78,9 @@ class MergeFilter(filters.FilterSet):  # type: ignore[misc]
         fields = ("kept", "gone")
 
 
-class LeadMergeViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, CompanyViewSet[LeadMerge]):
+class LeadMergeViewSet(
+    mixins.ListModelMixin, mixins.RetrieveModelMixin, CompanyViewSet[LeadMerge]
+):
     """The merges that can still be undone, newest first: those of the last day."""
 
     queryset = LeadMerge.objects.all()

@@ -15,7 +15,14 @@ from crm.api.views import WritableViewSet
 from crm.api.viewsets import Conflict
 from crm.models import Note, NoteKind
 from crm.models.roles import Action
-from crm.services.notes import NOT_DELETABLE, NotEditable, add_note, delete_note, edit_note, may_delete
+from crm.services.notes import (
+    NOT_DELETABLE,
+    NotEditable,
+    add_note,
+    delete_note,
+    edit_note,
+    may_delete,
+)
 
 STAYS: Final = "A note stays where it was written."
 
@@ -28,19 +35,33 @@ class NoteSerializer(ContributionSerializer[Note]):
 
     class Meta:
         model = Note
-        fields = ("id", "kind", "text", "lead", "deal", "author", "created_at", "edited_at")
+        fields = (
+            "id",
+            "kind",
+            "text",
+            "lead",
+            "deal",
+            "author",
+            "created_at",
+            "edited_at",
+        )
         read_only_fields = ("id", "created_at", "edited_at")
         extra_kwargs = {"kind": one_of(NoteKind)}
 
     def validate(self, attrs: Any) -> Any:
         if self.instance is not None and SUBJECT & attrs.keys():
-            raise serializers.ValidationError({name: [STAYS] for name in SUBJECT & attrs.keys()})
+            raise serializers.ValidationError(
+                {name: [STAYS] for name in SUBJECT & attrs.keys()}
+            )
         return super().validate(attrs)
 
     def create(self, validated_data: Any) -> Note:
         deal = validated_data.get("deal")
         lead = deal.lead if deal else validated_data["lead"]
-        return add_note(note=Note(company=self.company, **{**validated_data, "lead": lead}), author=self.caller)
+        return add_note(
+            note=Note(company=self.company, **{**validated_data, "lead": lead}),
+            author=self.caller,
+        )
 
     def update(self, instance: Note, validated_data: Mapping[str, Any]) -> Note:
         for name, value in validated_data.items():

@@ -18,10 +18,17 @@ from crm.models import Company, Lead
 from crm.models.organisation import OrganisationConverter
 from crm.models.organisation_figures import Organisation
 from crm.models.roles import Action
-from crm.selectors.organisations import OrganisationPage, organisation_of, organisations_page
+from crm.selectors.organisations import (
+    OrganisationPage,
+    organisation_of,
+    organisations_page,
+)
 
 KEY: Final = OpenApiParameter(
-    "key", str, OpenApiParameter.PATH, description="The `key` of an organisation, from the list."
+    "key",
+    str,
+    OpenApiParameter.PATH,
+    description="The `key` of an organisation, from the list.",
 )
 
 
@@ -51,7 +58,10 @@ class OrganisationSerializer(serializers.Serializer[Organisation]):
 
     @extend_schema_field(SumSerializer(many=True))
     def get_open_deal_sums(self, organisation: Organisation) -> Any:
-        sums = [{"currency": currency, "amount": total} for currency, total in organisation.sums]
+        sums = [
+            {"currency": currency, "amount": total}
+            for currency, total in organisation.sums
+        ]
         return SumSerializer(sums, many=True).data
 
 
@@ -61,12 +71,20 @@ class OrganisationPagination(KeysetPagination):
     found: OrganisationPage
     base_url: str
 
-    def page_of(self, company: Company, text: str, request: Request) -> Sequence[Organisation]:
+    def page_of(
+        self, company: Company, text: str, request: Request
+    ) -> Sequence[Organisation]:
         """The page, of the organisations with every word of the text. Raises NotFound for an invalid cursor."""
         self.base_url = request.build_absolute_uri()
         cursor = self.decode_cursor(request)
-        place = {"before" if cursor.reverse else "after": str(cursor.position)} if cursor and cursor.position else {}
-        self.found = organisations_page(company, text, size=self.get_page_size(request) or 1, **place)
+        place = (
+            {"before" if cursor.reverse else "after": str(cursor.position)}
+            if cursor and cursor.position
+            else {}
+        )
+        self.found = organisations_page(
+            company, text, size=self.get_page_size(request) or 1, **place
+        )
         return self.found.rows
 
     def get_next_link(self) -> str | None:
@@ -76,7 +94,13 @@ class OrganisationPagination(KeysetPagination):
         return self._link(self.found.previous, is_reverse=True)
 
     def _link(self, place: int | None, *, is_reverse: bool) -> str | None:
-        return None if place is None else self.encode_cursor(Cursor(offset=0, reverse=is_reverse, position=place))
+        return (
+            None
+            if place is None
+            else self.encode_cursor(
+                Cursor(offset=0, reverse=is_reverse, position=place)
+            )
+        )
 
 
 class OrganisationViewSet(CompanyViewSet[Lead]):
@@ -94,18 +118,28 @@ class OrganisationViewSet(CompanyViewSet[Lead]):
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """The organisations by name, with the numbers of their leads and the sums of their open deals."""
         self.record_reading_on("organisations")
-        asked = {name: str(value) for name, value in request.query_params.items() if is_filter(self, name)}
+        asked = {
+            name: str(value)
+            for name, value in request.query_params.items()
+            if is_filter(self, name)
+        }
         found = list_filter(ORGANISATIONS, self.caller, asked)
         check_filters(found, asked)
         pagination = OrganisationPagination()
         rows = pagination.page_of(self.caller.company, found.search, request)
-        return pagination.get_paginated_response(self.get_serializer(rows, many=True).data)
+        return pagination.get_paginated_response(
+            self.get_serializer(rows, many=True).data
+        )
 
     @extend_schema(parameters=[KEY])
-    def retrieve(self, request: Request, key: str, *args: Any, **kwargs: Any) -> Response:
+    def retrieve(
+        self, request: Request, key: str, *args: Any, **kwargs: Any
+    ) -> Response:
         """The organisation with this key. 404 once no lead names it any more."""
         try:
-            found = organisation_of(self.caller.company, OrganisationConverter().to_python(key))
+            found = organisation_of(
+                self.caller.company, OrganisationConverter().to_python(key)
+            )
         except ValueError:
             found = None
         if found is None:

@@ -34,10 +34,18 @@ class KeysetPagination(CursorPagination):
 
     def get_page_size(self, request: Request) -> int | None:
         page_size = request.query_params.get(self.page_size_query_param)
-        if page_size is not None and not (is_number(page_size) and 1 <= int(page_size) <= self.max_page_size):
-            raise ValidationError({self.page_size_query_param: ["Enter a whole number from 1 to 500."]})
+        if page_size is not None and not (
+            is_number(page_size) and 1 <= int(page_size) <= self.max_page_size
+        ):
+            raise ValidationError(
+                {self.page_size_query_param: ["Enter a whole number from 1 to 500."]}
+            )
         size = super().get_page_size(request)
-        return min(size, SESSION_PAGE_SIZE) if size and isinstance(request.auth, Membership) else size
+        return (
+            min(size, SESSION_PAGE_SIZE)
+            if size and isinstance(request.auth, Membership)
+            else size
+        )
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         """The parameters for the OpenAPI schema, with the limits of `get_page_size`."""
@@ -56,7 +64,8 @@ class KeysetPagination(CursorPagination):
         return page
 
     def decode_cursor(self, request: Request) -> Cursor | None:
-        if not request.query_params.get(self.cursor_query_param):  # like a missing one: the first page
+        # Like a missing one: the first page.
+        if not request.query_params.get(self.cursor_query_param):
             return None
         cursor = super().decode_cursor(request)
         # Our cursors always have a position. A garbled cursor without would give the first page, and a client that
@@ -90,13 +99,17 @@ class ListPagination(KeysetPagination):
     company_id: int
     base_url: str
 
-    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
+    def paginate_queryset(
+        self, queryset: Any, request: Request, view: Any = None
+    ) -> list[Any] | None:
         self.sort = request.query_params.get(ORDERING)
         if self.sort is None:
             return super().paginate_queryset(queryset, request, view)
         listed: List = view.listed
         if self.sort.removeprefix("-") not in orders_of(listed):
-            raise ValidationError({ORDERING: [NO_ORDER.format(", ".join(orders_of(listed)))]})
+            raise ValidationError(
+                {ORDERING: [NO_ORDER.format(", ".join(orders_of(listed)))]}
+            )
         company = cast(Caller, request.auth).company
         self.company_id, self.base_url = company.pk, request.build_absolute_uri()
         self.order = listed.order(self.sort, company)
@@ -106,8 +119,14 @@ class ListPagination(KeysetPagination):
         size = self.get_page_size(request) or 1
         self.cursor = self.decode_cursor(request)
         is_reversed = self.cursor is not None and self.cursor.reverse
-        beyond = None if self.cursor is None else self._values(queryset.model, self.cursor.position)
-        found = self.order.take(queryset, size + 1, beyond=beyond, is_reversed=is_reversed)
+        beyond = (
+            None
+            if self.cursor is None
+            else self._values(queryset.model, self.cursor.position)
+        )
+        found = self.order.take(
+            queryset, size + 1, beyond=beyond, is_reversed=is_reversed
+        )
         has_more, self.page = len(found) > size, found[:size]
         if is_reversed:
             self.page.reverse()
@@ -118,16 +137,26 @@ class ListPagination(KeysetPagination):
     def get_next_link(self) -> str | None:
         if self.sort is None:
             return super().get_next_link()
-        return self._link(self.page[-1], is_reversed=False) if self.page and self.has_next else None
+        return (
+            self._link(self.page[-1], is_reversed=False)
+            if self.page and self.has_next
+            else None
+        )
 
     def get_previous_link(self) -> str | None:
         if self.sort is None:
             return super().get_previous_link()
-        return self._link(self.page[0], is_reversed=True) if self.page and self.has_previous else None
+        return (
+            self._link(self.page[0], is_reversed=True)
+            if self.page and self.has_previous
+            else None
+        )
 
     def _link(self, row: Model, *, is_reversed: bool) -> str:
         place = json.dumps([self.sort, *self.order.position(row)], default=str)
-        return self.encode_cursor(Cursor(0, is_reversed, cast(Any, seal_for(self.company_id, place))))
+        return self.encode_cursor(
+            Cursor(0, is_reversed, cast(Any, seal_for(self.company_id, place)))
+        )
 
     def is_position(self, position: str) -> bool:
         return self.sort is not None or super().is_position(position)
@@ -151,4 +180,8 @@ def _field(model: type[Model], name: str) -> "Field[Any, Any]":
     *relations, last = name.split("__")
     for relation in relations:
         model = cast(type[Model], model._meta.get_field(relation).related_model)
-    return model._meta.pk if last == "pk" else cast("Field[Any, Any]", model._meta.get_field(last))
+    return (
+        model._meta.pk
+        if last == "pk"
+        else cast("Field[Any, Any]", model._meta.get_field(last))
+    )

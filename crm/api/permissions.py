@@ -54,7 +54,12 @@ class CallerThrottle(BaseThrottle):
         caller = cast(Caller, request.auth)
         company = f"api:{caller.company_id}"
         own = f"{company}:{type(caller).__name__}:{caller.pk}"
-        return are_within({own: settings.API_REQUESTS_PER_MINUTE, company: settings.API_COMPANY_PER_MINUTE})
+        return are_within(
+            {
+                own: settings.API_REQUESTS_PER_MINUTE,
+                company: settings.API_COMPANY_PER_MINUTE,
+            }
+        )
 
     def wait(self) -> float:
         return seconds_left()

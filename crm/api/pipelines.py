@@ -43,7 +43,9 @@ class LostReasonSerializer(serializers.ModelSerializer[LostReason]):
         read_only_fields = fields
 
 
-class ReadOnlyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, CompanyViewSet[M]):
+class ReadOnlyViewSet(
+    mixins.ListModelMixin, mixins.RetrieveModelMixin, CompanyViewSet[M]
+):
     """What anyone who sees deals may read."""
 
     actions = {"list": Action.SEE_LEADS, "retrieve": Action.SEE_LEADS}

@@ -22,9 +22,17 @@ from crm.lists.leads import LEADS
 from crm.lists.registry import LISTS
 from crm.models import Company, Membership, SavedView
 from crm.models.saved_view import SOMEONE_ELSES, SavedViewQuerySet
-from crm.services.saved_views import ViewGone, ViewRefused, delete_view, query_of, save_view
+from crm.services.saved_views import (
+    ViewGone,
+    ViewRefused,
+    delete_view,
+    query_of,
+    save_view,
+)
 
-NOT_CHANGEABLE: Final = "Only the person who made this view can change it, or an admin if it is shared."
+NOT_CHANGEABLE: Final = (
+    "Only the person who made this view can change it, or an admin if it is shared."
+)
 NO_SORT: Final = "Choose one of: {}. A - in front of it sorts the other way round."
 NO_COLUMNS: Final = "The columns of this list can't be chosen."
 STAYS: Final = "A view stays one of its list."
@@ -41,17 +49,32 @@ class SavedViewSerializer(StrictSerializer[SavedView]):
     next to name and status: none for the usual ones.
     """
 
-    list = serializers.ChoiceField(choices=WITH_VIEWS, required=False, error_messages=ONE_OF_THEM)
+    list = serializers.ChoiceField(
+        choices=WITH_VIEWS, required=False, error_messages=ONE_OF_THEM
+    )
 
     filters = ListFiltersField(required=False)
     sort = Text(required=False, allow_blank=True, max_length=20)
     columns = serializers.ListField(
-        source=COLUMNS, child=Text(max_length=60), required=False, max_length=COLUMNS_AT_MOST
+        source=COLUMNS,
+        child=Text(max_length=60),
+        required=False,
+        max_length=COLUMNS_AT_MOST,
     )
 
     class Meta:
         model = SavedView
-        fields = ("id", "list", "name", "filters", "sort", "columns", "is_shared", "owner", "created_at")
+        fields = (
+            "id",
+            "list",
+            "name",
+            "filters",
+            "sort",
+            "columns",
+            "is_shared",
+            "owner",
+            "created_at",
+        )
         read_only_fields = ("id", "owner", "created_at")
 
     @property
@@ -75,20 +98,29 @@ class SavedViewSerializer(StrictSerializer[SavedView]):
 
     def validate_filters(self, filters: dict[str, str]) -> dict[str, str]:
         """Raise ValidationError for a filter without which the view would have more leads, or that isn't kept."""
-        check_filters(list_filter(self.listed, self.caller, filters), filters, keeps_texts=False)
+        check_filters(
+            list_filter(self.listed, self.caller, filters), filters, keeps_texts=False
+        )
         return filters
 
     def validate_is_shared(self, is_shared: bool) -> bool:
         """Raise ValidationError if the view is someone else's, and would no longer be seen by the caller."""
         view = self.instance
-        if not is_shared and isinstance(view, SavedView) and view.owner_id and view.stays_shared_for(self.caller):
+        if (
+            not is_shared
+            and isinstance(view, SavedView)
+            and view.owner_id
+            and view.stays_shared_for(self.caller)
+        ):
             raise serializers.ValidationError(SOMEONE_ELSES)
         return is_shared
 
     def validate_sort(self, sort: str) -> str:
         """Raise ValidationError unless it is a column that can be sorted by."""
         if sort and not self.listed.is_sorted_by(sort):
-            raise serializers.ValidationError(NO_SORT.format(", ".join(self.listed.sortable)))
+            raise serializers.ValidationError(
+                NO_SORT.format(", ".join(self.listed.sortable))
+            )
         return sort
 
     def validate_columns(self, keys: Sequence[str]) -> Sequence[str]:
@@ -109,7 +141,9 @@ class SavedViewSerializer(StrictSerializer[SavedView]):
             try:
                 attrs["query"] = query_of(filters.items(), sort)
             except ViewRefused as refusal:
-                raise serializers.ValidationError({FILTERS: [str(refusal)]}) from refusal
+                raise serializers.ValidationError(
+                    {FILTERS: [str(refusal)]}
+                ) from refusal
         if COLUMNS in attrs:
             attrs["columns"] = " ".join(attrs.pop(COLUMNS))
         return super().validate(attrs)
@@ -127,9 +161,15 @@ class SavedViewSerializer(StrictSerializer[SavedView]):
         for name, value in validated_data.items():
             setattr(instance, name, value)
         # Write only the fields given, so that concurrent changes to others stay.
-        return self._saved(instance, fields=[*validated_data]) if validated_data else instance
+        return (
+            self._saved(instance, fields=[*validated_data])
+            if validated_data
+            else instance
+        )
 
-    def _saved(self, view: SavedView, fields: Collection[str] | None = None) -> SavedView:
+    def _saved(
+        self, view: SavedView, fields: Collection[str] | None = None
+    ) -> SavedView:
         try:
             return save_view(view=view, fields=fields)
         except ViewGone as gone:

@@ -15,7 +15,11 @@ WRITE_ERROR_CODES: Final = (409, 413, 415)
 DETAIL: Final = {"$ref": "#/components/schemas/Error"}
 REASONS: Final = {"$ref": "#/components/schemas/Problems"}
 ERRORS: Final = {
-    "Error": {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]},
+    "Error": {
+        "type": "object",
+        "properties": {"detail": {"type": "string"}},
+        "required": ["detail"],
+    },
     "Problems": {
         "type": "object",
         "description": "Messages by the name of the field, or one `detail`.",
@@ -41,7 +45,8 @@ def complete_schema(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         if name.endswith("Request"):
             component["additionalProperties"] = False
         elif component.get("properties"):
-            component["required"] = list(component["properties"])  # a serializer leaves no field out
+            # A serializer leaves no field out.
+            component["required"] = list(component["properties"])
     schemas |= ERRORS
     for path, item in result["paths"].items():
         for method, operation in item.items():
@@ -50,14 +55,24 @@ def complete_schema(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
                 + WRITE_ERROR_CODES * ("requestBody" in operation)
                 + (404,) * (method == "get" or "{" in path)
             )
-            operation["responses"] |= {str(code): _error_response(code) for code in sorted(codes)}
-    tags = {tag for item in result["paths"].values() for operation in item.values() for tag in operation["tags"]}
+            operation["responses"] |= {
+                str(code): _error_response(code) for code in sorted(codes)
+            }
+    tags = {
+        tag
+        for item in result["paths"].values()
+        for operation in item.values()
+        for tag in operation["tags"]
+    }
     return result | {"tags": [{"name": tag} for tag in sorted(tags)]}
 
 
 def _error_response(code: int) -> dict[str, Any]:
     schema = REASONS if code == HTTPStatus.BAD_REQUEST else DETAIL
-    return {"description": HTTPStatus(code).phrase, "content": {"application/json": {"schema": schema}}}
+    return {
+        "description": HTTPStatus(code).phrase,
+        "content": {"application/json": {"schema": schema}},
+    }
 
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
@@ -65,7 +80,11 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
     name = "apiKey"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        return {"type": "http", "scheme": "bearer", "description": "A key of your company; it starts with lm_."}
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A key of your company; it starts with lm_.",
+        }
 
 
 class MemberSessionScheme(SessionScheme):  # type: ignore[no-untyped-call]

@@ -42,8 +42,12 @@ class StrictBody(serializers.Serializer[Any]):
     """A body that is no row. Raises ValidationError (400) for unknown fields."""
 
     def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, Mapping) and (unknown := sorted(set(data) - set(self.fields))):
-            raise serializers.ValidationError({_repeatable(key): [NO_FIELD] for key in unknown})
+        if isinstance(data, Mapping) and (
+            unknown := sorted(set(data) - set(self.fields))
+        ):
+            raise serializers.ValidationError(
+                {_repeatable(key): [NO_FIELD] for key in unknown}
+            )
         return super().to_internal_value(data)
 
 
@@ -146,7 +150,11 @@ def model_errors_answered() -> Iterator[None]:
 
 def one_of(choices: type[TextChoices]) -> dict[str, Any]:
     """Field options whose error message lists the choices and doesn't repeat the input."""
-    return {"error_messages": {"invalid_choice": f"Choose one of: {', '.join(choices.values)}."}}
+    return {
+        "error_messages": {
+            "invalid_choice": f"Choose one of: {', '.join(choices.values)}."
+        }
+    }
 
 
 # Leads and deals. The order of `fields` is the order in responses.
@@ -164,7 +172,9 @@ class TaggedSerializer(StrictSerializer[M]):
     tags = TagNames(required=False)
 
     def _candidate(self, attrs: Mapping[str, Any]) -> M:
-        return super()._candidate({name: value for name, value in attrs.items() if name != TAGS})
+        return super()._candidate(
+            {name: value for name, value in attrs.items() if name != TAGS}
+        )
 
     def save(self, **kwargs: Any) -> M:
         names = self.validated_data.get(TAGS)
@@ -190,10 +200,15 @@ class TaggedSerializer(StrictSerializer[M]):
         return self._with(tags, row)
 
     def _tags(self, names: list[str]) -> list[Tag]:
-        may_add, row = may(self.context["request"].auth.role, Action.MANAGE_COMPANY), self.instance
+        may_add, row = (
+            may(self.context["request"].auth.role, Action.MANAGE_COMPANY),
+            self.instance,
+        )
         has = row.tags.all() if isinstance(row, Lead | Deal) else ()
         with model_errors_answered():
-            return tags_named(company=self.company, names=names, may_add=may_add, has=has)
+            return tags_named(
+                company=self.company, names=names, may_add=may_add, has=has
+            )
 
     def _with(self, tags: list[Tag], row: Any) -> M:
         """The row, whose tags the response need not query."""
@@ -212,14 +227,31 @@ class LeadSerializer(WithCustomValues[Lead], TaggedSerializer[Lead]):
         required=False,
         otherwise="Choose one of your company's statuses.",
     )
-    owner = OwnRowField(rows=company_people, required=False, allow_null=True, otherwise=NO_COLLEAGUE)
+    owner = OwnRowField(
+        rows=company_people, required=False, allow_null=True, otherwise=NO_COLLEAGUE
+    )
 
     class Meta:
         model = Lead
         fields = (
-            "id", "first_name", "last_name", "email", "phone", "organisation", "title", "source", "type", "status",
-            "owner", "share_with_ad_platforms", "notes", "tags", "custom", "created_at", "updated_at",
-        )  # fmt: skip
+            "id",
+            "first_name",
+            "last_name",
+            "email",
+            "phone",
+            "organisation",
+            "title",
+            "source",
+            "type",
+            "status",
+            "owner",
+            "share_with_ad_platforms",
+            "notes",
+            "tags",
+            "custom",
+            "created_at",
+            "updated_at",
+        )
         read_only_fields = ("id", "created_at", "updated_at")
         extra_kwargs = {
             "email": {"error_messages": {"invalid": NO_ADDRESS}},
@@ -238,14 +270,27 @@ class TaskSerializer(StrictSerializer[Task]):
     class Meta:
         model = Task
         fields = (
-            "id", "title", "kind", "due_on", "due_time", "owner", "lead", "deal", "reminder", "is_done", "done_at",
-            "created_at", "updated_at",
-        )  # fmt: skip
+            "id",
+            "title",
+            "kind",
+            "due_on",
+            "due_time",
+            "owner",
+            "lead",
+            "deal",
+            "reminder",
+            "is_done",
+            "done_at",
+            "created_at",
+            "updated_at",
+        )
         read_only_fields = ("id", "done_at", "created_at", "updated_at")
         extra_kwargs = {"kind": one_of(TaskKind)}
 
     def _candidate(self, attrs: Mapping[str, Any]) -> Task:
-        return super()._candidate({name: value for name, value in attrs.items() if name != IS_DONE})
+        return super()._candidate(
+            {name: value for name, value in attrs.items() if name != IS_DONE}
+        )
 
     @transaction.atomic
     def create(self, validated_data: Any) -> Task:

@@ -61,7 +61,9 @@ class AddedRowGone(Conflict):
     default_detail = "The row that this request added no longer exists. Send another Idempotency-Key to add it again."
 
 
-def saved_once(request: Request, company: Company, sent: Any, save: Callable[[], Model]) -> tuple[int, Model | None]:
+def saved_once(
+    request: Request, company: Company, sent: Any, save: Callable[[], Model]
+) -> tuple[int, Model | None]:
     """Validate and save, unless the same request with its key has already done so. Returns what `save_once` does.
 
     Two requests are the same if they have the same path, key and `sent`. Without a key, always saves. Raises
@@ -73,11 +75,15 @@ def saved_once(request: Request, company: Company, sent: Any, save: Callable[[],
         return added.pk, added
     if not re.fullmatch(IDEMPOTENCY_PATTERN, key):
         raise ValidationError({IDEMPOTENCY_HEADER: [INVALID_KEY]})
-    return save_once(company=company, sha256=_sha256(request.path, key, sent), save=save)
+    return save_once(
+        company=company, sha256=_sha256(request.path, key, sent), save=save
+    )
 
 
 def _sha256(path: str, key: str, body: Any) -> str:
-    return hashlib.sha256(json.dumps([path, key, body], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps([path, key, body], sort_keys=True).encode()
+    ).hexdigest()
 
 
 # Leads, deals and tasks
@@ -90,7 +96,12 @@ GRACE_PERIOD: Final = OpenApiParameter(
 )
 
 
-class CreatableViewSet(mixins.ListModelMixin, mixins.CreateModelMixin, mixins.RetrieveModelMixin, CompanyViewSet[M]):
+class CreatableViewSet(
+    mixins.ListModelMixin,
+    mixins.CreateModelMixin,
+    mixins.RetrieveModelMixin,
+    CompanyViewSet[M],
+):
     """The operations on rows that are added, and neither changed nor deleted."""
 
     @extend_schema(parameters=[IDEMPOTENCY_KEY])
@@ -191,7 +202,9 @@ class LeadViewSet(PipelineViewSet[Lead]):
         gone: Lead = body.validated_data["lead"]
         try:
             if gone.merged_into_id != kept.pk:
-                merge_leads(kept=kept, gone=gone, taken=body.validated_data.get("take", ()))
+                merge_leads(
+                    kept=kept, gone=gone, taken=body.validated_data.get("take", ())
+                )
         except MergeRefused as refused:
             raise Conflict(str(refused)) from refused
         return Response(self.get_serializer(self.get_object()).data)
@@ -202,23 +215,33 @@ class LeadViewSet(PipelineViewSet[Lead]):
         """List other leads with the same name or address, which may be the same person. Nothing is erased."""
         return self._erasure([], namesakes_of(self.get_object()))
 
-    @extend_schema(request=ErasureSerializer, responses={200: ErasureStateSerializer, 409: DETAIL})
+    @extend_schema(
+        request=ErasureSerializer, responses={200: ErasureStateSerializer, 409: DETAIL}
+    )
     @erasure.mapping.post
     def erase(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Erase the person for good, and the leads in `also`. The answer comes once no request contains them."""
         lead = self.get_object()
         namesakes = namesakes_of(lead)
-        body = ErasureSerializer(data=request.data, context={**self.get_serializer_context(), "namesakes": namesakes})
+        body = ErasureSerializer(
+            data=request.data,
+            context={**self.get_serializer_context(), "namesakes": namesakes},
+        )
         body.is_valid(raise_exception=True)
         also = {*body.validated_data.get("also", ())}
         chosen = [lead, *(each.lead for each in namesakes if each.lead.pk in also)]
         receipts = erase_leads(leads=chosen, actor=current_actor())
         return self._erasure(
-            [receipt.object_id for receipt in receipts], [each for each in namesakes if each.lead.pk not in also]
+            [receipt.object_id for receipt in receipts],
+            [each for each in namesakes if each.lead.pk not in also],
         )
 
-    def _erasure(self, erased: list[int | None], others: Sequence[Namesake]) -> Response:
-        return Response(ErasureStateSerializer({"erased": erased, "others": others}).data)
+    def _erasure(
+        self, erased: list[int | None], others: Sequence[Namesake]
+    ) -> Response:
+        return Response(
+            ErasureStateSerializer({"erased": erased, "others": others}).data
+        )
 
     def get_object(self) -> Lead:
         """The lead in the URL. Raises NotFound, which names the lead that it was merged into."""
@@ -229,12 +252,17 @@ class LeadViewSet(PipelineViewSet[Lead]):
             raise
 
     def _raise_if_merged(self, pk: str) -> None:
-        merged = Lead.objects.for_company(self.caller.company).filter(merged_into__isnull=False)
+        merged = Lead.objects.for_company(self.caller.company).filter(
+            merged_into__isnull=False
+        )
         if lead := merged.filter(pk=pk).first() if is_number(pk) else None:
             raise NotFound(MERGED.format(lead.pk, lead.merged_into_id)) from None
 
     def _added_before(self, pk: int) -> Model | None:
-        return super()._added_before(pk) or self.get_queryset().filter(merged_leads=pk).first()
+        return (
+            super()._added_before(pk)
+            or self.get_queryset().filter(merged_leads=pk).first()
+        )
 
 
 @extend_schema_view(list=extend_schema(parameters=list_parameters(DEALS)))
@@ -248,7 +276,9 @@ class DealViewSet(PipelineViewSet[Deal]):
 
     def get_queryset(self) -> QuerySet[Deal]:
         deals = super().get_queryset()
-        people = Prefetch("people", Lead.objects.for_company(self.caller.company).only("pk"))
+        people = Prefetch(
+            "people", Lead.objects.for_company(self.caller.company).only("pk")
+        )
         return deals.prefetch_related(people) if self.action == "list" else deals
 
 
@@ -275,7 +305,9 @@ class ApiNotFoundView(APIView):
     schema = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> NoReturn:
-        raise NotFound("There is nothing at this URL. API URLs end with a slash; see /api/v1/ for a list.")
+        raise NotFound(
+            "There is nothing at this URL. API URLs end with a slash; see /api/v1/ for a list."
+        )
 
 
 class IndexView(APIView):
@@ -288,4 +320,9 @@ class IndexView(APIView):
 
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         names = {**self.lists, "schema": "api-schema", "docs": "api-docs"}
-        return Response({title: request.build_absolute_uri(reverse(name)) for title, name in names.items()})
+        return Response(
+            {
+                title: request.build_absolute_uri(reverse(name))
+                for title, name in names.items()
+            }
+        )

@@ -8,7 +8,12 @@ from django.core.exceptions import ObjectDoesNotExist
 from django.db import IntegrityError
 from django.db.models import Model, QuerySet
 from rest_framework import status, viewsets
-from rest_framework.exceptions import APIException, NotFound, ParseError, ValidationError
+from rest_framework.exceptions import (
+    APIException,
+    NotFound,
+    ParseError,
+    ValidationError,
+)
 from rest_framework.parsers import BaseParser, JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -37,7 +42,10 @@ class BoundedJSONParser(JSONParser):
     """
 
     def parse(
-        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
         try:
             parsed = super().parse(stream, media_type, parser_context)
@@ -84,7 +92,8 @@ class CompanyViewSet(viewsets.GenericViewSet[M]):
     actions: ClassVar[dict[str, Action]] = {}
     parser_classes: tuple[type[BaseParser], ...] = (BoundedJSONParser,)
     takes_grace: ClassVar[bool] = False  # True where a write may cause a conversion
-    paged: ClassVar[tuple[str, ...]] = ("list",)  # the operations that answer page by page
+    # The operations that answer page by page.
+    paged: ClassVar[tuple[str, ...]] = ("list",)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Set the API key as the actor of this request's changes. For a session, the middleware has set the user."""
@@ -103,7 +112,10 @@ class CompanyViewSet(viewsets.GenericViewSet[M]):
         # Otherwise a mistyped filter would match everything.
         known = {api_settings.URL_FORMAT_OVERRIDE}
         if self.action in self.paged:
-            known |= {KeysetPagination.cursor_query_param, KeysetPagination.page_size_query_param}
+            known |= {
+                KeysetPagination.cursor_query_param,
+                KeysetPagination.page_size_query_param,
+            }
         if self.action == "list":
             known.update(name for name in request.query_params if is_filter(self, name))
             known.update({ORDERING} if self.listed and orders_of(self.listed) else ())
@@ -123,7 +135,10 @@ class CompanyViewSet(viewsets.GenericViewSet[M]):
 
     def record_reading_on(self, what: str) -> None:
         """Record that a session reads further pages of a list: that takes the list along, as an export does."""
-        if isinstance(self.caller, Membership) and KeysetPagination.cursor_query_param in self.request.query_params:
+        if (
+            isinstance(self.caller, Membership)
+            and KeysetPagination.cursor_query_param in self.request.query_params
+        ):
             record_reading_on(membership=self.caller, what=what)
 
     def get_queryset(self) -> QuerySet[M]:
@@ -155,7 +170,8 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response | No
         error = Conflict(str(error))
     if isinstance(error, StorageFailed):
         error = ServiceUnavailable(str(error))
-    if isinstance(error, DeletedMeanwhile | ObjectDoesNotExist):  # it was there when this request began
+    # It was there when this request began.
+    if isinstance(error, DeletedMeanwhile | ObjectDoesNotExist):
         error = NotFound()
     if isinstance(error, IntegrityError) and "foreign key" in str(error).lower():
         error = Conflict(GONE)

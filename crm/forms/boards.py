@@ -15,12 +15,20 @@ class BoardFilter(django_filters.FilterSet):  # type: ignore[misc]
     `pipelines` are the choices. The pages themselves show one pipeline at a time, so this filter keeps all deals.
     """
 
-    pipeline = django_filters.ChoiceFilter(label="Pipeline", method=unfiltered, empty_label=None)
-    owner = OptionalRowFilter(queryset=colleagues, empty_label="Any owner", null_label="No owner")
+    pipeline = django_filters.ChoiceFilter(
+        label="Pipeline", method=unfiltered, empty_label=None
+    )
+    owner = OptionalRowFilter(
+        queryset=colleagues, empty_label="Any owner", null_label="No owner"
+    )
     tag = RowFilter(field_name="tags", queryset=tags, empty_label="Any tag")
 
-    def __init__(self, *args: Any, pipelines: Sequence[Pipeline], **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, pipelines: Sequence[Pipeline], **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self.filters["pipeline"].extra["choices"] = [(pipeline.pk, str(pipeline)) for pipeline in pipelines]
+        self.filters["pipeline"].extra["choices"] = [
+            (pipeline.pk, str(pipeline)) for pipeline in pipelines
+        ]
         if len(pipelines) < 2:
             del self.filters["pipeline"]

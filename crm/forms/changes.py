@@ -17,7 +17,8 @@ CHANGED: Final = (
 # For pages that show the saved values afterwards, not the entered ones.
 CHANGED_HERE: Final = "Nothing was saved: {what} changed after you opened the page. You now see the current version."
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
-INITIAL: Final = "initial-"  # Django's prefix for hidden inputs that have the values that the form was opened with
+# Django's prefix for hidden inputs that have the values that the form was opened with.
+INITIAL: Final = "initial-"
 
 
 def with_opened(*names: str) -> tuple[str, ...]:
@@ -42,11 +43,20 @@ class ChangesMixin(forms.BaseForm):
     # Fields that only make sense as a group: changing one of them counts as changing all.
     together: ClassVar[frozenset[str]] = frozenset()
 
-    def __init__(self, *args: Any, typed: Mapping[str, str] = NOTHING, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, typed: Mapping[str, str] = NOTHING, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         if typed and not self.is_bound:
-            fields = {name: text for name, text in typed.items() if not name.startswith(INITIAL)}
-            opened: Any = {INITIAL + name: typed.get(INITIAL + name, _text(self.initial.get(name))) for name in fields}
+            fields = {
+                name: text
+                for name, text in typed.items()
+                if not name.startswith(INITIAL)
+            }
+            opened: Any = {
+                INITIAL + name: typed.get(INITIAL + name, _text(self.initial.get(name)))
+                for name in fields
+            }
             self.initial.update(fields)
             self.data = opened
         self.repeat_opened()
@@ -55,7 +65,9 @@ class ChangesMixin(forms.BaseForm):
         """Make the page include the values that the form was opened with."""
         for name, field in self.fields.items():
             is_opened = not self.is_bound or self.add_initial_prefix(name) in self.data
-            field.show_hidden_initial = is_opened and not self.is_new and not is_secret(field)
+            field.show_hidden_initial = (
+                is_opened and not self.is_new and not is_secret(field)
+            )
 
     @property
     def is_new(self) -> bool:
@@ -70,22 +82,30 @@ class ChangesMixin(forms.BaseForm):
         super().clean()
         if self.is_new:
             return
-        compared = [name for name in self.cleaned_data if not is_secret(self.fields[name])]
+        compared = [
+            name for name in self.cleaned_data if not is_secret(self.fields[name])
+        ]
         chosen = {*self.changed_data}
         if chosen & self.together:
             chosen |= self.together
         # Unchanged fields get the value of the row, which is not written yet. (`initial` has only the key of an owner.)
-        self.cleaned_data |= {name: self.saved_value(name) for name in compared if name not in chosen}
+        self.cleaned_data |= {
+            name: self.saved_value(name) for name in compared if name not in chosen
+        }
         stale = [name for name in compared if name in chosen and self._is_stale(name)]
         for name in stale:
             del self.cleaned_data[name]
-        self._refuse({self.add_initial_prefix(name): self.initial.get(name) for name in stale})
+        self._refuse(
+            {self.add_initial_prefix(name): self.initial.get(name) for name in stale}
+        )
 
     def _is_stale(self, name: str) -> bool:
         """True if the saved value is neither the one that the form was opened with nor the one entered."""
         field, current = self.fields[name], self.initial.get(name)
         was = self.data.get(self.add_initial_prefix(name), current)
-        return field.has_changed(current, was) and field.has_changed(current, self[name].data)
+        return field.has_changed(current, was) and field.has_changed(
+            current, self[name].data
+        )
 
     def _refuse(self, current: dict[str, Any]) -> None:
         """Raise ValidationError if `current` has any values. The form then counts as opened with those."""

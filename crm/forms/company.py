@@ -41,7 +41,9 @@ class CompanyForm(ChangesForm):
 class GraceForm(ChangesForm):
     """How long a change in the browser can be undone before it is sent to LinkedIn."""
 
-    grace_seconds = forms.TypedChoiceField(label="Time to undo", coerce=int, choices=GRACE_CHOICES)
+    grace_seconds = forms.TypedChoiceField(
+        label="Time to undo", coerce=int, choices=GRACE_CHOICES
+    )
 
     class Meta:
         model = Company
@@ -50,17 +52,21 @@ class GraceForm(ChangesForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         current = self.instance.grace_seconds
-        if current not in dict(GRACE_CHOICES):  # set in the administration, to a value that we don't offer
+        # Set in the administration, to a value that we don't offer.
+        if current not in dict(GRACE_CHOICES):
             choices = sorted([*GRACE_CHOICES, (current, f"{current} seconds")])
             self.fields["grace_seconds"].choices = choices  # type: ignore[attr-defined]
 
 
 class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **{"auto_id": "key_%s", **kwargs})  # the company form on the same page also has a name
+        # The company form on the same page also has a name.
+        super().__init__(*args, **{"auto_id": "key_%s", **kwargs})
         self.fields["role"].choices = [("", "Choose a role"), *Role.choices]  # type: ignore[attr-defined]
 
     class Meta:
         model = ApiKey
         fields = ("name", "role")
-        help_texts = {"name": "What it is for, such as the name of a website or script."}
+        help_texts = {
+            "name": "What it is for, such as the name of a website or script."
+        }

@@ -40,33 +40,53 @@ class WithCustomFields(forms.ModelForm):  # type: ignore[type-arg]
 
     def _was_shown(self, name: str, made: forms.Field) -> bool:
         """False if someone has added or restored the field while the form was open."""
-        return not (self.is_bound and made.widget.value_omitted_from_data(self.data, self.files, name))
+        return not (
+            self.is_bound
+            and made.widget.value_omitted_from_data(self.data, self.files, name)
+        )
 
     @property
     def custom_values(self) -> dict[str, Value | None]:
         """The entered values by key; None for an empty one."""
-        return {field.key: self.cleaned_data[PREFIX + field.key] for field in self.custom_fields}
+        return {
+            field.key: self.cleaned_data[PREFIX + field.key]
+            for field in self.custom_fields
+        }
 
     def save(self, commit: bool = True) -> Any:
         """Write only the values of these fields, so concurrent changes of other fields stay."""
         values, is_new = self.custom_values, self.instance._state.adding
         if is_new:
-            self.instance.custom = {key: value for key, value in values.items() if value is not None}
+            self.instance.custom = {
+                key: value for key, value in values.items() if value is not None
+            }
         elif values:
             self.instance.custom = with_keys_set(values)
         saved = super().save(commit)
         if values and not is_new:
-            del saved.custom  # an expression: the values are read again on the next access
+            # An expression: the values are read again on the next access.
+            del saved.custom
         return saved
 
     @property
     def dropped(self) -> list[str]:
         """The names of fields that were filled in, but were archived or deleted while the form was open."""
-        names = [name for name in self.data if name.startswith(PREFIX) and name not in self.fields and self.data[name]]
+        names = [
+            name
+            for name in self.data
+            if name.startswith(PREFIX) and name not in self.fields and self.data[name]
+        ]
         if not names:
             return []
-        keys = [key for key in (name.removeprefix(PREFIX) for name in names) if key.isprintable()]  # no NUL
-        known = CustomField.objects.for_company(self.instance.company).filter(key__in=keys)
+        # No NUL.
+        keys = [
+            key
+            for key in (name.removeprefix(PREFIX) for name in names)
+            if key.isprintable()
+        ]
+        known = CustomField.objects.for_company(self.instance.company).filter(
+            key__in=keys
+        )
         return list(dict.fromkeys(map(str, known))) or ["A field"]
 
 
@@ -92,11 +112,16 @@ class CustomFieldForm(ChangesForm):
             "type": {"required": "Choose a type."},
         }
 
-    def __init__(self, *args: Any, company: Company, is_draft: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, company: Company, is_draft: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.is_draft = is_draft
         self.instance.company = company
-        for name, choices in (("subject", FieldSubject.choices), ("type", FieldType.choices)):
+        for name, choices in (
+            ("subject", FieldSubject.choices),
+            ("type", FieldType.choices),
+        ):
             if self.is_new:
                 self.fields[name].choices = choices  # type: ignore[attr-defined]  # without an empty one
             else:
@@ -114,7 +139,11 @@ class CustomFieldForm(ChangesForm):
     @property
     def choice_rows(self) -> list[tuple[str, str]]:
         """The keys and labels of the choices, as entered or as saved, and a few empty rows."""
-        entered = [pair for pair in self._entered if any(pair)] if self.is_bound else self.instance.offered
+        entered = (
+            [pair for pair in self._entered if any(pair)]
+            if self.is_bound
+            else self.instance.offered
+        )
         return [*entered, *[("", "")] * NEW_CHOICES]
 
     @property
@@ -128,7 +157,10 @@ class CustomFieldForm(ChangesForm):
     def clean(self) -> None:
         """Raise ValidationError for invalid choices, or if someone else has changed them meanwhile."""
         super().clean()
-        if self.cleaned_data.get("type", self.instance.type) in WITH_CHOICES and not self._are_choices_as_opened:
+        if (
+            self.cleaned_data.get("type", self.instance.type) in WITH_CHOICES
+            and not self._are_choices_as_opened
+        ):
             changed_choices(self.instance.choices, self._entered)
             if not self.is_new and self.opened_choices != self._saved_choices:
                 self._refuse({OPENED_CHOICES: self._saved_choices})
@@ -138,7 +170,9 @@ class CustomFieldForm(ChangesForm):
         """The choices as entered; None if they are unchanged."""
         if self.instance.type not in WITH_CHOICES or self._are_choices_as_opened:
             return None
-        has_changed = self.instance.choices != changed_choices(self.instance.choices, self._entered)
+        has_changed = self.instance.choices != changed_choices(
+            self.instance.choices, self._entered
+        )
         return self._entered if has_changed else None
 
     @property
@@ -153,4 +187,6 @@ class CustomFieldForm(ChangesForm):
     @property
     def _are_choices_as_opened(self) -> bool:
         entered = [pair for pair in self._entered if any(pair)]
-        return OPENED_CHOICES in self.data and json.dumps(entered) == self.opened_choices
+        return (
+            OPENED_CHOICES in self.data and json.dumps(entered) == self.opened_choices
+        )

@@ -13,11 +13,16 @@ FORMATS: Final = [
     (ExportFormat.CSV.value, "CSV, for other programs"),
     (ExportFormat.XLSX.value, "XLSX, for Excel and other spreadsheets"),
 ]
-FORMATS_OF_LEADS: Final = [(ExportFormat.CSV.value, "CSV, for other programs and for importing it again"), *FORMATS[1:]]
+FORMATS_OF_LEADS: Final = [
+    (ExportFormat.CSV.value, "CSV, for other programs and for importing it again"),
+    *FORMATS[1:],
+]
 
 
 class ExportForm(forms.Form):
-    format = forms.ChoiceField(choices=FORMATS, widget=forms.RadioSelect, initial=ExportFormat.CSV)
+    format = forms.ChoiceField(
+        choices=FORMATS, widget=forms.RadioSelect, initial=ExportFormat.CSV
+    )
     columns = forms.ChoiceField(widget=forms.RadioSelect, initial=SHOWN)
 
     def __init__(self, *args: Any, exported: List, **kwargs: Any) -> None:
@@ -26,4 +31,7 @@ class ExportForm(forms.Form):
             formats: Any = self.fields["format"]
             formats.choices = FORMATS_OF_LEADS
         columns: Any = self.fields["columns"]
-        columns.choices = [(SHOWN, "The columns of the list"), (ALL, f"All columns, with {exported.also_in_file}")]
+        columns.choices = [
+            (SHOWN, "The columns of the list"),
+            (ALL, f"All columns, with {exported.also_in_file}"),
+        ]

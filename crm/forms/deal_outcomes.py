@@ -17,10 +17,15 @@ class OutcomeForm(forms.ModelForm):  # type: ignore[type-arg]
         super().clean()
         cleaned = self.cleaned_data
         if cleaned.get("stage") and not self.instance._state.adding:
-            given = {name: cleaned[name] for name in ("lost_reason", "outcome_note") if name in cleaned}
+            given = {
+                name: cleaned[name]
+                for name in ("lost_reason", "outcome_note")
+                if name in cleaned
+            }
             outcome = self.instance.outcome_in(cleaned["stage"], **given)
             for name, value in outcome.items():
-                setattr(self.instance, name, value)  # the form has no field for some of them
+                # The form has no field for some of them.
+                setattr(self.instance, name, value)
             cleaned |= outcome
         return cleaned
 
@@ -42,19 +47,30 @@ class LossForm(forms.Form):
         },
     )
     outcome_note = forms.CharField(
-        label="In your own words", required=False, max_length=NOTE_LENGTH, widget=forms.Textarea({"rows": 2})
+        label="In your own words",
+        required=False,
+        max_length=NOTE_LENGTH,
+        widget=forms.Textarea({"rows": 2}),
     )
 
     def __init__(self, *args: Any, deal: Deal, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.initial["outcome_note"] = deal.outcome_note if deal.stage.is_open else ""
         self.deal, self.dropped = deal, list[str]()
-        reasons = LostReason.objects.for_company(deal.company_id).offered(deal.lost_reason_id)
+        reasons = LostReason.objects.for_company(deal.company_id).offered(
+            deal.lost_reason_id
+        )
         self.fields["lost_reason"].queryset = reasons  # type: ignore[attr-defined]
         if not reasons.exists():
-            self._drop("lost_reason", "The reason that you chose is no longer in use. None was saved.")
+            self._drop(
+                "lost_reason",
+                "The reason that you chose is no longer in use. None was saved.",
+            )
         if deal.lead.erased_at:  # the note might name the person
-            self._drop("outcome_note", "The person has been erased. What you wrote in your own words was not saved.")
+            self._drop(
+                "outcome_note",
+                "The person has been erased. What you wrote in your own words was not saved.",
+            )
 
     def _drop(self, name: str, sentence: str) -> None:
         del self.fields[name]

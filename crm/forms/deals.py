@@ -19,7 +19,16 @@ class DealForm(WithCustomFields, OutcomeForm):
 
     class Meta:
         model = Deal
-        fields = ("title", "amount", "currency", "stage", "owner", "expected_close", "lost_reason", "outcome_note")
+        fields = (
+            "title",
+            "amount",
+            "currency",
+            "stage",
+            "owner",
+            "expected_close",
+            "lost_reason",
+            "outcome_note",
+        )
         field_classes = {"amount": AmountField, "stage": StageChoiceField}
         help_texts = {
             "title": "What the lead may buy, such as “Forty licences”.",
@@ -42,18 +51,28 @@ class DealForm(WithCustomFields, OutcomeForm):
             },
             "stage": {"invalid_choice": "Choose one of your company's stages."},
             "owner": {"invalid_choice": "Choose one of your colleagues."},
-            "lost_reason": {"invalid_choice": "Choose one of your company's lost reasons that is still in use."},
+            "lost_reason": {
+                "invalid_choice": "Choose one of your company's lost reasons that is still in use."
+            },
         }
 
     def __init__(self, *args: Any, lead: Lead, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         company = lead.company
         self.instance.lead, self.instance.company = lead, company
-        limit_to_company(self, "stage", Stage.objects.for_company(company).offered(self.instance.stage_id).in_order())
+        limit_to_company(
+            self,
+            "stage",
+            Stage.objects.for_company(company)
+            .offered(self.instance.stage_id)
+            .in_order(),
+        )
         limit_to_company(self, "owner", company_people(company))
         self.fields["currency"].required = True
         if self.instance._state.adding:
-            self.initial.setdefault("stage", Stage.objects.first_for(company, StageMeaning.OPEN))
+            self.initial.setdefault(
+                "stage", Stage.objects.first_for(company, StageMeaning.OPEN)
+            )
         if not self.instance.currency:
             self.initial["currency"] = company.currency
         self._ask_for_the_outcome()
@@ -62,7 +81,9 @@ class DealForm(WithCustomFields, OutcomeForm):
     def _ask_for_the_outcome(self) -> None:
         """Ask why a deal is won or lost: for a lost reason only if any are listed, on a new deal only if required."""
         company, is_new = self.instance.company, self.instance._state.adding
-        reasons = LostReason.objects.for_company(company).offered(self.instance.lost_reason_id)
+        reasons = LostReason.objects.for_company(company).offered(
+            self.instance.lost_reason_id
+        )
         if is_new:
             del self.fields["outcome_note"]
         if (is_new and not company.requires_lost_reason) or not reasons.exists():
@@ -73,7 +94,9 @@ class DealForm(WithCustomFields, OutcomeForm):
 
     def clean(self) -> dict[str, Any] | None:
         """Raise ValidationError if the deal is to be lost without a reason, and the company requires one."""
-        needs_reason = "lost_reason" in self.fields and self._needs_reason(self.cleaned_data.get("stage"))
+        needs_reason = "lost_reason" in self.fields and self._needs_reason(
+            self.cleaned_data.get("stage")
+        )
         if needs_reason and not self.cleaned_data.get("lost_reason"):
             self.add_error("lost_reason", "Choose a reason why the deal was lost.")
         return super().clean()
@@ -81,6 +104,14 @@ class DealForm(WithCustomFields, OutcomeForm):
     def _needs_reason(self, stage: Stage | None) -> bool:
         """True if the deal will be lost and needs a reason. One that a script has lost without a reason may stay so."""
         deal = self.instance
-        if not deal.company.requires_lost_reason or stage is None or stage.meaning != StageMeaning.LOST:
+        if (
+            not deal.company.requires_lost_reason
+            or stage is None
+            or stage.meaning != StageMeaning.LOST
+        ):
             return False
-        return deal._state.adding or deal.stage.meaning != StageMeaning.LOST or deal.lost_reason_id is not None
+        return (
+            deal._state.adding
+            or deal.stage.meaning != StageMeaning.LOST
+            or deal.lost_reason_id is not None
+        )

@@ -7,17 +7,28 @@ from typing import Any, Final
 from django import forms
 from django.core.exceptions import ValidationError
 
-from crm.data_exchange.importing.column_readings import ColumnReading, conventions, readings_of
+from crm.data_exchange.importing.column_readings import (
+    ColumnReading,
+    conventions,
+    readings_of,
+)
 from crm.data_exchange.importing.columns import LEFT_OUT, NAMES
 from crm.data_exchange.importing.custom_columns import custom_columns
-from crm.data_exchange.importing.text_formats import DELIMITERS, ENCODINGS, QUOTES, TextFormat
+from crm.data_exchange.importing.text_formats import (
+    DELIMITERS,
+    ENCODINGS,
+    QUOTES,
+    TextFormat,
+)
 from crm.forms.leads import limit_to_company
 from crm.models import LeadImport, Otherwise, User
 from crm.models.people import company_people
 from crm.selectors.import_cells import CellTotal
 from crm.selectors.lead_imports import ColumnView, Conversions, labels_with
 
-NO_NAME: Final = "Choose the column that has the name: a lead needs a first or a last name."
+NO_NAME: Final = (
+    "Choose the column that has the name: a lead needs a first or a last name."
+)
 NO, YES = "no", "yes"
 
 
@@ -39,12 +50,19 @@ class FileFormatForm(forms.Form):
 
     encoding = forms.ChoiceField(label="Encoding", choices=list(ENCODINGS.items()))
     delimiter = forms.ChoiceField(label="Between columns")
-    quote = forms.ChoiceField(label="Quotation marks", choices=list(QUOTES.items()), required=False)
+    quote = forms.ChoiceField(
+        label="Quotation marks", choices=list(QUOTES.items()), required=False
+    )
 
     def __init__(self, data: Any, *, current: TextFormat) -> None:
         super().__init__(data, initial=current.as_json)
-        names = {**DELIMITERS, current.delimiter: DELIMITERS.get(current.delimiter, current.delimiter)}
-        self.fields["delimiter"].choices = [(key, name.capitalize()) for key, name in names.items()]  # type: ignore[attr-defined]
+        names = {
+            **DELIMITERS,
+            current.delimiter: DELIMITERS.get(current.delimiter, current.delimiter),
+        }
+        self.fields["delimiter"].choices = [  # type: ignore[attr-defined]
+            (key, name.capitalize()) for key, name in names.items()
+        ]
 
     @property
     def chosen(self) -> TextFormat:
@@ -57,13 +75,17 @@ class ImportColumnsForm(forms.Form):
     What a form doesn't have stays as it is.
     """
 
-    def __init__(self, data: Any = None, *, lead_import: LeadImport, may_add: bool) -> None:
+    def __init__(
+        self, data: Any = None, *, lead_import: LeadImport, may_add: bool
+    ) -> None:
         super().__init__(data)
         custom = custom_columns(lead_import.company)
         self._lead_import, self._labels = lead_import, labels_with(custom)
         self._before = readings_of(lead_import)
         choices = [(LEFT_OUT, "Leave out"), *self._labels.items()]
-        columns = zip(lead_import.header, lead_import.columns, self._before, strict=True)
+        columns = zip(
+            lead_import.header, lead_import.columns, self._before, strict=True
+        )
         for index, (header, name, reading) in enumerate(columns):
             self.fields[f"column_{index}"] = forms.ChoiceField(
                 label=header, choices=choices, required=False, initial=name
@@ -71,7 +93,10 @@ class ImportColumnsForm(forms.Form):
             if kind := conventions(custom.get(name)):
                 self.fields[f"convention_{index}"] = forms.ChoiceField(
                     label=f"How {header} is read",
-                    choices=[*([] if reading.convention else [("", "Choose")]), *kind.choices],
+                    choices=[
+                        *([] if reading.convention else [("", "Choose")]),
+                        *kind.choices,
+                    ],
                     required=False,
                     initial=reading.convention,
                 )
@@ -87,19 +112,26 @@ class ImportColumnsForm(forms.Form):
         chosen = [name for name in self.columns() if name != LEFT_OUT]
         twice = next((name for name in chosen if chosen.count(name) > 1), None)
         if twice:
-            raise ValidationError(f"“{self._labels[twice]}” is chosen for two columns. Leave one of them out.")
+            raise ValidationError(
+                f"“{self._labels[twice]}” is chosen for two columns. Leave one of them out."
+            )
         if not set(NAMES) & set(chosen):
             raise ValidationError(NO_NAME)
 
     def columns(self) -> list[str]:
         """The chosen field of each column."""
-        return [self.cleaned_data.get(f"column_{index}", LEFT_OUT) for index in range(len(self._before))]
+        return [
+            self.cleaned_data.get(f"column_{index}", LEFT_OUT)
+            for index in range(len(self._before))
+        ]
 
     def readings(self) -> list[ColumnReading]:
         """How each column is read; a new one for a column whose field has changed."""
         fields = zip(self.columns(), self._lead_import.columns, strict=True)
         return [
-            self._reading(index, self._before[index]) if name == before else ColumnReading()
+            self._reading(index, self._before[index])
+            if name == before
+            else ColumnReading()
             for index, (name, before) in enumerate(fields)
         ]
 
@@ -107,18 +139,34 @@ class ImportColumnsForm(forms.Form):
         convention = self.cleaned_data.get(f"convention_{index}") or before.convention
         is_chosen = before.is_chosen or convention != before.convention
         otherwise = self.cleaned_data.get(f"otherwise_{index}") or before.otherwise
-        return replace(before, convention=convention, is_chosen=is_chosen, otherwise=otherwise)
+        return replace(
+            before, convention=convention, is_chosen=is_chosen, otherwise=otherwise
+        )
 
-    def rows(self, columns: list[ColumnView]) -> list[tuple[ColumnView, forms.BoundField]]:
+    def rows(
+        self, columns: list[ColumnView]
+    ) -> list[tuple[ColumnView, forms.BoundField]]:
         """Each column with its choice, for the page."""
         return [(column, self[f"column_{column.index}"]) for column in columns]
 
-    def otherwise_of(self, cells: Iterable[CellTotal], *, but: Container[int]) -> list[tuple[str, forms.BoundField]]:
+    def otherwise_of(
+        self, cells: Iterable[CellTotal], *, but: Container[int]
+    ) -> list[tuple[str, forms.BoundField]]:
         """What happens to cells that can't be read, for each column that has some or where they cost the row."""
         indexes = {cell.column for cell in cells if not cell.is_stored}
-        indexes |= {index for index, reading in enumerate(self._before) if reading.otherwise == Otherwise.ROW}
-        wanted = sorted(index for index in indexes if index not in but and f"otherwise_{index}" in self.fields)
-        return [(self._lead_import.header[index], self.otherwise(index)) for index in wanted]
+        indexes |= {
+            index
+            for index, reading in enumerate(self._before)
+            if reading.otherwise == Otherwise.ROW
+        }
+        wanted = sorted(
+            index
+            for index in indexes
+            if index not in but and f"otherwise_{index}" in self.fields
+        )
+        return [
+            (self._lead_import.header[index], self.otherwise(index)) for index in wanted
+        ]
 
     def convention(self, index: int) -> forms.BoundField:
         return self[f"convention_{index}"]
@@ -151,7 +199,13 @@ class StartForm(forms.Form):
         error_messages={"invalid_choice": "Choose yes or no."},
     )
 
-    def __init__(self, *args: Any, lead_import: LeadImport, conversions: Conversions, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        lead_import: LeadImport,
+        conversions: Conversions,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         limit_to_company(self, "owner", company_people(lead_import.company))
         self.initial.setdefault("owner", lead_import.owner_id)

@@ -16,7 +16,9 @@ class MergeForm(forms.Form):
     def __init__(self, *args: Any, preview: MergePreview, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for field in preview.choices:
-            self.fields[field.key] = forms.ChoiceField(choices=SIDES, required=False, label=field.label)
+            self.fields[field.key] = forms.ChoiceField(
+                choices=SIDES, required=False, label=field.label
+            )
 
     @property
     def taken(self) -> list[str]:

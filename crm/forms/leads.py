@@ -9,18 +9,30 @@ from django.core.exceptions import ValidationError
 from crm.forms.custom_fields import WithCustomFields
 from crm.forms.organisations import OrganisationInput
 from crm.forms.picklists import Suggestions
-from crm.models import Company, FieldSubject, Lead, LeadMeaning, LeadSource, LeadStatus, LeadType
+from crm.models import (
+    Company,
+    FieldSubject,
+    Lead,
+    LeadMeaning,
+    LeadSource,
+    LeadStatus,
+    LeadType,
+)
 from crm.models.addresses import PersonAddressField
 from crm.models.people import company_people
 from crm.selectors.erasure import Namesake
 
-BACKGROUND: Final = "Lasting facts about the person. What happens belongs in the history, as a note."
+BACKGROUND: Final = (
+    "Lasting facts about the person. What happens belongs in the history, as a note."
+)
 
 
 class LeadForm(WithCustomFields):
     """A lead of the given company, which is not a field."""
 
-    type = forms.ChoiceField(error_messages={"invalid_choice": "Choose one of your company's types."})
+    type = forms.ChoiceField(
+        error_messages={"invalid_choice": "Choose one of your company's types."}
+    )
 
     class Meta:
         model = Lead
@@ -44,7 +56,11 @@ class LeadForm(WithCustomFields):
             "source": "Where the lead came from.",
             "notes": BACKGROUND,
         }
-        widgets = {"notes": forms.Textarea({"rows": 4}), "source": Suggestions, "organisation": OrganisationInput}
+        widgets = {
+            "notes": forms.Textarea({"rows": 4}),
+            "source": Suggestions,
+            "organisation": OrganisationInput,
+        }
         error_messages = {
             "email": {
                 "invalid": "Enter an e-mail address such as ada@example.com.",
@@ -57,15 +73,27 @@ class LeadForm(WithCustomFields):
     def __init__(self, *args: Any, company: Company, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.instance.company = company
-        limit_to_company(self, "status", LeadStatus.objects.for_company(company).offered(self.instance.status_id))
+        limit_to_company(
+            self,
+            "status",
+            LeadStatus.objects.for_company(company).offered(self.instance.status_id),
+        )
         limit_to_company(self, "owner", company_people(company))
-        types = [each for each in LeadType.objects.for_company(company) if self._offers(each)]
-        choices = [(each.code, str(each)) for each in types] or [(self.instance.type, self.instance.type)]
+        types = [
+            each for each in LeadType.objects.for_company(company) if self._offers(each)
+        ]
+        choices = [(each.code, str(each)) for each in types] or [
+            (self.instance.type, self.instance.type)
+        ]
         self.fields["type"].choices = choices  # type: ignore[attr-defined]
         sources = LeadSource.objects.for_company(company).offered()
-        self.fields["source"].widget.suggestions = sources.values_list("name", flat=True)
+        self.fields["source"].widget.suggestions = sources.values_list(
+            "name", flat=True
+        )
         if self.instance._state.adding:
-            self.initial.setdefault("status", LeadStatus.objects.first_for(company, LeadMeaning.NEW))
+            self.initial.setdefault(
+                "status", LeadStatus.objects.first_for(company, LeadMeaning.NEW)
+            )
         self.add_custom_fields(company, FieldSubject.LEAD)
 
     def _offers(self, each: LeadType) -> bool:
@@ -78,11 +106,17 @@ class ErasureForm(forms.Form):
     also = forms.MultipleChoiceField(
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        error_messages={"invalid_choice": "These leads have changed since you opened the page. Check them again."},
+        error_messages={
+            "invalid_choice": "These leads have changed since you opened the page. Check them again."
+        },
     )
-    name = forms.CharField(label="Type the lead's name", widget=forms.TextInput({"autocomplete": "off"}))
+    name = forms.CharField(
+        label="Type the lead's name", widget=forms.TextInput({"autocomplete": "off"})
+    )
 
-    def __init__(self, *args: Any, lead: Lead, namesakes: Sequence[Namesake], **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, lead: Lead, namesakes: Sequence[Namesake], **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.lead, self.namesakes = lead, namesakes
         self.fields["name"].help_text = str(lead)
@@ -93,7 +127,14 @@ class ErasureForm(forms.Form):
     @property
     def chosen(self) -> list[Lead]:
         """The lead, and the others that were selected."""
-        return [self.lead, *(each.lead for each in self.namesakes if str(each.lead.pk) in self.cleaned_data["also"])]
+        return [
+            self.lead,
+            *(
+                each.lead
+                for each in self.namesakes
+                if str(each.lead.pk) in self.cleaned_data["also"]
+            ),
+        ]
 
     @property
     def rows(self) -> list[tuple[Any, Namesake]]:

@@ -7,13 +7,19 @@ from django import forms
 
 from crm.models import Note
 
-TEXT_ATTRIBUTES: Final = {"rows": 3, "placeholder": "What should the team know?", "data-ctrl-enter": True}
+TEXT_ATTRIBUTES: Final = {
+    "rows": 3,
+    "placeholder": "What should the team know?",
+    "data-ctrl-enter": True,
+}
 
 
 class NoteTextarea(forms.Textarea):
     """Turns each line break, which browsers send as two characters, into the one that they count."""
 
-    def value_from_datadict(self, data: Mapping[str, Any], files: Any, name: str) -> Any:
+    def value_from_datadict(
+        self, data: Mapping[str, Any], files: Any, name: str
+    ) -> Any:
         value = super().value_from_datadict(data, files, name)
         return value.replace("\r\n", "\n") if isinstance(value, str) else value
 

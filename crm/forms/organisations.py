@@ -40,7 +40,9 @@ class SuggestionsForm(forms.Form):
 class RenameForm(forms.Form):
     """A new name for an organisation."""
 
-    name = forms.CharField(label="New name", max_length=LONGEST_NAME, error_messages={"required": NO_NAME})
+    name = forms.CharField(
+        label="New name", max_length=LONGEST_NAME, error_messages={"required": NO_NAME}
+    )
 
     def clean_name(self) -> str:
         """The name with single blanks. Raise ValidationError if it has no visible character."""

@@ -22,8 +22,9 @@ class PicklistForm(ChangesForm):
             is_new = self.instance._state.adding
             self.fields["meaning"].disabled = not is_new
             self.fields["meaning"].choices = [  # type: ignore[attr-defined]
-                ("", "Choose a meaning"), *self.fields["meaning"].choices[1:]  # type: ignore[attr-defined]
-            ]  # fmt: skip
+                ("", "Choose a meaning"),
+                *self.fields["meaning"].choices[1:],  # type: ignore[attr-defined]
+            ]
             self.fields["meaning"].help_text = (
                 "How LeadMachine and LinkedIn treat it, whatever you call it. It can't be changed later."
                 if is_new
@@ -35,8 +36,14 @@ class PicklistForm(ChangesForm):
             none = "Same as its meaning" if "meaning" in self.fields else "No colour"
             self.fields["colour"].choices = [("", none), *Colour.choices]  # type: ignore[attr-defined]
         if "chance" in self.fields:
-            self.fields["chance"].disabled = not is_new and self.instance.meaning in CERTAIN_CHANCES
-            self.fields["chance"].help_text = "Sums of deals are weighted by it. Won is always 100, and lost 0."
+            self.fields["chance"].disabled = (
+                not is_new and self.instance.meaning in CERTAIN_CHANCES
+            )
+            self.fields[
+                "chance"
+            ].help_text = (
+                "Sums of deals are weighted by it. Won is always 100, and lost 0."
+            )
 
     def clean_name(self) -> str:
         """Raise ValidationError if another entry has the name, ignoring case."""
@@ -45,7 +52,9 @@ class PicklistForm(ChangesForm):
         others = model.objects.beside(self.instance).exclude(pk=self.instance.pk)
         if other := named_alike(others, name):
             state = "is an archived one" if other.archived_at else "is already one"
-            raise ValidationError(f"There {state} called “{other}”. Each name must be different.")
+            raise ValidationError(
+                f"There {state} called “{other}”. Each name must be different."
+            )
         return name
 
 
@@ -68,7 +77,9 @@ class Suggestions(forms.TextInput):
     template_name = "forms/suggestions.html"
     suggestions: Iterable[str] = ()
 
-    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+    def get_context(
+        self, name: str, value: Any, attrs: dict[str, Any] | None
+    ) -> dict[str, Any]:
         context = super().get_context(name, value, attrs)
         list_id = f"{context['widget']['attrs']['id']}_list"
         context["widget"]["attrs"]["list"] = list_id

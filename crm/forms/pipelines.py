@@ -24,7 +24,9 @@ class PipelineForm(ChangesForm):
     def clean_name(self) -> str:
         """Raise ValidationError if another of the company's pipelines has this name, ignoring case."""
         name = " ".join(self.cleaned_data["name"].split())
-        others = Pipeline.objects.for_company(self.instance.company).exclude(pk=self.instance.pk)
+        others = Pipeline.objects.for_company(self.instance.company).exclude(
+            pk=self.instance.pk
+        )
         if named_alike(others, name):
             raise ValidationError(f"There is a pipeline called “{name}” already.")
         return name

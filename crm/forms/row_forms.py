@@ -9,14 +9,26 @@ from crm.forms.changes import ChangesForm
 from crm.forms.deal_outcomes import OutcomeForm
 from crm.forms.leads import LeadForm
 
-EDITED_IN_PLACE: Final = ("email", "phone", "organisation", "source", "type", "owner", "share_with_ad_platforms")
+EDITED_IN_PLACE: Final = (
+    "email",
+    "phone",
+    "organisation",
+    "source",
+    "type",
+    "owner",
+    "share_with_ad_platforms",
+)
 
 
 class OwnErrorsMixin(forms.ModelForm):  # type: ignore[type-arg]
     """A form that ignores errors of the row's `clean` about fields that it lacks. Django raises a ValueError there."""
 
     def _update_errors(self, errors: ValidationError) -> None:
-        own = {name: each for name, each in errors.error_dict.items() if name in {*self.fields, NON_FIELD_ERRORS}}
+        own = {
+            name: each
+            for name, each in errors.error_dict.items()
+            if name in {*self.fields, NON_FIELD_ERRORS}
+        }
         if own:
             super()._update_errors(ValidationError(own))  # type: ignore[misc]  # Django's, which its stubs leave out
 

@@ -19,11 +19,16 @@ class SavedViewForm(ChangesForm):
     class Meta:
         model = SavedView
         fields = ("name", "is_shared")
-        help_texts = {"name": "Such as “Qualified this month”. The name of a person does not belong here."}
+        help_texts = {
+            "name": "Such as “Qualified this month”. The name of a person does not belong here."
+        }
 
     def __init__(self, *args: Any, membership: Membership, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.stays_shared = self.instance.owner_id is not None and self.instance.stays_shared_for(membership)
+        self.stays_shared = (
+            self.instance.owner_id is not None
+            and self.instance.stays_shared_for(membership)
+        )
 
     def clean_is_shared(self) -> bool:
         """Raise ValidationError if the view is someone else's and the member would no longer see it."""
@@ -42,11 +47,21 @@ class TableColumnsForm(ChangesMixin, forms.Form):
     `shown` are the saved columns.
     """
 
-    together: ClassVar[frozenset[str]] = frozenset(f"column_{place}" for place in range(1, COLUMNS_AT_MOST + 1))
+    together: ClassVar[frozenset[str]] = frozenset(
+        f"column_{place}" for place in range(1, COLUMNS_AT_MOST + 1)
+    )
 
-    def __init__(self, *args: Any, shown: Sequence[Column] = (), offered: Sequence[Column], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        shown: Sequence[Column] = (),
+        offered: Sequence[Column],
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
-        choices = [(column.key, column.label) for column in offered if not column.is_fixed]
+        choices = [
+            (column.key, column.label) for column in offered if not column.is_fixed
+        ]
         keys = [column.key for column in shown if not column.is_fixed]
         for place in range(1, COLUMNS_AT_MOST + 1):
             self.fields[f"column_{place}"] = forms.ChoiceField(

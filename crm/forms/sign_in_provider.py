@@ -11,11 +11,13 @@ from crm.models import SignInProvider
 from crm.services.outbound import is_safe_address
 
 LONGEST_SECRET: Final = 500  # characters
-IDENTITY: Final = {"issuer", "client_id"}  # if one of these differs, it is another provider
+# If one of these differs, it is another provider.
+IDENTITY: Final = {"issuer", "client_id"}
 
 
 class SignInProviderForm(ChangesForm):
-    together: ClassVar[frozenset[str]] = frozenset({*IDENTITY, "secret"})  # they belong to one application
+    # They belong to one application.
+    together: ClassVar[frozenset[str]] = frozenset({*IDENTITY, "secret"})
 
     secret = forms.CharField(
         label="Client secret",
@@ -29,7 +31,11 @@ class SignInProviderForm(ChangesForm):
     class Meta:
         model = SignInProvider
         fields = ("name", "issuer", "client_id", "is_required")
-        labels = {"issuer": "Issuer", "client_id": "Client id", "is_required": "Required for everyone but admins"}
+        labels = {
+            "issuer": "Issuer",
+            "client_id": "Client id",
+            "is_required": "Required for everyone but admins",
+        }
         widgets = {
             "issuer": forms.URLInput(attrs={"placeholder": "https://…"}),
             "client_id": forms.TextInput(attrs={"autocomplete": "off"}),
@@ -54,7 +60,9 @@ class SignInProviderForm(ChangesForm):
             raise ValidationError("Enter an address that begins with https://")
         before, is_of_settings, _ = issuer.partition("/.well-known/")
         if is_of_settings:
-            raise ValidationError(f"This is the address of the provider's settings. Enter its issuer: {before}")
+            raise ValidationError(
+                f"This is the address of the provider's settings. Enter its issuer: {before}"
+            )
         return issuer
 
     def clean(self) -> None:
@@ -63,6 +71,12 @@ class SignInProviderForm(ChangesForm):
         is_other = not self.instance.pk or bool(IDENTITY & {*self.changed_data})
         if is_other and not self.cleaned_data.get("secret"):
             self.add_error("secret", "Enter the secret of this application.")
-        is_tried = SocialAccount.objects.filter(provider=self.instance.code).exists() and not is_other
+        is_tried = (
+            SocialAccount.objects.filter(provider=self.instance.code).exists()
+            and not is_other
+        )
         if self.cleaned_data.get("is_required") and not is_tried:
-            self.add_error("is_required", "First sign in with it yourself, so that you know it works.")
+            self.add_error(
+                "is_required",
+                "First sign in with it yourself, so that you know it works.",
+            )

@@ -5,7 +5,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
-from django.db import IntegrityError, InterfaceError, InternalError, OperationalError, transaction
+from django.db import (
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    transaction,
+)
 from django.db.models import F, QuerySet
 
 from crm.models.contribution import active_author
@@ -25,7 +31,9 @@ TOO_SLOW: Final = (
 )
 FAILED: Final = "Something went wrong on our side. Try again, or ask the operator of LeadMachine to check the log."
 NO_LONGER_ALLOWED: Final = "The person who asked for it may no longer do this."
-KEY_NO_LONGER_ALLOWED: Final = "The API key that asked for it no longer works, or may no longer do this."
+KEY_NO_LONGER_ALLOWED: Final = (
+    "The API key that asked for it no longer works, or may no longer do this."
+)
 
 
 class JobRefused(Exception):
@@ -46,7 +54,8 @@ class JobRunner(ABC, Generic[J]):
     related: ClassVar[tuple[str, ...]] = ("made_by", "api_key")
     failed: ClassVar[str] = FAILED
     seconds: ClassVar[float] = LONG_SECONDS  # that each statement of a chunk may take
-    passing: ClassVar[tuple[type[Exception], ...]] = ()  # errors that are raised, and say nothing about the job
+    # Errors that are raised, and say nothing about the job.
+    passing: ClassVar[tuple[type[Exception], ...]] = ()
 
     @abstractmethod
     def work(self, job: J) -> None:
@@ -72,7 +81,9 @@ class JobRunner(ABC, Generic[J]):
     def lock(self, pk: int) -> J | None:
         """The locked job, with its company. None if it has ended, or another process is working on it."""
         own = self.jobs(pk).at_work().select_related("company")
-        locked: J | None = own.select_for_update(no_key=True, skip_locked=True, of=("self",)).first()
+        locked: J | None = own.select_for_update(
+            no_key=True, skip_locked=True, of=("self",)
+        ).first()
         return locked
 
     def jobs(self, pk: int) -> JobQuerySet[J]:
@@ -92,7 +103,12 @@ class JobRunner(ABC, Generic[J]):
             raise
         except JobRefused as reason:
             return self.jobs(pk).end(JobState.FAILED, str(reason))
-        except (OperationalError, InterfaceError, InternalError, IntegrityError) as error:
+        except (
+            OperationalError,
+            InterfaceError,
+            InternalError,
+            IntegrityError,
+        ) as error:
             return self._interrupted(pk, error)
         except Exception:
             logger.exception("%s %s has failed.", self.noun, pk)
@@ -130,9 +146,13 @@ class JobRunner(ABC, Generic[J]):
         """
         if job.needs is None:
             return
-        author = active_author(company_id=job.company_id, user_id=job.made_by_id, api_key_id=job.api_key_id)
+        author = active_author(
+            company_id=job.company_id, user_id=job.made_by_id, api_key_id=job.api_key_id
+        )
         if author is None or not author.may(job.needs):
-            raise JobRefused(KEY_NO_LONGER_ALLOWED if job.api_key_id else NO_LONGER_ALLOWED)
+            raise JobRefused(
+                KEY_NO_LONGER_ALLOWED if job.api_key_id else NO_LONGER_ALLOWED
+            )
 
     def _interrupted(self, pk: int, error: Exception) -> bool:
         """Count one more try that was interrupted. Returns True if the next one may follow at once.
@@ -148,12 +168,16 @@ class JobRunner(ABC, Generic[J]):
         if why:
             self._make_smaller(own)
         # Not if another process has continued it meanwhile: its count has started again.
-        if own.filter(timeouts__gte=TRIES).end(JobState.FAILED, TOO_SLOW if why else self.failed):
+        if own.filter(timeouts__gte=TRIES).end(
+            JobState.FAILED, TOO_SLOW if why else self.failed
+        ):
             logger.error("%s %s has failed.", self.noun, pk, exc_info=error)
             return False
         if why is Unavailable.UNREACHABLE:
             raise error
-        logger.warning("%s %s was interrupted, and is tried again: %s", self.noun, pk, error)
+        logger.warning(
+            "%s %s was interrupted, and is tried again: %s", self.noun, pk, error
+        )
         return why is None
 
     def _make_smaller(self, own: JobQuerySet[J]) -> None:

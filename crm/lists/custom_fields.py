@@ -21,7 +21,8 @@ from crm.models.custom_lookups import between, contains_text, holds
 from crm.models.custom_values import Value, form_field
 from crm.templatetags.formatting import day, money
 
-PREFIX: Final = "custom_"  # begins the name of a custom field's filter, and of its field in a form
+# Begins the name of a custom field's filter, and of its field in a form.
+PREFIX: Final = "custom_"
 # These can't be part of a key: keys have no two underscores in a row.
 FROM, UNTIL = "__from", "__until"
 RANGES: Final = (FieldType.NUMBER, FieldType.MONEY, FieldType.DATE)
@@ -32,7 +33,13 @@ BETWEEN: Final = ", "  # tags or choices in a cell of a file; no tag has a comma
 class CustomFilter(django_filters.Filter):  # type: ignore[misc]
     """A filter with this form field and this condition. `is_text`: its value may be about a person."""
 
-    def __init__(self, field: forms.Field, condition: Callable[[Any], Q], *, is_text: bool = False) -> None:
+    def __init__(
+        self,
+        field: forms.Field,
+        condition: Callable[[Any], Q],
+        *,
+        is_text: bool = False,
+    ) -> None:
         super().__init__()
         self._field, self._condition, self.is_text = field, condition, is_text
 
@@ -49,17 +56,31 @@ def _filters(field: CustomField) -> dict[str, CustomFilter]:
     name = PREFIX + field.key
     if field.type in RANGES:
         return {
-            name + FROM: CustomFilter(_bound(field, "from"), lambda value: between(field, value, None)),
-            name + UNTIL: CustomFilter(_bound(field, "until"), lambda value: between(field, None, value)),
+            name + FROM: CustomFilter(
+                _bound(field, "from"), lambda value: between(field, value, None)
+            ),
+            name + UNTIL: CustomFilter(
+                _bound(field, "until"), lambda value: between(field, None, value)
+            ),
         }
     if field.type in FREE_TEXT:
         text = forms.CharField(label=str(field), required=False, max_length=100)
-        return {name: CustomFilter(text, lambda value: contains_text(field, value), is_text=True)}
+        return {
+            name: CustomFilter(
+                text, lambda value: contains_text(field, value), is_text=True
+            )
+        }
     if field.type == FieldType.YES_NO:
         choices = [("", "Either"), ("yes", "Yes"), ("no", "No")]
-        return {name: CustomFilter(_choice(field, choices), lambda value: holds(field, value == "yes"))}
+        return {
+            name: CustomFilter(
+                _choice(field, choices), lambda value: holds(field, value == "yes")
+            )
+        }
     choices = [("", "Any"), *field.offered_beside(field.labels)]
-    return {name: CustomFilter(_choice(field, choices), lambda value: holds(field, value))}
+    return {
+        name: CustomFilter(_choice(field, choices), lambda value: holds(field, value))
+    }
 
 
 def _bound(field: CustomField, which: str) -> forms.Field:
@@ -80,9 +101,13 @@ def custom_columns(company: Company, fields: Iterable[CustomField]) -> list[Colu
 
 def _column(company: Company, field: CustomField) -> Column:
     def read(row: Lead | Deal) -> str:
-        return Truncator(as_text(field, row.custom.get(field.key), company)).chars(LONGEST_CELL)
+        return Truncator(as_text(field, row.custom.get(field.key), company)).chars(
+            LONGEST_CELL
+        )
 
-    return Column(f"{CUSTOM}{field.key}", str(field), read=read, is_default=field.is_listed)
+    return Column(
+        f"{CUSTOM}{field.key}", str(field), read=read, is_default=field.is_listed
+    )
 
 
 def as_text(field: CustomField, value: Value | None, company: Company) -> str:
@@ -92,7 +117,9 @@ def as_text(field: CustomField, value: Value | None, company: Company) -> str:
     if isinstance(value, bool):
         return "Yes" if value else "No"
     if isinstance(value, list):
-        return ", ".join(without_bidi_controls(field.labels.get(key, key)) for key in value)
+        return ", ".join(
+            without_bidi_controls(field.labels.get(key, key)) for key in value
+        )
     match field.type:
         case FieldType.CHOICE:
             return without_bidi_controls(field.labels.get(value, value))
@@ -112,7 +139,9 @@ def grouped_number(text: str) -> str:
 
 def custom_file_columns(fields: Iterable[CustomField]) -> list[FileColumn]:
     """A column of a file for each field."""
-    return [FileColumn(field.name, _reader(field), CUSTOM + field.key) for field in fields]
+    return [
+        FileColumn(field.name, _reader(field), CUSTOM + field.key) for field in fields
+    ]
 
 
 def _reader(field: CustomField) -> Callable[[Lead | Deal], object]:

@@ -30,14 +30,26 @@ from crm.lists.filters import (
 )
 from crm.lists.keyset import ByFields, ByGroup, Order
 from crm.lists.leads import LISTED_TAGS, owner_name, tag_names
-from crm.models import Company, CustomField, Deal, FieldSubject, LostReason, Membership, Pipeline, Stage, StageMeaning
+from crm.models import (
+    Company,
+    CustomField,
+    Deal,
+    FieldSubject,
+    LostReason,
+    Membership,
+    Pipeline,
+    Stage,
+    StageMeaning,
+)
 from crm.models.deal import DealQuerySet
 from crm.models.deal_person import deals_with
 from crm.models.validators import CODES, CURRENCY_CHOICES
 
 
 def stages(request: FilterRequest) -> QuerySet[Stage]:
-    own: QuerySet[Stage] = Stage.objects.for_company(request.membership.company).in_order()
+    own: QuerySet[Stage] = Stage.objects.for_company(
+        request.membership.company
+    ).in_order()
     return own
 
 
@@ -55,8 +67,12 @@ class StageIterator(fields.ModelChoiceIterator):  # type: ignore[misc]
     def __iter__(self) -> Iterator[Any]:
         choices = super().__iter__()
         if self.field.empty_label is not None:
-            yield next(choices)  # yielded first: a widget that needs only the first choice then makes no query
-        groups = [(name, list(group)) for name, group in groupby(choices, key=_pipeline_of)]
+            # Yielded first: a widget that needs only the first choice then makes no
+            # query.
+            yield next(choices)
+        groups = [
+            (name, list(group)) for name, group in groupby(choices, key=_pipeline_of)
+        ]
         if len(groups) == 1:
             yield from groups[0][1]
         else:
@@ -86,36 +102,76 @@ class PersonFilter(IdFilter):
     """The id of a lead, which finds the deals that have it as their lead or among their further people."""
 
     def filter(self, deals: DealQuerySet, pk: int | None) -> DealQuerySet:
-        return deals if pk is None else deals.filter(pk__in=deals_with(self.parent.company, [pk]))
+        return (
+            deals
+            if pk is None
+            else deals.filter(pk__in=deals_with(self.parent.company, [pk]))
+        )
 
 
 class DealFilter(ListFilter):
     """The filters of deals. Those of the deal's lead are named as in the list of leads."""
 
-    api_only = frozenset({"lead", "person", "view", "created_from", "created_until", "updated_from", "updated_until"})
+    api_only = frozenset(
+        {
+            "lead",
+            "person",
+            "view",
+            "created_from",
+            "created_until",
+            "updated_from",
+            "updated_until",
+        }
+    )
 
-    pipeline = RowFilter(label="Pipeline", method="_in_pipeline", queryset=pipelines, empty_label="Any pipeline")
+    pipeline = RowFilter(
+        label="Pipeline",
+        method="_in_pipeline",
+        queryset=pipelines,
+        empty_label="Any pipeline",
+    )
     stage = StageFilter(queryset=stages, empty_label="Any stage")
-    owner = OptionalRowFilter(queryset=colleagues, empty_label="Any owner", null_label="No owner")
+    owner = OptionalRowFilter(
+        queryset=colleagues, empty_label="Any owner", null_label="No owner"
+    )
     tag = RowFilter(field_name="tags", queryset=tags, empty_label="Any tag")
     meaning = django_filters.ChoiceFilter(
-        field_name="stage__meaning", label="Outcome", choices=StageMeaning.choices, empty_label="Any outcome"
+        field_name="stage__meaning",
+        label="Outcome",
+        choices=StageMeaning.choices,
+        empty_label="Any outcome",
     )
     lost_reason = OptionalRowFilter(
-        queryset=reasons, method="_lost_for", empty_label="Any reason", null_label="No reason"
+        queryset=reasons,
+        method="_lost_for",
+        empty_label="Any reason",
+        null_label="No reason",
     )
     close_from = django_filters.DateFilter(
-        field_name="expected_close", lookup_expr="gte", label="Close from", widget=DateInput({"type": "date"})
+        field_name="expected_close",
+        lookup_expr="gte",
+        label="Close from",
+        widget=DateInput({"type": "date"}),
     )
     close_until = django_filters.DateFilter(
-        field_name="expected_close", lookup_expr="lte", label="Until", widget=DateInput({"type": "date"})
+        field_name="expected_close",
+        lookup_expr="lte",
+        label="Until",
+        widget=DateInput({"type": "date"}),
     )
     dated = django_filters.ChoiceFilter(
-        method="_with_close_date", label="Close date", choices=[("yes", "Set"), ("no", "None")], empty_label="Either"
+        method="_with_close_date",
+        label="Close date",
+        choices=[("yes", "Set"), ("no", "None")],
+        empty_label="Either",
     )
     currency = CurrencyFilter(choices=CURRENCY_CHOICES, empty_label="Any currency")
-    lead_source = TextChoiceFilter(field_name="lead__source", label="Source of the lead", empty_label="Any source")
-    lead_has_source = HasTextFilter(field_name="lead__source", label="Lead has a source")
+    lead_source = TextChoiceFilter(
+        field_name="lead__source", label="Source of the lead", empty_label="Any source"
+    )
+    lead_has_source = HasTextFilter(
+        field_name="lead__source", label="Lead has a source"
+    )
     lead_owner = OptionalRowFilter(
         field_name="lead__owner",
         label="Owner of the lead",
@@ -146,38 +202,56 @@ class DealFilter(ListFilter):
         found = super().filter_queryset(rows)
         asked = self.form.cleaned_data
         # An erased lead is in no list, and its data is gone.
-        is_about_leads = any(asked.get(name) for name in self.filters if name.startswith("lead_"))
+        is_about_leads = any(
+            asked.get(name) for name in self.filters if name.startswith("lead_")
+        )
         return found.filter(lead__erased_at=None) if is_about_leads else found
 
     def searched(self, rows: DealQuerySet) -> DealQuerySet:  # type: ignore[override]
         return rows.search(self.company, self.search)
 
-    def _in_pipeline(self, deals: DealQuerySet, name: str, pipeline: Pipeline) -> DealQuerySet:
+    def _in_pipeline(
+        self, deals: DealQuerySet, name: str, pipeline: Pipeline
+    ) -> DealQuerySet:
         return deals.in_pipeline(pipeline)
 
-    def _lost_for(self, deals: DealQuerySet, name: str, reason: LostReason | str) -> DealQuerySet:
+    def _lost_for(
+        self, deals: DealQuerySet, name: str, reason: LostReason | str
+    ) -> DealQuerySet:
         lost = deals.filter(stage__meaning=StageMeaning.LOST)
-        return lost.filter(lost_reason=reason if isinstance(reason, LostReason) else None)
+        return lost.filter(
+            lost_reason=reason if isinstance(reason, LostReason) else None
+        )
 
-    def _with_close_date(self, deals: DealQuerySet, name: str, value: str) -> DealQuerySet:
+    def _with_close_date(
+        self, deals: DealQuerySet, name: str, value: str
+    ) -> DealQuerySet:
         return deals.filter(expected_close__isnull=value == "no")
 
 
 def _by_lead(company: Company, is_descending: bool) -> Order:
     """By the names of the leads, in the order of their index."""
-    return ByFields(("lead__last_name", "lead__first_name"), is_descending, {"lead__company": company})
+    return ByFields(
+        ("lead__last_name", "lead__first_name"),
+        is_descending,
+        {"lead__company": company},
+    )
 
 
 def _by_stage(company: Company, is_descending: bool) -> Order:
     """By pipeline, and by the places of the stages in it."""
-    rows = Stage.objects.for_company(company).order_by(F("pipeline").asc(nulls_last=True), "position", "pk")
+    rows = Stage.objects.for_company(company).order_by(
+        F("pipeline").asc(nulls_last=True), "position", "pk"
+    )
     return ByGroup("stage_id", list(rows.values_list("pk", flat=True)), is_descending)
 
 
 def _by_owner(company: Company, is_descending: bool) -> Order:
     """By the names of the members. Deals without an owner come last, whichever way the others are sorted."""
     people = Membership.objects.for_company(company).user_ids_by_name()
-    return ByGroup("owner_id", [None, *people] if is_descending else [*people, None], is_descending)
+    return ByGroup(
+        "owner_id", [None, *people] if is_descending else [*people, None], is_descending
+    )
 
 
 # `style`: the classes that these columns share with those of leads.
@@ -186,7 +260,13 @@ COLUMNS: Final = (
     Column("stage", "Stage", _by_stage, attrgetter("stage.name"), style="status"),
     Column("lead", "Lead", _by_lead, attrgetter("lead.name"), style="organisation"),
     Column("owner", "Owner", _by_owner, owner_name),
-    Column("close", "Close", by_optional("expected_close"), attrgetter("expected_close"), style="created"),
+    Column(
+        "close",
+        "Close",
+        by_optional("expected_close"),
+        attrgetter("expected_close"),
+        style="created",
+    ),
     Column("amount", "Amount", by_optional("amount"), attrgetter("amount")),
 )
 
@@ -198,7 +278,10 @@ def deal_columns(company: Company, *, with_archived: bool = False) -> list[FileC
     return [
         FileColumn("Deal number", attrgetter("pk")),
         FileColumn("Deal", attrgetter("title"), "deal"),
-        FileColumn("Pipeline", lambda deal: deal.stage.pipeline.name if deal.stage.pipeline else ""),
+        FileColumn(
+            "Pipeline",
+            lambda deal: deal.stage.pipeline.name if deal.stage.pipeline else "",
+        ),
         FileColumn("Stage", attrgetter("stage.name"), "stage"),
         FileColumn("Outcome", lambda deal: deal.stage.get_meaning_display()),
         FileColumn("Lead number", attrgetter("lead_id")),
@@ -211,8 +294,14 @@ def deal_columns(company: Company, *, with_archived: bool = False) -> list[FileC
         FileColumn("Expected close", attrgetter("expected_close"), "close"),
         FileColumn("Amount", attrgetter("amount"), "amount"),
         FileColumn("Currency", attrgetter("currency"), "amount"),
-        FileColumn("Lost reason", lambda deal: deal.lost_reason.name if deal.lost_reason else ""),
-        FileColumn("Why won or lost", lambda deal: "" if deal.stage.is_open else deal.outcome_note),
+        FileColumn(
+            "Lost reason",
+            lambda deal: deal.lost_reason.name if deal.lost_reason else "",
+        ),
+        FileColumn(
+            "Why won or lost",
+            lambda deal: "" if deal.stage.is_open else deal.outcome_note,
+        ),
         FileColumn("Tags", tag_names),
         *custom_file_columns(chosen),
         FileColumn("Created", attrgetter("created_at")),
@@ -221,11 +310,14 @@ def deal_columns(company: Company, *, with_archived: bool = False) -> list[FileC
 
 
 def _listed(deals: QuerySet[Any]) -> QuerySet[Any]:
-    return deals.prefetch_related("lead", "owner", "stage", "lost_reason", "tags")  # joined, all leads would be read
+    # Joined, all leads would be read.
+    return deals.prefetch_related("lead", "owner", "stage", "lost_reason", "tags")
 
 
 def deals_in_file(deals: QuerySet[Any]) -> QuerySet[Any]:
-    return deals.prefetch_related("lead", "owner", "stage__pipeline", "lost_reason", LISTED_TAGS)
+    return deals.prefetch_related(
+        "lead", "owner", "stage__pipeline", "lost_reason", LISTED_TAGS
+    )
 
 
 DEALS: Final = List(

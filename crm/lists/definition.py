@@ -69,9 +69,15 @@ class List:
 
     def custom_fields(self, company: Company) -> list[CustomField]:
         """The company's custom fields that the list has. One query."""
-        return list(CustomField.objects.of(company, self.subject).in_use()) if self.subject else []
+        return (
+            list(CustomField.objects.of(company, self.subject).in_use())
+            if self.subject
+            else []
+        )
 
-    def offered(self, company: Company, custom_fields: Iterable[CustomField]) -> list[Column]:
+    def offered(
+        self, company: Company, custom_fields: Iterable[CustomField]
+    ) -> list[Column]:
         """All columns that can be chosen, with one for each custom field."""
         return [*self.columns, *custom_columns(company, custom_fields)]
 
@@ -103,10 +109,23 @@ class List:
     ) -> ListFilter:
         """The filter set for these values, of all rows of the caller's company or of `rows`."""
         own = self.rows(request.membership.company) if rows is None else rows
-        return self.filters(data, definition=self, queryset=own, request=request, recall=recall, for_api=for_api)
+        return self.filters(
+            data,
+            definition=self,
+            queryset=own,
+            request=request,
+            recall=recall,
+            for_api=for_api,
+        )
 
     def page_of(
-        self, rows: QuerySet[Any], company: Company, sort: str = "", *, after: str = "", before: str = ""
+        self,
+        rows: QuerySet[Any],
+        company: Company,
+        sort: str = "",
+        *,
+        after: str = "",
+        before: str = "",
     ) -> KeysetPage[Any]:
         """A page of these rows of the company, with the related rows that the page shows."""
         page = page_of(
@@ -119,8 +138,12 @@ class List:
         )
         if not self.sorts_ids:
             return page
-        found = {row.pk: row for row in self.listed(self.rows(company, keys=[row.pk for row in page]))}
-        return replace(page, rows=[found[row.pk] for row in page if row.pk in found])  # one may just be deleted
+        found = {
+            row.pk: row
+            for row in self.listed(self.rows(company, keys=[row.pk for row in page]))
+        }
+        # One may just be deleted.
+        return replace(page, rows=[found[row.pk] for row in page if row.pk in found])
 
     def keys(self, found: ListFilter, sort: str = "") -> Iterator[int]:
         """The ids of the rows that were found, in order."""
@@ -137,7 +160,9 @@ class List:
         """The rows with these ids that are still on the list, by id, with what the columns of a file read."""
         return {row.pk: row for row in self.in_file(self.rows(company, keys=keys))}
 
-    def columns_in_file(self, company: Company, keys: Sequence[str] = ()) -> list[FileColumn]:
+    def columns_in_file(
+        self, company: Company, keys: Sequence[str] = ()
+    ) -> list[FileColumn]:
         """The columns of a file for these columns of the page, in that order, or all columns.
 
         A key that no column has is left out: its custom field may have been removed.
@@ -146,8 +171,14 @@ class List:
             columns = self.file_columns(company)
         else:
             offered = self.offered(company, self.custom_fields(company))
-            columns = [FileColumn(column.label, column.read, column.key) for column in offered]
-        return [column for key in keys for column in columns if column.of == key] if keys else [*columns]
+            columns = [
+                FileColumn(column.label, column.read, column.key) for column in offered
+            ]
+        return (
+            [column for key in keys for column in columns if column.of == key]
+            if keys
+            else [*columns]
+        )
 
     def _all(self, company: Company) -> QuerySet[Any]:
         """All rows of the model, also those that have left the list."""
@@ -171,4 +202,8 @@ def _usual(offered: Sequence[Column]) -> list[Column]:
     """The columns shown if none are chosen: few enough to leave room for their content."""
     usual = [column for column in offered if column.is_default]
     custom = [column for column in usual if column.css == "custom"][:LISTED_AT_MOST]
-    return [column for column in usual if column.css not in ("custom", *(["source"] if custom else []))] + custom
+    return [
+        column
+        for column in usual
+        if column.css not in ("custom", *(["source"] if custom else []))
+    ] + custom

@@ -35,7 +35,9 @@ YES_OR_NO: Final = [("True", "Yes"), ("False", "No")]
 IN_JSON: Final = {"true": "True", "false": "False"}
 GONE: Final = "a custom field that is not in use"
 EXPIRED: Final = "a search that has expired or is not yours"
-VIEW_IS_BROKEN: Final = "A filter of this view no longer works: {}. Change the view, or choose another."
+VIEW_IS_BROKEN: Final = (
+    "A filter of this view no longer works: {}. Change the view, or choose another."
+)
 NO_MOMENT: Final = "Enter a date such as 2027-01-31, or a time with its offset such as 2027-01-31T09:30:00Z."
 ID_IN_SCHEMA: Final = {"type": "integer", "minimum": 1, "maximum": MAX_ID}
 
@@ -136,7 +138,10 @@ class DayField(forms.DateField):
 
 @extend_schema_field(
     {
-        "anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}],
+        "anyOf": [
+            {"type": "string", "format": "date"},
+            {"type": "string", "format": "date-time"},
+        ],
         "description": "A day in the company's time zone, or a time with its offset.",
     }
 )
@@ -145,7 +150,12 @@ class DayFilter(django_filters.DateFilter):  # type: ignore[misc]
 
     def __init__(self, field_name: str, label: str) -> None:
         widget = forms.DateInput({"type": "date"})
-        super().__init__(field_name=field_name, label=label, widget=widget, input_formats=["%Y-%m-%d"])
+        super().__init__(
+            field_name=field_name,
+            label=label,
+            widget=widget,
+            input_formats=["%Y-%m-%d"],
+        )
 
 
 class SinceFilter(DayFilter):
@@ -164,7 +174,11 @@ class UntilFilter(DayFilter):
     def filter(self, rows: QuerySet[Any], until: date | None) -> QuerySet[Any]:
         if until is None or until == date.max:
             return rows
-        moment = until if isinstance(until, datetime) else start_of(until + timedelta(days=1))
+        moment = (
+            until
+            if isinstance(until, datetime)
+            else start_of(until + timedelta(days=1))
+        )
         return rows.filter(**{f"{self.field_name}__lt": moment})
 
 
@@ -176,7 +190,9 @@ class IdFilter(django_filters.Filter):  # type: ignore[misc]
 
     def __init__(self, name: str) -> None:
         label = name.replace("_", " ").capitalize()
-        super().__init__(field_name=f"{name}_id", label=label, min_value=1, max_value=MAX_ID)
+        super().__init__(
+            field_name=f"{name}_id", label=label, min_value=1, max_value=MAX_ID
+        )
 
 
 class ViewFilter(IdFilter):
@@ -193,9 +209,13 @@ class ViewFilter(IdFilter):
         view = views.filter(pk=pk, list=asked.definition.key).first()
         if view is None:
             return rows.none()
-        found = asked.definition.filtered(view.filters, request=asked.request, rows=rows)
+        found = asked.definition.filtered(
+            view.filters, request=asked.request, rows=rows
+        )
         if found.broken:
-            raise ValidationError({"view": VIEW_IS_BROKEN.format(", ".join(found.reasons))})
+            raise ValidationError(
+                {"view": VIEW_IS_BROKEN.format(", ".join(found.reasons))}
+            )
         matching: QuerySet[Any] = found.qs
         return matching
 
@@ -227,8 +247,15 @@ def source_choices(company: Company, asked: str) -> list[tuple[str, str]]:
     """
     sources = {*sources_of(company)}
     if asked and "\0" not in asked and asked not in sources:
-        sources |= {*Lead.objects.for_company(company).filter(source=asked).values_list("source", flat=True)[:1]}
-    return [(source, without_bidi_controls(source)) for source in sorted(sources, key=str.casefold)]
+        sources |= {
+            *Lead.objects.for_company(company)
+            .filter(source=asked)
+            .values_list("source", flat=True)[:1]
+        }
+    return [
+        (source, without_bidi_controls(source))
+        for source in sorted(sources, key=str.casefold)
+    ]
 
 
 # Jumps from one source to the next in the index: DISTINCT would read every lead. Erased leads have no source.
@@ -280,14 +307,20 @@ class ListFilter(django_filters.FilterSet):  # type: ignore[misc]
         self.definition, self.company = definition, request.membership.company
         data = dict(data.items())
         has_custom = not for_api or any(name.startswith(PREFIX) for name in data)
-        self.custom_fields = definition.custom_fields(self.company) if has_custom else []
+        self.custom_fields = (
+            definition.custom_fields(self.company) if has_custom else []
+        )
         self.custom = custom_filters(self.custom_fields)
         asked = [name for name in self.text_names if data.get(name)]
         for name in asked:
             data[name] = recall(data[name])
         self.search = data.get(SEARCH, "") if self.is_searchable else ""
         self.broken = {name: EXPIRED for name in asked if not data[name]}
-        gone = [name for name in data if name.startswith(PREFIX) and name not in self.custom and data[name]]
+        gone = [
+            name
+            for name in data
+            if name.startswith(PREFIX) and name not in self.custom and data[name]
+        ]
         self.broken |= dict.fromkeys(gone, GONE)
         super().__init__(data, request=request, **kwargs)
         self.filters |= self.custom
@@ -321,7 +354,11 @@ class ListFilter(django_filters.FilterSet):  # type: ignore[misc]
     @property
     def page_names(self) -> list[str]:
         """The names of the filters that the page has."""
-        return [name for name in (*self.base_filters, *self.custom) if name not in self.api_only]
+        return [
+            name
+            for name in (*self.base_filters, *self.custom)
+            if name not in self.api_only
+        ]
 
     @property
     def reasons(self) -> list[str]:
@@ -331,7 +368,9 @@ class ListFilter(django_filters.FilterSet):  # type: ignore[misc]
     @property
     def has_any(self) -> bool:
         """True if the rows are narrowed, or would be by a filter that no longer works."""
-        return bool(self.broken) or any(self.data.get(name) for name in (SEARCH, *self.filters))
+        return bool(self.broken) or any(
+            self.data.get(name) for name in (SEARCH, *self.filters)
+        )
 
     def rows_of(self, name: str) -> QuerySet[Any]:
         """The rows that a `RowFilter` offers, read once."""

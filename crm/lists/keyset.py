@@ -30,7 +30,12 @@ class Order(ABC):
 
     @abstractmethod
     def take(
-        self, rows: QuerySet[M], count: int, *, beyond: Sequence[Any] | None = None, is_reversed: bool = False
+        self,
+        rows: QuerySet[M],
+        count: int,
+        *,
+        beyond: Sequence[Any] | None = None,
+        is_reversed: bool = False,
     ) -> list[M]:
         """The first rows after a position, or before it; without one, from the beginning of the list."""
 
@@ -59,7 +64,12 @@ class ByFields(Order):
         return (*self.fields, "pk")
 
     def take(
-        self, rows: QuerySet[M], count: int, *, beyond: Sequence[Any] | None = None, is_reversed: bool = False
+        self,
+        rows: QuerySet[M],
+        count: int,
+        *,
+        beyond: Sequence[Any] | None = None,
+        is_reversed: bool = False,
     ) -> list[M]:
         is_descending = self.is_descending != is_reversed
         if beyond is not None:
@@ -96,7 +106,12 @@ class InParts(Order):
         """The position within its part."""
 
     def take(
-        self, rows: QuerySet[M], count: int, *, beyond: Sequence[Any] | None = None, is_reversed: bool = False
+        self,
+        rows: QuerySet[M],
+        count: int,
+        *,
+        beyond: Sequence[Any] | None = None,
+        is_reversed: bool = False,
     ) -> list[M]:
         parts = list(enumerate(self.parts()))
         start = None if beyond is None else self.part_of(beyond)
@@ -106,9 +121,13 @@ class InParts(Order):
         for index, (condition, order) in parts:
             if start is not None and (index > start if is_reversed else index < start):
                 continue
-            place = self.inside(beyond) if beyond is not None and index == start else None
+            place = (
+                self.inside(beyond) if beyond is not None and index == start else None
+            )
             left = count - len(found)
-            found += order.take(rows.filter(**condition), left, beyond=place, is_reversed=is_reversed)
+            found += order.take(
+                rows.filter(**condition), left, beyond=place, is_reversed=is_reversed
+            )
             if len(found) == count:
                 break
         return found
@@ -133,7 +152,12 @@ class ByGroup(InParts):
     def parts(self) -> Sequence[tuple[Mapping[str, Any], ByFields]]:
         order = ByFields((), self.is_descending)
         return [
-            ({f"{self.field}__isnull": True} if group is None else {self.field: group}, order)
+            (
+                {f"{self.field}__isnull": True}
+                if group is None
+                else {self.field: group},
+                order,
+            )
             for group in self._in_order()
         ]
 
@@ -198,7 +222,13 @@ class KeysetPage(Generic[M]):
 
 
 def page_of(
-    rows: QuerySet[M], order: Order, *, size: int, known: QuerySet[M], after: str = "", before: str = ""
+    rows: QuerySet[M],
+    order: Order,
+    *,
+    size: int,
+    known: QuerySet[M],
+    after: str = "",
+    before: str = "",
 ) -> KeysetPage[M]:
     """The page after or before the row with this id, or the first one.
 
@@ -215,7 +245,9 @@ def page_of(
         return page_of(rows, order, size=size, known=known)
     if is_backwards:
         found.reverse()
-    has_previous, has_next = (has_more, True) if is_backwards else (beyond is not None, has_more)
+    has_previous, has_next = (
+        (has_more, True) if is_backwards else (beyond is not None, has_more)
+    )
     return KeysetPage(
         rows=found,
         count=rows.order_by()[: COUNTED_UP_TO + 1].count(),

@@ -28,7 +28,16 @@ from crm.lists.filters import (
     type_choices,
 )
 from crm.lists.keyset import ByFields, ByGroup, Order
-from crm.models import Company, CustomField, FieldSubject, FunnelStep, Lead, LeadStatus, LeadType, Membership
+from crm.models import (
+    Company,
+    CustomField,
+    FieldSubject,
+    FunnelStep,
+    Lead,
+    LeadStatus,
+    LeadType,
+    Membership,
+)
 from crm.models.addresses import NO_ADDRESS, PersonAddressField
 from crm.models.funnel import has_reached
 from crm.models.lead import LeadQuerySet
@@ -40,7 +49,8 @@ ADDRESS_IN_SCHEMA: Final = {
     "maxLength": 254,
     "description": "Exactly this e-mail address, ignoring case.",
 }
-LONGEST_ORGANISATION: Final = Lead._meta.get_field("organisation").max_length  # characters
+# Characters.
+LONGEST_ORGANISATION: Final = Lead._meta.get_field("organisation").max_length
 
 
 def statuses(request: FilterRequest) -> StepQuerySet[LeadStatus]:
@@ -76,24 +86,35 @@ class LeadFilter(ListFilter):
     api_only = frozenset({"email", "organisation", "view"})
 
     status = RowFilter(queryset=statuses, empty_label="Any status")
-    owner = OptionalRowFilter(queryset=colleagues, empty_label="Any owner", null_label="No owner")
+    owner = OptionalRowFilter(
+        queryset=colleagues, empty_label="Any owner", null_label="No owner"
+    )
     source = TextChoiceFilter(empty_label="Any source")
     tag = RowFilter(field_name="tags", queryset=tags, empty_label="Any tag")
     type = TextChoiceFilter(empty_label="Any")
     reached = django_filters.ChoiceFilter(
-        label="Reached", choices=FunnelStep.choices, empty_label="Any", method="filter_by_step"
+        label="Reached",
+        choices=FunnelStep.choices,
+        empty_label="Any",
+        method="filter_by_step",
     )
     has_source = HasTextFilter(field_name="source", label="Has a source")
-    has_email = YesNoFilter(field_name="email", label="Has e-mail", method="filter_by_email")
+    has_email = YesNoFilter(
+        field_name="email", label="Has e-mail", method="filter_by_email"
+    )
     shared = YesNoFilter(field_name="share_with_ad_platforms", label="Shared with ads")
     created_from = SinceFilter("created_at", "Created from")
     created_until = UntilFilter("created_at", "Until")
     updated_from = SinceFilter("updated_at", "Last activity from")
     updated_until = UntilFilter("updated_at", "Until")
     email = AddressFilter(
-        label="E-mail", max_length=254, error_messages={"required": NO_ADDRESS, "invalid": NO_ADDRESS}
+        label="E-mail",
+        max_length=254,
+        error_messages={"required": NO_ADDRESS, "invalid": NO_ADDRESS},
     )
-    organisation = OrganisationNameFilter(label="Organisation", max_length=LONGEST_ORGANISATION)
+    organisation = OrganisationNameFilter(
+        label="Organisation", max_length=LONGEST_ORGANISATION
+    )
     view = ViewFilter("view")
 
     def set_choices(self, *, for_api: bool) -> None:
@@ -106,8 +127,12 @@ class LeadFilter(ListFilter):
     def filter_by_step(self, leads: LeadQuerySet, name: str, step: str) -> LeadQuerySet:
         return leads.filter(has_reached(FunnelStep(step)))
 
-    def filter_by_email(self, leads: LeadQuerySet, name: str, has_email: str) -> LeadQuerySet:
-        return leads.exclude(email="") if has_email == "True" else leads.with_address("")
+    def filter_by_email(
+        self, leads: LeadQuerySet, name: str, has_email: str
+    ) -> LeadQuerySet:
+        return (
+            leads.exclude(email="") if has_email == "True" else leads.with_address("")
+        )
 
 
 def _by_status(company: Company, is_descending: bool) -> Order:
@@ -117,7 +142,11 @@ def _by_status(company: Company, is_descending: bool) -> Order:
 
 def _by_owner(company: Company, is_descending: bool) -> Order:
     """By the names of the members, those without an owner first."""
-    return ByGroup("owner_id", [None, *Membership.objects.for_company(company).user_ids_by_name()], is_descending)
+    return ByGroup(
+        "owner_id",
+        [None, *Membership.objects.for_company(company).user_ids_by_name()],
+        is_descending,
+    )
 
 
 def owner_name(row: Any) -> str:
@@ -125,22 +154,45 @@ def owner_name(row: Any) -> str:
 
 
 COLUMNS: Final = (
-    Column("name", "Name", by("last_name", "first_name"), is_fixed=True, cell="crm/lists/cells/name.html"),
     Column(
-        "status", "Status", _by_status, attrgetter("status"), is_fixed=True, cell="crm/lists/cells/status.html"
+        "name",
+        "Name",
+        by("last_name", "first_name"),
+        is_fixed=True,
+        cell="crm/lists/cells/name.html",
     ),
     Column(
-        "organisation", "Organisation", by("organisation"), attrgetter("organisation"),
+        "status",
+        "Status",
+        _by_status,
+        attrgetter("status"),
+        is_fixed=True,
+        cell="crm/lists/cells/status.html",
+    ),
+    Column(
+        "organisation",
+        "Organisation",
+        by("organisation"),
+        attrgetter("organisation"),
         cell="crm/lists/cells/organisation.html",
     ),
     Column("owner", "Owner", _by_owner, owner_name),
     Column("source", "Source", by("source"), attrgetter("source")),
-    Column("created", "Created", by("created_at"), attrgetter("created_at"), cell=DAY_CELL),
-    Column("updated", "Last activity", by("updated_at"), attrgetter("updated_at"), is_default=False, cell=DAY_CELL),
+    Column(
+        "created", "Created", by("created_at"), attrgetter("created_at"), cell=DAY_CELL
+    ),
+    Column(
+        "updated",
+        "Last activity",
+        by("updated_at"),
+        attrgetter("updated_at"),
+        is_default=False,
+        cell=DAY_CELL,
+    ),
     Column("title", "Job title", read=attrgetter("title"), is_default=False),
     Column("phone", "Phone", read=attrgetter("phone"), is_default=False),
     Column("type", "Type", read=attrgetter("type_name"), is_default=False),
-)  # fmt: skip
+)
 
 
 def _current(company: Company, keys: Collection[int] | None = None) -> LeadQuerySet:
@@ -149,7 +201,9 @@ def _current(company: Company, keys: Collection[int] | None = None) -> LeadQuery
 
 def _listed(leads: QuerySet[Any]) -> QuerySet[Any]:
     types = LeadType.objects.filter(company=OuterRef("company"), code=OuterRef("type"))
-    named: QuerySet[Any] = leads.annotate(type_name=Coalesce(Subquery(types.values("name")), F("type")))
+    named: QuerySet[Any] = leads.annotate(
+        type_name=Coalesce(Subquery(types.values("name")), F("type"))
+    )
     return named.select_related("status", "owner").prefetch_related("tags")
 
 

@@ -59,14 +59,18 @@ def oldest_leads(company: Company, text: str = "") -> Iterator[int]:
 
 
 def _sums(organisation: Organisation) -> str:
-    return BETWEEN.join(f"{amount} {currency}" for currency, amount in organisation.sums)
+    return BETWEEN.join(
+        f"{amount} {currency}" for currency, amount in organisation.sums
+    )
 
 
 # For a very large organisation, leads are counted as far as on its page, and the deals are those of its newest leads.
 FILE_COLUMNS: Final = (
     FileColumn("Organisation", attrgetter("name"), "organisation"),
     FileColumn("Leads", attrgetter("counted_up_to"), "leads"),
-    FileColumn("Has more leads", lambda organisation: not organisation.is_counted, "leads"),
+    FileColumn(
+        "Has more leads", lambda organisation: not organisation.is_counted, "leads"
+    ),
     FileColumn("Open deals", attrgetter("deal_count"), "deals"),
     FileColumn("Amount", _sums, "amount"),
     FileColumn("Last activity", attrgetter("last_activity_at"), "activity"),

@@ -11,7 +11,14 @@ from drf_spectacular.utils import extend_schema_field
 
 from crm.lists.columns import Column, FileColumn, by, by_optional
 from crm.lists.definition import List
-from crm.lists.filters import IdFilter, ListFilter, OptionalRowFilter, SinceFilter, UntilFilter, colleagues
+from crm.lists.filters import (
+    IdFilter,
+    ListFilter,
+    OptionalRowFilter,
+    SinceFilter,
+    UntilFilter,
+    colleagues,
+)
 from crm.lists.keyset import ByFields
 from crm.lists.leads import owner_name
 from crm.models import Task
@@ -41,7 +48,9 @@ class TaskFilter(ListFilter):
 
     is_searchable = False
 
-    owner = OptionalRowFilter(queryset=colleagues, empty_label="Any owner", null_label="No owner")
+    owner = OptionalRowFilter(
+        queryset=colleagues, empty_label="Any owner", null_label="No owner"
+    )
     lead, deal = IdFilter("lead"), IdFilter("deal")
     is_done = DoneFilter(label="Done")
     created_from = SinceFilter("created_at", "Created from")

@@ -2,7 +2,13 @@
 
 from crm.models.attachment import Attachment
 from crm.models.audit import AuditAction, AuditEntry
-from crm.models.bulk_change import BulkChange, BulkKind, BulkSelection, LeadChange, LeadResult
+from crm.models.bulk_change import (
+    BulkChange,
+    BulkKind,
+    BulkSelection,
+    LeadChange,
+    LeadResult,
+)
 from crm.models.calendar_feed import CalendarFeed
 from crm.models.change import Change, ChangedField
 from crm.models.company import Company

@@ -12,11 +12,14 @@ from django.core.exceptions import ValidationError
 from django.core.validators import EmailValidator
 from django.db import models
 
-LONGEST: Final = 254  # characters, of the normal form: it may be longer than what was typed, or shorter
+# Characters, of the normal form: it may be longer than what was typed, or shorter.
+LONGEST: Final = 254
 LONGEST_TYPED: Final = 320  # characters: no work is done on a whole page of text
 NO_ADDRESS: Final = "Enter an e-mail address such as ada@example.com."
 TOO_LONG: Final = f"Enter an e-mail address of at most {LONGEST} characters."
-ONLY_ASCII: Final = "Before the @, use only the letters a to z, digits and punctuation such as . - _ +."
+ONLY_ASCII: Final = (
+    "Before the @, use only the letters a to z, digits and punctuation such as . - _ +."
+)
 
 JOINERS: Final = "\u200c\u200d"  # a domain may have them
 
@@ -28,7 +31,11 @@ def without_formats(address: str) -> str:
     """
     if address.isascii():
         return address
-    return "".join(each for each in address if unicodedata.category(each) != "Cf" or each in JOINERS)
+    return "".join(
+        each
+        for each in address
+        if unicodedata.category(each) != "Cf" or each in JOINERS
+    )
 
 
 def account_address(text: str) -> str:
@@ -72,7 +79,9 @@ class PersonAddressField(forms.EmailField):
     """The address of a person, typed or pasted. Invisible formatting characters are removed."""
 
     def to_python(self, value: Any) -> Any:
-        return super().to_python(without_formats(value) if isinstance(value, str) else value)
+        return super().to_python(
+            without_formats(value) if isinstance(value, str) else value
+        )
 
 
 class AccountAddressField(models.EmailField):  # type: ignore[type-arg]

@@ -29,7 +29,11 @@ class AttachmentQuerySet(CompanyQuerySet["Attachment"]):
         if isinstance(subject, Note):
             return rows.filter(note=subject)
         own = rows.filter(note=None)
-        return own.filter(deal=subject) if isinstance(subject, Deal) else own.filter(lead=subject, deal=None)
+        return (
+            own.filter(deal=subject)
+            if isinstance(subject, Deal)
+            else own.filter(lead=subject, deal=None)
+        )
 
 
 class Attachment(Contribution):
@@ -38,7 +42,9 @@ class Attachment(Contribution):
     Written only by `crm.services.attachments`.
     """
 
-    note = models.ForeignKey(Note, null=True, on_delete=models.CASCADE, related_name="files", db_index=False)
+    note = models.ForeignKey(
+        Note, null=True, on_delete=models.CASCADE, related_name="files", db_index=False
+    )
     name = models.CharField(max_length=LONGEST_NAME)
     size = models.PositiveIntegerField()  # in bytes
     stored_as = models.CharField(max_length=100, unique=True, editable=False)
@@ -49,10 +55,24 @@ class Attachment(Contribution):
         verbose_name = "file"
         ordering = ["-pk"]
         indexes = [
-            models.Index(fields=["lead", "-id"], name="files_of_lead", condition=Q(lead__isnull=False)),
-            models.Index(fields=["deal", "-id"], name="files_of_deal", condition=Q(deal__isnull=False)),
-            models.Index(fields=["note"], name="files_of_note", condition=Q(note__isnull=False)),
-            models.Index(fields=["api_key"], name="files_by_api_key", condition=Q(api_key__isnull=False)),
+            models.Index(
+                fields=["lead", "-id"],
+                name="files_of_lead",
+                condition=Q(lead__isnull=False),
+            ),
+            models.Index(
+                fields=["deal", "-id"],
+                name="files_of_deal",
+                condition=Q(deal__isnull=False),
+            ),
+            models.Index(
+                fields=["note"], name="files_of_note", condition=Q(note__isnull=False)
+            ),
+            models.Index(
+                fields=["api_key"],
+                name="files_by_api_key",
+                condition=Q(api_key__isnull=False),
+            ),
         ]
         constraints = [
             # For the order of the API's list, and for what a company has stored.

@@ -24,7 +24,10 @@ class AuditAction(models.TextChoices):
     ROLE_CHANGED = "role_changed", "Changed a role"
     SECOND_FACTOR_RESET = "second_factor_reset", "Reset a second factor"
     SIGN_IN_PROVIDER_SAVED = "sign_in_provider_saved", "Saved the sign-in provider"
-    SIGN_IN_PROVIDER_REMOVED = "sign_in_provider_removed", "Removed the sign-in provider"
+    SIGN_IN_PROVIDER_REMOVED = (
+        "sign_in_provider_removed",
+        "Removed the sign-in provider",
+    )
     COMPANY_CHANGED = "company_changed", "Changed the company"
     STEPS_CHANGED = "steps_changed", "Changed a list"
     CUSTOM_FIELD_ADDED = "custom_field_added", "Added a custom field"
@@ -109,7 +112,9 @@ class AuditEntry(models.Model):
     `details` hold ids, numbers and field names, never a token, an address or a hash.
     """
 
-    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="audit_entries", db_index=False)
+    company = models.ForeignKey(
+        Company, on_delete=models.CASCADE, related_name="audit_entries", db_index=False
+    )
     at = models.DateTimeField(db_default=Now())
     action = models.CharField(max_length=30, choices=AuditAction.choices)
     actor_kind = models.CharField(max_length=10, choices=ActorKind.choices)
@@ -142,7 +147,10 @@ class AuditEntry(models.Model):
     @property
     def summary(self) -> str:
         """The details as "fields: name, active; active: yes"."""
-        return "; ".join(f"{_as_text(name)}: {_as_text(value)}" for name, value in self.details.items())
+        return "; ".join(
+            f"{_as_text(name)}: {_as_text(value)}"
+            for name, value in self.details.items()
+        )
 
 
 def _as_text(value: Any) -> str:

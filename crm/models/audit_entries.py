@@ -35,9 +35,17 @@ def name_of(user: User) -> str:
 
 def _actor(actor: User | ApiKey | None) -> dict[str, object]:
     if isinstance(actor, User):
-        return {"actor_kind": ActorKind.USER, "actor_id": actor.pk, "actor_name": name_of(actor)}
+        return {
+            "actor_kind": ActorKind.USER,
+            "actor_id": actor.pk,
+            "actor_name": name_of(actor),
+        }
     if isinstance(actor, ApiKey):
-        return {"actor_kind": ActorKind.API_KEY, "actor_id": actor.pk, "actor_name": str(actor)}
+        return {
+            "actor_kind": ActorKind.API_KEY,
+            "actor_id": actor.pk,
+            "actor_name": str(actor),
+        }
     return {"actor_kind": ActorKind.SYSTEM, "actor_name": ActorKind.SYSTEM.label}
 
 
@@ -45,15 +53,22 @@ def _object(about: models.Model | None) -> dict[str, object]:
     if about is None:
         return {}
     kind = about._meta.model_name or ""
-    return {"object_kind": kind, "object_id": about.pk, "object_label": _label(about)[:120]}
+    return {
+        "object_kind": kind,
+        "object_id": about.pk,
+        "object_label": _label(about)[:120],
+    }
 
 
 def _label(about: models.Model) -> str:
     if isinstance(about, Lead | Deal):
-        return f"{about._meta.verbose_name} {about.pk}".capitalize()  # a deal's title may name a person
+        # A deal's title may name a person.
+        return f"{about._meta.verbose_name} {about.pk}".capitalize()
     if isinstance(about, Invitation):
-        return f"Invitation {about.pk} ({about.role})"  # str() would include the address
+        # str() would include the address.
+        return f"Invitation {about.pk} ({about.role})"
     if isinstance(about, User):
         name = about.get_full_name()
-        return f"{name} ({about.pk})" if name else name_of(about)  # two people may share a name
+        # Two people may share a name.
+        return f"{name} ({about.pk})" if name else name_of(about)
     return str(about)

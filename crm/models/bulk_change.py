@@ -75,7 +75,8 @@ class BulkChange(Job):
     refusals = models.JSONField(default=dict)
     # When the member was asked to confirm it: leads that were changed later are left alone.
     asked_at = models.DateTimeField(db_default=Now())
-    conversions = models.PositiveIntegerField(default=0, db_default=0)  # confirmed, less those of the leads done
+    # Confirmed, less those of the leads done.
+    conversions = models.PositiveIntegerField(default=0, db_default=0)
     rules = models.JSONField(default=list)  # the ids of the rules that may send them
 
     objects: ClassVar[JobQuerySet["BulkChange"]] = JobQuerySet.as_manager()  # type: ignore[assignment]
@@ -83,14 +84,26 @@ class BulkChange(Job):
     class Meta:
         ordering = ["-pk"]
         constraints = [
-            models.UniqueConstraint(fields=["company", "id"], name="bulk_change_of_company"),
             models.UniqueConstraint(
-                fields=["company"], condition=Q(state=JobState.RUNNING), name="one_bulk_change_at_a_time"
+                fields=["company", "id"], name="bulk_change_of_company"
+            ),
+            models.UniqueConstraint(
+                fields=["company"],
+                condition=Q(state=JobState.RUNNING),
+                name="one_bulk_change_at_a_time",
             ),
         ]
         indexes = [
-            models.Index(fields=["state"], name="bulk_changes_at_work", condition=Q(state__in=AT_WORK)),
-            models.Index(fields=["api_key"], name="bulk_changes_by_api_key", condition=Q(api_key__isnull=False)),
+            models.Index(
+                fields=["state"],
+                name="bulk_changes_at_work",
+                condition=Q(state__in=AT_WORK),
+            ),
+            models.Index(
+                fields=["api_key"],
+                name="bulk_changes_by_api_key",
+                condition=Q(api_key__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -125,7 +138,9 @@ class BulkSelectionQuerySet(CompanyQuerySet["BulkSelection"]):
 class BulkSelection(KeySelection):
     """The ids of the leads that are changed. It is deleted once the change has ended."""
 
-    bulk_change = models.OneToOneField(BulkChange, on_delete=models.CASCADE, related_name="selection")
+    bulk_change = models.OneToOneField(
+        BulkChange, on_delete=models.CASCADE, related_name="selection"
+    )
 
     objects: ClassVar[BulkSelectionQuerySet] = BulkSelectionQuerySet.as_manager()  # type: ignore[assignment]
 

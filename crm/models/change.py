@@ -33,7 +33,9 @@ STEPS = (ChangedField.STATUS, ChangedField.STAGE)
 OF_PEOPLE = (ChangedField.LEAD, ChangedField.PERSON)  # of a deal
 
 
-def delete_unless_of_deal(collector: Any, field: Any, rows: QuerySet[Any], using: str) -> None:
+def delete_unless_of_deal(
+    collector: Any, field: Any, rows: QuerySet[Any], using: str
+) -> None:
     """Delete a lead's own rows with it, but keep those of a deal that has been moved to another lead."""
     models.CASCADE(collector, field, rows.filter(deal=None), using)
     models.SET_NULL(collector, field, rows.exclude(deal=None), using)
@@ -49,19 +51,40 @@ class Change(models.Model):
     Written only by `crm.models.recorder`, in the transaction of the change.
     """
 
-    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
-    lead = models.ForeignKey("crm.Lead", null=True, on_delete=delete_unless_of_deal, related_name="changes")
-    deal = models.ForeignKey("crm.Deal", null=True, on_delete=models.CASCADE, related_name="changes", db_index=False)
+    company = models.ForeignKey(
+        Company, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    lead = models.ForeignKey(
+        "crm.Lead", null=True, on_delete=delete_unless_of_deal, related_name="changes"
+    )
+    deal = models.ForeignKey(
+        "crm.Deal",
+        null=True,
+        on_delete=models.CASCADE,
+        related_name="changes",
+        db_index=False,
+    )
     field = models.CharField(max_length=10, choices=ChangedField.choices)
     old = models.CharField(max_length=40, blank=True)
     new = models.CharField(max_length=40, blank=True)
     actor = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
     )
-    api_key = models.ForeignKey("crm.ApiKey", null=True, on_delete=models.SET_NULL, related_name="+", db_index=False)
+    api_key = models.ForeignKey(
+        "crm.ApiKey",
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
+    )
     action = models.UUIDField(null=True)  # of the request, if it can be undone
     is_undo = models.BooleanField(default=False)
-    caused = models.UUIDField(null=True)  # the `public_id` of the CRM event that this change caused
+    # The `public_id` of the CRM event that this change caused.
+    caused = models.UUIDField(null=True)
     changed_at = models.DateTimeField(db_default=Now())
 
     objects: ClassVar[CompanyQuerySet["Change"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
@@ -69,26 +92,42 @@ class Change(models.Model):
     class Meta:
         ordering = ["-changed_at", "-pk"]
         indexes = [
-            models.Index(fields=["company", "-changed_at", "-id"], name="changes_of_company"),
+            models.Index(
+                fields=["company", "-changed_at", "-id"], name="changes_of_company"
+            ),
             # My day reads what has changed since yesterday. Changes are written in order of time, so a few pages of a
             # BRIN index find them. An ordinary index would make each save of a lead slower.
-            BrinIndex(fields=["changed_at"], name="changes_by_time", autosummarize=True),
-            models.Index(fields=["deal"], name="changes_of_deal", condition=Q(deal__isnull=False)),
+            BrinIndex(
+                fields=["changed_at"], name="changes_by_time", autosummarize=True
+            ),
+            models.Index(
+                fields=["deal"], name="changes_of_deal", condition=Q(deal__isnull=False)
+            ),
             # For the deals that may name someone who is to be erased (`crm.selectors.deal_people`).
             models.Index(
                 fields=["company", "old"],
                 name="former_people_of_deals",
                 condition=Q(field__in=OF_PEOPLE, deal__isnull=False),
             ),
-            models.Index(fields=["action"], name="changes_by_action", condition=Q(action__isnull=False)),
-            models.Index(fields=["api_key"], name="changes_by_api_key", condition=Q(api_key__isnull=False)),
+            models.Index(
+                fields=["action"],
+                name="changes_by_action",
+                condition=Q(action__isnull=False),
+            ),
+            models.Index(
+                fields=["api_key"],
+                name="changes_by_api_key",
+                condition=Q(api_key__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.get_field_display()} #{self.pk}"
 
 
-def differences(before: RowSnapshot, after: RowSnapshot) -> Iterator[tuple[ChangedField, str, str]]:
+def differences(
+    before: RowSnapshot, after: RowSnapshot
+) -> Iterator[tuple[ChangedField, str, str]]:
     """Yield each field that differs, with its old and new value as a `Change` stores them."""
     step = ChangedField.STATUS if after.deal_id is None else ChangedField.STAGE
     pairs = [
@@ -98,7 +137,13 @@ def differences(before: RowSnapshot, after: RowSnapshot) -> Iterator[tuple[Chang
     ]
     if after.deal_id is not None:
         pairs.append((ChangedField.LEAD, _key(before.lead_id), _key(after.lead_id)))
-        pairs.append((ChangedField.LOST_REASON, _key(before.lost_reason_id), _key(after.lost_reason_id)))
+        pairs.append(
+            (
+                ChangedField.LOST_REASON,
+                _key(before.lost_reason_id),
+                _key(after.lost_reason_id),
+            )
+        )
     yield from (pair for pair in pairs if pair[1] != pair[2])
     if before.contact is not None and after.contact is not None:
         (old_email, old_shares), (new_email, new_shares) = before.contact, after.contact

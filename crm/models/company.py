@@ -11,15 +11,29 @@ from django.utils.text import slugify
 
 from crm.models.bidi import without_bidi_controls
 from crm.models.picklist import FIRST_TYPE, LeadType
-from crm.models.steps import USUAL_PIPELINE, LeadMeaning, LeadStatus, Pipeline, Stage, add_usual_stages
-from crm.models.validators import usual_time_zone, validate_currency, validate_name, validate_time_zone
+from crm.models.steps import (
+    USUAL_PIPELINE,
+    LeadMeaning,
+    LeadStatus,
+    Pipeline,
+    Stage,
+    add_usual_stages,
+)
+from crm.models.validators import (
+    usual_time_zone,
+    validate_currency,
+    validate_name,
+    validate_time_zone,
+)
 
 USUAL_GRACE_SECONDS: Final = 30
 MAX_GRACE_SECONDS: Final = 600
 
 
 class CompanyTableQuerySet(models.QuerySet["Company"]):
-    def bulk_create(self, objs: Iterable["Company"], *args: Any, **kwargs: Any) -> list["Company"]:
+    def bulk_create(
+        self, objs: Iterable["Company"], *args: Any, **kwargs: Any
+    ) -> list["Company"]:
         with transaction.atomic(using=self.db):
             companies = super().bulk_create(objs, *args, **kwargs)
             for company in companies:
@@ -39,13 +53,19 @@ class Company(models.Model):
 
     name = models.CharField(max_length=120, validators=[validate_name])
     slug = models.SlugField(max_length=60, unique=True)
-    currency = models.CharField(max_length=3, default="EUR", validators=[validate_currency])
+    currency = models.CharField(
+        max_length=3, default="EUR", validators=[validate_currency]
+    )
     # If false, its people and keys have no access and nothing is sent. Changed only by `crm.services`.
     is_active = models.BooleanField(default=True, editable=False)
-    time_zone = models.CharField(max_length=60, default=usual_time_zone, validators=[validate_time_zone])
+    time_zone = models.CharField(
+        max_length=60, default=usual_time_zone, validators=[validate_time_zone]
+    )
     # How long a change that a person makes in the browser can be taken back before it is sent to any ad platform.
     grace_seconds = models.PositiveSmallIntegerField(
-        default=USUAL_GRACE_SECONDS, db_default=USUAL_GRACE_SECONDS, validators=[MaxValueValidator(MAX_GRACE_SECONDS)]
+        default=USUAL_GRACE_SECONDS,
+        db_default=USUAL_GRACE_SECONDS,
+        validators=[MaxValueValidator(MAX_GRACE_SECONDS)],
     )
     # If true, a person who moves a deal to a lost stage has to say why.
     requires_lost_reason = models.BooleanField(default=False, db_default=False)
@@ -68,7 +88,11 @@ class Company(models.Model):
             super().save(*args, **kwargs)
             if adding:
                 _add_statuses(self)
-                add_usual_stages(Pipeline.objects.create(company=self, is_default=True, name=USUAL_PIPELINE))
+                add_usual_stages(
+                    Pipeline.objects.create(
+                        company=self, is_default=True, name=USUAL_PIPELINE
+                    )
+                )
                 _add_types(self)
 
     def ensure_steps(self) -> None:

@@ -17,14 +17,22 @@ Author = Membership | ApiKey
 ON_SOMETHING: Final = Q(lead__isnull=False) | Q(deal__isnull=False)
 
 
-def active_author(*, company_id: int, user_id: int | None, api_key_id: int | None) -> Author | None:
+def active_author(
+    *, company_id: int, user_id: int | None, api_key_id: int | None
+) -> Author | None:
     """The person or key that requested something, if they still have access to the company.
 
     None if they were deactivated, revoked or deleted, or the company was switched off.
     """
     if api_key_id is not None:
         return ApiKey.objects.active().filter(pk=api_key_id).first()
-    return Membership.objects.for_company(company_id).active().of_open_companies().filter(user=user_id).first()
+    return (
+        Membership.objects.for_company(company_id)
+        .active()
+        .of_open_companies()
+        .filter(user=user_id)
+        .first()
+    )
 
 
 class Contribution(models.Model):
@@ -34,13 +42,29 @@ class Contribution(models.Model):
     moved to another lead and the former one deleted.
     """
 
-    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
-    lead = models.ForeignKey(Lead, null=True, on_delete=delete_unless_of_deal, related_name="+", db_index=False)
-    deal = models.ForeignKey(Deal, null=True, on_delete=models.CASCADE, related_name="+", db_index=False)
-    actor = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    company = models.ForeignKey(
+        Company, on_delete=models.CASCADE, related_name="+", db_index=False
     )
-    api_key = models.ForeignKey(ApiKey, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False)
+    lead = models.ForeignKey(
+        Lead,
+        null=True,
+        on_delete=delete_unless_of_deal,
+        related_name="+",
+        db_index=False,
+    )
+    deal = models.ForeignKey(
+        Deal, null=True, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
+    )
+    api_key = models.ForeignKey(
+        ApiKey, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:

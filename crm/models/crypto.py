@@ -17,7 +17,8 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 
 VERSION: Final = b"\x80"
-MIN_LENGTH: Final = 1 + 8 + 16 + 16 + 32  # bytes: version, timestamp, vector, one block, signature
+# Bytes: version, timestamp, vector, one block, signature.
+MIN_LENGTH: Final = 1 + 8 + 16 + 16 + 32
 
 
 class Unreadable(Exception):
@@ -40,7 +41,9 @@ def seal(text: str) -> str:
 def unseal(sealed: str) -> str:
     """Decrypt what `seal` returned. Raises Unreadable."""
     try:
-        return _multi_fernet(tuple(settings.TOKEN_KEYS)).decrypt(sealed.encode()).decode()
+        return (
+            _multi_fernet(tuple(settings.TOKEN_KEYS)).decrypt(sealed.encode()).decode()
+        )
     except InvalidToken:
         raise Unreadable(_reason(sealed)) from None
 
@@ -84,7 +87,9 @@ def state_of(sealed: str) -> KeyState:
 
 def fingerprint(key: str) -> str:
     """Eight hexadecimal digits that distinguish keys without revealing any of the key's 256 random bits."""
-    return hashlib.sha256(b"LeadMachine key " + base64.urlsafe_b64decode(key)).hexdigest()[:8]
+    return hashlib.sha256(
+        b"LeadMachine key " + base64.urlsafe_b64decode(key)
+    ).hexdigest()[:8]
 
 
 def fingerprints() -> list[str]:

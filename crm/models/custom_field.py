@@ -47,7 +47,8 @@ class FieldType(models.TextChoices):
 
 
 WITH_CHOICES: Final = (FieldType.CHOICE, FieldType.CHOICES)
-FREE_TEXT: Final = (FieldType.TEXT, FieldType.LONG_TEXT, FieldType.URL, FieldType.PHONE)  # may name a person
+# May name a person.
+FREE_TEXT: Final = (FieldType.TEXT, FieldType.LONG_TEXT, FieldType.URL, FieldType.PHONE)
 
 Choice = dict[str, Any]  # key, label, and is_archived
 
@@ -73,13 +74,18 @@ class CustomField(models.Model):
     key, until its values are gone: no later field can get them.
     """
 
-    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="custom_fields", db_index=False)
+    company = models.ForeignKey(
+        Company, on_delete=models.CASCADE, related_name="custom_fields", db_index=False
+    )
     subject = models.CharField("for", max_length=10, choices=FieldSubject.choices)
     key = models.CharField(max_length=LONGEST_KEY, editable=False)
     name = models.CharField(max_length=60)
     type = models.CharField(max_length=10, choices=FieldType.choices)
     help_text = models.CharField(
-        "help", max_length=200, blank=True, help_text="Shown below the field where it is filled in."
+        "help",
+        max_length=200,
+        blank=True,
+        help_text="Shown below the field where it is filled in.",
     )
     is_required = models.BooleanField("required", default=False)
     is_listed = models.BooleanField("show in the list", default=False)
@@ -94,13 +100,23 @@ class CustomField(models.Model):
     class Meta:
         ordering = ["position", "pk"]
         constraints = [
-            models.UniqueConstraint(fields=["company", "subject", "key"], name="one_custom_field_per_key"),
             models.UniqueConstraint(
-                "company", "subject", Lower("name"), name="one_custom_field_per_name", condition=Q(removed_at=None)
+                fields=["company", "subject", "key"], name="one_custom_field_per_key"
+            ),
+            models.UniqueConstraint(
+                "company",
+                "subject",
+                Lower("name"),
+                name="one_custom_field_per_name",
+                condition=Q(removed_at=None),
             ),
         ]
         indexes = [
-            models.Index(fields=["removed_at"], name="custom_fields_removed", condition=Q(removed_at__isnull=False))
+            models.Index(
+                fields=["removed_at"],
+                name="custom_fields_removed",
+                condition=Q(removed_at__isnull=False),
+            )
         ]
 
     def __str__(self) -> str:
@@ -140,7 +156,13 @@ class CustomField(models.Model):
         ]
 
 
-def free_key(name: str, taken: Iterable[str], *, longest: int = LONGEST_KEY, otherwise: str = "field") -> str:
+def free_key(
+    name: str,
+    taken: Iterable[str],
+    *,
+    longest: int = LONGEST_KEY,
+    otherwise: str = "field",
+) -> str:
     """A free key made from the name: ASCII letters, digits and single underscores; the first is a letter.
 
     The database would take digits alone for the index of a list, and our code two underscores for a lookup.
@@ -148,10 +170,16 @@ def free_key(name: str, taken: Iterable[str], *, longest: int = LONGEST_KEY, oth
     key = re.sub(r"[^a-z0-9]+", "_", slugify(name)).strip("_")
     key = key if key[:1].isalpha() else f"{otherwise}_{key}".strip("_")
     key, used = key[: longest - 4].strip("_"), set(taken)
-    return next(each for each in chain([key], (f"{key}_{number}" for number in range(2, 10_000))) if each not in used)
+    return next(
+        each
+        for each in chain([key], (f"{key}_{number}" for number in range(2, 10_000)))
+        if each not in used
+    )
 
 
-def changed_choices(before: Sequence[Choice], labels: Sequence[tuple[str, str]]) -> list[Choice]:
+def changed_choices(
+    before: Sequence[Choice], labels: Sequence[tuple[str, str]]
+) -> list[Choice]:
     """The choices in their new order, from pairs of key and label; new ones have no key yet.
 
     Missing choices are archived, because values may refer to them; a new one with a known label reuses that choice.
@@ -169,24 +197,41 @@ def changed_choices(before: Sequence[Choice], labels: Sequence[tuple[str, str]])
             key = again if again not in named else ""
         key = key or free_key(label, {*known, *result}, otherwise="choice")
         result[key] = {"key": key, "label": label, "is_archived": False}
-    result |= {key: {**choice, "is_archived": True} for key, choice in known.items() if key not in result}
+    result |= {
+        key: {**choice, "is_archived": True}
+        for key, choice in known.items()
+        if key not in result
+    }
     if len(result) > CHOICES_AT_MOST:
-        raise ValidationError(f"Enter at most {CHOICES_AT_MOST} choices. Removed ones count, because values keep them.")
+        raise ValidationError(
+            f"Enter at most {CHOICES_AT_MOST} choices. Removed ones count, because values keep them."
+        )
     return list(result.values())
 
 
-def _check_labels(entered: Sequence[tuple[str, str]], known: Mapping[str, Choice]) -> None:
+def _check_labels(
+    entered: Sequence[tuple[str, str]], known: Mapping[str, Choice]
+) -> None:
     labels = [label.casefold() for _, label in entered]
     keys = [key for key, _ in entered if key]
     if not labels:
         raise ValidationError("Enter at least one choice.")
-    if twice := next((label for _, label in entered if labels.count(label.casefold()) > 1), ""):
-        raise ValidationError(f"Two choices are called “{twice}”. Each must be different.")
+    if twice := next(
+        (label for _, label in entered if labels.count(label.casefold()) > 1), ""
+    ):
+        raise ValidationError(
+            f"Two choices are called “{twice}”. Each must be different."
+        )
     if not all(is_seen(label) for _, label in entered):
-        raise ValidationError("Enter choices that can be seen: one is made of invisible characters only.")
+        raise ValidationError(
+            "Enter choices that can be seen: one is made of invisible characters only."
+        )
     if any("\0" in label for _, label in entered):
-        raise ValidationError("Null characters are not allowed.")  # PostgreSQL has none in JSON
+        # PostgreSQL has none in JSON.
+        raise ValidationError("Null characters are not allowed.")
     if any(len(label) > LONGEST_CHOICE for _, label in entered):
-        raise ValidationError(f"Enter at most {LONGEST_CHOICE} characters for a choice.")
+        raise ValidationError(
+            f"Enter at most {LONGEST_CHOICE} characters for a choice."
+        )
     if set(keys) - known.keys() or len(keys) != len(set(keys)):
         raise ValidationError("There is no such choice.")

@@ -9,11 +9,26 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from django.db.models import BooleanField, Case, DecimalField, Expression, F, Func, JSONField, Q, When
+from django.db.models import (
+    BooleanField,
+    Case,
+    DecimalField,
+    Expression,
+    F,
+    Func,
+    JSONField,
+    Q,
+    When,
+)
 from django.db.models import Value as SqlValue
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast
-from django.db.models.lookups import Contains, GreaterThanOrEqual, LessThanOrEqual, Regex
+from django.db.models.lookups import (
+    Contains,
+    GreaterThanOrEqual,
+    LessThanOrEqual,
+    Regex,
+)
 
 from crm.models.custom_field import CustomField, FieldType
 from crm.models.custom_values import NUMBER_DECIMALS, NUMBER_DIGITS, Value
@@ -22,7 +37,9 @@ from crm.models.search import NOTHING, Folded, folded, is_unfindable
 COLUMN: Final = "custom"
 # Another company's field with the same key may be a text. PostgreSQL may read its rows first, and must not cast them.
 _NUMBER: Final = rf"^-?[0-9]{{1,{NUMBER_DIGITS}}}([.][0-9]{{1,{NUMBER_DECIMALS}}})?$"
-_DECIMAL: Final = DecimalField(max_digits=NUMBER_DIGITS + NUMBER_DECIMALS, decimal_places=NUMBER_DECIMALS)
+_DECIMAL: Final = DecimalField(
+    max_digits=NUMBER_DIGITS + NUMBER_DECIMALS, decimal_places=NUMBER_DECIMALS
+)
 
 
 class _WithKeysSet(Func):
@@ -64,7 +81,11 @@ def holds(field: CustomField, value: str | bool) -> Q:
 
 def contains_text(field: CustomField, text: str) -> Q:
     """Rows whose text contains this one, whatever its case and accents; none for accents alone."""
-    return NOTHING if is_unfindable(text) else Q(Contains(Folded(_text(field)), folded(text)))
+    return (
+        NOTHING
+        if is_unfindable(text)
+        else Q(Contains(Folded(_text(field)), folded(text)))
+    )
 
 
 def between(field: CustomField, low: str | None, high: str | None) -> Q:
@@ -72,7 +93,11 @@ def between(field: CustomField, low: str | None, high: str | None) -> Q:
     is_date = field.type == FieldType.DATE
     value, bound = (_text(field), str) if is_date else (_number(field), _decimal)
     condition = Q() if low is None else Q(GreaterThanOrEqual(value, bound(low)))
-    return condition if high is None else condition & Q(LessThanOrEqual(value, bound(high)))
+    return (
+        condition
+        if high is None
+        else condition & Q(LessThanOrEqual(value, bound(high)))
+    )
 
 
 def _text(field: CustomField) -> Any:

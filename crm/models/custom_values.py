@@ -27,23 +27,39 @@ NUMBER_DIGITS: Final = 15  # as many as a float holds, such as a spreadsheet's
 NUMBER_DECIMALS: Final = 6
 
 
-def form_field(field: CustomField, *, current: Value | None = None, is_required: bool | None = None) -> forms.Field:
+def form_field(
+    field: CustomField, *, current: Value | None = None, is_required: bool | None = None
+) -> forms.Field:
     """The form field whose `clean` returns the value as it is stored, or None for an empty one.
 
     A choice that is the `current` value may stay, even if it is no longer offered. `is_required` overrides the field's
     own setting, for callers that may leave out what the company requires of new rows.
     """
     required = field.is_required if is_required is None else is_required
-    options = {"label": str(field), "help_text": without_bidi_controls(field.help_text), "required": required}
+    options = {
+        "label": str(field),
+        "help_text": without_bidi_controls(field.help_text),
+        "required": required,
+    }
     if field.type in WITH_CHOICES:
-        chosen = current if isinstance(current, list) else [current] if isinstance(current, str) else []
+        chosen = (
+            current
+            if isinstance(current, list)
+            else [current]
+            if isinstance(current, str)
+            else []
+        )
         options["choices"] = field.offered_beside(chosen)
     return _MAKERS[FieldType(field.type)](field, options)
 
 
 def as_typed(field: CustomField, value: Value | None) -> Value | None:
     """The value as its form field shows it: a number so that no one can read it in two ways."""
-    return unambiguous(Decimal(value)) if field.type == FieldType.NUMBER and isinstance(value, str) else value
+    return (
+        unambiguous(Decimal(value))
+        if field.type == FieldType.NUMBER and isinstance(value, str)
+        else value
+    )
 
 
 # The fields
@@ -105,7 +121,11 @@ class _YesNo(forms.Field):
             raise ValidationError("Choose yes or no.", code="invalid_choice") from None
 
     def prepare_value(self, value: Any) -> Any:
-        return {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
+        return (
+            {True: "yes", False: "no"}.get(value, value)
+            if isinstance(value, bool)
+            else value
+        )
 
 
 class _Choice(forms.ChoiceField):
@@ -119,7 +139,9 @@ class _Checkboxes(forms.CheckboxSelectMultiple):
     template_name = "forms/checkboxes.html"
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> list[str]:
-        return [key for key in super().value_from_datadict(data, files, name) or () if key]
+        return [
+            key for key in super().value_from_datadict(data, files, name) or () if key
+        ]
 
     def value_omitted_from_data(self, data: Any, files: Any, name: str) -> bool:
         return name not in data
@@ -127,7 +149,10 @@ class _Checkboxes(forms.CheckboxSelectMultiple):
 
 class _Choices(forms.MultipleChoiceField):
     def clean(self, value: Any) -> list[str] | None:
-        chosen, choices = set(super().clean(value)), cast(list[tuple[str, str]], self.choices)
+        chosen, choices = (
+            set(super().clean(value)),
+            cast(list[tuple[str, str]], self.choices),
+        )
         # In the order of the choices, each once: the same selection is the same value.
         return [key for key, _ in choices if key in chosen] or None
 
@@ -137,7 +162,9 @@ def validate_encodable(text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise ValidationError("This text has a character that can't be stored.", code="invalid") from None
+        raise ValidationError(
+            "This text has a character that can't be stored.", code="invalid"
+        ) from None
 
 
 _NUMBER_INPUT: Final = {"inputmode": "decimal", "autocomplete": "off"}
@@ -177,7 +204,9 @@ def _money(field: CustomField, options: dict[str, Any]) -> forms.Field:
 
 def _choice(field: CustomField, options: dict[str, Any]) -> forms.Field:
     options["choices"] = [("", ""), *options["choices"]]
-    return _Choice(error_messages={"invalid_choice": "Choose one of the choices."}, **options)
+    return _Choice(
+        error_messages={"invalid_choice": "Choose one of the choices."}, **options
+    )
 
 
 def _choices(field: CustomField, options: dict[str, Any]) -> forms.Field:
@@ -191,7 +220,9 @@ def _choices(field: CustomField, options: dict[str, Any]) -> forms.Field:
     )
 
 
-_MAKERS: Final[dict[FieldType, Callable[[CustomField, dict[str, Any]], forms.Field]]] = {
+_MAKERS: Final[
+    dict[FieldType, Callable[[CustomField, dict[str, Any]], forms.Field]]
+] = {
     FieldType.TEXT: lambda field, options: _Text(max_length=LONGEST_TEXT, **options),
     FieldType.LONG_TEXT: lambda field, options: _Text(
         max_length=LONGEST_LONG_TEXT, widget=forms.Textarea({"rows": 3}), **options
@@ -203,7 +234,8 @@ _MAKERS: Final[dict[FieldType, Callable[[CustomField, dict[str, Any]], forms.Fie
     FieldType.CHOICE: _choice,
     FieldType.CHOICES: _choices,
     FieldType.URL: lambda field, options: _Url(
-        error_messages={"invalid": "Enter a web address, such as https://example.com."}, **options
+        error_messages={"invalid": "Enter a web address, such as https://example.com."},
+        **options,
     ),
     FieldType.PHONE: lambda field, options: _Text(
         max_length=LONGEST_PHONE, widget=forms.TextInput({"type": "tel"}), **options

@@ -25,7 +25,8 @@ from crm.models.roles import Action
 from crm.models.tenancy import CompanyQuerySet
 
 KEPT_FOR: Final = timedelta(days=1)  # after its end
-WHOLE_COMPANY: Final = "company"  # the kind of an export that is no list (`crm.lists.registry`)
+# The kind of an export that is no list (`crm.lists.registry`).
+WHOLE_COMPANY: Final = "company"
 
 
 class ExportFormat(models.TextChoices):
@@ -39,7 +40,9 @@ class ExportFormat(models.TextChoices):
 class DataExportQuerySet(JobQuerySet["DataExport"]):
     def packing(self) -> Self:
         """Exports whose rows are complete, and are to be packed into a spreadsheet."""
-        return self.at_work().filter(format=ExportFormat.XLSX, reached__gte=F("row_count"))
+        return self.at_work().filter(
+            format=ExportFormat.XLSX, reached__gte=F("row_count")
+        )
 
     def kept(self) -> Self:
         return self.filter(Q(finished_at=None) | Q(finished_at__gt=Now() - KEPT_FOR))
@@ -47,7 +50,11 @@ class DataExportQuerySet(JobQuerySet["DataExport"]):
     def open_to(self, author: Author) -> Self:
         """Those of `JobQuerySet`; whole companies for one who manages it only."""
         own = super().open_to(author)
-        return own if author.may(Action.MANAGE_COMPANY) else own.exclude(kind=WHOLE_COMPANY)
+        return (
+            own
+            if author.may(Action.MANAGE_COMPANY)
+            else own.exclude(kind=WHOLE_COMPANY)
+        )
 
 
 class DataExport(Job):
@@ -59,33 +66,51 @@ class DataExport(Job):
     """
 
     made_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="+", db_index=False
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.CASCADE,
+        related_name="+",
+        db_index=False,
     )
-    api_key = models.ForeignKey(ApiKey, null=True, on_delete=models.CASCADE, related_name="+", db_index=False)
+    api_key = models.ForeignKey(
+        ApiKey, null=True, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
     kind = models.CharField(max_length=20)  # WHOLE_COMPANY, or the key of a list
     format = models.CharField(max_length=4, choices=ExportFormat.choices)
     columns = models.JSONField(default=list)
     file = models.PositiveSmallIntegerField(default=0, db_default=0)
     after = models.BigIntegerField(default=0, db_default=0)
-    size = models.PositiveBigIntegerField(default=0, db_default=0)  # in bytes; for an archive, of the files in it
-    stored = models.PositiveBigIntegerField(default=0, db_default=0)  # bytes, of its parts and its selection
+    # In bytes; for an archive, of the files in it.
+    size = models.PositiveBigIntegerField(default=0, db_default=0)
+    # Bytes, of its parts and its selection.
+    stored = models.PositiveBigIntegerField(default=0, db_default=0)
     restarts = models.PositiveIntegerField(default=0, db_default=0)
-    packed_until = models.DateTimeField(null=True)  # the lease of the worker that packs it
+    # The lease of the worker that packs it.
+    packed_until = models.DateTimeField(null=True)
 
     objects: ClassVar[DataExportQuerySet] = DataExportQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         ordering = ["-pk"]
         constraints = [
-            models.UniqueConstraint(fields=["company", "id"], name="data_export_of_company"),
+            models.UniqueConstraint(
+                fields=["company", "id"], name="data_export_of_company"
+            ),
             models.CheckConstraint(
-                condition=Q(made_by=None, api_key__isnull=False) | Q(made_by__isnull=False, api_key=None),
+                condition=Q(made_by=None, api_key__isnull=False)
+                | Q(made_by__isnull=False, api_key=None),
                 name="data_export_by_person_or_key",
             ),
         ]
         indexes = [
-            models.Index(fields=["state"], name="exports_at_work", condition=Q(state__in=AT_WORK)),
-            models.Index(fields=["api_key"], name="exports_by_api_key", condition=Q(api_key__isnull=False)),
+            models.Index(
+                fields=["state"], name="exports_at_work", condition=Q(state__in=AT_WORK)
+            ),
+            models.Index(
+                fields=["api_key"],
+                name="exports_by_api_key",
+                condition=Q(api_key__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -106,7 +131,9 @@ class DataExport(Job):
     @property
     def needs(self) -> Action:
         """The permission needed to make it and to download it."""
-        return Action.MANAGE_COMPANY if self.kind == WHOLE_COMPANY else Action.EXPORT_LEADS
+        return (
+            Action.MANAGE_COMPANY if self.kind == WHOLE_COMPANY else Action.EXPORT_LEADS
+        )
 
     @property
     def what(self) -> str:
@@ -123,21 +150,31 @@ class DataExport(Job):
 
     @property
     def is_packing(self) -> bool:
-        return self.is_at_work and self.format == ExportFormat.XLSX and self.reached >= self.row_count
+        return (
+            self.is_at_work
+            and self.format == ExportFormat.XLSX
+            and self.reached >= self.row_count
+        )
 
     @property
     def file_name(self) -> str:
-        return f"{self.kind}-{localdate(self.created_at):%Y-%m-%d}-{self.pk}.{self.format}"
+        return (
+            f"{self.kind}-{localdate(self.created_at):%Y-%m-%d}-{self.pk}.{self.format}"
+        )
 
     @property
     def kept_until(self) -> datetime | None:
-        return self.finished_at + KEPT_FOR if self.is_ready and self.finished_at else None
+        return (
+            self.finished_at + KEPT_FOR if self.is_ready and self.finished_at else None
+        )
 
 
 class ExportSelection(KeySelection):
     """The ids of the exported rows, in the order of the list."""
 
-    data_export = models.OneToOneField(DataExport, on_delete=models.CASCADE, related_name="selection")
+    data_export = models.OneToOneField(
+        DataExport, on_delete=models.CASCADE, related_name="selection"
+    )
 
     objects: ClassVar[CompanyQuerySet["ExportSelection"]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
 
@@ -148,8 +185,12 @@ class ExportSelection(KeySelection):
 class ExportPart(models.Model):
     """A compressed piece of the file with the index `file`, which consists of its pieces in order of their ids."""
 
-    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
-    data_export = models.ForeignKey(DataExport, on_delete=models.CASCADE, related_name="parts", db_index=False)
+    company = models.ForeignKey(
+        Company, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    data_export = models.ForeignKey(
+        DataExport, on_delete=models.CASCADE, related_name="parts", db_index=False
+    )
     file = models.PositiveSmallIntegerField(default=0, db_default=0)
     content = models.BinaryField()
 
@@ -157,7 +198,11 @@ class ExportPart(models.Model):
 
     class Meta:
         ordering = ["file", "pk"]
-        indexes = [models.Index(fields=["data_export", "file", "id"], name="export_parts_in_order")]
+        indexes = [
+            models.Index(
+                fields=["data_export", "file", "id"], name="export_parts_in_order"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"Part {self.pk} of export {self.data_export_id}"

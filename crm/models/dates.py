@@ -13,7 +13,8 @@ from typing import Final
 from django.core.exceptions import ValidationError
 from django.db import models
 
-FIRST_YEAR, LAST_YEAR = 1800, 9998  # a time zone could move a later day out of the range of dates
+# A time zone could move a later day out of the range of dates.
+FIRST_YEAR, LAST_YEAR = 1800, 9998
 LONGEST: Final = 60  # characters
 LAST_SHORT_YEAR: Final = 49  # is 2049, and 50 is 1950, as in spreadsheets
 NO_DATE: Final = "Enter a date, such as 2027-01-31."
@@ -35,7 +36,9 @@ _NAMES: Final = (
     "jan gen ene", "feb fev", "mar maa mrt", "apr avr abr", "may mai mei mag maj", "jun juin giu",
     "jul juil lug", "aug aou ago", "sep set", "oct okt ott out", "nov", "dec dez dic",
 )  # fmt: skip
-_MONTHS: Final = {name: month for month, names in enumerate(_NAMES, start=1) for name in names.split()}
+_MONTHS: Final = {
+    name: month for month, names in enumerate(_NAMES, start=1) for name in names.split()
+}
 
 
 class DayOrder(models.TextChoices):
@@ -45,7 +48,8 @@ class DayOrder(models.TextChoices):
     MONTH = "month", "Month first"
 
 
-own_order: ContextVar[str] = ContextVar("own_order", default="")  # a `DayOrder` of this request's user, "" if unknown
+# A `DayOrder` of this request's user, "" if unknown.
+own_order: ContextVar[str] = ContextVar("own_order", default="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +69,16 @@ class DateReadings:
         Without an order, None for an ambiguous one.
         """
         if not order:
-            return (None, False) if self.is_ambiguous else (self.month if self.day is None else self.day, False)
-        own, other = (self.month, self.day) if order == DayOrder.MONTH else (self.day, self.month)
+            return (
+                (None, False)
+                if self.is_ambiguous
+                else (self.month if self.day is None else self.day, False)
+            )
+        own, other = (
+            (self.month, self.day)
+            if order == DayOrder.MONTH
+            else (self.day, self.month)
+        )
         return (other, other is not None) if own is None else (own, False)
 
     @property
@@ -96,7 +108,9 @@ def date_readings(text: str) -> DateReadings:
     year = _year(parts["year"])
     if "first" in parts:
         first, second = int(parts["first"]), int(parts["second"])
-        return DateReadings(_date(year, second, first), _date(year, first, second), parts["sign"] == ".")
+        return DateReadings(
+            _date(year, second, first), _date(year, first, second), parts["sign"] == "."
+        )
     month = int(parts["month"]) if "month" in parts else _month(parts["name"].lower())
     only = _date(year, month, int(parts["day"]))
     return DateReadings(only, only)
@@ -107,7 +121,11 @@ def _plain(text: str) -> str:
     words = " ".join(text.split()) if len(text) <= LONGEST else ""
     if words.isascii():
         return words
-    return "".join(each for each in unicodedata.normalize("NFD", words) if not unicodedata.combining(each))
+    return "".join(
+        each
+        for each in unicodedata.normalize("NFD", words)
+        if not unicodedata.combining(each)
+    )
 
 
 def _year(digits: str) -> int:
@@ -144,7 +162,9 @@ def typed_date(text: str) -> date:
     if typed is None:
         raise ValidationError(NO_DATE, code="invalid")
     if not is_in_range(typed):
-        raise ValidationError(f"Enter a date from {FIRST_YEAR} to {LAST_YEAR}.", code="invalid")
+        raise ValidationError(
+            f"Enter a date from {FIRST_YEAR} to {LAST_YEAR}.", code="invalid"
+        )
     return typed
 
 

@@ -41,7 +41,8 @@ class DealQuerySet(TrackedQuerySet["Deal"]):
 
         All deals if there is no text.
         """
-        return self.filter(deal_matches(text), company=company)  # the index begins with the company
+        # The index begins with the company.
+        return self.filter(deal_matches(text), company=company)
 
 
 class Deal(Tracked):
@@ -50,7 +51,9 @@ class Deal(Tracked):
     The meaning of its stage decides which CRM events fire.
     """
 
-    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="deals", db_index=False)
+    company = models.ForeignKey(
+        Company, on_delete=models.CASCADE, related_name="deals", db_index=False
+    )
     lead = models.ForeignKey(Lead, on_delete=models.CASCADE, related_name="deals")
     title = models.CharField(max_length=160)
     amount = models.DecimalField(
@@ -58,29 +61,52 @@ class Deal(Tracked):
         decimal_places=2,
         null=True,
         blank=True,
-        validators=[MinValueValidator(Decimal(0), message="Enter an amount of zero or more.")],
+        validators=[
+            MinValueValidator(Decimal(0), message="Enter an amount of zero or more.")
+        ],
     )
-    currency = models.CharField(max_length=3, blank=True, validators=[validate_currency])
+    currency = models.CharField(
+        max_length=3, blank=True, validators=[validate_currency]
+    )
     stage = models.ForeignKey(Stage, on_delete=models.RESTRICT, related_name="deals")
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
     )
     expected_close = models.DateField(null=True, blank=True)
     lost_reason = models.ForeignKey(
-        LostReason, null=True, blank=True, on_delete=models.RESTRICT, related_name="deals", db_index=False
+        LostReason,
+        null=True,
+        blank=True,
+        on_delete=models.RESTRICT,
+        related_name="deals",
+        db_index=False,
     )
     # Why it was won or lost, in a person's own words. An open deal's note is about its next outcome: not shown yet.
     outcome_note = models.CharField(
-        "why it was won or lost", max_length=NOTE_LENGTH, blank=True, default="", db_default=""
+        "why it was won or lost",
+        max_length=NOTE_LENGTH,
+        blank=True,
+        default="",
+        db_default="",
     )
     # Its note before it was last won, lost or reopened, which an undo restores. It is kept here, not in the history: an
     # erasure clears the deal's row anyway, and would have to find the note there.
     former_outcome_note = models.CharField(
         max_length=NOTE_LENGTH, blank=True, default="", db_default="", editable=False
     )
-    tags = models.ManyToManyField("crm.Tag", through="crm.DealTag", related_name="deals", editable=False)
-    people = models.ManyToManyField(Lead, through="crm.DealPerson", related_name="further_deals", editable=False)
-    custom = models.JSONField(default=dict, db_default={}, blank=True, editable=False)  # see `custom_field`
+    tags = models.ManyToManyField(
+        "crm.Tag", through="crm.DealTag", related_name="deals", editable=False
+    )
+    people = models.ManyToManyField(
+        Lead, through="crm.DealPerson", related_name="further_deals", editable=False
+    )
+    # See `custom_field`.
+    custom = models.JSONField(default=dict, db_default={}, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -93,13 +119,30 @@ class Deal(Tracked):
         StageMeaning.WON: CrmEventKind.DEAL_WON,
         StageMeaning.LOST: CrmEventKind.DEAL_LOST,
     }
-    snapshot_columns = ("lead_id", "amount", "currency", "stage_id", "owner_id", "lost_reason_id")
+    snapshot_columns = (
+        "lead_id",
+        "amount",
+        "currency",
+        "stage_id",
+        "owner_id",
+        "lost_reason_id",
+    )
     watched = frozenset(
         {
-            "stage", "stage_id", "lead", "lead_id", "amount", "currency", "owner", "owner_id", "company", "company_id",
-            "lost_reason", "lost_reason_id",
+            "stage",
+            "stage_id",
+            "lead",
+            "lead_id",
+            "amount",
+            "currency",
+            "owner",
+            "owner_id",
+            "company",
+            "company_id",
+            "lost_reason",
+            "lost_reason_id",
         }
-    )  # fmt: skip
+    )
 
     class Meta(Tracked.Meta):
         ordering = ["-pk"]
@@ -111,17 +154,26 @@ class Deal(Tracked):
                 include=["owner", "currency", "amount", "expected_close"],
             ),
             # For the list in its usual order, and for searches that find many (`crm.lists.deals`).
-            models.Index(fields=["company", "-updated_at", "-id"], name="deal_by_change"),
+            models.Index(
+                fields=["company", "-updated_at", "-id"], name="deal_by_change"
+            ),
             # For an owner's open deals (`crm.selectors.my_day`) and board, which are counted without reading a deal.
             models.Index(
                 fields=["owner", "stage", "expected_close", "id"],
                 name="deal_by_owner",
                 include=["company", "updated_at", "currency", "amount"],
             ),
-            models.Index(fields=["lost_reason"], name="deals_by_lost_reason", condition=Q(lost_reason__isnull=False)),
+            models.Index(
+                fields=["lost_reason"],
+                name="deals_by_lost_reason",
+                condition=Q(lost_reason__isnull=False),
+            ),
         ]
         constraints = [
-            models.CheckConstraint(condition=Q(amount__isnull=True) | Q(amount__gte=0), name="deal_amount_not_negative")
+            models.CheckConstraint(
+                condition=Q(amount__isnull=True) | Q(amount__gte=0),
+                name="deal_amount_not_negative",
+            )
         ]
 
     def __str__(self) -> str:
@@ -133,7 +185,10 @@ class Deal(Tracked):
     @classmethod
     def snapshot_subqueries(cls) -> dict[str, Subquery]:
         own_lead = Lead._default_manager.filter(pk=OuterRef("lead_id"))
-        return {**super().snapshot_subqueries(), "lead_company": Subquery(own_lead.values("company"))}
+        return {
+            **super().snapshot_subqueries(),
+            "lead_company": Subquery(own_lead.values("company")),
+        }
 
     def outcome_in(self, stage: Stage, **given: Any) -> dict[str, Any]:
         """The outcome fields that a move to the stage writes. `given` has the values that were entered with it.
@@ -142,11 +197,17 @@ class Deal(Tracked):
         reopened, even if a form or a script that shows the old note sends it along. A note that was written while the
         deal was open stays: it is about the new outcome.
         """
-        outcome = given if stage.meaning == StageMeaning.LOST else {**given, "lost_reason": None}
+        outcome = (
+            given
+            if stage.meaning == StageMeaning.LOST
+            else {**given, "lost_reason": None}
+        )
         if stage.meaning == self.stage.meaning:
             return outcome
         note = given.get("outcome_note", self.outcome_note)
-        is_of_another = not self.stage.is_open and note.split() == self.outcome_note.split()
+        is_of_another = (
+            not self.stage.is_open and note.split() == self.outcome_note.split()
+        )
         return {
             "lost_reason": outcome.get("lost_reason"),
             "outcome_note": "" if is_of_another else note,
@@ -169,18 +230,40 @@ class Deal(Tracked):
         super().clean()
         if self.lead_id and self.company_id and self.lead.company_id != self.company_id:
             raise ValidationError({"lead": "Choose one of your company's leads."})
-        if self.stage_id and self.company_id and self.stage.company_id != self.company_id:
+        if (
+            self.stage_id
+            and self.company_id
+            and self.stage.company_id != self.company_id
+        ):
             raise ValidationError({"stage": "Choose one of your company's stages."})
-        if self.lost_reason and self.company_id and self.lost_reason.company_id != self.company_id:
-            raise ValidationError({"lost_reason": "Choose one of your company's lost reasons."})
-        if self.lost_reason_id and self.stage_id and self.stage.meaning != StageMeaning.LOST:
+        if (
+            self.lost_reason
+            and self.company_id
+            and self.lost_reason.company_id != self.company_id
+        ):
+            raise ValidationError(
+                {"lost_reason": "Choose one of your company's lost reasons."}
+            )
+        if (
+            self.lost_reason_id
+            and self.stage_id
+            and self.stage.meaning != StageMeaning.LOST
+        ):
             self.lost_reason = None
         if self.expected_close and self.expected_close.year < FIRST_YEAR:
-            raise ValidationError({"expected_close": f"Enter a date in {FIRST_YEAR} or later."})
-        check_seen(title=self.title)  # last: the API passes over it where the stored title can't be seen
+            raise ValidationError(
+                {"expected_close": f"Enter a date in {FIRST_YEAR} or later."}
+            )
+        # Last: the API passes over it where the stored title can't be seen.
+        check_seen(title=self.title)
 
 
 @receiver(post_delete, sender=Deal)
 def note_deleted_deal(instance: Deal, using: str, **kwargs: Any) -> None:
     row = (instance.pk, instance.created_at)
-    log_privacy_change(PrivacyChange.DELETED_DEALS, company_id=instance.company_id, rows=[row], using=using)
+    log_privacy_change(
+        PrivacyChange.DELETED_DEALS,
+        company_id=instance.company_id,
+        rows=[row],
+        using=using,
+    )

@@ -26,11 +26,21 @@ class DealPerson(models.Model):
     Written only by `crm.services.deal_people`, and by merges. Both keep the main person out.
     """
 
-    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
-    deal = models.ForeignKey(Deal, on_delete=models.CASCADE, related_name="+", db_index=False)
-    lead = models.ForeignKey(Lead, on_delete=models.CASCADE, related_name="+", db_index=False)
+    company = models.ForeignKey(
+        Company, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    deal = models.ForeignKey(
+        Deal, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    lead = models.ForeignKey(
+        Lead, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
     added_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
     )
     created_at = models.DateTimeField(db_default=Now())
 
@@ -41,8 +51,12 @@ class DealPerson(models.Model):
         verbose_name_plural = "people of deals"
         ordering = ["pk"]
         constraints = [
-            models.UniqueConstraint(fields=["deal", "lead"], name="deal_has_person_once"),
-            models.UniqueConstraint(fields=["company", "id"], name="deal_person_of_company"),
+            models.UniqueConstraint(
+                fields=["deal", "lead"], name="deal_has_person_once"
+            ),
+            models.UniqueConstraint(
+                fields=["company", "id"], name="deal_person_of_company"
+            ),
         ]
         indexes = [models.Index(fields=["lead", "deal"], name="deals_by_person")]
 
@@ -57,4 +71,8 @@ def deals_with(company: Company, leads: QuerySet[Lead] | Sequence[int]) -> DealQ
     """
     own = Deal.objects.for_company(company).order_by()
     links = DealPerson.objects.for_company(company).order_by().filter(lead__in=leads)
-    return own.filter(pk__in=own.filter(lead__in=leads).values("pk").union(links.values("deal"), all=True))
+    return own.filter(
+        pk__in=own.filter(lead__in=leads)
+        .values("pk")
+        .union(links.values("deal"), all=True)
+    )

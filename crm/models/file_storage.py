@@ -18,7 +18,9 @@ from django.core.files.storage import Storage, storages
 logger = logging.getLogger(__name__)
 
 ALIAS: Final = "attachments"
-REST_SECONDS: Final = 60.0  # no deletions after one failed: a person waits for them, and each may take a whole timeout
+# No deletions after one failed: a person waits for them, and each may take a whole
+# timeout.
+REST_SECONDS: Final = 60.0
 NOT_STORED: Final = (
     "Nothing was uploaded: the storage for files is full or can't be reached. Try later, or contact the operator of "
     "LeadMachine."
@@ -53,7 +55,9 @@ def open_stored(name: str) -> "File[Any]":
     try:
         return storage().open(name)
     except FileNotFoundError as error:
-        logger.error("The storage has no file %s, although there is a row for it.", name)
+        logger.error(
+            "The storage has no file %s, although there is a row for it.", name
+        )
         raise StorageFailed(LOST) from error
     except Exception as error:
         logger.exception("The file %s could not be read.", name)
@@ -74,7 +78,10 @@ def discard(name: str) -> None:
         delete(name)
     except Exception:
         _rests_until = time.monotonic() + REST_SECONDS
-        logger.exception("The file %s could not be deleted; the daily housekeeping tries again.", name)
+        logger.exception(
+            "The file %s could not be deleted; the daily housekeeping tries again.",
+            name,
+        )
 
 
 def folders(*, before: date) -> Iterator[str]:

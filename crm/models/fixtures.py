@@ -25,17 +25,29 @@ from crm.models.tracking import Tracked
 
 class _FixtureLoad:
     def __init__(self) -> None:
-        self.before: defaultdict[type[Tracked], dict[int, RowSnapshot | None]] = defaultdict(dict)
+        self.before: defaultdict[type[Tracked], dict[int, RowSnapshot | None]] = (
+            defaultdict(dict)
+        )
         self.known: set[tuple[str, int | None, int | None]] = set()
 
     def finish(self, using: str) -> None:
         for model, before in self.before.items():
-            existing = {pk: snapshot for pk, snapshot in before.items() if snapshot is not None}
-            record(model, existing, snapshots(model, before, using=using), using=using, known=self.known)
+            existing = {
+                pk: snapshot for pk, snapshot in before.items() if snapshot is not None
+            }
+            record(
+                model,
+                existing,
+                snapshots(model, before, using=using),
+                using=using,
+                known=self.known,
+            )
         rewrite_deal_texts(self.before[Lead], using=using)
 
 
-_current_load: ContextVar[_FixtureLoad | None] = ContextVar("fixture_load", default=None)
+_current_load: ContextVar[_FixtureLoad | None] = ContextVar(
+    "fixture_load", default=None
+)
 
 
 @contextmanager
@@ -52,15 +64,23 @@ def restoring(using: str) -> Iterator[None]:
 
 @receiver(pre_save, sender=Lead)
 @receiver(pre_save, sender=Deal)
-def _before_raw_save(sender: type[Tracked], instance: Tracked, raw: bool, using: str, **kwargs: Any) -> None:
+def _before_raw_save(
+    sender: type[Tracked], instance: Tracked, raw: bool, using: str, **kwargs: Any
+) -> None:
     if raw:
-        existing = snapshots(sender, [instance.pk], using=using, lock=False) if instance.pk is not None else {}
+        existing = (
+            snapshots(sender, [instance.pk], using=using, lock=False)
+            if instance.pk is not None
+            else {}
+        )
         instance._before_raw_save = existing.get(instance.pk)  # type: ignore[attr-defined]
 
 
 @receiver(post_save, sender=Lead)
 @receiver(post_save, sender=Deal)
-def _after_raw_save(sender: type[Tracked], instance: Tracked, raw: bool, using: str, **kwargs: Any) -> None:
+def _after_raw_save(
+    sender: type[Tracked], instance: Tracked, raw: bool, using: str, **kwargs: Any
+) -> None:
     if not raw:
         return
     before: RowSnapshot | None = instance._before_raw_save  # type: ignore[attr-defined]

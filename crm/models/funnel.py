@@ -42,7 +42,13 @@ class LeadKeys:
 
 def qualified_leads(company: Company, keys: LeadKeys) -> QuerySet[CrmEvent, Any]:
     """The keys of leads whose status means “qualified”, now or in the past."""
-    return _qualifications().for_company(company).filter(**keys.among()).values("lead").distinct()
+    return (
+        _qualifications()
+        .for_company(company)
+        .filter(**keys.among())
+        .values("lead")
+        .distinct()
+    )
 
 
 def leads_with_deals(company: Company, keys: LeadKeys) -> QuerySet[Deal, Any]:
@@ -58,7 +64,8 @@ def has_reached(step: FunnelStep) -> Q:
         case FunnelStep.QUALIFIED:
             # For EXISTS OR EXISTS, PostgreSQL would read the events and deals of all companies for a page of leads.
             one_of_both = Coalesce(
-                Subquery(_of_lead(_qualifications()).values("lead")[:1]), Subquery(_deals().values("lead")[:1])
+                Subquery(_of_lead(_qualifications()).values("lead")[:1]),
+                Subquery(_deals().values("lead")[:1]),
             )
             return Q(IsNull(one_of_both, False))
         case FunnelStep.DEAL:
@@ -72,7 +79,9 @@ def _qualifications() -> CompanyQuerySet[CrmEvent]:
 
     Events that were taken back within the time to undo don't count, just as they are not sent to LinkedIn.
     """
-    return CrmEvent.objects.order_by().filter(kind=CrmEventKind.LEAD_QUALIFIED, taken_back_at=None)
+    return CrmEvent.objects.order_by().filter(
+        kind=CrmEventKind.LEAD_QUALIFIED, taken_back_at=None
+    )
 
 
 def _deals() -> DealQuerySet:

@@ -44,7 +44,8 @@ class JobQuerySet(CompanyQuerySet[J]):
         """End the jobs that are at work, and delete what they no longer need. Returns False if there are none."""
         pks = list(self.at_work().values_list("pk", flat=True))
         with transaction.atomic():
-            ended = self.filter(pk__in=pks).at_work()  # checked again: another process may have just ended one
+            # Checked again: another process may have just ended one.
+            ended = self.filter(pk__in=pks).at_work()
             if not ended.update(state=state, problem=problem, finished_at=Now()):
                 return False
             self.model.clear(pks, state)
@@ -57,11 +58,19 @@ class JobQuerySet(CompanyQuerySet[J]):
     def by(self, author: "Author") -> Self:
         """Jobs that this member or API key requested."""
         own = self.for_company(author.company)
-        return own.filter(made_by=author.user) if isinstance(author, Membership) else own.filter(api_key=author)
+        return (
+            own.filter(made_by=author.user)
+            if isinstance(author, Membership)
+            else own.filter(api_key=author)
+        )
 
     def open_to(self, author: "Author") -> Self:
         """The jobs of this member or API key; all of the company's for one who manages it."""
-        return self.for_company(author.company) if author.may(Action.MANAGE_COMPANY) else self.by(author)
+        return (
+            self.for_company(author.company)
+            if author.may(Action.MANAGE_COMPANY)
+            else self.by(author)
+        )
 
 
 class Job(models.Model):
@@ -72,13 +81,24 @@ class Job(models.Model):
     since one was interrupted; null for the usual number.
     """
 
-    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
-    made_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    company = models.ForeignKey(
+        Company, on_delete=models.CASCADE, related_name="+", db_index=False
     )
-    api_key = models.ForeignKey(ApiKey, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False)
-    state = models.CharField(max_length=10, choices=JobState.choices, default=JobState.WAITING)
-    problem = models.CharField(max_length=300, blank=True, default="", db_default="")  # why it failed, in a sentence
+    made_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
+    )
+    api_key = models.ForeignKey(
+        ApiKey, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
+    state = models.CharField(
+        max_length=10, choices=JobState.choices, default=JobState.WAITING
+    )
+    # Why it failed, in a sentence.
+    problem = models.CharField(max_length=300, blank=True, default="", db_default="")
     row_count = models.PositiveIntegerField(default=0, db_default=0)
     reached = models.PositiveIntegerField(default=0, db_default=0)
     timeouts = models.PositiveSmallIntegerField(default=0, db_default=0)

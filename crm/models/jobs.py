@@ -18,7 +18,9 @@ class KeySelection(models.Model):
     So no filter or search has to be stored, and no row is done twice or left out because others changed.
     """
 
-    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
+    company = models.ForeignKey(
+        Company, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
     keys = models.BinaryField()
 
     class Meta:

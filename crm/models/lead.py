@@ -24,7 +24,8 @@ from crm.models.tenancy import CompanyQuerySet
 from crm.models.tracking import DeletedMeanwhile, Tracked, TrackedQuerySet
 from crm.models.validators import is_seen
 
-HAS_ORGANISATION: Final = Q(HasName("organisation"), merged_into=None)  # also the condition of the index
+# Also the condition of the index.
+HAS_ORGANISATION: Final = Q(HasName("organisation"), merged_into=None)
 
 
 class LeadQuerySet(TrackedQuerySet["Lead"]):
@@ -47,12 +48,16 @@ class LeadQuerySet(TrackedQuerySet["Lead"]):
 
     def of_organisation(self, name: str) -> "LeadQuerySet":
         """Current leads of the organisation with this name, however it is written."""
-        leads = self.in_organisations().alias(organisation_key=OrganisationKey("organisation"))
+        leads = self.in_organisations().alias(
+            organisation_key=OrganisationKey("organisation")
+        )
         return leads.filter(organisation_key=OrganisationKey(Value(name)))
 
     def with_address(self, *addresses: str) -> "LeadQuerySet":
         """Leads with exactly one of these e-mail addresses, ignoring case."""
-        return self.alias(address=Lower("email")).filter(address__in=[Lower(Value(each)) for each in addresses])
+        return self.alias(address=Lower("email")).filter(
+            address__in=[Lower(Value(each)) for each in addresses]
+        )
 
     def search(self, text: str) -> "LeadQuerySet":
         """Leads with this phone number, or whose name, address, organisation, job title or number has every word.
@@ -63,7 +68,16 @@ class LeadQuerySet(TrackedQuerySet["Lead"]):
 
 
 # Fields that identify the person, emptied when they are erased
-PERSONAL = ("first_name", "last_name", "email", "phone", "organisation", "title", "source", "notes")
+PERSONAL = (
+    "first_name",
+    "last_name",
+    "email",
+    "phone",
+    "organisation",
+    "title",
+    "source",
+    "notes",
+)
 NOTHING_OF_AN_ERASED_LEAD = "nothing_of_an_erased_lead"
 FINAL_FOR_A_FORM = ("erased_at", "merged_into")
 
@@ -79,20 +93,27 @@ class LeadMerged(PersonErased):
     """The lead has been merged into another one in the meantime. Nothing was saved."""
 
     def __init__(self) -> None:
-        IntegrityError.__init__(self, "Nothing was saved: this lead has since been merged into another one.")
+        IntegrityError.__init__(
+            self, "Nothing was saved: this lead has since been merged into another one."
+        )
 
 
 class DealReassigned(PersonErased):
     """The deal has been moved to another lead in the meantime. Nothing was saved."""
 
     def __init__(self) -> None:
-        IntegrityError.__init__(self, "Nothing was saved: this deal now belongs to another lead. Reload the page.")
+        IntegrityError.__init__(
+            self,
+            "Nothing was saved: this deal now belongs to another lead. Reload the page.",
+        )
 
 
 class Lead(Tracked):
     """A lead of one company. The meaning of its status decides which CRM events fire."""
 
-    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="leads", db_index=False)
+    company = models.ForeignKey(
+        Company, on_delete=models.CASCADE, related_name="leads", db_index=False
+    )
     first_name = models.CharField(max_length=120, blank=True)
     last_name = models.CharField(max_length=120, blank=True)
     email = models.EmailField("e-mail", max_length=254, blank=True)
@@ -100,11 +121,21 @@ class Lead(Tracked):
     organisation = models.CharField(max_length=160, blank=True)
     title = models.CharField("job title", max_length=120, blank=True)
     source = models.CharField(max_length=80, blank=True)
-    type = models.CharField(max_length=CODE_LENGTH, default=FIRST_TYPE)  # the `code` of a `LeadType`
-    tags = models.ManyToManyField("crm.Tag", through="crm.LeadTag", related_name="leads", editable=False)
-    status = models.ForeignKey(LeadStatus, on_delete=models.RESTRICT, related_name="leads")
+    # The `code` of a `LeadType`.
+    type = models.CharField(max_length=CODE_LENGTH, default=FIRST_TYPE)
+    tags = models.ManyToManyField(
+        "crm.Tag", through="crm.LeadTag", related_name="leads", editable=False
+    )
+    status = models.ForeignKey(
+        LeadStatus, on_delete=models.RESTRICT, related_name="leads"
+    )
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
     )
     share_with_ad_platforms = models.BooleanField(
         "share with ad platforms",
@@ -113,11 +144,18 @@ class Lead(Tracked):
     )
     # What is true of the person for good. What happens is in the history, as a `Note`.
     notes = models.TextField("background", blank=True, max_length=20_000)
-    custom = models.JSONField(default=dict, db_default={}, blank=True, editable=False)  # see `custom_field`
-    erased_at = models.DateTimeField(null=True, editable=False)  # from then on the row holds nothing personal
+    # See `custom_field`.
+    custom = models.JSONField(default=dict, db_default={}, blank=True, editable=False)
+    # From then on the row holds nothing personal.
+    erased_at = models.DateTimeField(null=True, editable=False)
     # The lead that this one was merged into (`crm.services.lead_merges`), to which links to this one redirect.
     merged_into = models.ForeignKey(
-        "self", null=True, editable=False, on_delete=models.CASCADE, related_name="merged_leads", db_index=False
+        "self",
+        null=True,
+        editable=False,
+        on_delete=models.CASCADE,
+        related_name="merged_leads",
+        db_index=False,
     )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -127,10 +165,21 @@ class Lead(Tracked):
     step = "status"
     first_meaning = LeadMeaning.NEW
     created_kind = CrmEventKind.LEAD_CREATED
-    kinds_by_meaning: ClassVar[dict[str, CrmEventKind]] = {LeadMeaning.QUALIFIED: CrmEventKind.LEAD_QUALIFIED}
+    kinds_by_meaning: ClassVar[dict[str, CrmEventKind]] = {
+        LeadMeaning.QUALIFIED: CrmEventKind.LEAD_QUALIFIED
+    }
     snapshot_columns = ("email", "share_with_ad_platforms", "status_id", "owner_id")
     watched = frozenset(
-        {"status", "status_id", "email", "share_with_ad_platforms", "owner", "owner_id", "company", "company_id"}
+        {
+            "status",
+            "status_id",
+            "email",
+            "share_with_ad_platforms",
+            "owner",
+            "owner_id",
+            "company",
+            "company_id",
+        }
     )
 
     writable = Q(merged_into=None)
@@ -140,8 +189,12 @@ class Lead(Tracked):
         indexes = [
             models.Index("company", Lower("email"), name="lead_by_email"),
             # For the orders of the list and its filters (`crm.lists.leads`).
-            models.Index(fields=["company", "last_name", "first_name", "id"], name="lead_by_name"),
-            models.Index(fields=["company", "organisation", "id"], name="lead_by_organisation"),
+            models.Index(
+                fields=["company", "last_name", "first_name", "id"], name="lead_by_name"
+            ),
+            models.Index(
+                fields=["company", "organisation", "id"], name="lead_by_organisation"
+            ),
             models.Index(fields=["company", "source", "id"], name="lead_by_source"),
             # The funnel (`crm.selectors.funnels`) counts in here, without reading a lead.
             models.Index(
@@ -149,7 +202,9 @@ class Lead(Tracked):
                 name="lead_by_creation",
                 include=["source", "owner", "erased_at", "merged_into"],
             ),
-            models.Index(fields=["company", "updated_at", "id"], name="lead_by_activity"),
+            models.Index(
+                fields=["company", "updated_at", "id"], name="lead_by_activity"
+            ),
             # For an owner's new leads (`crm.selectors.my_day`), which are found without reading a lead.
             models.Index(
                 fields=["owner", "status", "created_at", "id"],
@@ -165,9 +220,17 @@ class Lead(Tracked):
                 condition=HAS_ORGANISATION,
                 include=["organisation"],
             ),
-            models.Index(fields=["merged_into"], name="merged_leads", condition=Q(merged_into__isnull=False)),
+            models.Index(
+                fields=["merged_into"],
+                name="merged_leads",
+                condition=Q(merged_into__isnull=False),
+            ),
             # To count the others without reading them (`capi.selectors.dashboard`).
-            models.Index(fields=["company"], name="erased_leads", condition=Q(erased_at__isnull=False)),
+            models.Index(
+                fields=["company"],
+                name="erased_leads",
+                condition=Q(erased_at__isnull=False),
+            ),
         ]
         constraints = [
             # For the order of every list, and for the composite foreign keys of `crm.models.tenancy`.
@@ -175,10 +238,15 @@ class Lead(Tracked):
             models.CheckConstraint(
                 name=NOTHING_OF_AN_ERASED_LEAD,
                 condition=Q(erased_at=None)
-                | Q(share_with_ad_platforms=False, custom={}, **dict.fromkeys(PERSONAL, "")),
+                | Q(
+                    share_with_ad_platforms=False,
+                    custom={},
+                    **dict.fromkeys(PERSONAL, ""),
+                ),
             ),
             models.CheckConstraint(
-                name="lead_not_merged_into_itself", condition=Q(merged_into=None) | ~Q(merged_into=F("id"))
+                name="lead_not_merged_into_itself",
+                condition=Q(merged_into=None) | ~Q(merged_into=F("id")),
             ),
         ]
 
@@ -195,7 +263,11 @@ class Lead(Tracked):
         """First and last name; failing that, the address; failing that, “Lead” and the id."""
         if self.erased_at is not None:
             return f"Erased lead {self.pk}"
-        return f"{self.first_name} {self.last_name}".strip() or self.email or f"Lead {self.pk}"
+        return (
+            f"{self.first_name} {self.last_name}".strip()
+            or self.email
+            or f"Lead {self.pk}"
+        )
 
     def get_absolute_url(self) -> str:
         return reverse("lead", args=[self.pk])
@@ -206,7 +278,9 @@ class Lead(Tracked):
         key = organisation_key(self.organisation)
         return reverse("organisation", args=[key]) if key else ""
 
-    def _do_update(self, base_qs: Any, using: str | None, pk_val: Any, values: Any, *args: Any) -> Any:
+    def _do_update(
+        self, base_qs: Any, using: str | None, pk_val: Any, values: Any, *args: Any
+    ) -> Any:
         # A form opened before an erasure or a merge must not undo it by writing back what it read.
         values = [value for value in values if value[0].name not in FINAL_FOR_A_FORM]
         try:
@@ -226,7 +300,11 @@ class Lead(Tracked):
     def clean(self) -> None:
         """Raise ValidationError if the lead has no visible name, or another company's status."""
         super().clean()
-        if self.status_id and self.company_id and self.status.company_id != self.company_id:
+        if (
+            self.status_id
+            and self.company_id
+            and self.status.company_id != self.company_id
+        ):
             raise ValidationError({"status": "Choose one of your company's statuses."})
         if not is_seen(self.first_name + self.last_name):  # last, as in `Deal.clean`
             raise ValidationError({"first_name": "Enter a first name or a last name."})
@@ -235,7 +313,12 @@ class Lead(Tracked):
 @receiver(post_delete, sender=Lead)
 def note_deleted_lead(instance: Lead, using: str, **kwargs: Any) -> None:
     row = (instance.pk, instance.created_at)
-    log_privacy_change(PrivacyChange.DELETED_LEADS, company_id=instance.company_id, rows=[row], using=using)
+    log_privacy_change(
+        PrivacyChange.DELETED_LEADS,
+        company_id=instance.company_id,
+        rows=[row],
+        using=using,
+    )
 
 
 class LeadSearch(models.Model):
@@ -244,8 +327,12 @@ class LeadSearch(models.Model):
     A row, not part of the session: a request that read its session before an erasure would write the text back.
     """
 
-    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    company = models.ForeignKey(
+        Company, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+"
+    )
     key = models.CharField(max_length=20, unique=True)
     text = models.CharField(max_length=100)
     created_at = models.DateTimeField(db_default=Now())
@@ -254,7 +341,11 @@ class LeadSearch(models.Model):
 
     class Meta:
         verbose_name_plural = "lead searches"
-        constraints = [models.UniqueConstraint(fields=["company", "user", "text"], name="one_search_per_text")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["company", "user", "text"], name="one_search_per_text"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"Search #{self.pk}"

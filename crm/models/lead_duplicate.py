@@ -20,9 +20,11 @@ from crm.models.search import SHORT, Contains, folded, phone_digits
 from crm.models.tenancy import CompanyQuerySet
 
 CANDIDATES_AT_MOST: Final = 100  # compared for each way in which two leads can be alike
-END_OF_A_PHONE: Final = 7  # last digits that two numbers share, with or without country and area codes
+# Last digits that two numbers share, with or without country and area codes.
+END_OF_A_PHONE: Final = 7
 CLOSE: Final = 0.85  # similarity of two names: one letter in eight may differ
-LONGEST_NAME: Final = 60  # letters compared: the time grows with the square of their number
+# Letters compared: the time grows with the square of their number.
+LONGEST_NAME: Final = 60
 
 
 class DuplicateReason(models.TextChoices):
@@ -47,19 +49,34 @@ class LeadDuplicateQuerySet(CompanyQuerySet["LeadDuplicate"]):
 class LeadDuplicate(models.Model):
     """Two leads that may be one person. `first` is the one with the lower key."""
 
-    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
-    first = models.ForeignKey(Lead, on_delete=models.CASCADE, related_name="+", db_index=False)
+    company = models.ForeignKey(
+        Company, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    first = models.ForeignKey(
+        Lead, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
     second = models.ForeignKey(Lead, on_delete=models.CASCADE, related_name="+")
     reason = models.CharField(max_length=10, choices=DuplicateReason.choices)
-    dismissed_at = models.DateTimeField(null=True, editable=False)  # someone said that they are two people
+    # Someone said that they are two people.
+    dismissed_at = models.DateTimeField(null=True, editable=False)
     found_at = models.DateTimeField(db_default=Now())
 
     objects: ClassVar[LeadDuplicateQuerySet] = LeadDuplicateQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         ordering = ["-pk"]
-        constraints = [models.UniqueConstraint(fields=["first", "second"], name="one_pair_of_leads")]
-        indexes = [models.Index(fields=["company", "-id"], name="open_pairs_of_leads", condition=Q(dismissed_at=None))]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["first", "second"], name="one_pair_of_leads"
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["company", "-id"],
+                name="open_pairs_of_leads",
+                condition=Q(dismissed_at=None),
+            )
+        ]
 
     def __str__(self) -> str:
         return f"Leads {self.first_id} and {self.second_id}"
@@ -68,7 +85,9 @@ class LeadDuplicate(models.Model):
 class DuplicateSearch(models.Model):
     """How far a worker has looked for duplicates among a company's leads, in the order of their last changes."""
 
-    company = models.OneToOneField(Company, on_delete=models.CASCADE, related_name="duplicate_search")
+    company = models.OneToOneField(
+        Company, on_delete=models.CASCADE, related_name="duplicate_search"
+    )
     reached_at = models.DateTimeField()
     reached_id = models.BigIntegerField(default=0, db_default=0)
 
@@ -95,7 +114,12 @@ def likely_duplicates(lead: Lead) -> list[Likeness]:
     The address of a lead that was merged into another one belongs to that person too. A number that CANDIDATES_AT_MOST
     leads have is a company's, and says nothing about a person.
     """
-    current = Lead.objects.for_company(lead.company_id).current().exclude(pk=lead.pk).order_by()
+    current = (
+        Lead.objects.for_company(lead.company_id)
+        .current()
+        .exclude(pk=lead.pk)
+        .order_by()
+    )
     found: dict[int, Likeness] = {}
     for reason, rows in _candidates(lead, current):
         # The query has no order: to order by key, PostgreSQL would read the newest leads one by one.
@@ -108,15 +132,33 @@ def likely_duplicates(lead: Lead) -> list[Likeness]:
     return list(found.values())
 
 
-def _candidates(lead: Lead, current: LeadQuerySet) -> Iterator[tuple[DuplicateReason, LeadQuerySet]]:
+def _candidates(
+    lead: Lead, current: LeadQuerySet
+) -> Iterator[tuple[DuplicateReason, LeadQuerySet]]:
     if addresses := _addresses(lead):
-        with_address = Lead.objects.for_company(lead.company_id).with_address(*addresses)
-        yield DuplicateReason.ADDRESS, current.filter(pk__in=with_address.values_list(Coalesce("merged_into", "pk")))
+        with_address = Lead.objects.for_company(lead.company_id).with_address(
+            *addresses
+        )
+        yield (
+            DuplicateReason.ADDRESS,
+            current.filter(
+                pk__in=with_address.values_list(Coalesce("merged_into", "pk"))
+            ),
+        )
     end = phone_digits(lead.phone)[-END_OF_A_PHONE:]
     if len(end) == END_OF_A_PHONE:
         # The first condition has an index, the second is exact.
-        yield DuplicateReason.PHONE, current.filter(Contains(end), phone__regex="[^0-9]*".join(end) + "[^0-9]*$")
-    names = [word for word in folded(f"{lead.first_name} {lead.last_name}").split() if len(word) >= SHORT]
+        yield (
+            DuplicateReason.PHONE,
+            current.filter(
+                Contains(end), phone__regex="[^0-9]*".join(end) + "[^0-9]*$"
+            ),
+        )
+    names = [
+        word
+        for word in folded(f"{lead.first_name} {lead.last_name}").split()
+        if len(word) >= SHORT
+    ]
     organisation = [word for word in _words(lead.organisation) if len(word) >= SHORT]
     if names and organisation:
         # One word of a name may have a typo, but not all. Both conditions use one index. Only the organisation's first
@@ -135,12 +177,16 @@ def _addresses(lead: Lead) -> list[str]:
 
 def _is_same_number(lead: Lead, other: Lead) -> bool:
     """True if one number ends with the other: only country and area codes may come before."""
-    shorter, longer = sorted((phone_digits(lead.phone), phone_digits(other.phone)), key=len)
+    shorter, longer = sorted(
+        (phone_digits(lead.phone), phone_digits(other.phone)), key=len
+    )
     return longer.endswith(shorter)
 
 
 def _is_close(lead: Lead, other: Lead) -> bool:
-    return _is_same_organisation(lead, other) and _is_close_name(_name(lead), _name(other))
+    return _is_same_organisation(lead, other) and _is_close_name(
+        _name(lead), _name(other)
+    )
 
 
 def _name(lead: Lead) -> list[str]:
@@ -153,7 +199,9 @@ def _words(text: str) -> list[str]:
 
 def _is_same_organisation(lead: Lead, other: Lead) -> bool:
     """True if one name begins with the other: only the legal form or a branch may follow."""
-    shorter, longer = sorted((_words(lead.organisation), _words(other.organisation)), key=len)
+    shorter, longer = sorted(
+        (_words(lead.organisation), _words(other.organisation)), key=len
+    )
     return bool(shorter) and longer[: len(shorter)] == shorter
 
 
@@ -161,7 +209,12 @@ def _is_close_name(name: Sequence[str], other: Sequence[str]) -> bool:
     """True for equal names, and if one has initials, a typo, or its words in another order."""
     if not name or not other:
         return False
-    if len(name) > 1 and len(other) > 1 and name[-1] == other[-1] and _is_initial(name[0], other[0]):
+    if (
+        len(name) > 1
+        and len(other) > 1
+        and name[-1] == other[-1]
+        and _is_initial(name[0], other[0])
+    ):
         return True
     first, second = (" ".join(sorted(words))[:LONGEST_NAME] for words in (name, other))
     matcher = SequenceMatcher(None, first, second, autojunk=False)

@@ -53,7 +53,10 @@ class ImportStep(models.TextChoices):
     UNDOING = "undoing", "Being undone"
 
 
-WRITING: Final = Q(state__in=AT_WORK, step__in=(ImportStep.IMPORTING, ImportStep.UNDOING))  # one of a company at a time
+# One of a company at a time.
+WRITING: Final = Q(
+    state__in=AT_WORK, step__in=(ImportStep.IMPORTING, ImportStep.UNDOING)
+)
 
 # How much an import takes of its company's space: for each byte of a file until it is read, because its rows will take
 # about as much; then for each row besides its text (in PostgreSQL 110 bytes, and 67 in indexes). A text file counts
@@ -62,7 +65,12 @@ BYTES_OF_UNREAD: Final = 2
 BYTES_OF_A_ROW: Final = 180
 STORED_BYTES: Final = Case(
     When(state__in=AT_WORK, step=ImportStep.READING, then=BYTES_OF_UNREAD * F("size")),
-    When(~Q(file_format={}), state__in=OPEN, step=ImportStep.CHECKING, then=F("size") + F("row_bytes")),
+    When(
+        ~Q(file_format={}),
+        state__in=OPEN,
+        step=ImportStep.CHECKING,
+        then=F("size") + F("row_bytes"),
+    ),
     default=F("row_bytes"),
     output_field=models.BigIntegerField(),
 )
@@ -105,7 +113,11 @@ class RowProblem(models.TextChoices):
 
 
 # Cells with these are stored and listed. All others are left out.
-DOUBTS: Final = (RowProblem.NUMBER_DOUBTFUL, RowProblem.ROUNDED, RowProblem.DATE_DOUBTFUL)
+DOUBTS: Final = (
+    RowProblem.NUMBER_DOUBTFUL,
+    RowProblem.ROUNDED,
+    RowProblem.DATE_DOUBTFUL,
+)
 
 
 class Otherwise(models.TextChoices):
@@ -152,11 +164,16 @@ class LeadImport(Job):
     much space the rows take.
     """
 
-    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="lead_imports")
+    company = models.ForeignKey(
+        Company, on_delete=models.CASCADE, related_name="lead_imports"
+    )
     file_name = models.CharField(max_length=120)
     size = models.PositiveIntegerField()  # of the file, in bytes
-    step = models.CharField(max_length=10, choices=ImportStep.choices, default=ImportStep.READING)
-    notes = models.JSONField(default=list)  # what was guessed about the file, in sentences
+    step = models.CharField(
+        max_length=10, choices=ImportStep.choices, default=ImportStep.READING
+    )
+    # What was guessed about the file, in sentences.
+    notes = models.JSONField(default=list)
     file_format = models.JSONField(default=dict, db_default={})
     header = models.JSONField(default=list)
     columns = models.JSONField(default=list)
@@ -165,11 +182,18 @@ class LeadImport(Job):
     row_bytes = models.PositiveBigIntegerField(default=0, db_default=0)
     planned = models.JSONField(default=dict)
     done = models.JSONField(default=dict)
+    # Of new leads.
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False
-    )  # of new leads
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
+    )
     tells_platforms = models.BooleanField(default=False, db_default=False)
-    already_told = models.PositiveIntegerField(default=0, db_default=0)  # conversions that an undo came too late for
+    # Conversions that an undo came too late for.
+    already_told = models.PositiveIntegerField(default=0, db_default=0)
     started_at = models.DateTimeField(null=True)
 
     objects: ClassVar[LeadImportQuerySet] = LeadImportQuerySet.as_manager()  # type: ignore[assignment]
@@ -177,11 +201,21 @@ class LeadImport(Job):
     class Meta:
         ordering = ["-pk"]
         constraints = [
-            models.UniqueConstraint(fields=["company"], condition=WRITING, name="one_import_at_a_time_per_company"),
+            models.UniqueConstraint(
+                fields=["company"],
+                condition=WRITING,
+                name="one_import_at_a_time_per_company",
+            ),
         ]
         indexes = [
-            models.Index(fields=["state"], name="imports_at_work", condition=Q(state__in=AT_WORK)),
-            models.Index(fields=["api_key"], name="imports_by_api_key", condition=Q(api_key__isnull=False)),
+            models.Index(
+                fields=["state"], name="imports_at_work", condition=Q(state__in=AT_WORK)
+            ),
+            models.Index(
+                fields=["api_key"],
+                name="imports_by_api_key",
+                condition=Q(api_key__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -253,7 +287,11 @@ class LeadImport(Job):
     def undo_until(self) -> datetime | None:
         """Until when it can be undone. None if it has not ended or has written nothing, and once it is too late."""
         writes = self.done.get(RowOutcome.NEW, 0) + self.done.get(RowOutcome.UPDATE, 0)
-        until = self.finished_at + ROWS_KEPT_FOR if self.has_ended and self.finished_at and writes else None
+        until = (
+            self.finished_at + ROWS_KEPT_FOR
+            if self.has_ended and self.finished_at and writes
+            else None
+        )
         return until if until and until > timezone.now() else None
 
 
@@ -263,8 +301,12 @@ class LeadImportFile(models.Model):
     `asked_format` is the `TextFormat` that someone wants it to be read in; None before anyone has chosen.
     """
 
-    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
-    lead_import = models.OneToOneField(LeadImport, on_delete=models.CASCADE, related_name="file")
+    company = models.ForeignKey(
+        Company, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    lead_import = models.OneToOneField(
+        LeadImport, on_delete=models.CASCADE, related_name="file"
+    )
     content = models.BinaryField()
     asked_format = models.JSONField(null=True)
 
@@ -277,7 +319,11 @@ class LeadImportFile(models.Model):
 class LeadImportRowQuerySet(CompanyQuerySet["LeadImportRow"]):
     def of(self, lead_import: LeadImport) -> Self:
         """The rows of this import, in the order of its file."""
-        return self.for_company(lead_import.company_id).filter(lead_import=lead_import).order_by("number")
+        return (
+            self.for_company(lead_import.company_id)
+            .filter(lead_import=lead_import)
+            .order_by("number")
+        )
 
     def forget(self) -> None:
         """Empty the rows. A later check calls them bad: `RowProblem.ERASED`."""
@@ -294,30 +340,50 @@ class LeadImportRow(models.Model):
     the person says that they are not shared.
     """
 
-    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
-    lead_import = models.ForeignKey(LeadImport, on_delete=models.CASCADE, related_name="rows", db_index=False)
+    company = models.ForeignKey(
+        Company, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    lead_import = models.ForeignKey(
+        LeadImport, on_delete=models.CASCADE, related_name="rows", db_index=False
+    )
     number = models.PositiveIntegerField()  # in the file, where the first row is 1
     cells = models.JSONField(default=list, encoder=ReadableJSONEncoder)
     key = models.CharField(max_length=32, blank=True, default="", db_default="")
-    outcome = models.CharField(max_length=10, choices=RowOutcome.choices, blank=True, default="", db_default="")
-    problem = models.CharField(max_length=20, choices=RowProblem.choices, blank=True, default="", db_default="")
+    outcome = models.CharField(
+        max_length=10, choices=RowOutcome.choices, blank=True, default="", db_default=""
+    )
+    problem = models.CharField(
+        max_length=20, choices=RowProblem.choices, blank=True, default="", db_default=""
+    )
     column = models.PositiveSmallIntegerField(null=True)
     of_row = models.PositiveIntegerField(null=True)
     cell_problems = models.JSONField(null=True)
     # From the check on, a new row has the key of its lead, which doesn't exist yet: the database can't check the key.
     lead = models.ForeignKey(
-        Lead, null=True, on_delete=models.SET_NULL, related_name="import_rows", db_constraint=False
+        Lead,
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="import_rows",
+        db_constraint=False,
     )
     is_opted_out = models.BooleanField(default=False, db_default=False)
     filled = models.JSONField(default=dict)
-    undo = models.CharField(max_length=10, choices=RowUndo.choices, blank=True, default="", db_default="")
+    undo = models.CharField(
+        max_length=10, choices=RowUndo.choices, blank=True, default="", db_default=""
+    )
 
     objects: ClassVar[LeadImportRowQuerySet] = LeadImportRowQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         ordering = ["number"]
-        constraints = [models.UniqueConstraint(fields=["lead_import", "number"], name="one_import_row_per_number")]
-        indexes = [models.Index(fields=["lead_import", "key"], name="import_row_by_key")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["lead_import", "number"], name="one_import_row_per_number"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["lead_import", "key"], name="import_row_by_key")
+        ]
 
     def __str__(self) -> str:
         return f"Row {self.number} of import {self.lead_import_id}"

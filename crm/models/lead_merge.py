@@ -23,9 +23,15 @@ UNDO_FOR: Final = timedelta(days=1)
 # The models whose rows move to the kept lead, each with its column for the lead. Deals first: their rows are locked
 # before any CRM event is read.
 FOLLOWING: Final[Sequence[tuple[type[models.Model], str]]] = (
-    (Deal, "lead"), (CrmEvent, "lead"), (Task, "lead"), (Note, "lead"), (Attachment, "lead"), (LeadTag, "lead"),
-    (DealPerson, "lead"), (Lead, "merged_into"),
-)  # fmt: skip
+    (Deal, "lead"),
+    (CrmEvent, "lead"),
+    (Task, "lead"),
+    (Note, "lead"),
+    (Attachment, "lead"),
+    (LeadTag, "lead"),
+    (DealPerson, "lead"),
+    (Lead, "merged_into"),
+)
 
 
 class LeadMerge(models.Model):
@@ -36,17 +42,24 @@ class LeadMerge(models.Model):
     places on deals that the kept lead would now have twice. `ended` is what the receivers of `leads_merged` have ended.
     """
 
-    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+", db_index=False)
+    company = models.ForeignKey(
+        Company, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
     kept = models.ForeignKey(Lead, on_delete=models.CASCADE, related_name="merges")
     gone = models.OneToOneField(Lead, on_delete=models.CASCADE, related_name="merge")
     before = models.JSONField(default=dict)
     written = models.JSONField(default=dict)
     moved = models.JSONField(default=dict)
     dropped_tags = models.JSONField(default=list)
-    dropped_people = models.JSONField(default=list, db_default=[])  # lists of the deal, the lead and who added it
+    # Lists of the deal, the lead and who added it.
+    dropped_people = models.JSONField(default=list, db_default=[])
     ended = models.JSONField(default=list)
     merged_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
     )
     merged_at = models.DateTimeField(db_default=Now())
 

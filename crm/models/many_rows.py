@@ -19,7 +19,8 @@ KEYS: Final = (
 )
 COPY: Final = "COPY {table} ({columns}) FROM STDIN"
 UPDATE: Final = (
-    "UPDATE {table} SET {changes} FROM json_to_recordset(%s) AS new ({types}) WHERE {table}.{key} = new.{key}"
+    "UPDATE {table} SET {changes} FROM json_to_recordset(%s) AS new ({types}) WHERE "
+    "{table}.{key} = new.{key}"
 )
 EMPTY: Final[dict[type, str]] = {dict: "{}", list: "[]"}  # as JSON
 ONE_OF_ARRAY: Final = "{} = ANY(%s::text[])"
@@ -28,7 +29,8 @@ ANALYZE: Final = "ANALYZE (SKIP_LOCKED) {}"
 GROWTH: Final = 4
 
 M = TypeVar("M", bound=models.Model)
-Row = Sequence[Any]  # the values of a row, in the order of the fields that are named with it
+# The values of a row, in the order of the fields that are named with it.
+Row = Sequence[Any]
 
 
 def new_keys(model: type[models.Model], count: int, *, using: str) -> list[int]:
@@ -60,13 +62,19 @@ def count_now(model: type[models.Model], *names: str, using: str) -> None:
     With names of fields, it reads only these: others may be long texts.
     """
     connection = connections[using]
-    quoted = map(connection.ops.quote_name, (_field(model, name).column for name in names))
+    quoted = map(
+        connection.ops.quote_name, (_field(model, name).column for name in names)
+    )
     columns = f" ({', '.join(quoted)})" if names else ""
     with connection.cursor() as cursor:
-        cursor.execute(ANALYZE.format(connection.ops.quote_name(model._meta.db_table) + columns))
+        cursor.execute(
+            ANALYZE.format(connection.ops.quote_name(model._meta.db_table) + columns)
+        )
 
 
-def insert_rows(model: type[models.Model], names: Sequence[str], rows: Iterable[Row], *, using: str) -> int:
+def insert_rows(
+    model: type[models.Model], names: Sequence[str], rows: Iterable[Row], *, using: str
+) -> int:
     """Insert rows with these values, and return how many.
 
     Values can't be expressions; omitted fields need a default in the database. `rows` is read while the database
@@ -75,17 +83,31 @@ def insert_rows(model: type[models.Model], names: Sequence[str], rows: Iterable[
     connection = connections[using]
     fields = [_field(model, name) for name in names]
     columns = ", ".join(connection.ops.quote_name(field.column) for field in fields)
-    statement = COPY.format(table=connection.ops.quote_name(model._meta.db_table), columns=columns)
+    statement = COPY.format(
+        table=connection.ops.quote_name(model._meta.db_table), columns=columns
+    )
     execute: Callable[..., int] = partial(_copy, _with_json(fields, rows))
-    for wrapper in reversed(connection.execute_wrappers):  # as Django does: the watchdog waits for a sign of life
+    # As Django does: the watchdog waits for a sign of life.
+    for wrapper in reversed(connection.execute_wrappers):
         execute = partial(wrapper, execute)
     with connection.cursor() as cursor:
-        return execute(statement, None, False, {"connection": connection, "cursor": cursor})
+        return execute(
+            statement, None, False, {"connection": connection, "cursor": cursor}
+        )
 
 
-def _copy(rows: Iterable[Row], statement: str, params: None, many: bool, context: Mapping[str, Any]) -> int:
+def _copy(
+    rows: Iterable[Row],
+    statement: str,
+    params: None,
+    many: bool,
+    context: Mapping[str, Any],
+) -> int:
     count = 0
-    with context["connection"].wrap_database_errors, context["cursor"].copy(statement) as copy:
+    with (
+        context["connection"].wrap_database_errors,
+        context["cursor"].copy(statement) as copy,
+    ):
         for row in rows:
             copy.write_row(row)
             count += 1
@@ -104,7 +126,10 @@ def update_rows(
     if not rows:
         return
     connection = connections[using]
-    quote, compiler = connection.ops.quote_name, models.QuerySet(model, using=using).query.get_compiler(using)
+    quote, compiler = (
+        connection.ops.quote_name,
+        models.QuerySet(model, using=using).query.get_compiler(using),
+    )
     key: Any = model._meta.pk
     fields = [_field(model, name) for name in names]
     changes = [f"{quote(field.column)} = new.{quote(field.column)}" for field in fields]
@@ -113,18 +138,33 @@ def update_rows(
         if params:
             raise FieldError("An expression for all rows can't have parameters.")
         changes.append(f"{quote(_field(model, name).column)} = {sql}")
-    parts = {"table": quote(model._meta.db_table), "key": quote(key.column), "changes": ", ".join(changes)}
+    parts = {
+        "table": quote(model._meta.db_table),
+        "key": quote(key.column),
+        "changes": ", ".join(changes),
+    }
     columns = [key.column, *(field.column for field in fields)]
-    kinds = [key.rel_db_type(connection), *(field.db_type(connection) for field in fields)]
-    types = ", ".join(f"{quote(column)} {kind}" for column, kind in zip(columns, kinds, strict=True))
+    kinds = [
+        key.rel_db_type(connection),
+        *(field.db_type(connection) for field in fields),
+    ]
+    types = ", ".join(
+        f"{quote(column)} {kind}" for column, kind in zip(columns, kinds, strict=True)
+    )
     document = [dict(zip(columns, (pk, *row), strict=True)) for pk, row in rows.items()]
     with connection.cursor() as cursor:
-        cursor.execute(UPDATE.format(types=types, **parts), [json.dumps(document, default=str)])
+        cursor.execute(
+            UPDATE.format(types=types, **parts), [json.dumps(document, default=str)]
+        )
 
 
 def _field(model: type[models.Model], name: str) -> Any:
     """The field of this name or, as in `company_id`, of this attribute."""
-    return next(field for field in model._meta.concrete_fields if name in (field.name, field.attname))
+    return next(
+        field
+        for field in model._meta.concrete_fields
+        if name in (field.name, field.attname)
+    )
 
 
 def _with_json(fields: Sequence[Any], rows: Iterable[Row]) -> Iterable[Row]:
@@ -139,7 +179,11 @@ def _with_json(fields: Sequence[Any], rows: Iterable[Row]) -> Iterable[Row]:
         for index, encode in encoders:
             value = values[index]
             if value is not None:
-                values[index] = encode(value) if value or type(value) not in EMPTY else EMPTY[type(value)]
+                values[index] = (
+                    encode(value)
+                    if value or type(value) not in EMPTY
+                    else EMPTY[type(value)]
+                )
         yield values
 
 
@@ -155,7 +199,10 @@ class OneOfTexts(models.Lookup):
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
         text, parameters = self.process_lhs(compiler, connection)
-        return ONE_OF_ARRAY.format(text), [*parameters, f"{{{','.join(map(_in_array, self.rhs))}}}"]
+        return ONE_OF_ARRAY.format(text), [
+            *parameters,
+            f"{{{','.join(map(_in_array, self.rhs))}}}",
+        ]
 
 
 def _in_array(text: str) -> str:

@@ -19,9 +19,16 @@ CHOSEN: Final[Mapping[str, tuple[str, ...]]] = {
 }
 KNOWN_BY: Final = (*CHOSEN["name"], "email")  # a lead has at least one of these
 LABELS: Final = {
-    "name": "Name", "email": "E-mail", "phone": "Phone", "organisation": "Organisation", "title": "Job title",
-    "source": "Source", "type": "Type", "status": "Status", "owner": "Owner",
-}  # fmt: skip
+    "name": "Name",
+    "email": "E-mail",
+    "phone": "Phone",
+    "organisation": "Organisation",
+    "title": "Job title",
+    "source": "Source",
+    "type": "Type",
+    "status": "Status",
+    "owner": "Owner",
+}
 SHARING: Final = "share_with_ad_platforms"
 NOTES: Final = "notes"
 CUSTOM: Final = "custom."
@@ -30,7 +37,11 @@ NOTES_APART: Final = "\n\n"
 
 def value_of(lead: Lead, column: str) -> Any:
     """The value of a column, or of a custom field, named "custom." and its key; None for an empty custom field."""
-    return lead.custom.get(column.removeprefix(CUSTOM)) if column.startswith(CUSTOM) else getattr(lead, column)
+    return (
+        lead.custom.get(column.removeprefix(CUSTOM))
+        if column.startswith(CUSTOM)
+        else getattr(lead, column)
+    )
 
 
 def columns_of(field: str) -> tuple[str, ...]:
@@ -38,7 +49,9 @@ def columns_of(field: str) -> tuple[str, ...]:
 
 
 def field_of(column: str) -> str:
-    return next((field for field, columns in CHOSEN.items() if column in columns), column)
+    return next(
+        (field for field, columns in CHOSEN.items() if column in columns), column
+    )
 
 
 def is_empty(lead: Lead, field: str) -> bool:
@@ -46,7 +59,9 @@ def is_empty(lead: Lead, field: str) -> bool:
 
 
 def differs(kept: Lead, gone: Lead, field: str) -> bool:
-    return any(value_of(kept, column) != value_of(gone, column) for column in columns_of(field))
+    return any(
+        value_of(kept, column) != value_of(gone, column) for column in columns_of(field)
+    )
 
 
 def result_of(kept: Lead, gone: Lead, *, taken: Collection[str]) -> dict[str, Any]:
@@ -55,7 +70,11 @@ def result_of(kept: Lead, gone: Lead, *, taken: Collection[str]) -> dict[str, An
     The background is that of both. An opt-out is the person's, whichever lead has it.
     """
     changed = [field for field in taken if differs(kept, gone, field)]
-    values = {column: value_of(gone, column) for field in changed for column in columns_of(field)}
+    values = {
+        column: value_of(gone, column)
+        for field in changed
+        for column in columns_of(field)
+    }
     values[SHARING] = kept.share_with_ad_platforms and gone.share_with_ad_platforms
     if gone.notes not in ("", kept.notes):
         values[NOTES] = NOTES_APART.join(filter(None, (kept.notes, gone.notes)))
@@ -64,10 +83,22 @@ def result_of(kept: Lead, gone: Lead, *, taken: Collection[str]) -> dict[str, An
 
 def as_columns(lead: Lead, values: Mapping[str, Any]) -> dict[str, Any]:
     """The values as an update of the lead writes them, with its whole column of custom values."""
-    columns = {column: value for column, value in values.items() if not column.startswith(CUSTOM)}
-    custom = {name.removeprefix(CUSTOM): value for name, value in values.items() if name.startswith(CUSTOM)}
+    columns = {
+        column: value
+        for column, value in values.items()
+        if not column.startswith(CUSTOM)
+    }
+    custom = {
+        name.removeprefix(CUSTOM): value
+        for name, value in values.items()
+        if name.startswith(CUSTOM)
+    }
     if custom:
-        columns["custom"] = {key: value for key, value in {**lead.custom, **custom}.items() if value is not None}
+        columns["custom"] = {
+            key: value
+            for key, value in {**lead.custom, **custom}.items()
+            if value is not None
+        }
     return columns
 
 
@@ -75,4 +106,6 @@ def labels_of(columns: Iterable[str], custom_names: Mapping[str, str]) -> list[s
     """What people call these columns, each field once."""
     names = {**LABELS, SHARING: "Sharing with ad platforms", NOTES: "Background"}
     names |= {f"{CUSTOM}{key}": name for key, name in custom_names.items()}
-    return list(dict.fromkeys(names.get(field_of(column), column) for column in columns))
+    return list(
+        dict.fromkeys(names.get(field_of(column), column) for column in columns)
+    )

@@ -31,7 +31,12 @@ class NoteQuerySet(CompanyQuerySet["Note"]):
 class Note(Contribution):
     """A text in the history of a lead, or of a deal and its lead. Written only by `crm.services.notes`."""
 
-    kind = models.CharField(max_length=10, choices=NoteKind.choices, default=NoteKind.NOTE, db_default=NoteKind.NOTE)
+    kind = models.CharField(
+        max_length=10,
+        choices=NoteKind.choices,
+        default=NoteKind.NOTE,
+        db_default=NoteKind.NOTE,
+    )
     text = models.TextField(max_length=LONGEST_TEXT)
     edited_at = models.DateTimeField(null=True, editable=False)
 
@@ -40,9 +45,21 @@ class Note(Contribution):
     class Meta:
         ordering = ["-created_at", "-pk"]
         indexes = [
-            models.Index(fields=["lead", "-created_at"], name="notes_of_lead", condition=Q(lead__isnull=False)),
-            models.Index(fields=["deal", "-created_at"], name="notes_of_deal", condition=Q(deal__isnull=False)),
-            models.Index(fields=["api_key"], name="notes_by_api_key", condition=Q(api_key__isnull=False)),
+            models.Index(
+                fields=["lead", "-created_at"],
+                name="notes_of_lead",
+                condition=Q(lead__isnull=False),
+            ),
+            models.Index(
+                fields=["deal", "-created_at"],
+                name="notes_of_deal",
+                condition=Q(deal__isnull=False),
+            ),
+            models.Index(
+                fields=["api_key"],
+                name="notes_by_api_key",
+                condition=Q(api_key__isnull=False),
+            ),
         ]
         constraints = [
             # For the order of the API's list.

@@ -16,9 +16,15 @@ from crm.models.validators import CODES
 
 LONGEST: Final = 60  # characters
 _SPACES: Final = re.compile(r"\s+")  # no-break and narrow ones, too
-_ALIKE: Final = str.maketrans("\u2019\u2018\u02bc\u00b4\u2212\u2013\u2014", "''''---")  # curly apostrophes, dashes
-_CURRENCY: Final = rf"(?:[$£€¥₹₺₽₩₪₴]|kr\.?|zł|kč|ft|fr\.|r\$|{'|'.join(sorted(CODES))})"
-_ROUND: Final = re.compile(rf"(?<=\d)([.,])-{{1,2}}(?= ?(?:{_CURRENCY}|%)? ?\)?\Z)", re.IGNORECASE)  # 1.500,-
+# Curly apostrophes, dashes.
+_ALIKE: Final = str.maketrans("\u2019\u2018\u02bc\u00b4\u2212\u2013\u2014", "''''---")
+_CURRENCY: Final = (
+    rf"(?:[$£€¥₹₺₽₩₪₴]|kr\.?|zł|kč|ft|fr\.|r\$|{'|'.join(sorted(CODES))})"
+)
+# 1.500,-.
+_ROUND: Final = re.compile(
+    rf"(?<=\d)([.,])-{{1,2}}(?= ?(?:{_CURRENCY}|%)? ?\)?\Z)", re.IGNORECASE
+)
 # A minus before or after the currency; (1.50) or 1.50- are negative, too.
 _NUMBER: Final = re.compile(
     rf"(?P<before>[-+(]?) ?{_CURRENCY}? ?(?P<between>[-+]?) ?(?P<digits>[.,]?\d(?:[\d.,' ]*\d)?(?:e[-+]?\d{{1,3}})?)"
@@ -27,9 +33,14 @@ _NUMBER: Final = re.compile(
 )
 _NEGATIVE: Final = ("-", "()")
 _SIGNS: Final = ("", "+", *_NEGATIVE)
-_WHOLE: Final = r"(?:\d+|[1-9]\d{{0,2}}(?P<group>[{}' ])(?:\d{{2,3}}(?P=group))*\d{{3}})?"
+_WHOLE: Final = (
+    r"(?:\d+|[1-9]\d{{0,2}}(?P<group>[{}' ])(?:\d{{2,3}}(?P=group))*\d{{3}})?"
+)
 _FORMS: Final = {
-    sign: re.compile(_WHOLE.format(group) + rf"(?:{re.escape(sign)}\d+)?(?:e[-+]?\d+)?", re.ASCII | re.IGNORECASE)
+    sign: re.compile(
+        _WHOLE.format(group) + rf"(?:{re.escape(sign)}\d+)?(?:e[-+]?\d+)?",
+        re.ASCII | re.IGNORECASE,
+    )
     for sign, group in ((".", ","), (",", "."))
 }
 
@@ -55,8 +66,16 @@ class NumberReadings:
         1.5 with a comma as its decimal sign, but could be 1,500.
         """
         if not sign:
-            return (None, False) if self.is_ambiguous else (self.comma if self.point is None else self.point, False)
-        own, other = (self.comma, self.point) if sign == DecimalSign.COMMA else (self.point, self.comma)
+            return (
+                (None, False)
+                if self.is_ambiguous
+                else (self.comma if self.point is None else self.point, False)
+            )
+        own, other = (
+            (self.comma, self.point)
+            if sign == DecimalSign.COMMA
+            else (self.point, self.comma)
+        )
         if own is None:
             return other, other is not None
         return own, other is not None and abs(own) < abs(other)
@@ -70,7 +89,9 @@ class NumberReadings:
         """The only possible decimal sign, or ""."""
         if self.comma is None and self.point is not None:
             return DecimalSign.POINT
-        return DecimalSign.COMMA if self.point is None and self.comma is not None else ""
+        return (
+            DecimalSign.COMMA if self.point is None and self.comma is not None else ""
+        )
 
     @property
     def likely(self) -> str:
@@ -81,9 +102,15 @@ class NumberReadings:
 def number_readings(text: str) -> NumberReadings:
     """What the text means with either decimal sign."""
     found = _NUMBER.fullmatch(_plain(text)) if len(text) <= LONGEST else None
-    if found is None or (signs := found["before"] + found["between"] + found["after"]) not in _SIGNS:
+    if (
+        found is None
+        or (signs := found["before"] + found["between"] + found["after"]) not in _SIGNS
+    ):
         return NumberReadings()
-    comma, point = (_value(found["digits"], sign, negative=signs in _NEGATIVE) for sign in (",", "."))
+    comma, point = (
+        _value(found["digits"], sign, negative=signs in _NEGATIVE)
+        for sign in (",", ".")
+    )
     return NumberReadings(comma, point)
 
 
@@ -122,7 +149,9 @@ class AmountField(forms.DecimalField):
 
     def _question(self, found: NumberReadings) -> str:
         both = [
-            number.normalize() for number in (found.comma, found.point) if number is not None and self._fits(number)
+            number.normalize()
+            for number in (found.comma, found.point)
+            if number is not None and self._fits(number)
         ]
         shown = " or ".join(f"{number:,f}" for number in both)
         return f"Do you mean {shown}? Write {' or '.join(map(unambiguous, both))}."

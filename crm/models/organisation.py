@@ -19,7 +19,9 @@ SHARP_S: Final = "ß"
 PLAIN: Final = frozenset(string.ascii_letters + string.digits)  # unchanged in a URL
 IN_URL: Final = r"(?:[A-Za-z0-9-]|~[0-9a-f]{2})+"
 
-_FOLDS: Final = str.maketrans({SHARP_S: "ss", FINAL_SIGMA: SIGMA, **dict.fromkeys(SPACES, " ")})
+_FOLDS: Final = str.maketrans(
+    {SHARP_S: "ss", FINAL_SIGMA: SIGMA, **dict.fromkeys(SPACES, " ")}
+)
 _ESCAPED: Final = re.compile(r"((?:~[0-9a-f]{2})+)")
 
 
@@ -37,7 +39,9 @@ def organisation_key_sql(name: str) -> str:
     """`organisation_key()` of an expression in SQL."""
     lower = f"lower(normalize(({name})::text, NFKD) COLLATE pg_c_utf8)"
     folded = f"replace({lower}, '{SHARP_S}', 'ss')"
-    folded = f"translate({folded}, '{FINAL_SIGMA}{SPACES}', '{SIGMA}{' ' * len(SPACES)}')"
+    folded = (
+        f"translate({folded}, '{FINAL_SIGMA}{SPACES}', '{SIGMA}{' ' * len(SPACES)}')"
+    )
     # By code point: the order of a system's collation would change with the system.
     return f"""(rtrim(left(btrim(regexp_replace({folded}, ' +', ' ', 'g')), {KEY_LENGTH})) COLLATE "C")"""
 
@@ -77,7 +81,10 @@ class OrganisationConverter:
     def to_python(self, value: str) -> str:
         """Raises ValueError if the bytes are not valid text."""
         parts = _ESCAPED.split(value.replace("-", " "))
-        key = "".join(bytes.fromhex(part.replace("~", "")).decode() if part[:1] == "~" else part for part in parts)
+        key = "".join(
+            bytes.fromhex(part.replace("~", "")).decode() if part[:1] == "~" else part
+            for part in parts
+        )
         if "\0" in key:
             raise ValueError("no database stores this character")
         return key
@@ -89,4 +96,8 @@ class OrganisationConverter:
 def _in_url(character: str) -> str:
     if character in PLAIN:
         return character
-    return "-" if character == " " else "".join(f"~{byte:02x}" for byte in character.encode())
+    return (
+        "-"
+        if character == " "
+        else "".join(f"~{byte:02x}" for byte in character.encode())
+    )

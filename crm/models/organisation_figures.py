@@ -99,7 +99,9 @@ class OpenDeals:
     sums: list[tuple[str, Decimal]] = field(default_factory=list)
 
 
-def described(company: Company, keys: Sequence[str], *, has_deals: bool = True) -> list[Organisation]:
+def described(
+    company: Company, keys: Sequence[str], *, has_deals: bool = True
+) -> list[Organisation]:
     """The organisations with these keys, in this order. Organisations that have no leads any more are left out."""
     if not keys:
         return []
@@ -108,38 +110,69 @@ def described(company: Company, keys: Sequence[str], *, has_deals: bool = True) 
     active_at = dict(latest.values_list("pk", "updated_at"))
     deals = open_deals_of(company, keys) if has_deals else {}
     none = OpenDeals()
-    described = ((key, *figures[key], deals.get(key, none)) for key in keys if key in figures)
+    described = (
+        (key, *figures[key], deals.get(key, none)) for key in keys if key in figures
+    )
     return [
-        Organisation(key, first, name, count, active_at[pk], own.count, sorted(own.sums))
+        Organisation(
+            key, first, name, count, active_at[pk], own.count, sorted(own.sums)
+        )
         for key, first, name, count, pk, own in described
         if pk in active_at
     ]
 
 
-def asked(statement: str, company: Company, keys: Sequence[str]) -> list[tuple[Any, ...]]:
+def asked(
+    statement: str, company: Company, keys: Sequence[str]
+) -> list[tuple[Any, ...]]:
     """The rows of a statement about these keys."""
     rows = ", ".join(["(CAST(%s AS text))"] * len(keys))
-    sql = _sql(statement, rows=rows, at_most=COUNTED_UP_TO, one_more=COUNTED_UP_TO + 1, open=StageMeaning.OPEN)
+    sql = _sql(
+        statement,
+        rows=rows,
+        at_most=COUNTED_UP_TO,
+        one_more=COUNTED_UP_TO + 1,
+        open=StageMeaning.OPEN,
+    )
     with connection.cursor() as cursor:
         cursor.execute(sql, [*keys, *[company.pk] * (sql.count("%s") - len(keys))])
         return list(cursor.fetchall())
 
 
 def _sql(statement: str, **parts: Any) -> str:
-    return statement.format(key=KEY_OF_COLUMN, own=OWN.format(key=KEY_OF_COLUMN), **parts)
+    return statement.format(
+        key=KEY_OF_COLUMN, own=OWN.format(key=KEY_OF_COLUMN), **parts
+    )
 
 
 def next_keys(
-    company: Company, count: int, beginning: str = "", *, beyond: str = "", is_descending: bool = False
+    company: Company,
+    count: int,
+    beginning: str = "",
+    *,
+    beyond: str = "",
+    is_descending: bool = False,
 ) -> list[str]:
     """The next `count` keys after `beyond`, or before it if `is_descending`, of those that start with `beginning`."""
     if is_descending:
-        way, than, first, start = "DESC", "<", "<", min(beyond, beginning + AFTER_ANY) if beginning else beyond
+        way, than, first, start = (
+            "DESC",
+            "<",
+            "<",
+            min(beyond, beginning + AFTER_ANY) if beginning else beyond,
+        )
         within, bound = ">=", beginning
     else:
-        way, than, first, start = "ASC", ">", ">" if beyond >= beginning else ">=", max(beyond, beginning)
+        way, than, first, start = (
+            "ASC",
+            ">",
+            ">" if beyond >= beginning else ">=",
+            max(beyond, beginning),
+        )
         within, bound = "<", beginning + AFTER_ANY
-    within, bounds = (f"AND {KEY_OF_COLUMN} {within} %s", [bound]) if beginning else ("", [])
+    within, bounds = (
+        (f"AND {KEY_OF_COLUMN} {within} %s", [bound]) if beginning else ("", [])
+    )
     with connection.cursor() as cursor:
         sql = _sql(KEYS, first=first, than=than, within=within, way=way)
         cursor.execute(sql, [company.pk, start, *bounds, company.pk, *bounds, count])

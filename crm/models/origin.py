@@ -9,7 +9,8 @@ from typing import Final
 
 from crm.models.people import ApiKey, User
 
-Occasion = tuple[str, int | None, int | None]  # the kind of a CRM event, and its deal or else its lead
+# The kind of a CRM event, and its deal or else its lead.
+Occasion = tuple[str, int | None, int | None]
 
 
 def occasion(kind: str, lead_id: int | None, deal_id: int | None) -> Occasion:
@@ -48,7 +49,10 @@ _origin: ContextVar[Origin] = ContextVar("origin", default=SYSTEM)
 
 @contextmanager
 def acting_as(
-    actor: User | ApiKey | None, *, action: uuid.UUID | None = None, history_only: bool = False
+    actor: User | ApiKey | None,
+    *,
+    action: uuid.UUID | None = None,
+    history_only: bool = False,
 ) -> Iterator[None]:
     """Attribute every change inside this block to a user or an API key."""
     token = _origin.set(Origin(actor, action, history_only=history_only))

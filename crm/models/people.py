@@ -46,14 +46,23 @@ class UserManager(DjangoUserManager["User"]):
 class User(AbstractUser):
     """A person who signs in with their e-mail address, which is also their `username` where that is possible."""
 
-    first_name = models.CharField("first name", max_length=150, blank=True, validators=[validate_name])
-    last_name = models.CharField("last name", max_length=150, blank=True, validators=[validate_name])
+    first_name = models.CharField(
+        "first name", max_length=150, blank=True, validators=[validate_name]
+    )
+    last_name = models.CharField(
+        "last name", max_length=150, blank=True, validators=[validate_name]
+    )
     email = AccountAddressField("email address", blank=True)
     date_style = models.CharField(
-        max_length=10, choices=DateStyle.choices, default=DateStyle.NAMED, db_default=DateStyle.NAMED
+        max_length=10,
+        choices=DateStyle.choices,
+        default=DateStyle.NAMED,
+        db_default=DateStyle.NAMED,
     )
     # "": the company's
-    time_zone = models.CharField(max_length=60, blank=True, db_default="", validators=[validate_time_zone])
+    time_zone = models.CharField(
+        max_length=60, blank=True, db_default="", validators=[validate_time_zone]
+    )
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -68,7 +77,9 @@ class User(AbstractUser):
         ]
 
     def __str__(self) -> str:
-        return without_bidi_controls(self.get_full_name()) or self.email or self.username
+        return (
+            without_bidi_controls(self.get_full_name()) or self.email or self.username
+        )
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.email = account_address(self.email) if self.email else ""
@@ -81,7 +92,10 @@ def free_username(email: str) -> str:
 
     An address may have 254 characters, and two may begin with the same 150.
     """
-    fits = 0 < len(email) <= USERNAME_LENGTH and not User.objects.filter(username=email).exists()
+    fits = (
+        0 < len(email) <= USERNAME_LENGTH
+        and not User.objects.filter(username=email).exists()
+    )
     return email if fits else f"user-{uuid.uuid4().hex}"
 
 
@@ -102,30 +116,43 @@ class MembershipQuerySet(CompanyQuerySet["Membership"]):
         """
         if provider:
             return self.filter(company__sign_in_provider__code=provider)
-        return self.exclude(~models.Q(role=Role.ADMIN), company__sign_in_provider__is_required=True)
+        return self.exclude(
+            ~models.Q(role=Role.ADMIN), company__sign_in_provider__is_required=True
+        )
 
     def user_ids_by_name(self) -> QuerySet["Membership", int]:
         """The ids of the users, by their names."""
-        return self.order_by("user__first_name", "user__last_name", "user").values_list("user_id", flat=True)
+        return self.order_by("user__first_name", "user__last_name", "user").values_list(
+            "user_id", flat=True
+        )
 
 
 class Membership(models.Model):
     """A user in a company. The role decides what they may do there; if deactivated, nothing."""
 
-    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="memberships")
+    company = models.ForeignKey(
+        Company, on_delete=models.CASCADE, related_name="memberships"
+    )
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=10, choices=Role.choices)
     is_active = models.BooleanField(default=True)
-    shows_outcomes = models.BooleanField(default=False, editable=False)  # column in the lists of leads and deals
+    # Column in the lists of leads and deals.
+    shows_outcomes = models.BooleanField(default=False, editable=False)
     # The columns of the leads list, in order, with a space in between; "" for the usual ones.
-    lead_columns = models.CharField(max_length=400, blank=True, default="", db_default="", editable=False)
+    lead_columns = models.CharField(
+        max_length=400, blank=True, default="", db_default="", editable=False
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects: ClassVar[MembershipQuerySet] = MembershipQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         ordering = ["pk"]
-        constraints = [models.UniqueConstraint(fields=["company", "user"], name="one_membership_per_company")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["company", "user"], name="one_membership_per_company"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.user} at {self.company} ({self.get_role_display()})"
@@ -142,7 +169,9 @@ class InvitationQuerySet(CompanyQuerySet["Invitation"]):
 
     def mailed_lately(self, company: Company, email: str) -> bool:
         """True if the company has sent this person an invitation within INVITATION_PAUSE, revoked or not."""
-        lately = self.filter(company=company, email=email, sent_at__gt=Now() - INVITATION_PAUSE)
+        lately = self.filter(
+            company=company, email=email, sent_at__gt=Now() - INVITATION_PAUSE
+        )
         return lately.filter(accepted_at=None).exists()
 
     def valid(self) -> "InvitationQuerySet":
@@ -151,7 +180,9 @@ class InvitationQuerySet(CompanyQuerySet["Invitation"]):
         They end once the member who sent them is deactivated, as do their API keys.
         """
         valid = self.open().filter(sent_at__gt=Now() - INVITATION_GOOD_FOR)
-        return valid.exclude(invited_by__is_active=False).select_related("company", "invited_by")
+        return valid.exclude(invited_by__is_active=False).select_related(
+            "company", "invited_by"
+        )
 
     def find(self, token: str) -> "Invitation | None":
         """The valid invitation whose last e-mail has this token, or None."""
@@ -161,11 +192,15 @@ class InvitationQuerySet(CompanyQuerySet["Invitation"]):
 class Invitation(models.Model):
     """Lets the recipient join the company in this role, once, within a week of the last e-mail."""
 
-    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="invitations")
+    company = models.ForeignKey(
+        Company, on_delete=models.CASCADE, related_name="invitations"
+    )
     email = AccountAddressField()
     role = models.CharField(max_length=10, choices=Role.choices)
     token_sha256 = models.CharField(max_length=64, unique=True)
-    invited_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    invited_by = models.ForeignKey(
+        User, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
     sent_at = models.DateTimeField(db_default=Now())
     accepted_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
@@ -198,33 +233,51 @@ class Invitation(models.Model):
 
 
 class ApiKeyQuerySet(CompanyQuerySet["ApiKey"]):
-    def issue(self, *, company: Company, role: str, name: str, user: User | None = None) -> tuple["ApiKey", str]:
+    def issue(
+        self, *, company: Company, role: str, name: str, user: User | None = None
+    ) -> tuple["ApiKey", str]:
         """Create a key. Returns it with its text, which is stored only as a hash."""
         text = KEY_PREFIX + secrets.token_urlsafe(32)
         key = self.create(
-            company=company, role=role, name=name, created_by=user, prefix=text[:10], key_sha256=sha256(text)
+            company=company,
+            role=role,
+            name=name,
+            created_by=user,
+            prefix=text[:10],
+            key_sha256=sha256(text),
         )
         return key, text
 
     def active(self) -> Self:
         """Keys that work. A key stops working when its creator is deactivated."""
-        return self.filter(revoked_at=None, company__is_active=True).exclude(created_by__is_active=False)
+        return self.filter(revoked_at=None, company__is_active=True).exclude(
+            created_by__is_active=False
+        )
 
     def find(self, text: str) -> "ApiKey | None":
         """The active key with this text, or None."""
-        return self.active().filter(key_sha256=sha256(text)).select_related("company").first()
+        return (
+            self.active()
+            .filter(key_sha256=sha256(text))
+            .select_related("company")
+            .first()
+        )
 
 
 class ApiKey(models.Model):
     """A script's access to one company in one role. Stored as a hash, revocable."""
 
-    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="api_keys")
+    company = models.ForeignKey(
+        Company, on_delete=models.CASCADE, related_name="api_keys"
+    )
     name = models.CharField(max_length=80)
     role = models.CharField(max_length=10, choices=Role.choices)
     prefix = models.CharField(max_length=12)
     # 256 random bits can't be guessed, so no slow hash is needed.
     key_sha256 = models.CharField(max_length=64, unique=True)
-    created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_by = models.ForeignKey(
+        User, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     last_used_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
@@ -259,4 +312,6 @@ def sha256(text: str) -> str:
 
 def company_people(company: Company) -> QuerySet[User]:
     """The members of a company, past and present, by name."""
-    return User.objects.filter(memberships__company=company).order_by("first_name", "last_name", "pk")
+    return User.objects.filter(memberships__company=company).order_by(
+        "first_name", "last_name", "pk"
+    )

@@ -33,18 +33,31 @@ class Colour(models.TextChoices):
 
 
 TONES: Final = {
-    Colour.GREY: "plain", Colour.BLUE: "info", Colour.GREEN: "good", Colour.AMBER: "wait", Colour.RED: "bad",
+    Colour.GREY: "plain",
+    Colour.BLUE: "info",
+    Colour.GREEN: "good",
+    Colour.AMBER: "wait",
+    Colour.RED: "bad",
     Colour.PURPLE: "test",
-}  # fmt: skip
+}
 TONE_OF_MEANING: Final = {
-    "qualified": "good", "won": "good", "unqualified": "bad", "lost": "bad", "working": "wait", "new": "info",
-}  # fmt: skip
+    "qualified": "good",
+    "won": "good",
+    "unqualified": "bad",
+    "lost": "bad",
+    "working": "wait",
+    "new": "info",
+}
 
 
 def named_alike(rows: models.QuerySet[Any], name: str) -> Any:
     """The first of these rows with this name, ignoring case as people do and as the database's constraints do."""
-    by_database = rows.alias(lowered=Lower("name")).filter(lowered=Lower(Value(name))).first()
-    return by_database or next((row for row in rows if row.name.casefold() == name.casefold()), None)
+    by_database = (
+        rows.alias(lowered=Lower("name")).filter(lowered=Lower(Value(name))).first()
+    )
+    return by_database or next(
+        (row for row in rows if row.name.casefold() == name.casefold()), None
+    )
 
 
 E = TypeVar("E", bound="PicklistEntry", covariant=True)
@@ -65,7 +78,9 @@ class PicklistEntry(models.Model):
 
     company = models.ForeignKey("crm.Company", on_delete=models.CASCADE)
     name = models.CharField(max_length=NAME_LENGTH)
-    colour = models.CharField(max_length=10, choices=Colour.choices, blank=True, default="", db_default="")
+    colour = models.CharField(
+        max_length=10, choices=Colour.choices, blank=True, default="", db_default=""
+    )
     position = models.PositiveSmallIntegerField(default=1)
     archived_at = models.DateTimeField(null=True, editable=False)
 
@@ -109,7 +124,11 @@ class LostReason(PicklistEntry):
     objects: ClassVar[PicklistQuerySet[Self]] = PicklistQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta(PicklistEntry.Meta):
-        constraints = [models.UniqueConstraint("company", Lower("name"), name="one_lost_reason_per_name")]
+        constraints = [
+            models.UniqueConstraint(
+                "company", Lower("name"), name="one_lost_reason_per_name"
+            )
+        ]
 
 
 class LeadType(PicklistEntry):
@@ -121,12 +140,20 @@ class LeadType(PicklistEntry):
 
     class Meta(PicklistEntry.Meta):
         constraints = [
-            models.UniqueConstraint("company", Lower("name"), name="one_lead_type_per_name"),
-            models.UniqueConstraint(fields=["company", "code"], name="one_lead_type_per_code"),
+            models.UniqueConstraint(
+                "company", Lower("name"), name="one_lead_type_per_name"
+            ),
+            models.UniqueConstraint(
+                fields=["company", "code"], name="one_lead_type_per_code"
+            ),
         ]
 
     def why_kept(self, others: Iterable[PicklistEntry]) -> str:
-        return "New leads have this type until another is chosen. You can rename it." if self.code == FIRST_TYPE else ""
+        return (
+            "New leads have this type until another is chosen. You can rename it."
+            if self.code == FIRST_TYPE
+            else ""
+        )
 
 
 class LeadSource(PicklistEntry):
@@ -137,7 +164,11 @@ class LeadSource(PicklistEntry):
     objects: ClassVar[PicklistQuerySet[Self]] = PicklistQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta(PicklistEntry.Meta):
-        constraints = [models.UniqueConstraint("company", Lower("name"), name="one_lead_source_per_name")]
+        constraints = [
+            models.UniqueConstraint(
+                "company", Lower("name"), name="one_lead_source_per_name"
+            )
+        ]
 
 
 class Tag(PicklistEntry):
@@ -145,7 +176,13 @@ class Tag(PicklistEntry):
 
     name = models.CharField(
         max_length=60,
-        validators=[RegexValidator(r"[,;|]", "Enter a name without a comma, semicolon or |.", inverse_match=True)],
+        validators=[
+            RegexValidator(
+                r"[,;|]",
+                "Enter a name without a comma, semicolon or |.",
+                inverse_match=True,
+            )
+        ],
     )
 
     objects: ClassVar[PicklistQuerySet[Self]] = PicklistQuerySet.as_manager()  # type: ignore[assignment]

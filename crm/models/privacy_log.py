@@ -66,14 +66,24 @@ def made_at(moment: datetime) -> datetime:
 
 
 def log_privacy_change(
-    change: PrivacyChange, *, company_id: int, rows: Iterable[tuple[int, datetime]], using: str = "default"
+    change: PrivacyChange,
+    *,
+    company_id: int,
+    rows: Iterable[tuple[int, datetime]],
+    using: str = "default",
 ) -> None:
     """Write lines about these rows, each a key and when it was made, with the commit of the current transaction."""
     ends = ALLOWS_AGAIN.get(change, change)
-    changes = {Subject(ends, company_id, pk, made_at(moment)): change for pk, moment in rows}
+    changes = {
+        Subject(ends, company_id, pk, made_at(moment)): change for pk, moment in rows
+    }
     if not changes:
         return
-    hooks = [(dropped_with, hook) for dropped_with, hook in registered(connections[using]) if isinstance(hook, _Lines)]
+    hooks = [
+        (dropped_with, hook)
+        for dropped_with, hook in registered(connections[using])
+        if isinstance(hook, _Lines)
+    ]
     # Only to the last one, so that the changes stay in order, and only if it is dropped with the same savepoints.
     if hooks and hooks[-1][0] == set(connections[using].savepoint_ids):
         hooks[-1][1].changes |= changes
@@ -115,13 +125,20 @@ class _Lines(BeforeCommit):
                 logger.info("%s", line)
 
 
-def lines(changes: dict[Subject, PrivacyChange], moment: datetime) -> Iterator[tuple[PrivacyChange, str]]:
+def lines(
+    changes: dict[Subject, PrivacyChange], moment: datetime
+) -> Iterator[tuple[PrivacyChange, str]]:
     """The lines about these changes at that moment, each with its change."""
     groups: defaultdict[tuple[PrivacyChange, int], list[str]] = defaultdict(list)
     for subject, change in changes.items():
-        if change == PrivacyChange.OPTED_OUT and replace(subject, ends=PrivacyChange.ERASED) in changes:
+        if (
+            change == PrivacyChange.OPTED_OUT
+            and replace(subject, ends=PrivacyChange.ERASED) in changes
+        ):
             continue  # an erasure opts the person out, too
-        groups[change, subject.company_id].append(f"{subject.pk}={subject.made_at.isoformat(timespec='milliseconds')}")
+        groups[change, subject.company_id].append(
+            f"{subject.pk}={subject.made_at.isoformat(timespec='milliseconds')}"
+        )
     for (change, company_id), rows in groups.items():
         for start in range(0, len(rows), ROWS_PER_LINE):
             part = rows[start : start + ROWS_PER_LINE]
@@ -142,7 +159,8 @@ def _now(using: str) -> datetime:
 ORIGIN: Final = re.compile(r"\b(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) ([\w.]+): ")
 TIME: Final = r"\d{4}-\d\d-\d\dT[\d:.]{8,15}[+-]\d\d:\d\d"
 LINE: Final = re.compile(
-    rf"Privacy log: (\d+) ({'|'.join(PrivacyChange)}) of company (\d{{1,18}}) at ({TIME}): (.*)", re.DOTALL
+    rf"Privacy log: (\d+) ({'|'.join(PrivacyChange)}) of company (\d{{1,18}}) at ({TIME}): (.*)",
+    re.DOTALL,
 )
 ROW: Final = re.compile(rf"\b(\d{{1,18}})=({TIME})")
 
@@ -168,7 +186,16 @@ def _entries(line: str) -> Iterator[tuple[Subject, tuple[datetime, PrivacyChange
     rows = ROW.findall(found[5]) if found else []
     if found is None or len(rows) != int(found[1]):
         raise CutOff(line[origin.end() :][:120])
-    change, company_id, moment = PrivacyChange(found[2]), int(found[3]), datetime.fromisoformat(found[4])
+    change, company_id, moment = (
+        PrivacyChange(found[2]),
+        int(found[3]),
+        datetime.fromisoformat(found[4]),
+    )
     for pk, time in rows:
-        subject = Subject(ALLOWS_AGAIN.get(change, change), company_id, int(pk), datetime.fromisoformat(time))
+        subject = Subject(
+            ALLOWS_AGAIN.get(change, change),
+            company_id,
+            int(pk),
+            datetime.fromisoformat(time),
+        )
         yield subject, (moment, change)

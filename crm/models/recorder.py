@@ -54,14 +54,20 @@ def record(
         for pk, now in after.items()
         for kind in _kinds(model, before.get(pk), now)
         if (kind, now.lead_id, now.deal_id) not in known
-        and (origin.reinstates is None or occasion(kind, now.lead_id, now.deal_id) in origin.reinstates)
+        and (
+            origin.reinstates is None
+            or occasion(kind, now.lead_id, now.deal_id) in origin.reinstates
+        )
     ]
     changes = list(_changes(both.values(), events, origin))
     _note_sharing(model, both.values(), using)
-    if contacts := [now.lead_id for was, now in both.values() if was.contact != now.contact]:
+    if contacts := [
+        now.lead_id for was, now in both.values() if was.contact != now.contact
+    ]:
         lead_contact_changed.send(sender=model, lead_ids=contacts)
     if events or changes:
-        with prepared_statements(connections[using]):  # the receivers repeat their statements too
+        # The receivers repeat their statements too.
+        with prepared_statements(connections[using]):
             insert(events, changes, using)
             if events and not origin.history_only:
                 crm_events_recorded.send(sender=model, events=events)
@@ -82,7 +88,11 @@ def record_new(model: "type[Tracked]", pks: Sequence[int], *, using: str) -> Non
 
 
 def record_changes(
-    model: "type[Tracked]", before: Mapping[int, RowSnapshot], after: Mapping[int, RowSnapshot], *, using: str
+    model: "type[Tracked]",
+    before: Mapping[int, RowSnapshot],
+    after: Mapping[int, RowSnapshot],
+    *,
+    using: str,
 ) -> None:
     """Write what differs between the two snapshots only as `Change`s, which no undo of an action finds."""
     both = [(before[pk], now) for pk, now in after.items()]
@@ -91,7 +101,14 @@ def record_changes(
         insert([], changes, using)
 
 
-def record_merge(*, kept_id: int, gone_id: int, company_id: int, of_leads: Collection[int], is_undo: bool) -> None:
+def record_merge(
+    *,
+    kept_id: int,
+    gone_id: int,
+    company_id: int,
+    of_leads: Collection[int],
+    is_undo: bool,
+) -> None:
     """Write a merge, or its undo, into the history of these leads."""
     Change.objects.bulk_create(
         Change(
@@ -107,7 +124,9 @@ def record_merge(*, kept_id: int, gone_id: int, company_id: int, of_leads: Colle
     )
 
 
-def record_person(*, deal_id: int, lead_id: int, company_id: int, is_added: bool) -> None:
+def record_person(
+    *, deal_id: int, lead_id: int, company_id: int, is_added: bool
+) -> None:
     """Write into the history of both that the lead was added to the people of the deal, or removed from them."""
     old, new = ("", str(lead_id)) if is_added else (str(lead_id), "")
     Change.objects.create(
@@ -123,21 +142,35 @@ def record_person(*, deal_id: int, lead_id: int, company_id: int, is_added: bool
 
 def take_back(events: QuerySet[CrmEvent], *, sender: type) -> list[str]:
     """Mark these CRM events as taken back, and cancel what has not been sent. Returns a sentence for each that was."""
-    return [sentence for each in take_back_with_counts(events, sender=sender) for sentence in each.sentences]
+    return [
+        sentence
+        for each in take_back_with_counts(events, sender=sender)
+        for sentence in each.sentences
+    ]
 
 
-def take_back_with_counts(events: QuerySet[CrmEvent], *, sender: type) -> list[AlreadySent]:
+def take_back_with_counts(
+    events: QuerySet[CrmEvent], *, sender: type
+) -> list[AlreadySent]:
     """Like `take_back`, but returns what has been sent as each ad platform's receiver reports it."""
     rows = list(events.order_by("pk").values_list("pk", "company_id", "occurred_at"))
     if not rows:
         return []
     pks, companies = [pk for pk, *_ in rows], {company_id for _, company_id, _ in rows}
     for each in companies:
-        of_company = [(pk, occurred_at) for pk, company_id, occurred_at in rows if company_id == each]
-        log_privacy_change(PrivacyChange.TAKEN_BACK, company_id=each, rows=of_company, using=events.db)
+        of_company = [
+            (pk, occurred_at)
+            for pk, company_id, occurred_at in rows
+            if company_id == each
+        ]
+        log_privacy_change(
+            PrivacyChange.TAKEN_BACK, company_id=each, rows=of_company, using=events.db
+        )
     marked = CrmEvent._base_manager.using(events.db).filter(pk__in=pks)
     marked.update(taken_back_at=Now(), taken_back_by=current_origin().action)
-    answers = crm_events_taken_back.send(sender=sender, company_ids=companies, crm_event_ids=pks)
+    answers = crm_events_taken_back.send(
+        sender=sender, company_ids=companies, crm_event_ids=pks
+    )
     return [answer for _, answer in answers if answer is not None]  # type: ignore[misc]
 
 
@@ -150,29 +183,55 @@ def _take_back_what_was_left(
         if was.meaning != now.meaning and was.meaning in model.kinds_by_meaning:
             left[model.kinds_by_meaning[was.meaning]].append(was)
     for kind, rows in left.items():
-        of_rows = Q(deal__in=[row.deal_id for row in rows]) if rows[0].deal_id else _of_leads(rows)
-        unreleased = CrmEvent._base_manager.using(using).filter(of_rows, kind=kind, release_at__gt=Now())
+        of_rows = (
+            Q(deal__in=[row.deal_id for row in rows])
+            if rows[0].deal_id
+            else _of_leads(rows)
+        )
+        unreleased = CrmEvent._base_manager.using(using).filter(
+            of_rows, kind=kind, release_at__gt=Now()
+        )
         sent = take_back(unreleased.filter(taken_back_at=None), sender=model)
-        if current_origin().action is not None:  # `SYSTEM` is shared by all, and has no one to read it
+        # `SYSTEM` is shared by all, and has no one to read it.
+        if current_origin().action is not None:
             already_sent().extend(sent)
 
 
-def _note_sharing(model: "type[Tracked]", both: Iterable[tuple[RowSnapshot, RowSnapshot]], using: str) -> None:
+def _note_sharing(
+    model: "type[Tracked]", both: Iterable[tuple[RowSnapshot, RowSnapshot]], using: str
+) -> None:
     """Note in the privacy log who opted out or in: these leads, and those that were merged into them."""
     switched: defaultdict[tuple[PrivacyChange, int], list[int]] = defaultdict(list)
     for was, now in both:
-        if was.contact is None or now.contact is None or was.contact[1] == now.contact[1]:
+        if (
+            was.contact is None
+            or now.contact is None
+            or was.contact[1] == now.contact[1]
+        ):
             continue
         change = PrivacyChange.OPTED_IN if now.contact[1] else PrivacyChange.OPTED_OUT
         switched[change, now.company_id].append(now.lead_id)
     for (change, company_id), pks in switched.items():
-        people: QuerySet[Any] = model._base_manager.using(using).filter(Q(pk__in=pks) | Q(merged_into__in=pks))
-        log_privacy_change(change, company_id=company_id, rows=people.values_list("pk", "created_at"), using=using)
+        people: QuerySet[Any] = model._base_manager.using(using).filter(
+            Q(pk__in=pks) | Q(merged_into__in=pks)
+        )
+        log_privacy_change(
+            change,
+            company_id=company_id,
+            rows=people.values_list("pk", "created_at"),
+            using=using,
+        )
 
 
-def _correct_values(model: "type[Tracked]", both: Iterable[tuple[RowSnapshot, RowSnapshot]], using: str) -> None:
+def _correct_values(
+    model: "type[Tracked]", both: Iterable[tuple[RowSnapshot, RowSnapshot]], using: str
+) -> None:
     """Write new amounts and currencies of deals into their unreleased events: the old ones may be typing errors."""
-    changed = {now.deal_id: now for was, now in both if (was.amount, was.currency) != (now.amount, now.currency)}
+    changed = {
+        now.deal_id: now
+        for was, now in both
+        if (was.amount, was.currency) != (now.amount, now.currency)
+    }
     if not changed:
         return
     unreleased = CrmEvent._base_manager.using(using).filter(
@@ -180,8 +239,11 @@ def _correct_values(model: "type[Tracked]", both: Iterable[tuple[RowSnapshot, Ro
     )
     found = list(unreleased.values_list("company", "deal").distinct())
     if found:
-        crm_event_values_changing.send(sender=model, company_ids={company for company, _ in found})
-    for _, deal_id in found:  # events released meanwhile stay as they may have been sent
+        crm_event_values_changing.send(
+            sender=model, company_ids={company for company, _ in found}
+        )
+    # Events released meanwhile stay as they may have been sent.
+    for _, deal_id in found:
         now = changed[deal_id]
         unreleased.filter(deal=deal_id).update(amount=now.amount, currency=now.currency)
 
@@ -204,17 +266,22 @@ def _event(kind: CrmEventKind, row: RowSnapshot, origin: Origin) -> CrmEvent:
         "history_only": origin.history_only,
         "public_id": uuid.uuid4(),
     }
-    return CrmEvent(*values.values())  # by position: by name, Django takes four times as long
+    # By position: by name, Django takes four times as long.
+    return CrmEvent(*values.values())
 
 
 @cache
 def _usual_values() -> dict[str, Any]:
     """What a new CRM event has in its columns, in their order."""
-    return {field.attname: field.get_default() for field in CrmEvent._meta.concrete_fields}
+    return {
+        field.attname: field.get_default() for field in CrmEvent._meta.concrete_fields
+    }
 
 
 def _changes(
-    both: Iterable[tuple[RowSnapshot, RowSnapshot]], events: Sequence[CrmEvent], origin: Origin
+    both: Iterable[tuple[RowSnapshot, RowSnapshot]],
+    events: Sequence[CrmEvent],
+    origin: Origin,
 ) -> Iterator[NewChange]:
     caused = {(event.lead_id, event.deal_id): event.public_id for event in events}
     for was, now in both:
@@ -229,18 +296,28 @@ def _changes(
                 **origin.actor_columns,
                 action=origin.action,
                 is_undo=origin.reinstates is not None,
-                caused=caused.get((now.lead_id, now.deal_id)) if changed in STEPS else None,
+                caused=caused.get((now.lead_id, now.deal_id))
+                if changed in STEPS
+                else None,
             )
 
 
-def _refuse_foreign_rows(model: "type[Tracked]", after: Mapping[int, RowSnapshot]) -> None:
+def _refuse_foreign_rows(
+    model: "type[Tracked]", after: Mapping[int, RowSnapshot]
+) -> None:
     for now in after.values():
         if now.owners - {now.company_id}:
-            raise ValidationError(f"This {model._meta.verbose_name} refers to another company's row.")
+            raise ValidationError(
+                f"This {model._meta.verbose_name} refers to another company's row."
+            )
 
 
-def _kinds(model: "type[Tracked]", before: RowSnapshot | None, after: RowSnapshot) -> Iterator[CrmEventKind]:
+def _kinds(
+    model: "type[Tracked]", before: RowSnapshot | None, after: RowSnapshot
+) -> Iterator[CrmEventKind]:
     if before is None:
         yield model.created_kind
-    if (before is None or before.meaning != after.meaning) and after.meaning in model.kinds_by_meaning:
+    if (
+        before is None or before.meaning != after.meaning
+    ) and after.meaning in model.kinds_by_meaning:
         yield model.kinds_by_meaning[after.meaning]

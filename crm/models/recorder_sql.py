@@ -33,13 +33,37 @@ class NewChange(NamedTuple):
 # PostgreSQL: one statement for everything that a save changes. Its text hardly varies: either VALUES, for the single
 # event and the single change of most saves, or an array per column for many, for which psycopg takes longer.
 COLUMNS: Final = (
-    ("company_id", "bigint"), ("kind", "text"), ("lead_id", "bigint"), ("deal_id", "bigint"), ("actor_id", "bigint"),
-    ("api_key_id", "bigint"), ("amount", "numeric"), ("currency", "text"), ("public_id", "uuid"), ("action", "uuid"),
+    ("company_id", "bigint"),
+    ("kind", "text"),
+    ("lead_id", "bigint"),
+    ("deal_id", "bigint"),
+    ("actor_id", "bigint"),
+    ("api_key_id", "bigint"),
+    ("amount", "numeric"),
+    ("currency", "text"),
+    ("public_id", "uuid"),
+    ("action", "uuid"),
     ("history_only", "boolean"),
-)  # fmt: skip
-OF_CHANGE: Final = tuple(zip(NewChange._fields, (
-    "bigint", "bigint", "bigint", "text", "text", "text", "bigint", "bigint", "uuid", "boolean", "uuid",
-), strict=True))  # fmt: skip
+)
+OF_CHANGE: Final = tuple(
+    zip(
+        NewChange._fields,
+        (
+            "bigint",
+            "bigint",
+            "bigint",
+            "text",
+            "text",
+            "text",
+            "bigint",
+            "bigint",
+            "uuid",
+            "boolean",
+            "uuid",
+        ),
+        strict=True,
+    )
+)
 INSERT: Final = """
 INSERT INTO crm_crmevent ({names}, release_at)
 SELECT {names}, CASE WHEN action IS NOT NULL THEN statement_timestamp() + (
@@ -62,7 +86,8 @@ LEAD_COLUMNS: Final = "id, company_id, status_id"
 DEAL_COLUMNS: Final = "id, company_id, stage_id, lead_id, amount, currency"
 OF_LEAD: Final = "new.id, NULL, NULL, ''"
 OF_DEAL: Final = "new.lead_id, new.id, new.amount, new.currency"
-AND_LEAD: Final = "JOIN crm_lead AS lead ON (lead.company_id, lead.id) = (new.company_id, new.lead_id)"  # of deals
+# Of deals.
+AND_LEAD: Final = "JOIN crm_lead AS lead ON (lead.company_id, lead.id) = (new.company_id, new.lead_id)"
 CHANGES: Final = "INSERT INTO crm_change ({names}) SELECT * FROM {rows}"
 
 
@@ -78,16 +103,21 @@ def _many(columns: Sequence[tuple[str, str]]) -> str:
     return f"unnest({', '.join(f'%s::{kind}[]' for _, kind in columns)})"
 
 
-MANY: Final = 100  # from so many CRM events on, COPY is faster, although it takes a second statement
+# From so many CRM events on, COPY is faster, although it takes a second statement.
+MANY: Final = 100
 INSERT_ONE: Final = INSERT.format(names=_names(COLUMNS), rows=_one(COLUMNS))
 INSERT_RELEASED: Final = RELEASED.format(names=_names(COLUMNS), rows=_one(COLUMNS))
 INSERT_MANY: Final = INSERT.format(names=_names(COLUMNS), rows=_many(COLUMNS))
-INSERT_CHANGE: Final = CHANGES.format(names=_names(OF_CHANGE), rows=f"{_one(OF_CHANGE)} AS new")
+INSERT_CHANGE: Final = CHANGES.format(
+    names=_names(OF_CHANGE), rows=f"{_one(OF_CHANGE)} AS new"
+)
 INSERT_CHANGES: Final = CHANGES.format(names=_names(OF_CHANGE), rows=_many(OF_CHANGE))
 EVENT_VALUES: Final = attrgetter(*(name for name, _ in COLUMNS))
 
 
-def insert(events: Sequence[CrmEvent], changes: Sequence[NewChange], using: str) -> None:
+def insert(
+    events: Sequence[CrmEvent], changes: Sequence[NewChange], using: str
+) -> None:
     """Insert the changes and the CRM events, and set the keys of the CRM events."""
     connection = connections[using]
     if len(events) >= MANY and all(event.action is None for event in events):
@@ -107,39 +137,69 @@ def insert(events: Sequence[CrmEvent], changes: Sequence[NewChange], using: str)
             parameters.extend(rows[0] if len(rows) == 1 else _by_column(rows))
     with connection.cursor() as cursor:
         cursor.execute(
-            "WITH change AS ({}) {}".format(*statements) if len(statements) > 1 else statements[0], parameters
+            "WITH change AS ({}) {}".format(*statements)
+            if len(statements) > 1
+            else statements[0],
+            parameters,
         )
-        keys: dict[uuid.UUID, int] = {public_id: pk for pk, public_id in cursor.fetchall()} if events else {}
+        keys: dict[uuid.UUID, int] = (
+            {public_id: pk for pk, public_id in cursor.fetchall()} if events else {}
+        )
     for event in events:
         event.pk = keys[event.public_id]
 
 
 def _copy_events(events: Sequence[CrmEvent], using: str) -> None:
     """Insert CRM events without a grace period, which need nothing from their company's row."""
-    for event, key in zip(events, new_keys(CrmEvent, len(events), using=using), strict=True):
+    for event, key in zip(
+        events, new_keys(CrmEvent, len(events), using=using), strict=True
+    ):
         event.pk = key
     names = ["id", *(name for name, _ in COLUMNS)]
-    insert_rows(CrmEvent, names, ((event.pk, *EVENT_VALUES(event)) for event in events), using=using)
+    insert_rows(
+        CrmEvent,
+        names,
+        ((event.pk, *EVENT_VALUES(event)) for event in events),
+        using=using,
+    )
 
 
 def insert_history(
-    model: "type[Tracked]", kind: str, pks: Sequence[int], actor: Mapping[str, int | None], using: str, *,
+    model: "type[Tracked]",
+    kind: str,
+    pks: Sequence[int],
+    actor: Mapping[str, int | None],
+    using: str,
+    *,
     meaning: str | None = None,
-) -> int:  # fmt: skip
+) -> int:
     """Insert an event for each of these new leads or deals, or for those whose step has this meaning. Returns how many.
 
     They are never sent to an ad platform. A row that refers to another company's row gets none. PostgreSQL only.
     """
     is_deal = model.step == "stage"
     statement = HISTORY.format(
-        columns=DEAL_COLUMNS if is_deal else LEAD_COLUMNS, table=model._meta.db_table,
-        values=OF_DEAL if is_deal else OF_LEAD, and_lead=AND_LEAD if is_deal else "",
-        steps=model.step_model()._meta.db_table, step=model.step,
+        columns=DEAL_COLUMNS if is_deal else LEAD_COLUMNS,
+        table=model._meta.db_table,
+        values=OF_DEAL if is_deal else OF_LEAD,
+        and_lead=AND_LEAD if is_deal else "",
+        steps=model.step_model()._meta.db_table,
+        step=model.step,
         with_meaning="WHERE step.meaning = %s" if meaning else "",
-    )  # fmt: skip
-    keys = f"{{{','.join(map(str, pks))}}}"  # as text, which psycopg writes in a fraction of the time
+    )
+    # As text, which psycopg writes in a fraction of the time.
+    keys = f"{{{','.join(map(str, pks))}}}"
     with connections[using].cursor() as cursor:
-        cursor.execute(statement, [keys, kind, actor["actor_id"], actor["api_key_id"], *([meaning] if meaning else [])])
+        cursor.execute(
+            statement,
+            [
+                keys,
+                kind,
+                actor["actor_id"],
+                actor["api_key_id"],
+                *([meaning] if meaning else []),
+            ],
+        )
         return int(cursor.rowcount)
 
 

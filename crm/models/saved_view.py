@@ -40,27 +40,42 @@ class SavedView(models.Model):
     text, which is personal data.
     """
 
-    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="saved_views", db_index=False)
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="+")
-    list = models.CharField(max_length=20, default=LEADS, db_default=LEADS, editable=False)  # its key
+    company = models.ForeignKey(
+        Company, on_delete=models.CASCADE, related_name="saved_views", db_index=False
+    )
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="+"
+    )
+    # Its key.
+    list = models.CharField(
+        max_length=20, default=LEADS, db_default=LEADS, editable=False
+    )
     name = models.CharField(max_length=40)
     query = models.CharField(max_length=LONGEST_QUERY, blank=True, editable=False)
-    columns = models.CharField(max_length=400, blank=True, db_default="", default="", editable=False)
-    is_shared = models.BooleanField("shared with everyone in the company", default=False, db_default=False)
+    columns = models.CharField(
+        max_length=400, blank=True, db_default="", default="", editable=False
+    )
+    is_shared = models.BooleanField(
+        "shared with everyone in the company", default=False, db_default=False
+    )
     created_at = models.DateTimeField(db_default=Now())
 
     objects: ClassVar[SavedViewQuerySet] = SavedViewQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["company", "owner", "list", "name"], name="one_saved_view_per_name"),
+            models.UniqueConstraint(
+                fields=["company", "owner", "list", "name"],
+                name="one_saved_view_per_name",
+            ),
             models.UniqueConstraint(
                 fields=["company", "list", "name"],
                 condition=Q(owner=None),
                 name="one_saved_view_of_keys_per_name",
             ),
             models.CheckConstraint(
-                condition=Q(owner__isnull=False) | Q(is_shared=True), name="saved_view_without_owner_is_shared"
+                condition=Q(owner__isnull=False) | Q(is_shared=True),
+                name="saved_view_without_owner_is_shared",
             ),
         ]
 

@@ -16,9 +16,19 @@ NOTHING: Final = Q(pk__in=())
 SHORT: Final = 3  # a word with fewer letters has no trigram of its own
 
 ACCENTS: Final = "\u0300-\u036f"
-LETTERS: Final = {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "ħ": "h", "ŧ": "t", "\u0131": "i", "ς": "\u03c3"}
+LETTERS: Final = {
+    "ø": "o",
+    "ł": "l",
+    "đ": "d",
+    "ð": "d",
+    "ħ": "h",
+    "ŧ": "t",
+    "\u0131": "i",
+    "ς": "\u03c3",
+}
 LIGATURES: Final = {"ß": "ss", "æ": "ae", "œ": "oe", "þ": "th"}
-SPACES: Final = "\t\n\v\f\r\x1c\x1d\x1e\x1f\x85\u1680\u2028\u2029"  # blanks that NFKD doesn't turn into a space
+# Blanks that NFKD doesn't turn into a space.
+SPACES: Final = "\t\n\v\f\r\x1c\x1d\x1e\x1f\x85\u1680\u2028\u2029"
 
 _PHONE = re.compile(r"[0-9\s()+./-]+")
 _FOLDS: Final = str.maketrans({**LETTERS, **LIGATURES, **dict.fromkeys(SPACES, " ")})
@@ -31,7 +41,9 @@ def folded(text: str) -> str:
     Unicode's own decomposition: PostgreSQL's `normalize` and Python agree on it, and unlike `unaccent` it is
     immutable, as an index requires, and needs no extension.
     """
-    return _ACCENT.sub("", unicodedata.normalize("NFKD", text)).lower().translate(_FOLDS)
+    return (
+        _ACCENT.sub("", unicodedata.normalize("NFKD", text)).lower().translate(_FOLDS)
+    )
 
 
 def folded_sql(text: str) -> str:
@@ -86,7 +98,11 @@ def phone_digits(text: str) -> str:
     +31 20 555 0142 is also found as 0031 20 5550142 and as 020 555 0142.
     """
     digits = re.sub("[^0-9]", "", text)
-    return digits.lstrip("0") if _PHONE.fullmatch(text) and len(digits) >= DIGITS_OF_A_PHONE else ""
+    return (
+        digits.lstrip("0")
+        if _PHONE.fullmatch(text) and len(digits) >= DIGITS_OF_A_PHONE
+        else ""
+    )
 
 
 def matches(text: str) -> Q:
@@ -102,13 +118,19 @@ def deal_matches(text: str) -> Q:
     """Like `matches`, for the title and lead of a deal. A number among the words may be a phone number, too."""
     if is_unfindable(text):
         return NOTHING
-    words = Q(*(_deal_matches(part, phone_digits(part.strip())) for part in parts_of(text)))
+    words = Q(
+        *(_deal_matches(part, phone_digits(part.strip())) for part in parts_of(text))
+    )
     digits = phone_digits(text)
     return words | Q(Contains(digits)) if digits else words
 
 
 def _deal_matches(part: str, digits: str) -> Q:
-    return Q(Contains(part)) | Q(Contains(digits)) if digits and digits != part else Q(Contains(part))
+    return (
+        Q(Contains(part)) | Q(Contains(digits))
+        if digits and digits != part
+        else Q(Contains(part))
+    )
 
 
 class Contains(Func):
@@ -126,4 +148,7 @@ class Contains(Func):
     def as_sql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, list[str]]:  # type: ignore[override]
         column: Any = self.get_source_expressions()[0]
         pattern = re.sub(r"([\\%_])", r"\\\1", self.extra["text"])
-        return f'{compiler.quote_name_unless_alias(column.alias)}."search_text" LIKE %s', [f"%{pattern}%"]
+        return (
+            f'{compiler.quote_name_unless_alias(column.alias)}."search_text" LIKE %s',
+            [f"%{pattern}%"],
+        )

@@ -36,7 +36,10 @@ def search_column(*columns: str) -> migrations.RunPython:
 def _add_column(columns: Sequence[str], apps: Any, editor: Any) -> None:
     _create_extensions(editor)
     text = _expression(columns)
-    editor.execute(f"ALTER TABLE crm_lead ADD COLUMN search_text text GENERATED ALWAYS AS ({text}) STORED", None)
+    editor.execute(
+        f"ALTER TABLE crm_lead ADD COLUMN search_text text GENERATED ALWAYS AS ({text}) STORED",
+        None,
+    )
     editor.execute(INDEX, None)
 
 

@@ -12,8 +12,10 @@ from crm.models.crypto import seal_for, unseal_for
 from crm.models.tenancy import CompanyQuerySet
 from crm.models.validators import check_seen
 
-CODE_CHARACTERS: Final = "abcdefghjkmnpqrstuvwxyz23456789"  # none that looks like another
-CODE_LENGTH: Final = 12  # nearly 60 bits: no one can guess which companies have a provider
+# None that looks like another.
+CODE_CHARACTERS: Final = "abcdefghjkmnpqrstuvwxyz23456789"
+# Nearly 60 bits: no one can guess which companies have a provider.
+CODE_LENGTH: Final = 12
 ISSUER_LENGTH: Final = 200  # characters
 
 
@@ -26,16 +28,24 @@ def code_of(company_id: int) -> str:
 
     The same for every admin in every session, without a row. Another `SECRET_KEY` gives another code.
     """
-    digest = salted_hmac("crm.SignInProvider.code", str(company_id), algorithm="sha256").digest()
-    return "".join(CODE_CHARACTERS[byte % len(CODE_CHARACTERS)] for byte in digest[:CODE_LENGTH])
+    digest = salted_hmac(
+        "crm.SignInProvider.code", str(company_id), algorithm="sha256"
+    ).digest()
+    return "".join(
+        CODE_CHARACTERS[byte % len(CODE_CHARACTERS)] for byte in digest[:CODE_LENGTH]
+    )
 
 
 class SignInProvider(models.Model):
     """What we need to send people to the provider and to check its response. A company without a row has none."""
 
-    company = models.OneToOneField(Company, on_delete=models.CASCADE, related_name="sign_in_provider")
+    company = models.OneToOneField(
+        Company, on_delete=models.CASCADE, related_name="sign_in_provider"
+    )
     # In the company's sign-in link, and in `SocialAccount.provider`.
-    code = models.CharField(max_length=CODE_LENGTH, unique=True, default=new_code, editable=False)
+    code = models.CharField(
+        max_length=CODE_LENGTH, unique=True, default=new_code, editable=False
+    )
     name = models.CharField(max_length=40)
     issuer = models.CharField(max_length=ISSUER_LENGTH)
     client_id = models.CharField(max_length=190)

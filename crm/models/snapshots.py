@@ -39,7 +39,9 @@ class RowSnapshot:
     lost_reason_id: int | None
 
 
-def snapshots(model: "type[Tracked]", pks: Iterable[int], *, using: str, lock: bool = False) -> dict[int, RowSnapshot]:
+def snapshots(
+    model: "type[Tracked]", pks: Iterable[int], *, using: str, lock: bool = False
+) -> dict[int, RowSnapshot]:
     """The rows as they are now, by primary key. With `lock`, they stay locked until the transaction ends."""
     connection = connections[using]
     param: Any = list(pks)
@@ -65,14 +67,22 @@ def update(
     if any(hasattr(value, "resolve_expression") for _, _, value in values):
         sql, params = _update(model, using, pk, values)
     else:
-        sql = _update_of_values(model, using, tuple(field.name for field, _, _ in values))
-        params = [*(field.get_db_prep_save(value, connection) for field, _, value in values), pk]
+        sql = _update_of_values(
+            model, using, tuple(field.name for field, _, _ in values)
+        )
+        params = [
+            *(field.get_db_prep_save(value, connection) for field, _, value in values),
+            pk,
+        ]
     columns = _columns(model, using)
     with prepared_statements(connection), connection.cursor() as cursor:
         cursor.execute(sql, params)
         rows_returned = cursor.fetchall()
     width = len(columns.names)
-    before, after = [row[:width] for row in rows_returned], [row[width:] for row in rows_returned]
+    before, after = (
+        [row[:width] for row in rows_returned],
+        [row[width:] for row in rows_returned],
+    )
     return columns.snapshots(before), columns.snapshots(after)
 
 
@@ -102,7 +112,9 @@ class _Columns:
     def of(self, version: str) -> str:
         """The columns for RETURNING, of the "old" or "new" row."""
         table = self.texts[0].partition(".")[0]
-        return ", ".join(text.replace(f"{table}.", f"{version}.") for text in self.texts)
+        return ", ".join(
+            text.replace(f"{table}.", f"{version}.") for text in self.texts
+        )
 
     def snapshots(self, rows: Sequence[Any]) -> dict[int, RowSnapshot]:
         named = (dict(zip(self.names, row, strict=True)) for row in self.convert(rows))
@@ -115,18 +127,29 @@ def _columns(model: "type[Tracked]", using: str) -> _Columns:
     # join on the changed column would drop or duplicate rows.
     subqueries = model.snapshot_subqueries()
     names = ["pk", "company_id", *model.snapshot_columns, *subqueries]
-    rows: QuerySet[Any] = QuerySet(model, using=using).annotate(**subqueries).order_by().values_list(*names)
+    rows: QuerySet[Any] = (
+        QuerySet(model, using=using)
+        .annotate(**subqueries)
+        .order_by()
+        .values_list(*names)
+    )
     compiler = rows.query.get_compiler(using)
     select, params = compiler.as_sql()
     if params:
         raise FieldError("The statement of a snapshot can't have parameters.")
-    converters = compiler.get_converters([expression for expression, _, _ in compiler.select])
+    converters = compiler.get_converters(
+        [expression for expression, _, _ in compiler.select]
+    )
 
     def convert(rows: Any) -> Iterable[Sequence[Any]]:
-        converted: Iterable[Sequence[Any]] = compiler.apply_converters(rows, converters) if converters else rows
+        converted: Iterable[Sequence[Any]] = (
+            compiler.apply_converters(rows, converters) if converters else rows
+        )
         return converted
 
-    return _Columns(names, [text for _, (text, _), _ in compiler.select], select, convert)
+    return _Columns(
+        names, [text for _, (text, _), _ in compiler.select], select, convert
+    )
 
 
 @cache
@@ -141,19 +164,34 @@ def _select(model: "type[Tracked]", using: str, lock: bool, is_one: bool) -> str
 
 
 @lru_cache(maxsize=500)  # limited: often a caller chooses which fields a save writes
-def _update_of_values(model: "type[Tracked]", using: str, names: tuple[str, ...]) -> str:
+def _update_of_values(
+    model: "type[Tracked]", using: str, names: tuple[str, ...]
+) -> str:
     """The UPDATE of these fields of one row. Parameters: [their values, key].
 
     Built once: Django takes a third of a save's CPU time to build it again.
     """
-    sql, params = _update(model, using, 0, [(model._meta.get_field(name), None, RawSQL("%s", [0])) for name in names])
+    sql, params = _update(
+        model,
+        using,
+        0,
+        [(model._meta.get_field(name), None, RawSQL("%s", [0])) for name in names],
+    )
     if len(params) > len(names) + 1:
-        raise FieldError("The condition on which a row may be written can't have parameters.")
+        raise FieldError(
+            "The condition on which a row may be written can't have parameters."
+        )
     return sql
 
 
-def _update(model: "type[Tracked]", using: str, pk: int, values: Sequence[Any]) -> tuple[str, Sequence[Any]]:
-    query: Any = model._base_manager.using(using).filter(model.writable, pk=pk).query.chain(UpdateQuery)
+def _update(
+    model: "type[Tracked]", using: str, pk: int, values: Sequence[Any]
+) -> tuple[str, Sequence[Any]]:
+    query: Any = (
+        model._base_manager.using(using)
+        .filter(model.writable, pk=pk)
+        .query.chain(UpdateQuery)
+    )
     query.add_update_fields(values)
     sql, params = query.get_compiler(using).as_sql()
     columns = _columns(model, using)
@@ -162,7 +200,8 @@ def _update(model: "type[Tracked]", using: str, pk: int, values: Sequence[Any]) 
 
 def _snapshot(row: dict[str, Any]) -> RowSnapshot:
     is_deal = "lead_id" in row
-    company_of_step, _, meaning = (row["step"] or "").partition(" ")  # see `Tracked.snapshot_subqueries`
+    # See `Tracked.snapshot_subqueries`.
+    company_of_step, _, meaning = (row["step"] or "").partition(" ")
     return RowSnapshot(
         company_id=row["company_id"],
         lead_id=row["lead_id"] if is_deal else row["pk"],
@@ -170,7 +209,9 @@ def _snapshot(row: dict[str, Any]) -> RowSnapshot:
         step_id=row["stage_id"] if is_deal else row["status_id"],
         meaning=meaning or None,
         owner_id=row["owner_id"],
-        owners=frozenset(int(owner) for owner in (company_of_step, row.get("lead_company")) if owner),
+        owners=frozenset(
+            int(owner) for owner in (company_of_step, row.get("lead_company")) if owner
+        ),
         contact=None if is_deal else (row["email"], row["share_with_ad_platforms"]),
         amount=row.get("amount"),
         currency=row.get("currency", ""),

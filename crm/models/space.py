@@ -58,7 +58,9 @@ def space_of(company_id: int) -> Space:
     return Space(files, imports, exports, limit=settings.FILES_MB_PER_COMPANY * MB)
 
 
-def require_room(company_id: int, more: int, *, outcome: str = "Nothing was uploaded") -> None:
+def require_room(
+    company_id: int, more: int, *, outcome: str = "Nothing was uploaded"
+) -> None:
     """Raise NoRoom if `more` bytes would exceed the company's limit.
 
     Two concurrent uploads can't exceed it together if the caller holds the company's row (`Company.objects.hold`).
@@ -70,4 +72,8 @@ def require_room(company_id: int, more: int, *, outcome: str = "Nothing was uplo
 
 def _total(rows: QuerySet[Model], size: object) -> Coalesce:
     total = rows.order_by().values("company").annotate(total=Sum(size)).values("total")
-    return Coalesce(Subquery(total, output_field=BigIntegerField()), 0, output_field=BigIntegerField())
+    return Coalesce(
+        Subquery(total, output_field=BigIntegerField()),
+        0,
+        output_field=BigIntegerField(),
+    )

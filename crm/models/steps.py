@@ -10,7 +10,12 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 
 from crm.models.bidi import without_bidi_controls
-from crm.models.picklist import NAME_LENGTH, TONE_OF_MEANING, PicklistEntry, PicklistQuerySet
+from crm.models.picklist import (
+    NAME_LENGTH,
+    TONE_OF_MEANING,
+    PicklistEntry,
+    PicklistQuerySet,
+)
 from crm.models.tenancy import CompanyQuerySet
 from crm.models.validators import check_seen
 
@@ -40,7 +45,10 @@ class StageMeaning(models.TextChoices):
 
 def free_name(name: str, taken: Collection[str]) -> str:
     """The name, with a number if it is taken."""
-    names = (name, *(f"{name[: NAME_LENGTH - 5]} {number}" for number in range(2, len(taken) + 3)))
+    names = (
+        name,
+        *(f"{name[: NAME_LENGTH - 5]} {number}" for number in range(2, len(taken) + 3)),
+    )
     return next(each for each in names if each not in taken)
 
 
@@ -63,7 +71,9 @@ class StepQuerySet(PicklistQuerySet[S]):
             self._ensure(company, meaning)
             step = steps.first()
         if step is None:
-            raise ValidationError(f"{company} has no {self.model._meta.verbose_name} that means “{meaning}”.")
+            raise ValidationError(
+                f"{company} has no {self.model._meta.verbose_name} that means “{meaning}”."
+            )
         return step
 
     def _ensure(self, company: "Company", meaning: str) -> None:
@@ -73,9 +83,15 @@ class StepQuerySet(PicklistQuerySet[S]):
             company.ensure_steps()
             steps = self.usual_of(company)
             own = steps.filter(meaning=meaning)
-            if meaning not in self.model.needed or own.offered().exists() or own.update(archived_at=None):
+            if (
+                meaning not in self.model.needed
+                or own.offered().exists()
+                or own.update(archived_at=None)
+            ):
                 return
-            name = free_name(meaning.capitalize(), set(steps.values_list("name", flat=True)))
+            name = free_name(
+                meaning.capitalize(), set(steps.values_list("name", flat=True))
+            )
             self.create(company=company, name=name, meaning=meaning)
 
 
@@ -83,7 +99,8 @@ class PipelineStep(PicklistEntry):
     """A status or stage. Its meaning, which CRM events depend on, is fixed when it is added."""
 
     meaning: Any
-    needed: ClassVar[frozenset[str]]  # the meanings that a list must have at least one step for
+    # The meanings that a list must have at least one step for.
+    needed: ClassVar[frozenset[str]]
     needed_by: ClassVar[str] = "your company"
 
     class Meta(PicklistEntry.Meta):
@@ -91,14 +108,18 @@ class PipelineStep(PicklistEntry):
 
     @property
     def tone(self) -> str:
-        return super().tone if self.colour else TONE_OF_MEANING.get(self.meaning, "plain")
+        return (
+            super().tone if self.colour else TONE_OF_MEANING.get(self.meaning, "plain")
+        )
 
     @property
     def same_kind(self) -> dict[str, Any]:
         return {"meaning": self.meaning}
 
     def why_kept(self, others: Iterable[PicklistEntry]) -> str:
-        if self.meaning not in self.needed or any(each.same_kind == self.same_kind for each in others):
+        if self.meaning not in self.needed or any(
+            each.same_kind == self.same_kind for each in others
+        ):
             return ""
         label = self.get_meaning_display()  # type: ignore[attr-defined]
         return f"This is the only one that means “{label}”, which {self.needed_by} needs. Add another one first."
@@ -114,13 +135,19 @@ class LeadStatus(PipelineStep):
 
     class Meta(PipelineStep.Meta):
         verbose_name_plural = "lead statuses"
-        constraints = [models.UniqueConstraint(fields=["company", "name"], name="one_lead_status_per_name")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["company", "name"], name="one_lead_status_per_name"
+            )
+        ]
 
 
 class PipelineQuerySet(CompanyQuerySet["Pipeline"]):
     def default_of(self, company: "Company") -> "Pipeline":
         """The company's default pipeline, which is added if there is none."""
-        return self.get_or_create(company=company, is_default=True, defaults={"name": USUAL_PIPELINE})[0]
+        return self.get_or_create(
+            company=company, is_default=True, defaults={"name": USUAL_PIPELINE}
+        )[0]
 
     def offered(self) -> Self:
         """Pipelines that deals can be moved into."""
@@ -130,7 +157,12 @@ class PipelineQuerySet(CompanyQuerySet["Pipeline"]):
 class Pipeline(models.Model):
     """The stages that a kind of deal goes through. A company has one default pipeline, for deals without a stage."""
 
-    company = models.ForeignKey("crm.Company", on_delete=models.CASCADE, related_name="pipelines", db_index=False)
+    company = models.ForeignKey(
+        "crm.Company",
+        on_delete=models.CASCADE,
+        related_name="pipelines",
+        db_index=False,
+    )
     name = models.CharField(max_length=NAME_LENGTH)
     is_default = models.BooleanField(default=False, db_default=False, editable=False)
     archived_at = models.DateTimeField(null=True, editable=False)
@@ -141,10 +173,17 @@ class Pipeline(models.Model):
     class Meta:
         ordering = ["-is_default", "pk"]
         constraints = [
-            models.UniqueConstraint("company", Lower("name"), name="one_pipeline_per_name"),
-            models.UniqueConstraint(fields=["company"], condition=Q(is_default=True), name="one_default_pipeline"),
+            models.UniqueConstraint(
+                "company", Lower("name"), name="one_pipeline_per_name"
+            ),
+            models.UniqueConstraint(
+                fields=["company"],
+                condition=Q(is_default=True),
+                name="one_default_pipeline",
+            ),
             models.CheckConstraint(
-                condition=Q(is_default=False) | Q(archived_at=None), name="default_pipeline_not_archived"
+                condition=Q(is_default=False) | Q(archived_at=None),
+                name="default_pipeline_not_archived",
             ),
         ]
 
@@ -181,13 +220,17 @@ class StageQuerySet(StepQuerySet["Stage"]):
 
     def in_order(self) -> Self:
         """Stages pipeline by pipeline, each with its pipeline."""
-        return self.order_by("-pipeline__is_default", "pipeline_id", "position", "pk").select_related("pipeline")
+        return self.order_by(
+            "-pipeline__is_default", "pipeline_id", "position", "pk"
+        ).select_related("pipeline")
 
 
 class Stage(PipelineStep):
     """A deal's stage. Its `meaning` decides which CRM events fire; its `chance` of being won weights sums."""
 
-    pipeline = models.ForeignKey(Pipeline, on_delete=models.CASCADE, related_name="stages", editable=False)
+    pipeline = models.ForeignKey(
+        Pipeline, on_delete=models.CASCADE, related_name="stages", editable=False
+    )
     meaning = models.CharField(max_length=20, choices=StageMeaning.choices)
     chance = models.PositiveSmallIntegerField(
         "chance in per cent",
@@ -201,7 +244,11 @@ class Stage(PipelineStep):
     objects: ClassVar[StageQuerySet] = StageQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta(PipelineStep.Meta):
-        constraints = [models.UniqueConstraint(fields=["pipeline", "name"], name="one_stage_name_per_pipeline")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["pipeline", "name"], name="one_stage_name_per_pipeline"
+            )
+        ]
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save the stage, in the default pipeline if it has none. A won or lost stage has a fixed chance."""
@@ -232,6 +279,13 @@ USUAL_STAGES: Final = [
 def add_usual_stages(pipeline: Pipeline) -> None:
     """Add the usual stages to a new pipeline."""
     Stage.objects.bulk_create(
-        Stage(company_id=pipeline.company_id, pipeline=pipeline, name=name, meaning=meaning, chance=chance, position=at)
+        Stage(
+            company_id=pipeline.company_id,
+            pipeline=pipeline,
+            name=name,
+            meaning=meaning,
+            chance=chance,
+            position=at,
+        )
         for at, (name, meaning, chance) in enumerate(USUAL_STAGES, start=1)
     )

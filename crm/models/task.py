@@ -43,7 +43,9 @@ class TaskQuerySet(CompanyQuerySet["Task"]):
         """
         every = self.model._default_manager.order_by()
         on_deals = every.filter(deal__lead=lead).values("pk")
-        return self.filter(pk__in=every.filter(lead=lead).values("pk").union(on_deals, all=True))
+        return self.filter(
+            pk__in=every.filter(lead=lead).values("pk").union(on_deals, all=True)
+        )
 
     def in_order(self) -> Self:
         """Earliest due first; within a day, tasks without a time come last."""
@@ -56,20 +58,41 @@ class Task(models.Model):
     Written only by `crm.services.tasks`, which keeps the reminder in step.
     """
 
-    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="tasks", db_index=False)
+    company = models.ForeignKey(
+        Company, on_delete=models.CASCADE, related_name="tasks", db_index=False
+    )
     title = models.CharField(max_length=160)
-    kind = models.CharField(max_length=10, choices=TaskKind.choices, default=TaskKind.TASK, db_default=TaskKind.TASK)
+    kind = models.CharField(
+        max_length=10,
+        choices=TaskKind.choices,
+        default=TaskKind.TASK,
+        db_default=TaskKind.TASK,
+    )
     due_on = models.DateField("due date")
     due_time = models.TimeField("time", null=True, blank=True)
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
     )
     # At most one of the two. A task about a deal is also about the deal's current lead.
     lead = models.ForeignKey(
-        Lead, null=True, blank=True, on_delete=models.CASCADE, related_name="tasks", db_index=False
+        Lead,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="tasks",
+        db_index=False,
     )
     deal = models.ForeignKey(
-        Deal, null=True, blank=True, on_delete=models.CASCADE, related_name="tasks", db_index=False
+        Deal,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="tasks",
+        db_index=False,
     )
     reminder = models.BooleanField("remind by e-mail", default=False, db_default=False)
     done_at = models.DateTimeField(null=True, editable=False)
@@ -82,17 +105,33 @@ class Task(models.Model):
         ordering = ["-pk"]
         indexes = [
             # With `done_at`, a page of open tasks reads no others.
-            models.Index(fields=["lead", "done_at"], name="tasks_of_lead", condition=Q(lead__isnull=False)),
-            models.Index(fields=["deal", "done_at"], name="tasks_of_deal", condition=Q(deal__isnull=False)),
-            models.Index(fields=["company", "owner", "due_on"], name="open_tasks_of_owner", condition=Q(done_at=None)),
             models.Index(
-                fields=["company", "owner", "-done_at"], name="done_tasks_of_owner", condition=Q(done_at__isnull=False)
+                fields=["lead", "done_at"],
+                name="tasks_of_lead",
+                condition=Q(lead__isnull=False),
+            ),
+            models.Index(
+                fields=["deal", "done_at"],
+                name="tasks_of_deal",
+                condition=Q(deal__isnull=False),
+            ),
+            models.Index(
+                fields=["company", "owner", "due_on"],
+                name="open_tasks_of_owner",
+                condition=Q(done_at=None),
+            ),
+            models.Index(
+                fields=["company", "owner", "-done_at"],
+                name="done_tasks_of_owner",
+                condition=Q(done_at__isnull=False),
             ),
         ]
         constraints = [
             # For the order of the list, and for the composite foreign keys of `crm.models.tenancy`.
             models.UniqueConstraint(fields=["company", "id"], name="task_of_company"),
-            models.CheckConstraint(condition=Q(lead=None) | Q(deal=None), name="task_about_one_thing"),
+            models.CheckConstraint(
+                condition=Q(lead=None) | Q(deal=None), name="task_about_one_thing"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -118,12 +157,20 @@ class Task(models.Model):
 
     def starts_at(self, zone: ZoneInfo) -> datetime | None:
         """When it is due, in this time zone; None for any time of its day."""
-        return None if self.due_time is None else datetime.combine(self.due_on, self.due_time, zone)
+        return (
+            None
+            if self.due_time is None
+            else datetime.combine(self.due_on, self.due_time, zone)
+        )
 
     def remind_at(self, zone: ZoneInfo) -> datetime:
         """When its reminder is due: ahead of its time, or in the morning of its day."""
         starts_at = self.starts_at(zone)
-        return starts_at - REMINDER_AHEAD if starts_at else datetime.combine(self.due_on, REMINDER_OF_A_DAY, zone)
+        return (
+            starts_at - REMINDER_AHEAD
+            if starts_at
+            else datetime.combine(self.due_on, REMINDER_OF_A_DAY, zone)
+        )
 
     def is_late(self, now: datetime) -> bool:
         """True if it should have been done by `now`, which is in the company's time zone."""
@@ -146,7 +193,9 @@ class Task(models.Model):
         if self.deal and self.deal.company_id != self.company_id:
             raise ValidationError({"deal": "Choose one of your company's deals."})
         if self.due_on and not FIRST_YEAR <= self.due_on.year <= LAST_YEAR:
-            raise ValidationError({"due_on": f"Enter a date from {FIRST_YEAR} to {LAST_YEAR}."})
+            raise ValidationError(
+                {"due_on": f"Enter a date from {FIRST_YEAR} to {LAST_YEAR}."}
+            )
         check_seen(title=self.title)  # last, as in `Deal.clean`
 
 

@@ -16,7 +16,9 @@ M = TypeVar("M", bound=models.Model, covariant=True)
 class CompanyQuerySet(models.QuerySet[M]):
     """Rows that belong to a company. Always query them through `for_company`."""
 
-    def for_company(self, company: "Company | int", *, keys: Collection[int] | None = None) -> Self:
+    def for_company(
+        self, company: "Company | int", *, keys: Collection[int] | None = None
+    ) -> Self:
         """Only the rows of this company (or company id); with `keys`, only the rows with these keys.
 
         With keys, PostgreSQL searches by nothing else. Without statistics on a company, it expects a single row, and
@@ -57,7 +59,9 @@ def unique_within_company(table: str) -> migrations.RunSQL:
 
 def tie(table: str, column: str, to: str) -> migrations.RunPython:
     """Make `column` refer only to rows of the table `to` with the same company."""
-    return migrations.RunPython(partial(_tie, table, column, to), partial(_untie, table, column, to))
+    return migrations.RunPython(
+        partial(_tie, table, column, to), partial(_untie, table, column, to)
+    )
 
 
 def _tie(table: str, column: str, to: str, apps: Any, editor: Any) -> None:
@@ -75,7 +79,9 @@ def _tie(table: str, column: str, to: str, apps: Any, editor: Any) -> None:
 
 def _untie(table: str, column: str, to: str, apps: Any, editor: Any) -> None:
     with editor.connection.cursor() as cursor:
-        cursor.execute(f'ALTER TABLE "{table}" DROP CONSTRAINT "{_name(table, column)}"')
+        cursor.execute(
+            f'ALTER TABLE "{table}" DROP CONSTRAINT "{_name(table, column)}"'
+        )
         cursor.execute(
             f'ALTER TABLE "{table}" ADD CONSTRAINT "{table}_{column}_fk" FOREIGN KEY ({column}) '
             f'REFERENCES "{to}" (id) {CHECKED_AT_COMMIT}'

@@ -24,7 +24,13 @@ from crm.models.company import Company
 from crm.models.event import CrmEventKind
 from crm.models.origin import acting_as
 from crm.models.recorder import record, record_changes, record_new
-from crm.models.snapshots import RowSnapshot, chunks, snapshots, supports_returning_old, update
+from crm.models.snapshots import (
+    RowSnapshot,
+    chunks,
+    snapshots,
+    supports_returning_old,
+    update,
+)
 from crm.models.steps import StepQuerySet
 from crm.models.tenancy import CompanyQuerySet
 
@@ -42,14 +48,23 @@ class TrackedQuerySet(CompanyQuerySet[T]):
         self._for_write = True
         updated = 0
         with transaction.atomic(using=self.db, savepoint=False):
-            parts = list(chunks(sorted(set(self.order_by().values_list("pk", flat=True)))))
+            parts = list(
+                chunks(sorted(set(self.order_by().values_list("pk", flat=True))))
+            )
             if len(parts) > 1:
                 self._lock(parts)
             for pks in parts:
                 before = snapshots(self.model, pks, using=self.db, lock=True)
                 # Apply the filter again now that the rows are locked: one of them may have changed in the meantime.
-                updated += super(TrackedQuerySet, self.filter(pk__in=list(before))).update(**kwargs)
-                record(self.model, before, snapshots(self.model, before, using=self.db), using=self.db)
+                updated += super(
+                    TrackedQuerySet, self.filter(pk__in=list(before))
+                ).update(**kwargs)
+                record(
+                    self.model,
+                    before,
+                    snapshots(self.model, before, using=self.db),
+                    using=self.db,
+                )
         return updated
 
     update.alters_data = True  # type: ignore[attr-defined]
@@ -60,8 +75,15 @@ class TrackedQuerySet(CompanyQuerySet[T]):
         with transaction.atomic(using=self.db, savepoint=False):
             pks = sorted(set(self.order_by().values_list("pk", flat=True)))
             before = snapshots(self.model, pks, using=self.db, lock=True)
-            updated = super(TrackedQuerySet, self.filter(pk__in=list(before))).update(**kwargs)
-            record_changes(self.model, before, snapshots(self.model, before, using=self.db), using=self.db)
+            updated = super(TrackedQuerySet, self.filter(pk__in=list(before))).update(
+                **kwargs
+            )
+            record_changes(
+                self.model,
+                before,
+                snapshots(self.model, before, using=self.db),
+                using=self.db,
+            )
         return updated
 
     update_without_events.alters_data = True  # type: ignore[attr-defined]
@@ -73,7 +95,11 @@ class TrackedQuerySet(CompanyQuerySet[T]):
         held such rows and then locked more leads, it could deadlock with one that holds these leads and waits for the
         rows.
         """
-        rows: QuerySet[Any] = QuerySet(self.model, using=self.db).select_for_update(no_key=True).order_by("pk")
+        rows: QuerySet[Any] = (
+            QuerySet(self.model, using=self.db)
+            .select_for_update(no_key=True)
+            .order_by("pk")
+        )
         for pks in parts:
             list(rows.filter(pk__in=pks).values_list("pk", flat=True))
 
@@ -107,7 +133,11 @@ class TrackedQuerySet(CompanyQuerySet[T]):
     bulk_create.alters_data = True  # type: ignore[attr-defined]
 
     def insert_like(
-        self, template: "Tracked", rows: Sequence[Mapping[str, Any]], *, keys: Sequence[int] | None = None
+        self,
+        template: "Tracked",
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        keys: Sequence[int] | None = None,
     ) -> Sequence[int]:
         """Insert copies of the template, each with its values by attribute. Returns their keys, in this order.
 
@@ -123,14 +153,22 @@ class TrackedQuerySet(CompanyQuerySet[T]):
             usual = {field.attname: field.pre_save(template, True) for field in fields}
             del usual["id"]
             keys = keys or many_rows.new_keys(self.model, len(rows), using=self.db)
-            values = ([key, *{**usual, **row}.values()] for key, row in zip(keys, rows, strict=True))
+            values = (
+                [key, *{**usual, **row}.values()]
+                for key, row in zip(keys, rows, strict=True)
+            )
             many_rows.insert_rows(self.model, ["id", *usual], values, using=self.db)
             self._record_new(keys)
         return keys
 
     insert_like.alters_data = True  # type: ignore[attr-defined]
 
-    def update_rows(self, names: Sequence[str], rows: Mapping[int, Sequence[Any]], **same: models.Expression) -> None:
+    def update_rows(
+        self,
+        names: Sequence[str],
+        rows: Mapping[int, Sequence[Any]],
+        **same: models.Expression,
+    ) -> None:
         """Write these values by key, and the expressions of `same` into all rows: `bulk_update` in one statement."""
         if not rows:
             return
@@ -142,7 +180,12 @@ class TrackedQuerySet(CompanyQuerySet[T]):
             before = snapshots(self.model, sorted(rows), using=self.db, lock=True)
             there = {pk: values for pk, values in rows.items() if pk in before}
             many_rows.update_rows(self.model, names, there, using=self.db, same=same)
-            record(self.model, before, snapshots(self.model, before, using=self.db), using=self.db)
+            record(
+                self.model,
+                before,
+                snapshots(self.model, before, using=self.db),
+                using=self.db,
+            )
 
     update_rows.alters_data = True  # type: ignore[attr-defined]
 
@@ -182,8 +225,10 @@ class Tracked(models.Model):
     created_kind: ClassVar[CrmEventKind]
     kinds_by_meaning: ClassVar[dict[str, CrmEventKind]]
     watched: ClassVar[frozenset[str]]  # fields whose update() may cause an event
-    snapshot_columns: ClassVar[tuple[str, ...]]  # columns of the row that go into a RowSnapshot
-    writable: ClassVar[Q] = Q()  # the rows that a save may write, checked again after waiting for another change
+    # Columns of the row that go into a RowSnapshot.
+    snapshot_columns: ClassVar[tuple[str, ...]]
+    # The rows that a save may write, checked again after waiting for another change.
+    writable: ClassVar[Q] = Q()
     _change: RowChange | None = None  # set only during a save
 
     class Meta:
@@ -197,7 +242,11 @@ class Tracked(models.Model):
         The step is its company's id and its meaning in one text: a save reads it twice, and for each value by itself
         would read it four times.
         """
-        own_step = cls.step_model()._default_manager.filter(pk=OuterRef(f"{cls.step}_id")).order_by()
+        own_step = (
+            cls.step_model()
+            ._default_manager.filter(pk=OuterRef(f"{cls.step}_id"))
+            .order_by()
+        )
         return {"step": Subquery(own_step.values_list(InOneText("company", "meaning")))}
 
     @classmethod
@@ -214,33 +263,60 @@ class Tracked(models.Model):
     ) -> None:
         using = using or router.db_for_write(type(self), instance=self)
         options: dict[str, Any] = {
-            "raw": raw, "force_insert": force_insert, "force_update": force_update, "using": using,
+            "raw": raw,
+            "force_insert": force_insert,
+            "force_update": force_update,
+            "using": using,
             "update_fields": update_fields,
-        }  # fmt: skip
+        }
         if raw or (update_fields is not None and not self.watched & set(update_fields)):
             return super().save_base(**options)
         model = type(self)
         # No savepoint, as in Django's own save: after an error the caller must roll back its transaction.
         with transaction.atomic(using=using, savepoint=False):
             fill_in_steps([self])
-            outer, self._change = self._change, (change := RowChange())  # a receiver may save the same row again
+            # A receiver may save the same row again.
+            outer, self._change = self._change, (change := RowChange())
             try:
                 super().save_base(**options)
             finally:
                 self._change = outer
-            record(model, change.before, change.after or snapshots(model, [self.pk], using=using), using=using)
+            record(
+                model,
+                change.before,
+                change.after or snapshots(model, [self.pk], using=using),
+                using=using,
+            )
 
-    def _do_update(self, base_qs: Any, using: str | None, pk_val: Any, values: Any, fields: Any, *args: Any) -> Any:
+    def _do_update(
+        self,
+        base_qs: Any,
+        using: str | None,
+        pk_val: Any,
+        values: Any,
+        fields: Any,
+        *args: Any,
+    ) -> Any:
         """Django's `_do_update`. Keeps the change. With `update_fields`, raises DeletedMeanwhile if the row is gone."""
         change = self._change
         updated: Any
-        if change is not None and values and supports_returning_old(connections[base_qs.db]):
-            change.before, change.after = update(type(self), pk_val, values, using=base_qs.db)
+        if (
+            change is not None
+            and values
+            and supports_returning_old(connections[base_qs.db])
+        ):
+            change.before, change.after = update(
+                type(self), pk_val, values, using=base_qs.db
+            )
             updated = bool(change.after)
         else:
             if change is not None:
-                change.before = snapshots(type(self), [pk_val], using=base_qs.db, lock=True)
-            updated = super()._do_update(base_qs.filter(self.writable), using, pk_val, values, fields, *args)
+                change.before = snapshots(
+                    type(self), [pk_val], using=base_qs.db, lock=True
+                )
+            updated = super()._do_update(
+                base_qs.filter(self.writable), using, pk_val, values, fields, *args
+            )
         if fields and not updated:
             raise DeletedMeanwhile
         return updated

@@ -17,7 +17,9 @@ class TypedForm(models.Model):
     """
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+"
+    )
     key = models.CharField(max_length=32, unique=True)
     sealed = models.TextField()
     created_at = models.DateTimeField(db_default=Now())

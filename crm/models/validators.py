@@ -50,7 +50,10 @@ def usual_currency(languages: str) -> str:
 def validate_currency(code: str) -> None:
     """Raise ValidationError unless `code` is an upper-case ISO 4217 code."""
     if code not in CODES:
-        raise ValidationError("Unknown currency. Use a three-letter code such as EUR, USD or GBP.", code="currency")
+        raise ValidationError(
+            "Unknown currency. Use a three-letter code such as EUR, USD or GBP.",
+            code="currency",
+        )
 
 
 def usual_time_zone() -> str:
@@ -61,7 +64,14 @@ def usual_time_zone() -> str:
 @lru_cache
 def time_zones() -> tuple[str, ...]:
     """The IANA names, "UTC" first, without the abbreviations and aliases that have no region."""
-    return ("UTC", *sorted(name for name in available_timezones() if "/" in name and not name.startswith("Etc/")))
+    return (
+        "UTC",
+        *sorted(
+            name
+            for name in available_timezones()
+            if "/" in name and not name.startswith("Etc/")
+        ),
+    )
 
 
 def validate_time_zone(name: str) -> None:
@@ -85,22 +95,32 @@ WEB_ADDRESS: Final = re.compile(r"://|\bwww\.", re.IGNORECASE)
 
 # Control and format characters, surrogates, blanks, and marks, which need a letter before them. Not unassigned
 # characters: they are often just newer than this Python, such as this year's emoji.
-UNSEEN_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Zs", "Zl", "Zp", "Mn", "Mc", "Me"})
+UNSEEN_CATEGORIES: Final = frozenset(
+    {"Cc", "Cf", "Cs", "Zs", "Zl", "Zp", "Mn", "Mc", "Me"}
+)
 # Unassigned code points that no program shows: Default_Ignorable_Code_Point in
 # https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt, and noncharacters (section 23.7 of the
 # standard).
-NEVER_ASSIGNED: Final = "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
-IGNORED: Final = re.compile(f"[\u2065\ufff0-\ufff8\U000e0000-\U000e0fff\ufdd0-\ufdef{NEVER_ASSIGNED}]")
+NEVER_ASSIGNED: Final = "".join(
+    chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF)
+)
+IGNORED: Final = re.compile(
+    f"[\u2065\ufff0-\ufff8\U000e0000-\U000e0fff\ufdd0-\ufdef{NEVER_ASSIGNED}]"
+)
 # Letters and a symbol that look blank: three Hangul fillers, the half-width one, and the empty Braille pattern.
 UNSEEN: Final = frozenset("\u115f\u1160\u3164\uffa0\u2800")
-PLAINLY_SEEN: Final = re.compile("[0-9A-Za-z]")  # decides about most texts, in a tenth of the time
-NOT_SEEN: Final = "Enter something that can be seen: these are invisible characters only."
+# Decides about most texts, in a tenth of the time.
+PLAINLY_SEEN: Final = re.compile("[0-9A-Za-z]")
+NOT_SEEN: Final = (
+    "Enter something that can be seen: these are invisible characters only."
+)
 
 
 def is_seen(text: str) -> bool:
     """True if any of the text can be seen. A link with an invisible name is one that no one finds."""
     return PLAINLY_SEEN.search(text) is not None or any(
-        unicodedata.category(character) not in UNSEEN_CATEGORIES and character not in UNSEEN
+        unicodedata.category(character) not in UNSEEN_CATEGORIES
+        and character not in UNSEEN
         for character in IGNORED.sub("", text)
     )
 
@@ -116,4 +136,6 @@ def validate_name(name: str) -> None:
     if not is_seen(name):
         raise ValidationError(NOT_SEEN, code="unseen")
     if WEB_ADDRESS.search(unicodedata.normalize("NFKC", name)):
-        raise ValidationError("Enter a name without a web address (:// or www.).", code="web_address")
+        raise ValidationError(
+            "Enter a name without a web address (:// or www.).", code="web_address"
+        )

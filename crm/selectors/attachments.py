@@ -13,7 +13,8 @@ from crm.models.file_storage import open_stored
 from crm.models.roles import Action
 from crm.services.attachments import may_delete
 
-CONTENT_TYPE: Final = "application/octet-stream"  # whatever the file is: no browser shows it on our origin
+# Whatever the file is: no browser shows it on our origin.
+CONTENT_TYPE: Final = "application/octet-stream"
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,15 @@ def files_on(subject: Lead | Deal | Note, reader: Membership) -> list[ShownFile]
     """The files on a note, or on a deal or lead itself, newest first; none for a reader who may see none. One query."""
     if not reader.may(Action.SEE_FILES):
         return []
-    files = Attachment.objects.on(subject).select_related("actor", "api_key")[:MAX_FILES]
+    files = Attachment.objects.on(subject).select_related("actor", "api_key")[
+        :MAX_FILES
+    ]
     return [ShownFile(file, may_delete(file, reader)) for file in files]
 
 
-def files_on_notes(notes: Collection[Note], reader: Membership) -> Mapping[int, Sequence[ShownFile]]:
+def files_on_notes(
+    notes: Collection[Note], reader: Membership
+) -> Mapping[int, Sequence[ShownFile]]:
     """The files on each of these notes, by the note's id, as `files_on` returns them. One query, if there are notes."""
     found: defaultdict[int, list[ShownFile]] = defaultdict(list)
     if notes and reader.may(Action.SEE_FILES):
@@ -46,4 +51,6 @@ def files_on_notes(notes: Collection[Note], reader: Membership) -> Mapping[int, 
 def download_of(attachment: Attachment) -> FileResponse:
     """The file, as a download that no browser shows on a page. Raises StorageFailed."""
     content = open_stored(attachment.stored_as)
-    return FileResponse(content, as_attachment=True, filename=str(attachment), content_type=CONTENT_TYPE)
+    return FileResponse(
+        content, as_attachment=True, filename=str(attachment), content_type=CONTENT_TYPE
+    )

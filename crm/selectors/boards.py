@@ -46,7 +46,11 @@ class BoardCard:
     def is_late(self) -> bool:
         """True for an open deal that was expected to close before today."""
         expected = self.deal.expected_close
-        return self.closed_on is None and expected is not None and expected < timezone.localdate()
+        return (
+            self.closed_on is None
+            and expected is not None
+            and expected < timezone.localdate()
+        )
 
 
 @dataclass
@@ -64,7 +68,9 @@ class BoardColumn:
     count_ever: int = 0
     sums: dict[str, Decimal] = field(default_factory=dict)
 
-    def add(self, currency: str, *, is_on_board: bool, count: int, total: Decimal | None) -> None:
+    def add(
+        self, currency: str, *, is_on_board: bool, count: int, total: Decimal | None
+    ) -> None:
         """Add the deals in one currency to the counts and sums, those on the board or the others."""
         self.count_ever += count
         if is_on_board:
@@ -98,17 +104,29 @@ class BoardColumn:
     @property
     def weighted(self) -> Decimal | None:
         """An open stage's total by its chance, in the company's currency, or None."""
-        return None if self.is_closed or self.total is None else weighted(self.total, self.stage.chance)
+        return (
+            None
+            if self.is_closed or self.total is None
+            else weighted(self.total, self.stage.chance)
+        )
 
     @property
     def weighted_total(self) -> Decimal | None:
         """`weighted` to show; None where it would only repeat the total."""
-        return whole(self.weighted) if self.weighted is not None and self.stage.chance < 100 else None
+        return (
+            whole(self.weighted)
+            if self.weighted is not None and self.stage.chance < 100
+            else None
+        )
 
     @property
     def other_sums(self) -> list[tuple[str, Decimal]]:
         """The sums in other currencies, by currency."""
-        return [(currency, total) for currency, total in sorted(self.sums.items()) if currency != self.currency]
+        return [
+            (currency, total)
+            for currency, total in sorted(self.sums.items())
+            if currency != self.currency
+        ]
 
 
 @dataclass(frozen=True)
@@ -127,7 +145,9 @@ class Board:
     @property
     def open_weighted(self) -> Decimal:
         """The sum of the open deals, weighted by the chance of their stages, in the company's currency."""
-        return whole(sum((column.weighted or Decimal(0) for column in self._open), Decimal(0)))
+        return whole(
+            sum((column.weighted or Decimal(0) for column in self._open), Decimal(0))
+        )
 
     @property
     def is_empty(self) -> bool:

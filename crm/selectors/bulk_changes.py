@@ -37,9 +37,18 @@ TITLES: Final[Mapping[str, str]] = {
 }
 SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
     BulkKind.STATUS: ("{leads} is now {target}.", "{leads} are now {target}."),
-    BulkKind.OWNER: ("{leads} now belongs to {target}.", "{leads} now belong to {target}."),
-    BulkKind.ADD_TAG: ("{leads} now has the tag {target}.", "{leads} now have the tag {target}."),
-    BulkKind.REMOVE_TAG: ("{leads} no longer has the tag {target}.", "{leads} no longer have the tag {target}."),
+    BulkKind.OWNER: (
+        "{leads} now belongs to {target}.",
+        "{leads} now belong to {target}.",
+    ),
+    BulkKind.ADD_TAG: (
+        "{leads} now has the tag {target}.",
+        "{leads} now have the tag {target}.",
+    ),
+    BulkKind.REMOVE_TAG: (
+        "{leads} no longer has the tag {target}.",
+        "{leads} no longer have the tag {target}.",
+    ),
     BulkKind.DELETE: ("{leads} was deleted.", "{leads} were deleted."),
 }
 GONE: Final[Mapping[str, str]] = {
@@ -83,7 +92,9 @@ def title_of(kind: str, target: object, count: int) -> str:
 def sentence_of(kind: str, target: object, count: int) -> str:
     """What has been done to so many leads: “1,204 leads are now Qualified.”"""
     one, several = SENTENCES[kind]
-    return (one if count == 1 else several).format(leads=counted(count), target=target or NO_OWNER)
+    return (one if count == 1 else several).format(
+        leads=counted(count), target=target or NO_OWNER
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +118,14 @@ class ListedChange:
 
 def changes_of(company: Company) -> list[ListedChange]:
     """The company's bulk changes, the newest first. Four queries at most."""
-    return _listed(company, list(BulkChange.objects.for_company(company).select_related("made_by", "api_key")[:LISTED]))
+    return _listed(
+        company,
+        list(
+            BulkChange.objects.for_company(company).select_related(
+                "made_by", "api_key"
+            )[:LISTED]
+        ),
+    )
 
 
 def listed_change(bulk_change: BulkChange) -> ListedChange:
@@ -120,8 +138,15 @@ def _listed(company: Company, rows: Sequence[BulkChange]) -> list[ListedChange]:
     return [
         ListedChange(
             row,
-            title_of(row.kind, None if row.target is None else names[row.kind].get(row.target), row.row_count),
-            [ResultTotal(each.label, row.done.get(each, 0), OUTCOMES[each]) for each in LeadResult],
+            title_of(
+                row.kind,
+                None if row.target is None else names[row.kind].get(row.target),
+                row.row_count,
+            ),
+            [
+                ResultTotal(each.label, row.done.get(each, 0), OUTCOMES[each])
+                for each in LeadResult
+            ],
             sorted(row.refusals.items(), key=lambda pair: -pair[1]),
         )
         for row in rows
@@ -136,7 +161,9 @@ def _names(company: Company, rows: Sequence[BulkChange]) -> dict[str, dict[int, 
             keys[row.kind].add(row.target)
     names: dict[str, dict[int, str]] = {}
     for kind, asked in keys.items():
-        found = {each.pk: str(each) for each in TARGETS[kind](company).filter(pk__in=asked)}
+        found = {
+            each.pk: str(each) for each in TARGETS[kind](company).filter(pk__in=asked)
+        }
         names[kind] = {pk: found.get(pk, GONE[kind]) for pk in asked}
     return names
 
@@ -165,11 +192,16 @@ def belongings_of(company: Company, leads: LeadQuerySet) -> Belongings:
             tasks=_on(Task.objects.for_company(company), keys),
             notes=_on(Note.objects.for_company(company), keys),
             files=_on(Attachment.objects.for_company(company), keys),
-            merged=Lead.objects.for_company(company).filter(merged_into__in=keys).count(),
+            merged=Lead.objects.for_company(company)
+            .filter(merged_into__in=keys)
+            .count(),
             shared_deals=shared.exclude(are_deleted).values("deal").distinct().count(),
         )
 
 
 def _on(rows: QuerySet[Any], keys: QuerySet[Any]) -> int:
     """How many are on the leads themselves or their deals. Two queries: one with OR would compare every pair."""
-    return rows.filter(lead__in=keys, deal=None).count() + rows.filter(deal__lead__in=keys).count()
+    return (
+        rows.filter(lead__in=keys, deal=None).count()
+        + rows.filter(deal__lead__in=keys).count()
+    )

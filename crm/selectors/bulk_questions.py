@@ -38,7 +38,9 @@ class BulkQuestion:
         return self.expected.rules if self.expected else frozenset()
 
 
-def bulk_question(company: Company, change: LeadChange, leads: LeadQuerySet) -> BulkQuestion:
+def bulk_question(
+    company: Company, change: LeadChange, leads: LeadQuerySet
+) -> BulkQuestion:
     """The question about these leads of the company."""
     asked_at = timezone.now()  # before the leads are counted
     count = leads.order_by().count()
@@ -47,11 +49,15 @@ def bulk_question(company: Company, change: LeadChange, leads: LeadQuerySet) -> 
         lead_count=count,
         asked_at=asked_at,
         expected=_expected(change, leads) if count else None,
-        belongings=belongings_of(company, leads) if count and change.kind == BulkKind.DELETE else None,
+        belongings=belongings_of(company, leads)
+        if count and change.kind == BulkKind.DELETE
+        else None,
     )
 
 
-def confirmed_leads(change: LeadChange, leads: LeadQuerySet, confirmed: Confirmation) -> LeadQuerySet:
+def confirmed_leads(
+    change: LeadChange, leads: LeadQuerySet, confirmed: Confirmation
+) -> LeadQuerySet:
     """The leads that no one has added or changed since the question, by id.
 
     Raises MoreThanConfirmed if more or other conversions would be sent by now, or if the question is too old.
@@ -67,8 +73,16 @@ def confirmed_leads(change: LeadChange, leads: LeadQuerySet, confirmed: Confirma
 def changed_since(leads: LeadQuerySet, confirmed: Confirmation) -> int:
     """How many of the leads were there at the time of the question, and have been changed since."""
     asked_at = confirmed.asked_at
-    return leads.order_by().filter(created_at__lte=asked_at, updated_at__gt=asked_at).count()
+    return (
+        leads.order_by()
+        .filter(created_at__lte=asked_at, updated_at__gt=asked_at)
+        .count()
+    )
 
 
 def _expected(change: LeadChange, leads: LeadQuerySet) -> StatusChange | None:
-    return status_change(leads.order_by(), change.target) if isinstance(change.target, LeadStatus) else None
+    return (
+        status_change(leads.order_by(), change.target)
+        if isinstance(change.target, LeadStatus)
+        else None
+    )

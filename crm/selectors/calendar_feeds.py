@@ -22,7 +22,8 @@ READ_EVERY: Final = timedelta(hours=1)
 # RFC 5545 forbids these in a text: strict programs show nothing at all of a calendar that has one. Pasted texts have
 # them, such as the line breaks of a word processor (U+000B).
 CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
-LENGTH: Final = timedelta(minutes=30)  # of a task with a time, which says only when it begins
+# Of a task with a time, which says only when it begins.
+LENGTH: Final = timedelta(minutes=30)
 
 
 def reader_of(feed: CalendarFeed) -> Membership | None:
@@ -48,7 +49,11 @@ def calendar_of(membership: Membership) -> bytes:
     calendar.add("x-wr-calname", _text(f"Tasks at {membership.company}"))
     calendar.add("refresh-interval", READ_EVERY, parameters={"value": "DURATION"})
     calendar.add("x-published-ttl", READ_EVERY)  # the same for Outlook
-    tasks = Task.objects.for_company(membership.company).open().filter(owner=membership.user)
+    tasks = (
+        Task.objects.for_company(membership.company)
+        .open()
+        .filter(owner=membership.user)
+    )
     zone = ZoneInfo(membership.company.time_zone)
     for task in tasks.in_order()[:TASKS_AT_MOST]:
         calendar.add_component(_event(task, zone))

@@ -10,7 +10,8 @@ from itertools import count
 
 WIDTH, HEIGHT = 720, 230
 LEFT, RIGHT, TOP, BOTTOM = 44, 16, 10, 26
-FIGURE_WIDTH, OUTSIDE = 15, 20  # a figure of the axis on a phone, and how far the longest may reach to the left
+# A figure of the axis on a phone, and how far the longest may reach to the left.
+FIGURE_WIDTH, OUTSIDE = 15, 20
 LABELS_AT_MOST = 8
 LABEL_WIDTH, COUNT_WIDTH = 170, 110  # left and right of the steps of a funnel
 STEP_HEIGHT, STEP_GAP = 40, 16
@@ -72,37 +73,65 @@ class BarChart:
     @property
     def table(self) -> list[tuple[date, list[int]]]:
         """The same numbers for screen readers: days with the newest first, and months, which are to come, in order."""
-        rows = [(day, [series.values[at] for series in self.series]) for at, day in enumerate(self.days)]
+        rows = [
+            (day, [series.values[at] for series in self.series])
+            for at, day in enumerate(self.days)
+        ]
         return rows if self.is_monthly else rows[::-1]
 
 
-def bar_chart(days: Sequence[date], series: Sequence[Series], *, is_monthly: bool = False) -> BarChart:
+def bar_chart(
+    days: Sequence[date], series: Sequence[Series], *, is_monthly: bool = False
+) -> BarChart:
     """A chart with one stack per day, or per month by its first day. Each series has one value for each."""
     labels = [f"{day:%b %Y}" if is_monthly else f"{day:%-d %b}" for day in days]
-    top = _top_of_scale(max((sum(values) for values in zip(*(one.values for one in series), strict=True)), default=0))
+    top = _top_of_scale(
+        max(
+            (
+                sum(values)
+                for values in zip(*(one.values for one in series), strict=True)
+            ),
+            default=0,
+        )
+    )
     left = max(LEFT, FIGURE_WIDTH * len(f"{top:,}") + 8 - OUTSIDE)
     return BarChart(
         series=series,
         days=days,
         bars=list(_bars(labels, series, top, left)),
-        lines=[Mark(f"{value:,}", str(left - 8), _number(_y(value, top))) for value in range(0, top + 1, top // 4)],
+        lines=[
+            Mark(f"{value:,}", str(left - 8), _number(_y(value, top)))
+            for value in range(0, top + 1, top // 4)
+        ],
         labels=list(_labels(labels, left)),
         is_monthly=is_monthly,
         left=left,
     )
 
 
-def _bars(labels: Sequence[str], series: Sequence[Series], top: int, left: int) -> Iterator[Bar]:
+def _bars(
+    labels: Sequence[str], series: Sequence[Series], top: int, left: int
+) -> Iterator[Bar]:
     slot = (WIDTH - left - RIGHT) / max(len(labels), 1)
     for at, label in enumerate(labels):
         below = 0
         for one in series:
             value = one.values[at]
             if value:
-                y, height = _y(below + value, top), _y(below, top) - _y(below + value, top)
+                y, height = (
+                    _y(below + value, top),
+                    _y(below, top) - _y(below + value, top),
+                )
                 title = f"{label}: {value:,} {one.label}"
                 x = left + slot * (at + 0.18)
-                yield Bar(_number(x), _number(y), _number(slot * 0.64), _number(height), one.tone, title)
+                yield Bar(
+                    _number(x),
+                    _number(y),
+                    _number(slot * 0.64),
+                    _number(height),
+                    one.tone,
+                    title,
+                )
             below += value
 
 
@@ -115,7 +144,11 @@ def _labels(labels: Sequence[str], left: int) -> Iterator[Mark]:
 
 def _top_of_scale(highest: int) -> int:
     """The top of the axis: the smallest four equal, round steps that reach `highest`."""
-    sizes = (tenths * int(10**power) // 10 for power in count() for tenths in (10, 15, 20, 25, 30, 40, 50, 60, 80))
+    sizes = (
+        tenths * int(10**power) // 10
+        for power in count()
+        for tenths in (10, 15, 20, 25, 30, 40, 50, 60, 80)
+    )
     return next(4 * size for size in sizes if 4 * size >= highest)
 
 
@@ -154,7 +187,10 @@ class FunnelChart:
 def funnel_chart(steps: Sequence[tuple[str, int]]) -> FunnelChart:
     """A chart of these steps and their numbers, none of them higher than the one before."""
     most = max((number for _, number in steps), default=0) or 1
-    centre, widest = (LABEL_WIDTH + WIDTH - COUNT_WIDTH) / 2, WIDTH - LABEL_WIDTH - COUNT_WIDTH
+    centre, widest = (
+        (LABEL_WIDTH + WIDTH - COUNT_WIDTH) / 2,
+        WIDTH - LABEL_WIDTH - COUNT_WIDTH,
+    )
     widths = [widest * number / most for _, number in steps]
     tops = [at * (STEP_HEIGHT + STEP_GAP) for at in range(len(steps))]
     bars = [
@@ -165,14 +201,24 @@ def funnel_chart(steps: Sequence[tuple[str, int]]) -> FunnelChart:
             y=_number(top),
             width=_number(width),
             middle=_number(top + STEP_HEIGHT / 2),
-            narrowing=" ".join(_corners(centre, width, below, top + STEP_HEIGHT) for below in widths[at + 1 : at + 2]),
+            narrowing=" ".join(
+                _corners(centre, width, below, top + STEP_HEIGHT)
+                for below in widths[at + 1 : at + 2]
+            ),
         )
-        for at, ((label, number), width, top) in enumerate(zip(steps, widths, tops, strict=True))
+        for at, ((label, number), width, top) in enumerate(
+            zip(steps, widths, tops, strict=True)
+        )
     ]
     return FunnelChart(bars, tops[-1] + STEP_HEIGHT if tops else 0)
 
 
 def _corners(centre: float, upper: float, lower: float, top: float) -> str:
     """The corners of the shape that narrows from one bar to the next."""
-    sides = ((-upper, top), (upper, top), (lower, top + STEP_GAP), (-lower, top + STEP_GAP))
+    sides = (
+        (-upper, top),
+        (upper, top),
+        (lower, top + STEP_GAP),
+        (-lower, top + STEP_GAP),
+    )
     return " ".join(f"{_number(centre + width / 2)},{_number(y)}" for width, y in sides)

@@ -29,9 +29,14 @@ def fields_in_use(company: Company, subject: FieldSubject) -> list[CustomField]:
     return list(CustomField.objects.of(company, subject).in_use())
 
 
-def shown_values(fields: Iterable[CustomField], values: Mapping[str, Value], company: Company) -> list[ShownValue]:
+def shown_values(
+    fields: Iterable[CustomField], values: Mapping[str, Value], company: Company
+) -> list[ShownValue]:
     """The fields, each with its value."""
-    return [ShownValue(field, as_text(field, values.get(field.key), company)) for field in fields]
+    return [
+        ShownValue(field, as_text(field, values.get(field.key), company))
+        for field in fields
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +58,16 @@ def field_groups(company: Company) -> list[FieldGroup]:
     return [
         FieldGroup(
             subject,
-            [field for field in fields if field.subject == subject and not field.is_archived],
-            [field for field in fields if field.subject == subject and field.is_archived],
+            [
+                field
+                for field in fields
+                if field.subject == subject and not field.is_archived
+            ],
+            [
+                field
+                for field in fields
+                if field.subject == subject and field.is_archived
+            ],
         )
         for subject in FieldSubject
     ]

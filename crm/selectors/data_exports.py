@@ -26,7 +26,11 @@ class FileGone(Exception):
 
 def exports_of(membership: Membership) -> list[DataExport]:
     """The exports that the member may see, the newest first. One query."""
-    return list(DataExport.objects.open_to(membership).kept().select_related("made_by", "api_key")[:LISTED])
+    return list(
+        DataExport.objects.open_to(membership)
+        .kept()
+        .select_related("made_by", "api_key")[:LISTED]
+    )
 
 
 def download_of(data_export: DataExport) -> StreamingHttpResponse:
@@ -43,7 +47,11 @@ def download_of(data_export: DataExport) -> StreamingHttpResponse:
 
 def content_of(data_export: DataExport) -> Iterator[bytes]:
     """The file, piece by piece. Raises FileGone if it is deleted meanwhile."""
-    return _archive(data_export) if data_export.format == ExportFormat.ZIP else _parts(data_export, 0)
+    return (
+        _archive(data_export)
+        if data_export.format == ExportFormat.ZIP
+        else _parts(data_export, 0)
+    )
 
 
 def _parts(data_export: DataExport, file: int) -> Iterator[bytes]:
@@ -76,9 +84,15 @@ class _Outbox:
 def _archive(data_export: DataExport) -> Iterator[bytes]:
     """The files of a company as a ZIP archive, made while it is read."""
     outbox = _Outbox()
-    files = [(file.name, _parts(data_export, number)) for number, file in enumerate(archive.FILES)]
+    files = [
+        (file.name, _parts(data_export, number))
+        for number, file in enumerate(archive.FILES)
+    ]
     with ZipFile(outbox, "w") as zipped:  # type: ignore[call-overload]
-        for name, content in [(README, iter([archive.readme(data_export.company).encode()])), *files]:
+        for name, content in [
+            (README, iter([archive.readme(data_export.company).encode()])),
+            *files,
+        ]:
             info = ZipInfo(name, localtime(data_export.created_at).timetuple()[:6])
             info.compress_type = ZIP_DEFLATED
             with zipped.open(info, "w", force_zip64=True) as file:

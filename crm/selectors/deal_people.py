@@ -25,7 +25,11 @@ class DealPeople:
 
 def people_of(deal: Deal) -> DealPeople:
     """The people of a deal. Two queries; one if the deal only has its lead."""
-    links = DealPerson.objects.for_company(deal.company_id).filter(deal=deal).exclude(lead=deal.lead_id)
+    links = (
+        DealPerson.objects.for_company(deal.company_id)
+        .filter(deal=deal)
+        .exclude(lead=deal.lead_id)
+    )
     further = [link.lead for link in links.select_related("lead").order_by("pk")]
     return DealPeople(further, why_lead_stays(deal) if further else "")
 
@@ -33,7 +37,11 @@ def people_of(deal: Deal) -> DealPeople:
 def further_deals_of(lead: Lead) -> QuerySet[Deal]:
     """Other leads' deals with this lead among their people, newest first, with their leads."""
     links = DealPerson.objects.for_company(lead.company_id).filter(lead=lead)
-    deals = Deal.objects.for_company(lead.company_id).filter(pk__in=links.values("deal")).exclude(lead=lead)
+    deals = (
+        Deal.objects.for_company(lead.company_id)
+        .filter(pk__in=links.values("deal"))
+        .exclude(lead=lead)
+    )
     return deals.select_related("stage", "lead")
 
 
@@ -43,11 +51,17 @@ def deals_that_may_name(lead: Lead) -> list[Deal]:
     An erasure leaves the texts of these deals as they are. Four queries.
     """
     company = lead.company_id
-    pks = list(Lead.objects.for_company(company).of_person(lead).values_list("pk", flat=True))
+    pks = list(
+        Lead.objects.for_company(company).of_person(lead).values_list("pk", flat=True)
+    )
     theirs = Change.objects.for_company(company).filter(
         deal__isnull=False, field__in=OF_PEOPLE, old__in=[str(pk) for pk in pks]
     )
     found = set(theirs.order_by().values_list("deal", flat=True))
-    found |= set(DealPerson.objects.for_company(company).filter(lead__in=pks).values_list("deal", flat=True))
+    found |= set(
+        DealPerson.objects.for_company(company)
+        .filter(lead__in=pks)
+        .values_list("deal", flat=True)
+    )
     deals = Deal.objects.for_company(company).filter(pk__in=found).exclude(lead__in=pks)
     return list(deals.select_related("stage", "lead"))

@@ -35,17 +35,30 @@ def namesakes_of(lead: Lead) -> list[Namesake]:
     """
     own = Lead.objects.for_company(lead.company_id).filter(erased_at=None)
     person = list(own.of_person(lead))
-    names, addresses = {_name(each) for each in person} - {""}, {each.email.lower() for each in person} - {""}
-    found = {each.pk: each for each in own.with_address(*addresses)} if addresses else {}
+    names, addresses = (
+        {_name(each) for each in person} - {""},
+        {each.email.lower() for each in person} - {""},
+    )
+    found = (
+        {each.pk: each for each in own.with_address(*addresses)} if addresses else {}
+    )
     for name in names:
-        found |= {each.pk: each for each in own.search(name).order_by("-pk")[:COMPARED_AT_MOST] if _name(each) == name}
+        found |= {
+            each.pk: each
+            for each in own.search(name).order_by("-pk")[:COMPARED_AT_MOST]
+            if _name(each) == name
+        }
     like = [each for each in found.values() if each not in person]
-    kept = {each.merged_into_id or each.pk for each in like} - {each.pk for each in person}
+    kept = {each.merged_into_id or each.pk for each in like} - {
+        each.pk for each in person
+    }
     return [
         Namesake(
             other,
             has_name=any(_name(each) in names for each in _of(other, like)),
-            has_address=any(each.email.lower() in addresses for each in _of(other, like)),
+            has_address=any(
+                each.email.lower() in addresses for each in _of(other, like)
+            ),
         )
         for other in own.filter(pk__in=kept).order_by("-pk")[:SHOWN_AT_MOST]
     ]

@@ -25,7 +25,19 @@ def find(company: Company, text: str) -> SearchResults:
     """The leads, deals and organisations with every word of the text; none for no text. Five queries at most."""
     if not text.strip():
         return SearchResults()
-    leads = Lead.objects.for_company(company).current().search(text).order_by("-created_at", "-pk")
-    deals = Deal.objects.for_company(company).search(company, text).select_related("lead", "stage").order_by("-pk")
+    leads = (
+        Lead.objects.for_company(company)
+        .current()
+        .search(text)
+        .order_by("-created_at", "-pk")
+    )
+    deals = (
+        Deal.objects.for_company(company)
+        .search(company, text)
+        .select_related("lead", "stage")
+        .order_by("-pk")
+    )
     organisations = names_like(company, text, ORGANISATIONS_SHOWN)
-    return SearchResults(list(leads[:LEADS_SHOWN]), list(deals[:DEALS_SHOWN]), organisations)
+    return SearchResults(
+        list(leads[:LEADS_SHOWN]), list(deals[:DEALS_SHOWN]), organisations
+    )

@@ -71,19 +71,31 @@ class Forecast:
     chart: BarChart
 
 
-def forecast_of(company: Company, stages: Sequence[Stage], deals: DealQuerySet, today: date, query: str) -> Forecast:
+def forecast_of(
+    company: Company,
+    stages: Sequence[Stage],
+    deals: DealQuerySet,
+    today: date,
+    query: str,
+) -> Forecast:
     """The forecast of these of the company's deals, in two queries. `query` finds them in the list of all deals."""
     chances = {stage.pk: stage.chance for stage in stages if stage.is_open}
     query = "&".join(filter(None, [query, f"meaning={StageMeaning.OPEN}"]))
     months = _months(today)
     rows = {
-        "late": ForecastRow("Overdue", f"{query}&close_until={today - timedelta(days=1)}", is_late=True),
+        "late": ForecastRow(
+            "Overdue", f"{query}&close_until={today - timedelta(days=1)}", is_late=True
+        ),
         "none": ForecastRow("No close date", f"{query}&dated=no"),
-        **{str(first): _month_row(first, months, today, query) for first in months[:-1]},
+        **{
+            str(first): _month_row(first, months, today, query) for first in months[:-1]
+        },
         "later": ForecastRow("Later", f"{query}&close_from={months[-1]}"),
     }
     total, owners = ForecastRow("Total", query), _Owners(query)
-    for month, currency, owner, stage, count, amount in _groups(deals.filter(stage__in=chances), today):
+    for month, currency, owner, stage, count, amount in _groups(
+        deals.filter(stage__in=chances), today
+    ):
         name = month if month in rows else "later"
         for row in (rows[name], total, owners[owner]):
             sums = row.own if currency == company.currency else row.others[currency]
@@ -102,14 +114,20 @@ def forecast_of(company: Company, stages: Sequence[Stage], deals: DealQuerySet, 
 class _Month(TruncMonth):
     """TruncMonth of a date, in half the time: PostgreSQL doesn't look up when the day begins in a time zone."""
 
-    def as_postgresql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, Sequence[Any]]:
+    def as_postgresql(
+        self, compiler: Any, connection: Any, **_: Any
+    ) -> tuple[str, Sequence[Any]]:
         day, params = compiler.compile(self.lhs)
         return f"DATE_TRUNC('month', {day}::timestamp)", params
 
 
-def _groups(deals: DealQuerySet, today: date) -> Iterable[tuple[str, str, int | None, int, int, Decimal | None]]:
+def _groups(
+    deals: DealQuerySet, today: date
+) -> Iterable[tuple[str, str, int | None, int, int, Decimal | None]]:
     """Month, currency, owner and stage of the deals, with their number and sum."""
-    by_group = deals.order_by().annotate(is_late=Q(expected_close__lt=today), month=_Month("expected_close"))
+    by_group = deals.order_by().annotate(
+        is_late=Q(expected_close__lt=today), month=_Month("expected_close")
+    )
     groups = by_group.values_list("is_late", "month", "currency", "owner", "stage")
     for is_late, month, *others in groups.annotate(Count("pk"), Sum("amount")):
         yield ("none" if month is None else "late" if is_late else str(month), *others)
@@ -118,10 +136,15 @@ def _groups(deals: DealQuerySet, today: date) -> Iterable[tuple[str, str, int | 
 def _months(today: date) -> list[date]:
     """The first days of this month and the following ones, and the one after the last row."""
     first = today.year * 12 + today.month - 1
-    return [date(month // 12, month % 12 + 1, 1) for month in range(first, first + MONTHS + 1)]
+    return [
+        date(month // 12, month % 12 + 1, 1)
+        for month in range(first, first + MONTHS + 1)
+    ]
 
 
-def _month_row(first: date, months: Sequence[date], today: date, query: str) -> ForecastRow:
+def _month_row(
+    first: date, months: Sequence[date], today: date, query: str
+) -> ForecastRow:
     last = months[months.index(first) + 1] - timedelta(days=1)
     period = urlencode({"close_from": max(first, today), "close_until": last})
     return ForecastRow(f"{first:%b %Y}", f"{query}&{period}")
@@ -135,18 +158,28 @@ class _Owners(dict[int | None, ForecastRow]):
         self.query = query
 
     def __missing__(self, owner: int | None) -> ForecastRow:
-        row = self[owner] = ForecastRow("No owner", f"{self.query}&owner={owner or 'null'}")
+        row = self[owner] = ForecastRow(
+            "No owner", f"{self.query}&owner={owner or 'null'}"
+        )
         return row
 
     def named(self) -> list[ForecastRow]:
         """The rows with the names of the owners, the highest weighted sum first."""
-        for pk, user in User.objects.in_bulk([owner for owner in self if owner]).items():
+        for pk, user in User.objects.in_bulk(
+            [owner for owner in self if owner]
+        ).items():
             self[pk].label = str(user)
         return sorted(self.values(), key=lambda row: (-row.own.exact, row.label))
 
 
 def _chart(months: Sequence[date], rows: Sequence[ForecastRow]) -> BarChart:
     expected = [int(row.own.weighted) for row in rows]
-    rest = [max(int(row.own.total) - sure, 0) for row, sure in zip(rows, expected, strict=True)]
-    series = [Series("weighted by chance", "good", expected), Series("the rest of the sum", "plain", rest)]
+    rest = [
+        max(int(row.own.total) - sure, 0)
+        for row, sure in zip(rows, expected, strict=True)
+    ]
+    series = [
+        Series("weighted by chance", "good", expected),
+        Series("the rest of the sum", "plain", rest),
+    ]
     return bar_chart(months, series, is_monthly=True)

@@ -60,7 +60,9 @@ class FunnelGroup:
     filters: Mapping[str, str] | None
     currency: str
     leads: Counter[str] = field(default_factory=Counter)
-    sums: defaultdict[tuple[str, str], Decimal] = field(default_factory=lambda: defaultdict(Decimal))
+    sums: defaultdict[tuple[str, str], Decimal] = field(
+        default_factory=lambda: defaultdict(Decimal)
+    )
 
     def add(self, other: "FunnelGroup") -> None:
         self.leads += other.leads
@@ -70,7 +72,10 @@ class FunnelGroup:
     @property
     def steps(self) -> list[StepNumbers]:
         counts = [self.leads[step] for step in LABELS]
-        return [self._numbers(step, before) for step, before in zip(LABELS, [None, *counts], strict=False)]
+        return [
+            self._numbers(step, before)
+            for step, before in zip(LABELS, [None, *counts], strict=False)
+        ]
 
     @property
     def won(self) -> StepNumbers:
@@ -84,13 +89,24 @@ class FunnelGroup:
 
     def _numbers(self, step: str, before: int | None) -> StepNumbers:
         query = self._query(self.filters, {"reached": step} if step else {})
-        amounts = [(currency, amount) for (of, currency), amount in self.sums.items() if of == step and amount]
+        amounts = [
+            (currency, amount)
+            for (of, currency), amount in self.sums.items()
+            if of == step and amount
+        ]
         amounts.sort(key=lambda each: (each[0] != self.currency, each[0]))
-        sums = [SumOfDeals(currency, amount, self._deals(step, currency)) for currency, amount in amounts]
+        sums = [
+            SumOfDeals(currency, amount, self._deals(step, currency))
+            for currency, amount in amounts
+        ]
         return StepNumbers(LABELS[step], query, self.leads[step], before, sums)
 
     def _deals(self, step: str, currency: str) -> str:
-        of_leads = None if self.filters is None else {f"lead_{name}": value for name, value in self.filters.items()}
+        of_leads = (
+            None
+            if self.filters is None
+            else {f"lead_{name}": value for name, value in self.filters.items()}
+        )
         won = {"meaning": str(StageMeaning.WON)} if step == FunnelStep.WON else {}
         return self._query(of_leads, {**won, "currency": currency})
 
@@ -111,7 +127,9 @@ class Funnel:
         return not self.total.leads[CREATED]
 
 
-def funnel_of(company: Company, leads: LeadQuerySet, asked: Mapping[str, str]) -> Funnel:
+def funnel_of(
+    company: Company, leads: LeadQuerySet, asked: Mapping[str, str]
+) -> Funnel:
     """The funnel of these of the company's leads, in four queries.
 
     `asked` are the filters that find them in their list.
@@ -135,7 +153,14 @@ def funnel_of(company: Company, leads: LeadQuerySet, asked: Mapping[str, str]) -
             group.sums[FunnelStep.DEAL, currency] += amount
             if meaning == StageMeaning.WON:
                 group.sums[FunnelStep.WON, currency] += amount
-    owners.name({pk: str(user) for pk, user in User.objects.in_bulk([pk for pk in owners.by_key if pk]).items()})
+    owners.name(
+        {
+            pk: str(user)
+            for pk, user in User.objects.in_bulk(
+                [pk for pk in owners.by_key if pk]
+            ).items()
+        }
+    )
     chart = funnel_chart([(step.label, step.count) for step in total.steps])
     return Funnel(total, sources.most(), owners.most(), chart)
 
@@ -156,7 +181,9 @@ GROUP BY source, owner
 """
 
 
-def _counts(company: Company, leads: LeadQuerySet, keys: LeadKeys) -> Sequence[tuple[Any, ...]]:
+def _counts(
+    company: Company, leads: LeadQuerySet, keys: LeadKeys
+) -> Sequence[tuple[Any, ...]]:
     """Source and owner of the leads, and how many have come to each step."""
     parts = {
         "leads": leads.order_by().values("pk", "source", "owner"),
@@ -169,14 +196,22 @@ def _counts(company: Company, leads: LeadQuerySet, keys: LeadKeys) -> Sequence[t
         return []
     statement = COUNTS.format(**{name: sql for name, (sql, _) in compiled.items()})
     with connection.cursor() as cursor:
-        cursor.execute(statement, [value for _, params in compiled.values() for value in params])
+        cursor.execute(
+            statement, [value for _, params in compiled.values() for value in params]
+        )
         return list(cursor.fetchall())
 
 
-def _sums(leads: LeadQuerySet, keys: LeadKeys) -> Iterable[tuple[str, int | None, str, str, Decimal]]:
+def _sums(
+    leads: LeadQuerySet, keys: LeadKeys
+) -> Iterable[tuple[str, int | None, str, str, Decimal]]:
     """Source and owner of the leads, meaning and currency of their deals, and the sum of these."""
-    deals = leads.filter(deals__amount__isnull=False, **keys.among("deals__lead")).order_by()
-    groups = deals.values_list("source", "owner", "deals__stage__meaning", "deals__currency")
+    deals = leads.filter(
+        deals__amount__isnull=False, **keys.among("deals__lead")
+    ).order_by()
+    groups = deals.values_list(
+        "source", "owner", "deals__stage__meaning", "deals__currency"
+    )
     return groups.annotate(Sum("deals__amount"))
 
 
@@ -187,9 +222,13 @@ class _Groups:
         self.asked, self.currency = asked, currency
         self.by_key: dict[str | int | None, FunnelGroup] = {}
 
-    def of(self, key: str | int | None, label: str, filters: Mapping[str, str]) -> FunnelGroup:
+    def of(
+        self, key: str | int | None, label: str, filters: Mapping[str, str]
+    ) -> FunnelGroup:
         if key not in self.by_key:
-            self.by_key[key] = FunnelGroup(label, {**self.asked, **filters}, self.currency)
+            self.by_key[key] = FunnelGroup(
+                label, {**self.asked, **filters}, self.currency
+            )
         return self.by_key[key]
 
     def name(self, labels: Mapping[int, str]) -> None:
@@ -198,7 +237,10 @@ class _Groups:
 
     def most(self) -> list[FunnelGroup]:
         """The groups with the most leads, in order, and one group of all the others, which no filter finds."""
-        groups = sorted(self.by_key.values(), key=lambda group: (-group.leads[CREATED], group.label.casefold()))
+        groups = sorted(
+            self.by_key.values(),
+            key=lambda group: (-group.leads[CREATED], group.label.casefold()),
+        )
         shown, rest = groups[:GROUPS_AT_MOST], groups[GROUPS_AT_MOST:]
         if rest:
             others = FunnelGroup(f"{len(rest):,} more", None, self.currency)

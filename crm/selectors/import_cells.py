@@ -12,7 +12,16 @@ from crm.data_exchange.importing.custom_columns import custom_columns
 from crm.data_exchange.importing.judging import CELL
 from crm.data_exchange.importing.values import RowReader
 from crm.lists.custom_fields import as_text
-from crm.models import CustomField, LeadImport, LeadImportRow, LeadStatus, LeadType, RowProblem, Tag, User
+from crm.models import (
+    CustomField,
+    LeadImport,
+    LeadImportRow,
+    LeadStatus,
+    LeadType,
+    RowProblem,
+    Tag,
+    User,
+)
 from crm.models.lead_import import DOUBTS
 
 HEAD: Final = ("Row", "Column", "In the file", "Reason", "Stored")
@@ -51,15 +60,27 @@ class ShownCells:
         company = lead_import.company
         self._company, self._columns = company, lead_import.columns
         self.custom: Mapping[str, CustomField] = custom_columns(company)
-        self._reader = RowReader(company, lead_import.columns, readings_of(lead_import), custom=self.custom)
-        self._types = dict(LeadType.objects.for_company(company).values_list("code", "name"))
-        self._tags = {name.casefold() for name in Tag.objects.for_company(company).values_list("name", flat=True)}
-        self._people = {user.pk: str(user) for user in User.objects.filter(memberships__company=company)}
+        self._reader = RowReader(
+            company, lead_import.columns, readings_of(lead_import), custom=self.custom
+        )
+        self._types = dict(
+            LeadType.objects.for_company(company).values_list("code", "name")
+        )
+        self._tags = {
+            name.casefold()
+            for name in Tag.objects.for_company(company).values_list("name", flat=True)
+        }
+        self._people = {
+            user.pk: str(user)
+            for user in User.objects.filter(memberships__company=company)
+        }
 
     def stored(self, index: int, cell: str) -> str:
         """The value of the cell in this column, "" if nothing is stored."""
         values, _ = self._reader.read_cell(index, cell)
-        return " ".join(filter(None, (self._text(name, value) for name, value in values.items())))
+        return " ".join(
+            filter(None, (self._text(name, value) for name, value in values.items()))
+        )
 
     def stored_of(self, row: LeadImportRow, index: int) -> str:
         """The value of the row's cell in this column. All columns about sharing show the one answer of the row."""
@@ -68,7 +89,9 @@ class ShownCells:
         return self.stored(index, row.cells[index]) if index < len(row.cells) else ""
 
     def _is_shared(self, row: LeadImportRow) -> bool:
-        return not row.is_opted_out and self._reader.read(row.cells).values.get(SHARED, True)
+        return not row.is_opted_out and self._reader.read(row.cells).values.get(
+            SHARED, True
+        )
 
     def problem(self, index: int, cell: str) -> str:
         """The `RowProblem` of the cell in this column, or ""."""
@@ -96,7 +119,9 @@ class ShownCells:
 def cell_totals(lead_import: LeadImport, counts: Mapping[str, int]) -> list[CellTotal]:
     """The problems of cells by column, the most frequent first."""
     found = [
-        CellTotal(index, name, problem.value, problem.label, counts[key], problem in DOUBTS)
+        CellTotal(
+            index, name, problem.value, problem.label, counts[key], problem in DOUBTS
+        )
         for index, name in enumerate(lead_import.header)
         for problem in RowProblem
         if counts.get(key := CELL.format(index, problem.value))
@@ -109,7 +134,9 @@ def rows_with_problems(lead_import: LeadImport) -> QuerySet[LeadImportRow]:
     return LeadImportRow.objects.of(lead_import).filter(cell_problems__isnull=False)
 
 
-def problem_cells(lead_import: LeadImport, rows: Iterable[LeadImportRow]) -> list[ProblemCell]:
+def problem_cells(
+    lead_import: LeadImport, rows: Iterable[LeadImportRow]
+) -> list[ProblemCell]:
     """The cells of these rows that are left out or doubtful."""
     shown = ShownCells(lead_import)
     return [cell for row in rows for cell in _problems_of(lead_import, row, shown)]
@@ -123,9 +150,13 @@ def all_problem_cells(lead_import: LeadImport) -> Iterator[list[Any]]:
             yield [cell.number, cell.name, cell.text, cell.label, cell.stored]
 
 
-def _problems_of(lead_import: LeadImport, row: LeadImportRow, shown: ShownCells) -> Iterator[ProblemCell]:
+def _problems_of(
+    lead_import: LeadImport, row: LeadImportRow, shown: ShownCells
+) -> Iterator[ProblemCell]:
     is_written = lead_import.started_at is not None
-    for index, problem in sorted((int(key), value) for key, value in (row.cell_problems or {}).items()):
+    for index, problem in sorted(
+        (int(key), value) for key, value in (row.cell_problems or {}).items()
+    ):
         text = row.cells[index] if index < len(row.cells) else ""
         yield ProblemCell(
             number=row.number,

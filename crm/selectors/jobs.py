@@ -34,8 +34,23 @@ def jobs_of(membership: Membership) -> list[ListedJob]:
     shown = Q(finished_at=None) | Q(finished_at__gt=Now() - SHOWN_FOR)
     listed = []
     for runner in RUNNERS:
-        jobs = runner.model.objects.open_to(membership).kept().filter(shown).select_related(*runner.related)
+        jobs = (
+            runner.model.objects.open_to(membership)
+            .kept()
+            .filter(shown)
+            .select_related(*runner.related)
+        )
         for job in jobs.order_by("-pk")[:OF_EACH]:
-            cancel_url = reverse(runner.cancel_url, args=[job.pk]) if job.can_be_cancelled else ""
-            listed.append(ListedJob(job, runner.noun, cancel_url, runner.asks_before_cancel))
-    return sorted(listed, key=lambda each: (each.job.is_at_work, each.job.created_at), reverse=True)
+            cancel_url = (
+                reverse(runner.cancel_url, args=[job.pk])
+                if job.can_be_cancelled
+                else ""
+            )
+            listed.append(
+                ListedJob(job, runner.noun, cancel_url, runner.asks_before_cancel)
+            )
+    return sorted(
+        listed,
+        key=lambda each: (each.job.is_at_work, each.job.created_at),
+        reverse=True,
+    )

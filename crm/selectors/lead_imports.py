@@ -7,7 +7,12 @@ from typing import Final
 
 from django.db.models.functions import Substr
 
-from crm.data_exchange.importing.columns import FIELDS, GUESSED_FROM, LEFT_OUT, guess_columns
+from crm.data_exchange.importing.columns import (
+    FIELDS,
+    GUESSED_FROM,
+    LEFT_OUT,
+    guess_columns,
+)
 from crm.data_exchange.importing.custom_columns import custom_columns
 from crm.data_exchange.importing.judging import LATER, PROBLEM
 from crm.data_exchange.importing.reading import read_table
@@ -30,7 +35,8 @@ from crm.services.status_changes import ExpectedConversions
 
 SAMPLES_SHOWN: Final = 3
 PREVIEWED_BYTES: Final = 512 * 1024
-PREVIEWED_OF_FILE: Final = 5_000  # rows among which those with letters beyond ASCII are sought
+# Rows among which those with letters beyond ASCII are sought.
+PREVIEWED_OF_FILE: Final = 5_000
 ROWS_OF_FILE: Final = 6
 PREVIEWED: Final = 20  # rows
 OF_EACH: Final = PREVIEWED // len(RowOutcome)
@@ -44,7 +50,9 @@ BADGES: Final = {"new": "good", "update": "info", "duplicate": "", "bad": "bad"}
 
 # Each function accepts how many new leads are about to have this CRM event, with an e-mail address and without. An app
 # that reports CRM events appends one at start-up.
-conversions_of_new_leads: Final[list[Callable[[Company, CrmEventKind, int, int], Sequence[ExpectedConversions]]]] = []
+conversions_of_new_leads: Final[
+    list[Callable[[Company, CrmEventKind, int, int], Sequence[ExpectedConversions]]]
+] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +110,9 @@ class PreviewCell:
     @property
     def differs(self) -> bool:
         """True if something is stored, and does not look as in the file."""
-        return bool(self.stored and self.text) and self.stored != " ".join(self.text.split())
+        return bool(self.stored and self.text) and self.stored != " ".join(
+            self.text.split()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,22 +138,34 @@ class Conversions:
         return sum(rule.later for rule in self.rules)
 
 
-def totals(counts: Mapping[str, int], *, with_problems: bool = True) -> list[OutcomeTotal]:
+def totals(
+    counts: Mapping[str, int], *, with_problems: bool = True
+) -> list[OutcomeTotal]:
     """The four outcomes, always in the same order. Their counts add up to the number of rows."""
     whole = sum(counts.get(outcome, 0) for outcome in RowOutcome) or 1
     result, start = [], 0
     for outcome in RowOutcome:
         count = counts.get(outcome, 0)
         width = round(1000 * count / whole)
-        problems = list(_problems(counts)) if with_problems and outcome == RowOutcome.BAD else []
+        problems = (
+            list(_problems(counts))
+            if with_problems and outcome == RowOutcome.BAD
+            else []
+        )
         what = f"{WHAT[outcome]}, by reason:" if problems else WHAT[outcome]
-        result.append(OutcomeTotal(outcome, outcome.label, what, count, start, width, problems))
+        result.append(
+            OutcomeTotal(outcome, outcome.label, what, count, start, width, problems)
+        )
         start += width
     return result
 
 
 def _problems(counts: Mapping[str, int]) -> Iterator[tuple[str, int]]:
-    found = [(problem.label, counts[PROBLEM + problem]) for problem in RowProblem if counts.get(PROBLEM + problem)]
+    found = [
+        (problem.label, counts[PROBLEM + problem])
+        for problem in RowProblem
+        if counts.get(PROBLEM + problem)
+    ]
     yield from sorted(found, key=lambda pair: -pair[1])
 
 
@@ -156,7 +178,12 @@ def conversions(lead_import: LeadImport) -> Conversions:
             row
             for expected in conversions_of_new_leads
             for kind in kinds
-            for row in expected(lead_import.company, kind, counts.get(kind, 0), counts.get(kind + LATER, 0))
+            for row in expected(
+                lead_import.company,
+                kind,
+                counts.get(kind, 0),
+                counts.get(kind + LATER, 0),
+            )
         ]
     )
 
@@ -166,7 +193,9 @@ def file_preview(lead_import: LeadImport, chosen: TextFormat) -> FilePreview:
 
     Reads the beginning of the file alone: all of a large one would take a tenth of a second for each choice.
     """
-    own = LeadImportFile.objects.for_company(lead_import.company_id).filter(lead_import=lead_import)
+    own = LeadImportFile.objects.for_company(lead_import.company_id).filter(
+        lead_import=lead_import
+    )
     [begin] = own.values_list(Substr("content", 1, PREVIEWED_BYTES)) or [(b"",)]
     try:
         table = read_table(bytes(begin[0]), chosen)
@@ -174,21 +203,37 @@ def file_preview(lead_import: LeadImport, chosen: TextFormat) -> FilePreview:
     except UnreadableFile as error:
         return FilePreview(problem=str(error))
     telling = [row for row in [table.header, *rows] if not "".join(row).isascii()]
-    return FilePreview(table.header, (telling or rows)[:ROWS_OF_FILE], has_letters=bool(telling))
+    return FilePreview(
+        table.header, (telling or rows)[:ROWS_OF_FILE], has_letters=bool(telling)
+    )
 
 
 def columns(lead_import: LeadImport) -> list[ColumnView]:
     """The columns of the file, in two queries."""
-    rows = [row.cells for row in LeadImportRow.objects.of(lead_import).only("cells")[:GUESSED_FROM]]
-    guesses = guess_columns(lead_import.header, rows, custom_columns(lead_import.company))
+    rows = [
+        row.cells
+        for row in LeadImportRow.objects.of(lead_import).only("cells")[:GUESSED_FROM]
+    ]
+    guesses = guess_columns(
+        lead_import.header, rows, custom_columns(lead_import.company)
+    )
     return [
-        ColumnView(index, name, _samples(rows, index), _mark(guess.field, guess.is_sure, lead_import.columns[index]))
-        for index, (name, guess) in enumerate(zip(lead_import.header, guesses, strict=True))
+        ColumnView(
+            index,
+            name,
+            _samples(rows, index),
+            _mark(guess.field, guess.is_sure, lead_import.columns[index]),
+        )
+        for index, (name, guess) in enumerate(
+            zip(lead_import.header, guesses, strict=True)
+        )
     ]
 
 
 def _samples(rows: Iterable[Sequence[str]], index: int) -> str:
-    values = dict.fromkeys(row[index] for row in rows if index < len(row) and row[index])
+    values = dict.fromkeys(
+        row[index] for row in rows if index < len(row) and row[index]
+    )
     return ", ".join([value[:60] for value in values][:SAMPLES_SHOWN])
 
 
@@ -200,15 +245,22 @@ def _mark(guess: str, is_sure: bool, chosen: str) -> str:
     return "Guessed" if is_sure else "Unsure"
 
 
-def preview(lead_import: LeadImport, outcome: str, shown: ShownCells) -> list[PreviewRow]:
+def preview(
+    lead_import: LeadImport, outcome: str, shown: ShownCells
+) -> list[PreviewRow]:
     """Twenty rows: the first with this outcome, or a few of each, in a fixed number of queries."""
     rows = LeadImportRow.objects.of(lead_import)
     if outcome in RowOutcome:
         chosen = list(rows.filter(outcome=outcome)[:PREVIEWED])
     else:
-        chosen = [row for each in RowOutcome for row in rows.filter(outcome=each)[:OF_EACH]]
+        chosen = [
+            row for each in RowOutcome for row in rows.filter(outcome=each)[:OF_EACH]
+        ]
     labels = labels_with(shown.custom)
-    return [_preview_row(lead_import, row, labels, shown) for row in sorted(chosen, key=lambda row: row.number)]
+    return [
+        _preview_row(lead_import, row, labels, shown)
+        for row in sorted(chosen, key=lambda row: row.number)
+    ]
 
 
 def field_labels(company: Company) -> dict[str, str]:
@@ -222,18 +274,33 @@ def labels_with(custom: Mapping[str, CustomField]) -> dict[str, str]:
 
 
 def _preview_row(
-    lead_import: LeadImport, row: LeadImportRow, labels: Mapping[str, str], shown: ShownCells
+    lead_import: LeadImport,
+    row: LeadImportRow,
+    labels: Mapping[str, str],
+    shown: ShownCells,
 ) -> PreviewRow:
-    mapped = [(index, name) for index, name in enumerate(lead_import.columns) if name in labels]
-    cells = [_preview_cell(row, index, name, labels[name], shown) for index, name in mapped]
+    mapped = [
+        (index, name)
+        for index, name in enumerate(lead_import.columns)
+        if name in labels
+    ]
+    cells = [
+        _preview_cell(row, index, name, labels[name], shown) for index, name in mapped
+    ]
     is_elsewhere = row.problem and row.column not in [index for index, _ in mapped]
     problem = RowProblem(row.problem).label if is_elsewhere else ""
     return PreviewRow(row, cells, BADGES.get(row.outcome, ""), problem)
 
 
-def _preview_cell(row: LeadImportRow, index: int, name: str, label: str, shown: ShownCells) -> PreviewCell:
+def _preview_cell(
+    row: LeadImportRow, index: int, name: str, label: str, shown: ShownCells
+) -> PreviewCell:
     text = row.cells[index] if index < len(row.cells) else ""
-    problem = row.problem if row.column == index else (row.cell_problems or {}).get(str(index), "")
+    problem = (
+        row.problem
+        if row.column == index
+        else (row.cell_problems or {}).get(str(index), "")
+    )
     return PreviewCell(
         label,
         text,
@@ -253,13 +320,21 @@ def _tone(problem: str) -> str:
 def _fills(row: LeadImportRow, index: int, name: str) -> bool:
     """True if the cell fills an empty field of a known lead."""
     names = {"first_name", "last_name"} if name == "full_name" else {name}
-    return index < len(row.cells) and bool(row.cells[index]) and bool(names & row.filled.keys())
+    return (
+        index < len(row.cells)
+        and bool(row.cells[index])
+        and bool(names & row.filled.keys())
+    )
 
 
 def bad_rows(lead_import: LeadImport) -> Iterator[list[str]]:
     """The bad rows as they were, each with its reason."""
     width = len(lead_import.header)
-    for row in LeadImportRow.objects.of(lead_import).filter(outcome=RowOutcome.BAD).iterator(chunk_size=1000):
+    for row in (
+        LeadImportRow.objects.of(lead_import)
+        .filter(outcome=RowOutcome.BAD)
+        .iterator(chunk_size=1000)
+    ):
         cells = [*row.cells, *[""] * (width - len(row.cells))]
         yield [*cells[:width], RowProblem(row.problem).label]
 
@@ -277,4 +352,8 @@ def has_rows(lead_import: LeadImport) -> bool:
 
 def has_file(lead_import: LeadImport) -> bool:
     """True if its file can be read in another format: a text file, until the import starts or anyone is erased."""
-    return LeadImportFile.objects.for_company(lead_import.company_id).filter(lead_import=lead_import).exists()
+    return (
+        LeadImportFile.objects.for_company(lead_import.company_id)
+        .filter(lead_import=lead_import)
+        .exists()
+    )

@@ -7,7 +7,19 @@ from typing import Final
 from django.db.models.functions import Now
 
 from crm.lists.custom_fields import as_text
-from crm.models import Attachment, CrmEvent, CustomField, Deal, FieldSubject, Lead, LeadMerge, LeadType, Note, Tag, Task
+from crm.models import (
+    Attachment,
+    CrmEvent,
+    CustomField,
+    Deal,
+    FieldSubject,
+    Lead,
+    LeadMerge,
+    LeadType,
+    Note,
+    Tag,
+    Task,
+)
 from crm.models.lead_merge import UNDO_FOR
 from crm.models.merge_fields import CHOSEN, CUSTOM, LABELS, differs, is_empty
 from crm.selectors.custom_fields import fields_in_use
@@ -61,20 +73,30 @@ class MergePreview:
 
     @property
     def joins_notes(self) -> bool:
-        return bool(self.kept.notes and self.gone.notes and self.kept.notes != self.gone.notes)
+        return bool(
+            self.kept.notes and self.gone.notes and self.kept.notes != self.gone.notes
+        )
 
 
 def preview_of(kept: Lead, gone: Lead) -> MergePreview:
     """The preview for two leads whose statuses and owners are loaded. Nine more queries."""
     custom = fields_in_use(kept.company, FieldSubject.LEAD)
-    types = {each.code: str(each) for each in LeadType.objects.for_company(kept.company)}
+    types = {
+        each.code: str(each) for each in LeadType.objects.for_company(kept.company)
+    }
     company = kept.company
-    deals = list(Deal.objects.for_company(company).filter(lead=gone).select_related("stage").order_by("-pk"))
+    deals = list(
+        Deal.objects.for_company(company)
+        .filter(lead=gone)
+        .select_related("stage")
+        .order_by("-pk")
+    )
     further_deals = list(further_deals_of(gone))
     return MergePreview(
         kept=kept,
         gone=gone,
-        fields=[_field(kept, gone, key, types) for key in CHOSEN] + [_custom(kept, gone, each) for each in custom],
+        fields=[_field(kept, gone, key, types) for key in CHOSEN]
+        + [_custom(kept, gone, each) for each in custom],
         deals=deals[:DEALS_NAMED],
         deal_count=len(deals),
         further_deals=further_deals[:DEALS_NAMED],
@@ -98,16 +120,25 @@ def _field(kept: Lead, gone: Lead, key: str, types: dict[str, str]) -> MergeFiel
 
 
 def _custom(kept: Lead, gone: Lead, field: CustomField) -> MergeField:
-    ours, theirs = (as_text(field, lead.custom.get(field.key), kept.company) for lead in (kept, gone))
+    ours, theirs = (
+        as_text(field, lead.custom.get(field.key), kept.company)
+        for lead in (kept, gone)
+    )
     return _compared(kept, gone, f"{CUSTOM}{field.key}", str(field), ours, theirs)
 
 
-def _compared(kept: Lead, gone: Lead, key: str, label: str, ours: str, theirs: str) -> MergeField:
+def _compared(
+    kept: Lead, gone: Lead, key: str, label: str, ours: str, theirs: str
+) -> MergeField:
     is_filled_by_other = is_empty(kept, key) and not is_empty(gone, key)
-    return MergeField(key, label, ours, theirs, differs(kept, gone, key), is_filled_by_other)
+    return MergeField(
+        key, label, ours, theirs, differs(kept, gone, key), is_filled_by_other
+    )
 
 
 def undoable_merge(lead: Lead) -> LeadMerge | None:
     """The newest merge into this lead, which can be undone. Earlier ones are offered after it, in turn."""
-    recent = LeadMerge.objects.for_company(lead.company_id).filter(kept=lead, merged_at__gt=Now() - UNDO_FOR)
+    recent = LeadMerge.objects.for_company(lead.company_id).filter(
+        kept=lead, merged_at__gt=Now() - UNDO_FOR
+    )
     return recent.select_related("gone", "merged_by").first()

@@ -23,7 +23,7 @@ from crm.models import (
     Stage,
     StageMeaning,
     Task,
-)  # fmt: skip
+)
 from crm.models.lead import LeadQuerySet
 from crm.selectors.counts import CountOf
 from crm.selectors.tasks import ON_A_ROW, SUBJECTS, TaskRow, task_rows
@@ -31,23 +31,29 @@ from crm.selectors.timeline import TimelineEntry, news_of
 
 TASKS_AT_MOST: Final = 20
 ROWS_AT_MOST: Final = 8
-LEADS_AT_MOST: Final = 5_000  # that are checked for untouched ones: 4 ms, where 25,000 take 20 ms
+# That are checked for untouched ones: 4 ms, where 25,000 take 20 ms.
+LEADS_AT_MOST: Final = 5_000
 WAITS_LONG: Final = timedelta(days=2)
 WAITS: Final = timedelta(days=1)
-TOUCHES: Final[Sequence[type[Model]]] = (
-    Task,
-    Note,
-    Attachment,
-    Deal,
-    DealPerson,
-)  # what may have been done about a lead
+# What may have been done about a lead.
+TOUCHES: Final[Sequence[type[Model]]] = (Task, Note, Attachment, Deal, DealPerson)
 # What the page shows of them: the rows have twice as many columns.
 OF_A_LEAD: Final = (
-    "first_name", "last_name", "email", "phone", "organisation", "source", "created_at", "erased_at",
-)  # fmt: skip
+    "first_name",
+    "last_name",
+    "email",
+    "phone",
+    "organisation",
+    "source",
+    "created_at",
+    "erased_at",
+)
 OF_A_DEAL: Final = (
     *("title", "amount", "currency", "expected_close", "updated_at"),
-    *(f"lead__{name}" for name in ("first_name", "last_name", "email", "organisation", "erased_at")),
+    *(
+        f"lead__{name}"
+        for name in ("first_name", "last_name", "email", "organisation", "erased_at")
+    ),
 )
 
 R = TypeVar("R")
@@ -127,7 +133,9 @@ def my_day_of(membership: Membership) -> MyDay:
     now = timezone.localtime()
     late, today = _tasks(membership, now)
     past, without_task = _deals(membership, now)
-    yesterday = now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
+    yesterday = now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(
+        days=1
+    )
     return MyDay(
         late=late,
         today=today,
@@ -138,12 +146,23 @@ def my_day_of(membership: Membership) -> MyDay:
     )
 
 
-def _tasks(membership: Membership, now: datetime) -> tuple[Section[TaskRow], Section[TaskRow]]:
+def _tasks(
+    membership: Membership, now: datetime
+) -> tuple[Section[TaskRow], Section[TaskRow]]:
     """The member's open tasks of the days before, and those of today."""
-    open_tasks = Task.objects.for_company(membership.company).open().filter(owner=membership.user).in_order()
+    open_tasks = (
+        Task.objects.for_company(membership.company)
+        .open()
+        .filter(owner=membership.user)
+        .in_order()
+    )
     late = _first(open_tasks.filter(due_on__lt=now.date()), TASKS_AT_MOST)
     today = _first(open_tasks.filter(due_on=now.date()), TASKS_AT_MOST)
-    shown = Task.objects.for_company(membership.company).select_related(*SUBJECTS).only(*ON_A_ROW)
+    shown = (
+        Task.objects.for_company(membership.company)
+        .select_related(*SUBJECTS)
+        .only(*ON_A_ROW)
+    )
     rows = _by_key(shown, late, today)
     return late.with_rows(task_rows, rows), today.with_rows(task_rows, rows)
 
@@ -153,15 +172,27 @@ def _leads(membership: Membership, now: datetime) -> NewLeads:
 
     Of more than LEADS_AT_MOST new leads, the newest are checked.
     """
-    new = LeadStatus.objects.for_company(membership.company).filter(meaning=LeadMeaning.NEW)
-    own = Lead.objects.for_company(membership.company).current().filter(owner=membership.user)
+    new = LeadStatus.objects.for_company(membership.company).filter(
+        meaning=LeadMeaning.NEW
+    )
+    own = (
+        Lead.objects.for_company(membership.company)
+        .current()
+        .filter(owner=membership.user)
+    )
     # The statuses are read first, and what is about a lead belongs to its company anyway: so PostgreSQL finds all it
     # needs in indexes, and reads no more there than the member's new leads.
     own = own.filter(status__in=list(new.values_list("pk", flat=True)))
     found, new_leads = _untouched(own)
     rows = _by_key(Lead.objects.for_company(membership.company).only(*OF_A_LEAD), found)
-    section = found.with_rows(lambda leads: [WaitingLead(lead, now) for lead in leads], rows)
-    return NewLeads(section.rows, section.total, LEADS_AT_MOST if new_leads > LEADS_AT_MOST else None)
+    section = found.with_rows(
+        lambda leads: [WaitingLead(lead, now) for lead in leads], rows
+    )
+    return NewLeads(
+        section.rows,
+        section.total,
+        LEADS_AT_MOST if new_leads > LEADS_AT_MOST else None,
+    )
 
 
 # One step for each kind, with the leads that the steps before have left. With an array, PostgreSQL reads on in the
@@ -185,7 +216,9 @@ def _untouched(leads: LeadQuerySet) -> tuple["_Keys", int]:
 
     They are counted up to LEADS_AT_MOST + 1. One query.
     """
-    counted = leads.order_by("-created_at", "-pk").values("pk", "created_at")[: LEADS_AT_MOST + 1]
+    counted = leads.order_by("-created_at", "-pk").values("pk", "created_at")[
+        : LEADS_AT_MOST + 1
+    ]
     try:
         own, params = counted.query.sql_with_params()
     except EmptyResultSet:  # the company has no status that means new
@@ -196,30 +229,53 @@ def _untouched(leads: LeadQuerySet) -> tuple["_Keys", int]:
         for kind, before, step in zip(TOUCHES, names, names[1:], strict=False)
     ]
     statement = FIRST_OF_STEPS.format(
-        own=own, looked_through=LEADS_AT_MOST, steps=", ".join(steps), last=names[-1], at_most=ROWS_AT_MOST
+        own=own,
+        looked_through=LEADS_AT_MOST,
+        steps=", ".join(steps),
+        last=names[-1],
+        at_most=ROWS_AT_MOST,
     )
     with connection.cursor() as cursor:
         cursor.execute(statement, params)
         rows = cursor.fetchall()
-    return _keys([(key, total) for _, key, total in rows if key is not None]), rows[0][0]
+    return _keys([(key, total) for _, key, total in rows if key is not None]), rows[0][
+        0
+    ]
 
 
-def _deals(membership: Membership, now: datetime) -> tuple[Section[DealRow], Section[DealRow]]:
+def _deals(
+    membership: Membership, now: datetime
+) -> tuple[Section[DealRow], Section[DealRow]]:
     """The member's open deals that are past their close date, and the others without an open task."""
     tasks = Task.objects.open().filter(deal=OuterRef("pk"))
     # The stages are read first, like the statuses of leads: with a join, the tasks of all deals would be read.
-    stages = Stage.objects.for_company(membership.company).filter(meaning=StageMeaning.OPEN).order_by()
+    stages = (
+        Stage.objects.for_company(membership.company)
+        .filter(meaning=StageMeaning.OPEN)
+        .order_by()
+    )
     deals = Deal.objects.for_company(membership.company).filter(
         owner=membership.user, stage__in=list(stages.values_list("pk", flat=True))
     )
     is_past = Q(expected_close__lt=now.date())
     past = _first(deals.filter(is_past).order_by("expected_close", "pk"), ROWS_AT_MOST)
     not_past = deals.filter(Q(expected_close=None) | ~is_past)
-    idle = _first_of_few(not_past.filter(~Exists(tasks)).order_by("updated_at", "pk"), ROWS_AT_MOST)
-    rows = _by_key(Deal.objects.for_company(membership.company).select_related("lead").only(*OF_A_DEAL), past, idle)
+    idle = _first_of_few(
+        not_past.filter(~Exists(tasks)).order_by("updated_at", "pk"), ROWS_AT_MOST
+    )
+    rows = _by_key(
+        Deal.objects.for_company(membership.company)
+        .select_related("lead")
+        .only(*OF_A_DEAL),
+        past,
+        idle,
+    )
 
     def since_close(deals: Iterable[Deal]) -> list[DealRow]:
-        return [DealRow(deal, (now.date() - (deal.expected_close or now.date())).days) for deal in deals]
+        return [
+            DealRow(deal, (now.date() - (deal.expected_close or now.date())).days)
+            for deal in deals
+        ]
 
     def since_change(deals: Iterable[Deal]) -> list[DealRow]:
         return [DealRow(deal, (now - deal.updated_at).days) for deal in deals]
@@ -234,8 +290,12 @@ class _Keys:
     first: Sequence[int]
     total: int
 
-    def with_rows(self, shown: Callable[[Iterable[M]], Sequence[R]], rows: Mapping[int, M]) -> Section[R]:
-        return Section(shown(rows[key] for key in self.first if key in rows), self.total)
+    def with_rows(
+        self, shown: Callable[[Iterable[M]], Sequence[R]], rows: Mapping[int, M]
+    ) -> Section[R]:
+        return Section(
+            shown(rows[key] for key in self.first if key in rows), self.total
+        )
 
 
 def _first(rows: QuerySet[M], at_most: int) -> _Keys:
@@ -243,7 +303,9 @@ def _first(rows: QuerySet[M], at_most: int) -> _Keys:
 
     The count is a subquery: if an index has all it needs, no rows are read except the first ones.
     """
-    return _keys(list(rows.values_list("pk", CountOf(rows.order_by().values("pk")))[:at_most]))
+    return _keys(
+        list(rows.values_list("pk", CountOf(rows.order_by().values("pk")))[:at_most])
+    )
 
 
 def _first_of_few(rows: QuerySet[M], at_most: int) -> _Keys:

@@ -24,6 +24,12 @@ def shown_notes(notes: Iterable[Note], reader: Membership) -> list[ShownNote]:
     found, takes_files = list(notes), reader.may(Action.EDIT_LEADS)
     files = files_on_notes(found, reader)
     return [
-        ShownNote(note, may_edit(note, reader), may_delete(note, reader), takes_files, files.get(note.pk, ()))
+        ShownNote(
+            note,
+            may_edit(note, reader),
+            may_delete(note, reader),
+            takes_files,
+            files.get(note.pk, ()),
+        )
         for note in found
     ]

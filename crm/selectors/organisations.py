@@ -37,14 +37,21 @@ class OrganisationPage:
 
 
 def organisations_page(
-    company: Company, text: str = "", *, size: int = ORGANISATIONS_PER_PAGE, after: str = "", before: str = ""
+    company: Company,
+    text: str = "",
+    *,
+    size: int = ORGANISATIONS_PER_PAGE,
+    after: str = "",
+    before: str = "",
 ) -> OrganisationPage:
     """The page after or before this place, or the first one, of all or of those with every word of the text."""
     beyond = _key_at(company, after or before)
     is_backwards = bool(beyond) and not after
     text, is_cut = text.strip(), False
     if text:
-        keys, is_cut = _found(company, text, size + 1, beyond=beyond, is_descending=is_backwards)
+        keys, is_cut = _found(
+            company, text, size + 1, beyond=beyond, is_descending=is_backwards
+        )
     else:
         keys = next_keys(company, size + 1, beyond=beyond, is_descending=is_backwards)
     has_more, keys = len(keys) > size, keys[:size]
@@ -52,7 +59,9 @@ def organisations_page(
         return organisations_page(company, text, size=size)
     if is_backwards:
         keys.reverse()
-    has_previous, has_next = (has_more, True) if is_backwards else (bool(beyond), has_more)
+    has_previous, has_next = (
+        (has_more, True) if is_backwards else (bool(beyond), has_more)
+    )
     rows = described(company, keys)
     return OrganisationPage(
         rows,
@@ -62,14 +71,20 @@ def organisations_page(
     )
 
 
-def organisation_of(company: Company, name: str, *, has_deals: bool = True) -> Organisation | None:
+def organisation_of(
+    company: Company, name: str, *, has_deals: bool = True
+) -> Organisation | None:
     """The organisation with this name or key, with its open deals if `has_deals`; None if no lead has it."""
     leads = Lead.objects.for_company(company).of_organisation(name)
     key = leads.values_list(OrganisationKey("organisation"), flat=True).first()
-    return next(iter(described(company, [key] if key else [], has_deals=has_deals)), None)
+    return next(
+        iter(described(company, [key] if key else [], has_deals=has_deals)), None
+    )
 
 
-def names_like(company: Company, text: str, at_most: int = SUGGESTED) -> list[tuple[str, str]]:
+def names_like(
+    company: Company, text: str, at_most: int = SUGGESTED
+) -> list[tuple[str, str]]:
     """Keys and names of organisations that begin with the text, and then of those that have each of its words.
 
     For a word that very many leads have, if only in their addresses (“com”), only the former are sure to be found.
@@ -97,7 +112,12 @@ def _named(company: Company, keys: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _found(
-    company: Company, text: str, count: int, *, beyond: str = "", is_descending: bool = False
+    company: Company,
+    text: str,
+    count: int,
+    *,
+    beyond: str = "",
+    is_descending: bool = False,
 ) -> tuple[list[str], bool]:
     """The next keys of organisations that have every word of the text, and whether some may be missing.
 
@@ -105,7 +125,15 @@ def _found(
     """
     keys, is_cut = _with_words(company, text, SEARCHED_AT_MOST)
     if is_cut:
-        keys.update(next_keys(company, count, organisation_key(text), beyond=beyond, is_descending=is_descending))
+        keys.update(
+            next_keys(
+                company,
+                count,
+                organisation_key(text),
+                beyond=beyond,
+                is_descending=is_descending,
+            )
+        )
     keys = {key for key in keys if (key < beyond if is_descending else key > beyond)}
     return sorted(keys, reverse=is_descending)[:count], is_cut
 
@@ -119,7 +147,18 @@ def _with_words(company: Company, text: str, at_most: int) -> tuple[set[str], bo
     if is_unfindable(text):
         return set(), False
     parts = parts_of(text)
-    leads = Lead.objects.for_company(company).in_organisations().filter(*map(Contains, parts)).order_by()
-    rows = list(leads.values_list(OrganisationKey("organisation"), "organisation")[: at_most + 1])
+    leads = (
+        Lead.objects.for_company(company)
+        .in_organisations()
+        .filter(*map(Contains, parts))
+        .order_by()
+    )
+    rows = list(
+        leads.values_list(OrganisationKey("organisation"), "organisation")[
+            : at_most + 1
+        ]
+    )
     names = {*rows[:at_most]}
-    return {key for key, name in names if all(part in f" {folded(name)}" for part in parts)}, len(rows) > at_most
+    return {
+        key for key, name in names if all(part in f" {folded(name)}" for part in parts)
+    }, len(rows) > at_most

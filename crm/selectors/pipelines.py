@@ -29,7 +29,9 @@ class PipelineRow:
 
 def pipelines_of(company: Company) -> list[PipelineRow]:
     """The company's pipelines, archived ones too, the default one first. Three queries."""
-    stages = _counted(Stage.objects.for_company(company).filter(archived_at=None), "pipeline")
+    stages = _counted(
+        Stage.objects.for_company(company).filter(archived_at=None), "pipeline"
+    )
     deals = _counted(Deal.objects.for_company(company), "stage__pipeline")
     return [
         PipelineRow(pipeline, stages.get(pipeline.pk, 0), deals.get(pipeline.pk, 0))
@@ -47,7 +49,11 @@ def stages_on_boards(company: Company) -> StageQuerySet:
     An archived one can get an open deal by an undo, or by a move at the moment at which it is archived.
     """
     open_deals = Deal.objects.open().filter(stage__pipeline=OuterRef("pipeline"))
-    return Stage.objects.for_company(company).filter(IN_USE | Exists(open_deals)).in_order()
+    return (
+        Stage.objects.for_company(company)
+        .filter(IN_USE | Exists(open_deals))
+        .in_order()
+    )
 
 
 @dataclass(frozen=True)
@@ -68,8 +74,13 @@ def choice_of(stages: Iterable[Stage], wanted: str) -> PipelineChoice:
     """The pipeline with the id `wanted`, or else the first one. `stages` are those of all, with their pipelines."""
     all_stages = list(stages)
     pipelines = list(dict.fromkeys(stage.pipeline for stage in all_stages))
-    chosen = next((pipeline for pipeline in pipelines if str(pipeline.pk) == wanted), next(iter(pipelines), None))
-    return PipelineChoice(pipelines, chosen, [stage for stage in all_stages if stage.pipeline == chosen])
+    chosen = next(
+        (pipeline for pipeline in pipelines if str(pipeline.pk) == wanted),
+        next(iter(pipelines), None),
+    )
+    return PipelineChoice(
+        pipelines, chosen, [stage for stage in all_stages if stage.pipeline == chosen]
+    )
 
 
 def by_pipeline(stages: Iterable[Stage]) -> dict[int, list[Stage]]:
@@ -80,7 +91,9 @@ def by_pipeline(stages: Iterable[Stage]) -> dict[int, list[Stage]]:
     return found
 
 
-def first_open_stages(stages: Iterable[Stage], *, besides: Pipeline | None) -> list[Stage]:
+def first_open_stages(
+    stages: Iterable[Stage], *, besides: Pipeline | None
+) -> list[Stage]:
     """The first open stage of each pipeline except `besides`: a deal that is moved to the pipeline goes there."""
     first: dict[int, Stage] = {}
     for stage in stages:

@@ -36,18 +36,30 @@ class Tabs:
     is_changed: bool
 
 
-def tabs_of(membership: Membership, listed: List, shown: Mapping[str, str], view_id: str) -> Tabs:
+def tabs_of(
+    membership: Membership, listed: List, shown: Mapping[str, str], view_id: str
+) -> Tabs:
     """The member's tabs. `shown` has the filters and the sorting of the page, and `view_id` may name a view."""
     views = list(SavedView.objects.visible_to(membership).filter(list=listed.key))
     current = next((view for view in views if str(view.pk) == view_id), None)
     query = urlencode(shown)
     tabs = [
-        Tab(label, f"{reverse(listed.page)}?{filters}".rstrip("?"), current is None and query == filters)
+        Tab(
+            label,
+            f"{reverse(listed.page)}?{filters}".rstrip("?"),
+            current is None and query == filters,
+        )
         for label, filters in _for_everyone(membership, listed)
     ]
     tabs += [Tab(str(view), address_of(view), view == current, view) for view in views]
     may_change = current is not None and current.may_be_changed_by(membership)
-    return Tabs(listed, tabs, current, may_change, is_changed=current is not None and current.query != query)
+    return Tabs(
+        listed,
+        tabs,
+        current,
+        may_change,
+        is_changed=current is not None and current.query != query,
+    )
 
 
 def address_of(view: SavedView) -> str:
@@ -58,5 +70,9 @@ def address_of(view: SavedView) -> str:
 
 def _for_everyone(membership: Membership, listed: List) -> list[tuple[str, str]]:
     """The tabs that need not be saved, with their filters. Members who may not edit leads own none."""
-    mine = [(f"My {listed.key}", urlencode({"owner": membership.user_id}))] if membership.may(Action.EDIT_LEADS) else []
+    mine = (
+        [(f"My {listed.key}", urlencode({"owner": membership.user_id}))]
+        if membership.may(Action.EDIT_LEADS)
+        else []
+    )
     return [*mine, (f"All {listed.key}", "")]

@@ -39,7 +39,9 @@ class _File:
 
 def take_slot(company_id: int) -> str:
     """Take a slot for a download, and return it. Raises TooOften if the company has none left."""
-    return rate_limits.take_slot("exports", company_id=company_id, slots=AT_A_TIME, seconds=EXPORT_SECONDS)
+    return rate_limits.take_slot(
+        "exports", company_id=company_id, slots=AT_A_TIME, seconds=EXPORT_SECONDS
+    )
 
 
 def streamed(
@@ -54,7 +56,9 @@ def streamed(
     except BaseException:
         rate_limits.free_slot(slot)
         raise
-    response = StreamingHttpResponse(_File(first, pieces, slot), content_type=content_type)
+    response = StreamingHttpResponse(
+        _File(first, pieces, slot), content_type=content_type
+    )
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     response["Cache-Control"] = "no-store"
     if size is not None:

@@ -19,7 +19,11 @@ def tags_of(company: Company, deals: Iterable[Deal]) -> dict[int, list[Tag]]:
 
     `prefetch_related` makes a queryset for each deal, which takes as long as the rest of reading it.
     """
-    links = DealTag.objects.for_company(company).filter(deal__in=[deal.pk for deal in deals]).select_related("tag")
+    links = (
+        DealTag.objects.for_company(company)
+        .filter(deal__in=[deal.pk for deal in deals])
+        .select_related("tag")
+    )
     found: defaultdict[int, list[Tag]] = defaultdict(list)
     for link in links.order_by("tag__position", "tag__pk"):
         found[link.deal_id].append(link.tag)

@@ -58,19 +58,43 @@ def task_rows(tasks: Iterable[Task]) -> list[TaskRow]:
 def open_tasks_of(subject: Lead | Deal) -> list[TaskRow]:
     """The open tasks about a lead and its deals, or about a deal. One query."""
     tasks = Task.objects.for_company(subject.company_id).open()
-    own = tasks.about(subject) if isinstance(subject, Lead) else tasks.filter(deal=subject)
+    own = (
+        tasks.about(subject)
+        if isinstance(subject, Lead)
+        else tasks.filter(deal=subject)
+    )
     return task_rows(own.in_order().select_related("owner", *SUBJECTS))
 
 
 def tasks_of(membership: Membership, *, done: bool) -> QuerySet[Task]:
     """The member's tasks with what they are about: open ones in order of their days, done ones newest first."""
-    own = Task.objects.for_company(membership.company).filter(owner=membership.user).select_related(*SUBJECTS)
-    return own.exclude(done_at=None).order_by("-done_at") if done else own.open().in_order()
+    own = (
+        Task.objects.for_company(membership.company)
+        .filter(owner=membership.user)
+        .select_related(*SUBJECTS)
+    )
+    return (
+        own.exclude(done_at=None).order_by("-done_at")
+        if done
+        else own.open().in_order()
+    )
 
 
 def next_tasks(company: Company, deals: Sequence[Deal]) -> dict[int, TaskRow]:
     """The next open task of each of the company's deals that has one, by the deal's id. One query."""
-    tasks = Task.objects.for_company(company).open().filter(deal__in=[deal.pk for deal in deals])
+    tasks = (
+        Task.objects.for_company(company)
+        .open()
+        .filter(deal__in=[deal.pk for deal in deals])
+    )
     by_day = Window(RowNumber(), partition_by=F("deal"), order_by=IN_ORDER)
-    first = tasks.annotate(rank=by_day).filter(rank=1).only("title", "due_on", "due_time", "done_at", "deal")
-    return {row.task.deal_id: row for row in task_rows(first) if row.task.deal_id is not None}
+    first = (
+        tasks.annotate(rank=by_day)
+        .filter(rank=1)
+        .only("title", "due_on", "due_time", "done_at", "deal")
+    )
+    return {
+        row.task.deal_id: row
+        for row in task_rows(first)
+        if row.task.deal_id is not None
+    }

@@ -15,7 +15,16 @@ from uuid import UUID
 from django.db.models import F, Model, Q, QuerySet, Window
 from django.db.models.functions import RowNumber
 
-from crm.models import Change, Company, CrmEvent, CrmEventKind, Deal, Lead, Membership, Note
+from crm.models import (
+    Change,
+    Company,
+    CrmEvent,
+    CrmEventKind,
+    Deal,
+    Lead,
+    Membership,
+    Note,
+)
 from crm.models.bidi import without_bidi_controls
 from crm.models.lead import LeadQuerySet
 from crm.models.roles import Action
@@ -58,7 +67,9 @@ class EventOutcome:
 
 
 # Each function accepts the CRM events shown and returns their outcomes by CRM event id, in a fixed number of queries.
-event_outcomes: Final[list[Callable[[Sequence[CrmEvent]], Mapping[int, list[EventOutcome]]]]] = []
+event_outcomes: Final[
+    list[Callable[[Sequence[CrmEvent]], Mapping[int, list[EventOutcome]]]]
+] = []
 
 
 @dataclass(frozen=True)
@@ -110,7 +121,11 @@ class TimelineEntry:
     def occurred_at(self) -> datetime:
         if isinstance(self.source, CrmEvent):
             return self.source.occurred_at
-        return self.source.changed_at if isinstance(self.source, Change) else self.source.created_at
+        return (
+            self.source.changed_at
+            if isinstance(self.source, Change)
+            else self.source.created_at
+        )
 
     @property
     def deal(self) -> Deal | None:
@@ -146,7 +161,9 @@ class Timeline:
     is_open: bool = False
 
 
-def of_lead(lead: Lead, viewer: Membership | None = None, *, before: str = "") -> Timeline:
+def of_lead(
+    lead: Lead, viewer: Membership | None = None, *, before: str = ""
+) -> Timeline:
     """The timeline of a lead, of those that were merged into it, and of their deals.
 
     With the notes that this member may see.
@@ -155,28 +172,52 @@ def of_lead(lead: Lead, viewer: Membership | None = None, *, before: str = "") -
     return _timeline(lead.company_id, Q(lead__in=pks), viewer, before)
 
 
-def of_organisation(leads: LeadQuerySet, company: Company, viewer: Membership, *, before: str = "") -> Timeline:
+def of_organisation(
+    leads: LeadQuerySet, company: Company, viewer: Membership, *, before: str = ""
+) -> Timeline:
     """The timeline of an organisation's newest leads, as for each of them, each entry with its lead."""
     pks = list(leads.order_by("-pk").values_list("pk", flat=True)[:LEADS_CONSIDERED])
-    merged = Lead.objects.for_company(company).filter(merged_into__in=pks).values_list("pk", flat=True)
-    return _timeline(company.pk, Q(lead__in=[*pks, *merged]), viewer, before, "lead__merged_into")
+    merged = (
+        Lead.objects.for_company(company)
+        .filter(merged_into__in=pks)
+        .values_list("pk", flat=True)
+    )
+    return _timeline(
+        company.pk, Q(lead__in=[*pks, *merged]), viewer, before, "lead__merged_into"
+    )
 
 
-def of_deal(deal: Deal, viewer: Membership | None = None, *, before: str = "") -> Timeline:
+def of_deal(
+    deal: Deal, viewer: Membership | None = None, *, before: str = ""
+) -> Timeline:
     """The timeline of one deal, with the notes that this member may see."""
     return _timeline(deal.company_id, Q(deal=deal), viewer, before)
 
 
-def news_of(membership: Membership, *, since: datetime, at_most: int) -> Sequence[TimelineEntry]:
+def news_of(
+    membership: Membership, *, since: datetime, at_most: int
+) -> Sequence[TimelineEntry]:
     """What others have done since then with the member's leads and deals, newest first. Without outcomes."""
     user, company_id = membership.user, membership.company_id
-    theirs = (Q(lead__owner=user) | Q(deal__owner=user)) & (Q(actor=None) | ~Q(actor=user))
-    events = CrmEvent.objects.for_company(company_id).filter(theirs, occurred_at__gte=since)
-    changes = Change.objects.for_company(company_id).filter(theirs, changed_at__gte=since)
+    theirs = (Q(lead__owner=user) | Q(deal__owner=user)) & (
+        Q(actor=None) | ~Q(actor=user)
+    )
+    events = CrmEvent.objects.for_company(company_id).filter(
+        theirs, occurred_at__gte=since
+    )
+    changes = Change.objects.for_company(company_id).filter(
+        theirs, changed_at__gte=since
+    )
     # Enough for that many entries: of twice as many changes, half have no event, or else that many events are newer.
-    newest_events = _newest(events, "lead").only(*OF_AN_EVENT, *OF_ITS_SUBJECT)[:at_most]
-    newest_changes = _newest(changes, "lead").only(*OF_A_CHANGE, *OF_ITS_SUBJECT)[: 2 * at_most]
-    return _newest_first(_merged(list(newest_events), list(newest_changes), has_outcomes=False))[:at_most]
+    newest_events = _newest(events, "lead").only(*OF_AN_EVENT, *OF_ITS_SUBJECT)[
+        :at_most
+    ]
+    newest_changes = _newest(changes, "lead").only(*OF_A_CHANGE, *OF_ITS_SUBJECT)[
+        : 2 * at_most
+    ]
+    return _newest_first(
+        _merged(list(newest_events), list(newest_changes), has_outcomes=False)
+    )[:at_most]
 
 
 def outcomes_of_leads(leads: Sequence[Lead]) -> Mapping[int, EventOutcome]:
@@ -190,14 +231,22 @@ def outcomes_of_deals(deals: Sequence[Deal]) -> Mapping[int, EventOutcome]:
 
 
 def _outcomes(field: str, pks: Sequence[int]) -> Mapping[int, EventOutcome]:
-    by_age = Window(RowNumber(), partition_by=F(field), order_by=("-occurred_at", "-pk"))
+    by_age = Window(
+        RowNumber(), partition_by=F(field), order_by=("-occurred_at", "-pk")
+    )
     ranked = CrmEvent.objects.filter(**{f"{field}__in": pks}).annotate(rank=by_age)
     events = list(ranked.filter(rank__lte=EVENTS_CONSIDERED).order_by("rank"))
     by_source = [outcomes_of(events) for outcomes_of in event_outcomes]
     outcomes: defaultdict[int, list[Sequence[EventOutcome]]] = defaultdict(list)
     for event in events:
-        outcomes[getattr(event, field)].append([each for by_id in by_source for each in by_id.get(event.pk, [])])
-    return {pk: outcome for pk, by_event in outcomes.items() if (outcome := _outcome(by_event)) is not None}
+        outcomes[getattr(event, field)].append(
+            [each for by_id in by_source for each in by_id.get(event.pk, [])]
+        )
+    return {
+        pk: outcome
+        for pk, by_event in outcomes.items()
+        if (outcome := _outcome(by_event)) is not None
+    }
 
 
 def _outcome(outcomes: Sequence[Sequence[EventOutcome]]) -> EventOutcome | None:
@@ -208,7 +257,9 @@ def _outcome(outcomes: Sequence[Sequence[EventOutcome]]) -> EventOutcome | None:
     for counts in (_is_important, _is_reported, bool):
         for of_event in outcomes:
             if any(map(counts, of_event)):
-                return min(of_event, key=lambda each: TONES_BY_PRIORITY.index(each.tone))
+                return min(
+                    of_event, key=lambda each: TONES_BY_PRIORITY.index(each.tone)
+                )
     return None
 
 
@@ -221,15 +272,26 @@ def _is_reported(outcome: EventOutcome) -> bool:
     return not outcome.is_nothing
 
 
-def _timeline(company_id: int, of_row: Q, viewer: Membership | None, before: str, *shown: str) -> Timeline:
+def _timeline(
+    company_id: int, of_row: Q, viewer: Membership | None, before: str, *shown: str
+) -> Timeline:
     moment = _moment(before)
-    events = CrmEvent.objects.for_company(company_id).filter(of_row, _until("occurred_at", moment))
-    changes = Change.objects.for_company(company_id).filter(of_row, _until("changed_at", moment))
-    notes = Note.objects.for_company(company_id).filter(of_row, _until("created_at", moment))
+    events = CrmEvent.objects.for_company(company_id).filter(
+        of_row, _until("occurred_at", moment)
+    )
+    changes = Change.objects.for_company(company_id).filter(
+        of_row, _until("changed_at", moment)
+    )
+    notes = Note.objects.for_company(company_id).filter(
+        of_row, _until("created_at", moment)
+    )
     found = _merged(list(_newest(events, *shown)), list(_newest(changes, *shown)))
     if viewer is not None and viewer.may(Action.SEE_NOTES):
         written = shown_notes(_newest(notes, *shown), viewer)
-        found += [TimelineEntry(str(each.note), "", "plain", each.note, written=each) for each in written]
+        found += [
+            TimelineEntry(str(each.note), "", "plain", each.note, written=each)
+            for each in written
+        ]
     page, older = _cut(_newest_first(found))
     if moment is not None:
         return Timeline(page, older, is_first=False)
@@ -241,7 +303,11 @@ def _timeline(company_id: int, of_row: Q, viewer: Membership | None, before: str
 
 def _moment(text: str) -> datetime | None:
     """The time in a URL; None if there is none."""
-    return EPOCH + int(text) * MICROSECOND if is_number(text, digits=DIGITS_OF_A_MOMENT) else None
+    return (
+        EPOCH + int(text) * MICROSECOND
+        if is_number(text, digits=DIGITS_OF_A_MOMENT)
+        else None
+    )
 
 
 def _until(field: str, moment: datetime | None) -> Q:
@@ -265,7 +331,9 @@ def _newest_first(entries: Sequence[TimelineEntry]) -> list[TimelineEntry]:
     return sorted(entries, key=attrgetter("occurred_at"), reverse=True)
 
 
-def _merged(events: Sequence[CrmEvent], changes: Sequence[Change], *, has_outcomes: bool = True) -> list[TimelineEntry]:
+def _merged(
+    events: Sequence[CrmEvent], changes: Sequence[Change], *, has_outcomes: bool = True
+) -> list[TimelineEntry]:
     """An entry for each event, with the change that caused it, and one for each other change."""
     words = described(changes)
     causes = {change.caused: words[change.pk] for change in changes if change.caused}
@@ -275,18 +343,24 @@ def _merged(events: Sequence[CrmEvent], changes: Sequence[Change], *, has_outcom
         TimelineEntry(
             f"{event.get_kind_display()}{' (taken back)' if event.taken_back_at else ''}",
             causes.get(event.public_id, ""),
-            "plain" if event.taken_back_at else TONES.get(CrmEventKind(event.kind), "info"),
+            "plain"
+            if event.taken_back_at
+            else TONES.get(CrmEventKind(event.kind), "info"),
             event,
             [outcome for by_id in by_source for outcome in by_id.get(event.pk, [])],
         )
         for event in events
     ]
     alone = [change for change in changes if change.caused not in recorded]
-    return entries + [TimelineEntry(words[change.pk], "", "plain", change) for change in alone]
+    return entries + [
+        TimelineEntry(words[change.pk], "", "plain", change) for change in alone
+    ]
 
 
 R = TypeVar("R", bound=Model)
 
 
 def _newest(rows: QuerySet[R], *shown: str) -> QuerySet[R]:
-    return rows.select_related("actor", "api_key", "deal", *shown)[: ENTRIES_AT_MOST + 1]
+    return rows.select_related("actor", "api_key", "deal", *shown)[
+        : ENTRIES_AT_MOST + 1
+    ]

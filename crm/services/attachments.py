@@ -26,12 +26,15 @@ from crm.services.erasure import locking_subject
 
 NO_ANSWER: Final = (OperationalError, InterfaceError)  # a connection that has failed
 CHUNK: Final = 1_000
-SWEPT_AFTER: Final = timedelta(days=1)  # a whole day: the row of a file is written within minutes, or never
+# A whole day: the row of a file is written within minutes, or never.
+SWEPT_AFTER: Final = timedelta(days=1)
 NO_FILE: Final = "Choose a file first."
 TOO_MANY: Final = f"At most {MAX_FILES} files can be kept on a lead or deal. Delete some that are no longer needed."
 TOO_MANY_ON_NOTE: Final = f"At most {MAX_ON_NOTE} files can be kept on a note. Add them to its lead or deal instead."
 NOTE_GONE: Final = "Nothing was uploaded: this note has since been deleted."
-NOT_DELETABLE: Final = "Only the person who added this file, or an admin, can delete it."
+NOT_DELETABLE: Final = (
+    "Only the person who added this file, or an admin, can delete it."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,9 @@ class StoredFile:
 
 
 @contextmanager
-def stored(files: Sequence["UploadedFile[Any]"], *, company: Company) -> Iterator[list[StoredFile]]:
+def stored(
+    files: Sequence["UploadedFile[Any]"], *, company: Company
+) -> Iterator[list[StoredFile]]:
     """Store the files while their rows are written. Files that have no row in the end are deleted again.
 
     If the connection to the database fails, that is left to the sweep: the rows may still be committed.
@@ -69,30 +74,54 @@ def stored(files: Sequence["UploadedFile[Any]"], *, company: Company) -> Iterato
             _discard_unused([file.stored_as for file in done])
 
 
-def add_files(*, subject: Lead | Deal | Note, files: Sequence[StoredFile], author: Author) -> list[Attachment]:
+def add_files(
+    *, subject: Lead | Deal | Note, files: Sequence[StoredFile], author: Author
+) -> list[Attachment]:
     """Write the rows of these stored files, all or none.
 
     Raises ValidationError, PersonErased, and DeletedMeanwhile if the deal has been deleted.
     """
     note = subject if isinstance(subject, Note) else None
-    deal = subject.deal if isinstance(subject, Note) else subject if isinstance(subject, Deal) else None
+    deal = (
+        subject.deal
+        if isinstance(subject, Note)
+        else subject
+        if isinstance(subject, Deal)
+        else None
+    )
     lead = subject if isinstance(subject, Lead) else subject.lead
     with transaction.atomic():
-        Company.objects.hold(subject.company_id)  # of two concurrent uploads, the second sees what the first has used
+        # Of two concurrent uploads, the second sees what the first has used.
+        Company.objects.hold(subject.company_id)
         require_room(subject.company_id, sum(file.size for file in files))
-        if Attachment.objects.on(subject).count() + len(files) > (MAX_ON_NOTE if note else MAX_FILES):
+        if Attachment.objects.on(subject).count() + len(files) > (
+            MAX_ON_NOTE if note else MAX_FILES
+        ):
             raise ValidationError(TOO_MANY_ON_NOTE if note else TOO_MANY)
-        holder = deal.lead if deal else lead  # a note stays with the former lead of its deal
-        with locking_subject(lead_id=holder.pk if holder else None, deal_id=deal.pk if deal else None):
-            if note and not Note.objects.select_for_update(no_key=True).filter(pk=note.pk).exists():
+        # A note stays with the former lead of its deal.
+        holder = deal.lead if deal else lead
+        with locking_subject(
+            lead_id=holder.pk if holder else None, deal_id=deal.pk if deal else None
+        ):
+            if (
+                note
+                and not Note.objects.select_for_update(no_key=True)
+                .filter(pk=note.pk)
+                .exists()
+            ):
                 raise ValidationError(NOTE_GONE)
             rows = [
                 Attachment(
-                    company_id=subject.company_id, lead=lead, deal=deal, note=note, name=file.name, size=file.size,
+                    company_id=subject.company_id,
+                    lead=lead,
+                    deal=deal,
+                    note=note,
+                    name=file.name,
+                    size=file.size,
                     stored_as=file.stored_as,
                 )
                 for file in files
-            ]  # fmt: skip
+            ]
             for row in rows:
                 row.sign(author)
             return Attachment.objects.bulk_create(rows)
@@ -105,7 +134,9 @@ def delete_file(*, attachment: Attachment) -> None:
 
 def may_delete(attachment: Attachment, author: Author) -> bool:
     """True for the author's own file, and for an admin any file."""
-    return author.may(Action.DELETE_LEADS) or (author.may(Action.EDIT_LEADS) and attachment.is_by(author))
+    return author.may(Action.DELETE_LEADS) or (
+        author.may(Action.EDIT_LEADS) and attachment.is_by(author)
+    )
 
 
 def fingerprint(file: "UploadedFile[Any]") -> str:
@@ -142,13 +173,19 @@ def _refuse_unless_right(files: Sequence["UploadedFile[Any]"]) -> None:
         if not file.size:
             raise ValidationError(f"Nothing was uploaded: {name} is empty.")
         if file.size > MAX_BYTES:
-            raise ValidationError(f"Nothing was uploaded: {name} has more than {MAX_BYTES // 2**20} MB.")
+            raise ValidationError(
+                f"Nothing was uploaded: {name} has more than {MAX_BYTES // 2**20} MB."
+            )
 
 
 def _unused(names: Iterable[str]) -> set[str]:
     """The stored names that no row refers to."""
     wanted = set(names)
-    return wanted - set(Attachment.objects.filter(stored_as__in=wanted).values_list("stored_as", flat=True))
+    return wanted - set(
+        Attachment.objects.filter(stored_as__in=wanted).values_list(
+            "stored_as", flat=True
+        )
+    )
 
 
 def _discard_unused(names: Sequence[str]) -> None:

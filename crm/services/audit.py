@@ -26,14 +26,28 @@ def record(
     `actor` defaults to the signed-in user or the API key of the request. `details` may hold ids, numbers and field
     names, but nothing about a lead and no token, address or hash.
     """
-    entry = new_entry(company if isinstance(company, int) else company.pk, action, about, details, actor)
+    entry = new_entry(
+        company if isinstance(company, int) else company.pk,
+        action,
+        about,
+        details,
+        actor,
+    )
     entry.save()
     return entry
 
 
-def record_in_each(companies: Iterable[int], *, action: AuditAction, about: User, actor: User | None = None) -> None:
+def record_in_each(
+    companies: Iterable[int],
+    *,
+    action: AuditAction,
+    about: User,
+    actor: User | None = None,
+) -> None:
     """Add an entry to each of these companies' logs, in one statement: the time taken doesn't reveal their number."""
-    AuditEntry.objects.bulk_create([new_entry(company, action, about, None, actor) for company in companies])
+    AuditEntry.objects.bulk_create(
+        [new_entry(company, action, about, None, actor) for company in companies]
+    )
 
 
 def record_reading_on(*, membership: Membership, what: str) -> None:
@@ -41,4 +55,9 @@ def record_reading_on(*, membership: Membership, what: str) -> None:
     key = f"reading-on:{membership.company_id}:{membership.pk}:{what}".replace(" ", "-")
     if cache.add(key, 1, READING_SECONDS):
         details: Details = {"what": f"{what} through the API"}
-        record(company=membership.company_id, action=AuditAction.EXPORT, details=details, actor=membership.user)
+        record(
+            company=membership.company_id,
+            action=AuditAction.EXPORT,
+            details=details,
+            actor=membership.user,
+        )

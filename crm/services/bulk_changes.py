@@ -38,10 +38,14 @@ from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 AT_ONCE: Final = 100  # leads that are changed while the member waits
 CHUNK: Final = 500
-DELETED_CHUNK: Final = 25  # a lead is deleted with its deals, notes and files, in some twenty statements
-AT_WORK_AT_MOST: Final = 5  # per company: one that is running, and the others queued behind it
+# A lead is deleted with its deals, notes and files, in some twenty statements.
+DELETED_CHUNK: Final = 25
+# Per company: one that is running, and the others queued behind it.
+AT_WORK_AT_MOST: Final = 5
 NOTHING: Final = "No lead matches these filters now."
-NONE_LEFT: Final = "Nothing was changed: none of these leads is as it was when you were asked."
+NONE_LEFT: Final = (
+    "Nothing was changed: none of these leads is as it was when you were asked."
+)
 BUSY: Final = f"Your company has {AT_WORK_AT_MOST} bulk changes in progress. Wait until one is done, or cancel it."
 MORE_CONVERSIONS: Final = (
     "A rule or status has changed, so conversions would be sent that no one confirmed. What was changed stays. "
@@ -63,7 +67,9 @@ def change_at_once(
 
     Raises MoreThanConfirmed.
     """
-    done = change_leads(company=membership.company, change=change, keys=keys, confirmed=confirmed)
+    done = change_leads(
+        company=membership.company, change=change, keys=keys, confirmed=confirmed
+    )
     if done[LeadResult.CHANGED]:
         _record(membership, change, done[LeadResult.CHANGED], filters)
     return done
@@ -87,7 +93,8 @@ def start(
     """
     company = author.company
     with transaction.atomic(), statements_may_take(LONG_SECONDS):
-        Company.objects.hold(company.pk)  # anyone erased from now on is taken out of the selection
+        # Anyone erased from now on is taken out of the selection.
+        Company.objects.hold(company.pk)
         if BulkChange.objects.for_company(company).at_work().count() >= AT_WORK_AT_MOST:
             raise ValidationError(BUSY)
         packed, count = packed_keys(keys)
@@ -115,16 +122,26 @@ def start(
 
 def _left_out(count: int, since: int) -> dict[str, int]:
     """The confirmed leads that are not changed, counted by result. With the changed ones they add up to all."""
-    changed = min(count, since)  # others match only because they were changed, and were never confirmed
-    return {LeadResult.SINCE.value: changed, LeadResult.UNMATCHED.value: count - changed}
+    # Others match only because they were changed, and were never confirmed.
+    changed = min(count, since)
+    return {
+        LeadResult.SINCE.value: changed,
+        LeadResult.UNMATCHED.value: count - changed,
+    }
 
 
 def cancel(*, bulk_change: BulkChange) -> bool:
     """Stop the change after the current chunk; leads changed by then stay so. Returns False if it has already ended."""
     with transaction.atomic():
-        is_cancelled = BulkChange.objects.filter(pk=bulk_change.pk).end(JobState.CANCELLED)
+        is_cancelled = BulkChange.objects.filter(pk=bulk_change.pk).end(
+            JobState.CANCELLED
+        )
         if is_cancelled:
-            audit.record(company=bulk_change.company_id, action=AuditAction.BULK_CHANGE_CANCELLED, about=bulk_change)
+            audit.record(
+                company=bulk_change.company_id,
+                action=AuditAction.BULK_CHANGE_CANCELLED,
+                about=bulk_change,
+            )
     return is_cancelled
 
 
@@ -143,12 +160,18 @@ class BulkChangeRunner(JobRunner[BulkChange]):
         bulk_change = super().lock(pk)
         if bulk_change is None:
             return None
-        older = BulkChange.objects.for_company(bulk_change.company_id).at_work().filter(pk__lt=pk)
+        older = (
+            BulkChange.objects.for_company(bulk_change.company_id)
+            .at_work()
+            .filter(pk__lt=pk)
+        )
         return None if older.exists() else bulk_change
 
     def work(self, job: BulkChange) -> None:
         try:
-            change = lead_change(company=job.company, kind=BulkKind(job.kind), target=job.target)
+            change = lead_change(
+                company=job.company, kind=BulkKind(job.kind), target=job.target
+            )
             with acting_as(job.author, action=uuid.uuid4()):
                 _change_next(job, change, self.size(job))
         except TargetGone as reason:
@@ -162,10 +185,19 @@ class BulkChangeRunner(JobRunner[BulkChange]):
 def _change_next(bulk_change: BulkChange, change: LeadChange, size: int) -> None:
     keys = BulkSelection.objects.get(bulk_change=bulk_change).read()
     chunk = keys[bulk_change.reached : bulk_change.reached + size]
-    confirmed = Confirmation(len(chunk), bulk_change.conversions, bulk_change.asked_at, frozenset(bulk_change.rules))
-    done = change_leads(company=bulk_change.company, change=change, keys=chunk, confirmed=confirmed)
+    confirmed = Confirmation(
+        len(chunk),
+        bulk_change.conversions,
+        bulk_change.asked_at,
+        frozenset(bulk_change.rules),
+    )
+    done = change_leads(
+        company=bulk_change.company, change=change, keys=chunk, confirmed=confirmed
+    )
     bulk_change.reached += len(chunk)
-    bulk_change.done = add_counts(bulk_change.done, {result.value: done[result] for result in LeadResult})
+    bulk_change.done = add_counts(
+        bulk_change.done, {result.value: done[result] for result in LeadResult}
+    )
     bulk_change.refusals = add_counts(bulk_change.refusals, dict(done.refusals))
     bulk_change.conversions -= done.conversions
 
@@ -187,4 +219,10 @@ def _record(
     if filters is not None:
         details["filters"] = list(filters)
     actor = author.user if isinstance(author, Membership) else author
-    audit.record(company=author.company, action=AuditAction.BULK_CHANGE, about=about, details=details, actor=actor)
+    audit.record(
+        company=author.company,
+        action=AuditAction.BULK_CHANGE,
+        about=about,
+        details=details,
+        actor=actor,
+    )

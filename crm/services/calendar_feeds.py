@@ -10,14 +10,18 @@ def renew_feed(*, membership: Membership) -> str:
     """Give the member's feed a new token and return it. The old link no longer works; only a hash is stored."""
     token = secrets.token_urlsafe(32)
     CalendarFeed.objects.update_or_create(
-        company=membership.company, user=membership.user, defaults={"token_sha256": sha256(token)}
+        company=membership.company,
+        user=membership.user,
+        defaults={"token_sha256": sha256(token)},
     )
     return token
 
 
 def remove_feed(*, membership: Membership) -> None:
     """Remove the member's feed: its link no longer works."""
-    CalendarFeed.objects.for_company(membership.company).filter(user=membership.user).delete()
+    CalendarFeed.objects.for_company(membership.company).filter(
+        user=membership.user
+    ).delete()
 
 
 def remove_feeds_of(*, user: User) -> None:

@@ -17,10 +17,15 @@ KEYS_AT_MOST: Final = 50  # active API keys of a company
 
 
 @transaction.atomic
-def create_company(*, name: str, admin: User, currency: str = "", time_zone: str = "") -> Company:
+def create_company(
+    *, name: str, admin: User, currency: str = "", time_zone: str = ""
+) -> Company:
     """Create a company with its first admin. Names need not be unique. Currency and time zone have defaults."""
     company = Company(name=name, slug=_free_slug(name))
-    company.currency, company.time_zone = currency or company.currency, time_zone or company.time_zone
+    company.currency, company.time_zone = (
+        currency or company.currency,
+        time_zone or company.time_zone,
+    )
     company.save()
     Membership.objects.create(company=company, user=admin, role=Role.ADMIN)
     return company
@@ -36,7 +41,12 @@ def provision_company(*, name: str, admin: User) -> Company:
         admin.save()
     confirm_address(admin)
     company = create_company(name=name, admin=admin)
-    audit.record(company=company, action=AuditAction.MEMBER_JOINED, about=admin, details={"role": Role.ADMIN.value})
+    audit.record(
+        company=company,
+        action=AuditAction.MEMBER_JOINED,
+        about=admin,
+        details={"role": Role.ADMIN.value},
+    )
     return company
 
 
@@ -52,24 +62,44 @@ def save_company(*, company: Company, fields: Sequence[str]) -> None:
         return
     with transaction.atomic():
         company.save(update_fields=fields)
-        audit.record(company=company, action=AuditAction.COMPANY_CHANGED, about=company, details={"fields": [*fields]})
+        audit.record(
+            company=company,
+            action=AuditAction.COMPANY_CHANGED,
+            about=company,
+            details={"fields": [*fields]},
+        )
 
 
 class TooManyKeys(Exception):
     """The company has as many API keys as it may have. The message is for the user."""
 
 
-def issue_api_key(*, company: Company, role: str, name: str, user: User | None = None) -> tuple[ApiKey, str]:
+def issue_api_key(
+    *, company: Company, role: str, name: str, user: User | None = None
+) -> tuple[ApiKey, str]:
     """Create a key. Returns it with its text, which is not stored.
 
     Raises TooManyKeys if the company has KEYS_AT_MOST active keys.
     """
     with transaction.atomic():
-        Company.objects.hold(company.pk)  # two admins at once can't exceed the limit either
-        if ApiKey.objects.for_company(company).filter(revoked_at=None).count() >= KEYS_AT_MOST:
-            raise TooManyKeys(f"There are {KEYS_AT_MOST} API keys, the most that a company can have. Revoke one first.")
-        key, text = ApiKey.objects.issue(company=company, role=role, name=name, user=user)
-        audit.record(company=company, action=AuditAction.API_KEY_CREATED, about=key, details={"role": role})
+        # Two admins at once can't exceed the limit either.
+        Company.objects.hold(company.pk)
+        if (
+            ApiKey.objects.for_company(company).filter(revoked_at=None).count()
+            >= KEYS_AT_MOST
+        ):
+            raise TooManyKeys(
+                f"There are {KEYS_AT_MOST} API keys, the most that a company can have. Revoke one first."
+            )
+        key, text = ApiKey.objects.issue(
+            company=company, role=role, name=name, user=user
+        )
+        audit.record(
+            company=company,
+            action=AuditAction.API_KEY_CREATED,
+            about=key,
+            details={"role": role},
+        )
     return key, text
 
 
@@ -77,7 +107,9 @@ def revoke_api_key(*, key: ApiKey) -> None:
     """Revoke a key: the next request with it is rejected."""
     with transaction.atomic():
         key.revoke()
-        audit.record(company=key.company_id, action=AuditAction.API_KEY_REVOKED, about=key)
+        audit.record(
+            company=key.company_id, action=AuditAction.API_KEY_REVOKED, about=key
+        )
 
 
 def deactivate_company(*, company: Company) -> None:
@@ -86,7 +118,9 @@ def deactivate_company(*, company: Company) -> None:
     When this returns, no request for the company is in flight. It can't be part of a larger transaction.
     """
     with transaction.atomic(durable=True):
-        if Company.objects.filter(pk=company.pk, is_active=True).update(is_active=False):
+        if Company.objects.filter(pk=company.pk, is_active=True).update(
+            is_active=False
+        ):
             company_closed.send(sender=Company, company_id=company.pk)
             # Undoing a merge would reopen events that the merge has ended, but here everything ends. Any merge that the
             # signal's receivers have waited for has written its record by now.
@@ -97,11 +131,18 @@ def deactivate_company(*, company: Company) -> None:
 def reactivate_company(*, company: Company) -> None:
     """Restore access. New events are sent; cancelled ones stay cancelled."""
     with transaction.atomic():
-        if Company.objects.filter(pk=company.pk, is_active=False).update(is_active=True):
+        if Company.objects.filter(pk=company.pk, is_active=False).update(
+            is_active=True
+        ):
             company_reopened.send(sender=Company, company_id=company.pk)
             _record_switch(company, active=True)
 
 
 def _record_switch(company: Company, *, active: bool) -> None:
     details: audit.Details = {"fields": ["is_active"], "active": active}
-    audit.record(company=company, action=AuditAction.COMPANY_CHANGED, about=company, details=details)
+    audit.record(
+        company=company,
+        action=AuditAction.COMPANY_CHANGED,
+        about=company,
+        details=details,
+    )

@@ -19,18 +19,25 @@ from crm.models.picklist import named_alike
 from crm.models.tenancy import CompanyQuerySet
 from crm.services import audit
 
-Labels = Sequence[tuple[str, str]]  # the key, "" for a new one, and the label of each choice
+# The key, "" for a new one, and the label of each choice.
+Labels = Sequence[tuple[str, str]]
 
-FIELDS_AT_MOST: Final = 50  # for leads, and for deals; archived ones included, because their values stay
+# For leads, and for deals; archived ones included, because their values stay.
+FIELDS_AT_MOST: Final = 50
 CHUNK: Final = 1_000  # rows in a statement
-LONGEST_REQUEST: Final = timedelta(minutes=10)  # a request that read it before its deletion may still write a value
-SUBJECTS: Final[dict[str, type[Lead] | type[Deal]]] = {FieldSubject.LEAD: Lead, FieldSubject.DEAL: Deal}
+# A request that read it before its deletion may still write a value.
+LONGEST_REQUEST: Final = timedelta(minutes=10)
+SUBJECTS: Final[dict[str, type[Lead] | type[Deal]]] = {
+    FieldSubject.LEAD: Lead,
+    FieldSubject.DEAL: Deal,
+}
 
 
 @transaction.atomic
 def add_field(*, field: CustomField, labels: Labels = ()) -> CustomField:
     """Save a new field as the last one. Raises ValidationError, also if there are FIELDS_AT_MOST already."""
-    Company.objects.hold(field.company.pk)  # two admins at once can't create the same key or name either
+    # Two admins at once can't create the same key or name either.
+    Company.objects.hold(field.company.pk)
     _check_name(field)
     siblings = CustomField.objects.of(field.company, field.subject)
     existing = list(siblings.not_removed())
@@ -48,12 +55,16 @@ def add_field(*, field: CustomField, labels: Labels = ()) -> CustomField:
 
 
 @transaction.atomic
-def change_field(*, field: CustomField, fields: Sequence[str], labels: Labels | None = None) -> CustomField:
+def change_field(
+    *, field: CustomField, fields: Sequence[str], labels: Labels | None = None
+) -> CustomField:
     """Save these columns of the field, and its choices if there are `labels`. Raises ValidationError."""
     Company.objects.hold(field.company_id)
     _check_name(field)
     if labels is not None and field.type in WITH_CHOICES:
-        field.choices = changed_choices(CustomField.objects.get(pk=field.pk).choices, labels)
+        field.choices = changed_choices(
+            CustomField.objects.get(pk=field.pk).choices, labels
+        )
         fields = [*fields, "choices"]
     if fields:
         field.save(update_fields=fields)
@@ -88,14 +99,20 @@ def move_field(*, field: CustomField, place: Callable[[int], int]) -> None:
 @transaction.atomic
 def delete_field(*, field: CustomField) -> None:
     """Delete the field: it disappears at once, and a worker removes its values."""
-    if CustomField.objects.filter(pk=field.pk, removed_at=None).update(removed_at=Now()):
+    if CustomField.objects.filter(pk=field.pk, removed_at=None).update(
+        removed_at=Now()
+    ):
         _record(field, AuditAction.CUSTOM_FIELD_DELETED)
 
 
 def rows_with_value(field: CustomField) -> QuerySet[Any]:
     """The leads or deals that have a value of the field."""
     rows: CompanyQuerySet[Any] = SUBJECTS[field.subject].objects.all()
-    return rows.for_company(field.company_id).exclude(**{COLUMN: {}}).filter(has_value(field))
+    return (
+        rows.for_company(field.company_id)
+        .exclude(**{COLUMN: {}})
+        .filter(has_value(field))
+    )
 
 
 def remove_values(*, go_on: Callable[[], bool]) -> None:
@@ -107,25 +124,45 @@ def remove_values(*, go_on: Callable[[], bool]) -> None:
             if not go_on():
                 return
         if not removed:
-            CustomField.objects.filter(pk=field.pk, removed_at__lt=Now() - LONGEST_REQUEST).delete()
+            CustomField.objects.filter(
+                pk=field.pk, removed_at__lt=Now() - LONGEST_REQUEST
+            ).delete()
 
 
 @transaction.atomic
 def _remove_chunk(field: CustomField, after: int) -> list[int]:
     """Remove the next chunk of values. Returns the ids of its rows, locked in order, as in bulk changes."""
-    rows = rows_with_value(field).filter(pk__gt=after).order_by("pk").select_for_update(no_key=True)
+    rows = (
+        rows_with_value(field)
+        .filter(pk__gt=after)
+        .order_by("pk")
+        .select_for_update(no_key=True)
+    )
     pks = list(rows.values_list("pk", flat=True)[:CHUNK])
-    SUBJECTS[field.subject].objects.filter(pk__in=pks).update(custom=with_keys_set({field.key: None}))
+    SUBJECTS[field.subject].objects.filter(pk__in=pks).update(
+        custom=with_keys_set({field.key: None})
+    )
     return pks
 
 
 def _check_name(field: CustomField) -> None:
-    others = CustomField.objects.of(field.company_id, field.subject).not_removed().exclude(pk=field.pk)
+    others = (
+        CustomField.objects.of(field.company_id, field.subject)
+        .not_removed()
+        .exclude(pk=field.pk)
+    )
     if named_alike(others, field.name):
-        raise ValidationError({"name": "There is a field of this name already. It may be archived."})
+        raise ValidationError(
+            {"name": "There is a field of this name already. It may be archived."}
+        )
 
 
-def _record(field: CustomField, action: AuditAction, details: audit.Details | None = None) -> None:
+def _record(
+    field: CustomField, action: AuditAction, details: audit.Details | None = None
+) -> None:
     audit.record(
-        company=field.company_id, action=action, about=field, details={"for": field.subject, **(details or {})}
+        company=field.company_id,
+        action=action,
+        about=field,
+        details={"for": field.subject, **(details or {})},
     )

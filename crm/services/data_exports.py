@@ -34,7 +34,9 @@ KEPT_AT_MOST: Final = 10  # per member or API key
 CHUNKS_AT_ONCE: Final = 3  # of an export that is written while the member waits
 NOTHING: Final = "There is nothing to export: no row matches these filters."
 BUSY: Final = f"Your company is making {AT_A_TIME} exports at the moment. Wait until one is done, or cancel it."
-TOO_LONG: Final = f"A sheet has room for {MAX_ROWS:,} rows. Choose CSV, or narrow the list down."
+TOO_LONG: Final = (
+    f"A sheet has room for {MAX_ROWS:,} rows. Choose CSV, or narrow the list down."
+)
 ERASED_SINCE: Final = "Someone who may be in this file has been erased. Export again."
 
 
@@ -60,12 +62,25 @@ def export_list(
         raise ValidationError(NOTHING)
     if file_format == ExportFormat.XLSX and count > MAX_ROWS:
         raise ValidationError(TOO_LONG)
-    details: audit.Details = {"columns": "shown" if columns else "all", "filters": list(filters)}
-    fixed = [column.key for column in LISTS[kind].columns_in_file(author.company, columns)]
-    new = DataExport(kind=kind, format=file_format, row_count=count, columns=fixed, stored=len(packed))
+    details: audit.Details = {
+        "columns": "shown" if columns else "all",
+        "filters": list(filters),
+    }
+    fixed = [
+        column.key for column in LISTS[kind].columns_in_file(author.company, columns)
+    ]
+    new = DataExport(
+        kind=kind,
+        format=file_format,
+        row_count=count,
+        columns=fixed,
+        stored=len(packed),
+    )
     with transaction.atomic():
         _add(new, author, details)
-        ExportSelection.objects.create(company=author.company, data_export=new, keys=packed)
+        ExportSelection.objects.create(
+            company=author.company, data_export=new, keys=packed
+        )
     return new
 
 
@@ -85,17 +100,33 @@ def _add(new: DataExport, author: Author, details: audit.Details) -> None:
     """Save the export and its audit log entry, and delete the author's finished ones beyond KEPT_AT_MOST."""
     Company.objects.hold(author.company_id)
     _refuse_if_busy(author.company)
-    require_room(author.company_id, new.row_count, outcome="Nothing was exported")  # a byte for each row, at least
+    # A byte for each row, at least.
+    require_room(author.company_id, new.row_count, outcome="Nothing was exported")
     new.company = author.company
     if isinstance(author, Membership):
         new.made_by = author.user
     else:
         new.api_key = author
     new.save()
-    details = {"what": new.what.lower(), "format": new.format, "rows": new.row_count, **details}
-    audit.record(company=author.company, action=AuditAction.EXPORT, about=new, details=details, actor=new.author)
+    details = {
+        "what": new.what.lower(),
+        "format": new.format,
+        "rows": new.row_count,
+        **details,
+    }
+    audit.record(
+        company=author.company,
+        action=AuditAction.EXPORT,
+        about=new,
+        details=details,
+        actor=new.author,
+    )
     own = DataExport.objects.by(author)
-    oldest = own.exclude(pk=new.pk).order_by("-pk").values_list("pk", flat=True)[KEPT_AT_MOST - 1 :]
+    oldest = (
+        own.exclude(pk=new.pk)
+        .order_by("-pk")
+        .values_list("pk", flat=True)[KEPT_AT_MOST - 1 :]
+    )
     own.filter(pk__in=list(oldest), finished_at__isnull=False).delete()
 
 
@@ -107,7 +138,10 @@ def _refuse_if_busy(company: Company) -> None:
 def check_rate(company_id: int) -> None:
     """Count one export or download of a list. Raises TooOften beyond what a company may do in a minute or an hour."""
     rate_limits.check(
-        "exports", company_id=company_id, at_most=settings.EXPORTS_PER_MINUTE, an_hour=settings.EXPORTS_PER_HOUR
+        "exports",
+        company_id=company_id,
+        at_most=settings.EXPORTS_PER_MINUTE,
+        an_hour=settings.EXPORTS_PER_HOUR,
     )
 
 
@@ -120,7 +154,8 @@ def discard(*, data_export: DataExport) -> None:
     """Delete the export with its file."""
     with transaction.atomic():
         own = DataExport.objects.filter(pk=data_export.pk)
-        list(own.select_for_update())  # before its parts, as in an erasure and in the worker
+        # Before its parts, as in an erasure and in the worker.
+        list(own.select_for_update())
         own.delete()
 
 
@@ -130,11 +165,20 @@ def forget_people(company_id: int) -> None:
     The caller's transaction must hold the lock on the company's row: no chunk is written meanwhile.
     """
     exports = DataExport.objects.for_company(company_id)
-    exports.filter(state=JobState.DONE).update(state=JobState.FAILED, problem=ERASED_SINCE)
+    exports.filter(state=JobState.DONE).update(
+        state=JobState.FAILED, problem=ERASED_SINCE
+    )
     exports.at_work().update(
-        state=JobState.WAITING, reached=0, file=0, after=0, size=0, stored=0, packed_until=None, timeouts=0,
+        state=JobState.WAITING,
+        reached=0,
+        file=0,
+        after=0,
+        size=0,
+        stored=0,
+        packed_until=None,
+        timeouts=0,
         restarts=F("restarts") + 1,
-    )  # fmt: skip
+    )
     with statements_may_take(LONG_SECONDS):
         ExportPart.objects.filter(data_export__in=exports.values("pk")).delete()
 

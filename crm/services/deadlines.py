@@ -25,7 +25,8 @@ class Deadline:
 
     def watch(self, sock: socket.socket) -> None:
         """Shut this socket down in time, too. Raises TimeoutError if the time is up already."""
-        self._handles.append(sock.dup())  # a duplicate, because TLS detaches the original socket
+        # A duplicate, because TLS detaches the original socket.
+        self._handles.append(sock.dup())
         self.seconds_left()
 
     @property
@@ -42,7 +43,9 @@ class Deadline:
     def cancel(self) -> None:
         """End the watch. May be called again."""
         self._timer.cancel()
-        self._timer.join()  # while it shuts a socket down, the number of the handle must not go to another file
+        # While it shuts a socket down, the number of the handle must not go to another
+        # file.
+        self._timer.join()
         for handle in self._handles:
             handle.close()
 

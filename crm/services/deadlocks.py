@@ -24,7 +24,10 @@ def tried_again(work: Callable[P, R]) -> Callable[P, R]:
         try:
             return work(*args, **kwargs)
         except (OperationalError, IntegrityError) as error:
-            if connection.in_atomic_block or getattr(error.__cause__, "sqlstate", None) not in OF_TWO_AT_ONCE:
+            if (
+                connection.in_atomic_block
+                or getattr(error.__cause__, "sqlstate", None) not in OF_TWO_AT_ONCE
+            ):
                 raise
         return work(*args, **kwargs)
 

@@ -16,8 +16,12 @@ from crm.services.erasure import lock_deal
 from crm.signals import deal_lead_changed
 
 PEOPLE_AT_MOST: Final = 20  # of a deal, besides its lead
-TOO_MANY: Final = f"A deal can have {PEOPLE_AT_MOST} people besides its lead. Remove one first."
-NOT_THERE: Final = "This lead is not one of the deal's people any more. Add them again first."
+TOO_MANY: Final = (
+    f"A deal can have {PEOPLE_AT_MOST} people besides its lead. Remove one first."
+)
+NOT_THERE: Final = (
+    "This lead is not one of the deal's people any more. Add them again first."
+)
 IS_LEAD: Final = "The lead of a deal can't be one of its further people too."
 
 # crm imports no other app. At start-up, an app that reports deals appends a function that returns why a deal must keep
@@ -88,10 +92,14 @@ def change_lead(*, deal: Deal, lead: Lead, of_people: bool = False) -> None:
         raise PeopleRefused(NOT_THERE)
     places.delete()
     if had_place and not is_erased:
-        DealPerson.objects.create(company_id=deal.company_id, deal=deal, lead_id=was, added_by=_actor())
+        DealPerson.objects.create(
+            company_id=deal.company_id, deal=deal, lead_id=was, added_by=_actor()
+        )
     # The events stay with a former lead who was erased: no one else may be reported for them.
     if not is_erased:
-        CrmEvent.objects.for_company(deal.company_id).filter(deal=deal, lead=was).update(lead=lead)
+        CrmEvent.objects.for_company(deal.company_id).filter(
+            deal=deal, lead=was
+        ).update(lead=lead)
     Deal.objects.filter(pk=deal.pk).update_without_events(lead=lead, updated_at=Now())
     changed = Deal.objects.get(pk=deal.pk)
     for _, refusal in deal_lead_changed.send(sender=Deal, deal=changed, was=was):
@@ -101,11 +109,17 @@ def change_lead(*, deal: Deal, lead: Lead, of_people: bool = False) -> None:
 
 
 def _further(deal: Deal) -> set[int]:
-    return set(DealPerson.objects.filter(deal=deal).values_list("lead", flat=True)) if deal.pk else set()
+    return (
+        set(DealPerson.objects.filter(deal=deal).values_list("lead", flat=True))
+        if deal.pk
+        else set()
+    )
 
 
 @contextmanager
-def _locked(deal: Deal, leads: Collection[int], *, removed: Collection[int] = ()) -> Iterator[None]:
+def _locked(
+    deal: Deal, leads: Collection[int], *, removed: Collection[int] = ()
+) -> Iterator[None]:
     """Lock the leads and then the deal, in the common lock order: none of them can be erased meanwhile."""
     with transaction.atomic():
         _lock_leads(deal, leads, removed=removed)
@@ -114,15 +128,25 @@ def _locked(deal: Deal, leads: Collection[int], *, removed: Collection[int] = ()
 
 
 def _lock_leads(
-    deal: Deal, pks: Collection[int], *, removed: Collection[int] = (), but_erased: int | None = None
+    deal: Deal,
+    pks: Collection[int],
+    *,
+    removed: Collection[int] = (),
+    but_erased: int | None = None,
 ) -> bool:
     """Lock these leads of the deal's company. Raises PersonErased, also for a deleted lead, or LeadMerged.
 
     Leads to be `removed` may be in any state. Returns True if the lead `but_erased` is erased, which is not an error.
     """
-    leads = Lead.objects.for_company(deal.company_id).filter(pk__in={*pks, *removed}).order_by("pk")
+    leads = (
+        Lead.objects.for_company(deal.company_id)
+        .filter(pk__in={*pks, *removed})
+        .order_by("pk")
+    )
     rows = leads.select_for_update(no_key=True)
-    found = {pk: state for pk, *state in rows.values_list("pk", "erased_at", "merged_into")}
+    found = {
+        pk: state for pk, *state in rows.values_list("pk", "erased_at", "merged_into")
+    }
     for pk in pks:
         erased_at, merged_into = found.get(pk, (True, None))
         if erased_at and pk != but_erased:
@@ -132,7 +156,9 @@ def _lock_leads(
     return but_erased in found and bool(found[but_erased][0])
 
 
-def _write(deal: Deal, *, removed: Collection[int] = (), added: Collection[int] = ()) -> None:
+def _write(
+    deal: Deal, *, removed: Collection[int] = (), added: Collection[int] = ()
+) -> None:
     """Remove and add these people, and record it in the history. The deal has to be locked; it counts as changed."""
     links = DealPerson.objects.filter(deal=deal)
     gone = sorted(links.filter(lead__in=removed).values_list("lead", flat=True))
@@ -142,12 +168,16 @@ def _write(deal: Deal, *, removed: Collection[int] = (), added: Collection[int] 
     if len(had) + len(new) > PEOPLE_AT_MOST:
         raise PeopleRefused(TOO_MANY)
     DealPerson.objects.bulk_create(
-        DealPerson(company_id=deal.company_id, deal=deal, lead_id=pk, added_by=_actor()) for pk in new
+        DealPerson(company_id=deal.company_id, deal=deal, lead_id=pk, added_by=_actor())
+        for pk in new
     )
     for pk in (*gone, *new):
-        record_person(deal_id=deal.pk, lead_id=pk, company_id=deal.company_id, is_added=pk in new)
+        record_person(
+            deal_id=deal.pk, lead_id=pk, company_id=deal.company_id, is_added=pk in new
+        )
     if gone or new:
-        Deal.objects.filter(pk=deal.pk).update(updated_at=Now())  # no event depends on it
+        # No event depends on it.
+        Deal.objects.filter(pk=deal.pk).update(updated_at=Now())
 
 
 def _actor() -> User | None:

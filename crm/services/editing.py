@@ -15,12 +15,15 @@ from crm.services import audit
 from crm.services.deadlocks import tried_again
 from crm.services.erasure import locking_person, locking_subject
 
-OUTCOME: Final = ("stage", "lost_reason", "outcome_note")  # the fields of a deal that a move reads and writes
+# The fields of a deal that a move reads and writes.
+OUTCOME: Final = ("stage", "lost_reason", "outcome_note")
 
 
 def change_status(*, leads: LeadQuerySet, status: LeadStatus) -> int:
     """Give all these leads a status. Returns how many had a different one."""
-    return leads.current().exclude(status=status).update(status=status, updated_at=Now())
+    return (
+        leads.current().exclude(status=status).update(status=status, updated_at=Now())
+    )
 
 
 def change_owner(*, leads: LeadQuerySet, owner: User | None) -> int:
@@ -28,14 +31,20 @@ def change_owner(*, leads: LeadQuerySet, owner: User | None) -> int:
     return leads.current().exclude(owner=owner).update(owner=owner, updated_at=Now())
 
 
-def move_deal(*, deal: Deal, stage: Stage, seen: str | None = None, **outcome: Any) -> None:
+def move_deal(
+    *, deal: Deal, stage: Stage, seen: str | None = None, **outcome: Any
+) -> None:
     """Move a deal to a stage, with its outcome, in one save. Writes nothing else, so concurrent changes stay.
 
     Raises DeletedMeanwhile and, with a note, which may name the person, PersonErased or DealReassigned. `seen` is the
     key of the stage in which the deal was shown: raises ChangedMeanwhile if the deal has been won or lost since.
     """
     is_personal = bool(outcome.get("outcome_note"))
-    with locking_subject(lead_id=deal.lead_id, deal_id=deal.pk) if is_personal else transaction.atomic():
+    with (
+        locking_subject(lead_id=deal.lead_id, deal_id=deal.pk)
+        if is_personal
+        else transaction.atomic()
+    ):
         lock_outcome(deal)
         if seen is not None and seen != str(deal.stage_id) and not deal.stage.is_open:
             raise ChangedMeanwhile
@@ -49,7 +58,9 @@ def lock_outcome(deal: Deal) -> None:
     """
     seen = deal.stage
     try:
-        deal.refresh_from_db(fields=OUTCOME, from_queryset=Deal.objects.select_for_update(no_key=True))
+        deal.refresh_from_db(
+            fields=OUTCOME, from_queryset=Deal.objects.select_for_update(no_key=True)
+        )
     except Deal.DoesNotExist as gone:
         raise DeletedMeanwhile from gone
     if deal.stage_id == seen.pk:
@@ -64,17 +75,34 @@ def delete(*, row: Lead | Deal) -> None:
     Raises LeadMerged for a lead that has been merged into another one: undoing another merge has to find it.
     """
     if isinstance(row, Lead):
-        person = dict(Lead.objects.of_person(row).select_for_update().values_list("pk", "merged_into"))
+        person = dict(
+            Lead.objects.of_person(row)
+            .select_for_update()
+            .values_list("pk", "merged_into")
+        )
         if person.pop(row.pk, None) is not None:
             raise LeadMerged
-        details: audit.Details = {"deals": list(row.deals.order_by("pk").values_list("pk", flat=True))}
+        details: audit.Details = {
+            "deals": list(row.deals.order_by("pk").values_list("pk", flat=True))
+        }
         if person:
             details["merged"] = [*person]
-        audit.record(company=row.company_id, action=AuditAction.LEAD_DELETED, about=row, details=details)
+        audit.record(
+            company=row.company_id,
+            action=AuditAction.LEAD_DELETED,
+            about=row,
+            details=details,
+        )
     else:
         details = {"lead": row.lead_id}
-        audit.record(company=row.company_id, action=AuditAction.DEAL_DELETED, about=row, details=details)
-    type(row)._base_manager.filter(pk=row.pk).delete()  # `row` keeps its key, for a retry
+        audit.record(
+            company=row.company_id,
+            action=AuditAction.DEAL_DELETED,
+            about=row,
+            details=details,
+        )
+    # `row` keeps its key, for a retry.
+    type(row)._base_manager.filter(pk=row.pk).delete()
 
 
 class ChangedMeanwhile(Exception):
@@ -96,11 +124,17 @@ def unchanged_since(version: str, row: Lead | Deal) -> Iterator[None]:
     """
     with locking_person(row.pk if isinstance(row, Lead) else row.lead_id):
         current = type(row)._base_manager.select_for_update(no_key=True).get(pk=row.pk)
-        if (version and version_of(current) != version) or _is_of_another_lead(current, row):
+        if (version and version_of(current) != version) or _is_of_another_lead(
+            current, row
+        ):
             raise ChangedMeanwhile
         yield
 
 
 def _is_of_another_lead(current: Lead | Deal, row: Lead | Deal) -> bool:
     """True for a deal that a merge, or its undo, has moved since it was read: its save would move it back."""
-    return isinstance(current, Deal) and isinstance(row, Deal) and current.lead_id != row.lead_id
+    return (
+        isinstance(current, Deal)
+        and isinstance(row, Deal)
+        and current.lead_id != row.lead_id
+    )

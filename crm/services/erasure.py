@@ -55,7 +55,9 @@ def erase_lead(*, lead: Lead, user: User | None = None) -> AuditEntry | None:
 
 
 @tried_again
-def erase_leads(*, leads: Sequence[Lead], actor: User | ApiKey | None = None) -> list[AuditEntry]:
+def erase_leads(
+    *, leads: Sequence[Lead], actor: User | ApiKey | None = None
+) -> list[AuditEntry]:
     """Erase the people behind these leads of one company, who may be the same person. Returns a receipt for each lead
     that had not been erased before.
 
@@ -68,30 +70,46 @@ def erase_leads(*, leads: Sequence[Lead], actor: User | ApiKey | None = None) ->
     """
     company_id = leads[0].company_id
     with transaction.atomic(durable=True):
-        Company.objects.hold(company_id)  # no export that has read the person is stored after this
+        # No export that has read the person is stored after this.
+        Company.objects.hold(company_id)
         people = _locked(leads)
         if not people:
             return []
         everyone = [each for person in people.values() for each in person]
         pks = [each.pk for each in everyone]
         # Their deals too, before the receivers lock rows of their own, as every change of a deal does.
-        list(Deal.objects.select_for_update(no_key=True).filter(lead__in=pks).order_by("pk").values_list("pk"))
+        list(
+            Deal.objects.select_for_update(no_key=True)
+            .filter(lead__in=pks)
+            .order_by("pk")
+            .values_list("pk")
+        )
         logged = [(each.pk, each.created_at) for each in everyone]
         log_privacy_change(PrivacyChange.ERASED, company_id=company_id, rows=logged)
         lead_erased.send(sender=Lead, company_id=company_id, lead_ids=pks)
         forget_people(company_id)
         BulkSelection.objects.for_company(company_id).forget(pks)
-        deals = {asked: [pk for each in person for pk in _erase(each)] for asked, person in people.items()}
+        deals = {
+            asked: [pk for each in person for pk in _erase(each)]
+            for asked, person in people.items()
+        }
         LeadDuplicate.objects.of(pks).delete()
-        LeadMerge.objects.for_company(company_id).filter(Q(kept__in=pks) | Q(gone__in=pks)).delete()
-        for typed in (LeadSearch.objects, TypedForm.objects):  # they may contain the person's name or address
+        LeadMerge.objects.for_company(company_id).filter(
+            Q(kept__in=pks) | Q(gone__in=pks)
+        ).delete()
+        # They may contain the person's name or address.
+        for typed in (LeadSearch.objects, TypedForm.objects):
             typed.for_company(company_id).delete()
         return [_receipt(asked, of_them, actor) for asked, of_them in deals.items()]
 
 
 def _receipt(lead: Lead, deals: list[int], actor: User | ApiKey | None) -> AuditEntry:
     return audit.record(
-        company=lead.company_id, action=AuditAction.ERASURE, about=lead, details={"deals": deals}, actor=actor
+        company=lead.company_id,
+        action=AuditAction.ERASURE,
+        about=lead,
+        details={"deals": deals},
+        actor=actor,
     )
 
 
@@ -100,14 +118,23 @@ def _locked(asked: Sequence[Lead]) -> dict[Lead, list[Lead]]:
 
     The lock comes first, as in every change of a lead: changes run one after the other. Raises LeadMerged.
     """
-    people = Lead.objects.of_people(asked).select_for_update(no_key=True).filter(erased_at=None)
+    people = (
+        Lead.objects.of_people(asked)
+        .select_for_update(no_key=True)
+        .filter(erased_at=None)
+    )
     list(people)
     # Read again, with any merged into them while this waited. No more can be now.
     found = {each.pk: each for each in people.all()}
     own = [found[lead.pk] for lead in asked if lead.pk in found]
     if any(not each.is_current for each in own):
         raise LeadMerged
-    return {lead: [each for each in found.values() if lead.pk in (each.pk, each.merged_into_id)] for lead in own}
+    return {
+        lead: [
+            each for each in found.values() if lead.pk in (each.pk, each.merged_into_id)
+        ]
+        for lead in own
+    }
 
 
 def _erase(lead: Lead) -> list[int]:
@@ -116,12 +143,18 @@ def _erase(lead: Lead) -> list[int]:
     deals = _clear_deals(lead)
     _clear_tasks(lead)
     for contributions in (Note.objects, Attachment.objects):
-        contributions.for_company(lead.company_id).filter(Q(lead=lead) | Q(deal__in=deals)).delete()
+        contributions.for_company(lead.company_id).filter(
+            Q(lead=lead) | Q(deal__in=deals)
+        ).delete()
     forget_source(lead)
     for links in (LeadTag.objects, DealPerson.objects):
         links.for_company(lead.company_id).filter(lead=lead).delete()
     Lead.objects.filter(pk=lead.pk).update(
-        erased_at=Now(), updated_at=Now(), share_with_ad_platforms=False, custom={}, **dict.fromkeys(PERSONAL, "")
+        erased_at=Now(),
+        updated_at=Now(),
+        share_with_ad_platforms=False,
+        custom={},
+        **dict.fromkeys(PERSONAL, ""),
     )
     _forget_in_admin_log(lead, deals)
     return deals
@@ -131,7 +164,11 @@ def _erase(lead: Lead) -> list[int]:
 def locking_person(lead_id: int) -> Iterator[None]:
     """Lock the lead: the person can't be erased while it is written. Raises PersonErased or LeadMerged."""
     with transaction.atomic():
-        lead = Lead.objects.select_for_update(no_key=True).filter(pk=lead_id, erased_at=None).first()
+        lead = (
+            Lead.objects.select_for_update(no_key=True)
+            .filter(pk=lead_id, erased_at=None)
+            .first()
+        )
         if lead is None:
             raise PersonErased
         if lead.merged_into_id is not None:
@@ -148,7 +185,8 @@ def locking_subject(*, lead_id: int | None, deal_id: int | None) -> Iterator[Non
     with ExitStack() as stack:
         stack.enter_context(transaction.atomic())
         if lead_id is not None:
-            stack.enter_context(locking_person(lead_id))  # the lead first, as an erasure does
+            # The lead first, as an erasure does.
+            stack.enter_context(locking_person(lead_id))
         if deal_id is not None:
             lock_deal(deal_id, lead_id=lead_id)
         yield
@@ -167,25 +205,42 @@ def lock_deal(deal_id: int, *, lead_id: int | None) -> None:
 def _clear_deals(lead: Lead) -> list[int]:
     """Give the lead's deals neutral titles, and clear their custom texts and outcome notes. Returns their ids."""
     deals = Deal.objects.filter(lead=lead)
-    texts = CustomField.objects.of(lead.company_id, FieldSubject.DEAL).filter(type__in=FREE_TEXT)
+    texts = CustomField.objects.of(lead.company_id, FieldSubject.DEAL).filter(
+        type__in=FREE_TEXT
+    )
     custom = with_keys_set(dict.fromkeys(texts.values_list("key", flat=True)))
     title = Concat(Value("Deal "), Cast("pk", models.CharField()))
-    deals.update(title=title, custom=custom, outcome_note="", former_outcome_note="", updated_at=Now())
+    deals.update(
+        title=title,
+        custom=custom,
+        outcome_note="",
+        former_outcome_note="",
+        updated_at=Now(),
+    )
     return list(deals.order_by("pk").values_list("pk", flat=True))
 
 
 def _clear_tasks(lead: Lead) -> None:
     """Give the tasks about the lead and its deals neutral titles, and finish them: there is no one left to call."""
     about = Task.objects.for_company(lead.company_id).about(lead)
-    tasks = Task.objects.for_company(lead.company_id, keys=list(about.order_by().values_list("pk", flat=True)))
+    tasks = Task.objects.for_company(
+        lead.company_id, keys=list(about.order_by().values_list("pk", flat=True))
+    )
     TaskReminder.objects.filter(task__in=tasks.values("pk")).delete()
     title = Concat(Value("Task "), Cast("pk", models.CharField()))
-    tasks.update(title=title, done_at=Coalesce("done_at", Now()), reminder=False, updated_at=Now())
+    tasks.update(
+        title=title,
+        done_at=Coalesce("done_at", Now()),
+        reminder=False,
+        updated_at=Now(),
+    )
 
 
 def _forget_in_admin_log(lead: Lead, deals: list[int]) -> None:
     """Remove the names from these rows' entries in the log of Django's admin."""
     for model, pks in ((Lead, [lead.pk]), (Deal, deals)):
         kind = ContentType.objects.get_for_model(model)
-        entries = LogEntry.objects.filter(content_type=kind, object_id__in=[str(pk) for pk in pks])
+        entries = LogEntry.objects.filter(
+            content_type=kind, object_id__in=[str(pk) for pk in pks]
+        )
         entries.update(object_repr=model._meta.verbose_name, change_message="")

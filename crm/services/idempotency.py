@@ -16,14 +16,18 @@ from crm.models import Company, Deal, IdempotencyRecord, Lead
 KEPT_FOR: Final = timedelta(days=7)
 
 
-def save_once(*, company: Company, sha256: str, save: Callable[[], Model]) -> tuple[int, Model | None]:
+def save_once(
+    *, company: Company, sha256: str, save: Callable[[], Model]
+) -> tuple[int, Model | None]:
     """Save, unless the company has submitted this before. Returns the row's id, and the row if it is new.
 
     Of two concurrent submissions, the second waits for the first; if the first fails, the second saves.
     """
     added = None
     with transaction.atomic():
-        posted, is_first = IdempotencyRecord.objects.get_or_create(company=company, sha256=sha256)
+        posted, is_first = IdempotencyRecord.objects.get_or_create(
+            company=company, sha256=sha256
+        )
         if is_first:
             added = save()
             posted.made_kind, posted.made_id = _kind(added), added.pk

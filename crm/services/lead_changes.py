@@ -56,7 +56,10 @@ class Confirmation:
         """True unless more conversions would be sent, or any by another rule."""
         if expected is None:
             return True
-        return expected.conversion_count <= self.conversions and expected.rules <= self.rules
+        return (
+            expected.conversion_count <= self.conversions
+            and expected.rules <= self.rules
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +95,29 @@ def lead_change(*, company: Company, kind: BulkKind, target: int | None) -> Lead
         return LeadChange(kind)
     if kind == BulkKind.OWNER:
         return LeadChange(kind, None if target is None else _owner(company, target))
-    entry = TARGETS[kind].objects.for_company(company).select_related("company").filter(pk=target).first()
+    entry = (
+        TARGETS[kind]
+        .objects.for_company(company)
+        .select_related("company")
+        .filter(pk=target)
+        .first()
+    )
     if entry is None:
         raise TargetGone(f"The {TARGETS[kind]._meta.verbose_name} was deleted.")
     if not entry.is_offered and kind != BulkKind.REMOVE_TAG:
-        raise TargetArchived(f"{entry} was archived. Choose another {entry._meta.verbose_name}.")
+        raise TargetArchived(
+            f"{entry} was archived. Choose another {entry._meta.verbose_name}."
+        )
     return LeadChange(kind, entry)
 
 
 def _owner(company: Company, pk: int) -> User:
-    member = Membership.objects.for_company(company).filter(user=pk).select_related("user").first()
+    member = (
+        Membership.objects.for_company(company)
+        .filter(user=pk)
+        .select_related("user")
+        .first()
+    )
     if member is None:
         raise TargetGone("The owner is no longer in your company.")
     return member.user
@@ -109,7 +125,11 @@ def _owner(company: Company, pk: int) -> User:
 
 @transaction.atomic
 def change_leads(
-    *, company: Company, change: LeadChange, keys: Collection[int], confirmed: Confirmation | None = None
+    *,
+    company: Company,
+    change: LeadChange,
+    keys: Collection[int],
+    confirmed: Confirmation | None = None,
 ) -> ChangedLeads:
     """Change the company's leads with these keys, in one transaction.
 
@@ -124,29 +144,53 @@ def change_leads(
     if confirmed and not confirmed.covers(expected):
         raise MoreThanConfirmed
     conversions = expected.conversion_count if expected else 0
-    left: dict[str, int] = {LeadResult.GONE: len(keys) - len(held), LeadResult.SINCE: len(since)}
+    left: dict[str, int] = {
+        LeadResult.GONE: len(keys) - len(held),
+        LeadResult.SINCE: len(since),
+    }
     try:
         changed = _change(change, due)
     except (ValidationError, IntegrityError):
         counts, refusals = _one_by_one(change, due)
         return ChangedLeads({**left, **counts}, refusals, conversions)
-    counts = Counter({LeadResult.CHANGED.value: changed, LeadResult.UNCHANGED.value: len(due) - changed})
+    counts = Counter(
+        {
+            LeadResult.CHANGED.value: changed,
+            LeadResult.UNCHANGED.value: len(due) - changed,
+        }
+    )
     return ChangedLeads({**left, **counts}, {}, conversions)
 
 
-def _locked(company: Company, change: LeadChange, keys: Collection[int]) -> dict[int, datetime]:
+def _locked(
+    company: Company, change: LeadChange, keys: Collection[int]
+) -> dict[int, datetime]:
     """The leads with these keys that are current, locked, and when each was last changed.
 
     For a deletion, the leads merged into them are locked too.
     """
     is_deleted = change.kind == BulkKind.DELETE
-    merged = Lead.objects.filter(merged_into__in=keys).values_list("pk", flat=True) if is_deleted else ()
-    rows = Lead.objects.for_company(company, keys=[*keys, *merged]).order_by("pk").select_for_update(no_key=True)
+    merged = (
+        Lead.objects.filter(merged_into__in=keys).values_list("pk", flat=True)
+        if is_deleted
+        else ()
+    )
+    rows = (
+        Lead.objects.for_company(company, keys=[*keys, *merged])
+        .order_by("pk")
+        .select_for_update(no_key=True)
+    )
     found = rows.values_list("pk", "updated_at", "merged_into", "erased_at")
-    return {pk: moment for pk, moment, merged_into, erased_at in found if merged_into is None and erased_at is None}
+    return {
+        pk: moment
+        for pk, moment, merged_into, erased_at in found
+        if merged_into is None and erased_at is None
+    }
 
 
-def _changed_since(change: LeadChange, held: Mapping[int, datetime], asked_at: datetime) -> set[int]:
+def _changed_since(
+    change: LeadChange, held: Mapping[int, datetime], asked_at: datetime
+) -> set[int]:
     """The leads changed since then and, for a deletion, those given anything. None for a tag, which harms nothing.
 
     The times are compared in Python. PostgreSQL's statistics know of no lead changed so recently, so it would read all
@@ -155,7 +199,11 @@ def _changed_since(change: LeadChange, held: Mapping[int, datetime], asked_at: d
     if change.kind in (BulkKind.ADD_TAG, BulkKind.REMOVE_TAG):
         return set()
     changed = {pk for pk, moment in held.items() if moment > asked_at}
-    return changed | _given_since(held, asked_at) if change.kind == BulkKind.DELETE else changed
+    return (
+        changed | _given_since(held, asked_at)
+        if change.kind == BulkKind.DELETE
+        else changed
+    )
 
 
 def _given_since(held: Collection[int], asked_at: datetime) -> set[int]:
@@ -164,13 +212,25 @@ def _given_since(held: Collection[int], asked_at: datetime) -> set[int]:
     A query for each kind, by key: with an EXISTS for each, PostgreSQL read all tasks, notes and files of all companies,
     0.6 s for 25 leads.
     """
-    deals = list(Deal.objects.filter(lead__in=held).order_by().values_list("pk", "lead", "created_at"))
+    deals = list(
+        Deal.objects.filter(lead__in=held)
+        .order_by()
+        .values_list("pk", "lead", "created_at")
+    )
     lead_of = {pk: lead for pk, lead, _ in deals}
     given = [(lead, moment) for _, lead, moment in deals]
     for kind in (DealPerson, *ON_LEADS_AND_DEALS):
-        given += kind._default_manager.filter(lead__in=held).order_by().values_list("lead", "created_at")
+        given += (
+            kind._default_manager.filter(lead__in=held)
+            .order_by()
+            .values_list("lead", "created_at")
+        )
     for kind in ON_LEADS_AND_DEALS:
-        on_deals = kind._default_manager.filter(deal__in=lead_of).order_by().values_list("deal", "created_at")
+        on_deals = (
+            kind._default_manager.filter(deal__in=lead_of)
+            .order_by()
+            .values_list("deal", "created_at")
+        )
         given += [(lead_of[deal], moment) for deal, moment in on_deals]
     return {lead for lead, moment in given if moment > asked_at}
 
@@ -181,12 +241,16 @@ def _expected(change: LeadChange, due: Collection[int]) -> StatusChange | None:
     return status_change(Lead.objects.filter(pk__in=due), change.target)
 
 
-def _one_by_one(change: LeadChange, held: Collection[int]) -> tuple[Counter[str], Counter[str]]:
+def _one_by_one(
+    change: LeadChange, held: Collection[int]
+) -> tuple[Counter[str], Counter[str]]:
     counts: Counter[str] = Counter()
     refusals: Counter[str] = Counter()
     for pk in held:
         try:
-            counts[LeadResult.CHANGED if _change(change, [pk]) else LeadResult.UNCHANGED] += 1
+            counts[
+                LeadResult.CHANGED if _change(change, [pk]) else LeadResult.UNCHANGED
+            ] += 1
         except (ValidationError, IntegrityError) as error:
             counts[LeadResult.REFUSED] += 1
             refusals[_reason(error)[:LONGEST_REASON]] += 1

@@ -24,7 +24,9 @@ SETTLED: Final = timedelta(minutes=1)
 BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def look_for_duplicates(*, go_on: Callable[[], bool], is_sending: Callable[[], bool]) -> None:
+def look_for_duplicates(
+    *, go_on: Callable[[], bool], is_sending: Callable[[], bool]
+) -> None:
     """Check the leads added or changed since the last round, of each company in turn, for ROUND_SECONDS.
 
     While `is_sending` returns True, because some lane is busy, check AT_ONCE leads and no more: the conversions of a
@@ -44,12 +46,22 @@ def look_for_duplicates(*, go_on: Callable[[], bool], is_sending: Callable[[], b
 def look_at_some(company_id: int) -> bool:
     """Check the next AT_ONCE leads. Returns False if there were fewer, or if another worker is checking them."""
     with transaction.atomic():
-        DuplicateSearch.objects.get_or_create(company_id=company_id, defaults={"reached_at": BEGINNING})
-        search = DuplicateSearch.objects.select_for_update(skip_locked=True).filter(company=company_id).first()
+        DuplicateSearch.objects.get_or_create(
+            company_id=company_id, defaults={"reached_at": BEGINNING}
+        )
+        search = (
+            DuplicateSearch.objects.select_for_update(skip_locked=True)
+            .filter(company=company_id)
+            .first()
+        )
         if search is None:
             return False
-        beyond = TupleGreaterThan(Tuple(F("updated_at"), F("pk")), (search.reached_at, search.reached_id))
-        changed = Lead.objects.for_company(company_id).filter(beyond, updated_at__lt=Now() - SETTLED)
+        beyond = TupleGreaterThan(
+            Tuple(F("updated_at"), F("pk")), (search.reached_at, search.reached_id)
+        )
+        changed = Lead.objects.for_company(company_id).filter(
+            beyond, updated_at__lt=Now() - SETTLED
+        )
         leads = list(changed.order_by("updated_at", "pk")[:AT_ONCE])
         if leads:
             _note(company_id, leads)
@@ -60,7 +72,9 @@ def look_at_some(company_id: int) -> bool:
 
 def dismiss(*, pair: LeadDuplicate) -> None:
     """Remember that the two are not the same person."""
-    LeadDuplicate.objects.filter(pk=pair.pk, dismissed_at=None).update(dismissed_at=Now())
+    LeadDuplicate.objects.filter(pk=pair.pk, dismissed_at=None).update(
+        dismissed_at=Now()
+    )
 
 
 def _behind() -> list[int]:
@@ -69,19 +83,27 @@ def _behind() -> list[int]:
     The last change of each company is looked up in an index. Asked whether such a lead exists, PostgreSQL joined all
     leads with all companies, which took 6 seconds of each round with 500,000 leads of 300 companies.
     """
-    settled = Lead.objects.filter(company=OuterRef("pk"), updated_at__lt=Now() - SETTLED)
+    settled = Lead.objects.filter(
+        company=OuterRef("pk"), updated_at__lt=Now() - SETTLED
+    )
     last = settled.order_by("-updated_at", "-pk")
     companies = Company.objects.annotate(
-        changed_at=Subquery(last.values("updated_at")[:1]), changed_id=Subquery(last.values("pk")[:1])
+        changed_at=Subquery(last.values("updated_at")[:1]),
+        changed_id=Subquery(last.values("pk")[:1]),
     )
     # In random order: a round may end after the first.
     found = companies.order_by("?").values_list(
-        "pk", "changed_at", "changed_id", "duplicate_search__reached_at", "duplicate_search__reached_id"
+        "pk",
+        "changed_at",
+        "changed_id",
+        "duplicate_search__reached_at",
+        "duplicate_search__reached_id",
     )
     return [
         company_id
         for company_id, changed_at, changed_id, reached_at, reached_id in found
-        if changed_at is not None and (changed_at, changed_id) > (reached_at or BEGINNING, reached_id or 0)
+        if changed_at is not None
+        and (changed_at, changed_id) > (reached_at or BEGINNING, reached_id or 0)
     ]
 
 
@@ -90,12 +112,25 @@ def _note(company_id: int, leads: Sequence[Lead]) -> None:
     alike: set[tuple[int, int]] = set()
     pairs: dict[tuple[int, int], LeadDuplicate] = {}
     for lead in leads:
-        for number, other in enumerate(likely_duplicates(lead) if lead.is_current else ()):
-            first, second = key = min(lead.pk, other.lead.pk), max(lead.pk, other.lead.pk)
+        for number, other in enumerate(
+            likely_duplicates(lead) if lead.is_current else ()
+        ):
+            first, second = key = (
+                min(lead.pk, other.lead.pk),
+                max(lead.pk, other.lead.pk),
+            )
             alike.add(key)
             if number < PAIRS_AT_MOST:
-                pairs[key] = LeadDuplicate(company_id=company_id, first_id=first, second_id=second, reason=other.reason)
-    old = {(pair.first_id, pair.second_id): pair.pk for pair in LeadDuplicate.objects.of(lead.pk for lead in leads)}
+                pairs[key] = LeadDuplicate(
+                    company_id=company_id,
+                    first_id=first,
+                    second_id=second,
+                    reason=other.reason,
+                )
+    old = {
+        (pair.first_id, pair.second_id): pair.pk
+        for pair in LeadDuplicate.objects.of(lead.pk for lead in leads)
+    }
     gone = [pk for key, pk in old.items() if key not in alike and not _are_alike(*key)]
     LeadDuplicate.objects.open().filter(pk__in=gone).delete()
     new = [pair for key, pair in sorted(pairs.items()) if key not in old]
@@ -106,5 +141,7 @@ def _are_alike(first: int, second: int) -> bool:
     """Check from both sides: if there are many candidates, one of the two may have found only others."""
     leads = Lead.objects.current().filter(pk__in=[first, second])
     return len(leads) == 2 and any(
-        other.lead.pk in (first, second) for lead in leads for other in likely_duplicates(lead)
+        other.lead.pk in (first, second)
+        for lead in leads
+        for other in likely_duplicates(lead)
     )

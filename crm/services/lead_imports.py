@@ -13,7 +13,12 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
-from crm.data_exchange.importing.column_readings import ColumnReading, as_json, readings_of, unanswered
+from crm.data_exchange.importing.column_readings import (
+    ColumnReading,
+    as_json,
+    readings_of,
+    unanswered,
+)
 from crm.data_exchange.importing.forgetting import forget_names, forget_rows
 from crm.data_exchange.importing.new_tags import new_tags
 from crm.data_exchange.importing.reading import MAX_BYTES
@@ -33,7 +38,12 @@ from crm.models import (
 from crm.models.bidi import file_name
 from crm.models.contribution import active_author
 from crm.models.job import JobState
-from crm.models.lead_import import BYTES_OF_UNREAD, OPEN, ROWS_KEPT_FOR, UNSTARTED_KEPT_FOR
+from crm.models.lead_import import (
+    BYTES_OF_UNREAD,
+    OPEN,
+    ROWS_KEPT_FOR,
+    UNSTARTED_KEPT_FOR,
+)
 from crm.models.origin import acting_as
 from crm.models.roles import Action
 from crm.models.space import require_room
@@ -41,15 +51,19 @@ from crm.services import audit, rate_limits
 from crm.services.tags import add_tag
 
 Actor = User | ApiKey
-SMALL_FILE: Final = 256 * 1024  # bytes that are read and checked while the user waits, unless in many rows
+# Bytes that are read and checked while the user waits, unless in many rows.
+SMALL_FILE: Final = 256 * 1024
 CHUNKS_AT_ONCE: Final = 3
 LONGEST_FILE_NAME: Final = 120
 UNCHECKED: Final = (ImportStep.READING, ImportStep.CHECKING)
 UNCHECKED_AT_MOST: Final = 5  # of a company
 WAIT: Final = (
-    f"{UNCHECKED_AT_MOST} files of your company are being read and checked. Wait until one is done, or delete one."
+    f"{UNCHECKED_AT_MOST} files of your company are being read and checked. Wait until"
+    " one is done, or delete one."
 )
-BUSY: Final = "Another import of your company is running. Wait until it ends, or cancel it."
+BUSY: Final = (
+    "Another import of your company is running. Wait until it ends, or cancel it."
+)
 EXPIRED: Final = "This file was uploaded more than a day ago, and is about to be deleted. Upload it again."
 MAY_NOT_ADD: Final = "This import adds tags, which only an admin may do. Leave unknown tags out, and check again."
 TOO_LATE: Final = "This import can no longer be undone."
@@ -71,17 +85,30 @@ def store(*, company: Company, file: UploadedFile, actor: Actor) -> LeadImport: 
     Raises ValidationError or its subclasses TooManyWaiting and NoRoom, and TooOften if the company uploads too often.
     """
     if not file.size:
-        raise ValidationError("This file is empty. Choose one that has a row for each lead.")
+        raise ValidationError(
+            "This file is empty. Choose one that has a row for each lead."
+        )
     if file.size > MAX_BYTES:
-        raise ValidationError(f"This file has more than {MAX_BYTES // 2**20} MB. Split it, and import the parts.")
+        raise ValidationError(
+            f"This file has more than {MAX_BYTES // 2**20} MB. Split it, and import the parts."
+        )
     rate_limits.check(
-        "imports", company_id=company.pk, at_most=settings.IMPORTS_PER_MINUTE, an_hour=settings.IMPORTS_PER_HOUR
+        "imports",
+        company_id=company.pk,
+        at_most=settings.IMPORTS_PER_MINUTE,
+        an_hour=settings.IMPORTS_PER_HOUR,
     )
     file.seek(0)  # the file may have been read for its fingerprint
     content = file.read()
     with transaction.atomic():
         Company.objects.hold(company.pk)
-        if LeadImport.objects.for_company(company).at_work().filter(step__in=UNCHECKED).count() >= UNCHECKED_AT_MOST:
+        if (
+            LeadImport.objects.for_company(company)
+            .at_work()
+            .filter(step__in=UNCHECKED)
+            .count()
+            >= UNCHECKED_AT_MOST
+        ):
             raise TooManyWaiting(WAIT)
         require_room(company.pk, BYTES_OF_UNREAD * file.size)
         lead_import = LeadImport.objects.create(
@@ -91,7 +118,9 @@ def store(*, company: Company, file: UploadedFile, actor: Actor) -> LeadImport: 
             owner=actor if isinstance(actor, User) else None,
             **_by(actor),
         )
-        LeadImportFile.objects.create(company=company, lead_import=lead_import, content=content)
+        LeadImportFile.objects.create(
+            company=company, lead_import=lead_import, content=content
+        )
     return lead_import
 
 
@@ -107,7 +136,9 @@ def read_again(*, lead_import: LeadImport, chosen: TextFormat) -> bool:
     with transaction.atomic():
         unstarted = LeadImport.objects.filter(pk=lead_import.pk).at_check()
         locked = unstarted.select_for_update().first()
-        file = LeadImportFile.objects.for_company(lead_import.company_id).filter(lead_import=locked)
+        file = LeadImportFile.objects.for_company(lead_import.company_id).filter(
+            lead_import=locked
+        )
         if locked is None or not file.update(asked_format=chosen.as_json):
             return False
         unstarted.update(state=JobState.WAITING, step=ImportStep.READING)
@@ -116,7 +147,10 @@ def read_again(*, lead_import: LeadImport, chosen: TextFormat) -> bool:
 
 
 def map_columns(
-    *, lead_import: LeadImport, columns: Sequence[str], readings: Sequence[ColumnReading] = ()
+    *,
+    lead_import: LeadImport,
+    columns: Sequence[str],
+    readings: Sequence[ColumnReading] = (),
 ) -> LeadImport:
     """Map the columns to these fields, and check all rows again.
 
@@ -124,7 +158,8 @@ def map_columns(
     """
     with transaction.atomic():
         unstarted = LeadImport.objects.filter(pk=lead_import.pk).at_check()
-        locked = unstarted.select_for_update().first()  # no other: a running one is locked chunk by chunk
+        # No other: a running one is locked chunk by chunk.
+        locked = unstarted.select_for_update().first()
         if locked:
             locked.readings = as_json(readings or _kept(locked, columns))
             locked.columns, locked.planned, locked.reached = list(columns), {}, 0
@@ -135,11 +170,15 @@ def map_columns(
 
 def _kept(lead_import: LeadImport, columns: Sequence[str]) -> Iterator[ColumnReading]:
     """The readings of the columns; a new one for a column with another field than before."""
-    for name, reading, before in zip(columns, readings_of(lead_import), lead_import.columns, strict=True):
+    for name, reading, before in zip(
+        columns, readings_of(lead_import), lead_import.columns, strict=True
+    ):
         yield reading if name == before else ColumnReading()
 
 
-def start(*, lead_import: LeadImport, owner: User | None, tells_platforms: bool, actor: Actor) -> bool:
+def start(
+    *, lead_import: LeadImport, owner: User | None, tells_platforms: bool, actor: Actor
+) -> bool:
     """Queue the import of the rows, and add the tags that it needs. Returns False if it isn't ready.
 
     Raises ValidationError if another is running, if the rows are about to be deleted, if someone has to say first how a
@@ -151,17 +190,28 @@ def start(*, lead_import: LeadImport, owner: User | None, tells_platforms: bool,
             if ready.filter(created_at__lt=Now() - UNSTARTED_KEPT_FOR).exists():
                 raise ValidationError(EXPIRED)
             changed = ready.update(
-                state=JobState.WAITING, step=ImportStep.IMPORTING, reached=0, timeouts=0, done={}, owner=owner,
+                state=JobState.WAITING,
+                step=ImportStep.IMPORTING,
+                reached=0,
+                timeouts=0,
+                done={},
+                owner=owner,
                 tells_platforms=tells_platforms,
-                started_at=Now(), **_by(actor),
-            )  # fmt: skip
+                started_at=Now(),
+                **_by(actor),
+            )
             if changed:
                 lead_import.refresh_from_db()
                 _require_answers(lead_import)
                 lead_import.created = _add_tags(lead_import, actor)
                 lead_import.save(update_fields=["created"])
-                LeadImportFile.objects.for_company(lead_import.company_id).filter(lead_import=lead_import).delete()
-                details: audit.Details = {"rows": lead_import.row_count, "tells_ad_platforms": tells_platforms}
+                LeadImportFile.objects.for_company(lead_import.company_id).filter(
+                    lead_import=lead_import
+                ).delete()
+                details: audit.Details = {
+                    "rows": lead_import.row_count,
+                    "tells_ad_platforms": tells_platforms,
+                }
                 _record(lead_import, AuditAction.IMPORT, actor, details)
     except IntegrityError:
         raise ValidationError(BUSY) from None
@@ -171,7 +221,9 @@ def start(*, lead_import: LeadImport, owner: User | None, tells_platforms: bool,
 def _require_answers(lead_import: LeadImport) -> None:
     """Raise ValidationError if someone has to say first how a column is read."""
     if names := unanswered(lead_import):
-        raise ValidationError(f"Say how “{names[0]}” is read, and check again: its values can be read in two ways.")
+        raise ValidationError(
+            f"Say how “{names[0]}” is read, and check again: its values can be read in two ways."
+        )
 
 
 def _add_tags(lead_import: LeadImport, actor: Actor) -> dict[str, list[int]]:
@@ -180,12 +232,18 @@ def _add_tags(lead_import: LeadImport, actor: Actor) -> dict[str, list[int]]:
     if not names:
         return {}
     user, key = (actor.pk, None) if isinstance(actor, User) else (None, actor.pk)
-    author = active_author(company_id=lead_import.company_id, user_id=user, api_key_id=key)
+    author = active_author(
+        company_id=lead_import.company_id, user_id=user, api_key_id=key
+    )
     if author is None or not author.may(Action.MANAGE_COMPANY):
         raise ValidationError(MAY_NOT_ADD)
     try:
         with acting_as(actor):
-            return {"tags": [add_tag(company=lead_import.company, name=name).pk for name in names]}
+            return {
+                "tags": [
+                    add_tag(company=lead_import.company, name=name).pk for name in names
+                ]
+            }
     except ValidationError as error:
         raise ValidationError(error.messages[0]) from error
 
@@ -193,7 +251,9 @@ def _add_tags(lead_import: LeadImport, actor: Actor) -> dict[str, list[int]]:
 def cancel(*, lead_import: LeadImport, actor: Actor) -> bool:
     """Stop the import after the current chunk. Leads imported by then are kept. Returns False if it isn't running."""
     with transaction.atomic():
-        changed = LeadImport.objects.filter(pk=lead_import.pk, step=ImportStep.IMPORTING).end(JobState.CANCELLED)
+        changed = LeadImport.objects.filter(
+            pk=lead_import.pk, step=ImportStep.IMPORTING
+        ).end(JobState.CANCELLED)
         if changed:
             _record(lead_import, AuditAction.IMPORT_CANCELLED, actor)
     return bool(changed)
@@ -215,11 +275,15 @@ def undo(*, lead_import: LeadImport, actor: Actor) -> bool:
     """
     try:
         with transaction.atomic():
-            ended = LeadImport.objects.filter(pk=lead_import.pk, started_at__isnull=False).exclude(state__in=OPEN)
+            ended = LeadImport.objects.filter(
+                pk=lead_import.pk, started_at__isnull=False
+            ).exclude(state__in=OPEN)
             ended = ended.exclude(state=JobState.DONE, step=ImportStep.UNDOING)
             if ended.filter(finished_at__lt=Now() - ROWS_KEPT_FOR).exists():
                 raise ValidationError(TOO_LATE)
-            changed = ended.update(state=JobState.WAITING, step=ImportStep.UNDOING, timeouts=0)
+            changed = ended.update(
+                state=JobState.WAITING, step=ImportStep.UNDOING, timeouts=0
+            )
             if changed:
                 _record(lead_import, AuditAction.IMPORT_UNDONE, actor)
     except IntegrityError:
@@ -247,5 +311,16 @@ def _while_waiting(lead_import: LeadImport) -> LeadImport:
     return lead_import
 
 
-def _record(lead_import: LeadImport, action: AuditAction, actor: Actor, details: audit.Details | None = None) -> None:
-    audit.record(company=lead_import.company_id, action=action, about=lead_import, details=details, actor=actor)
+def _record(
+    lead_import: LeadImport,
+    action: AuditAction,
+    actor: Actor,
+    details: audit.Details | None = None,
+) -> None:
+    audit.record(
+        company=lead_import.company_id,
+        action=action,
+        about=lead_import,
+        details=details,
+        actor=actor,
+    )

@@ -20,7 +20,16 @@ from crm.models import (
     User,
 )
 from crm.models.lead_merge import FOLLOWING
-from crm.models.merge_fields import CHOSEN, CUSTOM, KNOWN_BY, NOTES, SHARING, as_columns, result_of, value_of
+from crm.models.merge_fields import (
+    CHOSEN,
+    CUSTOM,
+    KNOWN_BY,
+    NOTES,
+    SHARING,
+    as_columns,
+    result_of,
+    value_of,
+)
 from crm.models.origin import current_actor
 from crm.models.privacy_log import PrivacyChange, log_privacy_change
 from crm.models.recorder import record_merge
@@ -33,7 +42,9 @@ ITSELF: Final = "Choose two different leads: one can't be merged with itself."
 DELETED: Final = "Nothing was changed: one of the two leads has been deleted since."
 ERASED: Final = "Nothing was merged: one of the two people was erased, and nothing is left of them to merge."
 MERGED: Final = "Nothing was merged: {gone} has already been merged into {kept}."
-NAMELESS: Final = "Nothing was merged: the lead would have no name. Choose the other one."
+NAMELESS: Final = (
+    "Nothing was merged: the lead would have no name. Choose the other one."
+)
 UNKNOWN: Final = "Nothing was merged: the lead would have neither a name nor an e-mail address. Choose one of them."
 LONG_NOTES: Final = "Nothing was merged: together, the two backgrounds are too long. Shorten one of them first."
 LONGEST_NOTES: Final = Lead._meta.get_field(NOTES).max_length or 0
@@ -50,7 +61,9 @@ def version_of_both(kept: Lead, gone: Lead) -> str:
 
 @tried_again
 @transaction.atomic
-def merge_leads(*, kept: Lead, gone: Lead, taken: Collection[str] = (), version: str = "") -> LeadMerge:
+def merge_leads(
+    *, kept: Lead, gone: Lead, taken: Collection[str] = (), version: str = ""
+) -> LeadMerge:
     """Merge one lead into another of the company, which gets the `taken` fields of the first.
 
     Raises ChangedMeanwhile if the version differs; "" matches any. Raises MergeRefused.
@@ -72,13 +85,21 @@ def merge_leads(*, kept: Lead, gone: Lead, taken: Collection[str] = (), version:
         dropped_tags=_drop_common_tags(kept, gone),
         dropped_people=_drop_common_people(kept, gone),
     )
-    merge.moved = {model._meta.label: move(model, column, gone, kept) for model, column in FOLLOWING}
-    Lead.objects.filter(pk=kept.pk).update_without_events(**as_columns(kept, written), updated_at=Now())
+    merge.moved = {
+        model._meta.label: move(model, column, gone, kept)
+        for model, column in FOLLOWING
+    }
+    Lead.objects.filter(pk=kept.pk).update_without_events(
+        **as_columns(kept, written), updated_at=Now()
+    )
     Lead.objects.filter(pk=gone.pk).update(merged_into=kept, updated_at=Now())
     if not written[SHARING]:  # an opt-out is the person's, whichever of the two has it
         people = [(lead.pk, lead.created_at) for lead in (kept, gone)]
-        log_privacy_change(PrivacyChange.OPTED_OUT, company_id=kept.company_id, rows=people)
-    without_address = [lead.pk for lead in (kept, gone) if not lead.email]  # as they were read, before the merge
+        log_privacy_change(
+            PrivacyChange.OPTED_OUT, company_id=kept.company_id, rows=people
+        )
+    # As they were read, before the merge.
+    without_address = [lead.pk for lead in (kept, gone) if not lead.email]
     told = leads_merged.send(sender=Lead, merge=merge, without_address=without_address)
     merge.ended = [each for _, ended in told for each in ended or ()]
     merge.save()
@@ -93,8 +114,12 @@ def locked_leads(kept: Lead, gone: Lead) -> tuple[Lead, Lead]:
     Raises MergeRefused if one of the two has been deleted.
     """
     pks = [kept.pk, gone.pk]
-    rows = Lead.objects.for_company(kept.company_id).filter(Q(pk__in=pks) | Q(merged_into__in=pks))
-    locked = {lead.pk: lead for lead in rows.select_for_update(no_key=True).order_by("pk")}
+    rows = Lead.objects.for_company(kept.company_id).filter(
+        Q(pk__in=pks) | Q(merged_into__in=pks)
+    )
+    locked = {
+        lead.pk: lead for lead in rows.select_for_update(no_key=True).order_by("pk")
+    }
     if not locked.keys() >= set(pks):
         raise MergeRefused(DELETED)
     return locked[kept.pk], locked[gone.pk]
@@ -129,13 +154,18 @@ def _named(lead: Lead) -> bool:
 def _known(lead: Lead, taken: Collection[str]) -> list[str]:
     """The names in `taken` that are still fields: a custom field may have been deleted while the page was open."""
     fields = CustomField.objects.of(lead.company_id, FieldSubject.LEAD).in_use()
-    known = {*CHOSEN, *(f"{CUSTOM}{key}" for key in fields.values_list("key", flat=True))}
+    known = {
+        *CHOSEN,
+        *(f"{CUSTOM}{key}" for key in fields.values_list("key", flat=True)),
+    }
     return [field for field in taken if field in known]
 
 
 def _drop_common_tags(kept: Lead, gone: Lead) -> list[int]:
     """Remove from `gone` the tags that `kept` has too. Returns their keys."""
-    common = LeadTag.objects.filter(lead=gone, tag__in=LeadTag.objects.filter(lead=kept).values("tag"))
+    common = LeadTag.objects.filter(
+        lead=gone, tag__in=LeadTag.objects.filter(lead=kept).values("tag")
+    )
     dropped = list(common.values_list("tag", flat=True))
     LeadTag.objects.filter(lead=gone, tag__in=dropped).delete()
     return dropped
@@ -149,16 +179,30 @@ def _drop_common_people(kept: Lead, gone: Lead) -> list[tuple[int, int, int | No
     links = DealPerson.objects.for_company(kept.company_id)
     is_lead_of = Deal.objects.filter(lead__in=[kept, gone]).values("pk")
     of_both = links.filter(lead=kept).values("deal")
-    is_one_too_many = Q(lead__in=[kept, gone], deal__in=is_lead_of) | Q(lead=gone, deal__in=of_both)
-    rows = links.filter(is_one_too_many).order_by("pk").values_list("pk", "deal_id", "lead_id", "added_by_id")
+    is_one_too_many = Q(lead__in=[kept, gone], deal__in=is_lead_of) | Q(
+        lead=gone, deal__in=of_both
+    )
+    rows = (
+        links.filter(is_one_too_many)
+        .order_by("pk")
+        .values_list("pk", "deal_id", "lead_id", "added_by_id")
+    )
     dropped = {pk: (deal, lead, added_by) for pk, deal, lead, added_by in rows}
     links.filter(pk__in=list(dropped)).delete()
     return list(dropped.values())
 
 
-def move(model: type[Model], column: str, gone: Lead, kept: Lead, pks: Sequence[int] | None = None) -> list[int]:
+def move(
+    model: type[Model],
+    column: str,
+    gone: Lead,
+    kept: Lead,
+    pks: Sequence[int] | None = None,
+) -> list[int]:
     """Move the rows of `gone`, or only those with these keys, to `kept`. Returns the keys of the moved rows."""
-    rows: QuerySet[Model] = model._default_manager.filter(**{column: gone.pk}).order_by("pk")
+    rows: QuerySet[Model] = model._default_manager.filter(**{column: gone.pk}).order_by(
+        "pk"
+    )
     rows = rows if pks is None else rows.filter(pk__in=pks)
     if model is Deal:
         rows = rows.select_for_update(no_key=True)
@@ -171,6 +215,15 @@ def record(merge: LeadMerge, action: AuditAction, *, of_leads: Collection[int]) 
     """Write a merge, or its undo, into the history of these leads and into the audit log."""
     is_undo = action == AuditAction.MERGE_UNDONE
     record_merge(
-        kept_id=merge.kept_id, gone_id=merge.gone_id, company_id=merge.company_id, of_leads=of_leads, is_undo=is_undo
+        kept_id=merge.kept_id,
+        gone_id=merge.gone_id,
+        company_id=merge.company_id,
+        of_leads=of_leads,
+        is_undo=is_undo,
     )
-    audit.record(company=merge.company_id, action=action, about=merge.kept, details={"merged": merge.gone_id})
+    audit.record(
+        company=merge.company_id,
+        action=action,
+        about=merge.kept,
+        details={"merged": merge.gone_id},
+    )

@@ -28,16 +28,29 @@ from crm.models import (
     User,
 )
 from crm.models.lead_merge import FOLLOWING, UNDO_FOR
-from crm.models.merge_fields import CUSTOM, KNOWN_BY, SHARING, as_columns, field_of, labels_of, value_of
+from crm.models.merge_fields import (
+    CUSTOM,
+    KNOWN_BY,
+    SHARING,
+    as_columns,
+    field_of,
+    labels_of,
+    value_of,
+)
 from crm.models.privacy_log import PrivacyChange, log_privacy_change
 from crm.services.deadlocks import tried_again
 from crm.services.lead_merges import MergeRefused, locked_leads, move, record
 from crm.signals import merge_undone
 
-UNDONE_BEFORE: Final = "There is nothing to undo: this merge has been undone, or is more than a day old."
+UNDONE_BEFORE: Final = (
+    "There is nothing to undo: this merge has been undone, or is more than a day old."
+)
 ERASED: Final = "Not undone: the person was erased, and nothing about them is restored."
-MERGED_SINCE: Final = "Not undone: {gone} has been merged into {kept} since. Undo that first."
-HISTORY: Final = (CrmEvent, Note, Attachment)  # goes back with the deals that it is about
+MERGED_SINCE: Final = (
+    "Not undone: {gone} has been merged into {kept} since. Undo that first."
+)
+# Goes back with the deals that it is about.
+HISTORY: Final = (CrmEvent, Note, Attachment)
 NAMED: Final = {Deal: "deal", Task: "task", LeadTag: "tag", DealPerson: "shared deal"}
 
 
@@ -59,7 +72,11 @@ class SeparatedLeads:
 def undo_merge(*, merge: LeadMerge) -> SeparatedLeads:
     """Make the merged lead a separate one again, with what it had. Raises MergeRefused."""
     kept, gone = locked_leads(merge.kept, merge.gone)
-    found = LeadMerge.objects.select_for_update().filter(pk=merge.pk, merged_at__gt=Now() - UNDO_FOR).first()
+    found = (
+        LeadMerge.objects.select_for_update()
+        .filter(pk=merge.pk, merged_at__gt=Now() - UNDO_FOR)
+        .first()
+    )
     _refuse(kept, gone, found)
     sharing_changed = _has_sharing_changed_since(merge, kept)
     opted_out_since = sharing_changed and not kept.share_with_ad_platforms
@@ -67,20 +84,30 @@ def undo_merge(*, merge: LeadMerge) -> SeparatedLeads:
     _put_values_back(merge, result, but=[SHARING] if opted_out_since else [])
     _move_back(merge, result)
     sharing = {SHARING: False} if opted_out_since else {}
-    Lead.objects.filter(pk=gone.pk).update(merged_into=None, updated_at=Now(), **sharing)
+    Lead.objects.filter(pk=gone.pk).update(
+        merged_into=None, updated_at=Now(), **sharing
+    )
     record(merge, AuditAction.MERGE_UNDONE, of_leads=[kept.pk, gone.pk])
     for contributions in (Note, Attachment):
         _history_back(contributions, merge, kept, gone)
-    Attachment.objects.filter(note__lead=gone).update(lead=gone)  # those added since, too
+    # Those added since, too.
+    Attachment.objects.filter(note__lead=gone).update(lead=gone)
     crm_events = _history_back(CrmEvent, merge, kept, gone)
-    merge_undone.send(sender=Lead, merge=merge, crm_events=crm_events, sharing_changed=sharing_changed)
+    merge_undone.send(
+        sender=Lead, merge=merge, crm_events=crm_events, sharing_changed=sharing_changed
+    )
     if opted_out_since:
         _tell_earlier_merges(gone)
     LeadMerge.objects.filter(pk=merge.pk).delete()  # `merge` keeps its key, for a retry
     for lead in (kept, gone):
         lead.refresh_from_db()
-        if lead.share_with_ad_platforms:  # an opt-out of the other one was theirs, too, while they were one
-            log_privacy_change(PrivacyChange.OPTED_IN, company_id=lead.company_id, rows=[(lead.pk, lead.created_at)])
+        # An opt-out of the other one was theirs, too, while they were one.
+        if lead.share_with_ad_platforms:
+            log_privacy_change(
+                PrivacyChange.OPTED_IN,
+                company_id=lead.company_id,
+                rows=[(lead.pk, lead.created_at)],
+            )
     return result
 
 
@@ -92,15 +119,25 @@ def _refuse(kept: Lead, gone: Lead, merge: LeadMerge | None) -> None:
     if merge is None or gone.merged_into_id != kept.pk:
         raise MergeRefused(UNDONE_BEFORE)
     # Each merge has stored the values and the open events that the previous one left.
-    if later := LeadMerge.objects.filter(kept=kept, pk__gt=merge.pk).select_related("gone").first():
+    if (
+        later := LeadMerge.objects.filter(kept=kept, pk__gt=merge.pk)
+        .select_related("gone")
+        .first()
+    ):
         raise MergeRefused(MERGED_SINCE.format(gone=later.gone, kept=kept))
 
 
-def _put_values_back(merge: LeadMerge, result: SeparatedLeads, *, but: Collection[str]) -> None:
+def _put_values_back(
+    merge: LeadMerge, result: SeparatedLeads, *, but: Collection[str]
+) -> None:
     kept = result.kept
     fields = CustomField.objects.of(kept.company_id, FieldSubject.LEAD).not_removed()
     names = dict(fields.values_list("key", "name"))
-    changed = {field_of(column) for column in merge.before if value_of(kept, column) != merge.written[column]}
+    changed = {
+        field_of(column)
+        for column in merge.before
+        if value_of(kept, column) != merge.written[column]
+    }
     back = {
         column: value
         for column, value in merge.before.items()
@@ -108,27 +145,47 @@ def _put_values_back(merge: LeadMerge, result: SeparatedLeads, *, but: Collectio
         if _still_exists(kept, column, value, names)
     }
     if not any(back.get(column, getattr(kept, column)) for column in KNOWN_BY):
-        back = {column: value for column, value in back.items() if column not in KNOWN_BY}
-    left = [column for column, value in merge.before.items() if column not in back and value_of(kept, column) != value]
+        back = {
+            column: value for column, value in back.items() if column not in KNOWN_BY
+        }
+    left = [
+        column
+        for column, value in merge.before.items()
+        if column not in back and value_of(kept, column) != value
+    ]
     result.changed_since += labels_of(left, names)
-    Lead.objects.filter(pk=kept.pk).update_without_events(**as_columns(kept, back), updated_at=Now())
+    Lead.objects.filter(pk=kept.pk).update_without_events(
+        **as_columns(kept, back), updated_at=Now()
+    )
 
 
-def _still_exists(lead: Lead, column: str, value: Any, custom_names: dict[str, str]) -> bool:
+def _still_exists(
+    lead: Lead, column: str, value: Any, custom_names: dict[str, str]
+) -> bool:
     """False for a status, type or person, or for a custom field, that has been deleted since."""
     if column.startswith(CUSTOM):
         return column.removeprefix(CUSTOM) in custom_names
     if column == "type":
         return LeadType.objects.for_company(lead.company_id).filter(code=value).exists()
     model = {"status_id": LeadStatus, "owner_id": User}.get(column)
-    return model is None or value is None or model._default_manager.filter(pk=value).exists()
+    return (
+        model is None
+        or value is None
+        or model._default_manager.filter(pk=value).exists()
+    )
 
 
 def _has_sharing_changed_since(merge: LeadMerge, kept: Lead) -> bool:
     """True if the person opted out, or in, while the leads were one: an opt-out holds for both."""
     # By key: the merge recorded its own change of the sharing before the change that records the merge.
-    of_merge = kept.changes.filter(field=ChangedField.MERGE, old=str(merge.gone_id)).order_by("pk").last()
-    since = kept.changes.filter(field=ChangedField.SHARING, pk__gt=of_merge.pk if of_merge else 0)
+    of_merge = (
+        kept.changes.filter(field=ChangedField.MERGE, old=str(merge.gone_id))
+        .order_by("pk")
+        .last()
+    )
+    since = kept.changes.filter(
+        field=ChangedField.SHARING, pk__gt=of_merge.pk if of_merge else 0
+    )
     return kept.share_with_ad_platforms != merge.written[SHARING] or since.exists()
 
 
@@ -149,9 +206,13 @@ def _move_back(merge: LeadMerge, result: SeparatedLeads) -> None:
         pks = merge.moved_keys(model)
         left = len(pks) - len(move(model, column, result.kept, result.gone, pks))
         if left and model in NAMED:
-            result.changed_since.append(f"{left} {NAMED[model]}{'' if left == 1 else 's'}")
+            result.changed_since.append(
+                f"{left} {NAMED[model]}{'' if left == 1 else 's'}"
+            )
     tags = Tag.objects.for_company(merge.company_id).filter(pk__in=merge.dropped_tags)
-    links = [LeadTag(company_id=merge.company_id, lead=result.gone, tag=tag) for tag in tags]
+    links = [
+        LeadTag(company_id=merge.company_id, lead=result.gone, tag=tag) for tag in tags
+    ]
     LeadTag.objects.bulk_create(links, ignore_conflicts=True)
     _places_back(merge)
 
@@ -159,10 +220,23 @@ def _move_back(merge: LeadMerge, result: SeparatedLeads) -> None:
 def _places_back(merge: LeadMerge) -> None:
     """Restore the places on deals that the merge removed, unless the person is the deal's lead by now."""
     places = {deal: (lead, added_by) for deal, lead, added_by in merge.dropped_people}
-    deals = dict(Deal.objects.for_company(merge.company_id).filter(pk__in=places).values_list("pk", "lead"))
-    people = set(User.objects.filter(pk__in=[by for _, by in places.values()]).values_list("pk", flat=True))
+    deals = dict(
+        Deal.objects.for_company(merge.company_id)
+        .filter(pk__in=places)
+        .values_list("pk", "lead")
+    )
+    people = set(
+        User.objects.filter(pk__in=[by for _, by in places.values()]).values_list(
+            "pk", flat=True
+        )
+    )
     links = [
-        DealPerson(company_id=merge.company_id, deal_id=deal, lead_id=lead, added_by_id=by if by in people else None)
+        DealPerson(
+            company_id=merge.company_id,
+            deal_id=deal,
+            lead_id=lead,
+            added_by_id=by if by in people else None,
+        )
         for deal, (lead, by) in places.items()
         if deals.get(deal) not in (None, lead)
     ]
@@ -170,11 +244,20 @@ def _places_back(merge: LeadMerge) -> None:
 
 
 def _history_back(
-    model: type[CrmEvent] | type[Note] | type[Attachment], merge: LeadMerge, kept: Lead, gone: Lead
+    model: type[CrmEvent] | type[Note] | type[Attachment],
+    merge: LeadMerge,
+    kept: Lead,
+    gone: Lead,
 ) -> list[int]:
     """Give this part of the history back to the separated lead, with what its deals got since. Returns the keys."""
-    since = Q(deal__in=Deal.objects.filter(lead=gone, pk__in=merge.moved_keys(Deal)).values("pk"))
-    rows: QuerySet[Any] = model._default_manager.filter(Q(pk__in=merge.moved_keys(model)) | since, lead=kept)
+    since = Q(
+        deal__in=Deal.objects.filter(lead=gone, pk__in=merge.moved_keys(Deal)).values(
+            "pk"
+        )
+    )
+    rows: QuerySet[Any] = model._default_manager.filter(
+        Q(pk__in=merge.moved_keys(model)) | since, lead=kept
+    )
     pks = list(rows.values_list("pk", flat=True))
     model._default_manager.filter(pk__in=pks).update(lead=gone)
     return pks

@@ -40,7 +40,11 @@ def edit_note(*, note: Note, author: Author, version: str = "") -> Note:
         raise ChangedMeanwhile
     if (note.kind, note.text) == (current.kind, current.text):
         return note
-    if not Note.objects.recent().filter(pk=note.pk).update(kind=note.kind, text=note.text, edited_at=Now()):
+    if (
+        not Note.objects.recent()
+        .filter(pk=note.pk)
+        .update(kind=note.kind, text=note.text, edited_at=Now())
+    ):
         raise NotEditable(TOO_LATE)
     note.refresh_from_db()
     return note
@@ -49,7 +53,8 @@ def edit_note(*, note: Note, author: Author, version: str = "") -> Note:
 @transaction.atomic
 def delete_note(*, note: Note) -> None:
     """Delete it with its files."""
-    list(Note.objects.select_for_update().filter(pk=note.pk))  # first: no one can add a file meanwhile
+    # First: no one can add a file meanwhile.
+    list(Note.objects.select_for_update().filter(pk=note.pk))
     note.delete()
 
 

@@ -15,24 +15,56 @@ import jwt
 
 from crm.models.sign_in_provider import ISSUER_LENGTH
 from crm.services.openid_claims import GOOGLE
-from crm.services.outbound import Answer, Failure, OutboundClient, OutboundError, is_safe_address
+from crm.services.outbound import (
+    Answer,
+    Failure,
+    OutboundClient,
+    OutboundError,
+    is_safe_address,
+)
 
 # Signed with a private key. HS256 and its like would accept a public key, or a client secret that others know, as the
 # key.
-ALGORITHMS: Final = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+ALGORITHMS: Final = [
+    "RS256",
+    "RS384",
+    "RS512",
+    "PS256",
+    "PS384",
+    "PS512",
+    "ES256",
+    "ES384",
+    "ES512",
+    "EdDSA",
+]
 LEEWAY_SECONDS: Final = 60  # by which the clocks may differ
 LONGEST_SUBJECT: Final = 191  # characters: the column of allauth
 # Of RFC 7517 and 7518: what describes a public key
 PUBLIC_PART: Final = frozenset({"kty", "kid", "use", "alg", "n", "e", "crv", "x", "y"})
 LONGEST_NUMBER: Final = 1_400  # characters of base64: 8,192 bits
-LONGEST_HINT: Final = 4_000  # characters of an ID token in the address to sign out at: some servers refuse longer ones
+# Characters of an ID token in the address to sign out at: some servers refuse longer
+# ones.
+LONGEST_HINT: Final = 4_000
 WELL_KNOWN: Final = "/.well-known/openid-configuration"
 # Of RFC 6749. Others are not logged: they could contain anything.
 TOKEN_ERRORS: Final = frozenset(
-    {"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type"}
+    {
+        "invalid_request",
+        "invalid_client",
+        "invalid_grant",
+        "unauthorized_client",
+        "unsupported_grant_type",
+    }
 )
 # What PyJWT (2.15) raises for keys and claims of other types than it expects, apart from its own errors.
-BAD_TOKEN: Final = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+BAD_TOKEN: Final = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 class OpenIdError(Exception):
@@ -61,7 +93,8 @@ class Provider:
 
 
 NO_PROVIDER: Final = (
-    "There is no OpenID Connect provider at this address. Copy the issuer from your provider's settings."
+    "There is no OpenID Connect provider at this address. Copy the issuer from your "
+    "provider's settings."
 )
 # What the admin who enters the issuer can do about it
 ABOUT_FAILURES: Final = {
@@ -106,7 +139,10 @@ def _text(document: Mapping[str, Any], name: str) -> str:
 def _address(document: Mapping[str, Any], name: str) -> str:
     address = _text(document, name)
     if not is_safe_address(address):
-        raise OpenIdError("The provider names addresses that are missing or not HTTPS.", f"{name} is not an address.")
+        raise OpenIdError(
+            "The provider names addresses that are missing or not HTTPS.",
+            f"{name} is not an address.",
+        )
     return address
 
 
@@ -121,7 +157,9 @@ def _token_methods(document: Mapping[str, Any]) -> list[object]:
     if methods is None:
         return ["client_secret_basic"]  # the standard's default
     if not isinstance(methods, list):
-        raise OpenIdError("The provider's settings are not valid.", f"{name} is not a list.")
+        raise OpenIdError(
+            "The provider's settings are not valid.", f"{name} is not a list."
+        )
     return methods
 
 
@@ -135,7 +173,12 @@ class Code:
 
 
 def redeem(
-    code: Code, *, provider: Provider, client_id: str, secret: str, outbound: OutboundClient
+    code: Code,
+    *,
+    provider: Provider,
+    client_id: str,
+    secret: str,
+    outbound: OutboundClient,
 ) -> Mapping[str, Any]:
     """Exchange the code for the provider's token answer, a JSON object. Raises OpenIdError."""
     fields = {
@@ -146,7 +189,8 @@ def redeem(
     }
     headers = {}
     if provider.takes_secret_in_header:
-        pair = f"{quote(client_id, safe='')}:{quote(secret, safe='')}"  # RFC 6749, 2.3.1
+        # RFC 6749, 2.3.1.
+        pair = f"{quote(client_id, safe='')}:{quote(secret, safe='')}"
         headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
     else:
         fields |= {"client_id": client_id, "client_secret": secret}
@@ -156,7 +200,9 @@ def redeem(
     except OutboundError as error:
         raise OpenIdError("The provider did not redeem the code.", error) from None
     if answer.status != HTTPStatus.OK:
-        raise OpenIdError("The provider did not redeem the code.", _refusal(answer, found))
+        raise OpenIdError(
+            "The provider did not redeem the code.", _refusal(answer, found)
+        )
     return found
 
 
@@ -167,12 +213,19 @@ def _refusal(answer: Answer, found: Mapping[str, Any]) -> str:
 
 
 def verify_id_token(
-    token: object, *, provider: Provider, client_id: str, nonce: str, outbound: OutboundClient
+    token: object,
+    *,
+    provider: Provider,
+    client_id: str,
+    nonce: str,
+    outbound: OutboundClient,
 ) -> Mapping[str, Any]:
     """The claims of an ID token that this provider signed for us, for this sign-in. Raises OpenIdError."""
     if not isinstance(token, str):
         raise OpenIdError("The provider sent no ID token.")
-    claims = _signed_claims(token, provider=provider, client_id=client_id, outbound=outbound)
+    claims = _signed_claims(
+        token, provider=provider, client_id=client_id, outbound=outbound
+    )
     if not nonce or claims.get("nonce") != nonce:
         raise OpenIdError("The provider's token is for another sign-in.")
     if claims.get("azp", client_id) != client_id:
@@ -183,7 +236,9 @@ def verify_id_token(
     return claims
 
 
-def _signed_claims(token: str, *, provider: Provider, client_id: str, outbound: OutboundClient) -> Mapping[str, Any]:
+def _signed_claims(
+    token: str, *, provider: Provider, client_id: str, outbound: OutboundClient
+) -> Mapping[str, Any]:
     try:
         claims: dict[str, Any] = jwt.decode(
             token,
@@ -192,31 +247,48 @@ def _signed_claims(token: str, *, provider: Provider, client_id: str, outbound: 
             audience=client_id,
             issuer=provider.issuer,
             leeway=LEEWAY_SECONDS,
-            options={"require": ["aud", "exp", "iat", "iss", "sub"], "enforce_minimum_key_length": True},
+            options={
+                "require": ["aud", "exp", "iat", "iss", "sub"],
+                "enforce_minimum_key_length": True,
+            },
         )
     except OutboundError as error:
         raise OpenIdError("The provider's keys could not be read.", error) from None
     except (jwt.PyJWTError, *BAD_TOKEN) as error:
-        raise OpenIdError(f"The provider's token is not valid: {type(error).__name__}.") from None
+        raise OpenIdError(
+            f"The provider's token is not valid: {type(error).__name__}."
+        ) from None
     return claims
 
 
 def _signing_key(token: str, url: str, outbound: OutboundClient) -> jwt.PyJWK:
     wanted = jwt.get_unverified_header(token).get("kid")
     keys = outbound.get_json(url).get("keys")
-    matching = [key for key in keys if wanted is None or key.get("kid") == wanted] if isinstance(keys, list) else []
+    matching = (
+        [key for key in keys if wanted is None or key.get("kid") == wanted]
+        if isinstance(keys, list)
+        else []
+    )
     if len(matching) != 1:
-        raise jwt.InvalidKeyError("No key, or more than one, could have signed the token.")
+        raise jwt.InvalidKeyError(
+            "No key, or more than one, could have signed the token."
+        )
     return jwt.PyJWK(_public_part(matching[0]))
 
 
 def _public_part(key: Mapping[str, Any]) -> dict[str, Any]:
     """The key without what only its owner needs, and without long numbers. From these, cryptography would compute the
     rest of a private key, for minutes in which no other thread of the process runs."""
-    return {name: value for name, value in key.items() if name in PUBLIC_PART and len(str(value)) <= LONGEST_NUMBER}
+    return {
+        name: value
+        for name, value in key.items()
+        if name in PUBLIC_PART and len(str(value)) <= LONGEST_NUMBER
+    }
 
 
-def userinfo(token: object, *, provider: Provider, subject: str, outbound: OutboundClient) -> Mapping[str, Any]:
+def userinfo(
+    token: object, *, provider: Provider, subject: str, outbound: OutboundClient
+) -> Mapping[str, Any]:
     """The claims that the provider gives for this access token; none if it has no userinfo. Raises OpenIdError.
 
     They count only for the subject of the ID token (OpenID Connect Core 1.0, 5.3.2): an access token could be another
@@ -227,7 +299,9 @@ def userinfo(token: object, *, provider: Provider, subject: str, outbound: Outbo
     try:
         claims = outbound.get_json(provider.userinfo_endpoint, token=token)
     except OutboundError as error:
-        raise OpenIdError("The provider's userinfo could not be read.", f"Userinfo: {error}") from None
+        raise OpenIdError(
+            "The provider's userinfo could not be read.", f"Userinfo: {error}"
+        ) from None
     if claims.get("sub") != subject:
         raise OpenIdError("The provider's userinfo is about someone else.")
     return claims

@@ -65,7 +65,12 @@ def vouched_address(claims: Mapping[str, Any], *, issuer: str) -> str | Doubt:
     """The e-mail address that the provider has checked, in lower case, or why there is none."""
     email = claims.get("email")
     email = email.strip().lower() if isinstance(email, str) else ""
-    if "@" not in email or not email.isascii() or not email.isprintable() or len(email) > LONGEST_ADDRESS:
+    if (
+        "@" not in email
+        or not email.isascii()
+        or not email.isprintable()
+        or len(email) > LONGEST_ADDRESS
+    ):
         return Doubt.NO_ADDRESS
     if issuer.startswith(MICROSOFT):
         return _by_microsoft(email, claims.get("xms_edov"))
@@ -87,10 +92,14 @@ def _by_microsoft(email: str, is_verified: object) -> str | Doubt:
 
 def may_say_more(claims: Mapping[str, Any], *, issuer: str) -> bool:
     """True if userinfo may have what the ID token lacks (OpenID Connect Core 1.0, 5.4)."""
-    return not {"email", "email_verified"} <= claims.keys() and not issuer.startswith(MICROSOFT)
+    return not {"email", "email_verified"} <= claims.keys() and not issuer.startswith(
+        MICROSOFT
+    )
 
 
 def names_of(claims: Mapping[str, Any]) -> tuple[str, str]:
     """The person's first and last name; "" for one that is missing."""
     first, last = claims.get("given_name"), claims.get("family_name")
-    return first if isinstance(first, str) else "", last if isinstance(last, str) else ""
+    return first if isinstance(first, str) else "", last if isinstance(
+        last, str
+    ) else ""

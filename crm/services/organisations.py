@@ -16,7 +16,8 @@ from crm.services.deadlocks import tried_again
 from crm.services.editing import ChangedMeanwhile
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 
-RENAMED_AT_MOST: Final = 10_000  # leads in one transaction: some seconds, in which no one else can save them
+# Leads in one transaction: some seconds, in which no one else can save them.
+RENAMED_AT_MOST: Final = 10_000
 TOO_MANY: Final = (
     f"Nothing was renamed: more than {RENAMED_AT_MOST:,} leads have this organisation. Use the API to rename so many "
     "leads."
@@ -38,7 +39,11 @@ def leads_to_rename(*, company: Company, organisation: str) -> int:
 
 def leads_joined(*, company: Company, organisation: str, name: str) -> int:
     """How many leads are in another organisation that already has this name, up to RENAMED_AT_MOST + 1."""
-    leads = Lead.objects.for_company(company).of_organisation(name).alias(key=OrganisationKey("organisation"))
+    leads = (
+        Lead.objects.for_company(company)
+        .of_organisation(name)
+        .alias(key=OrganisationKey("organisation"))
+    )
     others = leads.exclude(key=OrganisationKey(Value(organisation)))
     return others.order_by()[: RENAMED_AT_MOST + 1].count()
 
@@ -47,7 +52,12 @@ def leads_joined(*, company: Company, organisation: str, name: str) -> int:
 @statements_may_take(LONG_SECONDS)
 @transaction.atomic
 def rename_organisation(
-    *, company: Company, organisation: str, name: str, lead_count: int, joined_count: int = 0
+    *,
+    company: Company,
+    organisation: str,
+    name: str,
+    lead_count: int,
+    joined_count: int = 0,
 ) -> int:
     """Rename the organisation, given by name or key, on its leads. Returns how many had another name.
 
@@ -58,10 +68,16 @@ def rename_organisation(
     own = Lead.objects.for_company(company)
     found = list(own.of_organisation(organisation).values_list("pk", flat=True))
     # With the leads merged into them: undoing a merge would bring the old organisation back.
-    named = own.alias(key=OrganisationKey("organisation")).filter(key=OrganisationKey(Value(organisation)))
+    named = own.alias(key=OrganisationKey("organisation")).filter(
+        key=OrganisationKey(Value(organisation))
+    )
     merged = named.filter(merged_into__in=found).values_list("pk", flat=True)
     # All are locked before the first is written, in the common lock order.
-    rows = named.filter(pk__in=[*found, *merged]).select_for_update(no_key=True).order_by("pk")
+    rows = (
+        named.filter(pk__in=[*found, *merged])
+        .select_for_update(no_key=True)
+        .order_by("pk")
+    )
     kept_by_pk = dict(rows.values_list("pk", "merged_into_id"))
     pks = [pk for pk, kept in kept_by_pk.items() if kept is None]
     joined = leads_joined(company=company, organisation=organisation, name=name)
@@ -72,9 +88,16 @@ def rename_organisation(
     _write(others, [pk for pk, kept in kept_by_pk.items() if kept in kept_ones], name)
     if renamed:
         # Not the names, which would outlive an erasure: an organisation may have the person's name.
-        audit.record(company=company, action=AuditAction.ORGANISATION_RENAMED, details={"leads": renamed})
+        audit.record(
+            company=company,
+            action=AuditAction.ORGANISATION_RENAMED,
+            details={"leads": renamed},
+        )
     return renamed
 
 
 def _write(others: LeadQuerySet, pks: Sequence[int], name: str) -> int:
-    return sum(others.filter(pk__in=part).update(organisation=name, updated_at=Now()) for part in chunks(pks))
+    return sum(
+        others.filter(pk__in=part).update(organisation=name, updated_at=Now())
+        for part in chunks(pks)
+    )

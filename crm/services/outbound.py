@@ -24,12 +24,14 @@ from urllib3.util import Url, parse_url
 from crm.services.deadlines import Deadline
 from crm.services.outbound_connections import NotAllowed, pool_for
 
-EXCHANGE_SECONDS: Final = 5.0  # for a request, from the look-up of the name to the last byte of the answer
+# For a request, from the look-up of the name to the last byte of the answer.
+EXCHANGE_SECONDS: Final = 5.0
 PAGE_SECONDS: Final = 10.0  # for all requests of a page
 # Pages at a time in each web process, which has eight threads.
 MOST_OF_A_COMPANY: Final = 3
 MOST_IN_ALL: Final = 6
-MAX_BYTES: Final = 512_000  # Microsoft's keys, the longest of the usual responses, take 20,000
+# Microsoft's keys, the longest of the usual responses, take 20,000.
+MAX_BYTES: Final = 512_000
 LONGEST_ADDRESS: Final = 2_000  # characters
 
 
@@ -65,9 +67,22 @@ def is_safe_address(address: str) -> bool:
         host = parts.hostname or ""
     except ValueError:
         return False
-    is_plain = settings.OUTBOUND_TO_LOOPBACK and parts.scheme == "http" and host in ("localhost", "127.0.0.1")
-    is_written_well = address.isprintable() and not {" ", "#"} & {*address} and len(address) <= LONGEST_ADDRESS
-    return is_written_well and bool(host) and (parts.scheme == "https" or is_plain) and "@" not in parts.netloc
+    is_plain = (
+        settings.OUTBOUND_TO_LOOPBACK
+        and parts.scheme == "http"
+        and host in ("localhost", "127.0.0.1")
+    )
+    is_written_well = (
+        address.isprintable()
+        and not {" ", "#"} & {*address}
+        and len(address) <= LONGEST_ADDRESS
+    )
+    return (
+        is_written_well
+        and bool(host)
+        and (parts.scheme == "https" or is_plain)
+        and "@" not in parts.netloc
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +115,13 @@ class Shares:
     def take(self, company_id: int) -> None:
         """Raises ShareInUse."""
         with self._lock:
-            if self._held[company_id] >= MOST_OF_A_COMPANY or self._held.total() >= MOST_IN_ALL:
-                raise ShareInUse("Too many people are waiting for this provider. Try again in a few seconds.")
+            if (
+                self._held[company_id] >= MOST_OF_A_COMPANY
+                or self._held.total() >= MOST_IN_ALL
+            ):
+                raise ShareInUse(
+                    "Too many people are waiting for this provider. Try again in a few seconds."
+                )
             self._held[company_id] += 1
 
     def give_back(self, company_id: int) -> None:
@@ -136,20 +156,29 @@ class OutboundClient:
 
     def get_json(self, url: str, *, token: str = "") -> Mapping[str, Any]:
         """The JSON object at this URL, read with this token. Raises OutboundError, also for a status other than 200."""
-        answer = self._send("GET", url, {"Authorization": f"Bearer {token}"} if token else {}, None)
+        answer = self._send(
+            "GET", url, {"Authorization": f"Bearer {token}"} if token else {}, None
+        )
         if answer.status != HTTPStatus.OK:
             raise OutboundError(f"The status of the answer is {answer.status}.")
         return answer.json_object()
 
-    def post_form(self, url: str, fields: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
+    def post_form(
+        self, url: str, fields: Mapping[str, str], headers: Mapping[str, str]
+    ) -> Answer:
         """Post these fields as a form. Raises OutboundError, but for no status."""
         kind = {"Content-Type": "application/x-www-form-urlencoded"}
         return self._send("POST", url, {**headers, **kind}, urlencode(fields).encode())
 
-    def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
+    def _send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+    ) -> Answer:
         seconds = min(EXCHANGE_SECONDS, self._ends_at - monotonic())
         if seconds <= 0:
-            raise OutboundError(f"The page's requests took more than {PAGE_SECONDS:.0f} seconds.", Failure.TOO_SLOW)
+            raise OutboundError(
+                f"The page's requests took more than {PAGE_SECONDS:.0f} seconds.",
+                Failure.TOO_SLOW,
+            )
         if not is_safe_address(url):
             raise OutboundError("The address is not HTTPS.", Failure.NOT_REACHABLE)
         deadline = Deadline(seconds)
@@ -161,13 +190,23 @@ class OutboundClient:
             deadline.cancel()
 
 
-def _exchange(method: str, url: Url, headers: Mapping[str, str], body: bytes | None, deadline: Deadline) -> Answer:
+def _exchange(
+    method: str,
+    url: Url,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    deadline: Deadline,
+) -> Answer:
     with pool_for(url, deadline) as pool:
         response = pool.urlopen(
             method,
             url.request_uri,
             body=body,
-            headers={"Accept": "application/json", "User-Agent": "LeadMachine", **headers},
+            headers={
+                "Accept": "application/json",
+                "User-Agent": "LeadMachine",
+                **headers,
+            },
             redirect=False,
             retries=False,
             preload_content=False,
@@ -177,7 +216,8 @@ def _exchange(method: str, url: Url, headers: Mapping[str, str], body: bytes | N
             content = response.read(MAX_BYTES + 1, decode_content=True)
         finally:
             response.close()
-    deadline.seconds_left()  # a body without a length looks whole when the deadline has ended the connection
+    # A body without a length looks whole when the deadline has ended the connection.
+    deadline.seconds_left()
     if len(content) > MAX_BYTES:
         raise OutboundError("The answer is too long.")
     return Answer(response.status, content)
@@ -189,11 +229,16 @@ def _explained(error: Exception, deadline: Deadline) -> OutboundError:
     if deadline.is_over:
         return OutboundError("There was no whole answer in time.", Failure.TOO_SLOW)
     if any(isinstance(cause, NotAllowed) for cause in causes):
-        return OutboundError("The host is not on the internet, and not allowed.", Failure.NOT_REACHABLE)
+        return OutboundError(
+            "The host is not on the internet, and not allowed.", Failure.NOT_REACHABLE
+        )
     if any(isinstance(cause, socket.gaierror) for cause in causes):
         return OutboundError("The host has no address.", Failure.NOT_REACHABLE)
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return OutboundError(f"The host's certificate is not valid: {cause.verify_message}.", Failure.NOT_TRUSTED)
+            return OutboundError(
+                f"The host's certificate is not valid: {cause.verify_message}.",
+                Failure.NOT_TRUSTED,
+            )
     text = f"There was no connection, or no valid answer ({type(error).__name__})."
     return OutboundError(text, Failure.NO_CONNECTION)

@@ -10,7 +10,14 @@ import ssl
 import threading
 from concurrent.futures import Future
 from functools import cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 from typing import Any, Final
 
 import certifi
@@ -21,11 +28,18 @@ from urllib3.util import Url
 
 from crm.services.deadlines import Deadline
 
-STEP_SECONDS: Final = 3.0  # for the look-up of the name, and for connecting to each of its addresses
+# For the look-up of the name, and for connecting to each of its addresses.
+STEP_SECONDS: Final = 3.0
 # They contain an IPv4 address to which a gateway may forward: NAT64, 6to4, Teredo and the former IPv4-compatible ones.
-TUNNELS: Final = [ip_network(each) for each in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96")]
+TUNNELS: Final = [
+    ip_network(each)
+    for each in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96")
+]
 # Where clouds hand out a machine's credentials, besides link-local addresses: Amazon, Alibaba, Oracle, Azure
-METADATA: Final = [ip_address(each) for each in ("fd00:ec2::254", "100.100.100.200", "192.0.0.192", "168.63.129.16")]
+METADATA: Final = [
+    ip_address(each)
+    for each in ("fd00:ec2::254", "100.100.100.200", "192.0.0.192", "168.63.129.16")
+]
 
 
 Address = IPv4Address | IPv6Address
@@ -41,9 +55,13 @@ def is_public(address: Address) -> bool:
     address = _unmapped(address)
     if settings.OUTBOUND_TO_LOOPBACK and address.is_loopback:
         return True
-    is_tunnel = any(address in each for each in TUNNELS if each.version == address.version)
+    is_tunnel = any(
+        address in each for each in TUNNELS if each.version == address.version
+    )
     is_site_local = isinstance(address, IPv6Address) and address.is_site_local
-    return address.is_global and not (address.is_multicast or is_tunnel or is_site_local or is_metadata(address))
+    return address.is_global and not (
+        address.is_multicast or is_tunnel or is_site_local or is_metadata(address)
+    )
 
 
 def is_metadata(address: Address) -> bool:
@@ -56,8 +74,12 @@ def is_allowed(host: str, address: Address) -> bool:
     """True if `LEADMACHINE_OUTBOUND_ALLOWED` has the name of the host, or a network of this address."""
     if is_metadata(address):
         return False
-    networks = [network for network in map(network_of, settings.OUTBOUND_ALLOWED) if network]
-    return host.lower() in settings.OUTBOUND_ALLOWED or any(_unmapped(address) in network for network in networks)
+    networks = [
+        network for network in map(network_of, settings.OUTBOUND_ALLOWED) if network
+    ]
+    return host.lower() in settings.OUTBOUND_ALLOWED or any(
+        _unmapped(address) in network for network in networks
+    )
 
 
 def network_of(entry: str) -> Network | None:
@@ -92,7 +114,9 @@ def connect(host: str, port: int, deadline: Deadline) -> socket.socket:
     """Connect to the first address of the host that answers. Raises OSError."""
     targets = _look_up(host, port, min(STEP_SECONDS, deadline.seconds_left()))
     addresses = {ip_address(str(target[4][0]).partition("%")[0]) for target in targets}
-    if not all(is_public(address) or is_allowed(host, address) for address in addresses):
+    if not all(
+        is_public(address) or is_allowed(host, address) for address in addresses
+    ):
         raise NotAllowed(f"{host} is not on the internet.")
     failure = OSError("The host has no address.")
     for family, kind, protocol, _, address in targets:

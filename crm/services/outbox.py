@@ -20,13 +20,20 @@ logger = logging.getLogger(__name__)
 CLAIM: Final = timedelta(minutes=15)  # far longer than the timeout for the mail server
 RETRY_MINUTES: Final = (5, 15, 60, 180, 360, 720, 1440)  # then the news is old
 
-Compose = Callable[[Any], EmailMessage | None]  # None: this mail is no longer to be sent
+# None: this mail is no longer to be sent.
+Compose = Callable[[Any], EmailMessage | None]
 
 
-def send_due(mails: QuerySet[Any], compose: Compose, *, is_stopping: Callable[[], bool]) -> int:
+def send_due(
+    mails: QuerySet[Any], compose: Compose, *, is_stopping: Callable[[], bool]
+) -> int:
     """Send those of the mails that are due, oldest first. Returns how many were sent."""
     due = list(_due(mails).order_by("pk").values_list("pk", flat=True))
-    return sum(_send(mails, pk, compose) for pk in due if not is_stopping() and _claim(mails, pk))
+    return sum(
+        _send(mails, pk, compose)
+        for pk in due
+        if not is_stopping() and _claim(mails, pk)
+    )
 
 
 def _due(mails: QuerySet[Any]) -> QuerySet[Any]:
@@ -35,7 +42,9 @@ def _due(mails: QuerySet[Any]) -> QuerySet[Any]:
 
 def _claim(mails: QuerySet[Any], pk: int) -> bool:
     """Claim the mail. False if another worker has."""
-    return bool(_due(mails).filter(pk=pk).update(due_at=Now() + CLAIM, tries=F("tries") + 1))
+    return bool(
+        _due(mails).filter(pk=pk).update(due_at=Now() + CLAIM, tries=F("tries") + 1)
+    )
 
 
 def _send(mails: QuerySet[Any], pk: int, compose: Compose) -> bool:
@@ -56,7 +65,9 @@ def _try_again(mails: QuerySet[Any], mail: OutgoingMail) -> None:
     if mail.tries > len(RETRY_MINUTES):
         mail.settle(is_sent=False)
     else:
-        mails.filter(pk=mail.pk).update(due_at=Now() + timedelta(minutes=RETRY_MINUTES[mail.tries - 1]))
+        mails.filter(pk=mail.pk).update(
+            due_at=Now() + timedelta(minutes=RETRY_MINUTES[mail.tries - 1])
+        )
 
 
 class Piece(NamedTuple):
@@ -67,7 +78,12 @@ class Piece(NamedTuple):
 
 
 def message(
-    subject: str, text: str, *, to: str, key: str, headers: Mapping[str, str] | None = None
+    subject: str,
+    text: str,
+    *,
+    to: str,
+    key: str,
+    headers: Mapping[str, str] | None = None,
 ) -> EmailMultiAlternatives:
     """The mail as plain text and, with the same words, as HTML.
 
@@ -76,9 +92,13 @@ def message(
     """
     domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2]
     own = {"Message-ID": f"<{key}@{domain}>", "Auto-Submitted": "auto-generated"}
-    mail = EmailMultiAlternatives(subject, text, to=[to], headers={**own, **(headers or {})})
+    mail = EmailMultiAlternatives(
+        subject, text, to=[to], headers={**own, **(headers or {})}
+    )
     page = {"subject": subject, "paragraphs": _paragraphs(text)}
-    mail.attach_alternative(render_to_string("crm/mail/message.html", page), "text/html")
+    mail.attach_alternative(
+        render_to_string("crm/mail/message.html", page), "text/html"
+    )
     return mail
 
 
@@ -86,12 +106,19 @@ def _paragraphs(text: str) -> list[list[list[Piece]]]:
     """The lines of each paragraph, in pieces. Only our own URLs are links: names in a mail are other people's texts."""
     ours = re.compile(rf"(?<!\S)({re.escape(settings.SITE_URL)}(?:/\S*)?)(?!\S)")
     paragraphs = text.strip().split("\n\n")
-    return [[_pieces(ours, line) for line in paragraph.strip().splitlines()] for paragraph in paragraphs]
+    return [
+        [_pieces(ours, line) for line in paragraph.strip().splitlines()]
+        for paragraph in paragraphs
+    ]
 
 
 def _pieces(ours: re.Pattern[str], line: str) -> list[Piece]:
     # `split` puts what the group matched at the odd places.
-    return [Piece(text, is_link=bool(at % 2)) for at, text in enumerate(ours.split(line)) if text]
+    return [
+        Piece(text, is_link=bool(at % 2))
+        for at, text in enumerate(ours.split(line))
+        if text
+    ]
 
 
 def site_host() -> str:

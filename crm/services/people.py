@@ -76,20 +76,31 @@ def _active_admins(company: Company) -> QuerySet[Membership]:
 def _end_power_of(membership: Membership) -> None:
     """Revoke all that a former admin could still act through: their API keys, and invitations from or to them."""
     company, person = membership.company, membership.user
-    ApiKey.objects.for_company(company).filter(created_by=person, revoked_at=None).update(revoked_at=Now())
+    ApiKey.objects.for_company(company).filter(
+        created_by=person, revoked_at=None
+    ).update(revoked_at=Now())
     invitations = Invitation.objects.for_company(company).open()
     for invitation in invitations.filter(Q(invited_by=person) | Q(email=person.email)):
         revoke_invitation(invitation=invitation)
 
 
-def _record(action: AuditAction, membership: Membership, details: audit.Details | None = None) -> None:
-    audit.record(company=membership.company_id, action=action, about=membership.user, details=details)
+def _record(
+    action: AuditAction, membership: Membership, details: audit.Details | None = None
+) -> None:
+    audit.record(
+        company=membership.company_id,
+        action=action,
+        about=membership.user,
+        details=details,
+    )
 
 
 def confirm_address(user: User) -> None:
     """Mark the user's address as confirmed and delete any other."""
     EmailAddress.objects.filter(user=user).exclude(email=user.email).delete()
-    EmailAddress.objects.update_or_create(user=user, email=user.email, defaults={"verified": True, "primary": True})
+    EmailAddress.objects.update_or_create(
+        user=user, email=user.email, defaults={"verified": True, "primary": True}
+    )
 
 
 # Invitations
@@ -102,10 +113,16 @@ class TooManyInvitations(Exception):
 def _may_mail(company: Company, email: str) -> None:
     """Count an invitation by mail. Raises TooManyInvitations: the person may be a stranger who wants none."""
     if Invitation.objects.mailed_lately(company, email):
-        raise TooManyInvitations("This person got an invitation a moment ago. Wait ten minutes, then try again.")
+        raise TooManyInvitations(
+            "This person got an invitation a moment ago. Wait ten minutes, then try again."
+        )
     most = settings.INVITATIONS_PER_HOUR
-    if not is_within(f"company:{company.pk}:invitations", at_most=most, seconds=HOUR_SECONDS):
-        raise TooManyInvitations(f"Your company may send {most} invitations an hour. Wait an hour, then try again.")
+    if not is_within(
+        f"company:{company.pk}:invitations", at_most=most, seconds=HOUR_SECONDS
+    ):
+        raise TooManyInvitations(
+            f"Your company may send {most} invitations an hour. Wait an hour, then try again."
+        )
 
 
 class InvitationGone(Exception):
@@ -117,17 +134,26 @@ class AlreadyMember(Exception):
 
 
 @transaction.atomic
-def invite(*, company: Company, email: str, role: str, invited_by: User) -> tuple[Invitation, str]:
+def invite(
+    *, company: Company, email: str, role: str, invited_by: User
+) -> tuple[Invitation, str]:
     """Create an invitation. Returns it with its token for the e-mail; only a hash of the token is stored.
 
     Raises TooManyInvitations.
     """
     _may_mail(company, account_address(email))
-    invitation = Invitation(company=company, email=email, role=role, invited_by=invited_by)
+    invitation = Invitation(
+        company=company, email=email, role=role, invited_by=invited_by
+    )
     token = invitation.new_token()
     invitation.save()
     # The log names the invitation by its number, as does the entry of the person who joins: it holds no address.
-    audit.record(company=company, action=AuditAction.MEMBER_INVITED, about=invitation, actor=invited_by)
+    audit.record(
+        company=company,
+        action=AuditAction.MEMBER_INVITED,
+        about=invitation,
+        actor=invited_by,
+    )
     return invitation, token
 
 
@@ -138,7 +164,11 @@ def renew_invitation(*, invitation: Invitation) -> str:
     token = invitation.new_token()
     changes = {"token_sha256": invitation.token_sha256, "sent_at": Now()}
     if Invitation.objects.open().filter(pk=invitation.pk).update(**changes):
-        audit.record(company=invitation.company_id, action=AuditAction.INVITATION_RENEWED, about=invitation)
+        audit.record(
+            company=invitation.company_id,
+            action=AuditAction.INVITATION_RENEWED,
+            about=invitation,
+        )
     return token
 
 
@@ -146,7 +176,11 @@ def renew_invitation(*, invitation: Invitation) -> str:
 def revoke_invitation(*, invitation: Invitation) -> None:
     """Revoke an invitation: its link stops working."""
     if Invitation.objects.open().filter(pk=invitation.pk).update(revoked_at=Now()):
-        audit.record(company=invitation.company_id, action=AuditAction.INVITATION_REVOKED, about=invitation)
+        audit.record(
+            company=invitation.company_id,
+            action=AuditAction.INVITATION_REVOKED,
+            about=invitation,
+        )
 
 
 @transaction.atomic
@@ -171,12 +205,20 @@ def _accept(invitation: Invitation, user: User) -> Membership:
     if not is_new:
         raise AlreadyMember
     details: audit.Details = {"invitation": invitation.pk, "role": membership.role}
-    audit.record(company=invitation.company, action=AuditAction.MEMBER_JOINED, about=user, details=details, actor=user)
+    audit.record(
+        company=invitation.company,
+        action=AuditAction.MEMBER_JOINED,
+        about=user,
+        details=details,
+        actor=user,
+    )
     return membership
 
 
 @transaction.atomic
-def accept_invitation_as_new_user(*, token: str, first_name: str, last_name: str, password: str) -> User:
+def accept_invitation_as_new_user(
+    *, token: str, first_name: str, last_name: str, password: str
+) -> User:
     """Create the invited user and make them a member. Raises InvitationGone."""
     user = User(email=_find(token).email, first_name=first_name, last_name=last_name)
     user.set_password(password)
@@ -195,7 +237,12 @@ class NotConfirmed(Exception):
 
 @transaction.atomic
 def accept_invitation_by_provider(
-    *, company: Company, email: str, opened_id: int | None, first_name: str, last_name: str
+    *,
+    company: Company,
+    email: str,
+    opened_id: int | None,
+    first_name: str,
+    last_name: str,
 ) -> User:
     """Make the person for whom the company's provider vouches a member, if they are invited. Returns their user.
 
@@ -210,7 +257,9 @@ def accept_invitation_by_provider(
     if invitation is None or (user and not user.is_active):
         raise InvitationGone
     if user is None:
-        user = User(email=email, first_name=_name(first_name), last_name=_name(last_name))
+        user = User(
+            email=email, first_name=_name(first_name), last_name=_name(last_name)
+        )
         user.set_unusable_password()
         user.save()
     elif invitation.pk != opened_id:

@@ -40,7 +40,8 @@ from crm.services import audit
 from crm.services.deadlocks import tried_again
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 
-ENTRIES_AT_MOST: Final = 200  # in a list, archived ones included: pages and selects show all of it
+# In a list, archived ones included: pages and selects show all of it.
+ENTRIES_AT_MOST: Final = 200
 FULL: Final = f"This list has {ENTRIES_AT_MOST} entries, the most that it can have. Delete one first."
 GIVEN_MEANWHILE: Final = "Someone has just used it for another lead or deal. Try again."
 FIXED: Final = "Its meaning was fixed when it was added."
@@ -60,7 +61,10 @@ class Picklist:
     def uses(self, entry: PicklistEntry) -> list[QuerySet[Any]]:
         """The leads, or the deals, or both, that have the entry."""
         has_it = {self.field: getattr(entry, self.key)}
-        return [model.objects.for_company(entry.company_id).filter(**has_it) for model in self.users]
+        return [
+            model.objects.for_company(entry.company_id).filter(**has_it)
+            for model in self.users
+        ]
 
     def is_used(self, entry: PicklistEntry) -> bool:
         return any(rows.exists() for rows in self.uses(entry))
@@ -76,8 +80,12 @@ LOST_REASONS: Final = Picklist("lost-reasons", LostReason, (Deal,), "lost_reason
 TYPES: Final = Picklist("types", LeadType, (Lead,), "type", key="code")
 SOURCES: Final = Picklist("sources", LeadSource, (Lead,), "source", key="name")
 TAGS: Final = Picklist("tags", Tag, (Lead, Deal), "tags")
-PICKLISTS: Final = {each.kind: each for each in (STATUSES, STAGES, LOST_REASONS, TYPES, SOURCES, TAGS)}
-_OF_MODEL: Final[dict[type[PicklistEntry], Picklist]] = {each.model: each for each in PICKLISTS.values()}
+PICKLISTS: Final = {
+    each.kind: each for each in (STATUSES, STAGES, LOST_REASONS, TYPES, SOURCES, TAGS)
+}
+_OF_MODEL: Final[dict[type[PicklistEntry], Picklist]] = {
+    each.model: each for each in PICKLISTS.values()
+}
 
 
 def picklist_of(entry: PicklistEntry) -> Picklist:
@@ -93,14 +101,17 @@ def offered_next_to(entry: PicklistEntry) -> QuerySet[Any]:
 def add_entry(*, entry: PicklistEntry) -> PicklistEntry:
     """Add an entry at the end of its list. Raises ValidationError if the list is full."""
     with list_locked(entry.company_id):
-        entry.company.ensure_steps()  # for a company that was restored, or made by a process of a former version
+        # For a company that was restored, or made by a process of a former version.
+        entry.company.ensure_steps()
         positions = list(_list_of(entry).values_list("position", flat=True))
         if len(positions) >= ENTRIES_AT_MOST:
             raise ValidationError(FULL)
         entry.position = min(max(positions, default=0) + 1, LAST_POSITION)
         if isinstance(entry, LeadType):
             taken = _list_of(entry).values_list("code", flat=True)
-            entry.code = free_key(entry.name, taken, longest=CODE_LENGTH, otherwise="type")
+            entry.code = free_key(
+                entry.name, taken, longest=CODE_LENGTH, otherwise="type"
+            )
         entry.save()
         _record(entry, "added")
     return entry
@@ -144,7 +155,11 @@ def archive_entry(*, entry: PicklistEntry) -> None:
     """Archive the entry. It stays where it is used. Raises ValidationError if the list can't be without it."""
     with list_locked(entry.company_id):
         _refuse_if_needed(_current(entry))
-        if _list_of(entry).filter(pk=entry.pk, archived_at=None).update(archived_at=Now()):
+        if (
+            _list_of(entry)
+            .filter(pk=entry.pk, archived_at=None)
+            .update(archived_at=Now())
+        ):
             _record(entry, "archived")
 
 
@@ -152,7 +167,12 @@ def unarchive_entry(*, entry: PicklistEntry) -> None:
     """Offer an archived entry again."""
     with list_locked(entry.company_id):
         _current(entry)
-        if _list_of(entry).filter(pk=entry.pk).exclude(archived_at=None).update(archived_at=None):
+        if (
+            _list_of(entry)
+            .filter(pk=entry.pk)
+            .exclude(archived_at=None)
+            .update(archived_at=None)
+        ):
             _record(entry, "unarchived")
 
 
@@ -190,7 +210,10 @@ def _rewrite(old: PicklistEntry, new: PicklistEntry) -> int:
     """Replace the old entry with the new one in all rows. A change of status or stage is in each row's history."""
     picklist = picklist_of(old)
     with acting_as(current_actor()):  # no action: it can't be undone
-        return sum(rows.update(**{picklist.field: getattr(new, picklist.key)}) for rows in picklist.uses(old))
+        return sum(
+            rows.update(**{picklist.field: getattr(new, picklist.key)})
+            for rows in picklist.uses(old)
+        )
 
 
 def why_not_yet(entry: PicklistEntry) -> str:
@@ -212,17 +235,32 @@ def why_not_yet(entry: PicklistEntry) -> str:
 def _until(time: datetime, since: datetime, reason: str) -> str:
     """The reason with the minutes until `time` is as long ago as `since`; "" if it already is."""
     minutes = ceil((time - since).total_seconds() / 60)
-    return f"{reason} in {minutes} minute{'' if minutes == 1 else 's'}." if minutes > 0 else ""
+    return (
+        f"{reason} in {minutes} minute{'' if minutes == 1 else 's'}."
+        if minutes > 0
+        else ""
+    )
 
 
 def _last_change(entry: PipelineStep, since: datetime) -> datetime | None:
     """When someone last moved a lead or deal into or out of the step, or added one in it, and can still undo that."""
     (model,) = picklist_of(entry).users
-    changes = Change.objects.for_company(entry.company_id).filter(changed_at__gt=since, field=model.step)
-    named = changes.exclude(action=None).filter(Q(old=str(entry.pk)) | Q(new=str(entry.pk)))
-    events = CrmEvent.objects.for_company(entry.company_id).filter(occurred_at__gt=since, kind=model.created_kind)
-    added = events.exclude(action=None).filter(**{f"{model._meta.model_name}__{model.step}": entry})
-    times = [named.aggregate(at=Max("changed_at"))["at"], added.aggregate(at=Max("occurred_at"))["at"]]
+    changes = Change.objects.for_company(entry.company_id).filter(
+        changed_at__gt=since, field=model.step
+    )
+    named = changes.exclude(action=None).filter(
+        Q(old=str(entry.pk)) | Q(new=str(entry.pk))
+    )
+    events = CrmEvent.objects.for_company(entry.company_id).filter(
+        occurred_at__gt=since, kind=model.created_kind
+    )
+    added = events.exclude(action=None).filter(
+        **{f"{model._meta.model_name}__{model.step}": entry}
+    )
+    times = [
+        named.aggregate(at=Max("changed_at"))["at"],
+        added.aggregate(at=Max("occurred_at"))["at"],
+    ]
     return max((time for time in times if time), default=None)
 
 
@@ -258,5 +296,14 @@ def _refuse_if_just_changed(entry: PicklistEntry) -> None:
 
 
 def _record(entry: PicklistEntry, change: str, **details: Any) -> None:
-    about: audit.Details = {"kind": picklist_of(entry).kind, "change": change, **details}
-    audit.record(company=entry.company_id, action=AuditAction.STEPS_CHANGED, about=entry, details=about)
+    about: audit.Details = {
+        "kind": picklist_of(entry).kind,
+        "change": change,
+        **details,
+    }
+    audit.record(
+        company=entry.company_id,
+        action=AuditAction.STEPS_CHANGED,
+        about=entry,
+        details=about,
+    )

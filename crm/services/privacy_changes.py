@@ -49,7 +49,9 @@ class Outcome:
     problems: list[str] = field(default_factory=list)
 
 
-def repeat(changes: Mapping[Subject, PrivacyChange], how: Repeat, *, dry_run: bool) -> Outcome:
+def repeat(
+    changes: Mapping[Subject, PrivacyChange], how: Repeat, *, dry_run: bool
+) -> Outcome:
     """Repeat the changes of this kind where that is left to do. With `dry_run`, only count."""
     outcome = Outcome(how.label)
     subjects = [subject for subject, change in changes.items() if change == how.change]
@@ -70,8 +72,14 @@ def _left(subjects: Sequence[Subject], how: Repeat) -> Iterator[Sequence[Any]]:
         by_company[subject.company_id][subject.pk] = subject.made_at
     for company_id, times in by_company.items():
         for pks in chunks(sorted(times)):
-            found = how.model._base_manager.filter(how.is_left, company=company_id, pk__in=pks).order_by("pk")
-            rows = [row for row in found if made_at(getattr(row, how.made_at)) == times[row.pk]]
+            found = how.model._base_manager.filter(
+                how.is_left, company=company_id, pk__in=pks
+            ).order_by("pk")
+            rows = [
+                row
+                for row in found
+                if made_at(getattr(row, how.made_at)) == times[row.pk]
+            ]
             if rows:
                 yield rows
 
@@ -90,15 +98,26 @@ def _delete_leads(leads: Sequence[Lead]) -> None:
     _for_each_person(leads, lambda lead: editing.delete(row=lead), done="deleted")
 
 
-def _for_each_person(leads: Sequence[Lead], do: Callable[[Lead], object], *, done: str) -> None:
+def _for_each_person(
+    leads: Sequence[Lead], do: Callable[[Lead], object], *, done: str
+) -> None:
     """Call `do` for these leads. It includes those merged into them; raises NotRepeated for any merged into others."""
     for lead in leads:
         if lead.merged_into_id is None:
             do(lead)
     pks = {lead.pk for lead in leads}
-    others = [lead for lead in leads if lead.merged_into_id is not None and lead.merged_into_id not in pks]
+    others = [
+        lead
+        for lead in leads
+        if lead.merged_into_id is not None and lead.merged_into_id not in pks
+    ]
     if others:
-        raise NotRepeated("\n".join(MERGED.format(lead=lead, kept=lead.merged_into_id, done=done) for lead in others))
+        raise NotRepeated(
+            "\n".join(
+                MERGED.format(lead=lead, kept=lead.merged_into_id, done=done)
+                for lead in others
+            )
+        )
 
 
 def _delete_deals(deals: Sequence[Deal]) -> None:
@@ -108,20 +127,60 @@ def _delete_deals(deals: Sequence[Deal]) -> None:
 
 def _opt_out(leads: Sequence[Lead]) -> None:
     """Opt these people out. An opt-out is the person's: also the lead that one of these is merged into."""
-    people = {pk for lead in leads for pk in (lead.pk, lead.merged_into_id) if pk is not None}
+    people = {
+        pk for lead in leads for pk in (lead.pk, lead.merged_into_id) if pk is not None
+    }
     shared = Lead.objects.filter(pk__in=people, share_with_ad_platforms=True)
     shared.update(share_with_ad_platforms=False, updated_at=Now())
 
 
 def _take_back(events: Sequence[CrmEvent]) -> None:
     with transaction.atomic():
-        take_back(CrmEvent.objects.filter(pk__in=[event.pk for event in events]), sender=CrmEvent)
+        take_back(
+            CrmEvent.objects.filter(pk__in=[event.pk for event in events]),
+            sender=CrmEvent,
+        )
 
 
 IN_CRM: Final = (
-    Repeat(PrivacyChange.ERASED, "people erased", Lead, "created_at", Q(erased_at=None), _erase),
-    Repeat(PrivacyChange.DELETED_DEALS, "deals deleted", Deal, "created_at", Q(), _delete_deals),
-    Repeat(PrivacyChange.DELETED_LEADS, "leads deleted", Lead, "created_at", Q(), _delete_leads),
-    Repeat(PrivacyChange.OPTED_OUT, "people opted out", Lead, "created_at", Q(share_with_ad_platforms=True), _opt_out),
-    Repeat(PrivacyChange.TAKEN_BACK, "changes taken back", CrmEvent, "occurred_at", Q(taken_back_at=None), _take_back),
+    Repeat(
+        PrivacyChange.ERASED,
+        "people erased",
+        Lead,
+        "created_at",
+        Q(erased_at=None),
+        _erase,
+    ),
+    Repeat(
+        PrivacyChange.DELETED_DEALS,
+        "deals deleted",
+        Deal,
+        "created_at",
+        Q(),
+        _delete_deals,
+    ),
+    Repeat(
+        PrivacyChange.DELETED_LEADS,
+        "leads deleted",
+        Lead,
+        "created_at",
+        Q(),
+        _delete_leads,
+    ),
+    Repeat(
+        PrivacyChange.OPTED_OUT,
+        "people opted out",
+        Lead,
+        "created_at",
+        Q(share_with_ad_platforms=True),
+        _opt_out,
+    ),
+    Repeat(
+        PrivacyChange.TAKEN_BACK,
+        "changes taken back",
+        CrmEvent,
+        "occurred_at",
+        Q(taken_back_at=None),
+        _take_back,
+    ),
 )

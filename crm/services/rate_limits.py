@@ -38,9 +38,15 @@ def is_within(name: str, *, at_most: int, seconds: int | None = None) -> bool:
 def are_within(limits: Mapping[str, int], *, seconds: int | None = None) -> bool:
     """Like `is_within`, for several names in one round trip. If one name refuses, those after it count nothing."""
     window = seconds or WINDOW_SECONDS
-    counters = {f"{name}:{int(time.time()) // window}": at_most for name, at_most in limits.items()}
+    counters = {
+        f"{name}:{int(time.time()) // window}": at_most
+        for name, at_most in limits.items()
+    }
     counts = cast(CountingCache, cache).count([*counters], 2 * window)
-    refused = [number > at_most for number, at_most in zip(counts, counters.values(), strict=True)]
+    refused = [
+        number > at_most
+        for number, at_most in zip(counts, counters.values(), strict=True)
+    ]
     if True not in refused:
         return True
     for counter in [*counters][refused.index(True) + 1 :]:
@@ -51,7 +57,8 @@ def are_within(limits: Mapping[str, int], *, seconds: int | None = None) -> bool
 
 def give_back(name: str, *, seconds: int) -> None:
     """Take back one use of `name` that `is_within` has counted in this span of `seconds`."""
-    with suppress(ValueError):  # Redis went away in between, with the counter, or the span has ended
+    # Redis went away in between, with the counter, or the span has ended.
+    with suppress(ValueError):
         cache.decr(f"{name}:{int(time.time()) // seconds}")
 
 
@@ -60,13 +67,17 @@ def seconds_left(window: int = WINDOW_SECONDS) -> float:
     return window - time.time() % window
 
 
-def check(what: str, *, company_id: int, at_most: int, an_hour: int | None = None) -> None:
+def check(
+    what: str, *, company_id: int, at_most: int, an_hour: int | None = None
+) -> None:
     """Count one use by a company. Raises TooOften beyond `at_most` in this minute, or `an_hour` in this hour."""
     name = f"company:{company_id}:{what}"
     if not is_within(name, at_most=at_most):
         why = f"Your company may do this {at_most} times a minute. Wait a minute, then try again."
         raise TooOften(why, seconds=seconds_left())
-    if an_hour is not None and not is_within(f"{name}:hour", at_most=an_hour, seconds=HOUR_SECONDS):
+    if an_hour is not None and not is_within(
+        f"{name}:hour", at_most=an_hour, seconds=HOUR_SECONDS
+    ):
         why = f"Your company may do this {an_hour} times an hour. Wait an hour, then try again."
         raise TooOften(why, seconds=seconds_left(HOUR_SECONDS))
 

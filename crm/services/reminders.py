@@ -23,13 +23,20 @@ def _compose(reminder: TaskReminder) -> EmailMessage | None:
     """The message; None if the task is done, its day is over, or its owner no longer has access."""
     task = reminder.task
     today = timezone.localdate(timezone=ZoneInfo(task.company.time_zone))
-    if task.is_done or task.owner is None or task.due_on < today or not _has_access(task):
+    if (
+        task.is_done
+        or task.owner is None
+        or task.due_on < today
+        or not _has_access(task)
+    ):
         return None
     page = {"site_url": settings.SITE_URL, "path": reverse("task_edit", args=[task.pk])}
     context = {"task": task, "zone": task.company.time_zone, **page}
     subject = " ".join(f"{task.get_kind_display()}: {task}".split())
     text = render_to_string("crm/mail/reminder_message.txt", context)
-    return outbox.message(subject, text, to=task.owner.email, key=f"task-{task.pk}-{task.due_on}")
+    return outbox.message(
+        subject, text, to=task.owner.email, key=f"task-{task.pk}-{task.due_on}"
+    )
 
 
 def _has_access(task: Task) -> bool:

@@ -10,15 +10,23 @@ from crm.models import Company, Lead, LeadSource, Membership, SavedView
 from crm.models.saved_view import LONGEST_QUERY, SORT
 
 NO_SOURCE: Final = " "  # no lead can have it
-SOURCES: Final = ("source", "lead_source")  # the filters of lists by the source of a lead
-VIEWS_AT_MOST: Final = 30  # of a list, per member, and for all API keys of a company: they are tabs
-TOO_MANY: Final = f"You have {VIEWS_AT_MOST} views. Delete one that you no longer need first."
-TOO_MANY_OF_KEYS: Final = f"Your company's API keys have made {VIEWS_AT_MOST} views. Delete one first."
+# The filters of lists by the source of a lead.
+SOURCES: Final = ("source", "lead_source")
+# Of a list, per member, and for all API keys of a company: they are tabs.
+VIEWS_AT_MOST: Final = 30
+TOO_MANY: Final = (
+    f"You have {VIEWS_AT_MOST} views. Delete one that you no longer need first."
+)
+TOO_MANY_OF_KEYS: Final = (
+    f"Your company's API keys have made {VIEWS_AT_MOST} views. Delete one first."
+)
 GONE: Final = "This view has been deleted in the meantime."
 BROKEN: Final = "Nothing was saved: a filter no longer works. Clear it first."
 TOO_LONG: Final = "Nothing was saved: these are too many filters for one view."
 SAME_NAME: Final = "You have a view with this name already."
-SAME_NAME_OF_KEYS: Final = "An API key of your company has made a view with this name already."
+SAME_NAME_OF_KEYS: Final = (
+    "An API key of your company has made a view with this name already."
+)
 
 
 class ViewRefused(Exception):
@@ -38,7 +46,8 @@ def save_view(*, view: SavedView, fields: Collection[str] | None = None) -> Save
 
     Raises ViewRefused if the name is taken, there are too many views or the source no longer exists, and ViewGone.
     """
-    Company.objects.hold(view.company_id)  # as an erasure does: no source that it removes from views can come back
+    # As an erasure does: no source that it removes from views can come back.
+    Company.objects.hold(view.company_id)
     is_of_keys = view.owner_id is None
     of_list = SavedView.objects.for_company(view.company_id).filter(list=view.list)
     others = of_list.filter(owner=view.owner_id).exclude(pk=view.pk)
@@ -46,7 +55,10 @@ def save_view(*, view: SavedView, fields: Collection[str] | None = None) -> Save
         raise ViewRefused(SAME_NAME_OF_KEYS if is_of_keys else SAME_NAME)
     if view._state.adding and others.count() >= VIEWS_AT_MOST:
         raise ViewRefused(TOO_MANY_OF_KEYS if is_of_keys else TOO_MANY)
-    if not view._state.adding and not SavedView.objects.select_for_update().filter(pk=view.pk).first():
+    if (
+        not view._state.adding
+        and not SavedView.objects.select_for_update().filter(pk=view.pk).first()
+    ):
         raise ViewGone
     if (fields is None or "query" in fields) and not _has_source(view):
         raise ViewRefused(BROKEN)
@@ -73,24 +85,40 @@ def forget_source(lead: Lead) -> None:
     """
     company, source = lead.company_id, lead.source
     others = Lead.objects.for_company(company).filter(source=source).exclude(pk=lead.pk)
-    if not source or others.exists() or LeadSource.objects.for_company(company).filter(name=source).exists():
+    if (
+        not source
+        or others.exists()
+        or LeadSource.objects.for_company(company).filter(name=source).exists()
+    ):
         return
-    for view in SavedView.objects.for_company(company).select_for_update().filter(query__contains="source="):
+    for view in (
+        SavedView.objects.for_company(company)
+        .select_for_update()
+        .filter(query__contains="source=")
+    ):
         filters = parse_qsl(view.query)
-        kept = [(name, NO_SOURCE if name in SOURCES and value == source else value) for name, value in filters]
+        kept = [
+            (name, NO_SOURCE if name in SOURCES and value == source else value)
+            for name, value in filters
+        ]
         if kept != filters:
             SavedView.objects.filter(pk=view.pk).update(query=urlencode(kept))
 
 
 def _has_source(view: SavedView) -> bool:
     """False if the view filters by a source that neither a lead nor the list still has."""
-    asked = {view.filters[name] for name in SOURCES if name in view.filters} - {NO_SOURCE}
+    asked = {view.filters[name] for name in SOURCES if name in view.filters} - {
+        NO_SOURCE
+    }
     return all(_is_known(view.company_id, source) for source in asked)
 
 
 def _is_known(company_id: int, source: str) -> bool:
     listed = LeadSource.objects.for_company(company_id).filter(name=source)
-    return listed.exists() or Lead.objects.for_company(company_id).filter(source=source).exists()
+    return (
+        listed.exists()
+        or Lead.objects.for_company(company_id).filter(source=source).exists()
+    )
 
 
 def delete_view(*, view: SavedView) -> None:

@@ -17,9 +17,16 @@ _KEY = re.compile(r"[A-Za-z0-9_-]{1,16}")
 
 def remember_search(membership: Membership, text: str) -> str:
     """Store a member's search. Returns its key for the URL."""
-    own = LeadSearch.objects.for_company(membership.company).filter(user=membership.user)
+    own = LeadSearch.objects.for_company(membership.company).filter(
+        user=membership.user
+    )
     search, _ = own.get_or_create(
-        text=text, defaults={"company": membership.company, "user": membership.user, "key": secrets.token_urlsafe(6)}
+        text=text,
+        defaults={
+            "company": membership.company,
+            "user": membership.user,
+            "key": secrets.token_urlsafe(6),
+        },
     )
     return search.key
 
@@ -28,5 +35,7 @@ def recall_search(membership: Membership, key: str) -> str:
     """The text of a member's search; "" if the search is unknown, expired or another member's."""
     if not _KEY.fullmatch(key):
         return ""
-    own = LeadSearch.objects.for_company(membership.company).filter(user=membership.user)
+    own = LeadSearch.objects.for_company(membership.company).filter(
+        user=membership.user
+    )
     return own.filter(key=key).values_list("text", flat=True).first() or ""

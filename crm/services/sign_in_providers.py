@@ -54,7 +54,10 @@ def remove_provider(*, company: Company) -> None:
 def secret_states() -> list[tuple[str, KeyState]]:
     """The company (slug and id) and key state of each client secret."""
     providers = SignInProvider.objects.select_related("company").order_by("pk")
-    return [(f"{each.company.slug} (company {each.company_id})", secret_state(each)) for each in providers]
+    return [
+        (f"{each.company.slug} (company {each.company_id})", secret_state(each))
+        for each in providers
+    ]
 
 
 def rotate_secrets() -> int:
@@ -76,4 +79,6 @@ def _rotate(provider: SignInProvider) -> int:
         return 0
     sealed = provider.sealed_secret
     # Only if unchanged since it was read, as for access tokens.
-    return SignInProvider.objects.filter(pk=provider.pk, sealed_secret=sealed).update(sealed_secret=reseal(sealed))
+    return SignInProvider.objects.filter(pk=provider.pk, sealed_secret=sealed).update(
+        sealed_secret=reseal(sealed)
+    )

@@ -26,7 +26,9 @@ class ExpectedConversions:
 
 
 # Each function accepts leads that are about to have this CRM event. It returns a row for each rule that would send any.
-expected_conversions: Final[list[Callable[[Company, LeadQuerySet, CrmEventKind], Sequence[ExpectedConversions]]]] = []
+expected_conversions: Final[
+    list[Callable[[Company, LeadQuerySet, CrmEventKind], Sequence[ExpectedConversions]]]
+] = []
 
 
 @dataclass(frozen=True)
@@ -55,5 +57,9 @@ def status_change(leads: LeadQuerySet, status: LeadStatus) -> StatusChange:
     if kind is None or not changing:
         return StatusChange(changing, own.count() - changing, [])
     reached = own.exclude(status__meaning=status.meaning)
-    rows = [row for expected in expected_conversions for row in expected(status.company, reached, kind)]
+    rows = [
+        row
+        for expected in expected_conversions
+        for row in expected(status.company, reached, kind)
+    ]
     return StatusChange(changing, own.count() - changing, rows)

@@ -50,7 +50,11 @@ def replace_tags(*, row: Lead | Deal, tags: Sequence[Tag]) -> None:
     model = type(row)
     if not _locked(model._default_manager.filter(pk=row.pk)):
         lead = Q(pk=row.pk) if isinstance(row, Lead) else Q(deals=row)
-        raise LeadMerged if Lead.objects.filter(lead, merged_into__isnull=False).exists() else PersonErased
+        raise (
+            LeadMerged
+            if Lead.objects.filter(lead, merged_into__isnull=False).exists()
+            else PersonErased
+        )
     links = _links(model, [row.pk])
     removed, _ = links.exclude(tag__in=tags).delete()
     had = set(links.values_list("tag_id", flat=True))
@@ -60,12 +64,18 @@ def replace_tags(*, row: Lead | Deal, tags: Sequence[Tag]) -> None:
         _touch(model, [row.pk])
 
 
-def tags_named(*, company: Company, names: Iterable[str], may_add: bool, has: Iterable[Tag] = ()) -> list[Tag]:
+def tags_named(
+    *, company: Company, names: Iterable[str], may_add: bool, has: Iterable[Tag] = ()
+) -> list[Tag]:
     """The company's tags with these names, ignoring case. Unknown ones are added for anyone who `may_add` them.
 
     Raises ValidationError if others are unknown, archived or too many, except for those that the lead or deal `has`.
     """
-    wanted = {name.casefold(): name for name in (" ".join(name.split()) for name in names) if name}
+    wanted = {
+        name.casefold(): name
+        for name in (" ".join(name.split()) for name in names)
+        if name
+    }
     known = _tags_by_name(company) if wanted else {}
     found = [known[key] for key in wanted if key in known]
     unknown = [name for key, name in wanted.items() if key not in known]
@@ -76,9 +86,13 @@ def tags_named(*, company: Company, names: Iterable[str], may_add: bool, has: It
         raise ValidationError({"tags": TOO_MANY})
     for tag in archived:
         if tag not in kept:
-            raise ValidationError({"tags": f"The tag “{tag}” was archived. Choose another one."})
+            raise ValidationError(
+                {"tags": f"The tag “{tag}” was archived. Choose another one."}
+            )
     if unknown and not may_add:
-        raise ValidationError({"tags": f"There is no tag called “{unknown[0]}”. An admin can add it."})
+        raise ValidationError(
+            {"tags": f"There is no tag called “{unknown[0]}”. An admin can add it."}
+        )
     return found + [add_tag(company=company, name=name) for name in unknown]
 
 
@@ -102,17 +116,29 @@ def add_tag(*, company: Company, name: str) -> Tag:
 
 def _locked(rows: "QuerySet[Any]") -> list[int]:
     """The keys of the rows whose lead is neither erased nor merged, locked: no erasure can come in between."""
-    leads: QuerySet[Any] = rows if rows.model is Lead else Lead.objects.filter(deals__in=rows)
-    kept = Lead.objects.filter(pk__in=leads.values("pk"), erased_at=None, merged_into=None).order_by("pk")
+    leads: QuerySet[Any] = (
+        rows if rows.model is Lead else Lead.objects.filter(deals__in=rows)
+    )
+    kept = Lead.objects.filter(
+        pk__in=leads.values("pk"), erased_at=None, merged_into=None
+    ).order_by("pk")
     held = list(kept.select_for_update(no_key=True).values_list("pk", flat=True))
     if rows.model is Lead:
         return held
-    deals = rows.filter(lead__in=held).order_by("pk").select_for_update(no_key=True, of=("self",))
+    deals = (
+        rows.filter(lead__in=held)
+        .order_by("pk")
+        .select_for_update(no_key=True, of=("self",))
+    )
     return list(deals.values_list("pk", flat=True))
 
 
 def _links(model: type[Lead] | type[Deal], pks: Collection[int]) -> "QuerySet[Any]":
-    return LeadTag.objects.filter(lead__in=pks) if model is Lead else DealTag.objects.filter(deal__in=pks)
+    return (
+        LeadTag.objects.filter(lead__in=pks)
+        if model is Lead
+        else DealTag.objects.filter(deal__in=pks)
+    )
 
 
 def _having(model: type[Lead] | type[Deal], pks: Collection[int], tag: Tag) -> set[int]:

@@ -23,7 +23,9 @@ def save_task(*, task: Task, fields: Iterable[str] | None = None) -> Task:
 @transaction.atomic
 def finish_task(*, task: Task) -> None:
     """Set the task to done. One that is done already keeps its time."""
-    Task.objects.filter(pk=task.pk, done_at=None).update(done_at=Now(), updated_at=Now())
+    Task.objects.filter(pk=task.pk, done_at=None).update(
+        done_at=Now(), updated_at=Now()
+    )
     _set_reminder(task)
 
 
@@ -49,6 +51,8 @@ def _set_reminder(task: Task) -> None:
     task.refresh_from_db()
     remind_at = task.remind_at(ZoneInfo(task.company.time_zone))
     if task.reminder and not task.is_done and remind_at > timezone.now():
-        TaskReminder.objects.update_or_create(task=task, defaults={"due_at": remind_at, "tries": 0})
+        TaskReminder.objects.update_or_create(
+            task=task, defaults={"due_at": remind_at, "tries": 0}
+        )
     else:
         TaskReminder.objects.filter(task=task).delete()

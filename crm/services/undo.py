@@ -32,8 +32,12 @@ from crm.services import idempotency
 from crm.services.editing import delete
 
 MODELS: Final[tuple[type[Tracked], ...]] = (Deal, Lead)
-FORMER_NOTE: Final[dict[str, Any]] = {"outcome_note": F("former_outcome_note"), "former_outcome_note": ""}
-JUST_ADDED: Final = timedelta(seconds=1)  # at most, from the creation to the last change of a row that was only added
+FORMER_NOTE: Final[dict[str, Any]] = {
+    "outcome_note": F("former_outcome_note"),
+    "former_outcome_note": "",
+}
+# At most, from the creation to the last change of a row that was only added.
+JUST_ADDED: Final = timedelta(seconds=1)
 
 
 class NothingToUndo(Exception):
@@ -45,10 +49,12 @@ class UndoResult:
     """The result of an undo: rows by their outcome, and what had already been sent to ad platforms (`told`)."""
 
     put_back: list[Any] = field(default_factory=list)
-    removed: list[Any] = field(default_factory=list)  # leads and deals that had been added
+    # Leads and deals that had been added.
+    removed: list[Any] = field(default_factory=list)
     changed_since: list[Any] = field(default_factory=list)  # left as they are
     erased: list[Any] = field(default_factory=list)  # leads, left as they are
-    merged: list[Any] = field(default_factory=list)  # leads that were merged into others, left as they are
+    # Leads that were merged into others, left as they are.
+    merged: list[Any] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
 
 
@@ -60,14 +66,22 @@ def undo(*, company: Company, action: uuid.UUID) -> UndoResult:
     will be, and those that it took back are recorded again. Raises NothingToUndo.
     """
     changes = Change.objects.for_company(company).filter(action=action, field__in=STEPS)
-    events = CrmEvent.objects.for_company(company).filter(action=action, taken_back_at=None)
+    events = CrmEvent.objects.for_company(company).filter(
+        action=action, taken_back_at=None
+    )
     result = UndoResult()
     _lock_all(changes, events)
     for model in MODELS:
         is_about = Q(deal__isnull=model is Lead)
         _put_back(model, changes.filter(is_about), events, result)
         _remove(model, events, result)
-    if not (result.put_back or result.removed or result.changed_since or result.erased or result.merged):
+    if not (
+        result.put_back
+        or result.removed
+        or result.changed_since
+        or result.erased
+        or result.merged
+    ):
         raise NothingToUndo
     return result
 
@@ -75,8 +89,15 @@ def undo(*, company: Company, action: uuid.UUID) -> UndoResult:
 def _lock_all(changes: QuerySet[Change], events: QuerySet[CrmEvent]) -> None:
     """Lock the rows in the order of an edit, leads first, and before `take_back` locks others."""
     for model in reversed(MODELS):
-        is_about, key = Q(deal__isnull=model is Lead), "deal" if model is Deal else "lead"
-        pks = [pk for rows in (changes, events) for pk in rows.filter(is_about).values_list(key, flat=True)]
+        is_about, key = (
+            Q(deal__isnull=model is Lead),
+            "deal" if model is Deal else "lead",
+        )
+        pks = [
+            pk
+            for rows in (changes, events)
+            for pk in rows.filter(is_about).values_list(key, flat=True)
+        ]
         list(_locked(model, pks))
 
 
@@ -98,7 +119,9 @@ class PreviousStep:
 class SortedRows:
     """The rows of an action to put back, by what they had, and those that someone has already set back."""
 
-    by_previous: defaultdict[PreviousStep, list[Tracked]] = field(default_factory=lambda: defaultdict(list))
+    by_previous: defaultdict[PreviousStep, list[Tracked]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
     set_back: list[Tracked] = field(default_factory=list)
 
     @property
@@ -106,7 +129,12 @@ class SortedRows:
         return [row for rows in self.by_previous.values() for row in rows]
 
 
-def _put_back(model: type[Tracked], changes: QuerySet[Change], events: QuerySet[CrmEvent], result: UndoResult) -> None:
+def _put_back(
+    model: type[Tracked],
+    changes: QuerySet[Change],
+    events: QuerySet[CrmEvent],
+    result: UndoResult,
+) -> None:
     rows = _sorted(model, changes, result)
     of_set_back = _of_rows(events, rows.set_back)
     left_open = dict(of_set_back.values_list("pk", "deal" if model is Deal else "lead"))
@@ -116,19 +144,34 @@ def _put_back(model: type[Tracked], changes: QuerySet[Change], events: QuerySet[
     result.told += told
     with undoing(_ended_by(changes)):
         for previous, alike in rows.by_previous.items():
-            model._default_manager.filter(pk__in=[row.pk for row in alike]).update(**previous.columns(model))
-    result.put_back += [*rows.put_back, *(row for row in rows.set_back if row.pk in left_open.values())]
+            model._default_manager.filter(pk__in=[row.pk for row in alike]).update(
+                **previous.columns(model)
+            )
+    result.put_back += [
+        *rows.put_back,
+        *(row for row in rows.set_back if row.pk in left_open.values()),
+    ]
 
 
 def _leave_to_undo_of_set_back(events: QuerySet[CrmEvent]) -> None:
     """Let undoing the change that set these rows back record these unsent events again, as if it had ended them."""
-    newest = Change._base_manager.filter(field__in=STEPS).order_by("-pk").values("action")
-    of_deal, of_lead = newest.filter(deal=OuterRef("deal")), newest.filter(lead=OuterRef("lead"), deal=None)
-    for about, changes in ((events.exclude(deal=None), of_deal), (events.filter(deal=None), of_lead)):
+    newest = (
+        Change._base_manager.filter(field__in=STEPS).order_by("-pk").values("action")
+    )
+    of_deal, of_lead = (
+        newest.filter(deal=OuterRef("deal")),
+        newest.filter(lead=OuterRef("lead"), deal=None),
+    )
+    for about, changes in (
+        (events.exclude(deal=None), of_deal),
+        (events.filter(deal=None), of_lead),
+    ):
         about.update(taken_back_by=Coalesce(Subquery(changes[:1]), F("taken_back_by")))
 
 
-def _sorted(model: type[Tracked], changes: QuerySet[Change], result: UndoResult) -> SortedRows:
+def _sorted(
+    model: type[Tracked], changes: QuerySet[Change], result: UndoResult
+) -> SortedRows:
     """Lock the rows of these changes, and sort them. Adds those that stay as they are to the result."""
     change_of = {_pk_of(change): change for change in changes}
     previous_of = _previous_steps(model, changes)
@@ -166,18 +209,33 @@ def _previous_steps(
             return None
         if not isinstance(row, Deal):
             return PreviousStep(change.old, None, has_note=False)
-        reason = reasons.get(row.pk, row.lost_reason_id) if meaning == StageMeaning.LOST else None
-        return PreviousStep(change.old, reason, has_note=meaning != meanings.get(change.new))
+        reason = (
+            reasons.get(row.pk, row.lost_reason_id)
+            if meaning == StageMeaning.LOST
+            else None
+        )
+        return PreviousStep(
+            change.old, reason, has_note=meaning != meanings.get(change.new)
+        )
 
     return previous_step
 
 
 def _previous_reasons(changes: QuerySet[Change]) -> dict[int | None, int | None]:
     """The lost reason that each deal had before the action of these changes, where it changed that."""
-    same_action = Change._base_manager.filter(action__in=changes.values("action"), field=ChangedField.LOST_REASON)
-    previous = {deal_id: int(old) if old else None for deal_id, old in same_action.values_list("deal_id", "old")}
+    same_action = Change._base_manager.filter(
+        action__in=changes.values("action"), field=ChangedField.LOST_REASON
+    )
+    previous = {
+        deal_id: int(old) if old else None
+        for deal_id, old in same_action.values_list("deal_id", "old")
+    }
     # A reason that has been deleted since can't be restored.
-    found = set(LostReason.objects.filter(pk__in=filter(None, previous.values())).values_list("pk", flat=True))
+    found = set(
+        LostReason.objects.filter(pk__in=filter(None, previous.values())).values_list(
+            "pk", flat=True
+        )
+    )
     return {deal_id: pk if pk in found else None for deal_id, pk in previous.items()}
 
 
@@ -194,8 +252,12 @@ def _newest_changes(model: type[Tracked], pks: Iterable[int]) -> dict[int, int]:
     return {_pk_of(change): change.pk for change in changes}
 
 
-def _remove(model: type[Tracked], events: QuerySet[CrmEvent], result: UndoResult) -> None:
-    added = events.filter(kind=model.created_kind).values_list("deal" if model is Deal else "lead", flat=True)
+def _remove(
+    model: type[Tracked], events: QuerySet[CrmEvent], result: UndoResult
+) -> None:
+    added = events.filter(kind=model.created_kind).values_list(
+        "deal" if model is Deal else "lead", flat=True
+    )
     untouched: list[Any] = []
     for row in _locked(model, list(added)):
         if _is_erased(row):
@@ -203,18 +265,24 @@ def _remove(model: type[Tracked], events: QuerySet[CrmEvent], result: UndoResult
                 result.erased.append(row)
         elif _is_untouched(row, events):
             if not _of_rows(events, [row]).exclude(api_key=None).exists():
-                idempotency.forget(row=row)  # a script that repeats its request reads that the row is gone
+                # A script that repeats its request reads that the row is gone.
+                idempotency.forget(row=row)
             untouched.append(row)
         else:
             result.changed_since.append(row)
-    result.told += take_back(_of_rows(events, untouched), sender=model)  # all at once: a sentence says how many
+    # All at once: a sentence says how many.
+    result.told += take_back(_of_rows(events, untouched), sender=model)
     for row in untouched:
         result.removed.append(str(row))
         delete(row=row)
 
 
 def _locked(model: type[Tracked], pks: Iterable[int]) -> QuerySet[Any]:
-    return model._default_manager.select_for_update(no_key=True).filter(pk__in=pks).order_by("pk")
+    return (
+        model._default_manager.select_for_update(no_key=True)
+        .filter(pk__in=pks)
+        .order_by("pk")
+    )
 
 
 def _of_rows(events: QuerySet[CrmEvent], rows: Sequence[Tracked]) -> QuerySet[CrmEvent]:
@@ -226,7 +294,9 @@ def _of_rows(events: QuerySet[CrmEvent], rows: Sequence[Tracked]) -> QuerySet[Cr
 def _ended_by(changes: QuerySet[Change]) -> set[Occasion]:
     """The CRM events that these changes took back, as `Origin.reinstates` lists them."""
     ended = CrmEvent._base_manager.filter(taken_back_by__in=changes.values("action"))
-    return {occasion(*event) for event in ended.values_list("kind", "lead_id", "deal_id")}
+    return {
+        occasion(*event) for event in ended.values_list("kind", "lead_id", "deal_id")
+    }
 
 
 def _is_erased(row: Tracked) -> bool:
@@ -238,6 +308,16 @@ def _is_untouched(row: Lead | Deal, events: QuerySet[CrmEvent]) -> bool:
     has_deals = isinstance(row, Lead) and row.deals.exists()
     is_about = {"deal" if isinstance(row, Deal) else "lead": row}
     about = CrmEvent._base_manager.filter(**is_about)
-    has_history = row.changes.exists() or about.exclude(pk__in=events.values("pk")).exists()
-    has_more = any(kind.objects.filter(**is_about).exists() for kind in (Note, Attachment, DealPerson))
-    return not has_deals and not has_history and not has_more and row.updated_at - row.created_at < JUST_ADDED
+    has_history = (
+        row.changes.exists() or about.exclude(pk__in=events.values("pk")).exists()
+    )
+    has_more = any(
+        kind.objects.filter(**is_about).exists()
+        for kind in (Note, Attachment, DealPerson)
+    )
+    return (
+        not has_deals
+        and not has_history
+        and not has_more
+        and row.updated_at - row.created_at < JUST_ADDED
+    )

@@ -33,7 +33,13 @@ UNITS = ((86_400, "days"), (3600, "h"), (60, "min"), (1, "s"))
 SORT_ICONS = {"ascending": "chevron-up", "descending": "chevron-down"}
 UNDO = "undo"  # in the tags of a message whose change can be undone
 TONE_ICONS = {"good": "check", "wait": "clock", "bad": "x-mark"}
-TONES = {"debug": "plain", "info": "info", "success": "good", "warning": "wait", "error": "bad"}
+TONES = {
+    "debug": "plain",
+    "info": "info",
+    "success": "good",
+    "warning": "wait",
+    "error": "bad",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,11 @@ PATTERNS: Final = {
     DateStyle.ISO: DatePatterns("Y-m-d", "Y-m-d"),
 }
 # The order in which a user of this style types dates; others may type them in any.
-TYPED: Final = {DateStyle.SLASHES: DayOrder.DAY, DateStyle.DOTS: DayOrder.DAY, DateStyle.US: DayOrder.MONTH}
+TYPED: Final = {
+    DateStyle.SLASHES: DayOrder.DAY,
+    DateStyle.DOTS: DayOrder.DAY,
+    DateStyle.US: DayOrder.MONTH,
+}
 # The style and time zone that the user of this request has chosen. Filters and reports stay in the company's time zone,
 # which is the active one.
 _style: ContextVar[str] = ContextVar("date_style", default=DateStyle.NAMED)
@@ -86,11 +96,19 @@ def when(moment: datetime | None) -> SafeString | str:
 @register.filter
 def ago(moment: datetime | None) -> SafeString | str:
     """How long ago: "just now", "12 min ago", "3 h ago"; from a day on like `when`. The full time is in the title."""
-    minutes = int((timezone.now() - moment).total_seconds() // 60) if moment is not None else 0
+    minutes = (
+        int((timezone.now() - moment).total_seconds() // 60)
+        if moment is not None
+        else 0
+    )
     if moment is None or minutes >= 24 * 60:
         return when(moment)
     local = _local(moment)
-    past = f"{minutes // 60}{NO_BREAK_SPACE}h ago" if minutes >= 60 else f"{minutes}{NO_BREAK_SPACE}min ago"
+    past = (
+        f"{minutes // 60}{NO_BREAK_SPACE}h ago"
+        if minutes >= 60
+        else f"{minutes}{NO_BREAK_SPACE}min ago"
+    )
     return _time(local.isoformat(), _full(local), past if minutes > 0 else "just now")
 
 
@@ -105,7 +123,10 @@ def day(value: date | None) -> SafeString | str:
 @register.filter
 def short_day(value: date) -> SafeString:
     """A date as "24 Nov", or as "Nov 2027" if it is in another year. The full date is in the title."""
-    return _day(value, _patterns().short_day if value.year == timezone.localdate().year else "M Y")
+    return _day(
+        value,
+        _patterns().short_day if value.year == timezone.localdate().year else "M Y",
+    )
 
 
 @register.filter
@@ -142,7 +163,11 @@ def _patterns() -> DatePatterns:
 
 
 def _day_pattern(local: datetime) -> str:
-    return _patterns().short_day if local.year == timezone.localdate().year else _patterns().day
+    return (
+        _patterns().short_day
+        if local.year == timezone.localdate().year
+        else _patterns().day
+    )
 
 
 def _moment(local: datetime, pattern: str) -> SafeString:
@@ -154,7 +179,8 @@ def _full(local: datetime) -> str:
     return f"{full_day(local.date())}, {local:%H:%M:%S} {local.tzname()}"
 
 
-@lru_cache(maxsize=1_000)  # a board or a list has few days, and each takes as long as the rest of a row's texts
+# A board or a list has few days, and each takes as long as the rest of a row's texts.
+@lru_cache(maxsize=1_000)
 def full_day(value: date) -> str:
     """A date as "24 November 2026"."""
     return dateformat.format(value, "j F Y")
@@ -162,7 +188,11 @@ def full_day(value: date) -> str:
 
 @lru_cache(maxsize=1_000)
 def _day(value: date, pattern: str) -> SafeString:
-    return _time(value.isoformat(), dateformat.format(value, "l, j F Y"), dateformat.format(value, pattern))
+    return _time(
+        value.isoformat(),
+        dateformat.format(value, "l, j F Y"),
+        dateformat.format(value, pattern),
+    )
 
 
 def _time(machine: str, title: str, text: str) -> SafeString:
@@ -174,7 +204,9 @@ def money(amount: Decimal | None, currency: str = "") -> str:
     """An amount with its currency: "€25,000", or "25,000.50 CHF". Cents only if there are any."""
     if amount is None:
         return ""
-    number = f"{amount:,.0f}" if amount == amount.to_integral_value() else f"{amount:,.2f}"
+    number = (
+        f"{amount:,.0f}" if amount == amount.to_integral_value() else f"{amount:,.2f}"
+    )
     if currency in SYMBOLS:
         return f"{SYMBOLS[currency]}{number}"
     return f"{number}{NO_BREAK_SPACE}{currency}".strip()
@@ -207,7 +239,11 @@ def duration(seconds: float | None) -> str:
         return "–"  # noqa: RUF001 - a dash instead of a number
     size, unit = next((step for step in UNITS if seconds >= 2 * step[0]), UNITS[-1])
     number = seconds / size
-    return f"{number:.1f}{NO_BREAK_SPACE}{unit}" if number < 10 else f"{number:.0f}{NO_BREAK_SPACE}{unit}"
+    return (
+        f"{number:.1f}{NO_BREAK_SPACE}{unit}"
+        if number < 10
+        else f"{number:.0f}{NO_BREAK_SPACE}{unit}"
+    )
 
 
 @register.filter

@@ -7,7 +7,12 @@ same names.
 from functools import lru_cache
 
 from django import template
-from heroicons.templatetags.heroicons import heroicon_micro, heroicon_mini, heroicon_outline, heroicon_solid
+from heroicons.templatetags.heroicons import (
+    heroicon_micro,
+    heroicon_mini,
+    heroicon_outline,
+    heroicon_solid,
+)
 
 register = template.Library()
 

@@ -44,7 +44,11 @@ class Resource:
 @member(Action.SEE_LEADS)
 def docs(request: MemberRequest) -> HttpResponse:
     """The API reference, for people who write scripts."""
-    context = {"parts": resources(), "page_size": KeysetPagination.page_size, "most": KeysetPagination.max_page_size}
+    context = {
+        "parts": resources(),
+        "page_size": KeysetPagination.page_size,
+        "most": KeysetPagination.max_page_size,
+    }
     return render(request, "crm/api_docs.html", context)
 
 
@@ -53,8 +57,16 @@ def resources() -> tuple[Resource, ...]:
     """The API's resources, from the schema. Cached, because the schema changes only with the code."""
     schema = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
     paths, components = schema["paths"], schema["components"]["schemas"]
-    rows = sorted((path[: -len(each)], path) for path in paths for each in ROWS if path.endswith(each))
-    return tuple(_resource(list_path, row_path, paths, components) for list_path, row_path in rows)
+    rows = sorted(
+        (path[: -len(each)], path)
+        for path in paths
+        for each in ROWS
+        if path.endswith(each)
+    )
+    return tuple(
+        _resource(list_path, row_path, paths, components)
+        for list_path, row_path in rows
+    )
 
 
 def _resource(list_path: str, row_path: str, paths: Json, components: Json) -> Resource:
@@ -64,7 +76,11 @@ def _resource(list_path: str, row_path: str, paths: Json, components: Json) -> R
     return Resource(
         title=listing["get"]["tags"][0].replace("-", " ").capitalize(),
         sentence=listing["get"]["description"],
-        operations=tuple(operation for path in all_paths for operation in _operations(path, paths[path])),
+        operations=tuple(
+            operation
+            for path in all_paths
+            for operation in _operations(path, paths[path])
+        ),
         filters=tuple(
             parameter["name"]
             for parameter in listing["get"]["parameters"]
@@ -80,18 +96,29 @@ def _operations(path: str, item: Json) -> Iterator[tuple[str, str]]:
 
 def _fields(schema: Json, components: Json) -> Iterator[Field]:
     """The fields of an answer. What has to be sent is in the component for requests, if there is one."""
-    required = components.get(f"{schema.get('$ref', '').rpartition('/')[2]}Request", {}).get("required", [])
+    required = components.get(
+        f"{schema.get('$ref', '').rpartition('/')[2]}Request", {}
+    ).get("required", [])
     for name, field in _resolve(schema, components)["properties"].items():
         writing = "required" if name in required else "optional"
-        yield Field(name, _kind(field, components), "no" if field.get("readOnly") else writing)
+        yield Field(
+            name, _kind(field, components), "no" if field.get("readOnly") else writing
+        )
 
 
 def _kind(field: Json, components: Json) -> str:
     """The values of a choice, or else the format or type."""
-    choices = [value for one in _alternatives(field) for value in _resolve(one, components).get("enum", []) if value]
+    choices = [
+        value
+        for one in _alternatives(field)
+        for value in _resolve(one, components).get("enum", [])
+        if value
+    ]
     if choices:
         return " · ".join(choices)
-    return str(field.get("format") or field.get("type") or "object").replace("-", " and ")
+    return str(field.get("format") or field.get("type") or "object").replace(
+        "-", " and "
+    )
 
 
 def _alternatives(field: Json) -> Iterable[Json]:
@@ -101,5 +128,7 @@ def _alternatives(field: Json) -> Iterable[Json]:
 
 def _resolve(schema: Json, components: Json) -> Json:
     """The component that `$ref` refers to, or the schema itself."""
-    resolved: Json = components[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    resolved: Json = (
+        components[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    )
     return resolved

@@ -8,7 +8,11 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import (
+    require_http_methods,
+    require_POST,
+    require_safe,
+)
 
 from crm.accounts.bodies import takes_uploads
 from crm.accounts.decorators import MemberRequest, member, own_or_404
@@ -57,20 +61,29 @@ def note_files(request: MemberRequest, pk: int) -> HttpResponse:
     note = own_or_404(Note.objects.select_related("lead", "deal__lead"), request, pk)
     if request.method == "POST":
         return _add(request, note)
-    context = {"note": note, "files": files_on(note, request.membership), "form_key": form_key(request)}
+    context = {
+        "note": note,
+        "files": files_on(note, request.membership),
+        "form_key": form_key(request),
+    }
     return render(request, "crm/attachments/note.html", context)
 
 
 def _add(request: MemberRequest, subject: Lead | Deal | Note) -> HttpResponse:
     """Add all the files or none, and go back to their page: a browser can't show chosen files in a form again."""
     files = request.FILES.getlist(FIELD)
-    back = (subject.subject if isinstance(subject, Note) else subject).get_absolute_url()
-    contents = [fingerprint(file) for file in files]  # read first: a storage may move the file away
+    back = (
+        subject.subject if isinstance(subject, Note) else subject
+    ).get_absolute_url()
+    # Read first: a storage may move the file away.
+    contents = [fingerprint(file) for file in files]
     told = f"{len(files)} files were added." if len(files) > 1 else ""
     try:
         with stored(files, company=request.membership.company) as kept:
             save = partial(_added, request, subject, kept)
-            return add_once(request, "lead", save, back=back, told=told, contents=contents)
+            return add_once(
+                request, "lead", save, back=back, told=told, contents=contents
+            )
     except ValidationError as refusal:
         messages.error(request, refusal.message)
     except DeletedMeanwhile:
@@ -80,7 +93,9 @@ def _add(request: MemberRequest, subject: Lead | Deal | Note) -> HttpResponse:
     return redirect(back)
 
 
-def _added(request: MemberRequest, subject: Lead | Deal | Note, files: Sequence[StoredFile]) -> Attachment:
+def _added(
+    request: MemberRequest, subject: Lead | Deal | Note, files: Sequence[StoredFile]
+) -> Attachment:
     return add_files(subject=subject, files=files, author=request.membership)[0]
 
 
@@ -110,6 +125,8 @@ def file_delete(request: MemberRequest, pk: int) -> HttpResponse:
 
 
 def _own(request: MemberRequest, pk: int) -> Attachment:
-    attachment = own_or_404(Attachment.objects.select_related("lead", "deal"), request, pk)
+    attachment = own_or_404(
+        Attachment.objects.select_related("lead", "deal"), request, pk
+    )
     assert isinstance(attachment, Attachment)
     return attachment

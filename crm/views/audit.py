@@ -15,8 +15,17 @@ from crm.views.filtering import filter_bar, to_filtered
 
 ENTRIES_PER_PAGE: Final = 50
 CHUNK_SIZE: Final = 1_000
-COLUMNS: Final = ("at", "actor_kind", "actor_id", "actor_name", "action", "object_kind", "object_id", "object_label",
-               "details")  # fmt: skip
+COLUMNS: Final = (
+    "at",
+    "actor_kind",
+    "actor_id",
+    "actor_name",
+    "action",
+    "object_kind",
+    "object_id",
+    "object_label",
+    "details",
+)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -50,8 +59,18 @@ def audit_export(request: MemberRequest) -> HttpResponseBase:
     """All matching entries as CSV. The export is recorded first, so it is the first entry in the file."""
     form = AuditFilterForm(request.POST, company=request.membership.company)
     entries = form.entries().iterator(chunk_size=CHUNK_SIZE)
-    return export(request, what="audit log", head=COLUMNS, rows=map(_row, entries), back_to="audit_log")
+    return export(
+        request,
+        what="audit log",
+        head=COLUMNS,
+        rows=map(_row, entries),
+        back_to="audit_log",
+    )
 
 
 def _row(entry: AuditEntry) -> list[object]:
-    return [entry.at.isoformat(), *(getattr(entry, name) for name in COLUMNS[1:-1]), entry.summary]
+    return [
+        entry.at.isoformat(),
+        *(getattr(entry, name) for name in COLUMNS[1:-1]),
+        entry.summary,
+    ]

@@ -22,7 +22,11 @@ def calendar(request: MemberRequest) -> HttpResponse:
     if request.method == "POST":
         token = renew_feed(membership=request.membership)
         url = request.build_absolute_uri(reverse("calendar_feed", args=[token]))
-    feed = CalendarFeed.objects.for_company(request.membership.company).filter(user=request.user).first()
+    feed = (
+        CalendarFeed.objects.for_company(request.membership.company)
+        .filter(user=request.user)
+        .first()
+    )
     return render(request, "crm/tasks/calendar.html", {"feed": feed, "url": url})
 
 

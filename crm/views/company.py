@@ -16,17 +16,26 @@ from crm.forms.company import ApiKeyForm, CompanyForm
 from crm.models import ApiKey, Company, Membership
 from crm.models.crypto import Unreadable, seal, unseal
 from crm.models.roles import Action
-from crm.services.companies import TooManyKeys, issue_api_key, revoke_api_key, save_company
+from crm.services.companies import (
+    TooManyKeys,
+    issue_api_key,
+    revoke_api_key,
+    save_company,
+)
 
 logger = logging.getLogger(__name__)
 
-NEW_KEY: Final = "made_api_key"  # session key, until the API key is shown: its id and encrypted text
+# Session key, until the API key is shown: its id and encrypted text.
+NEW_KEY: Final = "made_api_key"
 
 
 @member(Action.MANAGE_COMPANY)
 def company(request: MemberRequest) -> HttpResponse:
     """The page. POST changes the company's details."""
-    form = CompanyForm(request.POST or None, instance=Company.objects.get(pk=request.membership.company_id))
+    form = CompanyForm(
+        request.POST or None,
+        instance=Company.objects.get(pk=request.membership.company_id),
+    )
     if form.is_valid():
         save_company(company=form.instance, fields=form.changed_data)
         messages.success(request, "The company was saved.")
@@ -41,7 +50,9 @@ def api_key_new(request: MemberRequest) -> HttpResponse:
     form = ApiKeyForm(request.POST)
     if not form.is_valid():
         return _page(request, key_form=form)
-    if asked := ask_for_password(request, form_at=reverse("company"), kept=("name", "role")):
+    if asked := ask_for_password(
+        request, form_at=reverse("company"), kept=("name", "role")
+    ):
         return asked
     try:
         key, text = issue_api_key(
@@ -64,14 +75,18 @@ def api_key_made(request: MemberRequest) -> HttpResponse:
     """Show the text of the new key once. After that, redirect to the company page."""
     pk, sealed = request.session.pop(NEW_KEY, (None, ""))
     if pk is None:
-        messages.info(request, "A key is shown only once. If you didn't copy it, create another.")
+        messages.info(
+            request, "A key is shown only once. If you didn't copy it, create another."
+        )
         return redirect("company")
     key = own_or_404(ApiKey.objects.all(), request, pk)
     try:
         text = unseal(sealed)
     except Unreadable as error:
         logger.error("API key %s can't be decrypted. %s.", pk, error)
-        messages.error(request, "This key can no longer be shown. Revoke it and create another.")
+        messages.error(
+            request, "This key can no longer be shown. Revoke it and create another."
+        )
         return redirect("company")
     return render(request, "crm/company/api_key_made.html", {"key": key, "text": text})
 

@@ -24,7 +24,12 @@ class Theme:
 
 
 THEMES: Final = {
-    theme.name: theme for theme in (Theme("auto", "computer-desktop"), Theme("light", "sun"), Theme("dark", "moon"))
+    theme.name: theme
+    for theme in (
+        Theme("auto", "computer-desktop"),
+        Theme("light", "sun"),
+        Theme("dark", "moon"),
+    )
 }
 
 
@@ -41,15 +46,39 @@ class Page:
 
 
 PAGES: Final = (
-    Page("My day", "my_day", "sun", Action.EDIT_LEADS, on_phones_of=frozenset({Role.SALES})),
+    Page(
+        "My day",
+        "my_day",
+        "sun",
+        Action.EDIT_LEADS,
+        on_phones_of=frozenset({Role.SALES}),
+    ),
     Page("Dashboard", "dashboard", "squares-2x2", Action.SEE_LEADS),
     Page("Leads", "leads", "users", Action.SEE_LEADS),
     Page("Deals", "deals", "view-columns", Action.SEE_LEADS),
-    Page("Organisations", "organisations", "building-storefront", Action.SEE_LEADS, on_phones_of=frozenset()),
-    Page("Background jobs", "jobs", "queue-list", Action.SEE_LEADS, on_phones_of=frozenset()),
+    Page(
+        "Organisations",
+        "organisations",
+        "building-storefront",
+        Action.SEE_LEADS,
+        on_phones_of=frozenset(),
+    ),
+    Page(
+        "Background jobs",
+        "jobs",
+        "queue-list",
+        Action.SEE_LEADS,
+        on_phones_of=frozenset(),
+    ),
     Page("Recent Events", "events", "bolt", Action.SEE_EVENT_LOG),
     Page("LinkedIn", "linkedin", "link", Action.SEE_CONNECTION),
-    Page("Company", "company", "building-office-2", Action.MANAGE_COMPANY, on_phones_of=frozenset()),
+    Page(
+        "Company",
+        "company",
+        "building-office-2",
+        Action.MANAGE_COMPANY,
+        on_phones_of=frozenset(),
+    ),
 )
 
 
@@ -72,19 +101,35 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "themes": THEMES.values(),
         "membership": membership,
         "companies": [each.company for each in getattr(request, "memberships", [])],
-        "may": {action.value: membership.may(action) for action in Action} if membership else {},
+        "may": {action.value: membership.may(action) for action in Action}
+        if membership
+        else {},
         "nav": navigation(membership, request.path) if membership else [],
-        "typed": recall_typed(request) if membership and TYPED in request.session else None,
+        "typed": recall_typed(request)
+        if membership and TYPED in request.session
+        else None,
         "space": partial(space_of, membership.company_id) if membership else None,
     }
 
 
 def navigation(membership: Membership, path: str) -> list[NavigationItem]:
     """The pages that this member may see. The current one has the longest URL that `path` starts with."""
-    pages = [(page, reverse(page.url_name)) for page in PAGES if membership.may(page.action)]
-    matching = [url for page, url in pages if path == url or (url != "/" and path.startswith(url))]
+    pages = [
+        (page, reverse(page.url_name)) for page in PAGES if membership.may(page.action)
+    ]
+    matching = [
+        url
+        for page, url in pages
+        if path == url or (url != "/" and path.startswith(url))
+    ]
     current = max(matching, key=len, default=None)
     return [
-        NavigationItem(page.label, url, page.icon, url == current, membership.role not in page.on_phones_of)
+        NavigationItem(
+            page.label,
+            url,
+            page.icon,
+            url == current,
+            membership.role not in page.on_phones_of,
+        )
         for page, url in pages
     ]

@@ -24,20 +24,30 @@ from crm.services.custom_fields import (
     set_archived,
 )
 
-ROW_BUTTONS: Final = ("move", "drop", "more")  # the buttons of the choices, which only show the form again
-STEPS: Final[dict[str, Callable[[int], int]]] = {"up": lambda place: place - 1, "down": lambda place: place + 1}
+# The buttons of the choices, which only show the form again.
+ROW_BUTTONS: Final = ("move", "drop", "more")
+STEPS: Final[dict[str, Callable[[int], int]]] = {
+    "up": lambda place: place - 1,
+    "down": lambda place: place + 1,
+}
 DIGITS: Final = 3  # of a place
 
 
 @require_safe
 @member(Action.MANAGE_COMPANY)
 def custom_fields(request: MemberRequest) -> HttpResponse:
-    return render(request, "crm/custom_fields/list.html", {"groups": field_groups(request.membership.company)})
+    return render(
+        request,
+        "crm/custom_fields/list.html",
+        {"groups": field_groups(request.membership.company)},
+    )
 
 
 @member(Action.MANAGE_COMPANY)
 def custom_field_new(request: MemberRequest) -> HttpResponse:
-    form = _form(request, initial={"subject": request.GET.get("for", FieldSubject.LEAD)})
+    form = _form(
+        request, initial={"subject": request.GET.get("for", FieldSubject.LEAD)}
+    )
     if _is_saved(form, lambda field: add_field(field=field, labels=form.labels or ())):
         messages.success(request, f"{form.instance} was added.")
         return redirect("custom_fields")
@@ -49,7 +59,12 @@ def custom_field_edit(request: MemberRequest, pk: int) -> HttpResponse:
     field = _own(request, pk)
     name = str(field)  # read first, because even an invalid form changes it
     form = _form(request, instance=field)
-    if _is_saved(form, lambda field: change_field(field=field, fields=form.changed_data, labels=form.labels)):
+    if _is_saved(
+        form,
+        lambda field: change_field(
+            field=field, fields=form.changed_data, labels=form.labels
+        ),
+    ):
         messages.success(request, f"{field} was saved.")
         return redirect("custom_fields")
     return render(request, "crm/custom_fields/form.html", {"form": form, "name": name})
@@ -59,7 +74,11 @@ def custom_field_edit(request: MemberRequest, pk: int) -> HttpResponse:
 @member(Action.MANAGE_COMPANY)
 def custom_field_step(request: MemberRequest, pk: int) -> HttpResponse:
     """Archive the field, use it again, or move it: one place (`step`) or, after it was dragged, to the place `to`."""
-    field, step, to = _own(request, pk), request.POST.get("step", ""), request.POST.get("to", "")
+    field, step, to = (
+        _own(request, pk),
+        request.POST.get("step", ""),
+        request.POST.get("to", ""),
+    )
     if step in ("archive", "restore"):
         set_archived(field=field, archived=step == "archive")
     elif step in STEPS:
@@ -77,19 +96,30 @@ def custom_field_delete(request: MemberRequest, pk: int) -> HttpResponse:
         delete_field(field=field)
         messages.success(request, f"{field} was deleted. Its values are being removed.")
         return redirect("custom_fields")
-    context = {"field": field, "count": rows_with_value(field).count(), "noun": FieldSubject(field.subject).value}
+    context = {
+        "field": field,
+        "count": rows_with_value(field).count(),
+        "noun": FieldSubject(field.subject).value,
+    }
     return render(request, "crm/custom_fields/delete.html", context)
 
 
 def _own(request: MemberRequest, pk: int) -> CustomField:
-    field = own_or_404(CustomField.objects.not_removed().select_related("company"), request, pk)
+    field = own_or_404(
+        CustomField.objects.not_removed().select_related("company"), request, pk
+    )
     assert isinstance(field, CustomField)
     return field
 
 
 def _form(request: MemberRequest, **kwargs: Any) -> CustomFieldForm:
     is_draft = any(name in request.POST for name in ROW_BUTTONS)
-    return CustomFieldForm(_posted(request), company=request.membership.company, is_draft=is_draft, **kwargs)
+    return CustomFieldForm(
+        _posted(request),
+        company=request.membership.company,
+        is_draft=is_draft,
+        **kwargs,
+    )
 
 
 def _is_saved(form: CustomFieldForm, save: Callable[[CustomField], object]) -> bool:

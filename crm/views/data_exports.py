@@ -9,7 +9,11 @@ from django.core.exceptions import ValidationError
 from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import (
+    require_http_methods,
+    require_POST,
+    require_safe,
+)
 from django.views.decorators.vary import vary_on_headers
 
 from crm.accounts.decorators import MemberRequest, member, require
@@ -62,7 +66,9 @@ def list_export(request: MemberRequest, key: str) -> HttpResponse:
     columns = [column.key for column in _shown_columns(request, found)]
     asked = filters_in_use(request, found.filters)
     keys = listed.keys(found, request.GET.get(SORT, ""))
-    return _export_page(request, FilteredList(listed, listed.count(found), keys, columns, asked, back))
+    return _export_page(
+        request, FilteredList(listed, listed.count(found), keys, columns, asked, back)
+    )
 
 
 def _shown_columns(request: MemberRequest, found: ListFilter) -> Sequence[Column]:
@@ -70,7 +76,9 @@ def _shown_columns(request: MemberRequest, found: ListFilter) -> Sequence[Column
     if found.definition is not LEADS:
         return found.definition.columns
     view = tabs_of(request.membership, LEADS, {}, request.GET.get(VIEW, "")).view
-    return chosen_columns(request, view, LEADS.offered(found.company, found.custom_fields))
+    return chosen_columns(
+        request, view, LEADS.offered(found.company, found.custom_fields)
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -82,13 +90,17 @@ def task_export(request: MemberRequest) -> HttpResponse:
     columns = [column.key for column in TASKS.columns if done or column.key != "done"]
     back = list_address("tasks", request.GET.urlencode())
     count, filters = found.order_by().count(), ["done" if done else "open"]
-    return _export_page(request, FilteredList(TASKS, count, keys_of(found), columns, filters, back))
+    return _export_page(
+        request, FilteredList(TASKS, count, keys_of(found), columns, filters, back)
+    )
 
 
 def _export_page(request: MemberRequest, rows: FilteredList) -> HttpResponse:
     form = ExportForm(request.POST or None, exported=rows.exported)
     if not form.is_valid():
-        return render(request, "crm/data_exports/list_form.html", {"form": form, "rows": rows})
+        return render(
+            request, "crm/data_exports/list_form.html", {"form": form, "rows": rows}
+        )
     try:
         made = data_exports.export_list(
             author=request.membership,
@@ -118,7 +130,9 @@ def company_export(request: MemberRequest) -> HttpResponse:
     """Export all that the company has."""
     if request.method == "POST":
         try:
-            return _to_exports(data_exports.export_company(membership=request.membership))
+            return _to_exports(
+                data_exports.export_company(membership=request.membership)
+            )
         except (ValidationError, TooOften) as refusal:
             messages.error(request, _why(refusal))
             return redirect("data_exports")
@@ -135,8 +149,14 @@ def _to_exports(made: DataExport) -> HttpResponse:
 def overview(request: MemberRequest) -> HttpResponse:
     """The member's exports of the last day, with their progress; for admins, everyone's."""
     exports = selector.exports_of(request.membership)
-    made = next((each for each in exports if str(each.pk) == request.GET.get("made", "")), None)
-    context = {"exports": exports, "made": made, "is_at_work": any(each.is_at_work for each in exports)}
+    made = next(
+        (each for each in exports if str(each.pk) == request.GET.get("made", "")), None
+    )
+    context = {
+        "exports": exports,
+        "made": made,
+        "is_at_work": any(each.is_at_work for each in exports),
+    }
     template = "_list" if request.htmx else "list"
     return render(request, f"crm/data_exports/{template}.html", context)
 
@@ -170,7 +190,13 @@ def export_delete(request: MemberRequest, pk: int) -> HttpResponse:
 
 
 def _own(request: MemberRequest, pk: int) -> DataExport:
-    data_export = DataExport.objects.open_to(request.membership).kept().select_related("company").filter(pk=pk).first()
+    data_export = (
+        DataExport.objects.open_to(request.membership)
+        .kept()
+        .select_related("company")
+        .filter(pk=pk)
+        .first()
+    )
     if data_export is None:
         raise Http404
     return data_export

@@ -28,18 +28,28 @@ def deals(request: MemberRequest) -> HttpResponse:
     """The board of one pipeline, filtered by the URL. The filter form is posted here and redirects to such a URL."""
     if request.method == "POST":
         return to_filtered(request, BoardFilter.base_filters)
-    if request.GET.get("stage"):  # an old bookmark: the list of a stage's deals used to have this address
+    # An old bookmark: the list of a stage's deals used to have this address.
+    if request.GET.get("stage"):
         return redirect(list_address("deal_list", request.GET.urlencode()))
     company, choice = request.membership.company, chosen_pipeline(request)
     filtered = _filtered(request, with_pipeline(request, choice), choice.pipelines)
     text = _searched_for(request)
     found = filtered.qs.search(company, text)
-    board = board_of(company, choice.stages, found, shown=shown_in(request.GET), is_searched=bool(text))
+    board = board_of(
+        company,
+        choice.stages,
+        found,
+        shown=shown_in(request.GET),
+        is_searched=bool(text),
+    )
     context = {
         **filter_bar(filtered.form),
         "search": text,
         "board": board,
-        "columns": [(column, _grown(request, column, len(column.cards))) for column in board.columns],
+        "columns": [
+            (column, _grown(request, column, len(column.cards)))
+            for column in board.columns
+        ],
         "stages": choice.offered,
         "closed_days": CLOSED_DAYS,
         "is_narrowed": bool(text or request.GET.get("owner") or request.GET.get("tag")),
@@ -58,16 +68,22 @@ def deal_cards(request: MemberRequest, pk: int) -> HttpResponse:
         raise Http404
     choice = choice_of(stages, str(stage.pipeline_id))
     filtered = _filtered(request, request.GET, choice.pipelines)
-    if filtered.form.errors or (request.GET.get("search") and not _searched_for(request)):
+    if filtered.form.errors or (
+        request.GET.get("search") and not _searched_for(request)
+    ):
         # A filter or search of the board no longer works, so these cards wouldn't belong with those above them.
         return HttpResponse(headers={"HX-Refresh": "true"})
-    column = cards_after(company, stage, filtered.qs.search(company, _searched_for(request)), end)
+    column = cards_after(
+        company, stage, filtered.qs.search(company, _searched_for(request)), end
+    )
     grown = _grown(request, column, shown_in(request.GET).get(pk, len(column.cards)))
     context = {"column": column, "grown": grown, "stages": choice.offered}
     return render(request, "crm/deals/more_cards.html", context)
 
 
-def _filtered(request: MemberRequest, data: QueryDict, pipelines: Sequence[Pipeline]) -> BoardFilter:
+def _filtered(
+    request: MemberRequest, data: QueryDict, pipelines: Sequence[Pipeline]
+) -> BoardFilter:
     own = Deal.objects.for_company(request.membership.company)
     return BoardFilter(data, queryset=own, request=request, pipelines=pipelines)
 
@@ -79,7 +95,11 @@ def _searched_for(request: MemberRequest) -> str:
 def shown_in(query: QueryDict) -> dict[int, int]:
     """The numbers of cards shown that the URL has, by stage id."""
     pairs = [text.partition(".") for text in query.getlist(SHOWN)]
-    return {int(stage): int(count) for stage, _, count in pairs if is_number(stage) and is_number(count)}
+    return {
+        int(stage): int(count)
+        for stage, _, count in pairs
+        if is_number(stage) and is_number(count)
+    }
 
 
 def _grown(request: MemberRequest, column: BoardColumn, shown: int) -> str:

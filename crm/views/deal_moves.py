@@ -48,12 +48,15 @@ def deal_lost(request: MemberRequest, pk: int) -> HttpResponseBase:
 
     An answer never overwrites someone else's, or a win, unless the page has shown that outcome first.
     """
-    if request.method != "POST" and "stage" not in request.GET:  # as after signing in again, which leads back here
+    # As after signing in again, which leads back here.
+    if request.method != "POST" and "stage" not in request.GET:
         return redirect(own_or_404(Deal.objects.all(), request, pk))
     deal, stage = _deal_and_stage(request, pk)
     back = back_to(request, default=reverse("deals"))
     is_archived = stage.pk != deal.stage_id and archived_since(request, stage)
-    is_asked = request.method == "POST" or (_is_to_say_why(deal, stage) and not is_archived)
+    is_asked = request.method == "POST" or (
+        _is_to_say_why(deal, stage) and not is_archived
+    )
     if stage.meaning != StageMeaning.LOST or not is_asked:
         return redirect(back)
     may_skip = not request.membership.company.requires_lost_reason
@@ -61,20 +64,40 @@ def deal_lost(request: MemberRequest, pk: int) -> HttpResponseBase:
     form = LossForm(request.POST or None, deal=deal)
     is_answered = is_skipped or form.is_valid()
     # An answer for an archived stage can't be saved, but it stays on the page, to be copied.
-    if is_answered and not is_archived and _lose(request, form, stage, {} if is_skipped else form.cleaned_data):
+    if (
+        is_answered
+        and not is_archived
+        and _lose(request, form, stage, {} if is_skipped else form.cleaned_data)
+    ):
         return redirect(back)
-    context = {"deal": deal, "stage": stage, "form": form, "back": back, "may_skip": may_skip}
-    return render(request, "crm/deals/lost.html", context, status=409 if form.non_field_errors() else 200)
+    context = {
+        "deal": deal,
+        "stage": stage,
+        "form": form,
+        "back": back,
+        "may_skip": may_skip,
+    }
+    return render(
+        request,
+        "crm/deals/lost.html",
+        context,
+        status=409 if form.non_field_errors() else 200,
+    )
 
 
-def _lose(request: MemberRequest, form: LossForm, stage: Stage, answer: dict[str, Any]) -> bool:
+def _lose(
+    request: MemberRequest, form: LossForm, stage: Stage, answer: dict[str, Any]
+) -> bool:
     """Lose the deal. If its outcome has changed since the page was opened, add an error and return False."""
     deal = form.deal
     try:
         move_deal(deal=deal, stage=stage, seen=request.POST.get("seen", ""), **answer)
     except ChangedMeanwhile:
-        if deal.stage_id == stage.pk and all(getattr(deal, name) == value for name, value in answer.items()):
-            messages.info(request, f"{deal} is in {stage} already.")  # the form was submitted twice
+        if deal.stage_id == stage.pk and all(
+            getattr(deal, name) == value for name, value in answer.items()
+        ):
+            # The form was submitted twice.
+            messages.info(request, f"{deal} is in {stage} already.")
             return True
         why = f", with the reason “{deal.lost_reason}”" if deal.lost_reason else ""
         form.add_error(None, MOVED_MEANWHILE.format(stage=deal.stage, why=why))

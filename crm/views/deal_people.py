@@ -14,7 +14,12 @@ from crm.forms.filters import SearchForm
 from crm.models import Deal, Lead
 from crm.models.roles import Action
 from crm.selectors.deal_people import people_of
-from crm.services.deal_people import PeopleRefused, add_person, change_lead, remove_person
+from crm.services.deal_people import (
+    PeopleRefused,
+    add_person,
+    change_lead,
+    remove_person,
+)
 
 LEADS_OFFERED: Final = 20
 # What each button does, by its name, and the message afterwards.
@@ -30,7 +35,9 @@ CHANGES: Final[dict[str, tuple[Callable[..., None], str]]] = {
 @checked_again
 def deal_people(request: MemberRequest, pk: int) -> HttpResponse:
     """Search for a lead to add. The form is posted here, as is the lead to `add`, to `remove` or to make `main`."""
-    deal = own_or_404(Deal.objects.filter(lead__erased_at=None).select_related("lead"), request, pk)
+    deal = own_or_404(
+        Deal.objects.filter(lead__erased_at=None).select_related("lead"), request, pk
+    )
     for name in CHANGES:
         if name in request.POST:
             return _changed(request, deal, name)
@@ -53,6 +60,16 @@ def _search(request: MemberRequest, deal: Deal) -> HttpResponse:
     form = SearchForm(request.POST or None)
     text = form.cleaned_data["search"] if form.is_valid() else ""
     there = [deal.lead_id, *(lead.pk for lead in people_of(deal).further)]
-    leads = Lead.objects.for_company(request.membership.company).current().exclude(pk__in=there).search(text)
-    context: dict[str, Any] = {"deal": deal, "form": form, "search": text, "leads": leads[:LEADS_OFFERED]}
+    leads = (
+        Lead.objects.for_company(request.membership.company)
+        .current()
+        .exclude(pk__in=there)
+        .search(text)
+    )
+    context: dict[str, Any] = {
+        "deal": deal,
+        "form": form,
+        "search": text,
+        "leads": leads[:LEADS_OFFERED],
+    }
     return render(request, "crm/deals/add_person.html", context)

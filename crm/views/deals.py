@@ -25,17 +25,41 @@ from crm.selectors.tasks import open_tasks_of
 from crm.selectors.timeline import outcomes_of_deals
 from crm.services.editing import delete
 from crm.services.erasure import locking_person
-from crm.views.editing import add_once, edit_page, form_key, saved_unless_changed, tell_dropped, was_submitted
-from crm.views.filtering import SORT, VIEW, filtered_list, kept_in, list_context, to_filtered_list
+from crm.views.editing import (
+    add_once,
+    edit_page,
+    form_key,
+    saved_unless_changed,
+    tell_dropped,
+    was_submitted,
+)
+from crm.views.filtering import (
+    SORT,
+    VIEW,
+    filtered_list,
+    kept_in,
+    list_context,
+    to_filtered_list,
+)
 from crm.views.notes import new_note
 from crm.views.shell import with_outcomes
 
 LEADS_OFFERED = 20
 EDITED_WITH = ("lead__company", "stage")
 UNFOLDING_FILTERS = (
-    "tag", "meaning", "lost_reason", "close_from", "close_until", "dated", "currency", "lead_source", "lead_has_source",
-    "lead_owner", "lead_created_from", "lead_created_until",
-)  # fmt: skip
+    "tag",
+    "meaning",
+    "lost_reason",
+    "close_from",
+    "close_until",
+    "dated",
+    "currency",
+    "lead_source",
+    "lead_has_source",
+    "lead_owner",
+    "lead_created_from",
+    "lead_created_until",
+)
 
 
 @member(Action.SEE_LEADS)
@@ -47,17 +71,28 @@ def deal_list(request: MemberRequest) -> HttpResponse:
     after, before = request.GET.get("after", ""), request.GET.get("before", "")
     filtered = filtered_list(request, DEALS)
     page = DEALS.page_of(filtered.qs, company, sort, after=after, before=before)
-    shown = {name: request.GET[name] for name in (*filtered.filters, SORT) if request.GET.get(name)}
+    shown = {
+        name: request.GET[name]
+        for name in (*filtered.filters, SORT)
+        if request.GET.get(name)
+    }
     views = tabs_of(request.membership, DEALS, shown, request.GET.get(VIEW, ""))
     options = by_pipeline(Stage.objects.for_company(company).offered().in_order())
     rows = with_outcomes(page, outcomes_of_deals, request)
     context = {
-        **list_context(request, filtered, unfolding=UNFOLDING_FILTERS, kept=kept_in(sort, views)),
+        **list_context(
+            request, filtered, unfolding=UNFOLDING_FILTERS, kept=kept_in(sort, views)
+        ),
         "views": views,
         "shown": urlencode(shown),
         "page": page,
-        "rows": [(deal, note, options.get(deal.stage.pipeline_id, [])) for deal, note in rows],
-        "columns": [(column, column.toggled(sort), column.direction(sort)) for column in DEALS.columns],
+        "rows": [
+            (deal, note, options.get(deal.stage.pipeline_id, [])) for deal, note in rows
+        ],
+        "columns": [
+            (column, column.toggled(sort), column.direction(sort))
+            for column in DEALS.columns
+        ],
     }
     return render(request, "crm/deals/list.html", context)
 
@@ -67,14 +102,22 @@ def choose_lead(request: MemberRequest) -> HttpResponse:
     form = SearchForm(request.POST or None)
     text = form.cleaned_data["search"] if form.is_valid() else ""
     leads = Lead.objects.for_company(request.membership.company).current().search(text)
-    return render(request, "crm/deals/choose_lead.html", {"form": form, "search": text, "leads": leads[:LEADS_OFFERED]})
+    return render(
+        request,
+        "crm/deals/choose_lead.html",
+        {"form": form, "search": text, "leads": leads[:LEADS_OFFERED]},
+    )
 
 
 @require_safe
 @member(Action.SEE_LEADS)
 def deal(request: MemberRequest, pk: int) -> HttpResponse:
     """The deal's page: its fields, its people and its timeline."""
-    instance = own_or_404(Deal.objects.select_related("stage", "owner", "lead", "lost_reason"), request, pk)
+    instance = own_or_404(
+        Deal.objects.select_related("stage", "owner", "lead", "lost_reason"),
+        request,
+        pk,
+    )
     company = request.membership.company
     stages = Stage.objects.for_company(company).offered(instance.stage_id).in_order()
     choice = choice_of(stages, str(instance.stage.pipeline_id))
@@ -83,12 +126,18 @@ def deal(request: MemberRequest, pk: int) -> HttpResponse:
         "people": people_of(instance),
         "tasks": open_tasks_of(instance),
         "files": files_on(instance, request.membership),
-        "timeline": timeline.of_deal(instance, request.membership, before=request.GET.get("before", "")),
+        "timeline": timeline.of_deal(
+            instance, request.membership, before=request.GET.get("before", "")
+        ),
         "stages": choice.stages,
         "pipeline": choice.chosen if len(choice.pipelines) > 1 else None,
         # A closed deal has to be reopened in its own pipeline first: moved to another, it would be won or lost again.
-        "other_pipelines": first_open_stages(stages, besides=choice.chosen) if instance.stage.is_open else [],
-        "custom": shown_values(fields_in_use(company, FieldSubject.DEAL), instance.custom, company),
+        "other_pipelines": first_open_stages(stages, besides=choice.chosen)
+        if instance.stage.is_open
+        else [],
+        "custom": shown_values(
+            fields_in_use(company, FieldSubject.DEAL), instance.custom, company
+        ),
         **tag_choices(instance),
         **new_note(request, "deal_note", instance),
     }
@@ -101,24 +150,42 @@ def deal_new(request: MemberRequest) -> HttpResponse:
     """A new deal for the lead in `?lead=`; without one, the search for a lead."""
     if not request.GET.get("lead"):
         return choose_lead(request)
-    lead = own_or_404(Lead.objects.current().select_related("company"), request, request.GET["lead"])
+    lead = own_or_404(
+        Lead.objects.current().select_related("company"), request, request.GET["lead"]
+    )
     form = DealForm(request.POST or None, lead=lead, initial={"owner": request.user})
-    if form.is_valid() or was_submitted(request):  # invalid by now, if the lists have changed
+    # Invalid by now, if the lists have changed.
+    if form.is_valid() or was_submitted(request):
         tell_dropped(request, form)
         return add_once(request, "deal", partial(_save, form))
-    context = {"form": form, "form_key": form_key(request), "lead": lead, "cancel_url": lead.get_absolute_url()}
+    context = {
+        "form": form,
+        "form_key": form_key(request),
+        "lead": lead,
+        "cancel_url": lead.get_absolute_url(),
+    }
     return render(request, "crm/deals/form.html", context)
 
 
 @member(Action.EDIT_LEADS)
 @checked_again
 def deal_edit(request: MemberRequest, pk: int) -> HttpResponse:
-    instance = own_or_404(Deal.objects.filter(lead__erased_at=None).select_related(*EDITED_WITH), request, pk)
-    title = str(instance)  # read first, because even an invalid form changes the instance
+    instance = own_or_404(
+        Deal.objects.filter(lead__erased_at=None).select_related(*EDITED_WITH),
+        request,
+        pk,
+    )
+    # Read first, because even an invalid form changes the instance.
+    title = str(instance)
     form = DealForm(request.POST or None, instance=instance, lead=instance.lead)
     if form.is_valid() and saved_unless_changed(request, form):
         return redirect(instance)
-    context = {"form": form, "lead": instance.lead, "title": title, "cancel_url": instance.get_absolute_url()}
+    context = {
+        "form": form,
+        "lead": instance.lead,
+        "title": title,
+        "cancel_url": instance.get_absolute_url(),
+    }
     return edit_page(request, "crm/deals/form.html", context, instance)
 
 

@@ -17,7 +17,12 @@ from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 
 def export(
-    request: MemberRequest, *, what: str, head: Sequence[str], rows: Iterable[Iterable[object]], back_to: str
+    request: MemberRequest,
+    *,
+    what: str,
+    head: Sequence[str],
+    rows: Iterable[Iterable[object]],
+    back_to: str,
 ) -> HttpResponseBase:
     """The rows as a CSV file named after `what`. They are read only after the export is in the audit log.
 
@@ -32,11 +37,16 @@ def export(
         return _refused(request, error, back_to)
     audit.record(company=company_id, action=AuditAction.EXPORT, details={"what": what})
     return streamed(
-        _lines(head, rows), slot, name=f"{what.replace(' ', '-')}.csv", content_type=CONTENT_TYPES[ExportFormat.CSV]
+        _lines(head, rows),
+        slot,
+        name=f"{what.replace(' ', '-')}.csv",
+        content_type=CONTENT_TYPES[ExportFormat.CSV],
     )
 
 
-def download(request: MemberRequest, data_export: DataExport, *, back_to: str) -> HttpResponseBase:
+def download(
+    request: MemberRequest, data_export: DataExport, *, back_to: str
+) -> HttpResponseBase:
     """The file that a worker has written. The limits of `export` apply, except the number per minute."""
     try:
         return download_of(data_export)
@@ -44,12 +54,16 @@ def download(request: MemberRequest, data_export: DataExport, *, back_to: str) -
         return _refused(request, error, back_to)
 
 
-def _refused(request: MemberRequest, error: rate_limits.TooOften, back_to: str) -> HttpResponse:
+def _refused(
+    request: MemberRequest, error: rate_limits.TooOften, back_to: str
+) -> HttpResponse:
     messages.error(request, str(error))
     return redirect(back_to)
 
 
-def _lines(head: Sequence[str], rows: Iterable[Iterable[object]]) -> Generator[str, None, None]:
+def _lines(
+    head: Sequence[str], rows: Iterable[Iterable[object]]
+) -> Generator[str, None, None]:
     line = csv_line()
     # Outside a transaction, PostgreSQL computes all rows of a cursor before it returns the first.
     with statements_may_take(LONG_SECONDS):

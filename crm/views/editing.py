@@ -46,16 +46,31 @@ def saved_unless_changed(request: MemberRequest, form: LeadForm | DealForm) -> b
 def tell_dropped(request: MemberRequest, form: LeadForm | DealForm) -> None:
     """Add a message for each value that was not saved because its field was archived or deleted meanwhile."""
     for name in form.dropped:
-        messages.warning(request, f"{name} is no longer asked for. What you entered there was not saved.")
+        messages.warning(
+            request,
+            f"{name} is no longer asked for. What you entered there was not saved.",
+        )
 
 
-def edit_page(request: MemberRequest, template: str, context: dict[str, Any], row: Lead | Deal | Note) -> HttpResponse:
+def edit_page(
+    request: MemberRequest,
+    template: str,
+    context: dict[str, Any],
+    row: Lead | Deal | Note,
+) -> HttpResponse:
     """The edit form, with the version of the row when it was opened or, after a conflict, the current one."""
     is_conflict = CHANGED in context["form"].non_field_errors()
     if is_conflict:
         row.refresh_from_db()  # the form still shows the entered values
-    version = version_of(row) if is_conflict else request.POST.get(VERSION) or version_of(row)
-    return render(request, template, {**context, VERSION: version}, status=409 if is_conflict else 200)
+    version = (
+        version_of(row) if is_conflict else request.POST.get(VERSION) or version_of(row)
+    )
+    return render(
+        request,
+        template,
+        {**context, VERSION: version},
+        status=409 if is_conflict else 200,
+    )
 
 
 # Adding a row once, however often its form is submitted
@@ -83,7 +98,9 @@ def add_once(
 
     `told` replaces the message that the row was added. `contents` are the hashes of the form's files.
     """
-    added_id, added = save_once(company=request.membership.company, sha256=_sha256(request, contents), save=save)
+    added_id, added = save_once(
+        company=request.membership.company, sha256=_sha256(request, contents), save=save
+    )
     if added is None:
         messages.info(request, ALREADY_SAVED)
     else:
@@ -99,11 +116,19 @@ def number_in(request: MemberRequest, field: str, missing: int) -> int:
 
 def was_submitted(request: MemberRequest) -> bool:
     """True if the same form has been submitted and saved before."""
-    return request.method == "POST" and was_saved(company=request.membership.company, sha256=_sha256(request))
+    return request.method == "POST" and was_saved(
+        company=request.membership.company, sha256=_sha256(request)
+    )
 
 
 def _sha256(request: MemberRequest, contents: Sequence[str] = ()) -> str:
     """The hash of the form's values, its URL, and the hashes of its files."""
-    values = {name: given for name, given in request.POST.lists() if name not in (FORM_KEY, "csrfmiddlewaretoken")}
-    text = json.dumps([form_key(request), request.get_full_path(), values, *contents], sort_keys=True)
+    values = {
+        name: given
+        for name, given in request.POST.lists()
+        if name not in (FORM_KEY, "csrfmiddlewaretoken")
+    }
+    text = json.dumps(
+        [form_key(request), request.get_full_path(), values, *contents], sort_keys=True
+    )
     return hashlib.sha256(text.encode()).hexdigest()

@@ -25,15 +25,21 @@ SORRY: Final = "Something went wrong. Your changes may not have been saved: chec
 
 # In the words of psycopg, which raises it before it sends anything.
 NUL: Final = "cannot contain NUL"
-UNREADABLE: Final = "This request can't be read. Go back to the form, reload the page, then try again."
+UNREADABLE: Final = (
+    "This request can't be read. Go back to the form, reload the page, then try again."
+)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     # Django's other messages name settings.
-    sentence = str(exception) if isinstance(exception, MultiPartParserError) else UNREADABLE
+    sentence = (
+        str(exception) if isinstance(exception, MultiPartParserError) else UNREADABLE
+    )
     if request.path_info.startswith(API):
         return JsonResponse({"detail": sentence}, status=400)
-    return HttpResponse(render_to_string("400.html", {"sentence": sentence}), status=400)
+    return HttpResponse(
+        render_to_string("400.html", {"sentence": sentence}), status=400
+    )
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -74,10 +80,16 @@ class Outage:
 
 OUTAGES: Final = {
     Unavailable.UNREACHABLE: Outage(
-        "The database can't be reached", "LeadMachine can't reach its database right now.", "Try again in a moment.", 10
+        "The database can't be reached",
+        "LeadMachine can't reach its database right now.",
+        "Try again in a moment.",
+        10,
     ),
     Unavailable.OVERLOADED: Outage(
-        "Too busy right now", "The database has no room for this request right now.", "Try again in a moment.", 10
+        "Too busy right now",
+        "The database has no room for this request right now.",
+        "Try again in a moment.",
+        10,
     ),
     Unavailable.NO_SPACE: Outage(
         "No space left",
@@ -106,15 +118,26 @@ def unavailable(request: HttpRequest, reason: Unavailable) -> HttpResponse:
     """Return the 503 response, which says whether this request has saved anything."""
     outage = OUTAGES[reason]
     is_safe = request.method in SAFE_METHODS
-    sentence = " ".join(filter(None, (outage.what, "" if is_safe else _what_was_saved(), outage.what_to_do)))
+    sentence = " ".join(
+        filter(
+            None, (outage.what, "" if is_safe else _what_was_saved(), outage.what_to_do)
+        )
+    )
     headers = {"Retry-After": str(outage.retry_after)}
     if request.path_info.startswith(API):
         return JsonResponse({"detail": sentence}, status=503, headers=headers)
     # Without the request, because context processors query the database. A link can only repeat a GET. What someone has
     # typed is still in the form before this page: browsers keep it, because pages with forms are not `no-store`.
     again = request.get_full_path() if request.method == "GET" else ""
-    context = {"heading": outage.heading, "sentence": sentence, "again": again, "is_form": not is_safe}
-    return HttpResponse(render_to_string("503.html", context), status=503, headers=headers)
+    context = {
+        "heading": outage.heading,
+        "sentence": sentence,
+        "again": again,
+        "is_form": not is_safe,
+    }
+    return HttpResponse(
+        render_to_string("503.html", context), status=503, headers=headers
+    )
 
 
 def _what_was_saved() -> str:
@@ -163,9 +186,15 @@ class ExplainedErrorsMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         return self.get_response(request)
 
-    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+    def process_exception(
+        self, request: HttpRequest, exception: Exception
+    ) -> HttpResponse | None:
         if isinstance(exception, DeletedMeanwhile):
             return not_found(request, exception)
         if isinstance(exception, DataError) and NUL in str(exception):
             return bad_request(request, exception)
-        return conflict(request, str(exception)) if isinstance(exception, PersonErased) else None
+        return (
+            conflict(request, str(exception))
+            if isinstance(exception, PersonErased)
+            else None
+        )

@@ -24,13 +24,17 @@ PLACE: Final = ("after", "before")  # of a page within the list
 
 def filtered_list(request: MemberRequest, listed: List) -> ListFilter:
     """The filter set of the list, as in the URL."""
-    return listed.filtered(request.GET, request=request, recall=partial(recall_search, request.membership))
+    return listed.filtered(
+        request.GET, request=request, recall=partial(recall_search, request.membership)
+    )
 
 
 def to_filtered_list(request: MemberRequest, listed: List) -> HttpResponseRedirect:
     """Redirect to the list's page with the posted filters in the URL."""
     unfiltered = listed.filtered({}, request=request)
-    return to_filtered(request, [*unfiltered.page_names, SORT, VIEW], unfiltered.text_names)
+    return to_filtered(
+        request, [*unfiltered.page_names, SORT, VIEW], unfiltered.text_names
+    )
 
 
 def kept_in(sort: str, views: Tabs) -> dict[str, str]:
@@ -39,19 +43,27 @@ def kept_in(sort: str, views: Tabs) -> dict[str, str]:
 
 
 def list_context(
-    request: MemberRequest, found: ListFilter, *, unfolding: Sequence[str], kept: Mapping[str, str]
+    request: MemberRequest,
+    found: ListFilter,
+    *,
+    unfolding: Sequence[str],
+    kept: Mapping[str, str],
 ) -> dict[str, Any]:
     """The context of a list's page that comes from its filters."""
     return {
         **filter_bar(found.form, unfolding=(*unfolding, *found.custom), kept=kept),
         "search": found.search,
         "broken": found.reasons,
-        "without_broken": list_address(found.definition.page, query_without(request, (*found.broken, *PLACE))),
+        "without_broken": list_address(
+            found.definition.page, query_without(request, (*found.broken, *PLACE))
+        ),
         "is_narrowed": found.has_any,
     }
 
 
-def to_filtered(request: MemberRequest, names: Iterable[str], texts: Iterable[str] = ()) -> HttpResponseRedirect:
+def to_filtered(
+    request: MemberRequest, names: Iterable[str], texts: Iterable[str] = ()
+) -> HttpResponseRedirect:
     """Redirect to this page with the posted fields, unless empty, in the URL: the search and `texts` only as keys."""
     query = {name: request.POST[name] for name in names if request.POST.get(name)}
     for name in dict.fromkeys(("search", *texts)):
@@ -70,7 +82,10 @@ def _key_of(request: MemberRequest, text: str) -> str:
 
 
 def filter_bar(
-    form: forms.BaseForm, *, unfolding: Sequence[str] = (), kept: Mapping[str, str] | None = None
+    form: forms.BaseForm,
+    *,
+    unfolding: Sequence[str] = (),
+    kept: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """The context of `_parts/filters.html`. The fields named in `unfolding` are folded unless one of them is in use."""
     visible = form.visible_fields()
@@ -86,7 +101,9 @@ def filter_bar(
 
 def filters_in_use(request: MemberRequest, filters: Iterable[str]) -> list[str]:
     """The search and the filters in the URL, in words. Their values are left out: they may be about a person."""
-    return filters_in_words(name for name in ("search", *filters) if request.GET.get(name))
+    return filters_in_words(
+        name for name in ("search", *filters) if request.GET.get(name)
+    )
 
 
 def query_without(request: MemberRequest, names: Iterable[str]) -> str:

@@ -47,11 +47,23 @@ FURTHER: Final = (
     Page("People", "people", "users", Action.MANAGE_COMPANY),
     Page("Lists and tags", "picklists", "tag", Action.MANAGE_COMPANY),
     Page("Pipelines", "pipelines", "view-columns", Action.MANAGE_COMPANY),
-    Page("Custom fields", "custom_fields", "adjustments-horizontal", Action.MANAGE_COMPANY),
+    Page(
+        "Custom fields",
+        "custom_fields",
+        "adjustments-horizontal",
+        Action.MANAGE_COMPANY,
+    ),
     Page("Audit log", "audit_log", "clipboard-document-list", Action.MANAGE_COMPANY),
     Page("Add API key", "api_key_new", "key", Action.MANAGE_COMPANY),
-    Page("Company sign-in", "sign_in_provider", "identification", Action.MANAGE_COMPANY),
-    Page("Export everything", "company_export", "archive-box-arrow-down", Action.MANAGE_COMPANY),
+    Page(
+        "Company sign-in", "sign_in_provider", "identification", Action.MANAGE_COMPANY
+    ),
+    Page(
+        "Export everything",
+        "company_export",
+        "archive-box-arrow-down",
+        Action.MANAGE_COMPANY,
+    ),
     Page("Change password", "account_change_password", "lock-closed", Action.SEE_LEADS),
     Page("Change e-mail address", "account_email", "envelope", Action.SEE_LEADS),
     Page("Passkeys", "mfa_list_webauthn", "finger-print", Action.SEE_LEADS),
@@ -72,13 +84,21 @@ def find_anything(request: MemberRequest) -> HttpResponse:
         form = SearchForm(request.POST)
         text = form.cleaned_data["search"] if form.is_valid() else ""
         problem = "" if form.is_valid() else str(form.errors["search"][0])
-        return render(request, "crm/finding/_options.html", _context(request, text) | {"problem": problem})
+        return render(
+            request,
+            "crm/finding/_options.html",
+            _context(request, text) | {"problem": problem},
+        )
     text = recall_search(request.membership, request.GET.get("search", ""))
     return render(request, "crm/finding/results.html", _context(request, text))
 
 
 def _context(request: MemberRequest, text: str) -> dict[str, object]:
-    return {"search": text, "found": find(request.membership.company, text), "places": _places(request, text)}
+    return {
+        "search": text,
+        "found": find(request.membership.company, text),
+        "places": _places(request, text),
+    }
 
 
 def _places(request: MemberRequest, text: str) -> list[NavigationItem]:
@@ -87,9 +107,17 @@ def _places(request: MemberRequest, text: str) -> list[NavigationItem]:
         return []
     words = folded(text).split()
     actions = [
-        NavigationItem(action.label, reverse(action.url_name), action.icon, current=False, wide_only=False)
+        NavigationItem(
+            action.label,
+            reverse(action.url_name),
+            action.icon,
+            current=False,
+            wide_only=False,
+        )
         for action in (*ACTIONS, *(FURTHER if words else ()))
         if request.membership.may(action.action)
     ]
     places = [*actions, *navigation(request.membership, "")]
-    return [place for place in places if all(word in folded(place.label) for word in words)]
+    return [
+        place for place in places if all(word in folded(place.label) for word in words)
+    ]

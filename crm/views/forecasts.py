@@ -27,11 +27,25 @@ def forecast(request: MemberRequest) -> HttpResponse:
         request=request,
         pipelines=choice.pipelines,
     )
-    narrowed = {name: request.GET[name] for name in ("owner", "tag") if _is_in_use(filtered.form, name)}
-    pipeline = {"pipeline": str(choice.chosen.pk)} if choice.chosen and len(choice.pipelines) > 1 else {}
+    narrowed = {
+        name: request.GET[name]
+        for name in ("owner", "tag")
+        if _is_in_use(filtered.form, name)
+    }
+    pipeline = (
+        {"pipeline": str(choice.chosen.pk)}
+        if choice.chosen and len(choice.pipelines) > 1
+        else {}
+    )
     query = urlencode({**pipeline, **narrowed})
-    found = forecast_of(company, choice.stages, filtered.qs, timezone.localdate(), query)
-    context = {**filter_bar(filtered.form), "forecast": found, "is_narrowed": bool(narrowed)}
+    found = forecast_of(
+        company, choice.stages, filtered.qs, timezone.localdate(), query
+    )
+    context = {
+        **filter_bar(filtered.form),
+        "forecast": found,
+        "is_narrowed": bool(narrowed),
+    }
     return render(request, "crm/deals/forecast.html", context)
 
 

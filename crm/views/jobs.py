@@ -18,4 +18,6 @@ def overview(request: MemberRequest) -> HttpResponse:
     jobs = jobs_of(request.membership)
     is_at_work = any(each.job.is_at_work for each in jobs)
     context = {"jobs": jobs, "is_at_work": is_at_work, "days": SHOWN_FOR.days}
-    return render(request, f"crm/jobs/{'_list' if request.htmx else 'list'}.html", context)
+    return render(
+        request, f"crm/jobs/{'_list' if request.htmx else 'list'}.html", context
+    )

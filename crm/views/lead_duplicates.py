@@ -39,7 +39,12 @@ def lead_duplicates(request: MemberRequest) -> HttpResponse:
 @checked_again
 def lead_duplicate_dismiss(request: MemberRequest, pk: int) -> HttpResponse:
     """Remember that the two are not one person."""
-    pair = own_or_404(LeadDuplicate.objects.select_related("first", "second"), request, pk)
+    pair = own_or_404(
+        LeadDuplicate.objects.select_related("first", "second"), request, pk
+    )
     dismiss(pair=pair)
-    messages.success(request, f"{pair.first} and {pair.second} stay two leads. They are not listed here again.")
+    messages.success(
+        request,
+        f"{pair.first} and {pair.second} stay two leads. They are not listed here again.",
+    )
     return redirect(back_to(request, default=reverse("lead_duplicates")))

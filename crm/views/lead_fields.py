@@ -24,15 +24,22 @@ def lead_field(request: MemberRequest, pk: int, field: str) -> HttpResponse:
     lead = own_or_404(Lead.objects.current(), request, pk)
     if request.method == "POST":
         with locking_person(lead.pk):
-            return _save(request, own_or_404(Lead.objects.current(), request, pk), field)
+            return _save(
+                request, own_or_404(Lead.objects.current(), request, pk), field
+            )
     if not request.htmx:
         return redirect(f"{reverse('lead_edit', args=[lead.pk])}#id_{field}")
-    return _row(request, LeadFieldForm(instance=lead, company=request.membership.company, field=field))
+    return _row(
+        request,
+        LeadFieldForm(instance=lead, company=request.membership.company, field=field),
+    )
 
 
 def _save(request: MemberRequest, lead: Lead, field: str) -> HttpResponse:
     """Save the detail, or show its errors in its row. The caller has locked the lead."""
-    form = LeadFieldForm(request.POST, instance=lead, company=request.membership.company, field=field)
+    form = LeadFieldForm(
+        request.POST, instance=lead, company=request.membership.company, field=field
+    )
     if not form.is_valid():
         return retarget(reselect(_row(request, form), f"#row-{field}"), f"#row-{field}")
     if form.has_changed():
@@ -42,4 +49,8 @@ def _save(request: MemberRequest, lead: Lead, field: str) -> HttpResponse:
 
 
 def _row(request: MemberRequest, form: LeadFieldForm) -> HttpResponse:
-    return render(request, "crm/leads/_field_form.html", {"form": form, "lead": form.instance, "field": form.shown})
+    return render(
+        request,
+        "crm/leads/_field_form.html",
+        {"form": form, "lead": form.instance, "field": form.shown},
+    )

@@ -8,7 +8,11 @@ from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import (
+    require_http_methods,
+    require_POST,
+    require_safe,
+)
 from django.views.decorators.vary import vary_on_headers
 
 from crm.accounts.bodies import takes_import
@@ -16,11 +20,22 @@ from crm.accounts.decorators import MemberRequest, member, own_or_404
 from crm.data_exchange.importing.columns import REASON
 from crm.data_exchange.importing.new_tags import new_tags
 from crm.data_exchange.importing.text_formats import TextFormat
-from crm.forms.lead_imports import FileFormatForm, ImportColumnsForm, StartForm, UploadForm
+from crm.forms.lead_imports import (
+    FileFormatForm,
+    ImportColumnsForm,
+    StartForm,
+    UploadForm,
+)
 from crm.models import LeadImport
 from crm.models.roles import Action
 from crm.selectors import lead_imports as selector
-from crm.selectors.import_cells import HEAD, ShownCells, all_problem_cells, cell_totals, rows_with_problems
+from crm.selectors.import_cells import (
+    HEAD,
+    ShownCells,
+    all_problem_cells,
+    cell_totals,
+    rows_with_problems,
+)
 from crm.selectors.import_cells import problem_cells as cells_of
 from crm.selectors.import_readings import columns_of_numbers, columns_of_values
 from crm.services import lead_imports
@@ -35,14 +50,26 @@ PER_PAGE: Final = 25
 @member(Action.IMPORT_LEADS)
 def overview(request: MemberRequest) -> HttpResponse:
     """Upload a file, and the imports so far."""
-    form = UploadForm(request.POST, request.FILES) if request.method == "POST" else UploadForm()
+    form = (
+        UploadForm(request.POST, request.FILES)
+        if request.method == "POST"
+        else UploadForm()
+    )
     if form.is_valid():
         try:
             file = form.cleaned_data["file"]
-            return redirect(lead_imports.upload(company=request.membership.company, file=file, actor=request.user))
+            return redirect(
+                lead_imports.upload(
+                    company=request.membership.company, file=file, actor=request.user
+                )
+            )
         except (ValidationError, TooOften) as error:
-            form.add_error("file", error if isinstance(error, ValidationError) else str(error))
-    own = LeadImport.objects.for_company(request.membership.company).select_related("made_by", "api_key")
+            form.add_error(
+                "file", error if isinstance(error, ValidationError) else str(error)
+            )
+    own = LeadImport.objects.for_company(request.membership.company).select_related(
+        "made_by", "api_key"
+    )
     page = Paginator(own, PER_PAGE).get_page(request.GET.get("page"))
     return render(request, "crm/lead_imports/list.html", {"form": form, "page": page})
 
@@ -73,7 +100,11 @@ def file_format(request: MemberRequest, pk: int) -> HttpResponse:
     """How the text file is read, with a preview of what is chosen."""
     lead_import = _own(request, pk)
     current = TextFormat.of(lead_import.file_format)
-    if not lead_import.is_at_check or current is None or not selector.has_file(lead_import):
+    if (
+        not lead_import.is_at_check
+        or current is None
+        or not selector.has_file(lead_import)
+    ):
         return redirect(lead_import)
     asked = request.POST or request.GET
     form = FileFormatForm(asked if "encoding" in asked else None, current=current)
@@ -82,7 +113,11 @@ def file_format(request: MemberRequest, pk: int) -> HttpResponse:
         lead_imports.read_again(lead_import=lead_import, chosen=chosen)
         return redirect(lead_import)
     template = "_file_preview" if request.htmx else "format"
-    context = {"lead_import": lead_import, "form": form, "file": selector.file_preview(lead_import, chosen)}
+    context = {
+        "lead_import": lead_import,
+        "form": form,
+        "file": selector.file_preview(lead_import, chosen),
+    }
     return render(request, f"crm/lead_imports/{template}.html", context)
 
 
@@ -98,7 +133,11 @@ def map_columns(request: MemberRequest, pk: int) -> HttpResponse:
         return _check_page(request, lead_import, form)
     try:
         return redirect(
-            lead_imports.map_columns(lead_import=lead_import, columns=form.columns(), readings=form.readings())
+            lead_imports.map_columns(
+                lead_import=lead_import,
+                columns=form.columns(),
+                readings=form.readings(),
+            )
         )
     except LeadImport.DoesNotExist:  # someone has just deleted it
         raise Http404 from None
@@ -108,9 +147,15 @@ def map_columns(request: MemberRequest, pk: int) -> HttpResponse:
 @member(Action.IMPORT_LEADS)
 def start(request: MemberRequest, pk: int) -> HttpResponse:
     lead_import = _own(request, pk)
-    form = StartForm(request.POST, lead_import=lead_import, conversions=selector.conversions(lead_import))
+    form = StartForm(
+        request.POST,
+        lead_import=lead_import,
+        conversions=selector.conversions(lead_import),
+    )
     if not form.is_valid():
-        return _check_page(request, lead_import, _columns_form(request, lead_import), form)
+        return _check_page(
+            request, lead_import, _columns_form(request, lead_import), form
+        )
     try:
         lead_imports.start(
             lead_import=lead_import,
@@ -128,7 +173,10 @@ def start(request: MemberRequest, pk: int) -> HttpResponse:
 def cancel(request: MemberRequest, pk: int) -> HttpResponse:
     lead_import = _own(request, pk)
     if lead_imports.cancel(lead_import=lead_import, actor=request.user):
-        messages.success(request, "Cancelled. Leads imported so far are kept; you can undo the import.")
+        messages.success(
+            request,
+            "Cancelled. Leads imported so far are kept; you can undo the import.",
+        )
     return redirect(lead_import)
 
 
@@ -160,7 +208,11 @@ def download_bad_rows(request: MemberRequest, pk: int) -> HttpResponseBase:
     head = [*lead_import.header, REASON]
     what = f"bad rows of import {lead_import.pk}"
     return export(
-        request, what=what, head=head, rows=selector.bad_rows(lead_import), back_to=lead_import.get_absolute_url()
+        request,
+        what=what,
+        head=head,
+        rows=selector.bad_rows(lead_import),
+        back_to=lead_import.get_absolute_url(),
     )
 
 
@@ -169,8 +221,14 @@ def download_bad_rows(request: MemberRequest, pk: int) -> HttpResponseBase:
 def problem_cells(request: MemberRequest, pk: int) -> HttpResponse:
     """The cells that are left out, and those that are stored but doubtful."""
     lead_import = _own(request, pk)
-    page = Paginator(rows_with_problems(lead_import), PER_PAGE).get_page(request.GET.get("page"))
-    context = {"lead_import": lead_import, "page": page, "cells": cells_of(lead_import, page.object_list)}
+    page = Paginator(rows_with_problems(lead_import), PER_PAGE).get_page(
+        request.GET.get("page")
+    )
+    context = {
+        "lead_import": lead_import,
+        "page": page,
+        "cells": cells_of(lead_import, page.object_list),
+    }
     return render(request, "crm/lead_imports/cells.html", context)
 
 
@@ -180,15 +238,26 @@ def download_problem_cells(request: MemberRequest, pk: int) -> HttpResponseBase:
     lead_import = _own(request, pk)
     what = f"cells of import {lead_import.pk}"
     rows = all_problem_cells(lead_import)
-    return export(request, what=what, head=HEAD, rows=rows, back_to=lead_import.get_absolute_url())
+    return export(
+        request, what=what, head=HEAD, rows=rows, back_to=lead_import.get_absolute_url()
+    )
 
 
 def _check_page(
-    request: MemberRequest, lead_import: LeadImport, columns: ImportColumnsForm, start: StartForm | None = None
+    request: MemberRequest,
+    lead_import: LeadImport,
+    columns: ImportColumnsForm,
+    start: StartForm | None = None,
 ) -> HttpResponse:
-    conversions, outcome = selector.conversions(lead_import), request.GET.get("outcome", "")
+    conversions, outcome = (
+        selector.conversions(lead_import),
+        request.GET.get("outcome", ""),
+    )
     views, shown = selector.columns(lead_import), ShownCells(lead_import)
-    numbers, values = columns_of_numbers(lead_import, shown.custom), columns_of_values(lead_import, shown)
+    numbers, values = (
+        columns_of_numbers(lead_import, shown.custom),
+        columns_of_values(lead_import, shown),
+    )
     cells = cell_totals(lead_import, lead_import.planned)
     context: dict[str, Any] = {
         "lead_import": lead_import,
@@ -198,9 +267,19 @@ def _check_page(
         "columns": columns.rows(views),
         "guessed": sum(column.mark == "Guessed" for column in views),
         "unsure": any(column.mark == "Unsure" for column in views),
-        "questions": [(each, columns.convention(each.index)) for each in numbers if each.needs_answer],
-        "numbers": [(each, columns.convention(each.index)) for each in numbers if not each.needs_answer],
-        "values": [(each, columns.otherwise(each.index)) for each in values if each.total],
+        "questions": [
+            (each, columns.convention(each.index))
+            for each in numbers
+            if each.needs_answer
+        ],
+        "numbers": [
+            (each, columns.convention(each.index))
+            for each in numbers
+            if not each.needs_answer
+        ],
+        "values": [
+            (each, columns.otherwise(each.index)) for each in values if each.total
+        ],
         "cells": cells,
         "otherwise": columns.otherwise_of(cells, but=[each.index for each in values]),
         "totals": selector.totals(lead_import.planned),
@@ -213,12 +292,16 @@ def _check_page(
     return render(request, "crm/lead_imports/check.html", context)
 
 
-def _columns_form(request: MemberRequest, lead_import: LeadImport, data: Any = None) -> ImportColumnsForm:
+def _columns_form(
+    request: MemberRequest, lead_import: LeadImport, data: Any = None
+) -> ImportColumnsForm:
     may_add = request.membership.may(Action.MANAGE_COMPANY)
     return ImportColumnsForm(data, lead_import=lead_import, may_add=may_add)
 
 
 def _own(request: MemberRequest, pk: int) -> LeadImport:
-    lead_import = own_or_404(LeadImport.objects.select_related("company", "made_by", "api_key"), request, pk)
+    lead_import = own_or_404(
+        LeadImport.objects.select_related("company", "made_by", "api_key"), request, pk
+    )
     assert isinstance(lead_import, LeadImport)
     return lead_import

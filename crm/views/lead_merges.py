@@ -14,7 +14,12 @@ from crm.models import Lead, LeadMerge
 from crm.models.roles import Action
 from crm.selectors.lead_merges import preview_of
 from crm.services.editing import ChangedMeanwhile
-from crm.services.lead_merges import MergeRefused, merge_leads, refuse_what_is_no_more, version_of_both
+from crm.services.lead_merges import (
+    MergeRefused,
+    merge_leads,
+    refuse_what_is_no_more,
+    version_of_both,
+)
 from crm.services.merge_undo import UNDONE_BEFORE, SeparatedLeads, undo_merge
 from crm.views.editing import VERSION
 from crm.views.leads import selected_keys
@@ -32,11 +37,16 @@ CHANGED = "Nothing has been merged yet: one of the leads has been changed since.
 def lead_merge(request: MemberRequest) -> HttpResponse:
     """Choose the values of the merged lead, then merge. The bulk bar of the list posts only the two leads' ids."""
     values = request.POST if request.method == "POST" else request.GET
-    keys, back = sorted(set(selected_keys(values))), back_to(request, default=reverse("leads"))
+    keys, back = (
+        sorted(set(selected_keys(values))),
+        back_to(request, default=reverse("leads")),
+    )
     if len(keys) != 2:
         messages.warning(request, TWO)
         return redirect(back)
-    asked = f"{reverse('lead_merge')}?{urlencode({'lead': keys, 'next': back}, doseq=True)}"
+    asked = (
+        f"{reverse('lead_merge')}?{urlencode({'lead': keys, 'next': back}, doseq=True)}"
+    )
     if request.method == "POST" and KEPT not in values:
         return whole_page(request, asked)
     kept, gone = _pair(request, keys, values.get(KEPT, ""))
@@ -50,13 +60,20 @@ def lead_merge(request: MemberRequest) -> HttpResponse:
     except ChangedMeanwhile:
         messages.warning(request, CHANGED)
         return redirect(f"{asked}&{urlencode({KEPT: kept.pk})}")
-    context = {"preview": preview_of(kept, gone), "back": back, "asked": asked, VERSION: version_of_both(kept, gone)}
+    context = {
+        "preview": preview_of(kept, gone),
+        "back": back,
+        "asked": asked,
+        VERSION: version_of_both(kept, gone),
+    }
     return render(request, "crm/lead_merges/merge.html", context)
 
 
 def _pair(request: MemberRequest, keys: list[str], kept: str) -> tuple[Lead, Lead]:
     """The lead to keep, the older one unless `kept` is the id of the other, and the lead to merge into it."""
-    own = Lead.objects.for_company(request.membership.company).select_related("company", "status", "owner")
+    own = Lead.objects.for_company(request.membership.company).select_related(
+        "company", "status", "owner"
+    )
     leads = list(own.filter(pk__in=keys).order_by("created_at", "pk"))
     if len(leads) != 2:
         raise Http404
@@ -68,9 +85,13 @@ def _merged(request: MemberRequest, kept: Lead, gone: Lead) -> HttpResponse:
     form = MergeForm(request.POST, preview=preview_of(kept, gone))
     if not form.is_valid():
         raise ChangedMeanwhile
-    merge_leads(kept=kept, gone=gone, taken=form.taken, version=request.POST.get(VERSION, ""))
+    merge_leads(
+        kept=kept, gone=gone, taken=form.taken, version=request.POST.get(VERSION, "")
+    )
     kept.refresh_from_db()
-    messages.success(request, f"{gone} was merged into {kept}. You can undo it for 24 hours.")
+    messages.success(
+        request, f"{gone} was merged into {kept}. You can undo it for 24 hours."
+    )
     return redirect(kept)
 
 
@@ -91,9 +112,13 @@ def lead_merge_undo(request: MemberRequest, pk: int) -> HttpResponse:
 
 
 def _tell(request: MemberRequest, separated: SeparatedLeads) -> None:
-    messages.success(request, f"Undone: {separated.gone} and {separated.kept} are two leads again.")
+    messages.success(
+        request, f"Undone: {separated.gone} and {separated.kept} are two leads again."
+    )
     if separated.changed_since:
         left = ", ".join(separated.changed_since)
-        messages.warning(request, f"Changed since the merge, and left as it is now: {left}.")
+        messages.warning(
+            request, f"Changed since the merge, and left as it is now: {left}."
+        )
     if separated.opted_out_since:
         messages.warning(request, OPTED_OUT_SINCE)

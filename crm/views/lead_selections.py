@@ -26,7 +26,9 @@ from crm.views.shell import back_to, whole_page
 
 ALL, FILTERS, CONFIRMED = "all", "filters", "confirmed"
 NONE_SELECTED: Final = "Select the leads to change first."
-TOO_MANY: Final = f"Nothing was changed: at most {AT_ONCE} leads can be selected one by one."
+TOO_MANY: Final = (
+    f"Nothing was changed: at most {AT_ONCE} leads can be selected one by one."
+)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -45,7 +47,12 @@ def lead_bulk_status(request: MemberRequest) -> HttpResponse:
         return _about_all(request, change)
     status: Any = change.target
     expected = status_change(selected_leads(request, values), status)
-    context = {"status": status, "selected": selected_keys(values), "change": expected, "back": _back(request)}
+    context = {
+        "status": status,
+        "selected": selected_keys(values),
+        "change": expected,
+        "back": _back(request),
+    }
     if request.method != "POST":
         return render(request, "crm/leads/bulk_status.html", context)
     if expected.conversion_count and CONFIRMED not in values:
@@ -66,7 +73,11 @@ def lead_bulk_owner(request: MemberRequest) -> HttpResponse:
 @checked_again
 def lead_bulk_tags(request: MemberRequest) -> HttpResponse:
     """Add a tag to all selected leads, or remove it (`tag_change`)."""
-    kind = BulkKind.REMOVE_TAG if request.POST.get("tag_change") == "remove" else BulkKind.ADD_TAG
+    kind = (
+        BulkKind.REMOVE_TAG
+        if request.POST.get("tag_change") == "remove"
+        else BulkKind.ADD_TAG
+    )
     return _change_as_asked(request, kind, request.POST.get("tag", ""))
 
 
@@ -104,12 +115,16 @@ def selected_leads(request: MemberRequest, values: QueryDict) -> LeadQuerySet:
     return own.filter(pk__in=selected_keys(values))
 
 
-def _change_as_asked(request: MemberRequest, kind: BulkKind, target: str) -> HttpResponse:
+def _change_as_asked(
+    request: MemberRequest, kind: BulkKind, target: str
+) -> HttpResponse:
     try:
         change = asked_change(request, kind, target)
     except ValidationError as error:
         return _refused(request, error)
-    return _about_all(request, change) if ALL in request.POST else _change(request, change)
+    return (
+        _about_all(request, change) if ALL in request.POST else _change(request, change)
+    )
 
 
 def _change(request: MemberRequest, change: LeadChange) -> HttpResponse:
@@ -119,13 +134,20 @@ def _change(request: MemberRequest, change: LeadChange) -> HttpResponse:
     elif len(keys) > AT_ONCE:
         messages.error(request, TOO_MANY)
     else:
-        tell_changed(request, change, change_at_once(membership=request.membership, change=change, keys=keys))
+        tell_changed(
+            request,
+            change,
+            change_at_once(membership=request.membership, change=change, keys=keys),
+        )
     return redirect(_back(request))
 
 
 def _ask(request: MemberRequest, page: str, **values: object) -> HttpResponse:
     """Redirect to the page that asks about the selected leads."""
-    query = urlencode({**values, "lead": selected_keys(request.POST), "next": _back(request)}, doseq=True)
+    query = urlencode(
+        {**values, "lead": selected_keys(request.POST), "next": _back(request)},
+        doseq=True,
+    )
     return whole_page(request, f"{reverse(page)}?{query}")
 
 

@@ -34,16 +34,40 @@ from crm.selectors.tasks import open_tasks_of
 from crm.selectors.timeline import outcomes_of_leads
 from crm.services.editing import change_status, delete
 from crm.services.erasure import erase_leads
-from crm.views.editing import add_once, edit_page, form_key, saved_unless_changed, tell_dropped, was_submitted
-from crm.views.filtering import PLACE, SORT, VIEW, filtered_list, kept_in, list_context, query_without, to_filtered_list
+from crm.views.editing import (
+    add_once,
+    edit_page,
+    form_key,
+    saved_unless_changed,
+    tell_dropped,
+    was_submitted,
+)
+from crm.views.filtering import (
+    PLACE,
+    SORT,
+    VIEW,
+    filtered_list,
+    kept_in,
+    list_context,
+    query_without,
+    to_filtered_list,
+)
 from crm.views.notes import new_note
 from crm.views.shell import back_to, with_outcomes
 from crm.views.undo import tell
 
 UNFOLDING_FILTERS = (
-    "tag", "type", "reached", "has_source", "has_email", "shared", "created_from", "created_until", "updated_from",
+    "tag",
+    "type",
+    "reached",
+    "has_source",
+    "has_email",
+    "shared",
+    "created_from",
+    "created_until",
+    "updated_from",
     "updated_until",
-)  # fmt: skip
+)
 DUPLICATES_SHOWN = 5
 ADD_ANYWAY = "add_anyway"
 
@@ -57,7 +81,11 @@ def leads(request: MemberRequest) -> HttpResponse:
     after, before = request.GET.get("after", ""), request.GET.get("before", "")
     filtered = filtered_list(request, LEADS)
     page = LEADS.page_of(filtered.qs, company, sort, after=after, before=before)
-    shown = {name: request.GET[name] for name in (*filtered.filters, SORT) if request.GET.get(name)}
+    shown = {
+        name: request.GET[name]
+        for name in (*filtered.filters, SORT)
+        if request.GET.get(name)
+    }
     views = tabs_of(request.membership, LEADS, shown, request.GET.get(VIEW, ""))
     offered = LEADS.offered(company, filtered.custom_fields)
     columns = chosen_columns(request, views.view, offered)
@@ -71,21 +99,35 @@ def leads(request: MemberRequest) -> HttpResponse:
                 (lead, note, [(column, column.read(lead)) for column in columns])
                 for lead, note in with_outcomes(page, outcomes_of_leads, request)
             ],
-            **list_context(request, filtered, unfolding=UNFOLDING_FILTERS, kept=kept_in(sort, views)),
+            **list_context(
+                request,
+                filtered,
+                unfolding=UNFOLDING_FILTERS,
+                kept=kept_in(sort, views),
+            ),
             "has_short_word": has_short_word(filtered.search),
-            "columns": [(column, column.toggled(sort), column.direction(sort)) for column in columns],
-            "columns_form": TableColumnsForm(shown=columns, offered=offered) if has_columns_form else None,
+            "columns": [
+                (column, column.toggled(sort), column.direction(sort))
+                for column in columns
+            ],
+            "columns_form": TableColumnsForm(shown=columns, offered=offered)
+            if has_columns_form
+            else None,
             "views": views,
             "shown": urlencode(shown),
             "matching": query_without(request, (*PLACE, VIEW)),
-            "statuses": [each for each in filtered.rows_of("status") if each.is_offered],
+            "statuses": [
+                each for each in filtered.rows_of("status") if each.is_offered
+            ],
             "tags": [each for each in filtered.rows_of("tag") if each.is_offered],
             "people": filtered.rows_of("owner"),
         },
     )
 
 
-def chosen_columns(request: MemberRequest, view: SavedView | None, offered: Sequence[Column]) -> list[Column]:
+def chosen_columns(
+    request: MemberRequest, view: SavedView | None, offered: Sequence[Column]
+) -> list[Column]:
     """The columns of the saved view or, without one, those that the member has chosen."""
     chosen = view.columns if view else request.membership.lead_columns
     return columns_of(chosen.split(), offered)
@@ -99,7 +141,10 @@ def selected_keys(values: QueryDict) -> list[str]:
 def archived_since(request: MemberRequest, step: PicklistEntry) -> bool:
     """True, with a message for the next page, if the chosen status or stage is no longer offered."""
     if not step.is_offered:
-        messages.error(request, f"Nothing was changed: {step} was archived. Choose another {step._meta.verbose_name}.")
+        messages.error(
+            request,
+            f"Nothing was changed: {step} was archived. Choose another {step._meta.verbose_name}.",
+        )
     return not step.is_offered
 
 
@@ -120,11 +165,17 @@ def lead(request: MemberRequest, pk: int) -> HttpResponse:
             "further_deals": further_deals_of(instance),
             "tasks": open_tasks_of(instance),
             "files": files_on(instance, request.membership),
-            "timeline": timeline.of_lead(instance, request.membership, before=request.GET.get("before", "")),
+            "timeline": timeline.of_lead(
+                instance, request.membership, before=request.GET.get("before", "")
+            ),
             "merge": undoable_merge(instance),
             "statuses": LeadStatus.objects.for_company(company).offered(),
-            "type": LeadType.objects.for_company(company).filter(code=instance.type).first(),
-            "custom": shown_values(fields_in_use(company, FieldSubject.LEAD), instance.custom, company),
+            "type": LeadType.objects.for_company(company)
+            .filter(code=instance.type)
+            .first(),
+            "custom": shown_values(
+                fields_in_use(company, FieldSubject.LEAD), instance.custom, company
+            ),
             **tag_choices(instance),
             **new_note(request, "lead_note", instance),
         },
@@ -136,7 +187,9 @@ def lead(request: MemberRequest, pk: int) -> HttpResponse:
 def lead_new(request: MemberRequest) -> HttpResponse:
     """Add a lead. If there seems to be a lead of the same person already, ask first."""
     company = request.membership.company
-    form = LeadForm(request.POST or None, company=company, initial={"owner": request.user})
+    form = LeadForm(
+        request.POST or None, company=company, initial={"owner": request.user}
+    )
     duplicates: Sequence[Likeness] = []
     if form.is_valid():
         if ADD_ANYWAY not in request.POST:
@@ -147,7 +200,12 @@ def lead_new(request: MemberRequest) -> HttpResponse:
             return add_once(request, "lead", form.save)
     elif was_submitted(request):  # invalid by now, because the lists have changed
         return add_once(request, "lead", form.save)
-    context = {"form": form, "form_key": form_key(request), "duplicates": duplicates, "cancel_url": reverse("leads")}
+    context = {
+        "form": form,
+        "form_key": form_key(request),
+        "duplicates": duplicates,
+        "cancel_url": reverse("leads"),
+    }
     return render(request, "crm/leads/form.html", context)
 
 
@@ -155,11 +213,19 @@ def lead_new(request: MemberRequest) -> HttpResponse:
 @checked_again
 def lead_edit(request: MemberRequest, pk: int) -> HttpResponse:
     instance = own_or_404(Lead.objects.current(), request, pk)
-    name = str(instance)  # read first, because even an invalid form changes the instance
-    form = LeadForm(request.POST or None, instance=instance, company=request.membership.company)
+    # Read first, because even an invalid form changes the instance.
+    name = str(instance)
+    form = LeadForm(
+        request.POST or None, instance=instance, company=request.membership.company
+    )
     if form.is_valid() and saved_unless_changed(request, form):
         return redirect(instance)
-    context = {"form": form, "lead": instance, "name": name, "cancel_url": instance.get_absolute_url()}
+    context = {
+        "form": form,
+        "lead": instance,
+        "name": name,
+        "cancel_url": instance.get_absolute_url(),
+    }
     return edit_page(request, "crm/leads/form.html", context, instance)
 
 
@@ -167,12 +233,25 @@ def lead_edit(request: MemberRequest, pk: int) -> HttpResponse:
 def lead_erase(request: MemberRequest, pk: int) -> HttpResponse:
     """Ask for the person's name, then erase the person. Only an empty row is left."""
     instance = own_or_404(Lead.objects.current(), request, pk)
-    form = ErasureForm(request.POST or None, lead=instance, namesakes=namesakes_of(instance))
+    form = ErasureForm(
+        request.POST or None, lead=instance, namesakes=namesakes_of(instance)
+    )
     if form.is_valid():
         receipts = erase_leads(leads=form.chosen, actor=request.user)
-        others = sorted(str(receipt.object_id) for receipt in receipts if receipt.object_id != instance.pk)
-        were = f"Leads {', '.join(others)} and {instance.pk} were" if others else f"Lead {instance.pk} was"
-        messages.success(request, f"{were} erased. The audit log keeps a receipt with each lead's number.")
+        others = sorted(
+            str(receipt.object_id)
+            for receipt in receipts
+            if receipt.object_id != instance.pk
+        )
+        were = (
+            f"Leads {', '.join(others)} and {instance.pk} were"
+            if others
+            else f"Lead {instance.pk} was"
+        )
+        messages.success(
+            request,
+            f"{were} erased. The audit log keeps a receipt with each lead's number.",
+        )
         return redirect(instance)
     context = {
         "lead": instance,
@@ -205,9 +284,17 @@ def lead_delete(request: MemberRequest, pk: int) -> HttpResponse:
         delete(row=instance)
         messages.success(request, f"{name} was deleted.")
         return redirect("leads")
-    context = {"lead": instance, "merged": _merged_into(instance), "deal_count": instance.deals.count()}
+    context = {
+        "lead": instance,
+        "merged": _merged_into(instance),
+        "deal_count": instance.deals.count(),
+    }
     return render(request, "crm/leads/delete.html", context)
 
 
 def _merged_into(lead: Lead) -> LeadQuerySet:
-    return Lead.objects.for_company(lead.company_id).filter(merged_into=lead).order_by("pk")
+    return (
+        Lead.objects.for_company(lead.company_id)
+        .filter(merged_into=lead)
+        .order_by("pk")
+    )

@@ -31,9 +31,15 @@ from crm.views.editing import VERSION, add_once, edit_page, form_key, was_submit
 DEAL_GONE: Final = "Nothing was saved: this deal has since been deleted."
 
 
-def new_note(request: MemberRequest, route: str, subject: Lead | Deal) -> dict[str, Any]:
+def new_note(
+    request: MemberRequest, route: str, subject: Lead | Deal
+) -> dict[str, Any]:
     """The context of the form for a new note, on the page of a lead or a deal."""
-    return {"note_form": NoteForm(), "form_key": form_key(request), "note_url": reverse(route, args=[subject.pk])}
+    return {
+        "note_form": NoteForm(),
+        "form_key": form_key(request),
+        "note_url": reverse(route, args=[subject.pk]),
+    }
 
 
 @member(Action.EDIT_LEADS)
@@ -47,7 +53,9 @@ def lead_note(request: MemberRequest, pk: int) -> HttpResponse:
 def deal_note(request: MemberRequest, pk: int) -> HttpResponse:
     """Add a note on a deal."""
     deal = own_or_404(Deal.objects.select_related("lead"), request, pk)
-    return _add(request, Note(company=request.membership.company, lead=deal.lead, deal=deal))
+    return _add(
+        request, Note(company=request.membership.company, lead=deal.lead, deal=deal)
+    )
 
 
 def _add(request: MemberRequest, note: Note) -> HttpResponse:
@@ -63,7 +71,12 @@ def _add(request: MemberRequest, note: Note) -> HttpResponse:
             form.add_error(None, str(erased))
         except DeletedMeanwhile:
             form.add_error(None, DEAL_GONE)
-    context = {"note_form": form, "form_key": form_key(request), "note_url": request.path, "subject": subject}
+    context = {
+        "note_form": form,
+        "form_key": form_key(request),
+        "note_url": request.path,
+        "subject": subject,
+    }
     return render(request, "crm/notes/new.html", {**context, "deal": note.deal})
 
 
@@ -76,7 +89,11 @@ def note_edit(request: MemberRequest, pk: int) -> HttpResponse:
     try:
         refuse_unless_editable(note, request.membership)
         if is_valid:
-            edit_note(note=note, author=request.membership, version=request.POST.get(VERSION, ""))
+            edit_note(
+                note=note,
+                author=request.membership,
+                version=request.POST.get(VERSION, ""),
+            )
             messages.success(request, f"{note} was saved.")
             return redirect(back)
     except ChangedMeanwhile:
@@ -88,7 +105,12 @@ def note_edit(request: MemberRequest, pk: int) -> HttpResponse:
         form.add_error(None, str(refusal))
     except Note.DoesNotExist as gone:
         raise Http404 from gone
-    return edit_page(request, "crm/notes/edit.html", {"form": form, "note": note, "cancel_url": back}, note)
+    return edit_page(
+        request,
+        "crm/notes/edit.html",
+        {"form": form, "note": note, "cancel_url": back},
+        note,
+    )
 
 
 @member(Action.EDIT_LEADS)
@@ -101,7 +123,11 @@ def note_delete(request: MemberRequest, pk: int) -> HttpResponse:
         delete_note(note=note)
         messages.success(request, f"{note} was deleted.")
         return redirect(note.subject)
-    context = {"note": note, "has_files": note.files.exists(), "back": note.subject.get_absolute_url()}
+    context = {
+        "note": note,
+        "has_files": note.files.exists(),
+        "back": note.subject.get_absolute_url(),
+    }
     return render(request, "crm/notes/delete.html", context)
 
 

@@ -3,7 +3,11 @@
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import (
+    require_http_methods,
+    require_POST,
+    require_safe,
+)
 
 from crm.accounts.decorators import MemberRequest, member
 from crm.forms.organisations import RenameForm, SuggestionsForm
@@ -17,7 +21,12 @@ from crm.models.roles import Action
 from crm.selectors import timeline
 from crm.selectors.organisations import names_like, organisation_of, organisations_page
 from crm.services.editing import ChangedMeanwhile
-from crm.services.organisations import RenameRefused, leads_joined, leads_to_rename, rename_organisation
+from crm.services.organisations import (
+    RenameRefused,
+    leads_joined,
+    leads_to_rename,
+    rename_organisation,
+)
 from crm.services.searches import recall_search
 from crm.views.editing import number_in
 from crm.views.filtering import to_filtered
@@ -36,8 +45,12 @@ def organisations(request: MemberRequest) -> HttpResponse:
         return to_filtered(request, ())
     text = recall_search(request.membership, request.GET.get("search", ""))
     after, before = (request.GET.get(name, "") for name in ("after", "before"))
-    page = organisations_page(request.membership.company, text, after=after, before=before)
-    return render(request, "crm/organisations/list.html", {"page": page, "search": text})
+    page = organisations_page(
+        request.membership.company, text, after=after, before=before
+    )
+    return render(
+        request, "crm/organisations/list.html", {"page": page, "search": text}
+    )
 
 
 @require_safe
@@ -68,7 +81,9 @@ def organisation(request: MemberRequest, organisation: str) -> HttpResponse:
         "organisation": found,
         "people": people,
         "deals": shown_deals,
-        "timeline": timeline.of_organisation(leads, company, request.membership, before=before),
+        "timeline": timeline.of_organisation(
+            leads, company, request.membership, before=before
+        ),
         "leads_considered": timeline.LEADS_CONSIDERED,
     }
     return render(request, "crm/organisations/detail.html", context)
@@ -91,7 +106,11 @@ def _asked_or_renamed(request: MemberRequest, found: Organisation) -> HttpRespon
     lead_count = leads_to_rename(company=company, organisation=found.key)
     form = RenameForm(request.POST or None, initial={"name": found.name})
     if not form.is_valid():
-        return render(request, "crm/organisations/rename.html", {"organisation": found, "form": form})
+        return render(
+            request,
+            "crm/organisations/rename.html",
+            {"organisation": found, "form": form},
+        )
     name = form.cleaned_data["name"]
     if CONFIRMED in request.POST:
         try:
@@ -103,16 +122,27 @@ def _asked_or_renamed(request: MemberRequest, found: Organisation) -> HttpRespon
         "organisation": found,
         "name": name,
         "lead_count": lead_count,
-        "inputs": {CONFIRMED: 1, "name": name, "lead_count": lead_count, "joined_count": joined_count},
-        "joined": organisation_of(company, name, has_deals=False) if joined_count else None,
+        "inputs": {
+            CONFIRMED: 1,
+            "name": name,
+            "lead_count": lead_count,
+            "joined_count": joined_count,
+        },
+        "joined": organisation_of(company, name, has_deals=False)
+        if joined_count
+        else None,
     }
     return render(request, "crm/organisations/rename_question.html", context)
 
 
 def _renamed(request: MemberRequest, found: Organisation, name: str) -> HttpResponse:
     company = request.membership.company
-    asked = {count: number_in(request, count, -1) for count in ("lead_count", "joined_count")}
-    renamed = rename_organisation(company=company, organisation=found.key, name=name, **asked)
+    asked = {
+        count: number_in(request, count, -1) for count in ("lead_count", "joined_count")
+    }
+    renamed = rename_organisation(
+        company=company, organisation=found.key, name=name, **asked
+    )
     # If an organisation with this name exists, it keeps the spelling of its oldest lead.
     named = organisation_of(company, name, has_deals=False)
     called = named.name if named else name
@@ -121,9 +151,13 @@ def _renamed(request: MemberRequest, found: Organisation, name: str) -> HttpResp
     return redirect("organisation", organisation_key(name))
 
 
-def _own_or_404(request: MemberRequest, organisation: str, *, has_deals: bool = True) -> Organisation:
+def _own_or_404(
+    request: MemberRequest, organisation: str, *, has_deals: bool = True
+) -> Organisation:
     """The company's organisation with this key. Raises Http404 if none of its leads has it."""
-    found = organisation_of(request.membership.company, organisation, has_deals=has_deals)
+    found = organisation_of(
+        request.membership.company, organisation, has_deals=has_deals
+    )
     if found is None:
         raise Http404
     return found

@@ -35,12 +35,20 @@ LAST_ADMIN = "Nothing was changed: no one else can manage the company. Make some
 def people(request: MemberRequest) -> HttpResponse:
     """The page. POST invites a person."""
     own = request.membership.company
-    form = InvitationForm(request.POST or None, company=own, initial={} if request.POST else kept_fields(request))
+    form = InvitationForm(
+        request.POST or None,
+        company=own,
+        initial={} if request.POST else kept_fields(request),
+    )
     if form.is_valid():
-        if form.cleaned_data["role"] == Role.ADMIN and (asked := _ask_for_password(request, "email", "role")):
+        if form.cleaned_data["role"] == Role.ADMIN and (
+            asked := _ask_for_password(request, "email", "role")
+        ):
             return asked
         try:
-            invitation, token = services.invite(company=own, invited_by=request.user, **form.cleaned_data)
+            invitation, token = services.invite(
+                company=own, invited_by=request.user, **form.cleaned_data
+            )
         except services.TooManyInvitations as refusal:
             form.add_error(None, str(refusal))
         else:
@@ -48,7 +56,9 @@ def people(request: MemberRequest) -> HttpResponse:
             return redirect("people")
     context = {
         "people": Membership.objects.for_company(own).select_related("user"),
-        "invitations": Invitation.objects.for_company(own).open().select_related("invited_by"),
+        "invitations": Invitation.objects.for_company(own)
+        .open()
+        .select_related("invited_by"),
         "invitation_form": form,
         "roles": Role.choices,
     }
@@ -75,7 +85,10 @@ def invitation_revoke(request: MemberRequest, pk: int) -> HttpResponse:
     """Revoke an invitation."""
     invitation = own_or_404(Invitation.objects.open(), request, pk)
     services.revoke_invitation(invitation=invitation)
-    messages.success(request, f"The invitation to {invitation.email} was revoked. Its link no longer works.")
+    messages.success(
+        request,
+        f"The invitation to {invitation.email} was revoked. Its link no longer works.",
+    )
     return redirect("people")
 
 
@@ -86,7 +99,9 @@ def member_role(request: MemberRequest, pk: int) -> HttpResponse:
     person = own_or_404(Membership.objects.all(), request, pk)
     form = RoleForm(request.POST, instance=person)
     if form.non_field_errors():
-        messages.error(request, CHANGED_HERE.format(what=f"the role of {person.user} was"))
+        messages.error(
+            request, CHANGED_HERE.format(what=f"the role of {person.user} was")
+        )
         return redirect("people")
     if not form.is_valid():
         messages.error(request, "Nothing was changed: there is no such role.")
@@ -101,7 +116,10 @@ def member_role(request: MemberRequest, pk: int) -> HttpResponse:
     except services.LastAdmin:
         messages.error(request, LAST_ADMIN)
     else:
-        messages.success(request, f"{person.user} now has the role {Role(form.cleaned_data['role']).label}.")
+        messages.success(
+            request,
+            f"{person.user} now has the role {Role(form.cleaned_data['role']).label}.",
+        )
     return redirect("people")
 
 
@@ -111,14 +129,21 @@ def member_deactivate(request: MemberRequest, pk: int) -> HttpResponse:
     person = own_or_404(Membership.objects.all(), request, pk)
     if request.method != "POST":
         is_last = services.is_last_admin(person)
-        context = {"person": person, "is_last_admin": is_last, "is_oneself": person == request.membership}
+        context = {
+            "person": person,
+            "is_last_admin": is_last,
+            "is_oneself": person == request.membership,
+        }
         return render(request, "crm/people/deactivate.html", context)
     try:
         services.deactivate(membership=person)
     except services.LastAdmin:
         messages.error(request, LAST_ADMIN)
     else:
-        messages.success(request, f"{person.user} was deactivated, and their API keys and invitations were revoked.")
+        messages.success(
+            request,
+            f"{person.user} was deactivated, and their API keys and invitations were revoked.",
+        )
     return redirect("people")
 
 
@@ -139,9 +164,16 @@ def _ask_for_password(request: MemberRequest, *kept: str) -> HttpResponse | None
 
 
 def _mail(request: MemberRequest, invitation: Invitation, token: str) -> None:
-    context = {"invitation": invitation, "invited_by": request.user, "path": reverse("invitation", args=[token])}
+    context = {
+        "invitation": invitation,
+        "invited_by": request.user,
+        "path": reverse("invitation", args=[token]),
+    }
     get_adapter(request).send_mail("crm/mail/invitation", invitation.email, context)
-    messages.success(request, f"An invitation is on its way to {invitation.email}. It is valid for 7 days.")
+    messages.success(
+        request,
+        f"An invitation is on its way to {invitation.email}. It is valid for 7 days.",
+    )
 
 
 # The link in an invitation: join, sign in first, or set a name and password
@@ -158,14 +190,25 @@ class Opened:
     @property
     def needs_provider(self) -> bool:
         """True if a password would open nothing: only admins can do without a provider that is required."""
-        return self.provider is not None and self.provider.is_required and self.invitation.role != Role.ADMIN
+        return (
+            self.provider is not None
+            and self.provider.is_required
+            and self.invitation.role != Role.ADMIN
+        )
 
-    def page(self, request: HttpRequest, name: str, *, status: int = 200, form: Any = None) -> HttpResponse:
+    def page(
+        self, request: HttpRequest, name: str, *, status: int = 200, form: Any = None
+    ) -> HttpResponse:
         """The page crm/people/invitation_<name>.html."""
         context = {
-            "invitation": self.invitation, "invitation_token": self.token, "provider": self.provider, "form": form,
-        }  # fmt: skip
-        return render(request, f"crm/people/invitation_{name}.html", context, status=status)
+            "invitation": self.invitation,
+            "invitation_token": self.token,
+            "provider": self.provider,
+            "form": form,
+        }
+        return render(
+            request, f"crm/people/invitation_{name}.html", context, status=status
+        )
 
 
 @login_not_required
@@ -177,7 +220,11 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
     instance = Invitation.objects.find(token)
     if instance is None:
         return render(request, "crm/people/invitation_gone.html", status=404)
-    provider = SignInProvider.objects.for_company(instance.company).select_related("company").first()
+    provider = (
+        SignInProvider.objects.for_company(instance.company)
+        .select_related("company")
+        .first()
+    )
     opened = Opened(instance, token, provider)
     try:
         if request.user.is_authenticated:
@@ -197,7 +244,11 @@ def _join(request: HttpRequest, opened: Opened) -> HttpResponse:
     user = cast(User, request.user)
     if user.email != opened.invitation.email:
         return opened.page(request, "other_user", status=403)
-    if Membership.objects.for_company(opened.invitation.company).filter(user=user).exists():
+    if (
+        Membership.objects.for_company(opened.invitation.company)
+        .filter(user=user)
+        .exists()
+    ):
         raise services.AlreadyMember
     is_by_other_provider = bool(provider_of(request, user))
     if opened.needs_provider or (opened.provider and is_by_other_provider):
@@ -213,10 +264,14 @@ def _join(request: HttpRequest, opened: Opened) -> HttpResponse:
 
 
 def _join_as_new_user(request: HttpRequest, opened: Opened) -> HttpResponse:
-    form = NewMemberForm(request.POST or None, instance=User(email=opened.invitation.email))
+    form = NewMemberForm(
+        request.POST or None, instance=User(email=opened.invitation.email)
+    )
     if not form.is_valid():
         return opened.page(request, "new_user", form=form)
-    user = services.accept_invitation_as_new_user(token=opened.token, **form.cleaned_data)
+    user = services.accept_invitation_as_new_user(
+        token=opened.token, **form.cleaned_data
+    )
     messages.success(request, f"Welcome to {opened.invitation.company}.")
     note_password(request, user)
     response: HttpResponse = perform_login(request, user)

@@ -29,14 +29,21 @@ from crm.services.picklists import (
     unarchive_entry,
 )
 
-STEPS: Final[dict[str, Callable[[int], int]]] = {"up": lambda at: at - 1, "down": lambda at: at + 1}
+STEPS: Final[dict[str, Callable[[int], int]]] = {
+    "up": lambda at: at - 1,
+    "down": lambda at: at + 1,
+}
 
 
 @require_safe
 @member(Action.MANAGE_COMPANY)
 def picklists(request: MemberRequest) -> HttpResponse:
     """All lists, one below the other."""
-    return render(request, "crm/picklists/page.html", {"sections": sections_of(request.membership.company)})
+    return render(
+        request,
+        "crm/picklists/page.html",
+        {"sections": sections_of(request.membership.company)},
+    )
 
 
 @member(Action.MANAGE_COMPANY)
@@ -51,7 +58,9 @@ def picklist_new(request: MemberRequest, kind: str) -> HttpResponse:
     if form.is_valid() and _saved(form, lambda: add_entry(entry=form.instance)):
         messages.success(request, f"{form.instance} was added.")
         return redirect(_list_url(entry))
-    return _form_page(request, form, title=f"Add a {TEXTS[picklist].noun}", button="Add")
+    return _form_page(
+        request, form, title=f"Add a {TEXTS[picklist].noun}", button="Add"
+    )
 
 
 def _pipeline_of_new_stage(request: MemberRequest) -> Pipeline:
@@ -65,9 +74,12 @@ def _pipeline_of_new_stage(request: MemberRequest) -> Pipeline:
 def picklist_edit(request: MemberRequest, kind: str, pk: int) -> HttpResponse:
     """Rename an entry, or change its colour."""
     picklist, entry = _entry(request, kind, pk)
-    title = f"Edit {entry}"  # read first, because even an invalid form changes the entry
+    # Read first, because even an invalid form changes the entry.
+    title = f"Edit {entry}"
     form = entry_form(picklist.model)(request.POST or None, instance=entry)
-    if form.is_valid() and _saved(form, lambda: change_entry(entry=entry, fields=form.changed_data)):
+    if form.is_valid() and _saved(
+        form, lambda: change_entry(entry=entry, fields=form.changed_data)
+    ):
         messages.success(request, f"{entry} was saved.")
         return redirect(_list_url(entry))
     return _form_page(request, form, title=title, button="Save")
@@ -96,7 +108,10 @@ def picklist_archive(request: MemberRequest, kind: str, pk: int) -> HttpResponse
             messages.success(request, f"{entry} can be chosen again.")
         else:
             archive_entry(entry=entry)
-            messages.success(request, f"{entry} was archived. It stays where it is used, and can no longer be chosen.")
+            messages.success(
+                request,
+                f"{entry} was archived. It stays where it is used, and can no longer be chosen.",
+            )
     except ValidationError as error:
         messages.error(request, f"{entry} was not archived. {error.messages[0]}")
     return redirect(_list_url(entry))
@@ -108,16 +123,30 @@ def picklist_delete(request: MemberRequest, kind: str, pk: int) -> HttpResponse:
     picklist, entry = _entry(request, kind, pk)
     if request.method == "POST":
         chosen = request.POST.get("move_to")
-        target = own_or_404(picklist.model.objects.all(), request, chosen) if chosen else None
+        target = (
+            own_or_404(picklist.model.objects.all(), request, chosen)
+            if chosen
+            else None
+        )
         try:
             moved = delete_entry(entry=entry, move_to=target)
         except ValidationError as error:
             messages.error(request, f"{entry} was not deleted. {error.messages[0]}")
             return redirect("picklist_delete", kind, pk)
-        messages.success(request, f"{entry} was deleted." + (f" {moved:,} moved to {target}." if moved else ""))
+        messages.success(
+            request,
+            f"{entry} was deleted."
+            + (f" {moved:,} moved to {target}." if moved else ""),
+        )
         return redirect(_list_url(entry))
-    context = {"entry": entry, "text": TEXTS[picklist], "removal": removal_of(entry, picklist)}
-    return render(request, "crm/picklists/delete.html", {**context, "list_url": _list_url(entry)})
+    context = {
+        "entry": entry,
+        "text": TEXTS[picklist],
+        "removal": removal_of(entry, picklist),
+    }
+    return render(
+        request, "crm/picklists/delete.html", {**context, "list_url": _list_url(entry)}
+    )
 
 
 def _picklist(kind: str) -> Picklist:
@@ -142,8 +171,15 @@ def _saved(form: PicklistForm, save: Callable[[], object]) -> bool:
     return True
 
 
-def _form_page(request: MemberRequest, form: PicklistForm, *, title: str, button: str) -> HttpResponse:
-    context = {"form": form, "title": title, "button": button, "cancel_url": _list_url(form.instance)}
+def _form_page(
+    request: MemberRequest, form: PicklistForm, *, title: str, button: str
+) -> HttpResponse:
+    context = {
+        "form": form,
+        "title": title,
+        "button": button,
+        "cancel_url": _list_url(form.instance),
+    }
     return render(request, "crm/picklists/form.html", context)
 
 

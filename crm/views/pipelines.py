@@ -15,7 +15,12 @@ from crm.accounts.decorators import MemberRequest, checked_again, member, own_or
 from crm.forms.pipelines import PipelineForm
 from crm.models import Deal, Pipeline
 from crm.models.roles import Action
-from crm.selectors.pipelines import PipelineChoice, choice_of, pipelines_of, stages_on_boards
+from crm.selectors.pipelines import (
+    PipelineChoice,
+    choice_of,
+    pipelines_of,
+    stages_on_boards,
+)
 from crm.services.pipelines import (
     PipelineError,
     add_pipeline,
@@ -33,8 +38,14 @@ def chosen_pipeline(request: MemberRequest) -> PipelineChoice:
     stages = stages_on_boards(request.membership.company)
     remembered = request.session.get(PIPELINE, {})
     company = str(request.membership.company_id)
-    choice = choice_of(stages, request.GET.get(PIPELINE, "") or remembered.get(company, ""))
-    if PIPELINE in request.GET and choice.chosen and remembered.get(company) != str(choice.chosen.pk):
+    choice = choice_of(
+        stages, request.GET.get(PIPELINE, "") or remembered.get(company, "")
+    )
+    if (
+        PIPELINE in request.GET
+        and choice.chosen
+        and remembered.get(company) != str(choice.chosen.pk)
+    ):
         request.session[PIPELINE] = {**remembered, company: str(choice.chosen.pk)}
     return choice
 
@@ -54,9 +65,17 @@ def pipelines(request: MemberRequest) -> HttpResponse:
     company = request.membership.company
     form = PipelineForm(request.POST or None, company=company)
     if form.is_valid():
-        _tell(request, lambda: add_pipeline(pipeline=form.instance), f"{form.instance} was added. Check its stages.")
+        _tell(
+            request,
+            lambda: add_pipeline(pipeline=form.instance),
+            f"{form.instance} was added. Check its stages.",
+        )
         return redirect("pipelines")
-    return render(request, "crm/pipelines/list.html", {"rows": pipelines_of(company), "form": form})
+    return render(
+        request,
+        "crm/pipelines/list.html",
+        {"rows": pipelines_of(company), "form": form},
+    )
 
 
 @member(Action.MANAGE_COMPANY)
@@ -64,8 +83,11 @@ def pipelines(request: MemberRequest) -> HttpResponse:
 def pipeline(request: MemberRequest, pk: int) -> HttpResponse:
     """Rename a pipeline."""
     row = own_or_404(Pipeline.objects.all(), request, pk)
-    title = f"Rename {row}"  # read first, because even an invalid form changes the instance
-    form = PipelineForm(request.POST or None, instance=row, company=request.membership.company)
+    # Read first, because even an invalid form changes the instance.
+    title = f"Rename {row}"
+    form = PipelineForm(
+        request.POST or None, instance=row, company=request.membership.company
+    )
     if form.is_valid():
         rename_pipeline(pipeline=row)
         messages.success(request, f"{row} was saved.")
@@ -77,7 +99,9 @@ def pipeline(request: MemberRequest, pk: int) -> HttpResponse:
 @member(Action.MANAGE_COMPANY)
 def pipeline_default(request: MemberRequest, pk: int) -> HttpResponse:
     row = own_or_404(Pipeline.objects.all(), request, pk)
-    _tell(request, lambda: make_default(pipeline=row), f"{row} is the default pipeline.")
+    _tell(
+        request, lambda: make_default(pipeline=row), f"{row} is the default pipeline."
+    )
     return redirect("pipelines")
 
 
@@ -89,7 +113,11 @@ def pipeline_archive(request: MemberRequest, pk: int) -> HttpResponse:
         _tell(request, lambda: archive_pipeline(pipeline=row), f"{row} was archived.")
         return redirect("pipelines")
     deals = Deal.objects.for_company(request.membership.company).in_pipeline(row)
-    context = {"pipeline": row, "open_count": deals.open().count(), "count": deals.count()}
+    context = {
+        "pipeline": row,
+        "open_count": deals.open().count(),
+        "count": deals.count(),
+    }
     return render(request, "crm/pipelines/archive.html", context)
 
 
@@ -97,7 +125,9 @@ def pipeline_archive(request: MemberRequest, pk: int) -> HttpResponse:
 @member(Action.MANAGE_COMPANY)
 def pipeline_restore(request: MemberRequest, pk: int) -> HttpResponse:
     row = own_or_404(Pipeline.objects.all(), request, pk)
-    _tell(request, lambda: unarchive_pipeline(pipeline=row), f"{row} can be chosen again.")
+    _tell(
+        request, lambda: unarchive_pipeline(pipeline=row), f"{row} can be chosen again."
+    )
     return redirect("pipelines")
 
 

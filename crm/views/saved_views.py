@@ -42,7 +42,13 @@ def saved_view_new(request: MemberRequest, key: str) -> HttpResponse:
         query = shown_in(request, listed)
     except ViewRefused as refusal:
         return _refused(request, listed, refusal)
-    view = SavedView(company=membership.company, owner=request.user, list=key, query=query, columns=columns)
+    view = SavedView(
+        company=membership.company,
+        owner=request.user,
+        list=key,
+        query=query,
+        columns=columns,
+    )
     form = SavedViewForm(request.POST or None, instance=view, membership=membership)
     if form.is_valid() and _is_saved(form):
         return redirect(address_of(view))
@@ -55,10 +61,17 @@ def saved_view_new(request: MemberRequest, key: str) -> HttpResponse:
 def saved_view_edit(request: MemberRequest, pk: int) -> HttpResponse:
     """Rename or share a view."""
     view = _changeable(request, pk)
-    form = SavedViewForm(request.POST or None, instance=view, membership=request.membership)
+    form = SavedViewForm(
+        request.POST or None, instance=view, membership=request.membership
+    )
     if form.is_valid() and _is_saved(form, fields=form.changed_data):
         return redirect(address_of(view))
-    context = {"form": form, "view": view, "listed": LISTS[view.list], "cancel_url": address_of(view)}
+    context = {
+        "form": form,
+        "view": view,
+        "listed": LISTS[view.list],
+        "cancel_url": address_of(view),
+    }
     return render(request, "crm/saved_views/form.html", context)
 
 
@@ -94,10 +107,14 @@ def saved_view_delete(request: MemberRequest, pk: int) -> HttpResponse:
 @member(Action.SEE_LEADS)
 def lead_columns(request: MemberRequest) -> HttpResponse:
     """Choose the columns of the list: those of the view in `?view=`, or else the member's own."""
-    view = _changeable(request, request.GET["view"]) if request.GET.get("view") else None
+    view = (
+        _changeable(request, request.GET["view"]) if request.GET.get("view") else None
+    )
     company = request.membership.company
     offered = LEADS.offered(company, LEADS.custom_fields(company))
-    form = TableColumnsForm(request.POST, shown=chosen_columns(request, view, offered), offered=offered)
+    form = TableColumnsForm(
+        request.POST, shown=chosen_columns(request, view, offered), offered=offered
+    )
     if form.non_field_errors():
         messages.error(request, CHANGED_HERE.format(what="the columns were"))
     elif not form.is_valid():
@@ -133,7 +150,9 @@ def shown_in(request: MemberRequest, listed: List) -> str:
     return query_of(kept, sort if listed.is_sorted_by(sort) else "")
 
 
-def _refused(request: MemberRequest, listed: List, refusal: ViewRefused) -> HttpResponse:
+def _refused(
+    request: MemberRequest, listed: List, refusal: ViewRefused
+) -> HttpResponse:
     """Redirect to the list with these filters, and a message why they were not saved."""
     messages.error(request, str(refusal))
     return redirect(list_address(listed.page, request.GET.urlencode()))

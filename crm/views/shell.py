@@ -80,7 +80,9 @@ def back_to(request: HttpRequest, default: str = "/") -> str:
     A bare word would be on this host too, but `redirect` would take it for the name of a view.
     """
     address = request.POST.get("next", request.GET.get("next", ""))
-    is_ours = url_has_allowed_host_and_scheme(address, {request.get_host()}, require_https=request.is_secure())
+    is_ours = url_has_allowed_host_and_scheme(
+        address, {request.get_host()}, require_https=request.is_secure()
+    )
     return address if is_ours and "/" in address else default
 
 
@@ -93,7 +95,9 @@ M = TypeVar("M", bound=Model)
 
 
 def with_outcomes(
-    page: Iterable[M], outcomes_of: Callable[[Sequence[M]], Mapping[int, EventOutcome]], request: MemberRequest
+    page: Iterable[M],
+    outcomes_of: Callable[[Sequence[M]], Mapping[int, EventOutcome]],
+    request: MemberRequest,
 ) -> list[tuple[M, EventOutcome | None]]:
     """The rows of a page, each with its outcome. Outcomes are queried only if the column is shown."""
     rows = list(page)

@@ -33,23 +33,36 @@ def sign_in_provider(request: MemberRequest) -> HttpResponse:
     provider = SignInProvider.objects.for_company(company).first() or SignInProvider(
         company=company, code=code_of(company.pk)
     )
-    form = SignInProviderForm(request.POST or None, instance=provider, typed=kept_fields(request))
+    form = SignInProviderForm(
+        request.POST or None, instance=provider, typed=kept_fields(request)
+    )
     if form.is_valid():
         fields = [name for name in form.changed_data if name != "secret"]
         try:
-            save_provider(provider=form.instance, secret=form.cleaned_data["secret"], fields=fields)
+            save_provider(
+                provider=form.instance,
+                secret=form.cleaned_data["secret"],
+                fields=fields,
+            )
         except OpenIdError as error:
-            logger.warning("Provider %s can't be saved: %s", provider.code, error.reason)
+            logger.warning(
+                "Provider %s can't be saved: %s", provider.code, error.reason
+            )
             form.add_error("issuer", str(error))
         else:
-            messages.success(request, f"{provider.name} was saved. Now try the sign-in link.")
+            messages.success(
+                request, f"{provider.name} was saved. Now try the sign-in link."
+            )
             return redirect("sign_in_provider")
     context = {
         "form": form,
         "provider": provider,
-        "is_unreadable": bool(provider.pk) and secret_state(provider) == KeyState.UNREADABLE,
+        "is_unreadable": bool(provider.pk)
+        and secret_state(provider) == KeyState.UNREADABLE,
         "sign_in_url": at_our_site(reverse("company_sign_in", args=[provider.code])),
-        "callback_url": at_our_site(reverse("company_sign_in_callback", args=[provider.code])),
+        "callback_url": at_our_site(
+            reverse("company_sign_in_callback", args=[provider.code])
+        ),
     }
     return render(request, "crm/company/sign_in_provider.html", context)
 
@@ -60,6 +73,9 @@ def sign_in_provider_remove(request: MemberRequest) -> HttpResponse:
     """Ask for confirmation, then remove the provider."""
     if request.method == "POST":
         remove_provider(company=request.membership.company)
-        messages.success(request, "The provider was removed. Everyone signs in with their password or passkey.")
+        messages.success(
+            request,
+            "The provider was removed. Everyone signs in with their password or passkey.",
+        )
         return redirect("sign_in_provider")
     return render(request, "crm/company/sign_in_provider_remove.html")

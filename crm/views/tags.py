@@ -20,7 +20,9 @@ from crm.views.shell import back_to
 @checked_again
 def lead_tags(request: MemberRequest, pk: int) -> HttpResponse:
     """Add the tag `add` to the lead, or remove the tag `remove`."""
-    return _change(request, Lead.objects.for_company(request.membership.company).current(), pk)
+    return _change(
+        request, Lead.objects.for_company(request.membership.company).current(), pk
+    )
 
 
 @require_POST
@@ -35,7 +37,9 @@ def deal_tags(request: MemberRequest, pk: int) -> HttpResponse:
 def _change(request: MemberRequest, rows: Any, pk: int) -> HttpResponse:
     row = own_or_404(rows, request, pk)
     adds = "add" in request.POST
-    tag = own_or_404(Tag.objects.all(), request, request.POST.get("add" if adds else "remove"))
+    tag = own_or_404(
+        Tag.objects.all(), request, request.POST.get("add" if adds else "remove")
+    )
     put_or_take = put_tag if adds else take_tag
     try:
         put_or_take(rows=rows.filter(pk=row.pk), tag=tag)

@@ -20,7 +20,13 @@ from crm.models.roles import Action
 from crm.models.task import next_monday
 from crm.selectors.my_day import my_day_of
 from crm.selectors.tasks import task_rows, tasks_of
-from crm.services.tasks import delete_task, finish_task, move_task, reopen_task, save_task
+from crm.services.tasks import (
+    delete_task,
+    finish_task,
+    move_task,
+    reopen_task,
+    save_task,
+)
 from crm.views.editing import add_once, form_key, was_submitted
 from crm.views.shell import back_to
 
@@ -43,9 +49,18 @@ def my_day(request: MemberRequest) -> HttpResponse:
 def tasks(request: MemberRequest) -> HttpResponse:
     """The member's tasks: the open ones or, with `?done=1`, the others."""
     done = request.GET.get("done") == "1"
-    page = Paginator(tasks_of(request.membership, done=done), TASKS_PER_PAGE).get_page(request.GET.get("page"))
-    feeds = CalendarFeed.objects.for_company(request.membership.company).filter(user=request.user)
-    context = {"page": page, "rows": task_rows(page), "done": done, "has_feed": feeds.exists()}
+    page = Paginator(tasks_of(request.membership, done=done), TASKS_PER_PAGE).get_page(
+        request.GET.get("page")
+    )
+    feeds = CalendarFeed.objects.for_company(request.membership.company).filter(
+        user=request.user
+    )
+    context = {
+        "page": page,
+        "rows": task_rows(page),
+        "done": done,
+        "has_feed": feeds.exists(),
+    }
     return render(request, "crm/tasks/list.html", context)
 
 
@@ -54,11 +69,25 @@ def task_new(request: MemberRequest) -> HttpResponse:
     """Add a task about the lead in `?lead=`, the deal in `?deal=`, or neither."""
     task = _about(request)
     initial = {"owner": request.user, "due_on": timezone.localdate()}
-    form = TaskForm(request.POST or None, company=request.membership.company, instance=task, initial=initial)
+    form = TaskForm(
+        request.POST or None,
+        company=request.membership.company,
+        instance=task,
+        initial=initial,
+    )
     back = _back(request, task)
-    if form.is_valid() or was_submitted(request):  # invalid by now, if the colleague has left
-        return add_once(request, "task_edit", partial(save_task, task=form.instance), back=back)
-    context = {"form": form, "form_key": form_key(request), "subject": task.subject, "cancel_url": back, "back": back}
+    # Invalid by now, if the colleague has left.
+    if form.is_valid() or was_submitted(request):
+        return add_once(
+            request, "task_edit", partial(save_task, task=form.instance), back=back
+        )
+    context = {
+        "form": form,
+        "form_key": form_key(request),
+        "subject": task.subject,
+        "cancel_url": back,
+        "back": back,
+    }
     return render(request, "crm/tasks/form.html", context)
 
 
@@ -67,23 +96,39 @@ def _about(request: MemberRequest) -> Task:
     lead, deal = request.GET.get("lead"), request.GET.get("deal")
     company = request.membership.company
     if deal:
-        deals = Deal.objects.for_company(company).filter(lead__erased_at=None).select_related("lead")
+        deals = (
+            Deal.objects.for_company(company)
+            .filter(lead__erased_at=None)
+            .select_related("lead")
+        )
         return Task(company=company, deal=own_or_404(deals, request, deal))
     if lead:
-        return Task(company=company, lead=own_or_404(Lead.objects.current(), request, lead))
+        return Task(
+            company=company, lead=own_or_404(Lead.objects.current(), request, lead)
+        )
     return Task(company=company)
 
 
 @member(Action.EDIT_LEADS)
 def task_edit(request: MemberRequest, pk: int) -> HttpResponse:
     task = own_or_404(Task.objects.select_related("lead", "deal__lead"), request, pk)
-    title, back = str(task), _back(request, task)  # read first, because even an invalid form changes the instance
-    form = TaskForm(request.POST or None, company=request.membership.company, instance=task)
+    # Read first, because even an invalid form changes the instance.
+    title, back = str(task), _back(request, task)
+    form = TaskForm(
+        request.POST or None, company=request.membership.company, instance=task
+    )
     if form.is_valid():
         save_task(task=form.instance, fields=form.changed_data)
         messages.success(request, f"{task} was saved.")
         return redirect(back)
-    context = {"form": form, "task": task, "title": title, "subject": task.subject, "cancel_url": back, "back": back}
+    context = {
+        "form": form,
+        "task": task,
+        "title": title,
+        "subject": task.subject,
+        "cancel_url": back,
+        "back": back,
+    }
     return render(request, "crm/tasks/form.html", context)
 
 
@@ -108,8 +153,11 @@ def _next_week(task: Task) -> str:
 
 
 STEPS: Final[dict[str, Callable[[Task], str]]] = {
-    "done": _done, "reopen": _open_again, "tomorrow": _tomorrow, "next_week": _next_week,
-}  # fmt: skip
+    "done": _done,
+    "reopen": _open_again,
+    "tomorrow": _tomorrow,
+    "next_week": _next_week,
+}
 
 
 @require_POST
@@ -139,4 +187,6 @@ def task_delete(request: MemberRequest, pk: int) -> HttpResponse:
 def _back(request: MemberRequest, task: Task) -> str:
     """Where the member came from, or else the page of the task's lead or deal, or else the list of tasks."""
     subject: Any = task.subject
-    return back_to(request, default=subject.get_absolute_url() if subject else reverse("tasks"))
+    return back_to(
+        request, default=subject.get_absolute_url() if subject else reverse("tasks")
+    )

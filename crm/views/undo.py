@@ -29,15 +29,26 @@ def tell(request: MemberRequest, text: str) -> None:
     if action is None or not _can_be_undone(company.pk, action):
         messages.success(request, text)
         return
-    found = [outlook for look in outlooks if (outlook := look(company.pk, action)) is not None]
-    seconds = next((str(outlook.seconds) for outlook in found if outlook.seconds is not None), "")
+    found = [
+        outlook
+        for look in outlooks
+        if (outlook := look(company.pk, action)) is not None
+    ]
+    seconds = next(
+        (str(outlook.seconds) for outlook in found if outlook.seconds is not None), ""
+    )
     sentences = " ".join([text, *already_sent(), *(outlook.text for outlook in found)])
     messages.success(request, sentences, extra_tags=f"{UNDO}:{action}:{seconds}")
 
 
 def _can_be_undone(company_id: int, action: uuid.UUID) -> bool:
-    changes = Change.objects.for_company(company_id).filter(action=action, field__in=STEPS)
-    return changes.exists() or CrmEvent.objects.for_company(company_id).filter(action=action).exists()
+    changes = Change.objects.for_company(company_id).filter(
+        action=action, field__in=STEPS
+    )
+    return (
+        changes.exists()
+        or CrmEvent.objects.for_company(company_id).filter(action=action).exists()
+    )
 
 
 @require_POST
@@ -47,7 +58,9 @@ def undo_action(request: MemberRequest, action: uuid.UUID) -> HttpResponse:
     try:
         undone = undo(company=request.membership.company, action=action)
     except NothingToUndo:
-        messages.info(request, "There is nothing to undo: this has been undone already.")
+        messages.info(
+            request, "There is nothing to undo: this has been undone already."
+        )
         return redirect(back_to(request, default=reverse("leads")))
     _tell_result(request, undone)
     default = reverse("leads") if undone.removed else undone_url(undone)
@@ -56,26 +69,39 @@ def undo_action(request: MemberRequest, action: uuid.UUID) -> HttpResponse:
 
 def undone_url(undone: UndoResult) -> str:
     """The page of the first row that was restored or, if there is none, that could not be."""
-    url: str = (undone.put_back or undone.changed_since or undone.erased or undone.merged)[0].get_absolute_url()
+    url: str = (
+        undone.put_back or undone.changed_since or undone.erased or undone.merged
+    )[0].get_absolute_url()
     return url
 
 
 def _tell_result(request: HttpRequest, undone: UndoResult) -> None:
     told = " ".join(undone.told)
     if undone.put_back:
-        messages.success(request, f"Undone: {_put_back(undone.put_back)}. {told}".strip())
+        messages.success(
+            request, f"Undone: {_put_back(undone.put_back)}. {told}".strip()
+        )
     if undone.removed:
         removed = _names(undone.removed, "has been", "have been")
         messages.success(request, f"Undone: {removed} removed again. {told}".strip())
     if undone.erased:
         erased = _names(undone.erased, "has been", "have been")
-        messages.warning(request, f"Not undone: {erased} erased since, and nothing about them is restored.")
+        messages.warning(
+            request,
+            f"Not undone: {erased} erased since, and nothing about them is restored.",
+        )
     if undone.merged:
         merged = _names(undone.merged, "has been", "have been")
-        messages.warning(request, f"Not undone: {merged} merged into another lead since. Undo the merge first.")
+        messages.warning(
+            request,
+            f"Not undone: {merged} merged into another lead since. Undo the merge first.",
+        )
     if undone.changed_since:
         left = _names(undone.changed_since, "has been", "have been")
-        messages.warning(request, f"Not undone: {left} changed since. Open the page to see the current state.")
+        messages.warning(
+            request,
+            f"Not undone: {left} changed since. Open the page to see the current state.",
+        )
 
 
 def _put_back(rows: Sequence[Any]) -> str:
@@ -84,7 +110,9 @@ def _put_back(rows: Sequence[Any]) -> str:
         return f"{_names(rows, '', 'have')} their former {rows[0].step} again"
     (row,) = rows
     row.refresh_from_db(fields=[row.step])
-    return f"{row} is {'in ' if row.step == 'stage' else ''}{getattr(row, row.step)} again"
+    return (
+        f"{row} is {'in ' if row.step == 'stage' else ''}{getattr(row, row.step)} again"
+    )
 
 
 def _names(rows: Sequence[object], one: str, several: str) -> str:

@@ -36,14 +36,17 @@ from leadmachine.demo import people
 
 DAYS = 94  # a little more than LinkedIn accepts, so that some events have expired
 STATUSES = ("New",) * 8 + ("Contacted",) * 6 + ("Qualified",) * 8 + ("Unqualified",) * 2
-TASK_FREE = 0.3  # the share of deals and leads without a task: My day shows deals without a next task
+# The share of deals and leads without a task: My day shows deals without a next task.
+TASK_FREE = 0.3
 UNTOUCHED = timedelta(days=5)
 DUE_IN_DAYS = (-3, -1, 0, 0, 2, 3, 5, 7, 9, 12, 16, 21)
 CLOSE_IN_DAYS = (45, 60, 90, 150, 240)  # after the deal was added
 STAGES = ("Discovery", "Proposal", "Negotiation", "Won", "Won", "Lost")
 
 
-def fill(company: Company, now: datetime, dice: random.Random, *, leads: int, deals: int) -> None:
+def fill(
+    company: Company, now: datetime, dice: random.Random, *, leads: int, deals: int
+) -> None:
     """Create this many leads and deals for the company, which must not have any rules yet."""
     seller = people.member(company, Role.SALES)
     renewals = _renewals(company)
@@ -51,7 +54,11 @@ def fill(company: Company, now: datetime, dice: random.Random, *, leads: int, de
     with acting_as(seller):
         created = _leads(company, seller, dice, leads)
         # Only leads that may be sent to LinkedIn, so that any deal moved on the board is sent at once.
-        qualified = [lead for lead in created if lead.status.name == "Qualified" and _may_be_sent(lead)]
+        qualified = [
+            lead
+            for lead in created
+            if lead.status.name == "Qualified" and _may_be_sent(lead)
+        ]
         stages = {stage.name: stage for stage in Stage.objects.usual_of(company)}
         made = [_deal(lead, stages, dice) for lead in islice(cycle(qualified), deals)]
         for at, deal in enumerate(made):
@@ -60,7 +67,8 @@ def fill(company: Company, now: datetime, dice: random.Random, *, leads: int, de
             elif deal.title == "Annual renewal" and deal.stage.is_open:
                 deal.stage = renewals[at % 2]
         Deal.objects.bulk_create(made)
-        middle = len(qualified) // 2  # the oldest may be too old to be sent, which depends on the weekday
+        # The oldest may be too old to be sent, which depends on the weekday.
+        middle = len(qualified) // 2
         _qualify_again(qualified[middle : middle + 2])
     _move_back(company, now, dice)
 
@@ -69,20 +77,35 @@ def _renewals(company: Company) -> list[Stage]:
     """The stages of a second pipeline."""
     pipeline = Pipeline.objects.create(company=company, name="Renewals")
     return Stage.objects.bulk_create(
-        Stage(company=company, pipeline=pipeline, name=name, meaning=meaning, chance=chance, position=at)
+        Stage(
+            company=company,
+            pipeline=pipeline,
+            name=name,
+            meaning=meaning,
+            chance=chance,
+            position=at,
+        )
         for at, (name, meaning, chance) in enumerate(people.RENEWALS, start=1)
     )
 
 
 def _lost_reasons(company: Company) -> list[LostReason]:
     return LostReason.objects.bulk_create(
-        LostReason(company=company, name=name, position=at) for at, name in enumerate(people.LOST_REASONS, start=1)
+        LostReason(company=company, name=name, position=at)
+        for at, name in enumerate(people.LOST_REASONS, start=1)
     )
 
 
-def _leads(company: Company, owner: User, dice: random.Random, count: int) -> list[Lead]:
-    statuses = {status.name: status for status in LeadStatus.objects.for_company(company)}
-    leads = [_lead(company, owner, person, statuses, dice) for person in people.demo_people(count, dice)]
+def _leads(
+    company: Company, owner: User, dice: random.Random, count: int
+) -> list[Lead]:
+    statuses = {
+        status.name: status for status in LeadStatus.objects.for_company(company)
+    }
+    leads = [
+        _lead(company, owner, person, statuses, dice)
+        for person in people.demo_people(count, dice)
+    ]
     for lead in leads[::20]:
         lead.email = ""
     for lead in leads[7::25]:
@@ -99,7 +122,11 @@ def _make_alike(lead: Lead, twin: Lead) -> None:
 
 
 def _lead(
-    company: Company, owner: User, person: people.DemoPerson, statuses: dict[str, LeadStatus], dice: random.Random
+    company: Company,
+    owner: User,
+    person: people.DemoPerson,
+    statuses: dict[str, LeadStatus],
+    dice: random.Random,
 ) -> Lead:
     return Lead(
         company=company,
@@ -124,7 +151,9 @@ def _qualify_again(leads: list[Lead]) -> None:
     """Qualify the leads a second time, so that a rule that counts each lead once has something to skip."""
     rows = Lead.objects.filter(pk__in=[lead.pk for lead in leads])
     qualified = leads[0].status
-    rows.update(status=LeadStatus.objects.first_for(qualified.company, LeadMeaning.WORKING))
+    rows.update(
+        status=LeadStatus.objects.first_for(qualified.company, LeadMeaning.WORKING)
+    )
     rows.update(status=qualified)
 
 
@@ -143,11 +172,19 @@ def _deal(lead: Lead, stages: dict[str, Stage], dice: random.Random) -> Deal:
 def _move_back(company: Company, now: datetime, dice: random.Random) -> None:
     events = list(CrmEvent.objects.for_company(company).order_by("pk"))
     leads = list(Lead.objects.for_company(company).order_by("pk"))
-    created = dict(zip([lead.pk for lead in leads], _creation_times(len(leads), now, dice), strict=True))
+    created = dict(
+        zip(
+            [lead.pk for lead in leads],
+            _creation_times(len(leads), now, dice),
+            strict=True,
+        )
+    )
     last: dict[tuple[int | None, int | None], datetime] = {}
     for event in events:
         assert event.lead_id is not None
-        before = last.get((event.lead_id, event.deal_id)) or last.get((event.lead_id, None))
+        before = last.get((event.lead_id, event.deal_id)) or last.get(
+            (event.lead_id, None)
+        )
         if event.kind == CrmEventKind.LEAD_CREATED:
             event.occurred_at = created[event.lead_id]
         else:
@@ -158,10 +195,14 @@ def _move_back(company: Company, now: datetime, dice: random.Random) -> None:
     _date_rows(company, created, last)
 
 
-def _creation_times(count: int, now: datetime, dice: random.Random) -> Iterator[datetime]:
+def _creation_times(
+    count: int, now: datetime, dice: random.Random
+) -> Iterator[datetime]:
     """Times at which leads come in, oldest first: rarely at a weekend, and the last one five minutes ago."""
     times = [now - timedelta(days=dice.uniform(0.04, DAYS)) for _ in range(count - 1)]
-    weekdays = [time - timedelta(days=2) if time.weekday() > 4 else time for time in times]
+    weekdays = [
+        time - timedelta(days=2) if time.weekday() > 4 else time for time in times
+    ]
     yield from sorted(weekdays)
     yield now - timedelta(minutes=5)
 
@@ -181,7 +222,9 @@ def _rewrite_in_order(company: Company, events: list[CrmEvent]) -> None:
 
 
 def _date_rows(
-    company: Company, created: dict[int, datetime], last: dict[tuple[int | None, int | None], datetime]
+    company: Company,
+    created: dict[int, datetime],
+    last: dict[tuple[int | None, int | None], datetime],
 ) -> None:
     leads = list(Lead.objects.for_company(company))
     for lead in leads:
@@ -194,8 +237,13 @@ def _date_rows(
         .values_list("deal_id", "occurred_at")
     )
     for deal in deals:
-        deal.created_at, deal.updated_at = deal_created[deal.pk], last[deal.lead_id, deal.pk]
-        deal.expected_close = (deal.created_at + timedelta(days=CLOSE_IN_DAYS[deal.pk % 5])).date()
+        deal.created_at, deal.updated_at = (
+            deal_created[deal.pk],
+            last[deal.lead_id, deal.pk],
+        )
+        deal.expected_close = (
+            deal.created_at + timedelta(days=CLOSE_IN_DAYS[deal.pk % 5])
+        ).date()
     Deal.objects.bulk_update(deals, ["created_at", "updated_at", "expected_close"])
 
 
@@ -205,8 +253,13 @@ def add_people(company: Company) -> None:
     leads = Lead.objects.for_company(company)
     DealPerson.objects.bulk_create(
         DealPerson(company=company, deal=deal, lead=colleague, added_by=salesperson)
-        for deal in Deal.objects.for_company(company).open().select_related("lead").order_by("pk")[::4]
-        for colleague in leads.of_organisation(deal.lead.organisation).exclude(pk=deal.lead_id).order_by("pk")[:2]
+        for deal in Deal.objects.for_company(company)
+        .open()
+        .select_related("lead")
+        .order_by("pk")[::4]
+        for colleague in leads.of_organisation(deal.lead.organisation)
+        .exclude(pk=deal.lead_id)
+        .order_by("pk")[:2]
     )
 
 
@@ -218,7 +271,11 @@ def add_tasks(company: Company, now: datetime, dice: random.Random) -> None:
     owner = people.member(company, Role.SALES)
     today = now.astimezone(ZoneInfo(company.time_zone)).date()
     deals = Deal.objects.for_company(company).open().order_by("pk")
-    leads = Lead.objects.for_company(company).filter(status__name="Contacted").order_by("pk")[: len(deals)]
+    leads = (
+        Lead.objects.for_company(company)
+        .filter(status__name="Contacted")
+        .order_by("pk")[: len(deals)]
+    )
     for row in (*deals, *leads):
         if dice.random() < TASK_FREE:
             continue
@@ -233,7 +290,9 @@ def add_tasks(company: Company, now: datetime, dice: random.Random) -> None:
             deal=row if isinstance(row, Deal) else None,
             lead=row if isinstance(row, Lead) else None,
         )
-    waited = Lead.objects.for_company(company).filter(status__name="New", created_at__lt=now - UNTOUCHED)
+    waited = Lead.objects.for_company(company).filter(
+        status__name="New", created_at__lt=now - UNTOUCHED
+    )
     Task.objects.bulk_create(
         Task(
             company=company,

@@ -9,20 +9,36 @@ from crm.models.roles import Role
 from leadmachine.demo import people
 
 ON_LEADS: Final = (
-    (NoteKind.CALL, "Six minutes. Wants forty seats from February; the works council has to agree first."),
+    (
+        NoteKind.CALL,
+        "Six minutes. Wants forty seats from February; the works council has to agree first.",
+    ),
     (NoteKind.CALL, "No answer. Left a message."),
     (NoteKind.NOTE, "Prefers e-mail, and not before ten."),
-    (NoteKind.NOTE, "Met at the fair: knows us from a former employer, and liked the import."),
-    (NoteKind.CALL, "Asked for two references in the same trade.\nSend them with the offer."),
+    (
+        NoteKind.NOTE,
+        "Met at the fair: knows us from a former employer, and liked the import.",
+    ),
+    (
+        NoteKind.CALL,
+        "Asked for two references in the same trade.\nSend them with the offer.",
+    ),
     (NoteKind.NOTE, "Budget is decided in the third week of the month."),
 )
 ON_DEALS: Final = (
-    (NoteKind.CALL, "They compare us with one other supplier. Price is not the point, the time to start is."),
+    (
+        NoteKind.CALL,
+        "They compare us with one other supplier. Price is not the point, the time to start is.",
+    ),
     (NoteKind.NOTE, "Legal wants our terms on their paper: two weeks at least."),
-    (NoteKind.CALL, "Went through the offer line by line. One seat fewer, the rest stands."),
+    (
+        NoteKind.CALL,
+        "Went through the offer line by line. One seat fewer, the rest stands.",
+    ),
 )
 SHARE: Final = 0.5  # of the leads that someone has spoken to, and of the deals
-LATELY: Final = timedelta(minutes=12)  # the age of the latest note, which its author can still edit
+# The age of the latest note, which its author can still edit.
+LATELY: Final = timedelta(minutes=12)
 
 
 def add(company: Company, now: datetime, dice: random.Random) -> None:
@@ -42,7 +58,9 @@ def add(company: Company, now: datetime, dice: random.Random) -> None:
             created_at=row.created_at + (now - LATELY - row.created_at) * dice.random(),
         )
         for row in rows
-        for kind, text in dice.sample(ON_DEALS if isinstance(row, Deal) else ON_LEADS, dice.randrange(1, 4))
+        for kind, text in dice.sample(
+            ON_DEALS if isinstance(row, Deal) else ON_LEADS, dice.randrange(1, 4)
+        )
     ]
     notes[-1].created_at = now - LATELY
     Note.objects.bulk_create(sorted(notes, key=lambda note: note.created_at))

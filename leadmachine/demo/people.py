@@ -36,13 +36,26 @@ TITLES: Final = (
     "Head of Operations", "Managing Director", "Office Manager", "Procurement Lead", "IT Manager", "Marketing Director",
     "Finance Manager", "Sales Director", "Founder", "Project Manager",
 )  # fmt: skip
-SOURCES: Final = ("LinkedIn ad", "LinkedIn ad", "LinkedIn ad", "Website form", "Trade fair", "Referral", "Webinar")
+SOURCES: Final = (
+    "LinkedIn ad",
+    "LinkedIn ad",
+    "LinkedIn ad",
+    "Website form",
+    "Trade fair",
+    "Referral",
+    "Webinar",
+)
 DEAL_TITLES: Final = (
     "Starter plan", "Team licences", "Enterprise licences", "Onboarding package", "Annual renewal", "Pilot project",
     "Integration work", "Support contract",
 )  # fmt: skip
 LOST_REASONS: Final = ("Price", "A competitor", "No budget", "Bad timing", "No answer")
-RENEWALS: Final = (("Due", "open", 60), ("Offered", "open", 80), ("Renewed", "won", 100), ("Ended", "lost", 0))
+RENEWALS: Final = (
+    ("Due", "open", 60),
+    ("Offered", "open", 80),
+    ("Renewed", "won", 100),
+    ("Ended", "lost", 0),
+)
 TASK_TITLES: Final = (
     ("task", "Send the offer"), ("task", "Answer the security questions"), ("task", "Send the contract"),
     ("task", "Ask for a start date"), ("call", "Call about the offer"), ("call", "Follow up after the webinar"),
@@ -63,12 +76,17 @@ class DemoPerson:
 def demo_people(count: int, dice: random.Random) -> list[DemoPerson]:
     """Return this many people, no two with the same name."""
     names = [(first, last) for first in FIRST_NAMES for last in LAST_NAMES]
-    return [_person(first, last, dice.choice(ORGANISATIONS)) for first, last in dice.sample(names, count)]
+    return [
+        _person(first, last, dice.choice(ORGANISATIONS))
+        for first, last in dice.sample(names, count)
+    ]
 
 
 def _person(first: str, last: str, organisation: str) -> DemoPerson:
     host = re.sub(r"[^a-z]+", "-", organisation.lower())
-    return DemoPerson(first, last, f"{first}.{last}@{host}.example".lower(), organisation)
+    return DemoPerson(
+        first, last, f"{first}.{last}@{host}.example".lower(), organisation
+    )
 
 
 # Companies and users
@@ -105,7 +123,9 @@ NORTHWIND: Final = DemoCompany(
     ),
 )
 CONTOSO: Final = DemoCompany(
-    "Contoso GmbH", "contoso", (Person("Clara", "Brandt", "clara@contoso.example", Role.ADMIN),)
+    "Contoso GmbH",
+    "contoso",
+    (Person("Clara", "Brandt", "clara@contoso.example", Role.ADMIN),),
 )
 
 

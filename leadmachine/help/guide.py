@@ -37,7 +37,11 @@ class HelpSection:
     @property
     def excerpt(self) -> str:
         text = self.text
-        return text if len(text) <= EXCERPT_LENGTH else text[:EXCERPT_LENGTH].rpartition(" ")[0] + " …"
+        return (
+            text
+            if len(text) <= EXCERPT_LENGTH
+            else text[:EXCERPT_LENGTH].rpartition(" ")[0] + " …"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,9 @@ HEADING: Final = re.compile(r"^## (.+)$", re.MULTILINE)
 
 def page_from(slug: str) -> HelpPage:
     """Return the page of `docs/guide/<slug>.md`. Its intro is everything before the first second-level heading."""
-    title, _, rest = (FOLDER / f"{slug}.md").read_text().removeprefix("# ").partition("\n")
+    title, _, rest = (
+        (FOLDER / f"{slug}.md").read_text().removeprefix("# ").partition("\n")
+    )
     intro, *parts = HEADING.split(rest)
     return HelpPage(slug, title.strip(), to_html(intro), tuple(_sections(slug, parts)))
 

@@ -45,7 +45,11 @@ def find(text: str) -> list[tuple[HelpPage, HelpSection]]:
 def index(request: HttpRequest) -> HttpResponse:
     """List all pages with their sections or, with `?q=`, the matching sections. For all signed-in users."""
     query = request.GET.get("q", "").strip()[:100]
-    context = {"asked": query, "found": find(query) if query else [], "pages": all_pages().values()}
+    context = {
+        "asked": query,
+        "found": find(query) if query else [],
+        "pages": all_pages().values(),
+    }
     return render(request, "leadmachine/help/index.html", context)
 
 

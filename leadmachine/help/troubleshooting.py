@@ -8,7 +8,12 @@ from django.template.loader import render_to_string
 from capi.models.choices import Reason, State
 from capi.selectors.explanations.alerts import ABOUT
 from capi.selectors.explanations.backfills import BACKFILLS, NO_ACTIVE_RULE, RULE_OFF
-from capi.selectors.explanations.dry_run import NO_CURRENCY, NO_DEAL, NO_HASH, RULE_IS_OFF
+from capi.selectors.explanations.dry_run import (
+    NO_CURRENCY,
+    NO_DEAL,
+    NO_HASH,
+    RULE_IS_OFF,
+)
 from capi.selectors.explanations.explain import NO_EVENT
 from capi.selectors.explanations.reasons import READINGS, REASONS, REFUSED_WITH
 from capi.selectors.explanations.states import HELP_PAGE, ON_HOLD, STATES, Explanation
@@ -33,12 +38,18 @@ ANSWERS: Final[dict[str, tuple[Reason, ...]]] = {
     "501": (Reason.REFUSED,),
     "other 4xx": (Reason.REFUSED,),
     "other 5xx": (Reason.SERVER_TROUBLE,),
-    "Timeout, or an unreadable response": (Reason.TIMED_OUT, Reason.UNREACHABLE, Reason.ANSWER_UNREADABLE),
+    "Timeout, or an unreadable response": (
+        Reason.TIMED_OUT,
+        Reason.UNREACHABLE,
+        Reason.ANSWER_UNREADABLE,
+    ),
     "A response that is not LinkedIn's": (Reason.UNCLEAR,),
 }
 # Explanations that are not about an event, by the place where they appear.
 OTHER_EXPLANATIONS: Final[dict[str, Sequence[Explanation]]] = {
-    "Reading the list of rules": [words for words in READINGS.values() if words not in REASONS.values()],
+    "Reading the list of rules": [
+        words for words in READINGS.values() if words not in REASONS.values()
+    ],
     "Backfill": [*BACKFILLS.values(), RULE_OFF, NO_ACTIVE_RULE],
     "Dry run": [RULE_IS_OFF, NO_DEAL, NO_CURRENCY],
     "Check my hash": list(NO_HASH.values()),
@@ -49,11 +60,16 @@ OTHER_EXPLANATIONS: Final[dict[str, Sequence[Explanation]]] = {
 
 def page() -> HelpPage:
     """Return the page: first all reasons, starting with those from LinkedIn's responses, then states and the rest."""
-    with_answer = list(dict.fromkeys(reason for reasons in ANSWERS.values() for reason in reasons))
+    with_answer = list(
+        dict.fromkeys(reason for reasons in ANSWERS.values() for reason in reasons)
+    )
     others = [reason for reason in REASONS if reason not in with_answer]
     sections = [_reason_section(reason) for reason in [*with_answer, *others]]
     table = [
-        (answer, [(_explanation(answer, reason).topic, reason.label) for reason in reasons])
+        (
+            answer,
+            [(_explanation(answer, reason).topic, reason.label) for reason in reasons],
+        )
         for answer, reasons in ANSWERS.items()
     ]
     intro = render_to_string("leadmachine/help/answers.html", {"table": table})
@@ -62,8 +78,12 @@ def page() -> HelpPage:
 
 
 def _reason_section(reason: Reason) -> HelpSection:
-    answers = ", ".join(answer for answer, reasons in ANSWERS.items() if reason in reasons)
-    return _section(f"{answers}: {reason.label}" if answers else str(reason.label), REASONS[reason])
+    answers = ", ".join(
+        answer for answer, reasons in ANSWERS.items() if reason in reasons
+    )
+    return _section(
+        f"{answers}: {reason.label}" if answers else str(reason.label), REASONS[reason]
+    )
 
 
 def _explanation(answer: str, reason: Reason) -> Explanation:

@@ -13,7 +13,9 @@ from tests.size import SMALL
 
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
 THEMES = ("light", "dark")
-IN_TURN = cycle([("desktop", "light"), ("phone", "dark"), ("phone", "light"), ("desktop", "dark")])
+IN_TURN = cycle(
+    [("desktop", "light"), ("phone", "dark"), ("phone", "light"), ("desktop", "dark")]
+)
 
 PAGES = count()
 ONE_IN: Final = 3  # pages of a test that is marked `sized` is checked in `make test`
@@ -68,7 +70,9 @@ def _check(page: Page, themes: Sequence[str]) -> None:
     for theme in themes:
         page.emulate_media(color_scheme=theme)
         _assert_no_finding(page, *(() if theme == themes[0] else ABOUT_COLOURS))
-    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), page.url
+    assert page.evaluate(
+        "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+    ), page.url
 
 
 def _assert_no_finding(page: Page, *rules: str) -> None:

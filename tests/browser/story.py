@@ -112,16 +112,26 @@ class Story:
     def all_is_sent_oldest_first(self, *, count: int) -> None:
         """Assert that nothing is on hold any more, and that LinkedIn got all `count` events, oldest first."""
         open_page(self.page, f"{EVENTS}?state=on_hold")
-        expect(self.page.get_by_text("No matching events")).to_be_visible(timeout=10_000)
-        ids = list(ConversionEvent.objects.order_by("pk").values_list("event_id", flat=True))
+        expect(self.page.get_by_text("No matching events")).to_be_visible(
+            timeout=10_000
+        )
+        ids = list(
+            ConversionEvent.objects.order_by("pk").values_list("event_id", flat=True)
+        )
         assert self.ids_that_linkedin_took() == ids
         assert len(ids) == count
 
     def reconcile_adds_up(self, *, sent: int, not_sent: int) -> None:
         open_page(self.page, f"{reverse('reconcile')}?week={timezone.localdate()}")
-        rows = self.page.get_by_role("table").first.locator("tbody tr").all_inner_texts()
+        rows = (
+            self.page.get_by_role("table").first.locator("tbody tr").all_inner_texts()
+        )
         numbers = [int(re.findall(r"[\d,]+", row)[-1].replace(",", "")) for row in rows]
-        assert (numbers[0], sum(numbers[1:-1]), numbers[-1]) == (sent, not_sent, sent + not_sent)
+        assert (numbers[0], sum(numbers[1:-1]), numbers[-1]) == (
+            sent,
+            not_sent,
+            sent + not_sent,
+        )
         assert "Sent" in rows[0]
 
     def ids_that_linkedin_took(self) -> list[str]:

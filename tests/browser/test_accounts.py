@@ -12,7 +12,15 @@ from crm.accounts import mails
 from crm.models import Deal, Invitation, Lead, Membership
 from crm.models.roles import Role
 from tests.browser.looks import SIZES, assert_fit_to_use, show_at
-from tests.conftest import PASSWORD, code_now, guarded, join, make_deal, make_lead, sign_in
+from tests.conftest import (
+    PASSWORD,
+    code_now,
+    guarded,
+    join,
+    make_deal,
+    make_lead,
+    sign_in,
+)
 from tests.crm.accounts.conftest import Clock, set_up_app
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -32,7 +40,9 @@ def clock(monkeypatch):
 
 
 def link(message):
-    return re.search(r"http://\S+/(?:confirm-email|invitations|password)/\S+", message.body).group(0)
+    return re.search(
+        r"http://\S+/(?:confirm-email|invitations|password)/\S+", message.body
+    ).group(0)
 
 
 def newest_link():
@@ -47,7 +57,9 @@ def press(page, name):
 
 @pytest.mark.sized
 @pytest.mark.parametrize("size", SIZES)
-def test_from_signing_up_to_a_colleague_with_a_second_factor_and_a_new_role(page, another_browser, size):
+def test_from_signing_up_to_a_colleague_with_a_second_factor_and_a_new_role(
+    page, another_browser, size
+):
     width, height = SIZES[size]
     page.set_viewport_size({"width": width, "height": height})
 
@@ -56,7 +68,11 @@ def test_from_signing_up_to_a_colleague_with_a_second_factor_and_a_new_role(page
     assert_fit_to_use(page)
     page.get_by_role("link", name="Sign up your company").click()
     assert_fit_to_use(page)
-    for label, value in (("Company", "Northwind BV"), ("First name", "Ada"), ("Last name", "Byron")):
+    for label, value in (
+        ("Company", "Northwind BV"),
+        ("First name", "Ada"),
+        ("Last name", "Byron"),
+    ):
         page.get_by_label(label, exact=True).fill(value)
     page.get_by_label("E-mail address").fill("ada@example.com")
     page.get_by_label("Password").fill("short")
@@ -81,7 +97,9 @@ def test_from_signing_up_to_a_colleague_with_a_second_factor_and_a_new_role(page
     page.get_by_label("E-mail address").fill("grace@example.com")
     page.locator("#id_role").select_option("sales")
     press(page, "Invite")
-    expect(page.locator("#messages")).to_contain_text("An invitation is on its way to grace@example.com.")
+    expect(page.locator("#messages")).to_contain_text(
+        "An invitation is on its way to grace@example.com."
+    )
     assert_fit_to_use(page)
 
     # Grace accepts, in a browser of her own, and sets an authenticator app up.
@@ -123,7 +141,9 @@ def test_from_signing_up_to_a_colleague_with_a_second_factor_and_a_new_role(page
     page.goto(f"{page.server_url}/company/people/")
     page.get_by_label("Role of Grace Hopper", exact=True).select_option("ops")
     page.get_by_role("button", name="Change the role of Grace Hopper").click()
-    expect(page.locator("#messages")).to_contain_text("Grace Hopper now has the role Ops.")
+    expect(page.locator("#messages")).to_contain_text(
+        "Grace Hopper now has the role Ops."
+    )
     hers.reload()
     expect(hers.get_by_role("link", name="Add lead")).to_have_count(0)
 
@@ -133,11 +153,22 @@ def test_from_signing_up_to_a_colleague_with_a_second_factor_and_a_new_role(page
 def test_no_page_has_a_finding(page, company, admin, size):
     show_at(page, size)
     second = join(company, Role.OPS, email="ops@example.com")
-    join(company, Role.SALES, email="with.a.very.long.address.that.has.no.blank@department.example.com")
+    join(
+        company,
+        Role.SALES,
+        email="with.a.very.long.address.that.has.no.blank@department.example.com",
+    )
     Membership.objects.filter(user__email__startswith="with").update(is_active=False)
-    for name, sent_at in (("waiting", "2999-01-01T00:00Z"), ("late", "2026-01-01T00:00Z")):
+    for name, sent_at in (
+        ("waiting", "2999-01-01T00:00Z"),
+        ("late", "2026-01-01T00:00Z"),
+    ):
         Invitation.objects.create(
-            company=company, email=f"{name}@example.com", role="ops", token_sha256=name, sent_at=sent_at
+            company=company,
+            email=f"{name}@example.com",
+            role="ops",
+            token_sha256=name,
+            sent_at=sent_at,
         )
     paths = ("/login/", "/signup/", "/confirm-email/", "/confirm-email/nonsense/", "/password/reset/",
              "/password/reset/sent/", "/password/reset/1-nonsense/", "/password/reset/done/")  # fmt: skip
@@ -174,24 +205,34 @@ def test_without_javascript_a_forgotten_password_is_replaced(plain_page, sales):
     assert plain_page.url == f"{plain_page.server_url}/my-day/"
 
 
-def test_without_javascript_an_authenticator_app_is_set_up_and_switched_off(plain_page, sales):
+def test_without_javascript_an_authenticator_app_is_set_up_and_switched_off(
+    plain_page, sales
+):
     sign_in(plain_page, sales)
     plain_page.goto(f"{plain_page.server_url}/account/app/on/")
     plain_page.get_by_label("Password").fill(PASSWORD)
     press(plain_page, "Continue")
-    plain_page.get_by_label("Code").fill(code_now(plain_page.locator("code").inner_text()))
+    plain_page.get_by_label("Code").fill(
+        code_now(plain_page.locator("code").inner_text())
+    )
     press(plain_page, "Switch on")
-    expect(plain_page.locator("#messages")).to_contain_text("Your authenticator app is set up.")
+    expect(plain_page.locator("#messages")).to_contain_text(
+        "Your authenticator app is set up."
+    )
 
     plain_page.get_by_role("link", name="Done").click()
     plain_page.get_by_role("link", name="Switch off").click()
     press(plain_page, "Switch off")
 
-    expect(plain_page.locator("#messages")).to_contain_text("Your authenticator app is switched off.")
+    expect(plain_page.locator("#messages")).to_contain_text(
+        "Your authenticator app is switched off."
+    )
     assert not Authenticator.objects.exists()
 
 
-def test_a_tab_of_the_former_company_writes_nothing_and_says_so(page, sales, other_company):
+def test_a_tab_of_the_former_company_writes_nothing_and_says_so(
+    page, sales, other_company
+):
     """S07"""
     Membership.objects.create(company=other_company, user=sales.user, role="admin")
     page.refusals.add(403)
@@ -229,15 +270,21 @@ def test_what_was_typed_is_in_the_form_again_after_signing_in(page, sales, clock
 
 
 @pytest.mark.parametrize("path", ["/leads/", "/deals/"])
-def test_a_choice_made_after_the_session_has_ended_is_said_not_to_be_saved(page, sales, company, clock, path):
+def test_a_choice_made_after_the_session_has_ended_is_said_not_to_be_saved(
+    page, sales, company, clock, path
+):
     lead = make_lead(company)
     deal = make_deal(lead)
     sign_in(page, sales)
     page.goto(page.server_url + path)
     clock.goes_on(seconds=9 * 3600)
 
-    page.locator("main form.quick select").first.select_option("Qualified" if path == "/leads/" else "Lost")
-    note = page.get_by_text("Your session had ended, so your last change was not saved.")
+    page.locator("main form.quick select").first.select_option(
+        "Qualified" if path == "/leads/" else "Lost"
+    )
+    note = page.get_by_text(
+        "Your session had ended, so your last change was not saved."
+    )
     expect(note).to_contain_text("Sign in, then make it again.")
     assert_fit_to_use(page)
     page.get_by_label("E-mail address").fill(sales.user.email)

@@ -29,7 +29,12 @@ def test_neither_page_has_a_finding(page, company, admin, history, size) -> None
         assert_fit_to_use(page)
     rule = company.conversion_rules.first()
     Alert.objects.create(
-        company=company, kind="silent", rule=rule, facts={"days": 5, "per_week": 12}, closed_at=Now(), ending="fixed"
+        company=company,
+        kind="silent",
+        rule=rule,
+        facts={"days": 5, "per_week": 12},
+        closed_at=Now(),
+        ending="fixed",
     )
     look(company)
     open_page(page, ALERTS, size)
@@ -37,7 +42,9 @@ def test_neither_page_has_a_finding(page, company, admin, history, size) -> None
     assert_fit_to_use(page)
 
 
-def test_ops_choose_mail_with_the_keyboard_and_it_stays_chosen(page, company, ops) -> None:
+def test_ops_choose_mail_with_the_keyboard_and_it_stays_chosen(
+    page, company, ops
+) -> None:
     sign_in(page, ops)
     open_page(page, ALERTS, "phone")
     box = page.get_by_label("When something changes")
@@ -49,11 +56,17 @@ def test_ops_choose_mail_with_the_keyboard_and_it_stays_chosen(page, company, op
 
     expect(page.get_by_text("Your choice was saved.")).to_be_visible()
     expect(page.get_by_label("When something changes")).to_be_checked()
-    assert [(choice.alerts, choice.weekly) for choice in choices_of(company)] == [(True, False)]
+    assert [(choice.alerts, choice.weekly) for choice in choices_of(company)] == [
+        (True, False)
+    ]
 
 
-def test_on_a_phone_the_current_tab_is_in_view_and_tab_still_begins_at_the_top(page, company, ops) -> None:
-    Alert.objects.create(company=company, kind="token_ending", stage=14, facts={"on": "2027-03-31"})
+def test_on_a_phone_the_current_tab_is_in_view_and_tab_still_begins_at_the_top(
+    page, company, ops
+) -> None:
+    Alert.objects.create(
+        company=company, kind="token_ending", stage=14, facts={"on": "2027-03-31"}
+    )
     sign_in(page, ops)
     open_page(page, "/integrations/linkedin/reconcile/", "phone")
 

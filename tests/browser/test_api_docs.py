@@ -27,5 +27,7 @@ def test_the_name_of_a_field_is_on_one_line(page, sales, width):
 
     names = page.locator("td.title code")
     assert names.count() > 20
-    broken = names.evaluate_all("names => names.filter(n => n.getClientRects().length > 1).map(n => n.textContent)")
+    broken = names.evaluate_all(
+        "names => names.filter(n => n.getClientRects().length > 1).map(n => n.textContent)"
+    )
     assert broken == []

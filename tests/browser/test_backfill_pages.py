@@ -18,22 +18,34 @@ LIST, PLAN = reverse("backfills"), reverse("backfill_plan")
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("size", SIZES)
-def test_no_page_has_a_finding(page, company, admin, connected, make_rule, size) -> None:
+def test_no_page_has_a_finding(
+    page, company, admin, connected, make_rule, size
+) -> None:
     make_leads(company, 3)
     sign_in(page, admin)
     open_page(page, LIST, size)
     assert_fit_to_use(page)
     rule = make_rule()
-    for address in (f"{PLAN}?period=30", f"{PLAN}?period=14", f"{PLAN}?period=7&rule={rule.pk}"):
+    for address in (
+        f"{PLAN}?period=30",
+        f"{PLAN}?period=14",
+        f"{PLAN}?period=7&rule={rule.pk}",
+    ):
         open_page(page, address, size)
         assert_fit_to_use(page)
     backfill = start(rule)
-    for address in (LIST, backfill.get_absolute_url(), reverse("backfill_cancel", args=[backfill.pk])):
+    for address in (
+        LIST,
+        backfill.get_absolute_url(),
+        reverse("backfill_cancel", args=[backfill.pk]),
+    ):
         open_page(page, address, size)
         assert_fit_to_use(page)
 
 
-def test_from_the_plan_to_the_end(page, company, admin, connected, sandbox, make_rule, worker) -> None:
+def test_from_the_plan_to_the_end(
+    page, company, admin, connected, sandbox, make_rule, worker
+) -> None:
     make_leads(company, 12)
     rule = make_rule(name="New lead")
     sign_in(page, admin)
@@ -43,7 +55,9 @@ def test_from_the_plan_to_the_end(page, company, admin, connected, sandbox, make
     page.get_by_role("link", name="Send earlier events: New lead").click()
     page.get_by_role("button", name="Send 12 earlier events").click()
 
-    expect(page.locator("#backfill")).to_contain_text("12 of 12 events processed", timeout=20_000)
+    expect(page.locator("#backfill")).to_contain_text(
+        "12 of 12 events processed", timeout=20_000
+    )
     expect(page.locator("#backfill .badge").first).to_have_text("Done")
     assert states(company) == ["accepted"] * 12
     assert rule.backfills.get().state == "done"

@@ -23,9 +23,19 @@ def leads(company: Company) -> list[Lead]:
     """More than a page of leads from one fair, and some from elsewhere."""
     Tag.objects.create(company=company, name="VIP")
     for number in range(3):
-        make_lead(company, first_name=f"Web {number}", email=f"web{number}@example.com", source="Website")
+        make_lead(
+            company,
+            first_name=f"Web {number}",
+            email=f"web{number}@example.com",
+            source="Website",
+        )
     return [
-        make_lead(company, first_name=f"Lead {number:02}", email=f"lead{number}@example.com", source="Fair")
+        make_lead(
+            company,
+            first_name=f"Lead {number:02}",
+            email=f"lead{number}@example.com",
+            source="Fair",
+        )
         for number in range(30)
     ]
 
@@ -39,7 +49,12 @@ def all_of_the_fair(page: Page, member: Membership, size: Any = "desktop") -> No
 @pytest.mark.thorough
 @pytest.mark.parametrize("size", SIZES)
 def test_no_page_has_a_finding(
-    page: Page, admin: Membership, leads: list[Lead], token: Any, make_rule: Any, size: Any
+    page: Page,
+    admin: Membership,
+    leads: list[Lead],
+    token: Any,
+    make_rule: Any,
+    size: Any,
 ) -> None:
     make_rule("lead_qualified")
     status = LeadStatus.objects.for_company(admin.company).get(name="Qualified")
@@ -55,7 +70,9 @@ def test_no_page_has_a_finding(
             {"state": "cancelled", "reached": 5},
         )
     ]  # fmt: skip
-    BulkChange.objects.exclude(state__in=("running", "waiting")).update(finished_at=Now())
+    BulkChange.objects.exclude(state__in=("running", "waiting")).update(
+        finished_at=Now()
+    )
     all_of_the_fair(page, admin, size)
     page.get_by_label("Select all 30 that match").check()
     page.get_by_text("More", exact=True).click()
@@ -64,14 +81,22 @@ def test_no_page_has_a_finding(
     expect(page.get_by_role("heading", name="Delete 30 leads?")).to_be_visible()
     assert_fit_to_use(page)
     question = f"{reverse('bulk_change_new')}?source=Fair&change=status&to={status.pk}"
-    for address in (question, reverse("bulk_changes"), *(each.get_absolute_url() for each in made)):
+    for address in (
+        question,
+        reverse("bulk_changes"),
+        *(each.get_absolute_url() for each in made),
+    ):
         open_page(page, address, size)
         assert_fit_to_use(page)
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_from_the_last_tick_to_the_result(
-    page: Page, sales: Membership, leads: list[Lead], size: Any, monkeypatch: pytest.MonkeyPatch
+    page: Page,
+    sales: Membership,
+    leads: list[Lead],
+    size: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("crm.views.bulk_changes.AT_ONCE", 5)
     monkeypatch.setattr(bulk_changes, "CHUNK", 20)
@@ -99,7 +124,10 @@ def test_all_that_match_are_offered_only_while_all_of_the_page_are_selected(
 ) -> None:
     sign_in(page, sales)
     open_page(page, f"{LIST}?source=Fair")
-    every, merge = page.get_by_label("Select all 30 that match"), page.get_by_role("button", name="Merge")
+    every, merge = (
+        page.get_by_label("Select all 30 that match"),
+        page.get_by_role("button", name="Merge"),
+    )
     page.get_by_label("Select Lead 10").check()
     expect(every).to_be_hidden()
 
@@ -115,7 +143,9 @@ def test_all_that_match_are_offered_only_while_all_of_the_page_are_selected(
     expect(merge).to_be_visible()
 
 
-def test_it_works_with_the_keyboard_alone(page: Page, admin: Membership, leads: list[Lead]) -> None:
+def test_it_works_with_the_keyboard_alone(
+    page: Page, admin: Membership, leads: list[Lead]
+) -> None:
     sign_in(page, admin)
     open_page(page, f"{LIST}?source=Fair")
     page.get_by_label("All on this page").focus()
@@ -134,14 +164,20 @@ def test_it_works_with_the_keyboard_alone(page: Page, admin: Membership, leads: 
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
 
-    expect(page.get_by_role("heading", name="Set the owner of 30 leads to Admin Jansen?")).to_be_visible()
+    expect(
+        page.get_by_role("heading", name="Set the owner of 30 leads to Admin Jansen?")
+    ).to_be_visible()
     page.get_by_role("button", name="Set the owner of 30 leads").focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_role("status")).to_contain_text("30 leads now belong to Admin Jansen.")
+    expect(page.get_by_role("status")).to_contain_text(
+        "30 leads now belong to Admin Jansen."
+    )
     assert Lead.objects.filter(owner=admin.user).count() == 30
 
 
-def test_a_selection_that_is_cleared_is_cleared_of_all(page: Page, sales: Membership, leads: list[Lead]) -> None:
+def test_a_selection_that_is_cleared_is_cleared_of_all(
+    page: Page, sales: Membership, leads: list[Lead]
+) -> None:
     all_of_the_fair(page, sales)
     page.get_by_label("Select all 30 that match").check()
 
@@ -154,11 +190,17 @@ def test_a_selection_that_is_cleared_is_cleared_of_all(page: Page, sales: Member
 
 class TestWithoutJavaScript:
     @pytest.fixture
-    def browser_context_args(self, browser_context_args: dict[str, Any]) -> dict[str, Any]:
+    def browser_context_args(
+        self, browser_context_args: dict[str, Any]
+    ) -> dict[str, Any]:
         return {**browser_context_args, "java_script_enabled": False}
 
     def test_one_tick_offers_all_and_the_progress_reloads(
-        self, page: Page, sales: Membership, leads: list[Lead], monkeypatch: pytest.MonkeyPatch
+        self,
+        page: Page,
+        sales: Membership,
+        leads: list[Lead],
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         monkeypatch.setattr("crm.views.bulk_changes.AT_ONCE", 5)
         sign_in(page, sales)

@@ -46,9 +46,19 @@ def history(company, connected, make_rule) -> None:
     make_rule("lead_created", "104011", name="New lead")
     purchase = make_rule("deal_created", "404404", name="Key page view")
     make_rule("deal_lost", "104013", name="Lost deal", is_active=False)
-    lead = make_lead(company, first_name="Eva", last_name="Horvat", organisation="Acme GmbH")
-    make_lead(company, first_name="Piet", last_name="Larsen", organisation="Lumen Labs", email="")
-    make_lead(company, first_name="Tara", last_name="Novak", share_with_ad_platforms=False)
+    lead = make_lead(
+        company, first_name="Eva", last_name="Horvat", organisation="Acme GmbH"
+    )
+    make_lead(
+        company,
+        first_name="Piet",
+        last_name="Larsen",
+        organisation="Lumen Labs",
+        email="",
+    )
+    make_lead(
+        company, first_name="Tara", last_name="Novak", share_with_ad_platforms=False
+    )
     make_deal(lead)
     services.send_test_event(rule=purchase)
     send_all(company)
@@ -63,13 +73,26 @@ def let_seconds_pass(page, seconds: float) -> None:
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("size", SIZES)
-def test_no_page_has_a_finding(page, company, admin, history, settings, sandbox, size) -> None:
-    settings.LINKEDIN_SANDBOX, settings.LINKEDIN_SANDBOX_LEDGER = True, sandbox.ledger.path
+def test_no_page_has_a_finding(
+    page, company, admin, history, settings, sandbox, size
+) -> None:
+    settings.LINKEDIN_SANDBOX, settings.LINKEDIN_SANDBOX_LEDGER = (
+        True,
+        sandbox.ledger.path,
+    )
     rule = company.conversion_rules.first()
     addresses = [
         *(
             reverse(name)
-            for name in ("dashboard", "linkedin", "overview", "events", "sandbox", "rule_new", "token_remove")
+            for name in (
+                "dashboard",
+                "linkedin",
+                "overview",
+                "events",
+                "sandbox",
+                "rule_new",
+                "token_remove",
+            )
         ),
         *(reverse(name, args=[rule.pk]) for name in ("rule_edit", "rule_delete")),
         *(event.get_absolute_url() for event in ConversionEvent.objects.all()),
@@ -92,22 +115,34 @@ def test_no_empty_page_has_a_finding(page, company, admin, settings, size) -> No
     settings.LINKEDIN_SANDBOX = True
     sign_in(page, admin)
 
-    for address in [reverse(name) for name in ("dashboard", "linkedin", "overview", "events", "sandbox")]:
+    for address in [
+        reverse(name)
+        for name in ("dashboard", "linkedin", "overview", "events", "sandbox")
+    ]:
         open_page(page, address, size)
         assert_fit_to_use(page)
 
 
 @pytest.mark.thorough
-def test_no_table_is_wider_than_its_card_on_widths_in_between(page, company, admin, history) -> None:
+def test_no_table_is_wider_than_its_card_on_widths_in_between(
+    page, company, admin, history
+) -> None:
     show_outcomes(membership=admin, shown=True)
     sign_in(page, admin)
 
-    for address in (reverse("leads"), LINKEDIN, EVENTS, ConversionEvent.objects.latest("pk").get_absolute_url()):
+    for address in (
+        reverse("leads"),
+        LINKEDIN,
+        EVENTS,
+        ConversionEvent.objects.latest("pk").get_absolute_url(),
+    ):
         page.goto(page.server_url + address)
         for width in (780, 1080, 1190):
             page.set_viewport_size({"width": width, "height": 900})
             fits = "table => table.scrollWidth <= table.parentElement.clientWidth"
-            assert page.evaluate(f"[...document.querySelectorAll('table')].every({fits})"), (address, width)
+            assert page.evaluate(
+                f"[...document.querySelectorAll('table')].every({fits})"
+            ), (address, width)
 
 
 def save_token(page) -> None:
@@ -136,15 +171,21 @@ def test_the_three_steps_in_a_browser(page, company, admin, sandbox, worker) -> 
     button = page.get_by_role("button", name="Send a test event: Qualified lead")
     button.click()
     expect(page.locator("#map .rule-health")).to_contain_text("Sent")
-    expect(page.locator("#connect-head")).to_contain_text("Connected, LinkedIn answered just now")
+    expect(page.locator("#connect-head")).to_contain_text(
+        "Connected, LinkedIn answered just now"
+    )
     expect(button).to_be_focused()
-    expect(page.locator("#linkedin-says")).to_contain_text("Test of Qualified lead: Sent.")
+    expect(page.locator("#linkedin-says")).to_contain_text(
+        "Test of Qualified lead: Sent."
+    )
 
     page.reload()
     expect(page.locator("#verify")).to_contain_text("1 of 1 working")
 
 
-def test_from_sign_up_to_sent_with_the_token_pasted_once(page, db, sandbox, settings) -> None:
+def test_from_sign_up_to_sent_with_the_token_pasted_once(
+    page, db, sandbox, settings
+) -> None:
     settings.SIGNUP, settings.SITE_URL = True, "https://crm.example.com"
     open_page(page, "/signup/")
     for label, text in [
@@ -164,7 +205,9 @@ def test_from_sign_up_to_sent_with_the_token_pasted_once(page, db, sandbox, sett
     page.get_by_role("link", name="Paste the access token").click()
     page.get_by_label("Ad account id").fill("512345678")
     save_token(page)
-    expect(page.locator("#connect-head")).to_contain_text("Connected, LinkedIn answered just now")
+    expect(page.locator("#connect-head")).to_contain_text(
+        "Connected, LinkedIn answered just now"
+    )
     page.get_by_role("link", name="Import from LinkedIn").click()
     page.get_by_role("button", name="Read the rules").click()
     page.get_by_role("button", name="Import selected rules").click()
@@ -173,21 +216,38 @@ def test_from_sign_up_to_sent_with_the_token_pasted_once(page, db, sandbox, sett
     expect(page.locator(".rule", has=button)).to_contain_text("Queued")
     send_all(Company.objects.get())
 
-    expect(page.locator(".rule", has=button).locator(".rule-health")).to_contain_text("Sent")
+    expect(page.locator(".rule", has=button).locator(".rule-health")).to_contain_text(
+        "Sent"
+    )
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize(("rules", "at_most"), [(7, 2000), (10, 2700)])
-def test_the_page_stays_short_with_many_rules(page, company, admin, connected, make_rule, rules, at_most) -> None:
+def test_the_page_stays_short_with_many_rules(
+    page, company, admin, connected, make_rule, rules, at_most
+) -> None:
     for number in range(rules - 2):
-        make_rule("deal_won", str(104011 + number), name=f"Rule {number}", is_active=number == 0)
-    make_rule("deal_lost", "403403", name="Paused", is_paused=True, paused_reason="rule_forbidden")
+        make_rule(
+            "deal_won",
+            str(104011 + number),
+            name=f"Rule {number}",
+            is_active=number == 0,
+        )
+    make_rule(
+        "deal_lost",
+        "403403",
+        name="Paused",
+        is_paused=True,
+        paused_reason="rule_forbidden",
+    )
     make_rule("lead_created", "98761", name="Off", is_active=False)
     sign_in(page, admin)
 
     open_page(page, LINKEDIN)
 
-    heights = page.evaluate("[...document.querySelectorAll('li.rule:not(:has(.strip))')].map(row => row.offsetHeight)")
+    heights = page.evaluate(
+        "[...document.querySelectorAll('li.rule:not(:has(.strip))')].map(row => row.offsetHeight)"
+    )
     assert set(heights) == {60}
     assert page.evaluate("document.documentElement.scrollHeight") <= at_most
 
@@ -195,7 +255,10 @@ def test_the_page_stays_short_with_many_rules(page, company, admin, connected, m
 def test_play_shows_a_refusal_beside_its_rule_within_two_seconds(
     page, company, ops, connected, make_rule, worker
 ) -> None:
-    good, bad = make_rule("lead_created", "104012", name="Good"), make_rule("deal_won", "404404", name="Bad")
+    good, bad = (
+        make_rule("lead_created", "104012", name="Good"),
+        make_rule("deal_won", "404404", name="Bad"),
+    )
     sign_in(page, ops)
     open_page(page, LINKEDIN, "phone")
     button = page.get_by_role("button", name="Send a test event: Bad")
@@ -208,7 +271,9 @@ def test_play_shows_a_refusal_beside_its_rule_within_two_seconds(
     assert_fit_to_use(page)
 
 
-def test_a_result_updates_the_page_around_it(page, company, admin, connected, make_rule, worker) -> None:
+def test_a_result_updates_the_page_around_it(
+    page, company, admin, connected, make_rule, worker
+) -> None:
     rule = make_rule("deal_won", "404404", name="Bad")
     sign_in(page, admin)
     open_page(page, LINKEDIN)
@@ -222,18 +287,24 @@ def test_a_result_updates_the_page_around_it(page, company, admin, connected, ma
     assert_fit_to_use(page)
 
 
-def test_play_without_a_token_says_so_on_the_spot(page, company, ops, make_rule) -> None:
+def test_play_without_a_token_says_so_on_the_spot(
+    page, company, ops, make_rule
+) -> None:
     rule = make_rule(name="New lead")
     sign_in(page, ops)
     open_page(page, LINKEDIN)
 
     page.get_by_role("button", name="Send a test event: New lead").click()
 
-    expect(page.locator(f"#test-{rule.pk}")).to_contain_text("Save an access token in step 1 first")
+    expect(page.locator(f"#test-{rule.pk}")).to_contain_text(
+        "Save an access token in step 1 first"
+    )
     assert not ConversionEvent.objects.exists()
 
 
-def test_recent_events_shows_what_comes_in_without_a_reload(page, company, ops, connected, make_rule, worker) -> None:
+def test_recent_events_shows_what_comes_in_without_a_reload(
+    page, company, ops, connected, make_rule, worker
+) -> None:
     make_rule("lead_qualified", "104012")
     lead = make_lead(company, first_name="Grace", last_name="Hopper")
     sign_in(page, ops)
@@ -247,12 +318,19 @@ def test_recent_events_shows_what_comes_in_without_a_reload(page, company, ops, 
     expect(row).to_contain_text("Sent", timeout=10_000)
 
 
-def test_the_live_log_rests_while_somebody_is_at_a_link_in_it(page, company, ops, history) -> None:
+def test_the_live_log_rests_while_somebody_is_at_a_link_in_it(
+    page, company, ops, history
+) -> None:
     sign_in(page, ops)
     page.clock.install()
     open_page(page, EVENTS)
     asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url) if request.url.endswith(EVENTS) else None)
+    page.on(
+        "request",
+        lambda request: (
+            asked.append(request.url) if request.url.endswith(EVENTS) else None
+        ),
+    )
     link = page.locator("#rows td a").first
 
     link.focus()
@@ -265,7 +343,9 @@ def test_the_live_log_rests_while_somebody_is_at_a_link_in_it(page, company, ops
     assert len(asked) == 1
 
 
-def test_an_events_page_follows_its_event(page, company, ops, connected, make_rule) -> None:
+def test_an_events_page_follows_its_event(
+    page, company, ops, connected, make_rule
+) -> None:
     make_rule()
     make_lead(company)
     sign_in(page, ops)
@@ -292,10 +372,14 @@ def test_without_javascript_play_leads_to_a_page_that_refreshes_until_sent(
     expect(state).to_have_text("Sent", timeout=8_000)
 
 
-def test_without_javascript_the_log_is_filtered_and_paged(plain_page, company, ops, make_rule) -> None:
+def test_without_javascript_the_log_is_filtered_and_paged(
+    plain_page, company, ops, make_rule
+) -> None:
     rule = make_rule(name="New lead")
     for _ in range(60):
-        ConversionEvent.objects.create(company=company, rule=rule, state="rejected", reason="data_refused")
+        ConversionEvent.objects.create(
+            company=company, rule=rule, state="rejected", reason="data_refused"
+        )
     sign_in(plain_page, ops)
     open_page(plain_page, EVENTS)
 
@@ -305,11 +389,15 @@ def test_without_javascript_the_log_is_filtered_and_paged(plain_page, company, o
     plain_page.get_by_role("link", name="Older").click()
 
     expect(plain_page.locator("#rows tbody tr")).to_have_count(10)
-    expect(plain_page.get_by_role("link", name="Failed")).to_have_attribute("aria-current", "true")
+    expect(plain_page.get_by_role("link", name="Failed")).to_have_attribute(
+        "aria-current", "true"
+    )
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_check_everything_shows_what_to_mend_without_a_reload(page, company, ops, sandbox, make_rule, size) -> None:
+def test_check_everything_shows_what_to_mend_without_a_reload(
+    page, company, ops, sandbox, make_rule, size
+) -> None:
     services.save_token(company=company, token=TOKEN, ad_account_id="512345678")
     make_rule("deal_won", "400401", name="Old purchase")
     sign_in(page, ops)
@@ -321,14 +409,18 @@ def test_check_everything_shows_what_to_mend_without_a_reload(page, company, ops
 
     expect(page.locator("#checked")).to_contain_text("things to fix", timeout=8_000)
     expect(button).to_be_focused()
-    expect(page.locator("#findings")).to_contain_text("Switched off in Campaign Manager: Old purchase (400401).")
+    expect(page.locator("#findings")).to_contain_text(
+        "Switched off in Campaign Manager: Old purchase (400401)."
+    )
     expect(button).to_be_enabled()
     page.locator("#what-is-fine").click()
     expect(page.locator("#findings")).to_contain_text("Saved and readable")
     assert_fit_to_use(page)
 
 
-def test_without_javascript_everything_is_checked_and_told_too(plain_page, company, ops, connected, make_rule) -> None:
+def test_without_javascript_everything_is_checked_and_told_too(
+    plain_page, company, ops, connected, make_rule
+) -> None:
     make_rule()
     sign_in(plain_page, ops)
     open_page(plain_page, LINKEDIN)
@@ -336,4 +428,6 @@ def test_without_javascript_everything_is_checked_and_told_too(plain_page, compa
     plain_page.get_by_role("button", name="Check everything").click()
 
     expect(plain_page.locator("#checked")).to_contain_text("1 thing to fix")
-    expect(plain_page.locator("#findings")).to_contain_text("No worker has ever checked for due events.")
+    expect(plain_page.locator("#findings")).to_contain_text(
+        "No worker has ever checked for due events."
+    )

@@ -35,7 +35,9 @@ def abroad(browser, live_server):
 
 @pytest.mark.sized
 @pytest.mark.parametrize("size", SIZES)
-def test_an_admin_sets_it_up_and_a_colleague_comes_in_with_it(page, abroad, server, admin, sales, size):
+def test_an_admin_sets_it_up_and_a_colleague_comes_in_with_it(
+    page, abroad, server, admin, sales, size
+):
     for each in (page, abroad):
         each.set_viewport_size(dict(zip(("width", "height"), SIZES[size], strict=True)))
     sign_in(page, admin)
@@ -50,7 +52,9 @@ def test_an_admin_sets_it_up_and_a_colleague_comes_in_with_it(page, abroad, serv
     page.get_by_label("Client id").fill(server.client_id)
     page.get_by_label("Client secret").fill(server.client_secret)
     press(page, "Save")
-    expect(page.get_by_text("This host has no address on the internet.").first).to_be_visible()
+    expect(
+        page.get_by_text("This host has no address on the internet.").first
+    ).to_be_visible()
     assert_fit_to_use(page)
     page.get_by_label("Issuer").fill(server.issuer)
     page.get_by_label("Client secret").fill(server.client_secret)
@@ -64,7 +68,9 @@ def test_an_admin_sets_it_up_and_a_colleague_comes_in_with_it(page, abroad, serv
     abroad.get_by_label("Company code or sign-in link").fill(sign_in_link)
     assert_fit_to_use(abroad)
     press(abroad, "Continue")
-    expect(abroad.get_by_role("heading", name="Sign in to Northwind BV")).to_be_visible()
+    expect(
+        abroad.get_by_role("heading", name="Sign in to Northwind BV")
+    ).to_be_visible()
     assert_fit_to_use(abroad)
     abroad.get_by_role("button", name="Continue with Okta").click()
     expect(abroad.get_by_role("heading", level=1, name="My day")).to_be_visible()
@@ -74,7 +80,9 @@ def test_an_admin_sets_it_up_and_a_colleague_comes_in_with_it(page, abroad, serv
     abroad.context.clear_cookies()
     sign_in(abroad, sales)
     abroad.goto(f"{abroad.server_url}/leads/")
-    expect(abroad.get_by_text("Northwind BV asks you to sign in with Okta.")).to_be_visible()
+    expect(
+        abroad.get_by_text("Northwind BV asks you to sign in with Okta.")
+    ).to_be_visible()
     assert_fit_to_use(abroad)
     abroad.get_by_role("button", name="Continue with Okta").press("Enter")
     expect(abroad.get_by_role("heading", level=1, name="My day")).to_be_visible()
@@ -82,17 +90,33 @@ def test_an_admin_sets_it_up_and_a_colleague_comes_in_with_it(page, abroad, serv
 
 @pytest.mark.sized
 @pytest.mark.parametrize("size", SIZES)
-def test_an_invited_person_comes_in_with_the_required_provider_and_signs_out(abroad, server, admin, company, size):
+def test_an_invited_person_comes_in_with_the_required_provider_and_signs_out(
+    abroad, server, admin, company, size
+):
     abroad.set_viewport_size(dict(zip(("width", "height"), SIZES[size], strict=True)))
-    provider = SignInProvider(company=company, name="Okta", issuer=server.issuer, client_id=server.client_id)
+    provider = SignInProvider(
+        company=company, name="Okta", issuer=server.issuer, client_id=server.client_id
+    )
     provider.secret, provider.is_required = server.client_secret, True
     provider.save()
-    server.person = {"sub": "77", "email": "grace@example.com", "email_verified": True, "given_name": "Grace"}
+    server.person = {
+        "sub": "77",
+        "email": "grace@example.com",
+        "email_verified": True,
+        "given_name": "Grace",
+    }
     server.discovery["end_session_endpoint"] = f"{server.issuer}/end"
-    _, token = people.invite(company=company, email="grace@example.com", role=Role.SALES, invited_by=admin.user)
+    _, token = people.invite(
+        company=company,
+        email="grace@example.com",
+        role=Role.SALES,
+        invited_by=admin.user,
+    )
 
     abroad.goto(f"{abroad.server_url}/invitations/{token}/")
-    expect(abroad.get_by_text("Sign in with Okta, as grace@example.com.")).to_be_visible()
+    expect(
+        abroad.get_by_text("Sign in with Okta, as grace@example.com.")
+    ).to_be_visible()
     assert_fit_to_use(abroad)
     abroad.get_by_role("button", name="Continue with Okta").click()
     expect(abroad.get_by_role("heading", level=1, name="My day")).to_be_visible()

@@ -3,7 +3,16 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from crm.models import ApiKey, CrmEvent, Deal, Lead, LeadStatus, LostReason, Pipeline, Stage
+from crm.models import (
+    ApiKey,
+    CrmEvent,
+    Deal,
+    Lead,
+    LeadStatus,
+    LostReason,
+    Pipeline,
+    Stage,
+)
 from crm.services.people import show_outcomes
 from crm.services.pipelines import add_pipeline
 from tests.browser.looks import assert_fit_to_use, assert_fit_to_use_in_each_look
@@ -16,12 +25,16 @@ DESK, PHONE = (1280, 900), (390, 844)
 
 @pytest.fixture
 def ada(company):
-    return make_lead(company, first_name="Ada", last_name="Byron", organisation="Analytical Engines")
+    return make_lead(
+        company, first_name="Ada", last_name="Byron", organisation="Analytical Engines"
+    )
 
 
 @pytest.fixture
 def grace(company):
-    return make_lead(company, first_name="Grace", last_name="Hopper", email="grace@example.com")
+    return make_lead(
+        company, first_name="Grace", last_name="Hopper", email="grace@example.com"
+    )
 
 
 def status_of(lead: Lead) -> str:
@@ -34,7 +47,9 @@ def stage_of(deal: Deal) -> str:
 
 @pytest.mark.sized
 @pytest.mark.timeout(600)
-def test_no_page_has_a_finding_of_axe_or_scrolls_sideways(page: Page, admin, company, ada):
+def test_no_page_has_a_finding_of_axe_or_scrolls_sideways(
+    page: Page, admin, company, ada
+):
     deal = make_deal(ada)
     LostReason.objects.create(company=company, name="Price")
     renewals = add_pipeline(pipeline=Pipeline(company=company, name="Renewals"))
@@ -87,7 +102,9 @@ def test_a_refused_form_is_readable_for_everybody(page: Page, sales):
 
     page.get_by_role("button", name="Add lead").click()
 
-    expect(page.get_by_role("alert")).to_contain_text("Enter an e-mail address such as ada@example.com.")
+    expect(page.get_by_role("alert")).to_contain_text(
+        "Enter an e-mail address such as ada@example.com."
+    )
     expect(page.get_by_role("alert")).to_be_focused()
     assert_fit_to_use(page)
 
@@ -105,11 +122,15 @@ def test_signing_in_and_out(page: Page, sales):
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
-def test_searching_while_typing_keeps_the_words_out_of_the_address(page: Page, sales, ada, grace):
+def test_searching_while_typing_keeps_the_words_out_of_the_address(
+    page: Page, sales, ada, grace
+):
     sign_in(page, sales)
     page.goto(page.server_url + "/leads/")
 
-    with page.expect_response(lambda response: "grace%40" in (response.request.post_data or "")):
+    with page.expect_response(
+        lambda response: "grace%40" in (response.request.post_data or "")
+    ):
         page.get_by_label("Search").press_sequentially("grace@")
 
     expect(page.get_by_role("link", name="Ada Byron")).to_have_count(0)
@@ -129,10 +150,17 @@ def test_a_status_chosen_in_the_list_is_saved_and_announced(page: Page, sales, a
 
     expect(page.get_by_role("status")).to_contain_text("Ada Byron is now Qualified.")
     assert status_of(ada) == "Qualified"
-    assert CrmEvent.objects.filter(kind="lead_qualified", lead=ada, actor=sales.user).count() == 1
+    assert (
+        CrmEvent.objects.filter(
+            kind="lead_qualified", lead=ada, actor=sales.user
+        ).count()
+        == 1
+    )
 
 
-def test_a_status_chosen_on_the_leads_page_shows_in_its_timeline(page: Page, sales, ada):
+def test_a_status_chosen_on_the_leads_page_shows_in_its_timeline(
+    page: Page, sales, ada
+):
     sign_in(page, sales)
     page.goto(f"{page.server_url}/leads/{ada.pk}/")
 
@@ -161,7 +189,9 @@ def test_a_deal_is_dragged_into_another_stage(page: Page, sales, ada):
     page.locator(".deal").drag_to(page.get_by_role("region", name="Won", exact=True))
 
     expect(page.get_by_role("status")).to_contain_text("Forty licences is now in Won.")
-    expect(page.get_by_role("region", name="Won", exact=True).locator(".deal")).to_have_count(1)
+    expect(
+        page.get_by_role("region", name="Won", exact=True).locator(".deal")
+    ).to_have_count(1)
     assert stage_of(deal) == "Won"
 
 
@@ -184,14 +214,20 @@ def test_the_colours_are_chosen_in_the_account_menu(page: Page, sales):
     page.get_by_role("button", name="Dark", exact=True).click()
 
     page.locator(".top .menu summary").click()
-    expect(page.get_by_role("button", name="Dark", exact=True, pressed=True)).to_be_visible()
-    assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "dark"
+    expect(
+        page.get_by_role("button", name="Dark", exact=True, pressed=True)
+    ).to_be_visible()
+    assert (
+        page.evaluate("getComputedStyle(document.documentElement).colorScheme")
+        == "dark"
+    )
     assert page.url.endswith("/leads/")
 
 
 def test_a_request_that_fails_is_said_so(page: Page, sales, ada):
     sign_in(page, sales)
-    other = page.context.new_page()  # without the guard: the browser reports the failure in its console too
+    # Without the guard: the browser reports the failure in its console too.
+    other = page.context.new_page()
     other.goto(page.server_url + "/leads/")
     other.route("**/status/", lambda route: route.abort())
 
@@ -203,7 +239,9 @@ def test_a_request_that_fails_is_said_so(page: Page, sales, ada):
     assert status_of(ada) == "New"
 
 
-def test_the_account_menu_closes_with_escape_and_gives_the_focus_back(page: Page, sales):
+def test_the_account_menu_closes_with_escape_and_gives_the_focus_back(
+    page: Page, sales
+):
     sign_in(page, sales)
     page.goto(page.server_url + "/leads/")
     summary = page.locator(".top .menu summary")
@@ -252,7 +290,9 @@ class TestWithoutJavaScript:
         page.get_by_label("Status of Ada Byron").select_option("Qualified")
         page.get_by_role("button", name="Save Status of Ada Byron").click()
 
-        expect(page.get_by_role("status")).to_contain_text("Ada Byron is now Qualified.")
+        expect(page.get_by_role("status")).to_contain_text(
+            "Ada Byron is now Qualified."
+        )
         assert status_of(ada) == "Qualified"
 
     def test_a_deal_is_moved(self, page: Page, sales, ada):
@@ -263,7 +303,9 @@ class TestWithoutJavaScript:
         page.get_by_label("Move Forty licences to").select_option("Won")
         page.get_by_role("button", name="Save Move Forty licences to").click()
 
-        expect(page.get_by_role("status")).to_contain_text("Forty licences is now in Won.")
+        expect(page.get_by_role("status")).to_contain_text(
+            "Forty licences is now in Won."
+        )
         assert stage_of(deal) == "Won"
 
     def test_a_lead_and_its_deal_are_added(self, page: Page, sales, company):
@@ -278,11 +320,18 @@ class TestWithoutJavaScript:
         page.get_by_role("button", name="Add deal").click()
 
         expect(page.get_by_role("heading", name="Ten seats")).to_be_visible()
-        assert Deal.objects.get(lead__first_name="Joan").stage == Stage.objects.for_company(company).first()
-        assert Lead.objects.get().status == LeadStatus.objects.for_company(company).first()
+        assert (
+            Deal.objects.get(lead__first_name="Joan").stage
+            == Stage.objects.for_company(company).first()
+        )
+        assert (
+            Lead.objects.get().status == LeadStatus.objects.for_company(company).first()
+        )
 
 
-def test_the_keyboard_reaches_nothing_out_of_sight_on_a_narrow_screen(page: Page, sales, ada):
+def test_the_keyboard_reaches_nothing_out_of_sight_on_a_narrow_screen(
+    page: Page, sales, ada
+):
     page.set_viewport_size({"width": 390, "height": 844})
     sign_in(page, sales)
     make_deal(ada, stage=Stage.objects.for_company(ada.company).get(name="Proposal"))

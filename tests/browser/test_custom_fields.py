@@ -18,7 +18,9 @@ def press(page: Page, role: str, name: str) -> None:
     page.keyboard.press("Enter")
 
 
-def test_a_field_is_added_moved_and_filled_in_by_the_keyboard(page: Page, admin: Membership) -> None:
+def test_a_field_is_added_moved_and_filled_in_by_the_keyboard(
+    page: Page, admin: Membership
+) -> None:
     make_field(admin.company, "Seats", "number")
     lead = make_lead(admin.company)
     sign_in(page, admin)
@@ -56,7 +58,9 @@ def test_a_field_is_dragged(page: Page, admin: Membership) -> None:
     sign_in(page, admin)
     page.goto(page.server_url + URL)
 
-    handle, place = (page.get_by_role("button", name=f"Move {name}", exact=True) for name in "CA")
+    handle, place = (
+        page.get_by_role("button", name=f"Move {name}", exact=True) for name in "CA"
+    )
 
     with page.expect_response("**/step/"):
         handle.drag_to(place)
@@ -67,9 +71,16 @@ def test_a_field_is_dragged(page: Page, admin: Membership) -> None:
 
 @pytest.mark.thorough
 def test_no_page_has_a_finding(page: Page, admin: Membership) -> None:
-    fields = make_every_field(admin.company, is_listed=True, help_text="Ask for it in the first call.")
+    fields = make_every_field(
+        admin.company, is_listed=True, help_text="Ask for it in the first call."
+    )
     make_every_field(admin.company, subject="deal")
-    values = {"text": "x" * 200, "number": "123456789", "url": f"https://example.com/{'y' * 300}", "choices": ["emea"]}
+    values = {
+        "text": "x" * 200,
+        "number": "123456789",
+        "url": f"https://example.com/{'y' * 300}",
+        "choices": ["emea"],
+    }
     lead = make_lead(admin.company, custom=values)
     deal = make_deal(lead, custom=values)
     sign_in(page, admin)

@@ -21,12 +21,19 @@ EXPORTS = reverse("data_exports")
 
 def exports_in_each_state(admin: Membership) -> list[DataExport]:
     made = [
-        DataExport.objects.create(company=admin.company, made_by=admin.user, row_count=1204, **fields)
+        DataExport.objects.create(
+            company=admin.company, made_by=admin.user, row_count=1204, **fields
+        )
         for fields in (
             {"kind": "leads", "format": "csv", "state": "running", "reached": 640},
             {"kind": "leads", "format": "xlsx", "state": "running", "reached": 1204},
             {"kind": "company", "format": "zip", "state": "done", "size": 48_000},
-            {"kind": "deals", "format": "csv", "state": "failed", "problem": data_exports.ERASED_SINCE},
+            {
+                "kind": "deals",
+                "format": "csv",
+                "state": "failed",
+                "problem": data_exports.ERASED_SINCE,
+            },
             {"kind": "deals", "format": "csv", "state": "cancelled"},
         )
     ]
@@ -39,8 +46,15 @@ def exports_in_each_state(admin: Membership) -> list[DataExport]:
 def test_no_page_has_a_finding(page: Page, admin: Membership, size: Any) -> None:
     make_lead(admin.company, organisation="Harbour & Sons")
     sign_in(page, admin)
-    lists_of_pages = [reverse(f"{noun}_export") for noun in ("deal", "task", "organisation")]
-    for address in (f"{reverse('lead_export')}?sort=name", *lists_of_pages, reverse("organisations"), EXPORTS):
+    lists_of_pages = [
+        reverse(f"{noun}_export") for noun in ("deal", "task", "organisation")
+    ]
+    for address in (
+        f"{reverse('lead_export')}?sort=name",
+        *lists_of_pages,
+        reverse("organisations"),
+        EXPORTS,
+    ):
         open_page(page, address, size)
         assert_fit_to_use(page)
     for made in exports_in_each_state(admin):
@@ -60,7 +74,11 @@ def test_from_the_filtered_list_to_the_file(
     monkeypatch.setattr(list_rows, "CHUNK", 1)
     monkeypatch.setattr(data_exports, "CHUNKS_AT_ONCE", 0)
     for name in ("Ada", "Bea", "Cid"):
-        make_lead(sales.company, first_name=name, source="Website" if name == "Bea" else "Fair")
+        make_lead(
+            sales.company,
+            first_name=name,
+            source="Website" if name == "Bea" else "Fair",
+        )
     sign_in(page, sales)
     open_page(page, reverse("leads"))
 

@@ -25,11 +25,19 @@ MOVE_TO_WON = """id => new MutationObserver((_, observer) => {
 @pytest.fixture
 def deals(company) -> list[Deal]:
     """Enough deals for the board to scroll, with titles too long for a card."""
-    lead = make_lead(company, organisation="The Analytical Engine and Difference Engine Company of London")
+    lead = make_lead(
+        company,
+        organisation="The Analytical Engine and Difference Engine Company of London",
+    )
     stages = list(Stage.objects.for_company(company))
     for stage in stages:
         make_deal(lead, title=f"Waiting in {stage}", stage=stage)
-    return [make_deal(lead, title=f"Licences {n} for the engine rooms", amount="12345678.50") for n in range(12)]
+    return [
+        make_deal(
+            lead, title=f"Licences {n} for the engine rooms", amount="12345678.50"
+        )
+        for n in range(12)
+    ]
 
 
 @pytest.fixture
@@ -108,16 +116,24 @@ def shows_in(page: Page, deal: Deal, name: str) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_heads_stay_in_view_and_columns_reach_the_bottom(page: Page, sales, deals, size):
+def test_heads_stay_in_view_and_columns_reach_the_bottom(
+    page: Page, sales, deals, size
+):
     show_at(page, size)
     sign_in(page, sales)
     page.goto(page.server_url + "/deals/")
     frame(page).evaluate("frame => frame.scrollTo(0, frame.scrollHeight)")
 
     top = frame(page).evaluate("frame => frame.getBoundingClientRect().top")
-    heads = page.locator(".stage-head").evaluate_all("heads => heads.map(head => head.getBoundingClientRect().top)")
-    ends = page.locator(".stage").evaluate_all("all => all.map(stage => stage.getBoundingClientRect().bottom)")
-    bottom = frame(page).evaluate("frame => frame.getBoundingClientRect().top + frame.clientHeight")
+    heads = page.locator(".stage-head").evaluate_all(
+        "heads => heads.map(head => head.getBoundingClientRect().top)"
+    )
+    ends = page.locator(".stage").evaluate_all(
+        "all => all.map(stage => stage.getBoundingClientRect().bottom)"
+    )
+    bottom = frame(page).evaluate(
+        "frame => frame.getBoundingClientRect().top + frame.clientHeight"
+    )
 
     assert heads == [top] * 5
     assert ends == pytest.approx([bottom] * 5, abs=1)
@@ -127,10 +143,17 @@ def test_heads_stay_in_view_and_columns_reach_the_bottom(page: Page, sales, deal
 def test_a_card_never_wraps(board):
     cards = board.locator(".deal")
 
-    in_column = "board => [...board.querySelectorAll('.deal')].map(card => card.offsetHeight)"
-    for column in board.locator("[data-stage]").all():  # open deals have a line for their next task, others none
+    in_column = (
+        "board => [...board.querySelectorAll('.deal')].map(card => card.offsetHeight)"
+    )
+    # Open deals have a line for their next task, others none.
+    for column in board.locator("[data-stage]").all():
         assert len(set(column.evaluate(in_column))) <= 1
-    assert not any(cards.evaluate_all("cards => cards.map(card => card.scrollWidth > card.clientWidth)"))
+    assert not any(
+        cards.evaluate_all(
+            "cards => cards.map(card => card.scrollWidth > card.clientWidth)"
+        )
+    )
 
 
 # --- moving a card ---
@@ -157,7 +180,9 @@ def test_a_dragged_card_moves_at_once_and_is_sent_once(board, moved, held):
 
     shows_in(board, moved, "Won")
     expect(card(board, moved)).to_have_attribute("aria-busy", "true")
-    card(board, moved).dispatch_event("pointerdown", {"button": 0, "pointerType": "mouse", "clientX": 1, "clientY": 1})
+    card(board, moved).dispatch_event(
+        "pointerdown", {"button": 0, "pointerType": "mouse", "clientX": 1, "clientY": 1}
+    )
     board.mouse.move(300, 300, steps=3)
     expect(board.locator(".drag-image")).to_have_count(0)
     assert are_posted(board, held)
@@ -170,7 +195,9 @@ def test_a_dragged_card_moves_at_once_and_is_sent_once(board, moved, held):
     expect(board.locator("#board-totals")).to_contain_text("14 open deals")
 
 
-def test_a_card_dragged_to_lost_stays_where_it_is_until_the_question_is_answered(board, company, moved):
+def test_a_card_dragged_to_lost_stays_where_it_is_until_the_question_is_answered(
+    board, company, moved
+):
     LostReason.objects.create(company=company, name="Price")
     scroll_to(board, moved)
 
@@ -185,18 +212,26 @@ def test_a_card_dragged_to_lost_stays_where_it_is_until_the_question_is_answered
     board.get_by_role("button", name="Move to Lost").click()
     expect(board.get_by_role("status")).to_contain_text("is now in Lost.")
     shows_in(board, moved, "Lost")
-    assert [str(Deal.objects.get(pk=moved.pk).lost_reason), in_stage(moved)] == ["Price", "Lost"]
+    assert [str(Deal.objects.get(pk=moved.pk).lost_reason), in_stage(moved)] == [
+        "Price",
+        "Lost",
+    ]
 
 
 def test_a_refused_card_comes_back_to_its_place_with_a_sentence(board, moved):
     refuse(board)
-    before, neighbours = scroll_to(board, moved), stage(board, "Discovery").locator(".deal > a").all_inner_texts()
+    before, neighbours = (
+        scroll_to(board, moved),
+        stage(board, "Discovery").locator(".deal > a").all_inner_texts(),
+    )
 
     drag(board, moved, "Won")
 
     expect(board.get_by_role("status")).to_contain_text("nothing was changed")
     shows_in(board, moved, "Discovery")
-    assert stage(board, "Discovery").locator(".deal > a").all_inner_texts() == neighbours
+    assert (
+        stage(board, "Discovery").locator(".deal > a").all_inner_texts() == neighbours
+    )
     expect(card(board, moved).locator("option:checked")).to_have_text("Discovery")
     expect(card(board, moved)).not_to_have_attribute("aria-busy", "true")
     assert place(board) == before
@@ -249,7 +284,9 @@ def long_column(company, monkeypatch) -> list[Deal]:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_further_cards_are_added_in_place_and_stay_through_a_move(page: Page, sales, long_column, size):
+def test_further_cards_are_added_in_place_and_stay_through_a_move(
+    page: Page, sales, long_column, size
+):
     show_at(page, size)
     sign_in(page, sales)
     page.goto(page.server_url + "/deals/")
@@ -282,14 +319,17 @@ def test_further_cards_are_added_in_place_and_stay_through_a_move(page: Page, sa
 
 
 @pytest.mark.thorough
-def test_further_cards_that_come_during_a_move_stay(page: Page, sales, long_column, held):
+def test_further_cards_that_come_during_a_move_stay(
+    page: Page, sales, long_column, held
+):
     sign_in(page, sales)
     page.goto(page.server_url + "/deals/")
     discovery = stage(page, "Discovery")
 
     card(page, long_column[0]).get_by_role("combobox").select_option("Won")
     page.get_by_role("link", name="Show 3 more deals in Discovery").click()
-    expect(discovery.locator(".deal")).to_have_count(5)  # without the one that is being moved
+    # Without the one that is being moved.
+    expect(discovery.locator(".deal")).to_have_count(5)
     let_go(page, held)
 
     expect(page.get_by_role("status")).to_contain_text("is now in Won.")
@@ -298,7 +338,9 @@ def test_further_cards_that_come_during_a_move_stay(page: Page, sales, long_colu
 
 
 @pytest.mark.thorough
-def test_moves_of_further_cards_that_wait_for_another_one_are_saved(page: Page, sales, long_column, held):
+def test_moves_of_further_cards_that_wait_for_another_one_are_saved(
+    page: Page, sales, long_column, held
+):
     sign_in(page, sales)
     page.goto(page.server_url + "/deals/")
     card(page, long_column[0]).get_by_role("combobox").select_option("Won")
@@ -317,7 +359,9 @@ def test_moves_of_further_cards_that_wait_for_another_one_are_saved(page: Page, 
 
 
 @pytest.mark.thorough
-def test_further_cards_can_be_moved_from_the_moment_they_are_on_the_page(page: Page, sales, long_column):
+def test_further_cards_can_be_moved_from_the_moment_they_are_on_the_page(
+    page: Page, sales, long_column
+):
     sign_in(page, sales)
     page.goto(page.server_url + "/deals/")
     page.evaluate(MOVE_TO_WON, f"deal-{long_column[4].pk}")
@@ -349,7 +393,9 @@ def two(deals) -> tuple[Deal, Deal]:
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("first_answer", ["Move to Lost", "Cancel"])
-def test_each_of_two_deals_that_are_lost_at_once_is_asked_about(board, two, held, price, first_answer):
+def test_each_of_two_deals_that_are_lost_at_once_is_asked_about(
+    board, two, held, price, first_answer
+):
     drag(board, two[0], "Lost")
     drag(board, two[1], "Lost")
     let_go(board, held, 1)
@@ -363,7 +409,9 @@ def test_each_of_two_deals_that_are_lost_at_once_is_asked_about(board, two, held
     board.get_by_role("button", name="Move to Lost").click()
 
     shows_in(board, two[1], "Lost")
-    assert in_stage(two[0]) == ("Lost" if first_answer == "Move to Lost" else "Discovery")
+    assert in_stage(two[0]) == (
+        "Lost" if first_answer == "Move to Lost" else "Discovery"
+    )
     assert in_stage(two[1]) == "Lost"
 
 
@@ -383,7 +431,9 @@ def test_what_is_dropped_before_a_question_is_saved_first(board, two, held, pric
 
 
 @pytest.mark.thorough
-def test_the_question_is_asked_although_another_move_is_refused_meanwhile(board, two, held, price):
+def test_the_question_is_asked_although_another_move_is_refused_meanwhile(
+    board, two, held, price
+):
     board.refusals.add(409)
     drag(board, two[0], "Lost")
     drag(board, two[1], "Won")
@@ -398,7 +448,9 @@ def test_the_question_is_asked_although_another_move_is_refused_meanwhile(board,
 
 
 @pytest.mark.thorough
-def test_nothing_can_be_dropped_any_more_once_the_page_leads_to_a_question(board, two, price):
+def test_nothing_can_be_dropped_any_more_once_the_page_leads_to_a_question(
+    board, two, price
+):
     board.evaluate(
         "addEventListener('pagehide', () => sessionStorage.setItem('inert', document.getElementById('main').inert))"
     )
@@ -410,7 +462,9 @@ def test_nothing_can_be_dropped_any_more_once_the_page_leads_to_a_question(board
 
 
 @pytest.mark.thorough
-def test_a_refused_card_comes_back_although_the_next_one_is_on_its_way(board, two, held):
+def test_a_refused_card_comes_back_although_the_next_one_is_on_its_way(
+    board, two, held
+):
     board.refusals.add(409)
     drag(board, two[0], "Won")
     drag(board, two[1], "Proposal")
@@ -425,7 +479,9 @@ def test_a_refused_card_comes_back_although_the_next_one_is_on_its_way(board, tw
 
 
 @pytest.mark.thorough
-def test_a_move_is_shown_and_the_next_one_saved_although_a_search_redraws_the_board_meanwhile(board, two, held):
+def test_a_move_is_shown_and_the_next_one_saved_although_a_search_redraws_the_board_meanwhile(
+    board, two, held
+):
     drag(board, two[0], "Won")
     board.get_by_label("Search deals").press_sequentially("licences")
     expect(board.locator(".deal")).to_have_count(12)
@@ -442,7 +498,9 @@ def test_a_move_is_shown_and_the_next_one_saved_although_a_search_redraws_the_bo
     assert [in_stage(each) for each in two] == ["Won", "Proposal"]
 
 
-def test_a_move_that_waits_is_saved_although_a_search_hides_its_card_meanwhile(board, deals, held):
+def test_a_move_that_waits_is_saved_although_a_search_hides_its_card_meanwhile(
+    board, deals, held
+):
     first, second, third = deals[-1], deals[-2], deals[-3]
     drag(board, first, "Won")
     drag(board, second, "Proposal")
@@ -458,11 +516,17 @@ def test_a_move_that_waits_is_saved_although_a_search_hides_its_card_meanwhile(b
     shows_in(board, first, "Won")
     expect(board.locator("[aria-busy]")).to_have_count(0)
     expect(board.locator("#main > form.quick")).to_have_count(0)
-    assert [in_stage(each) for each in (first, second, third)] == ["Won", "Proposal", "Negotiation"]
+    assert [in_stage(each) for each in (first, second, third)] == [
+        "Won",
+        "Proposal",
+        "Negotiation",
+    ]
 
 
 @pytest.mark.thorough
-def test_a_card_whose_move_is_pending_stays_busy_when_a_search_redraws_it(board, two, held):
+def test_a_card_whose_move_is_pending_stays_busy_when_a_search_redraws_it(
+    board, two, held
+):
     drag(board, two[0], "Won")
     board.get_by_label("Search deals").press_sequentially("licences 11")
     expect(board.locator(".deal")).to_have_count(1)

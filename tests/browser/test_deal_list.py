@@ -14,7 +14,9 @@ from tests.conftest import make_deal, make_lead, sign_in
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_a_row_has_the_tags_the_organisation_and_the_lost_reason_on_one_line(page: Page, sales, company):
+def test_a_row_has_the_tags_the_organisation_and_the_lost_reason_on_one_line(
+    page: Page, sales, company
+):
     lead = make_lead(company, organisation="Delta Clinics")
     lost = Stage.objects.usual_of(company).get(name="Lost")
     reason = LostReason.objects.create(company=company, name="Bad timing")
@@ -25,13 +27,20 @@ def test_a_row_has_the_tags_the_organisation_and_the_lost_reason_on_one_line(pag
 
     open_page(page, "/deals/list/")
 
-    heights = page.locator("#deal-list tbody tr").evaluate_all("rows => rows.map(row => row.offsetHeight)")
+    heights = page.locator("#deal-list tbody tr").evaluate_all(
+        "rows => rows.map(row => row.offsetHeight)"
+    )
     assert len(set(heights)) == 1, heights
-    assert page.locator("td.title small").evaluate_all("all => all.every(one => one.offsetHeight < 24)")
+    assert page.locator("td.title small").evaluate_all(
+        "all => all.every(one => one.offsetHeight < 24)"
+    )
 
 
 def test_the_name_of_a_usual_stage_is_not_cut(page: Page, sales, company):
-    make_deal(make_lead(company), stage=Stage.objects.usual_of(company).get(name="Negotiation"))
+    make_deal(
+        make_lead(company),
+        stage=Stage.objects.usual_of(company).get(name="Negotiation"),
+    )
     sign_in(page, sales)
 
     open_page(page, "/deals/list/")
@@ -50,7 +59,9 @@ def test_the_name_of_a_usual_stage_is_not_cut(page: Page, sales, company):
 
 
 @pytest.mark.parametrize("size", ["desktop", "phone"])
-def test_the_figures_of_the_forecast_stay_within_its_card(page: Page, sales, company, size):
+def test_the_figures_of_the_forecast_stay_within_its_card(
+    page: Page, sales, company, size
+):
     close = timezone.localdate() + timedelta(days=31)
     make_deal(make_lead(company), amount="105250", expected_close=close)
     sign_in(page, sales)

@@ -18,11 +18,23 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def held(company, connected, make_rule) -> None:
     """Two events on hold and one that was given up, and three on hold whose rule is paused as well."""
     rule = make_rule("lead_created", "104012", name="New lead")
-    make_rule("deal_created", "104013", name="New deal", is_paused=True, paused_reason="rule_not_found")
+    make_rule(
+        "deal_created",
+        "104013",
+        name="New deal",
+        is_paused=True,
+        paused_reason="rule_not_found",
+    )
     for name in ("Eva", "Piet", "Tara"):
-        make_deal(make_lead(company, first_name=name, last_name="Horvat", organisation="Acme GmbH"))
+        make_deal(
+            make_lead(
+                company, first_name=name, last_name="Horvat", organisation="Acme GmbH"
+            )
+        )
     last = ConversionEvent.objects.filter(rule=rule).order_by("pk").last()
-    ConversionEvent.objects.filter(pk=last.pk).update(state="exhausted", reason="timed_out", next_attempt_at=None)
+    ConversionEvent.objects.filter(pk=last.pk).update(
+        state="exhausted", reason="timed_out", next_attempt_at=None
+    )
     Connection.objects.update(is_paused=True, paused_reason="token_refused")
 
 
@@ -31,7 +43,9 @@ def held(company, connected, make_rule) -> None:
 def test_no_page_has_a_finding(page, company, admin, held, size) -> None:
     lead, deal = company.leads.first(), company.deals.first()
     event = ConversionEvent.objects.get(state="exhausted")
-    dry_run, retry, cancel = (reverse(name) for name in ("dry_run", "events_retry", "events_cancel"))
+    dry_run, retry, cancel = (
+        reverse(name) for name in ("dry_run", "events_retry", "events_cancel")
+    )
     sign_in(page, admin)
 
     addresses = [
@@ -49,14 +63,17 @@ def test_no_page_has_a_finding(page, company, admin, held, size) -> None:
     assert_fit_to_use(page)
 
 
-def test_ticked_events_are_cancelled_and_brought_back_with_the_keyboard(page, company, ops, held) -> None:
+def test_ticked_events_are_cancelled_and_brought_back_with_the_keyboard(
+    page, company, ops, held
+) -> None:
     ConversionEvent.objects.exclude(rule__name="New lead").delete()
     sign_in(page, ops)
     page.clock.install()
     open_page(page, f"{EVENTS}?state=on_hold")
 
     page.get_by_label("All on this page").press("Space")
-    let_seconds_pass(page, 4.5)  # the log refreshes itself, but not while events are selected
+    # The log refreshes itself, but not while events are selected.
+    let_seconds_pass(page, 4.5)
     page.get_by_role("button", name="Cancel selected").press("Enter")
     expect(page.get_by_role("heading", name="Cancel 2 events?")).to_be_visible()
     page.get_by_role("button", name="Cancel 2 events").press("Enter")
@@ -108,7 +125,9 @@ def test_the_filters_apply_at_once_and_keep_the_focus(page, company, ops, held) 
     expect(page.locator("#chips .chip").first).to_have_text("All 6")
 
 
-def test_a_reason_is_searched_for_and_chosen_by_keyboard(page, company, ops, held) -> None:
+def test_a_reason_is_searched_for_and_chosen_by_keyboard(
+    page, company, ops, held
+) -> None:
     count_now()
     sign_in(page, ops)
     open_page(page, EVENTS)

@@ -14,15 +14,26 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def test_no_page_of_the_help_has_a_finding(page, sales) -> None:
     sign_in(page, sales)
 
-    for address in ["/help/", "/help/?q=token", "/help/?q=xyzzy", *(f"/help/{slug}/" for slug in all_pages())]:
+    for address in [
+        "/help/",
+        "/help/?q=token",
+        "/help/?q=xyzzy",
+        *(f"/help/{slug}/" for slug in all_pages()),
+    ]:
         open_page(page, address)
         assert_fit_to_use_in_each_look(page)
 
 
-def test_a_refused_event_leads_to_the_place_that_explains_it(page, company, admin) -> None:
-    ConversionRule.objects.create(company=company, crm_event="lead_created", linkedin_id="1", name="New")
+def test_a_refused_event_leads_to_the_place_that_explains_it(
+    page, company, admin
+) -> None:
+    ConversionRule.objects.create(
+        company=company, crm_event="lead_created", linkedin_id="1", name="New"
+    )
     make_lead(company)
-    ConversionEvent.objects.update(state="rejected", reason="data_refused", next_attempt_at=None)
+    ConversionEvent.objects.update(
+        state="rejected", reason="data_refused", next_attempt_at=None
+    )
     sign_in(page, admin)
 
     open_page(page, ConversionEvent.objects.get().get_absolute_url())

@@ -19,7 +19,9 @@ JOBS = reverse("jobs")
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_no_page_has_a_finding(page: Page, admin: Membership, connected: Any, size: Any) -> None:
+def test_no_page_has_a_finding(
+    page: Page, admin: Membership, connected: Any, size: Any
+) -> None:
     sign_in(page, admin)
     open_page(page, JOBS, size)
     expect(page.get_by_role("heading", name="No background jobs")).to_be_visible()
@@ -33,7 +35,9 @@ def test_no_page_has_a_finding(page: Page, admin: Membership, connected: Any, si
     assert_fit_to_use(page)
 
 
-def test_it_follows_the_work_and_cancels_by_keyboard(page: Page, sales: Membership) -> None:
+def test_it_follows_the_work_and_cancels_by_keyboard(
+    page: Page, sales: Membership
+) -> None:
     bulk_change(sales)
     made = data_export(sales)
     sign_in(page, sales)

@@ -64,7 +64,10 @@ def keep_picture(page: Page, name: str) -> None:
     if folder := os.environ.get("SCREENSHOTS"):
         width = page.viewport_size["width"] if page.viewport_size else 0
         is_dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
-        page.screenshot(path=Path(folder) / f"{name}-{width}-{'dark' if is_dark else 'light'}.png", full_page=True)
+        page.screenshot(
+            path=Path(folder) / f"{name}-{width}-{'dark' if is_dark else 'light'}.png",
+            full_page=True,
+        )
 
 
 @pytest.fixture(params=LOOKS, ids=lambda look: "-".join(look))
@@ -79,7 +82,9 @@ def set_look(page: Page, look: tuple[str, str]) -> None:
 
 
 def test_a_person_is_erased_with_their_double(page: Page, admin, company, look) -> None:
-    ada = make_lead(company, first_name="Ada", last_name="Byron", email="ada@example.com")
+    ada = make_lead(
+        company, first_name="Ada", last_name="Byron", email="ada@example.com"
+    )
     make_lead(company, first_name="Ada", last_name="Byron", email="byron@example.com")
     set_look(page, look)
     sign_in(page, admin)
@@ -132,11 +137,23 @@ def test_an_invitation_is_accepted_with_the_provider(
     is_required,
 ) -> None:
     set_look(abroad, look)
-    provider = SignInProvider(company=company, name="Okta", issuer=server.issuer, client_id=server.client_id)
+    provider = SignInProvider(
+        company=company, name="Okta", issuer=server.issuer, client_id=server.client_id
+    )
     provider.secret, provider.is_required = server.client_secret, is_required
     provider.save()
-    server.person = {"sub": "77", "email": "grace@example.com", "email_verified": True, "given_name": "Grace"}
-    _, token = people.invite(company=company, email="grace@example.com", role=Role.SALES, invited_by=admin.user)
+    server.person = {
+        "sub": "77",
+        "email": "grace@example.com",
+        "email_verified": True,
+        "given_name": "Grace",
+    }
+    _, token = people.invite(
+        company=company,
+        email="grace@example.com",
+        role=Role.SALES,
+        invited_by=admin.user,
+    )
 
     abroad.goto(f"{abroad.server_url}/invitations/{token}/")
     keep_picture(abroad, f"invitation-{'required' if is_required else 'offered'}")
@@ -147,7 +164,9 @@ def test_an_invitation_is_accepted_with_the_provider(
     expect(abroad.locator("#messages")).to_contain_text("Welcome to Northwind BV.")
 
 
-def test_what_was_typed_survives_an_outage(page: Page, sales, company, look, monkeypatch) -> None:
+def test_what_was_typed_survives_an_outage(
+    page: Page, sales, company, look, monkeypatch
+) -> None:
     lead = make_lead(company)
     too_slow = OperationalError()
     too_slow.__cause__ = QueryCanceled()
@@ -163,7 +182,9 @@ def test_what_was_typed_survives_an_outage(page: Page, sales, company, look, mon
     with monkeypatch.context() as slow:
         slow.setattr(LeadForm, "clean", take_too_long)
         enter(page, "button", "Save")
-    expect(page.get_by_role("heading", level=1, name="That took too long")).to_be_visible()
+    expect(
+        page.get_by_role("heading", level=1, name="That took too long")
+    ).to_be_visible()
     keep_picture(page, "took-too-long")
     expect(page.get_by_text("What you typed is still in the form")).to_be_visible()
     page.go_back()

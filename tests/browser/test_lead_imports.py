@@ -29,14 +29,21 @@ Tomas,Berg,t.berg@fjord.example,,Fjord Foods,Buyer,,
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("size", SIZES)
-def test_no_page_has_a_finding(page: Page, sales: Membership, make_rule: Any, token: Any, size: Any) -> None:
+def test_no_page_has_a_finding(
+    page: Page, sales: Membership, make_rule: Any, token: Any, size: Any
+) -> None:
     make_rule("lead_created", name="Lead form sent")
     make_lead(sales.company)
     sign_in(page, sales)
     checked = upload(sales, DIRTY, "webinar-november.csv")
     running, failed = upload(sales, DIRTY), upload(sales, "%PDF-1.7")
-    lead_imports.start(lead_import=running, owner=None, tells_platforms=False, actor=sales.user)
-    for address in (UPLOAD, *(each.get_absolute_url() for each in (checked, running, failed))):
+    lead_imports.start(
+        lead_import=running, owner=None, tells_platforms=False, actor=sales.user
+    )
+    for address in (
+        UPLOAD,
+        *(each.get_absolute_url() for each in (checked, running, failed)),
+    ):
         open_page(page, address, size)
         assert_fit_to_use(page)
     done = work_on(running)
@@ -48,7 +55,9 @@ def test_no_page_has_a_finding(page: Page, sales: Membership, make_rule: Any, to
     assert_fit_to_use(page)
 
 
-def test_from_the_file_to_the_undo_by_the_keyboard(page: Page, sales: Membership, tmp_path: Path) -> None:
+def test_from_the_file_to_the_undo_by_the_keyboard(
+    page: Page, sales: Membership, tmp_path: Path
+) -> None:
     (tmp_path / "webinar.csv").write_text(DIRTY)
     sign_in(page, sales)
     open_page(page, reverse("leads"))

@@ -12,11 +12,19 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def leads(company):
-    kept = make_lead(company, first_name="Pieter", last_name="Dekker", organisation="Granite Insurance", notes="Met")
+    kept = make_lead(
+        company,
+        first_name="Pieter",
+        last_name="Dekker",
+        organisation="Granite Insurance",
+        notes="Met",
+    )
     gone = make_lead(company, first_name="P.", last_name="Dekker", organisation="Granite Insurance", notes="Called",
                      email="p.dekker@mail.example", title="Head of Fleet", share_with_ad_platforms=False)  # fmt: skip
     make_deal(gone)
-    LeadDuplicate.objects.create(company=company, first=kept, second=gone, reason="name")
+    LeadDuplicate.objects.create(
+        company=company, first=kept, second=gone, reason="name"
+    )
     return kept, gone
 
 
@@ -43,7 +51,9 @@ def test_leads_are_merged_and_separated_by_keyboard_alone(page: Page, sales, lea
     assert Lead.objects.current().count() == 2
 
 
-def test_two_leads_that_were_selected_are_merged_without_scripts(plain_page: Page, sales, leads):
+def test_two_leads_that_were_selected_are_merged_without_scripts(
+    plain_page: Page, sales, leads
+):
     page = plain_page
     sign_in(page, sales)
     page.goto(page.server_url + "/leads/")

@@ -18,7 +18,9 @@ PLACEHOLDER_IS_CUT = """field => {
 }"""
 
 
-def test_the_name_of_the_company_is_not_cut_next_to_where_events_go(page: Page, sales, company):
+def test_the_name_of_the_company_is_not_cut_next_to_where_events_go(
+    page: Page, sales, company
+):
     company.name = "Acme Ltd"
     company.save()
     sign_in(page, sales)
@@ -30,7 +32,9 @@ def test_the_name_of_the_company_is_not_cut_next_to_where_events_go(page: Page, 
 
 
 @pytest.mark.parametrize("path", ["/organisations/", "/deals/new/", "/help/"])
-def test_a_search_field_that_is_alone_says_what_to_search_for(page: Page, sales, company, path):
+def test_a_search_field_that_is_alone_says_what_to_search_for(
+    page: Page, sales, company, path
+):
     make_lead(company, organisation="Harbour Freight")
     sign_in(page, sales)
 
@@ -39,8 +43,12 @@ def test_a_search_field_that_is_alone_says_what_to_search_for(page: Page, sales,
     assert not page.get_by_role("searchbox").first.evaluate(PLACEHOLDER_IS_CUT)
 
 
-@pytest.mark.parametrize("path", ["/leads/", "/deals/list/", "/integrations/linkedin/events/"])
-def test_a_search_field_with_other_filters_says_so_too_and_stays_while_they_scroll(page: Page, admin, company, path):
+@pytest.mark.parametrize(
+    "path", ["/leads/", "/deals/list/", "/integrations/linkedin/events/"]
+)
+def test_a_search_field_with_other_filters_says_so_too_and_stays_while_they_scroll(
+    page: Page, admin, company, path
+):
     make_deal(make_lead(company))
     sign_in(page, admin)
 
@@ -61,7 +69,13 @@ def test_the_buttons_above_the_leads_take_two_lines(page: Page, admin, company):
     open_page(page, "/leads/", "phone")
 
     assert (
-        len({button.bounding_box()["y"] for button in page.locator(".page-head .actions .button:visible").all()}) == 2
+        len(
+            {
+                button.bounding_box()["y"]
+                for button in page.locator(".page-head .actions .button:visible").all()
+            }
+        )
+        == 2
     )
 
 
@@ -70,4 +84,6 @@ def test_on_a_desk_the_page_to_find_anything_does_too(page: Page, sales):
 
     open_page(page, "/find/")
 
-    assert not page.locator("main").get_by_role("searchbox").evaluate(PLACEHOLDER_IS_CUT)
+    assert (
+        not page.locator("main").get_by_role("searchbox").evaluate(PLACEHOLDER_IS_CUT)
+    )

@@ -33,11 +33,16 @@ def test_a_call_is_logged_by_keyboard_without_leaving_the_page(page: Page, sales
     expect(page.locator("#messages")).to_contain_text("Call was added.")
     expect(text).to_have_value("")
     expect(text).to_be_focused()
-    assert (Note.objects.get().kind, Note.objects.get().text) == ("call", "Wants forty seats\nfrom February")
+    assert (Note.objects.get().kind, Note.objects.get().text) == (
+        "call",
+        "Wants forty seats\nfrom February",
+    )
     assert_fit_to_use_in_each_look(page)
 
 
-def test_what_has_been_typed_stays_when_the_page_is_redrawn_or_the_text_is_refused(page: Page, sales, lead):
+def test_what_has_been_typed_stays_when_the_page_is_redrawn_or_the_text_is_refused(
+    page: Page, sales, lead
+):
     sign_in(page, sales)
     page.goto(f"{page.server_url}{lead.get_absolute_url()}")
     text = page.get_by_label("Text", exact=True)
@@ -47,9 +52,17 @@ def test_what_has_been_typed_stays_when_the_page_is_redrawn_or_the_text_is_refus
     expect(page.locator("#messages")).to_contain_text("Ada Byron is now Contacted.")
     expect(text).to_have_value("Wants forty seats")
 
-    Lead.objects.update(erased_at=timezone.now(), first_name="", last_name="", email="", share_with_ad_platforms=False)
+    Lead.objects.update(
+        erased_at=timezone.now(),
+        first_name="",
+        last_name="",
+        email="",
+        share_with_ad_platforms=False,
+    )
     page.get_by_role("button", name="Add to history").click()
-    expect(page.locator("#new-note")).to_contain_text("Nothing was saved: this person has since been erased.")
+    expect(page.locator("#new-note")).to_contain_text(
+        "Nothing was saved: this person has since been erased."
+    )
     expect(text).to_have_value("Wants forty seats")
     assert not Note.objects.exists()
 

@@ -13,15 +13,34 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def leads(company):
-    first = make_lead(company, first_name="Zoë", last_name="Byron", organisation="Kestrel Aviation", title="CTO")
-    second = make_lead(company, first_name="Grace", last_name="Hopper", organisation="KESTREL aviation", email="")
+    first = make_lead(
+        company,
+        first_name="Zoë",
+        last_name="Byron",
+        organisation="Kestrel Aviation",
+        title="CTO",
+    )
+    second = make_lead(
+        company,
+        first_name="Grace",
+        last_name="Hopper",
+        organisation="KESTREL aviation",
+        email="",
+    )
     make_deal(first, title="Forty licences")
-    make_lead(company, first_name="Pieter", last_name="Dekker", organisation="Granite Insurance")
+    make_lead(
+        company,
+        first_name="Pieter",
+        last_name="Dekker",
+        organisation="Granite Insurance",
+    )
     return first, second
 
 
 @pytest.mark.sized
-def test_an_organisation_is_found_opened_and_renamed_by_keyboard_alone(page: Page, sales, leads):
+def test_an_organisation_is_found_opened_and_renamed_by_keyboard_alone(
+    page: Page, sales, leads
+):
     sign_in(page, sales)
     page.goto(page.server_url + "/organisations/")
     assert_fit_to_use_in_each_look(page)
@@ -53,7 +72,9 @@ def test_names_are_suggested_in_the_form_and_in_the_row(page: Page, sales, leads
     page.goto(page.server_url + "/leads/new/")
 
     page.get_by_label("Organisation").press_sequentially("gran")
-    expect(page.locator("#id_organisation_list option")).to_have_attribute("value", "Granite Insurance")
+    expect(page.locator("#id_organisation_list option")).to_have_attribute(
+        "value", "Granite Insurance"
+    )
     assert_fit_to_use_in_each_look(page)
 
     page.goto(page.server_url + leads[1].get_absolute_url())
@@ -62,7 +83,9 @@ def test_names_are_suggested_in_the_form_and_in_the_row(page: Page, sales, leads
     expect(field).to_be_focused()
     field.fill("")
     field.press_sequentially("gran")
-    expect(page.locator("#edit_organisation_list option")).to_have_attribute("value", "Granite Insurance")
+    expect(page.locator("#edit_organisation_list option")).to_have_attribute(
+        "value", "Granite Insurance"
+    )
     expect(field).to_have_value("gran")
     assert_fit_to_use_in_each_look(page)
     field.fill("Granite Insurance")
@@ -72,7 +95,9 @@ def test_names_are_suggested_in_the_form_and_in_the_row(page: Page, sales, leads
     assert Lead.objects.get(pk=leads[1].pk).organisation == "Granite Insurance"
 
 
-def test_a_session_that_ends_meanwhile_takes_nothing_away_that_was_typed(page: Page, sales, leads):
+def test_a_session_that_ends_meanwhile_takes_nothing_away_that_was_typed(
+    page: Page, sales, leads
+):
     sign_in(page, sales)
     page.goto(page.server_url + "/leads/new/")
     page.get_by_label("First name").fill("Ada")
@@ -92,14 +117,18 @@ def test_the_palette_leads_to_one(page: Page, sales, leads):
 
     page.keyboard.press("Control+k")
     page.keyboard.type("kestrel")
-    expect(page.get_by_role("group", name="Organisations").get_by_role("option")).to_have_count(1)
+    expect(
+        page.get_by_role("group", name="Organisations").get_by_role("option")
+    ).to_have_count(1)
     page.get_by_role("group", name="Organisations").get_by_role("option").click()
 
     page.wait_for_url("**/organisations/kestrel-aviation/")
 
 
 def test_it_works_without_scripts_on_a_phone(another_browser, sales, leads):
-    page = another_browser(java_script_enabled=False, viewport={"width": 390, "height": 844})
+    page = another_browser(
+        java_script_enabled=False, viewport={"width": 390, "height": 844}
+    )
     sign_in(page, sales)
     page.goto(page.server_url + "/organisations/")
 

@@ -31,7 +31,9 @@ def test_a_lead_is_found_and_opened_by_keyboard_alone(page: Page, sales, company
     page.wait_for_url(f"**{lead.get_absolute_url()}")
 
 
-def test_keys_work_on_the_page_but_not_in_a_field_nor_with_a_modifier(page: Page, sales, company):
+def test_keys_work_on_the_page_but_not_in_a_field_nor_with_a_modifier(
+    page: Page, sales, company
+):
     make_lead(company)
     sign_in(page, sales)
     page.goto(page.server_url + "/leads/")

@@ -25,8 +25,12 @@ def plug_in(page):
         "isUserVerified": True,
         "automaticPresenceSimulation": True,
     }
-    device = session.send("WebAuthn.addVirtualAuthenticator", {"options": options})["authenticatorId"]
-    return lambda command, **args: session.send(f"WebAuthn.{command}", {"authenticatorId": device, **args})
+    device = session.send("WebAuthn.addVirtualAuthenticator", {"options": options})[
+        "authenticatorId"
+    ]
+    return lambda command, **args: session.send(
+        f"WebAuthn.{command}", {"authenticatorId": device, **args}
+    )
 
 
 def add_passkey(page):
@@ -107,5 +111,7 @@ def test_what_went_wrong_is_said_and_the_button_works_again(page, sales):
 def test_without_javascript_the_password_is_all_that_is_offered(plain_page):
     plain_page.goto(f"{plain_page.server_url}/login/")
 
-    expect(plain_page.get_by_role("button", name="Sign in with a passkey")).to_be_hidden()
+    expect(
+        plain_page.get_by_role("button", name="Sign in with a passkey")
+    ).to_be_hidden()
     expect(plain_page.get_by_role("button", name="Sign in", exact=True)).to_be_visible()

@@ -24,7 +24,10 @@ def names(company) -> list[str]:
 def test_statuses_are_put_into_order_by_keys_and_by_a_drag(page: Page, admin, company):
     sign_in(page, admin)
     page.goto(page.server_url + LISTS)
-    new, contacted = (page.get_by_role("button", name=f"Move {name}", exact=True) for name in ("New", "Contacted"))
+    new, contacted = (
+        page.get_by_role("button", name=f"Move {name}", exact=True)
+        for name in ("New", "Contacted")
+    )
 
     new.focus()
     page.keyboard.press("ArrowDown")
@@ -53,7 +56,9 @@ def test_statuses_are_put_into_order_by_keys_and_by_a_drag(page: Page, admin, co
 
 def test_a_list_is_kept_without_scripts(plain_page: Page, admin, company):
     page = plain_page
-    make_lead(company, status=LeadStatus.objects.for_company(company).get(name="Contacted"))
+    make_lead(
+        company, status=LeadStatus.objects.for_company(company).get(name="Contacted")
+    )
     sign_in(page, admin)
     page.goto(page.server_url + LISTS)
 
@@ -66,14 +71,21 @@ def test_a_list_is_kept_without_scripts(plain_page: Page, admin, company):
     expect(page.get_by_label("Move its 1 lead to")).to_be_visible()
     page.get_by_role("button", name="Move and delete").click()
 
-    expect(page.get_by_text("Contacted was deleted. 1 moved to Nurture.")).to_be_visible()
+    expect(
+        page.get_by_text("Contacted was deleted. 1 moved to Nurture.")
+    ).to_be_visible()
     assert names(company) == ["New", "Qualified", "Unqualified", "Nurture"]
 
 
 @pytest.mark.thorough
-def test_lists_and_tags_have_no_finding_of_axe_and_a_tag_is_one_click(page: Page, admin, company):
+def test_lists_and_tags_have_no_finding_of_axe_and_a_tag_is_one_click(
+    page: Page, admin, company
+):
     lead = make_lead(company)
-    vip, old = (Tag.objects.create(company=company, name=name, colour="purple") for name in ("VIP", "Old"))
+    vip, old = (
+        Tag.objects.create(company=company, name=name, colour="purple")
+        for name in ("VIP", "Old")
+    )
     Tag.objects.filter(pk=old.pk).update(archived_at="2026-01-01T00:00Z")
     add_links(Lead, company.pk, [(lead.pk, old)])
     sign_in(page, admin)

@@ -79,8 +79,18 @@ class Choosing:
         assert len(self.posts) == 1
         self.is_saved_as(self.chosen)
         reported = {"Unqualified": [], "Lost": ["deal_lost"]}[self.chosen]
-        assert list(CrmEvent.objects.filter(kind__in=REPORTED).values_list("kind", flat=True)) == reported
-        assert list(ConversionEvent.objects.values_list("rule__crm_event", flat=True)) == reported
+        assert (
+            list(
+                CrmEvent.objects.filter(kind__in=REPORTED).values_list(
+                    "kind", flat=True
+                )
+            )
+            == reported
+        )
+        assert (
+            list(ConversionEvent.objects.values_list("rule__crm_event", flat=True))
+            == reported
+        )
 
 
 PLACES = {
@@ -91,7 +101,10 @@ PLACES = {
     "deal": "/deals/{deal}/",
 }
 # The same script serves all of them, so most tests choose for one lead and one deal; others below are about the board.
-EVERYWHERE = [pytest.param(at, marks=() if at == "leads" else pytest.mark.thorough) for at in PLACES]
+EVERYWHERE = [
+    pytest.param(at, marks=() if at == "leads" else pytest.mark.thorough)
+    for at in PLACES
+]
 LEAD_AND_DEAL = [at for at in EVERYWHERE if at.values[0] in ("leads", "deal")]
 everywhere = pytest.mark.parametrize("choosing", EVERYWHERE, indirect=True)
 
@@ -103,7 +116,11 @@ def ada(company) -> Lead:
 
 @pytest.fixture
 def deal(company, ada) -> Deal:
-    return make_deal(ada, amount="50000", stage=Stage.objects.for_company(company).get(name="Discovery"))
+    return make_deal(
+        ada,
+        amount="50000",
+        stage=Stage.objects.for_company(company).get(name="Discovery"),
+    )
 
 
 @pytest.fixture
@@ -115,7 +132,9 @@ def rules(company, token, make_rule, ada, deal) -> None:
 
 @pytest.fixture(params=LEAD_AND_DEAL)
 def choosing(request, page: Page, sales, ada, deal, rules) -> Choosing:
-    address = PLACES[request.param].format(lead=ada.pk, deal=deal.pk, stage=deal.stage_id)
+    address = PLACES[request.param].format(
+        lead=ada.pk, deal=deal.pk, stage=deal.stage_id
+    )
     sign_in(page, sales)
     page.goto(page.server_url + address)
     return choosing_on(page, ada if request.param in ("leads", "lead") else deal)
@@ -123,10 +142,19 @@ def choosing(request, page: Page, sales, ada, deal, rules) -> Choosing:
 
 def choosing_on(page: Page, row: Lead | Deal) -> Choosing:
     if isinstance(row, Lead):
-        it = Choosing(page, row, f"Status of {row}", "New", "Unqualified", ["ArrowDown"] * 3)
+        it = Choosing(
+            page, row, f"Status of {row}", "New", "Unqualified", ["ArrowDown"] * 3
+        )
     else:
-        it = Choosing(page, row, f"Move {row} to", "Discovery", "Lost", ["ArrowDown"] * 4)
-    page.on("request", lambda request: it.posts.append(request.url) if request.method == "POST" else None)
+        it = Choosing(
+            page, row, f"Move {row} to", "Discovery", "Lost", ["ArrowDown"] * 4
+        )
+    page.on(
+        "request",
+        lambda request: (
+            it.posts.append(request.url) if request.method == "POST" else None
+        ),
+    )
     return it
 
 
@@ -222,10 +250,18 @@ def on_the_board(page: Page, sales, deal, rules) -> Choosing:
 
 
 @pytest.fixture(
-    params=["mouse", *(pytest.param(key, marks=pytest.mark.thorough) for key in ("Space", "Alt+ArrowDown"))]
+    params=[
+        "mouse",
+        *(
+            pytest.param(key, marks=pytest.mark.thorough)
+            for key in ("Space", "Alt+ArrowDown")
+        ),
+    ]
 )
 def open_list(request, on_the_board) -> Choosing:
-    on_the_board.select.click() if request.param == "mouse" else on_the_board.select.press(request.param)
+    on_the_board.select.click() if request.param == "mouse" else on_the_board.select.press(
+        request.param
+    )
     for key in on_the_board.keys:
         on_the_board.page.keyboard.press(key)
     assert on_the_board.posts == []
@@ -240,7 +276,8 @@ def test_enter_in_the_open_list_saves(open_list):
 
 def test_escape_in_the_open_list_saves_nothing(open_list):
     open_list.page.keyboard.down("Escape")
-    expect(open_list.hint).to_be_visible()  # the list has closed: until then it gets the keys, not the page
+    # The list has closed: until then it gets the keys, not the page.
+    expect(open_list.hint).to_be_visible()
     open_list.page.keyboard.up("Escape")
 
     open_list.shows(open_list.saved)
@@ -287,7 +324,9 @@ def test_closing_the_list_with_alt_and_up_only_chooses(on_the_board):
 
 
 @pytest.mark.thorough
-def test_a_list_opened_by_mouse_saves_although_no_click_follows_the_choice(on_the_board):
+def test_a_list_opened_by_mouse_saves_although_no_click_follows_the_choice(
+    on_the_board,
+):
     on_the_board.select.dispatch_event("pointerdown", {"pointerType": "mouse"})
 
     on_the_board.select.select_option(on_the_board.chosen)
@@ -299,7 +338,8 @@ def test_a_list_opened_by_mouse_saves_although_no_click_follows_the_choice(on_th
 def test_a_window_that_loses_the_focus_leaves_the_choice_open(on_the_board):
     on_the_board.choose_by_keyboard()
 
-    on_the_board.select.dispatch_event("focusout")  # sent then, although the select stays the active element
+    # Sent then, although the select stays the active element.
+    on_the_board.select.dispatch_event("focusout")
 
     on_the_board.nothing_happened()
     expect(on_the_board.hint).to_be_visible()
@@ -344,7 +384,9 @@ def test_nothing_can_be_chosen_or_sent_while_a_request_is_under_way(choosing, he
 
 @pytest.fixture
 def grace(company) -> Lead:
-    return make_lead(company, first_name="Grace", last_name="Hopper", email="grace@example.com")
+    return make_lead(
+        company, first_name="Grace", last_name="Hopper", email="grace@example.com"
+    )
 
 
 @pytest.fixture
@@ -367,14 +409,18 @@ def test_a_second_select_is_saved_after_the_first(page: Page, two, held):
     assert len(held) == 1
     let_go(page, held, count=1)
     let_go(page, held, count=2)
-    expect(page.get_by_role("status")).to_contain_text("Grace Hopper is now Unqualified.")
+    expect(page.get_by_role("status")).to_contain_text(
+        "Grace Hopper is now Unqualified."
+    )
     first.is_saved_as("Unqualified")
     second.is_saved_as("Unqualified")
     assert len(held) == 2
 
 
 @pytest.mark.thorough
-def test_a_second_select_is_saved_although_a_search_hides_its_row_meanwhile(page: Page, two, held):
+def test_a_second_select_is_saved_although_a_search_hides_its_row_meanwhile(
+    page: Page, two, held
+):
     first, second = two
     page.get_by_role("searchbox").fill("ada")
     expect(second.select).to_be_hidden()
@@ -382,7 +428,9 @@ def test_a_second_select_is_saved_although_a_search_hides_its_row_meanwhile(page
     let_go(page, held, count=1)
     let_go(page, held, count=2)
 
-    expect(page.locator("#messages")).to_contain_text("Grace Hopper is now Unqualified.")
+    expect(page.locator("#messages")).to_contain_text(
+        "Grace Hopper is now Unqualified."
+    )
     first.shows("Unqualified")
     expect(page.locator("#main > form.quick")).to_have_count(0)
     expect(second.select).to_have_count(0)  # the search still holds
@@ -390,7 +438,9 @@ def test_a_second_select_is_saved_although_a_search_hides_its_row_meanwhile(page
     second.is_saved_as("Unqualified")
 
 
-def test_the_answer_to_a_change_keeps_to_the_search_that_came_meanwhile(page: Page, two, held):
+def test_the_answer_to_a_change_keeps_to_the_search_that_came_meanwhile(
+    page: Page, two, held
+):
     first, second = two
     page.keyboard.press("Escape")
     page.get_by_role("searchbox").fill("ada")
@@ -404,13 +454,19 @@ def test_the_answer_to_a_change_keeps_to_the_search_that_came_meanwhile(page: Pa
 
 
 @pytest.mark.thorough
-def test_what_waits_is_saved_when_the_browser_shows_the_page_again(page: Page, two, held):
+def test_what_waits_is_saved_when_the_browser_shows_the_page_again(
+    page: Page, two, held
+):
     page.keyboard.press("Enter")
-    page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    page.evaluate(
+        "dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))"
+    )
 
     let_go(page, held, count=2)
 
-    expect(page.get_by_role("status")).to_contain_text("Grace Hopper is now Unqualified.")
+    expect(page.get_by_role("status")).to_contain_text(
+        "Grace Hopper is now Unqualified."
+    )
 
 
 @pytest.mark.thorough
@@ -423,16 +479,21 @@ def test_leaving_the_page_asks_first_while_a_choice_waits(page: Page, two, held)
 
     let_go(page, held, count=1)
     let_go(page, held, count=2)
-    expect(page.locator("#messages")).to_contain_text("Grace Hopper is now Unqualified.")
+    expect(page.locator("#messages")).to_contain_text(
+        "Grace Hopper is now Unqualified."
+    )
     page.get_by_role("link", name="Deals").first.click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Deals")
     assert asked == ["beforeunload"]
 
 
 @pytest.mark.thorough
-def test_a_question_about_many_waits_for_what_is_still_to_be_saved(page: Page, two, held):
+def test_a_question_about_many_waits_for_what_is_still_to_be_saved(
+    page: Page, two, held
+):
     first, second = two
-    page.get_by_label("Select Grace Hopper").check()  # which leaves the second: its choice waits for the first
+    # Which leaves the second: its choice waits for the first.
+    page.get_by_label("Select Grace Hopper").check()
     page.get_by_label("New status of the selected leads").select_option("Qualified")
     page.get_by_role("button", name="Set status").click()
     let_go(page, held, count=2)  # the question
@@ -441,7 +502,9 @@ def test_a_question_about_many_waits_for_what_is_still_to_be_saved(page: Page, t
     held[0].continue_()
     let_go(page, held, count=3)
 
-    expect(page.get_by_role("heading", level=1)).to_contain_text("Set the status of 1 lead to Qualified?")
+    expect(page.get_by_role("heading", level=1)).to_contain_text(
+        "Set the status of 1 lead to Qualified?"
+    )
     first.is_saved_as("Unqualified")
     second.is_saved_as("Unqualified")
 
@@ -464,7 +527,9 @@ def test_a_choice_in_another_select_outlives_the_answer(page: Page, two, held):
 
 
 @pytest.mark.thorough
-def test_a_choice_that_somebody_else_overtook_is_dropped(page: Page, two, held, company):
+def test_a_choice_that_somebody_else_overtook_is_dropped(
+    page: Page, two, held, company
+):
     _, second = two
     contacted = LeadStatus.objects.for_company(company).get(name="Contacted")
     Lead.objects.filter(pk=second.row.pk).update(status=contacted)
@@ -475,23 +540,32 @@ def test_a_choice_that_somebody_else_overtook_is_dropped(page: Page, two, held, 
     expect(second.hint).to_be_hidden()
 
 
-def test_tab_goes_on_to_the_next_thing_although_the_answer_draws_the_list_anew(page: Page, sales, ada, grace, rules):
+def test_tab_goes_on_to_the_next_thing_although_the_answer_draws_the_list_anew(
+    page: Page, sales, ada, grace, rules
+):
     sign_in(page, sales)
     page.goto(page.server_url + "/leads/")
-    choosing_on(page, grace).choose_by_keyboard()  # the newest lead, so the first in the list
+    # The newest lead, so the first in the list.
+    choosing_on(page, grace).choose_by_keyboard()
 
     page.keyboard.press("Tab")
 
-    expect(page.get_by_role("status")).to_contain_text("Grace Hopper is now Unqualified.")
+    expect(page.get_by_role("status")).to_contain_text(
+        "Grace Hopper is now Unqualified."
+    )
     expect(page.get_by_label("Select Ada Byron")).to_be_focused()
 
 
 @pytest.mark.thorough
-def test_the_focus_goes_to_the_next_row_where_its_own_leaves_the_list(page: Page, sales, ada, deal):
+def test_the_focus_goes_to_the_next_row_where_its_own_leaves_the_list(
+    page: Page, sales, ada, deal
+):
     make_deal(ada, title="Ten seats", stage=deal.stage)
     sign_in(page, sales)
     page.goto(f"{page.server_url}/deals/list/?stage={deal.stage_id}")
-    ten_seats = Choosing(page, deal, "Move Ten seats to", "Discovery", "Lost", ["ArrowDown"] * 4)
+    ten_seats = Choosing(
+        page, deal, "Move Ten seats to", "Discovery", "Lost", ["ArrowDown"] * 4
+    )
     ten_seats.choose_by_keyboard()
 
     page.keyboard.press("Enter")
@@ -503,7 +577,9 @@ def test_the_focus_goes_to_the_next_row_where_its_own_leaves_the_list(page: Page
 def refuse(page: Page, status: int) -> None:
     page.refusals.add(status)
     for pattern in CHANGES:
-        page.route(pattern, lambda route: route.fulfill(status=status, body="<h1>No</h1>"))
+        page.route(
+            pattern, lambda route: route.fulfill(status=status, body="<h1>No</h1>")
+        )
 
 
 def brings_the_saved_one_back(choosing: Choosing) -> None:
@@ -548,13 +624,18 @@ def test_a_refusal_that_says_why_is_read(on_the_board, rf):
 
     page.keyboard.press("Enter")
 
-    expect(page.get_by_role("status")).to_contain_text("took too long for this, so it was stopped. Nothing was saved.")
+    expect(page.get_by_role("status")).to_contain_text(
+        "took too long for this, so it was stopped. Nothing was saved."
+    )
     brings_the_saved_one_back(on_the_board)
 
 
-def test_a_server_out_of_reach_brings_the_saved_one_back_and_the_next_try_succeeds(page: Page, sales, ada, rules):
+def test_a_server_out_of_reach_brings_the_saved_one_back_and_the_next_try_succeeds(
+    page: Page, sales, ada, rules
+):
     sign_in(page, sales)
-    other = page.context.new_page()  # without the guard: the browser reports the failure in its console too
+    # Without the guard: the browser reports the failure in its console too.
+    other = page.context.new_page()
     other.goto(page.server_url + "/leads/")
     other.route("**/status/", lambda route: route.abort())
     choosing = choosing_on(other, ada)
@@ -585,7 +666,9 @@ def test_a_person_erased_meanwhile_is_not_changed(page: Page, sales, ada, rules)
 
     page.keyboard.press("Enter")
 
-    expect(page.get_by_role("status")).to_contain_text("That did not work and nothing was changed.")
+    expect(page.get_by_role("status")).to_contain_text(
+        "That did not work and nothing was changed."
+    )
     choosing.shows("New")
     choosing.is_saved_as("New")
 
@@ -623,7 +706,9 @@ def test_the_hint_is_readable_for_everybody_and_moves_nothing(choosing):
         expect(page.locator("#quick-select-says")).to_be_empty()
 
 
-def test_the_company_changes_with_enter_and_not_with_an_arrow(page: Page, sales, other_company):
+def test_the_company_changes_with_enter_and_not_with_an_arrow(
+    page: Page, sales, other_company
+):
     Membership.objects.create(company=other_company, user=sales.user, role=Role.SALES)
     sign_in(page, sales)
     page.goto(page.server_url + "/leads/")
@@ -641,9 +726,14 @@ def test_the_company_changes_with_enter_and_not_with_an_arrow(page: Page, sales,
 
 
 @pytest.mark.parametrize("place", EVERYWHERE)
-def test_without_javascript_there_is_a_button(plain_page: Page, sales, ada, deal, rules, place):
+def test_without_javascript_there_is_a_button(
+    plain_page: Page, sales, ada, deal, rules, place
+):
     sign_in(plain_page, sales)
-    plain_page.goto(plain_page.server_url + PLACES[place].format(lead=ada.pk, deal=deal.pk, stage=deal.stage_id))
+    plain_page.goto(
+        plain_page.server_url
+        + PLACES[place].format(lead=ada.pk, deal=deal.pk, stage=deal.stage_id)
+    )
     choosing = choosing_on(plain_page, ada if place in ("leads", "lead") else deal)
 
     choosing.select.select_option(choosing.chosen)

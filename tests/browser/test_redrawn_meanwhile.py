@@ -6,7 +6,16 @@ from playwright.sync_api import Page, Route, expect
 from crm.models import Membership
 from crm.models.roles import Role
 from tests.browser.held import let_go
-from tests.browser.test_deal_board import board, card, deals, drag, held, in_stage, shows_in, two
+from tests.browser.test_deal_board import (
+    board,
+    card,
+    deals,
+    drag,
+    held,
+    in_stage,
+    shows_in,
+    two,
+)
 from tests.browser.test_quick_select import ada, choosing_on, deal, grace, rules
 from tests.conftest import make_lead, sign_in
 
@@ -18,7 +27,12 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.thorough]
 def hold(page: Page, pattern: str, method: str) -> list[Route]:
     """From now on, requests of this kind reach the server only when the test lets them."""
     routes: list[Route] = []
-    page.route(pattern, lambda route: routes.append(route) if route.request.method == method else route.fallback())
+    page.route(
+        pattern,
+        lambda route: (
+            routes.append(route) if route.request.method == method else route.fallback()
+        ),
+    )
     return routes
 
 
@@ -36,7 +50,9 @@ def search(page: Page, text: str, *, leaves: int) -> None:
     expect(page.locator(".deal")).to_have_count(leaves)
 
 
-def test_the_result_of_a_search_is_shown_although_a_change_is_answered_before_it(board, two, held):
+def test_the_result_of_a_search_is_shown_although_a_change_is_answered_before_it(
+    board, two, held
+):
     searches = hold(board, "**/deals/", "POST")
     drag(board, two[0], "Won")
     board.get_by_label("Search deals").fill("licences 11")
@@ -49,7 +65,9 @@ def test_the_result_of_a_search_is_shown_although_a_change_is_answered_before_it
     expect(board.locator(".deal")).to_have_count(1)
 
 
-def test_the_result_of_a_search_is_shown_although_the_board_is_requested_again_before_it(board, two, held):
+def test_the_result_of_a_search_is_shown_although_the_board_is_requested_again_before_it(
+    board, two, held
+):
     drag(board, two[0], "Won")
     search(board, "licences", leaves=12)
     again = hold(board, "**/deals/?*", "GET")
@@ -66,7 +84,9 @@ def test_the_result_of_a_search_is_shown_although_the_board_is_requested_again_b
     expect(board.locator(".deal")).to_have_count(1)
 
 
-def test_the_focus_stays_where_it_is_when_the_board_is_requested_again(board, deals, held):
+def test_the_focus_stays_where_it_is_when_the_board_is_requested_again(
+    board, deals, held
+):
     drag(board, deals[-1], "Won")
     search(board, "licences", leaves=12)
     again = hold(board, "**/deals/?*", "GET")
@@ -80,7 +100,9 @@ def test_the_focus_stays_where_it_is_when_the_board_is_requested_again(board, de
     expect(link).to_be_focused()
 
 
-def test_a_saved_change_is_not_said_to_have_failed_if_the_board_cannot_be_shown(board, two, held):
+def test_a_saved_change_is_not_said_to_have_failed_if_the_board_cannot_be_shown(
+    board, two, held
+):
     board.refusals.add(500)
     drag(board, two[0], "Won")
     search(board, "licences 11", leaves=1)
@@ -89,21 +111,29 @@ def test_a_saved_change_is_not_said_to_have_failed_if_the_board_cannot_be_shown(
 
     sent(board, again).fulfill(status=500, body="<h1>No</h1>")
 
-    expect(board.locator("#messages")).to_contain_text("This part of the page could not be shown. Reload the page.")
+    expect(board.locator("#messages")).to_contain_text(
+        "This part of the page could not be shown. Reload the page."
+    )
     expect(board.locator("#messages")).not_to_contain_text("nothing was changed")
 
 
-def test_a_redrawn_card_is_no_longer_busy_when_the_browser_shows_the_page_again(board, two, held):
+def test_a_redrawn_card_is_no_longer_busy_when_the_browser_shows_the_page_again(
+    board, two, held
+):
     drag(board, two[0], "Won")
     search(board, "licences 11", leaves=1)
 
-    board.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    board.evaluate(
+        "dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))"
+    )
 
     expect(card(board, two[0])).not_to_have_attribute("aria-busy", "true")
     expect(card(board, two[0]).locator("option:checked")).to_have_text("Discovery")
 
 
-def test_an_undo_that_a_search_overtakes_leaves_the_page_as_the_search_wants_it(board, deals, held):
+def test_an_undo_that_a_search_overtakes_leaves_the_page_as_the_search_wants_it(
+    board, deals, held
+):
     first, second, third = deals[-1], deals[-2], deals[-3]
     drag(board, first, "Won")
     let_go(board, held)
@@ -123,10 +153,16 @@ def test_an_undo_that_a_search_overtakes_leaves_the_page_as_the_search_wants_it(
     expect(board.locator("#messages")).to_contain_text("is now in Proposal.")
     expect(board.get_by_label("Search deals")).to_have_value("licences 10")
     expect(board.locator(".deal")).to_have_count(1)
-    assert [in_stage(each) for each in (first, second, third)] == ["Discovery", "Won", "Proposal"]
+    assert [in_stage(each) for each in (first, second, third)] == [
+        "Discovery",
+        "Won",
+        "Proposal",
+    ]
 
 
-def test_the_company_changes_once_all_choices_are_saved(page: Page, sales, ada, grace, other_company, rules):
+def test_the_company_changes_once_all_choices_are_saved(
+    page: Page, sales, ada, grace, other_company, rules
+):
     Membership.objects.create(company=other_company, user=sales.user, role=Role.SALES)
     third = make_lead(sales.company, first_name="Mary", last_name="Somerville")
     sign_in(page, sales)
@@ -134,7 +170,9 @@ def test_the_company_changes_once_all_choices_are_saved(page: Page, sales, ada, 
     held = hold(page, "**/status/", "POST")
     choosing_on(page, ada).select.select_option("Unqualified")
     sent(page, held)
-    page.get_by_label("Company", exact=True).select_option(str(other_company), no_wait_after=True)
+    page.get_by_label("Company", exact=True).select_option(
+        str(other_company), no_wait_after=True
+    )
     choosing_on(page, grace).select.select_option("Unqualified")
     choosing_on(page, third).select.select_option("Contacted")
 
@@ -142,7 +180,13 @@ def test_the_company_changes_once_all_choices_are_saved(page: Page, sales, ada, 
         let_go(page, held, count)
 
     expect(choosing_on(page, third).select).to_have_count(0)
-    expect(page.get_by_label("Company", exact=True).locator("option[selected]")).to_have_text(str(other_company))
-    for lead, status in ((ada, "Unqualified"), (grace, "Unqualified"), (third, "Contacted")):
+    expect(
+        page.get_by_label("Company", exact=True).locator("option[selected]")
+    ).to_have_text(str(other_company))
+    for lead, status in (
+        (ada, "Unqualified"),
+        (grace, "Unqualified"),
+        (third, "Contacted"),
+    ):
         lead.refresh_from_db()
         assert str(lead.status) == status

@@ -23,7 +23,9 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.thorough]
 def look(page, path: str, *, status: int = 200, heading: str) -> None:
     """Open this path, and check the page."""
     page.refusals.add(status)
-    assert page.goto(page.server_url + path.removeprefix(page.server_url)).status == status
+    assert (
+        page.goto(page.server_url + path.removeprefix(page.server_url)).status == status
+    )
     look_at(page, heading)
 
 
@@ -39,7 +41,9 @@ def send(page, path: str, button: str, *, heading: str) -> None:
     look_at(page, heading)
 
 
-def test_no_error_page_has_a_finding(page, company, sales, monkeypatch, settings) -> None:
+def test_no_error_page_has_a_finding(
+    page, company, sales, monkeypatch, settings
+) -> None:
     page.refusals.update({403, 409, 429, 500, 503})
     too_slow = OperationalError()
     too_slow.__cause__ = QueryCanceled()
@@ -53,7 +57,9 @@ def test_no_error_page_has_a_finding(page, company, sales, monkeypatch, settings
         (too_slow, "That took too long"),
         (RuntimeError("a fault"), "Something went wrong"),
     ):
-        monkeypatch.setattr(LeadForm, "clean", lambda form, error=error: raise_it(error))
+        monkeypatch.setattr(
+            LeadForm, "clean", lambda form, error=error: raise_it(error)
+        )
         send(page, edit, "Save", heading=heading)
     page.goto(page.server_url + edit)
     page.context.clear_cookies(name=settings.CSRF_COOKIE_NAME)
@@ -72,7 +78,9 @@ def raise_it(error: Exception) -> None:
     raise error
 
 
-def test_no_page_of_an_invitation_has_a_finding(page, company, other_company, admin, settings) -> None:
+def test_no_page_of_an_invitation_has_a_finding(
+    page, company, other_company, admin, settings
+) -> None:
     def link(email: str) -> str:
         return f"/invitations/{invite(company=company, email=email, role='ops', invited_by=admin.user)[1]}/"
 
@@ -80,10 +88,20 @@ def test_no_page_of_an_invitation_has_a_finding(page, company, other_company, ad
 
     look(page, link("new@example.com"), heading="Join Northwind BV")
     look(page, own := link("guest@example.com"), heading="Join Northwind BV")
-    look(page, "/invitations/nonsense/", status=404, heading="This invitation no longer works")
+    look(
+        page,
+        "/invitations/nonsense/",
+        status=404,
+        heading="This invitation no longer works",
+    )
     sign_in(page, guest)
     look(page, own, heading="Join Northwind BV")
-    look(page, link("somebody@example.com"), status=403, heading="This invitation is for someone else")
+    look(
+        page,
+        link("somebody@example.com"),
+        status=403,
+        heading="This invitation is for someone else",
+    )
     Membership.objects.create(company=company, user=guest.user, role=Role.SALES)
     look(page, own, status=403, heading="Northwind BV has already added you")
     settings.SIGNUP = False
@@ -102,7 +120,9 @@ def test_no_page_without_a_company_has_a_finding(page, company, sales) -> None:
     look(page, "/", status=403, heading="Your access was removed")
 
 
-def test_no_page_of_a_second_factor_or_of_a_link_in_a_mail_has_a_finding(page, sales, settings) -> None:
+def test_no_page_of_a_second_factor_or_of_a_link_in_a_mail_has_a_finding(
+    page, sales, settings
+) -> None:
     sign_in(page, sales)
     page.goto(page.server_url + "/account/app/on/")
     page.get_by_label("Password").fill(PASSWORD)
@@ -129,10 +149,16 @@ def test_no_page_of_a_second_factor_or_of_a_link_in_a_mail_has_a_finding(page, s
     press(page, "Send the link")
     look(page, newest_link(), heading="Choose a new password")
     address = EmailAddress.objects.create(user=sales.user, email="new@example.com")
-    look(page, f"/confirm-email/{EmailConfirmationHMAC(address).key}/", heading="Confirm your e-mail address")
+    look(
+        page,
+        f"/confirm-email/{EmailConfirmationHMAC(address).key}/",
+        heading="Confirm your e-mail address",
+    )
 
 
-def test_neither_a_new_key_nor_an_erased_person_has_a_finding(page, company, admin) -> None:
+def test_neither_a_new_key_nor_an_erased_person_has_a_finding(
+    page, company, admin
+) -> None:
     sign_in(page, admin)
     lead = make_lead(company)
     deal = make_deal(lead)

@@ -24,14 +24,19 @@ REVOKED = '{"status":401,"serviceErrorCode":65601,"code":"REVOKED_ACCESS_TOKEN",
 RETIRED = '{"status":426,"code":"NONEXISTENT_VERSION","message":"Requested version 20260900 is not active"}'
 UNKNOWN_RULE = '{"status":404,"message":"Not found"}'
 
-PAUSED, GOES_ON = "Northwind BV: sending to LinkedIn is paused", "Northwind BV: sending to LinkedIn has resumed"
+PAUSED, GOES_ON = (
+    "Northwind BV: sending to LinkedIn is paused",
+    "Northwind BV: sending to LinkedIn has resumed",
+)
 
 
 @pytest.fixture
 def story(page, company, admin, line, sandbox, make_rule) -> Story:
     """All OK: there is one rule, its only event so far was sent, and the admin is on the LinkedIn page."""
     services.save_ad_account(company=company, ad_account_id="512345678")
-    story = Story(page, company, sandbox, make_rule("lead_created", "104012", name="New lead"))
+    story = Story(
+        page, company, sandbox, make_rule("lead_created", "104012", name="New lead")
+    )
     story.a_lead_comes_in("Ada")
     assert len(received(sandbox)) == 1
     Heartbeat.objects.beat(SWEEP)
@@ -47,7 +52,11 @@ def test_a_token_is_revoked_and_replaced(story) -> None:
 
     story.admin_is_mailed(PAUSED)
     story.banner_says("50 events are on hold", "LinkedIn says 401")
-    story.doctor_says(finding="Access token", badge="Needs fixing", words="Generate a new token in Campaign Manager")
+    story.doctor_says(
+        finding="Access token",
+        badge="Needs fixing",
+        words="Generate a new token in Campaign Manager",
+    )
 
     story.admin_replaces_the_token()
     story.worker_delivers()
@@ -63,8 +72,16 @@ def test_linkedin_retires_the_version(story, settings) -> None:
 
     story.admin_is_mailed(PAUSED)
     story.banner_says("50 events are on hold", "LINKEDIN_API_VERSION")
-    story.doctor_says(finding="API version", badge="Needs fixing", words="set LINKEDIN_API_VERSION to a newer version")
-    assert set(ConversionEvent.objects.filter(state="pending").values_list("attempts", flat=True)) == {0}
+    story.doctor_says(
+        finding="API version",
+        badge="Needs fixing",
+        words="set LINKEDIN_API_VERSION to a newer version",
+    )
+    assert set(
+        ConversionEvent.objects.filter(state="pending").values_list(
+            "attempts", flat=True
+        )
+    ) == {0}
 
     settings.LINKEDIN_API_VERSION = "202608"
     sweep.due_companies()
@@ -81,7 +98,9 @@ def test_linkedin_refuses_a_rule(story) -> None:
 
     story.admin_is_mailed("Northwind BV: the rule “New lead” is paused")
     story.rules_row_says("50 events are on hold. LinkedIn says 404")
-    story.doctor_says(finding="Rule ids", badge="Needs fixing", words="LinkedIn says 404")
+    story.doctor_says(
+        finding="Rule ids", badge="Needs fixing", words="LinkedIn says 404"
+    )
 
     story.admin_gives_the_rule_another_id("104013")
     story.worker_delivers()
@@ -119,7 +138,9 @@ def test_an_event_turns_90_days_while_it_is_on_hold(story, page) -> None:
     story.worker_delivers()
 
     open_page(page, old.get().get_absolute_url())
-    expect(page.locator("#event")).to_contain_text("The event is older than 90 days. LinkedIn would reject it.")
+    expect(page.locator("#event")).to_contain_text(
+        "The event is older than 90 days. LinkedIn would reject it."
+    )
     assert fresh.get().state == "accepted"
     assert story.ids_that_linkedin_took()[1:] == [fresh.get().event_id]
     story.all_is_well_again(sent=2, not_sent=1)

@@ -13,7 +13,8 @@ from tests.conftest import make_lead, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-UNDO = f"undo:{uuid.uuid4()}:30"  # the tag of a message with an undo, for a change that LinkedIn is told in 30 seconds
+# The tag of a message with an undo, for a change that LinkedIn is told in 30 seconds.
+UNDO = f"undo:{uuid.uuid4()}:30"
 
 
 @pytest.fixture
@@ -38,12 +39,19 @@ def pass_seconds(page: Page, seconds: int) -> None:
 
 def add_toast(page: Page, *, tone: str = "success", tags: str = "") -> None:
     """Add a toast as an htmx response would."""
-    message = Message(constants.DEFAULT_LEVELS[tone.upper()], "Ada is now Qualified.", extra_tags=tags)
+    message = Message(
+        constants.DEFAULT_LEVELS[tone.upper()], "Ada is now Qualified.", extra_tags=tags
+    )
     html = render_to_string("_parts/messages.html", {"messages": [message]})
-    page.evaluate("html => document.getElementById('messages').insertAdjacentHTML('beforeend', html)", html)
+    page.evaluate(
+        "html => document.getElementById('messages').insertAdjacentHTML('beforeend', html)",
+        html,
+    )
 
 
-def test_a_toast_stays_eight_seconds_and_longer_while_it_is_pointed_at(page: Page, toast):
+def test_a_toast_stays_eight_seconds_and_longer_while_it_is_pointed_at(
+    page: Page, toast
+):
     pass_seconds(page, 6)
     expect(toast).to_be_visible()
 
@@ -147,7 +155,10 @@ class TestWithoutJavaScript:
 
         note = page.locator("#messages .note")
         expect(note).to_contain_text("Ada Byron is now Qualified.")
-        assert note.evaluate("note => getComputedStyle(note.parentElement).position") == "static"
+        assert (
+            note.evaluate("note => getComputedStyle(note.parentElement).position")
+            == "static"
+        )
 
 
 def test_an_error_that_comes_again_is_shown_once(page: Page, toast):

@@ -27,7 +27,10 @@ def leads(page: Page, sales, company, connected, make_rule) -> list[Lead]:
         make_rule(kind, str(number))
     company.grace_seconds = 30
     company.save()
-    leads = [make_lead(company, first_name=name, email=f"{name.lower()}@example.com") for name in ("Ada", "Bob", "Eve")]
+    leads = [
+        make_lead(company, first_name=name, email=f"{name.lower()}@example.com")
+        for name in ("Ada", "Bob", "Eve")
+    ]
     sign_in(page, sales)
     return leads
 
@@ -84,7 +87,9 @@ def choose_for_many(page: Page) -> None:
     page.get_by_role("button", name="Set status and send 3").click()
 
 
-@pytest.mark.parametrize("change", [choose_in_the_list, choose_by_keyboard_on_the_page, choose_for_many])
+@pytest.mark.parametrize(
+    "change", [choose_in_the_list, choose_by_keyboard_on_the_page, choose_for_many]
+)
 def test_a_status_that_is_undone_is_never_received(
     change: Callable[[Page], None], page: Page, leads, company, sandbox
 ) -> None:
@@ -97,7 +102,9 @@ def test_a_status_that_is_undone_is_never_received(
     assert sent_after_grace(company, sandbox) == 0
 
 
-def test_an_undo_that_is_pressed_as_soon_as_it_is_there_leaves_the_page_and_its_focus(page: Page, leads) -> None:
+def test_an_undo_that_is_pressed_as_soon_as_it_is_there_leaves_the_page_and_its_focus(
+    page: Page, leads
+) -> None:
     page.goto(page.server_url + "/leads/")
     page.evaluate(PRESS_AT_ONCE)
 
@@ -108,7 +115,9 @@ def test_an_undo_that_is_pressed_as_soon_as_it_is_there_leaves_the_page_and_its_
     assert page.evaluate("window.isSamePage")
 
 
-def test_a_card_that_was_dragged_to_won_goes_back(page: Page, deal, company, sandbox) -> None:
+def test_a_card_that_was_dragged_to_won_goes_back(
+    page: Page, deal, company, sandbox
+) -> None:
     page.goto(page.server_url + "/deals/")
     drag(page, deal, "Won")
     expect(page.locator("#messages")).to_contain_text(TOLD)
@@ -117,17 +126,23 @@ def test_a_card_that_was_dragged_to_won_goes_back(page: Page, deal, company, san
 
     deal.refresh_from_db()
     assert deal.stage.name == "Discovery"
-    expect(page.get_by_role("region", name="Discovery", exact=True)).to_contain_text(deal.title)
+    expect(page.get_by_role("region", name="Discovery", exact=True)).to_contain_text(
+        deal.title
+    )
     assert sent_after_grace(company, sandbox) == 0
 
 
-def test_ctrl_z_undoes_a_move_by_keyboard_and_the_card_keeps_the_focus(page: Page, deal, company, sandbox) -> None:
+def test_ctrl_z_undoes_a_move_by_keyboard_and_the_card_keeps_the_focus(
+    page: Page, deal, company, sandbox
+) -> None:
     page.goto(page.server_url + "/deals/")
     stage = page.locator(f"#stage-{deal.pk}")
     stage.focus()
     for key in ("w", "Enter"):
         page.keyboard.press(key)
-    expect(page.get_by_role("status").filter(has_text=TOLD)).to_contain_text("Ctrl+Z undoes this.")
+    expect(page.get_by_role("status").filter(has_text=TOLD)).to_contain_text(
+        "Ctrl+Z undoes this."
+    )
     expect(stage).to_be_focused()
 
     page.keyboard.press("Control+z")
@@ -165,7 +180,9 @@ def test_a_status_that_is_set_back_is_never_received_and_the_history_says_so(
     expect(page.locator(".timeline")).to_contain_text("Lead qualified (taken back)")
 
 
-def test_undo_after_the_grace_period_names_what_has_been_sent(page: Page, leads, company, sandbox) -> None:
+def test_undo_after_the_grace_period_names_what_has_been_sent(
+    page: Page, leads, company, sandbox
+) -> None:
     choose_in_the_list(page)
     button = page.get_by_role("button", name="Undo")
     expect(button).to_be_visible()
@@ -173,14 +190,20 @@ def test_undo_after_the_grace_period_names_what_has_been_sent(page: Page, leads,
 
     button.click()
 
-    expect(page.locator("#messages")).to_contain_text("“Lead qualified” had already been sent to LinkedIn.")
+    expect(page.locator("#messages")).to_contain_text(
+        "“Lead qualified” had already been sent to LinkedIn."
+    )
     assert Lead.objects.get(first_name="Ada").status.name == "New"
 
 
-def test_undo_while_sending_is_paused_stops_what_was_on_hold(page: Page, leads, company, connected, sandbox) -> None:
+def test_undo_while_sending_is_paused_stops_what_was_on_hold(
+    page: Page, leads, company, connected, sandbox
+) -> None:
     type(connected).objects.update(is_paused=True)
     choose_in_the_list(page)
-    expect(page.locator("#messages")).to_contain_text("Sends to LinkedIn once sending continues.")
+    expect(page.locator("#messages")).to_contain_text(
+        "Sends to LinkedIn once sending continues."
+    )
     pass_grace()
 
     undo(page)
@@ -189,13 +212,19 @@ def test_undo_while_sending_is_paused_stops_what_was_on_hold(page: Page, leads, 
     assert sent_after_grace(company, sandbox) == 0
 
 
-def test_undo_leaves_what_a_colleague_has_changed_since(page: Page, leads, company) -> None:
+def test_undo_leaves_what_a_colleague_has_changed_since(
+    page: Page, leads, company
+) -> None:
     choose_in_the_list(page)
     button = page.get_by_role("button", name="Undo")
     expect(button).to_be_visible()
-    Lead.objects.filter(first_name="Ada").update(status=LeadStatus.objects.get(company=company, name="Contacted"))
+    Lead.objects.filter(first_name="Ada").update(
+        status=LeadStatus.objects.get(company=company, name="Contacted")
+    )
 
     button.click()
 
-    expect(page.locator("#messages")).to_contain_text("Not undone: Ada has been changed since.")
+    expect(page.locator("#messages")).to_contain_text(
+        "Not undone: Ada has been changed since."
+    )
     assert Lead.objects.get(first_name="Ada").status.name == "Contacted"

@@ -19,7 +19,11 @@ def send_all(company: Company) -> DeliveryResult:
 
 def received(sandbox: SandboxServer) -> list[dict[str, Any]]:
     """All elements that the sandbox accepted, oldest first."""
-    taken = [entry for entry in reversed(sandbox.ledger.tail(10_000)) if 200 <= (entry.status or 0) < 300]
+    taken = [
+        entry
+        for entry in reversed(sandbox.ledger.tail(10_000))
+        if 200 <= (entry.status or 0) < 300
+    ]
     return [element for entry in taken for element in entry.elements]
 
 
@@ -30,12 +34,18 @@ def requests_made(sandbox: SandboxServer) -> list[int | None]:
 
 def states(company: Company) -> list[str]:
     """The states of the company's events, oldest first."""
-    return list(ConversionEvent.objects.for_company(company).order_by("pk").values_list("state", flat=True))
+    return list(
+        ConversionEvent.objects.for_company(company)
+        .order_by("pk")
+        .values_list("state", flat=True)
+    )
 
 
 def wait_is_over() -> None:
     """Make every pending event due, as if its wait were over."""
-    ConversionEvent.objects.filter(state="pending").update(next_attempt_at=Now() - timedelta(seconds=1))
+    ConversionEvent.objects.filter(state="pending").update(
+        next_attempt_at=Now() - timedelta(seconds=1)
+    )
 
 
 def hashes(sandbox: SandboxServer) -> list[str]:

@@ -11,13 +11,20 @@ from capi.services.statistics import refresh_counts
 from crm.models import Company
 
 
-def record(rule: ConversionRule, state: str, at: datetime | None = None, **fields: Any) -> ConversionEvent:
+def record(
+    rule: ConversionRule, state: str, at: datetime | None = None, **fields: Any
+) -> ConversionEvent:
     """Add an event to the log as recorded at this moment. Call it in chronological order, as the log is written."""
     moment = at or timezone.now()
     if state == "accepted":
         fields.setdefault("settled_at", moment + timedelta(seconds=1))
     return ConversionEvent.objects.create(
-        company_id=rule.company_id, rule=rule, state=state, created_at=moment, happened_at=moment, **fields
+        company_id=rule.company_id,
+        rule=rule,
+        state=state,
+        created_at=moment,
+        happened_at=moment,
+        **fields,
     )
 
 

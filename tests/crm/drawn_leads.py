@@ -8,7 +8,17 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
-from crm.models import Company, Deal, Lead, LeadMeaning, LeadStatus, Membership, Stage, StageMeaning, Tag
+from crm.models import (
+    Company,
+    Deal,
+    Lead,
+    LeadMeaning,
+    LeadStatus,
+    Membership,
+    Stage,
+    StageMeaning,
+    Tag,
+)
 from crm.models.tag import add_links
 from tests.conftest import make_lead
 
@@ -35,13 +45,20 @@ def moments() -> st.SearchStrategy[datetime]:
     """Moments around the start of a day, where filters begin or end."""
     days = st.dates(FIRST, LAST)
     seconds = st.sampled_from((-1, 0, 3 * 3600))
-    starts = days.map(lambda day: datetime(day.year, day.month, day.day, tzinfo=ZONE).astimezone(UTC))
-    return st.builds(lambda start, second: start + timedelta(seconds=second), starts, seconds)
+    starts = days.map(
+        lambda day: datetime(day.year, day.month, day.day, tzinfo=ZONE).astimezone(UTC)
+    )
+    return st.builds(
+        lambda start, second: start + timedelta(seconds=second), starts, seconds
+    )
 
 
 def deals() -> st.SearchStrategy[tuple[str, str | None, str]]:
     """The meaning of a deal's stage, its amount and its currency."""
-    amounts, currencies = st.sampled_from((None, "0.50", "100.00")), st.sampled_from(("EUR", "CHF"))
+    amounts, currencies = (
+        st.sampled_from((None, "0.50", "100.00")),
+        st.sampled_from(("EUR", "CHF")),
+    )
     return st.tuples(st.sampled_from(StageMeaning.values), amounts, currencies)
 
 
@@ -71,7 +88,11 @@ def reached(lead: Mapping[str, Any], known: Known) -> set[str]:
     """The steps of the funnel that the lead has reached."""
     is_qualified = bool(known.qualified & {lead["first_status_id"], lead["status_id"]})
     meanings = [meaning for meaning, _, _ in lead["deals"]]
-    steps = {"qualified": is_qualified or bool(meanings), "deal": bool(meanings), "won": "won" in meanings}
+    steps = {
+        "qualified": is_qualified or bool(meanings),
+        "deal": bool(meanings),
+        "won": "won" in meanings,
+    }
     return {name for name, is_there in steps.items() if is_there}
 
 
@@ -79,34 +100,61 @@ def known_of(company: Company, *owners: Membership) -> Known:
     """The values that the company's leads can have. Gives the company tags, a time zone, and a lead of each source."""
     company.time_zone = str(ZONE)
     company.save()
-    tags = [Tag.objects.create(company=company, name=name, position=at).pk for at, name in enumerate(("VIP", "Fair"))]
+    tags = [
+        Tag.objects.create(company=company, name=name, position=at).pk
+        for at, name in enumerate(("VIP", "Fair"))
+    ]
     for source in SOURCES:  # each on a lead that only a filter by source finds
         make_lead(company, source=source, first_name="Nobody")
     statuses = LeadStatus.objects.for_company(company)
-    qualified = statuses.filter(meaning=LeadMeaning.QUALIFIED).values_list("pk", flat=True)
+    qualified = statuses.filter(meaning=LeadMeaning.QUALIFIED).values_list(
+        "pk", flat=True
+    )
     users = [None, *(owner.user_id for owner in owners)]
-    return Known(list(statuses.values_list("pk", flat=True)), users, tags, set(qualified))
+    return Known(
+        list(statuses.values_list("pk", flat=True)), users, tags, set(qualified)
+    )
 
 
 def store(company: Company, made: Sequence[Mapping[str, Any]]) -> list[int]:
     """Write leads with these values, and return their keys."""
     columns = {field.attname for field in Lead._meta.concrete_fields}
-    own = [{name: value for name, value in values.items() if name in columns} for values in made]
-    first = [{**each, "status_id": values["first_status_id"]} for each, values in zip(own, made, strict=True)]
+    own = [
+        {name: value for name, value in values.items() if name in columns}
+        for values in made
+    ]
+    first = [
+        {**each, "status_id": values["first_status_id"]}
+        for each, values in zip(own, made, strict=True)
+    ]
     rows = Lead.objects.bulk_create(Lead(company=company, **values) for values in first)
-    for row, values in zip(rows, own, strict=True):  # the insert has set these to the current time
+    # The insert has set these to the current time.
+    for row, values in zip(rows, own, strict=True):
         row.created_at, row.updated_at, row.status_id = (
             values[name] for name in ("created_at", "updated_at", "status_id")
         )
     Lead.objects.bulk_update(rows, ["created_at", "updated_at", "status_id"])
     stages = {stage.meaning: stage for stage in Stage.objects.for_company(company)}
     Deal.objects.bulk_create(
-        Deal(company=company, lead=row, title="Seats", stage=stages[meaning], amount=amount, currency=currency)
+        Deal(
+            company=company,
+            lead=row,
+            title="Seats",
+            stage=stages[meaning],
+            amount=amount,
+            currency=currency,
+        )
         for row, values in zip(rows, made, strict=True)
         for meaning, amount, currency in values["deals"]
     )
     by_pk = Tag.objects.in_bulk()
     add_links(
-        Lead, company.pk, [(row.pk, by_pk[pk]) for row, each in zip(rows, made, strict=True) for pk in each["tags"]]
+        Lead,
+        company.pk,
+        [
+            (row.pk, by_pk[pk])
+            for row, each in zip(rows, made, strict=True)
+            for pk in each["tags"]
+        ],
     )
     return [row.pk for row in rows]

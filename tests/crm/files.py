@@ -28,7 +28,10 @@ def upload(name: str = "Offer.pdf", content: bytes = CONTENT) -> SimpleUploadedF
 
 
 def make_file(
-    membership: Membership, subject: Lead | Deal | Note, name: str = "Offer.pdf", content: bytes = CONTENT
+    membership: Membership,
+    subject: Lead | Deal | Note,
+    name: str = "Offer.pdf",
+    content: bytes = CONTENT,
 ) -> Attachment:
     """A file of the member on a lead, a deal or a note."""
     with stored([upload(name, content)], company=membership.company) as files:
@@ -41,7 +44,11 @@ def names_stored() -> set[str]:
         folders, _ = storage().listdir("")
     except FileNotFoundError:  # the folder is made with the first file
         return set()
-    return {f"{folder}/{name}" for folder in folders for name in storage().listdir(folder)[1]}
+    return {
+        f"{folder}/{name}"
+        for folder in folders
+        for name in storage().listdir(folder)[1]
+    }
 
 
 def content_of(file: Attachment) -> bytes:

@@ -7,4 +7,6 @@ from psycopg.errors import QueryCanceled
 
 
 def take_too_long(*args: Any, **kwargs: Any) -> Any:
-    raise OperationalError("canceling statement due to statement timeout") from QueryCanceled()
+    raise OperationalError(
+        "canceling statement due to statement timeout"
+    ) from QueryCanceled()

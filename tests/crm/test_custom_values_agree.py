@@ -22,7 +22,12 @@ AS_JSON = {"yes_no": {"yes": True, "no": False}}
 
 def by_form(sales: Membership, entered: Any) -> Any:
     status = LeadStatus.objects.for_company(sales.company)[0]
-    data = {"first_name": "Form", "type": "inbound", "status": status.pk, "custom_field": entered}
+    data = {
+        "first_name": "Form",
+        "type": "inbound",
+        "status": status.pk,
+        "custom_field": entered,
+    }
     form = LeadForm(data, company=sales.company)
     assert form.is_valid(), form.errors
     return form.save().custom.get("field")
@@ -30,12 +35,17 @@ def by_form(sales: Membership, entered: Any) -> Any:
 
 def by_api(client: Any, sales: Membership, entered: Any) -> Any:
     lead = make_lead(sales.company)
-    answer = client.patch(f"/api/v1/leads/{lead.pk}/", {"custom": {"field": entered}}, format="json")
+    answer = client.patch(
+        f"/api/v1/leads/{lead.pk}/", {"custom": {"field": entered}}, format="json"
+    )
     assert answer.status_code == 200, answer.json()
     again = client.patch(f"/api/v1/leads/{lead.pk}/", answer.json(), format="json")
     assert again.status_code == 400  # its read-only fields
     body = {"custom": answer.json()["custom"]}
-    assert client.patch(f"/api/v1/leads/{lead.pk}/", body, format="json").json()["custom"] == body["custom"]
+    assert (
+        client.patch(f"/api/v1/leads/{lead.pk}/", body, format="json").json()["custom"]
+        == body["custom"]
+    )
     lead.refresh_from_db()
     return lead.custom.get("field")
 
@@ -44,14 +54,18 @@ def by_import(sales: Membership, entered: Any) -> Any:
     file = io.StringIO()
     writer = csv.writer(file)
     writer.writerow(["First name", "Field"])
-    writer.writerow(["Import", "; ".join(entered) if isinstance(entered, list) else entered])
+    writer.writerow(
+        ["Import", "; ".join(entered) if isinstance(entered, list) else entered]
+    )
     Lead.objects.filter(first_name="Import").delete()
     run(upload(sales, file.getvalue()), sales)
     return Lead.objects.get(first_name="Import").custom.get("field")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_all_ways_in_store_the_same(sales: Membership, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_ways_in_store_the_same(
+    sales: Membership, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("django.conf.settings.IMPORTS_PER_MINUTE", 10_000)
     make_field(sales.company, "Field", kind)
     client = caller(sales.company)
@@ -63,7 +77,13 @@ def test_all_ways_in_store_the_same(sales: Membership, kind: str, monkeypatch: p
         assume(not str(entered).startswith("'"))
         values = [
             by_form(sales, entered),
-            by_api(client, sales, AS_JSON.get(kind, {}).get(entered, entered) if kind == "yes_no" else entered),
+            by_api(
+                client,
+                sales,
+                AS_JSON.get(kind, {}).get(entered, entered)
+                if kind == "yes_no"
+                else entered,
+            ),
             by_import(sales, entered),
         ]
         assert values[0] is not None

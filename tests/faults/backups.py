@@ -31,7 +31,9 @@ def restore(dump: Path, url: str, *options: str) -> None:
 
 
 def _run(name: str, *words: str) -> None:
-    subprocess.run([program(name), *words], check=True, capture_output=True, text=True, timeout=120)
+    subprocess.run(
+        [program(name), *words], check=True, capture_output=True, text=True, timeout=120
+    )
 
 
 def _plain(url: str) -> str:

@@ -69,13 +69,25 @@ def main() -> int:
             return told_to_look(arguments.folder)
     results = list(long_run(arguments) if arguments.long else short_runs(arguments))
     keep_seeds(seed for result in results for seed in result["failed_seeds"])
-    return told_to_look(arguments.folder) if any(result["code"] for result in results) else 0
+    return (
+        told_to_look(arguments.folder)
+        if any(result["code"] for result in results)
+        else 0
+    )
 
 
 def short_runs(arguments: argparse.Namespace) -> Iterable[Result]:
     """Run everything, or what `--only` names, `--runs` times as often as in `make faults`."""
-    print(f"seed {arguments.seed}, {arguments.runs} runs; log: {arguments.folder / 'runs.log'}", flush=True)
-    result = run(arguments.folder / "runs.log", words=arguments.only, seed=arguments.seed, runs=arguments.runs)
+    print(
+        f"seed {arguments.seed}, {arguments.runs} runs; log: {arguments.folder / 'runs.log'}",
+        flush=True,
+    )
+    result = run(
+        arguments.folder / "runs.log",
+        words=arguments.only,
+        seed=arguments.seed,
+        runs=arguments.runs,
+    )
     print(told(result["tally"]))
     yield result
 
@@ -88,22 +100,56 @@ def long_run(arguments: argparse.Namespace) -> Iterable[Result]:
         known = summary.get(name, {})
         if arguments.only not in name:
             continue
-        if (known.get("commit"), known.get("seed"), known.get("code")) == (commit(), arguments.seed, 0):
+        if (known.get("commit"), known.get("seed"), known.get("code")) == (
+            commit(),
+            arguments.seed,
+            0,
+        ):
             continue
-        result = run(arguments.folder / f"{name.replace(' ', '-')}.log", words=words, seed=arguments.seed, is_long=True)
-        summary[name] = {**result, "commit": commit(), "seed": arguments.seed, "versions": versions()}
+        result = run(
+            arguments.folder / f"{name.replace(' ', '-')}.log",
+            words=words,
+            seed=arguments.seed,
+            is_long=True,
+        )
+        summary[name] = {
+            **result,
+            "commit": commit(),
+            "seed": arguments.seed,
+            "versions": versions(),
+        }
         path.write_text(json.dumps(summary, indent=2) + "\n")
         state = "ok" if result["code"] == 0 else "BROKEN"
-        print(f"{name}: {state} in {result['seconds']} s: {told(result['tally'])}", flush=True)
+        print(
+            f"{name}: {state} in {result['seconds']} s: {told(result['tally'])}",
+            flush=True,
+        )
         yield result
 
 
-def run(log: Path, *, words: str, seed: int, runs: int = 1, is_long: bool = False) -> Result:
+def run(
+    log: Path, *, words: str, seed: int, runs: int = 1, is_long: bool = False
+) -> Result:
     """Run the fault tests that `words` select, with this seed. Returns exit code, tally and failed seeds."""
     tally = log.with_suffix(".json")
     tally.unlink(missing_ok=True)
-    settings = {"CHAOS_RUNS": str(runs), "CHAOS_SEED": str(seed), "CHAOS_LONG": str(int(is_long))}
-    command = [sys.executable, "-m", "pytest", "-v", "-p", "no:randomly", "-m", "faults", "-k", words]
+    settings = {
+        "CHAOS_RUNS": str(runs),
+        "CHAOS_SEED": str(seed),
+        "CHAOS_LONG": str(int(is_long)),
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-v",
+        "-p",
+        "no:randomly",
+        "-m",
+        "faults",
+        "-k",
+        words,
+    ]
     command += ["--timeout", "0", *WHERE]
     start = time.monotonic()
     with log.open("w") as output:
@@ -114,30 +160,46 @@ def run(log: Path, *, words: str, seed: int, runs: int = 1, is_long: bool = Fals
             stderr=output,
             check=False,
         )
-    counted = json.loads(tally.read_text()) if tally.exists() else {"tally": {}, "failed_seeds": []}
-    took = {"seconds": round(time.monotonic() - start), "ended_at": datetime.now(UTC).isoformat(timespec="seconds")}
+    counted = (
+        json.loads(tally.read_text())
+        if tally.exists()
+        else {"tally": {}, "failed_seeds": []}
+    )
+    took = {
+        "seconds": round(time.monotonic() - start),
+        "ended_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
     return {"code": done.returncode, **took, **counted}
 
 
 def told(tally: dict[str, int]) -> str:
     """The tally as text, with each figure that a release has to reach next to what was reached."""
     goals = {name: f" (a release: {goal:,})" for name, goal in GOALS.items()}
-    return ", ".join(f"{number:,} {name}{goals.get(name, '')}" for name, number in tally.items())
+    return ", ".join(
+        f"{number:,} {name}{goals.get(name, '')}" for name, number in tally.items()
+    )
 
 
 def told_to_look(folder: Path) -> int:
-    print(f"Broken: see the logs in {folder}. Seeds that failed are kept in {KEPT.name}.")
+    print(
+        f"Broken: see the logs in {folder}. Seeds that failed are kept in {KEPT.name}."
+    )
     return 1
 
 
 def commit() -> str:
     """The commit that is checked out, with a + if files differ from it."""
     words = ["git", "describe", "--always", "--abbrev=7", "--dirty=+", "--exclude=*"]
-    return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
+    return subprocess.run(
+        words, capture_output=True, text=True, check=False
+    ).stdout.strip()
 
 
 def versions() -> dict[str, str]:
-    return {"python": sys.version.split()[0], **{package: version(package) for package in PACKAGES}}
+    return {
+        "python": sys.version.split()[0],
+        **{package: version(package) for package in PACKAGES},
+    }
 
 
 def kept_seeds() -> list[int]:
@@ -146,18 +208,43 @@ def kept_seeds() -> list[int]:
 
 def keep_seeds(failed: Iterable[int]) -> None:
     if new := [seed for seed in failed if seed not in kept_seeds()]:
-        KEPT.write_text("".join(f"{seed}\n" for seed in dict.fromkeys([*kept_seeds(), *new])))
+        KEPT.write_text(
+            "".join(f"{seed}\n" for seed in dict.fromkeys([*kept_seeds(), *new]))
+        )
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m tests.faults.chaos", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m tests.faults.chaos",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--runs", type=int, default=10, help="how many times as often as in make faults")
-    parser.add_argument("--long", action="store_true", help=f"the figures of a release; parts: {', '.join(PARTS)}")
-    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000), help="a random one, and printed")
-    parser.add_argument("--only", default="", metavar="WORDS", help="pytest's -k, such as 'F25 or F26'; or a part")
-    parser.add_argument("--folder", type=Path, default=Path("var/chaos"), help="for logs and the summary")
+    parser.add_argument(
+        "--runs", type=int, default=10, help="how many times as often as in make faults"
+    )
+    parser.add_argument(
+        "--long",
+        action="store_true",
+        help=f"the figures of a release; parts: {', '.join(PARTS)}",
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=random.randrange(1_000_000),
+        help="a random one, and printed",
+    )
+    parser.add_argument(
+        "--only",
+        default="",
+        metavar="WORDS",
+        help="pytest's -k, such as 'F25 or F26'; or a part",
+    )
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=Path("var/chaos"),
+        help="for logs and the summary",
+    )
     return parser.parse_args()
 
 

@@ -53,14 +53,21 @@ def small(settings: Any) -> None:
 
 @pytest.fixture(scope="session")
 def surroundings(
-    django_db_setup: None, linkedin: LinkedIn, broker: Broker, tmp_path_factory: pytest.TempPathFactory
+    django_db_setup: None,
+    linkedin: LinkedIn,
+    broker: Broker,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Surroundings]:
-    surroundings = Surroundings(tmp_path_factory.mktemp("surroundings"), linkedin, broker)
+    surroundings = Surroundings(
+        tmp_path_factory.mktemp("surroundings"), linkedin, broker
+    )
     yield surroundings
     surroundings.close()
 
 
 @pytest.fixture
-def world(transactional_db: None, small: None, tmp_path: Any, request: pytest.FixtureRequest) -> Iterator[World]:
+def world(
+    transactional_db: None, small: None, tmp_path: Any, request: pytest.FixtureRequest
+) -> Iterator[World]:
     with World(tmp_path, request.getfixturevalue("surroundings")) as world:
         yield world

@@ -16,7 +16,9 @@ ANSWER_SECONDS = 10  # the web answers within these, whatever is cut
 PEOPLE = 3
 
 
-def cut_under_load(world: World, cut: Callable[[], object], *, rounds: int, what: str) -> list[Saver]:
+def cut_under_load(
+    world: World, cut: Callable[[], object], *, rounds: int, what: str
+) -> list[Saver]:
     """Cut `rounds` times, then wait until everything is sent. Returns the people who saved meanwhile.
 
     Fails if they wait for more than ANSWER_SECONDS, if anything that was due at a cut is delivered later than the
@@ -29,16 +31,23 @@ def cut_under_load(world: World, cut: Callable[[], object], *, rounds: int, what
         world.wait_for_worker(name)
     pids, api = world.pids(), world.api(company)
     with ExitStack() as stack:
-        people = [stack.enter_context(Saver(api, start=1_000_000 * number)) for number in range(PEOPLE)]
+        people = [
+            stack.enter_context(Saver(api, start=1_000_000 * number))
+            for number in range(PEOPLE)
+        ]
         for number in range(rounds):
             make_leads(company, 200, start=200 * number)
-            time.sleep(0.1 * (number % 5))  # each cut meets the workers at another point
+            # Each cut meets the workers at another point.
+            time.sleep(0.1 * (number % 5))
             newest = ConversionEvent.objects.aggregate(newest=Max("pk"))["newest"]
             before = [len(person.saved) for person in people]
             cut()
             figures.count(what)
             wait_for(
-                lambda before=before: all(len(p.saved) > saved + 5 for p, saved in zip(people, before, strict=True)),
+                lambda before=before: all(
+                    len(p.saved) > saved + 5
+                    for p, saved in zip(people, before, strict=True)
+                ),
                 seconds=ANSWER_SECONDS,
                 told="people can save again",
             )

@@ -33,8 +33,12 @@ class Cut:
         return self.name
 
 
-AFTER_COMMIT: Final = Cut("between the COMMIT and what follows it", lambda done: list(done[-2:-1]) == [COMMIT])
-COMMIT_WITHOUT_ANSWER: Final = Cut("before the COMMIT's answer", lambda done: done[-1] == COMMIT, answer_only=True)
+AFTER_COMMIT: Final = Cut(
+    "between the COMMIT and what follows it", lambda done: list(done[-2:-1]) == [COMMIT]
+)
+COMMIT_WITHOUT_ANSWER: Final = Cut(
+    "before the COMMIT's answer", lambda done: done[-1] == COMMIT, answer_only=True
+)
 
 
 def before(number: int) -> Cut:
@@ -106,7 +110,16 @@ def _watching(done: Work, cut: Cut | None) -> Iterator[None]:
 def _terminate(line: BoundedConnection) -> None:
     """End the connection, and return once PostgreSQL has done so."""
     info = line.info
-    address = {"host": info.host, "port": info.port, "dbname": info.dbname, "user": info.user}
-    with psycopg.connect(**address, password=info.password or None, autocommit=True) as other:
-        [ended] = other.execute("SELECT pg_terminate_backend(%s, 5000)", [info.backend_pid]).fetchone() or [False]
+    address = {
+        "host": info.host,
+        "port": info.port,
+        "dbname": info.dbname,
+        "user": info.user,
+    }
+    with psycopg.connect(
+        **address, password=info.password or None, autocommit=True
+    ) as other:
+        [ended] = other.execute(
+            "SELECT pg_terminate_backend(%s, 5000)", [info.backend_pid]
+        ).fetchone() or [False]
     assert ended

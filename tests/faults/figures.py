@@ -10,7 +10,8 @@ from pathlib import Path
 
 from tests import size
 
-RUNS = int(os.environ.get("CHAOS_RUNS", "1"))  # 1 in `make faults`; `make chaos` sets more
+# 1 in `make faults`; `make chaos` sets more.
+RUNS = int(os.environ.get("CHAOS_RUNS", "1"))
 LONG = os.environ.get("CHAOS_LONG") == "1"  # the run before a release
 SEED = int(os.environ.get("CHAOS_SEED", "20261125"))
 
@@ -87,7 +88,9 @@ def chance(seed: int) -> Iterator[random.Random]:
 def told() -> str:
     """The tally in a line."""
     kind = "long" if LONG else f"runs {RUNS}"
-    return f"faults (seed {SEED}, {kind}): " + ", ".join(f"{number:,} {what}" for what, number in TALLY.items())
+    return f"faults (seed {SEED}, {kind}): " + ", ".join(
+        f"{number:,} {what}" for what, number in TALLY.items()
+    )
 
 
 def keep(path: Path) -> None:

@@ -70,7 +70,9 @@ class Forks:
             answered, answer = line.split()
             if int(answered) == number:
                 return answer
-        raise AssertionError(f"the server that forks has ended:\n{self._log.read_text()}")
+        raise AssertionError(
+            f"the server that forks has ended:\n{self._log.read_text()}"
+        )
 
     def is_running(self) -> bool:
         return self._server.poll() is None
@@ -93,7 +95,10 @@ class Forked:
 
     def poll(self) -> int | None:
         """Returns how it ended: its exit code, or the negative number of the signal. None while it runs."""
-        if self._code is None and (answer := self._forks.ask({"poll": self.pid})) != "running":
+        if (
+            self._code is None
+            and (answer := self._forks.ask({"poll": self.pid})) != "running"
+        ):
             self._code = int(answer)
         return self._code
 
@@ -140,7 +145,9 @@ class Deliveries:
         process = psutil.Process(pid)
         end = time.monotonic() + 10
         while process.status() != psutil.STATUS_STOPPED:
-            assert time.monotonic() < end, f"delivery {pid} has not come to the point where it freezes"
+            assert time.monotonic() < end, (
+                f"delivery {pid} has not come to the point where it freezes"
+            )
             time.sleep(0.002)
 
 
@@ -155,8 +162,11 @@ def main() -> None:
     from gunicorn.app.wsgiapp import run as gunicorn
 
     programs = dict(zip(PROGRAMS, (gunicorn, celery, _deliver), strict=True))
-    gc.freeze()  # a collection in a forked process would copy the memory of all that is loaded
-    assert threading.active_count() == 1, "a thread would not be there in what is forked"
+    # A collection in a forked process would copy the memory of all that is loaded.
+    gc.freeze()
+    assert threading.active_count() == 1, (
+        "a thread would not be there in what is forked"
+    )
     codes: dict[int, int] = {}  # of those that have ended, by process id
     for line in sys.stdin:
         order = json.loads(line)
@@ -183,7 +193,9 @@ def _deliver() -> NoReturn:
     except BaseException:
         traceback.print_exc()
         os._exit(1)
-    os._exit(0)  # at once: a kill at a random time is to hit the delivery, not the end of the interpreter
+    # At once: a kill at a random time is to hit the delivery, not the end of the
+    # interpreter.
+    os._exit(0)
 
 
 def _fork(log: str) -> int:
@@ -191,7 +203,10 @@ def _fork(log: str) -> int:
     is_ready, ready = os.pipe()
     if (pid := os.fork()) == 0:
         os.setsid()
-        for number, path, flags in ((0, os.devnull, os.O_RDONLY), (1, log, os.O_WRONLY | os.O_APPEND)):
+        for number, path, flags in (
+            (0, os.devnull, os.O_RDONLY),
+            (1, log, os.O_WRONLY | os.O_APPEND),
+        ):
             opened = os.open(path, flags)
             os.dup2(opened, number)
             os.close(opened)
@@ -199,7 +214,8 @@ def _fork(log: str) -> int:
         os.close(ready)
     else:
         os.close(ready)
-        os.read(is_ready, 1)  # whoever gets its id may at once end it with its whole session
+        # Whoever gets its id may at once end it with its whole session.
+        os.read(is_ready, 1)
     os.close(is_ready)
     return pid
 

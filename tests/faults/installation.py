@@ -10,7 +10,14 @@ import psycopg
 import requests
 
 from tests import migrated, services
-from tests.faults.processes import COMPOSE, PATH, Processes, command, free_port, wait_for
+from tests.faults.processes import (
+    COMPOSE,
+    PATH,
+    Processes,
+    command,
+    free_port,
+    wait_for,
+)
 
 
 def create_database(template: str = "template1") -> str:
@@ -31,9 +38,17 @@ def drop_database(url: str) -> None:
 class Installation(Processes):
     """The processes, their logs, and the address of the web server. As a context, it ends all that it started."""
 
-    def __init__(self, folder: Path, *, linkedin_url: str, redis_url: str, **environment: str) -> None:
-        self.database_url = create_database(migrated.NAME if services.POSTGRES else "template1")
-        links = {"LINKEDIN_API_URL": linkedin_url, "DATABASE_URL": self.database_url, "REDIS_URL": redis_url}
+    def __init__(
+        self, folder: Path, *, linkedin_url: str, redis_url: str, **environment: str
+    ) -> None:
+        self.database_url = create_database(
+            migrated.NAME if services.POSTGRES else "template1"
+        )
+        links = {
+            "LINKEDIN_API_URL": linkedin_url,
+            "DATABASE_URL": self.database_url,
+            "REDIS_URL": redis_url,
+        }
         super().__init__(folder, port=free_port(), **links, **environment)
 
     def __enter__(self) -> "Installation":
@@ -62,16 +77,32 @@ class Browser:
         """Send a form of the page `form_at`, and follow redirects."""
         return self._checked(self.send(path, form_at=form_at, follow=True, **fields))
 
-    def send(self, path: str, *, form_at: str, follow: bool = False, **fields: str) -> requests.Response:
+    def send(
+        self, path: str, *, form_at: str, follow: bool = False, **fields: str
+    ) -> requests.Response:
         """Send a form, and return the answer as it is."""
-        found = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', self.get(form_at))
+        found = re.search(
+            r'name="csrfmiddlewaretoken" value="(\w+)"', self.get(form_at)
+        )
         assert found, f"no form on {form_at}"
         data = {"csrfmiddlewaretoken": found[1], **fields}
-        return self._session.post(self.url + path, data, timeout=20, allow_redirects=follow)
+        return self._session.post(
+            self.url + path, data, timeout=20, allow_redirects=follow
+        )
 
     def _checked(self, response: requests.Response) -> requests.Response:
-        assert response.status_code == 200, f"{response.status_code} {response.url}\n{response.text[:2000]}"
+        assert response.status_code == 200, (
+            f"{response.status_code} {response.url}\n{response.text[:2000]}"
+        )
         return response
 
 
-__all__ = ["COMPOSE", "PATH", "Browser", "Installation", "command", "free_port", "wait_for"]
+__all__ = [
+    "COMPOSE",
+    "PATH",
+    "Browser",
+    "Installation",
+    "command",
+    "free_port",
+    "wait_for",
+]

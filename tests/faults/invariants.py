@@ -27,12 +27,16 @@ Row = dict[str, Any]
 class Allowed:
     """What the fault of a test explains. By default nothing."""
 
-    hidden_answers: int = 0  # requests that LinkedIn accepted, but whose answer the fault may have hidden
+    # Requests that LinkedIn accepted, but whose answer the fault may have hidden.
+    hidden_answers: int = 0
     edits: bool = False  # addresses or rules were edited between two sends of one event
-    rule_changes: bool = False  # rules came, went or were switched, so the test must check "one for each rule"
+    # Rules came, went or were switched, so the test must check "one for each rule".
+    rule_changes: bool = False
     open_events: bool = False  # something is held on purpose
-    endings: Collection[str] = ()  # other final states than `accepted` for an event that LinkedIn accepted
-    tokens: Mapping[int, set[str]] = field(default_factory=dict)  # further fingerprints, by company
+    # Other final states than `accepted` for an event that LinkedIn accepted.
+    endings: Collection[str] = ()
+    # Further fingerprints, by company.
+    tokens: Mapping[int, set[str]] = field(default_factory=dict)
 
 
 def broken(entries: Sequence[Entry], allowed: Allowed | None = None) -> list[str]:
@@ -58,7 +62,9 @@ def taken_elements(entry: Entry) -> list[dict[str, Any]]:
     if not entry.batch and "elements" not in entry.answer:
         return entry.elements if entry.status == 201 or not entry.answer.strip() else []
     try:
-        statuses = [element["status"] for element in json.loads(entry.answer)["elements"]]
+        statuses = [
+            element["status"] for element in json.loads(entry.answer)["elements"]
+        ]
         pairs = list(zip(entry.elements, statuses, strict=True))
     except (ValueError, TypeError, KeyError, RecursionError):
         return []  # a scripted answer that says nothing
@@ -69,7 +75,9 @@ def taken_elements(entry: Entry) -> list[dict[str, Any]]:
 
 def _rows() -> Iterable[Row]:
     events = ConversionEvent.objects.annotate(
-        linkedin_id=F("rule__linkedin_id"), earlier=Count("earlier_attempts"), rule_company=F("rule__company_id")
+        linkedin_id=F("rule__linkedin_id"),
+        earlier=Count("earlier_attempts"),
+        rule_company=F("rule__company_id"),
     )
     # If two events have the same id, the older has passed it on to the younger: see `capi.delivery.deduplication`.
     return events.order_by("pk").values(
@@ -82,12 +90,18 @@ def _complete(allowed: Allowed) -> Iterable[str]:
     """I1: each change has one event for each rule of its kind."""
     if allowed.rule_changes:
         return
-    planned = Counter(ConversionEvent.objects.filter(is_test=False).values_list("crm_event_id", "rule_id"))
+    planned = Counter(
+        ConversionEvent.objects.filter(is_test=False).values_list(
+            "crm_event_id", "rule_id"
+        )
+    )
     rules = defaultdict(list)
     for rule in ConversionRule.objects.active():
         rules[rule.company_id, rule.crm_event].append(rule.pk)
     changes = CrmEvent.objects.values_list("pk", "company_id", "kind")
-    expected = Counter((pk, rule) for pk, company, kind in changes for rule in rules[company, kind])
+    expected = Counter(
+        (pk, rule) for pk, company, kind in changes for rule in rules[company, kind]
+    )
     if planned != expected:
         missing, surplus = expected - planned, planned - expected
         yield f"I1: {len(missing)} conversion events are missing, {len(surplus)} are there without cause."
@@ -95,19 +109,33 @@ def _complete(allowed: Allowed) -> Iterable[str]:
 
 def _known(entries: Sequence[Entry], rows: Mapping[str, Row]) -> Iterable[str]:
     """I2, I3: LinkedIn holds no event that we don't know."""
-    strangers = {element["eventId"] for entry in entries for element in entry.elements} - rows.keys()
+    strangers = {
+        element["eventId"] for entry in entries for element in entry.elements
+    } - rows.keys()
     if strangers:
         yield f"I2: LinkedIn was sent {len(strangers)} events that do not exist, such as {min(strangers)}."
 
 
-def _agreed(entries: Sequence[Entry], rows: Mapping[str, Row], allowed: Allowed) -> Iterable[str]:
+def _agreed(
+    entries: Sequence[Entry], rows: Mapping[str, Row], allowed: Allowed
+) -> Iterable[str]:
     """I3: accepted here is accepted there, and the other way round."""
-    taken = {element["eventId"] for entry in entries for element in taken_elements(entry)}
-    ours = {event_id for event_id, row in rows.items() if row["state"] == State.ACCEPTED}
+    taken = {
+        element["eventId"] for entry in entries for element in taken_elements(entry)
+    }
+    ours = {
+        event_id for event_id, row in rows.items() if row["state"] == State.ACCEPTED
+    }
     if ours - taken:
         yield f"I3: {len(ours - taken)} events are accepted here and were never accepted by LinkedIn."
-    good = {State.ACCEPTED, *allowed.endings} | (set(OPEN_STATES) if allowed.open_events else set())
-    lost = {event_id for event_id in taken & rows.keys() if rows[event_id]["state"] not in good}
+    good = {State.ACCEPTED, *allowed.endings} | (
+        set(OPEN_STATES) if allowed.open_events else set()
+    )
+    lost = {
+        event_id
+        for event_id in taken & rows.keys()
+        if rows[event_id]["state"] not in good
+    }
     if lost:
         states = Counter(rows[event_id]["state"] for event_id in lost)
         yield f"I3: LinkedIn accepted {len(lost)} events that stand here as {dict(states)}."
@@ -129,14 +157,25 @@ def _ended(rows: Mapping[str, Row], allowed: Allowed) -> Iterable[str]:
     still_open = [row for row in rows.values() if row["state"] in OPEN_STATES]
     if still_open and not allowed.open_events:
         yield f"I5: {len(still_open)} events have no end: {dict(Counter(row['state'] for row in still_open))}."
-    if any((row["settled_at"] is None) != (row["state"] in OPEN_STATES) for row in rows.values()):
+    if any(
+        (row["settled_at"] is None) != (row["state"] in OPEN_STATES)
+        for row in rows.values()
+    ):
         yield "I5: an end without its time, or a time without an end."
-    if any((row["next_attempt_at"] is None) != (row["state"] not in OPEN_STATES) for row in rows.values()):
+    if any(
+        (row["next_attempt_at"] is None) != (row["state"] not in OPEN_STATES)
+        for row in rows.values()
+    ):
         yield "I5: an event that has ended is due, or an open one never will be."
-    linked = {event_id: row["earlier"] + (row["last_attempt_id"] is not None) for event_id, row in rows.items()}
+    linked = {
+        event_id: row["earlier"] + (row["last_attempt_id"] is not None)
+        for event_id, row in rows.items()
+    }
     if any(row["attempts"] > linked[event_id] for event_id, row in rows.items()):
         yield "I5: an event counts more attempts than are in the log."
-    if any(row["state"] == State.ACCEPTED and row["attempts"] < 1 for row in rows.values()):
+    if any(
+        row["state"] == State.ACCEPTED and row["attempts"] < 1 for row in rows.values()
+    ):
         yield "I5: an accepted event without an attempt."
     leases = leased_lanes().count()
     if leases:
@@ -151,7 +190,11 @@ def leased_lanes() -> QuerySet[Connection]:
 def _bounded(entries: Sequence[Entry], allowed: Allowed) -> Iterable[str]:
     """I6: extra acceptances only where a fault hid the answer; and our log holds no request that was never made."""
     answered = Counter((entry.status, len(entry.elements)) for entry in entries)
-    logged = Counter(Attempt.objects.exclude(http_status=None).values_list("http_status", "event_count"))
+    logged = Counter(
+        Attempt.objects.exclude(http_status=None).values_list(
+            "http_status", "event_count"
+        )
+    )
     if logged - answered:
         yield f"I6: the log holds answers that LinkedIn never gave: {dict(logged - answered)}."
     requests = [len(taken) for entry in entries if (taken := taken_elements(entry))]
@@ -166,17 +209,25 @@ def _bounded(entries: Sequence[Entry], allowed: Allowed) -> Iterable[str]:
 
 def extra_acceptances(entries: Sequence[Entry]) -> int:
     """How many times LinkedIn accepted what it had accepted before."""
-    taken = Counter(element["eventId"] for entry in entries for element in taken_elements(entry))
+    taken = Counter(
+        element["eventId"] for entry in entries for element in taken_elements(entry)
+    )
     return taken.total() - len(taken)
 
 
-def _isolated(entries: Sequence[Entry], rows: Mapping[str, Row], allowed: Allowed) -> Iterable[str]:
+def _isolated(
+    entries: Sequence[Entry], rows: Mapping[str, Row], allowed: Allowed
+) -> Iterable[str]:
     """I9: a request holds one company's events of one rule, and goes with that company's token."""
     if any(row["company_id"] != row["rule_company"] for row in rows.values()):
         yield "I9: an event of one company for the rule of another."
     tokens = _fingerprints()
     for entry in entries:
-        companies = {rows[element["eventId"]]["company_id"] for element in entry.elements if element["eventId"] in rows}
+        companies = {
+            rows[element["eventId"]]["company_id"]
+            for element in entry.elements
+            if element["eventId"] in rows
+        }
         rules = {element["conversion"] for element in entry.elements}
         if len(companies) > 1 or len(rules) > 1:
             yield f"I9: request {entry.number} holds events of companies {companies} and rules {rules}."
@@ -191,7 +242,9 @@ def fingerprint(token: str) -> str:
 
 
 def _fingerprints() -> Mapping[int, set[str]]:
-    sealed = Connection.objects.exclude(sealed_token="").values_list("company_id", "sealed_token")
+    sealed = Connection.objects.exclude(sealed_token="").values_list(
+        "company_id", "sealed_token"
+    )
     found: defaultdict[int, set[str]] = defaultdict(set)
     for company, text in sealed:
         found[company].add(fingerprint(unseal(company_id=company, sealed=text)))
@@ -209,25 +262,38 @@ def _secret(entries: Sequence[Entry]) -> Iterable[str]:
 
 def counted_twice() -> list[tuple[int, int]]:
     """I12: each rule that counts once, with a lead or deal that has two accepted events."""
-    accepted = ConversionEvent.objects.filter(state=State.ACCEPTED, rule__frequency=Frequency.ONCE, is_test=False)
-    accepted = accepted.filter(lead__isnull=False).annotate(key=Coalesce("deal_id", "lead_id"))
+    accepted = ConversionEvent.objects.filter(
+        state=State.ACCEPTED, rule__frequency=Frequency.ONCE, is_test=False
+    )
+    accepted = accepted.filter(lead__isnull=False).annotate(
+        key=Coalesce("deal_id", "lead_id")
+    )
     counts = Counter(accepted.values_list("rule", "key"))
     return [key for key, count in counts.items() if count > 1]
 
 
 def taken_under_two_ids(entries: Sequence[Entry]) -> list[tuple[int, int]]:
     """I12: each rule that counts once, with a lead or deal for which LinkedIn accepted two event ids."""
-    events = ConversionEvent.objects.filter(rule__frequency=Frequency.ONCE, is_test=False, lead__isnull=False)
+    events = ConversionEvent.objects.filter(
+        rule__frequency=Frequency.ONCE, is_test=False, lead__isnull=False
+    )
     keyed = events.annotate(key=Coalesce("deal_id", "lead_id"))
-    key_of = {event_id: (rule, key) for event_id, rule, key in keyed.values_list("event_id", "rule", "key")}
-    taken = {element["eventId"] for entry in entries for element in taken_elements(entry)}
+    key_of = {
+        event_id: (rule, key)
+        for event_id, rule, key in keyed.values_list("event_id", "rule", "key")
+    }
+    taken = {
+        element["eventId"] for entry in entries for element in taken_elements(entry)
+    }
     counts = Counter(key_of[event_id] for event_id in taken & key_of.keys())
     return [key for key, count in counts.items() if count > 1]
 
 
 def people_counted_twice(entries: Sequence[Entry]) -> set[str]:
     """I12: the hashes of people for whom LinkedIn accepted two events of a rule that counts each person once."""
-    events = ConversionEvent.objects.filter(rule__frequency=Frequency.PER_PERSON, is_test=False)
+    events = ConversionEvent.objects.filter(
+        rule__frequency=Frequency.PER_PERSON, is_test=False
+    )
     rule_of = dict(events.values_list("event_id", "rule"))
     taken: defaultdict[tuple[int, str], set[str]] = defaultdict(set)
     for element in (element for entry in entries for element in taken_elements(entry)):
@@ -238,7 +304,9 @@ def people_counted_twice(entries: Sequence[Entry]) -> set[str]:
 
 def hashes_of(lead: Lead, entries: Sequence[Entry]) -> set[str]:
     """The hashes by which LinkedIn knows or would know this lead: that of its address, and those sent for it."""
-    event_ids = set(ConversionEvent.objects.filter(lead=lead).values_list("event_id", flat=True))
+    event_ids = set(
+        ConversionEvent.objects.filter(lead=lead).values_list("event_id", flat=True)
+    )
     elements = (element for entry in entries for element in entry.elements)
     sent = {_sha256(element) for element in elements if element["eventId"] in event_ids}
     return sent | {email_sha256(lead.email) or ""}

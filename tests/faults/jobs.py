@@ -29,7 +29,9 @@ def prepare() -> None:
 
     company = Company.objects.create(name="Northwind", slug="northwind")
     services.save_token(company=company, token=TOKEN)
-    ConversionRule.objects.create(company=company, crm_event="lead_created", linkedin_id="104012", name="New lead")
+    ConversionRule.objects.create(
+        company=company, crm_event="lead_created", linkedin_id="104012", name="New lead"
+    )
     print(ApiKey.objects.issue(company=company, role="sales", name="For a test")[1])
 
 
@@ -40,9 +42,16 @@ def add(slug: str, count: str) -> None:
 
     company = Company.objects.get(slug=slug)
     present = set(Lead.objects.for_company(company).values_list("email", flat=True))
-    emails = [email for number in range(int(count)) if (email := f"row{number}@example.com") not in present]
+    emails = [
+        email
+        for number in range(int(count))
+        if (email := f"row{number}@example.com") not in present
+    ]
     for start in range(0, len(emails), CHUNK):
-        rows = [Lead(company=company, first_name="Row", email=email) for email in emails[start : start + CHUNK]]
+        rows = [
+            Lead(company=company, first_name="Row", email=email)
+            for email in emails[start : start + CHUNK]
+        ]
         with transaction.atomic():
             Lead.objects.bulk_create(rows)
 
@@ -77,7 +86,9 @@ def compare(ledger: str, hidden: str = "0") -> None:
         "broken": broken(entries, Allowed(hidden_answers=int(hidden))),
         "extra": extra_acceptances(entries),
         "leads": Lead.objects.count(),
-        "accepted": ConversionEvent.objects.filter(state="accepted", attempts=1).count(),
+        "accepted": ConversionEvent.objects.filter(
+            state="accepted", attempts=1
+        ).count(),
     }
     print(json.dumps(found))
 
@@ -85,5 +96,11 @@ def compare(ledger: str, hidden: str = "0") -> None:
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leadmachine.settings")
     django.setup()
-    jobs = {"prepare": prepare, "add": add, "work": work, "finish": finish, "compare": compare}
+    jobs = {
+        "prepare": prepare,
+        "add": add,
+        "work": work,
+        "finish": finish,
+        "compare": compare,
+    }
     jobs[sys.argv[1]](*sys.argv[2:])

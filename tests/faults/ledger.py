@@ -18,11 +18,24 @@ class LinkedIn:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "ledger.jsonl"
-        words = [sys.executable, "manage.py", "sandbox", "--port", "0", "--ledger", str(self.path)]
+        words = [
+            sys.executable,
+            "manage.py",
+            "sandbox",
+            "--port",
+            "0",
+            "--ledger",
+            str(self.path),
+        ]
         self._process = subprocess.Popen(
             words,
             cwd=settings.BASE_DIR,
-            env={"PATH": PATH, "TMPDIR": tempfile.gettempdir(), "DEBUG": "on", "LEADMACHINE_MAKE_RUN": "0"},
+            env={
+                "PATH": PATH,
+                "TMPDIR": tempfile.gettempdir(),
+                "DEBUG": "on",
+                "LEADMACHINE_MAKE_RUN": "0",
+            },
             stdout=subprocess.PIPE,
             text=True,
         )

@@ -45,7 +45,13 @@ from tests.faults.invariants import (
 GOOD_TOKENS = ("AQV-token-of-company-{}-first", "AQV-token-of-company-{}-second")
 REVOKED = "AQV-revoked-token-of-company-{}"
 KINDS = ("lead_created", "lead_qualified", "deal_created", "deal_won", "deal_lost")
-HIDING = ("body_sent", "answer_begun", "answer_read", "first_result_row", "before_commit")
+HIDING = (
+    "body_sent",
+    "answer_begun",
+    "answer_read",
+    "first_result_row",
+    "before_commit",
+)
 MOODS = (
     Fault(status=500), Fault(status=503, body="<html>"), Fault(status=429), Fault(status=200, body=""),
     Fault(status=429, headers={"Retry-After": "1"}), Fault(status=202), Fault(status=204), Fault(body="<html>"),
@@ -77,11 +83,16 @@ class Histories(RuleBasedStateMachine):
         self.hidden = self.steps = 0
         self.expected: Counter[tuple[int, int]] = Counter()
         self.seen = 0
-        self.gone: dict[str, int] = {}  # by event: no request after this one may hold it
-        self.forgotten: set[str] = set()  # hashes of erased people, who may be counted again
+        # By event: no request after this one may hold it.
+        self.gone: dict[str, int] = {}
+        # Hashes of erased people, who may be counted again.
+        self.forgotten: set[str] = set()
         self.on_the_wire = 0  # 1 while a request is under way that has not arrived
         self.ids = 200_000
-        self.companies = [Company.objects.create(name=f"Company {n}", slug=f"company-{n}") for n in range(2)]
+        self.companies = [
+            Company.objects.create(name=f"Company {n}", slug=f"company-{n}")
+            for n in range(2)
+        ]
         for number, company in enumerate(self.companies):
             services.save_token(company=company, token=GOOD_TOKENS[0].format(number))
             for kind in ("lead_created", "deal_won"):
@@ -105,7 +116,11 @@ class Histories(RuleBasedStateMachine):
     def roll_a_creation_back(self, n: int) -> None:
         try:
             with transaction.atomic():
-                Lead.objects.create(company=self.companies[n], first_name="Nobody", email="nobody@example.com")
+                Lead.objects.create(
+                    company=self.companies[n],
+                    first_name="Nobody",
+                    email="nobody@example.com",
+                )
                 raise RuntimeError
         except RuntimeError:
             pass
@@ -113,7 +128,9 @@ class Histories(RuleBasedStateMachine):
     @rule(n=companies, at=choices, meaning=st.sampled_from(["qualified", "new"]))
     def flip(self, n: int, at: int, meaning: str) -> None:
         if lead := self._lead(n, at):
-            lead.status = LeadStatus.objects.filter(company=lead.company, meaning=meaning).first()
+            lead.status = LeadStatus.objects.filter(
+                company=lead.company, meaning=meaning
+            ).first()
             lead.save()
             self._note_changes()
 
@@ -126,14 +143,23 @@ class Histories(RuleBasedStateMachine):
         deal = lead.deals.first()
         if deal is None:
             Deal.objects.create(
-                company=lead.company, lead=lead, title="Licences", amount="10.00", currency="EUR", stage=stage
+                company=lead.company,
+                lead=lead,
+                title="Licences",
+                amount="10.00",
+                currency="EUR",
+                stage=stage,
             )
         else:
             deal.stage = stage
             deal.save()
         self._note_changes()
 
-    @rule(n=companies, at=choices, email=st.sampled_from(["", "new@example.com", "other@example.com"]))
+    @rule(
+        n=companies,
+        at=choices,
+        email=st.sampled_from(["", "new@example.com", "other@example.com"]),
+    )
     def change_address(self, n: int, at: int, email: str) -> None:
         if lead := self._lead(n, at):
             lead.email = email
@@ -142,7 +168,8 @@ class Histories(RuleBasedStateMachine):
     @rule(n=companies, at=choices)
     def opt_out_or_in(self, n: int, at: int) -> None:
         if lead := self._lead(n, at):
-            self._jump(timedelta(minutes=1))  # a recall waits for what a crashed worker seems to be sending
+            # A recall waits for what a crashed worker seems to be sending.
+            self._jump(timedelta(minutes=1))
             lead.share_with_ad_platforms = not lead.share_with_ad_platforms
             open_events = self._open_events(lead=lead)
             lead.save()
@@ -167,12 +194,22 @@ class Histories(RuleBasedStateMachine):
 
     # --- admins ---
 
-    @rule(n=companies, kind=st.sampled_from(KINDS), frequency=st.sampled_from(Frequency.values))
+    @rule(
+        n=companies,
+        kind=st.sampled_from(KINDS),
+        frequency=st.sampled_from(Frequency.values),
+    )
     def add_rule(self, n: int, kind: str, frequency: str) -> None:
         if ConversionRule.objects.filter(company=self.companies[n]).count() < 6:
             self._add_rule(self.companies[n], kind, frequency)
 
-    @rule(n=companies, at=choices, change=st.sampled_from(["off", "on", "on", "edit", "delete", "resume", "resume"]))
+    @rule(
+        n=companies,
+        at=choices,
+        change=st.sampled_from(
+            ["off", "on", "on", "edit", "delete", "resume", "resume"]
+        ),
+    )
     def change_rule(self, n: int, at: int, change: str) -> None:
         rules = list(ConversionRule.objects.filter(company=self.companies[n]))
         if not rules:
@@ -190,8 +227,14 @@ class Histories(RuleBasedStateMachine):
         else:
             services.resume_rule(rule=chosen)
 
-    @rule(n=companies, at=choices, change=st.sampled_from(["rule", "delete a rule", "address", "lead"]))
-    def something_changes_while_a_request_is_on_the_wire(self, n: int, at: int, change: str) -> None:
+    @rule(
+        n=companies,
+        at=choices,
+        change=st.sampled_from(["rule", "delete a rule", "address", "lead"]),
+    )
+    def something_changes_while_a_request_is_on_the_wire(
+        self, n: int, at: int, change: str
+    ) -> None:
         changes: dict[str, Callable[[], None]] = {
             "rule": lambda: self.change_rule(n, at, "edit"),
             "delete a rule": lambda: self.change_rule(n, at, "delete"),
@@ -200,13 +243,22 @@ class Histories(RuleBasedStateMachine):
         }
         self._deliver_and_meanwhile(n, changes[change])
 
-    @rule(n=companies, change=st.sampled_from(["first", "second", "first", "second", "revoked", "remove"]))
+    @rule(
+        n=companies,
+        change=st.sampled_from(
+            ["first", "second", "first", "second", "revoked", "remove"]
+        ),
+    )
     def change_token(self, n: int, change: str) -> None:
         company = self.companies[n]
         if change == "remove":
             services.remove_token(company=company)
         else:
-            token = {"first": GOOD_TOKENS[0], "second": GOOD_TOKENS[1], "revoked": REVOKED}[change]
+            token = {
+                "first": GOOD_TOKENS[0],
+                "second": GOOD_TOKENS[1],
+                "revoked": REVOKED,
+            }[change]
             services.save_token(company=company, token=token.format(n))
 
     @rule(n=companies, at=choices)
@@ -251,7 +303,11 @@ class Histories(RuleBasedStateMachine):
         with ExitStack() as stack:
             stack.enter_context(patch.object(failpoints, "FOLDER", "on"))
             stack.enter_context(patch.object(failpoints, "reached", reached))
-            stack.enter_context(patch.object(lane, "release", lambda lease: None if crashed else release(lease)))
+            stack.enter_context(
+                patch.object(
+                    lane, "release", lambda lease: None if crashed else release(lease)
+                )
+            )
             try:
                 deliver(self.companies[n].pk)
             except Crash:
@@ -259,7 +315,10 @@ class Histories(RuleBasedStateMachine):
                 self.hidden += point in HIDING
                 http_session.close()
 
-    @rule(n=companies, point=st.sampled_from(["first_result_row", "before_commit", "after_commit"]))
+    @rule(
+        n=companies,
+        point=st.sampled_from(["first_result_row", "before_commit", "after_commit"]),
+    )
     def the_database_fails_while_a_result_is_written(self, n: int, point: str) -> None:
         self.create_leads(n, 2, True, True)
         failed = []
@@ -269,11 +328,16 @@ class Histories(RuleBasedStateMachine):
                 failed.append(name)
                 raise OperationalError("the database is away")
 
-        with patch.object(failpoints, "reached", reached), patch.object(settle, "PAUSE_SECONDS", 0.0):
+        with (
+            patch.object(failpoints, "reached", reached),
+            patch.object(settle, "PAUSE_SECONDS", 0.0),
+        ):
             try:
                 deliver(self.companies[n].pk)
             except OperationalError:
-                assert point == "after_commit"  # after the commit there is nothing left to write, so nothing is retried
+                # After the commit there is nothing left to write, so nothing is
+                # retried.
+                assert point == "after_commit"
 
     @invariant()
     def a_worker_comes_by_and_nothing_is_false(self) -> None:
@@ -285,8 +349,14 @@ class Histories(RuleBasedStateMachine):
                 self._jump(timedelta(minutes=1))
                 deliver(self.companies[self.steps // 2 % 2].pk)
             entries = self.sandbox.ledger.tail(100_000)
-            taken = {element["eventId"] for entry in entries for element in taken_elements(entry)}
-            accepted = ConversionEvent.objects.filter(state=State.ACCEPTED).values_list("event_id", flat=True)
+            taken = {
+                element["eventId"]
+                for entry in entries
+                for element in taken_elements(entry)
+            }
+            accepted = ConversionEvent.objects.filter(state=State.ACCEPTED).values_list(
+                "event_id", flat=True
+            )
             assert set(accepted) <= taken
 
     # --- the end of a history ---
@@ -296,30 +366,53 @@ class Histories(RuleBasedStateMachine):
             return
         self._heal()
         fingerprints = {
-            company.pk: {fingerprint(token.format(n)) for token in (*GOOD_TOKENS, REVOKED)}
+            company.pk: {
+                fingerprint(token.format(n)) for token in (*GOOD_TOKENS, REVOKED)
+            }
             for n, company in enumerate(self.companies)
         }
-        endings = {State.CANCELLED, State.SKIPPED, State.EXPIRED, State.REJECTED, State.EXHAUSTED}
+        endings = {
+            State.CANCELLED,
+            State.SKIPPED,
+            State.EXPIRED,
+            State.REJECTED,
+            State.EXHAUSTED,
+        }
         allowed = Allowed(
             hidden_answers=self.hidden, edits=True, rule_changes=True, open_events=True, tokens=fingerprints,
             endings=endings if self.hidden else (),
         )  # fmt: skip
         entries = self._entries()
         assert broken(entries, allowed) == []
-        assert not ConversionEvent.objects.pending().exists(), "something is still queued"
-        planned = Counter(ConversionEvent.objects.filter(is_test=False).values_list("crm_event_id", "rule_id"))
+        assert not ConversionEvent.objects.pending().exists(), (
+            "something is still queued"
+        )
+        planned = Counter(
+            ConversionEvent.objects.filter(is_test=False).values_list(
+                "crm_event_id", "rule_id"
+            )
+        )
         assert planned == self.expected, "I1: planned is not what happened"
         assert counted_twice() == [], "I12: a lead or deal was counted twice"
-        assert taken_under_two_ids(entries) == [], "I12: LinkedIn took two conversions of a lead or deal"
-        assert people_counted_twice(entries) <= self.forgotten, "I12: a person was counted twice"
-        assert skipped_for_nothing() == [], "I12: a conversion was skipped for one that was taken back"
+        assert taken_under_two_ids(entries) == [], (
+            "I12: LinkedIn took two conversions of a lead or deal"
+        )
+        assert people_counted_twice(entries) <= self.forgotten, (
+            "I12: a person was counted twice"
+        )
+        assert skipped_for_nothing() == [], (
+            "I12: a conversion was skipped for one that was taken back"
+        )
         for entry in entries:
             late = [
                 element["eventId"]
                 for element in entry.elements
-                if self.gone.get(element["eventId"], entry.number) < entry.number and not self._is_of_an_heir(element)
+                if self.gone.get(element["eventId"], entry.number) < entry.number
+                and not self._is_of_an_heir(element)
             ]
-            assert not late, f"request {entry.number} holds {late}, who were called back before"
+            assert not late, (
+                f"request {entry.number} holds {late}, who were called back before"
+            )
         figures.count("requests in histories", len(entries))
         figures.count("histories")
 
@@ -343,26 +436,46 @@ class Histories(RuleBasedStateMachine):
 
     def _add_rule(self, company: Company, kind: str, frequency: str) -> None:
         self.ids += 1
-        new = ConversionRule(company=company, crm_event=kind, linkedin_id=str(self.ids), name=kind, frequency=frequency)
+        new = ConversionRule(
+            company=company,
+            crm_event=kind,
+            linkedin_id=str(self.ids),
+            name=kind,
+            frequency=frequency,
+        )
         services.save_rule(rule=new)
 
     def _lead(self, n: int, at: int) -> Lead | None:
-        leads = list(Lead.objects.filter(company=self.companies[n], erased_at=None).order_by("pk"))
+        leads = list(
+            Lead.objects.filter(company=self.companies[n], erased_at=None).order_by(
+                "pk"
+            )
+        )
         return leads[at % len(leads)] if leads else None
 
     def _open_events(self, **of: Any) -> list[str]:
-        return list(ConversionEvent.objects.filter(state__in=OPEN_STATES, **of).values_list("event_id", flat=True))
+        return list(
+            ConversionEvent.objects.filter(state__in=OPEN_STATES, **of).values_list(
+                "event_id", flat=True
+            )
+        )
 
     def _call_back(self, event_ids: list[str]) -> None:
         last = self.sandbox.ledger.tail(1)
-        self.gone.update(dict.fromkeys(event_ids, (last[0].number if last else 0) + self.on_the_wire))
+        self.gone.update(
+            dict.fromkeys(event_ids, (last[0].number if last else 0) + self.on_the_wire)
+        )
 
     def _is_of_an_heir(self, element: dict[str, Any]) -> bool:
         """True if the element is about another event, which took over the id of one that was taken back."""
-        heirs = ConversionEvent.objects.filter(event_id=element["eventId"], may_have_arrived=True)
+        heirs = ConversionEvent.objects.filter(
+            event_id=element["eventId"], may_have_arrived=True
+        )
         left = heirs.filter(Q(crm_event__taken_back_at=None) | Q(state=State.ACCEPTED))
         times = left.values_list("happened_at", flat=True)
-        return element["conversionHappenedAt"] in {int(at.timestamp() * 1000) for at in times}
+        return element["conversionHappenedAt"] in {
+            int(at.timestamp() * 1000) for at in times
+        }
 
     def _deliver_and_meanwhile(self, n: int, do: Callable[[], None]) -> None:
         """Deliver for the company, and run `do` while its first request is on the wire."""
@@ -383,13 +496,19 @@ class Histories(RuleBasedStateMachine):
 
     def _note_changes(self) -> None:
         """Note what the rules that are active now must have planned for the changes since the last call."""
-        for pk, company, kind in CrmEvent.objects.filter(pk__gt=self.seen).values_list("pk", "company_id", "kind"):
+        for pk, company, kind in CrmEvent.objects.filter(pk__gt=self.seen).values_list(
+            "pk", "company_id", "kind"
+        ):
             self.seen = max(self.seen, pk)
-            for each in ConversionRule.objects.active().filter(company=company, crm_event=kind):
+            for each in ConversionRule.objects.active().filter(
+                company=company, crm_event=kind
+            ):
                 self.expected[pk, each.pk] += 1
 
     def _jump(self, by: timedelta) -> None:
-        ConversionEvent.objects.filter(state__in=OPEN_STATES).update(next_attempt_at=F("next_attempt_at") - by)
+        ConversionEvent.objects.filter(state__in=OPEN_STATES).update(
+            next_attempt_at=F("next_attempt_at") - by
+        )
         Connection.objects.update(
             next_attempt_at=F("next_attempt_at") - by,
             leased_until=F("leased_until") - by,

@@ -53,7 +53,9 @@ class OidcProvider:
             "key": str(self.folder / "server.key"), "redirectUri": redirect_uri, **settings,
         }  # fmt: skip
         words = ["node", SCRIPT.name, json.dumps(asked)]
-        self.process = subprocess.Popen(words, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            words, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         wait_for(self._is_up, seconds=30, told="the provider answers")
 
     def _is_up(self) -> bool:
@@ -77,7 +79,8 @@ class OidcProvider:
 class Person:
     name: str
     session: requests.Session
-    forms: list[str] = field(default_factory=list)  # what the provider has asked, in order
+    # What the provider has asked, in order.
+    forms: list[str] = field(default_factory=list)
 
     def go(self, url: str, *, cancels: bool = False) -> str:
         """Answer what the provider asks. Returns the address outside of it to which it sends the browser back."""
@@ -91,14 +94,20 @@ class Person:
                 return url
         raise AssertionError(f"{url} leads nowhere.")
 
-    def _answer(self, response: requests.Response, *, cancels: bool) -> requests.Response:
+    def _answer(
+        self, response: requests.Response, *, cancels: bool
+    ) -> requests.Response:
         prompt = re.search(r'name="prompt" value="(\w+)"', response.text)
         assert prompt, response.text
         self.forms.append(prompt[1])
         if cancels:
-            return self.session.get(f"{response.url}/abort", timeout=10, allow_redirects=False)
+            return self.session.get(
+                f"{response.url}/abort", timeout=10, allow_redirects=False
+            )
         fields = {"prompt": prompt[1], "login": self.name, "password": "any"}
-        return self.session.post(response.url, fields, timeout=10, allow_redirects=False)
+        return self.session.post(
+            response.url, fields, timeout=10, allow_redirects=False
+        )
 
     def sign_out(self, url: str) -> str:
         """Sign out at the provider, which asks whether one means it. Returns the text of its last page."""
@@ -107,4 +116,6 @@ class Person:
         action = re.search(r'action="([^"]+)"', page)
         assert secret, page
         assert action, page
-        return self.session.post(action[1], {"xsrf": secret[1], "logout": "yes"}, timeout=10).text
+        return self.session.post(
+            action[1], {"xsrf": secret[1], "logout": "yes"}, timeout=10
+        ).text

@@ -33,12 +33,20 @@ def pgbouncer(database: Database, *, through: int, **settings: object) -> Iterat
     }
     lines = [f"{name} = {value}" for name, value in given.items()]
     address = " ".join(f"{name}={value}" for name, value in parameters.items())
-    (folder / "pgbouncer.ini").write_text("\n".join(["[databases]", f"* = {address}", "[pgbouncer]", *lines]))
+    (folder / "pgbouncer.ini").write_text(
+        "\n".join(["[databases]", f"* = {address}", "[pgbouncer]", *lines])
+    )
     folder.chmod(0o755)  # PgBouncer doesn't run as root
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([PROGRAM, "-u", "nobody", str(folder / "pgbouncer.ini")], stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [PROGRAM, "-u", "nobody", str(folder / "pgbouncer.ini")],
+            stdout=log,
+            stderr=log,
+        )
     try:
-        wait_for(lambda: _answers(port, parameters), seconds=10, told="PgBouncer answers")
+        wait_for(
+            lambda: _answers(port, parameters), seconds=10, told="PgBouncer answers"
+        )
         yield port
     finally:
         process.send_signal(signal.SIGQUIT)  # at once: SIGTERM waits for its clients
@@ -48,7 +56,12 @@ def pgbouncer(database: Database, *, through: int, **settings: object) -> Iterat
 
 def _answers(port: int, parameters: dict[str, object]) -> bool:
     try:
-        with psycopg.connect(host="127.0.0.1", port=port, dbname=parameters["dbname"], user=parameters["user"]):
+        with psycopg.connect(
+            host="127.0.0.1",
+            port=port,
+            dbname=parameters["dbname"],
+            user=parameters["user"],
+        ):
             return True
     except psycopg.OperationalError:
         return False

@@ -25,7 +25,8 @@ from tests.faults.forks import PROGRAMS, Forked, Forks
 COMPOSE = yaml.safe_load((settings.BASE_DIR / "docker-compose.yml").read_text())
 PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 STOP_SECONDS = 15
-START_SECONDS = 90  # what a loaded machine may need to start a process; it proves nothing
+# What a loaded machine may need to start a process; it proves nothing.
+START_SECONDS = 90
 
 
 def command(service: str) -> list[str]:
@@ -44,7 +45,9 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def wait_for(what: Callable[[], Any], *, seconds: float, told: str, every: float = 0.05) -> Any:
+def wait_for(
+    what: Callable[[], Any], *, seconds: float, told: str, every: float = 0.05
+) -> Any:
     """Call `what` every `every` seconds until it returns something true, and return that. Fails after `seconds`."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -57,7 +60,8 @@ def wait_for(what: Callable[[], Any], *, seconds: float, told: str, every: float
 class Processes:
     """Starts processes with one environment, and ends all that it started, each by its id."""
 
-    forks: Forks | None = None  # forks the processes that have the same environment, which saves loading all again
+    # Forks the processes that have the same environment, which saves loading all again.
+    forks: Forks | None = None
 
     def __init__(self, folder: Path, *, port: int, **environment: str) -> None:
         self.folder = folder
@@ -65,9 +69,11 @@ class Processes:
         self.url = f"http://127.0.0.1:{port}"
         self.environment = {
             "PATH": PATH,
-            "PYTHONPATH": str(settings.BASE_DIR),  # celery's own path has no tests.settings
+            # celery's own path has no tests.settings.
+            "PYTHONPATH": str(settings.BASE_DIR),
             "DJANGO_SETTINGS_MODULE": "tests.settings",
-            "TMPDIR": tempfile.gettempdir(),  # tests/services.py finds it by this, and ends it after Ctrl-C
+            # tests/services.py finds it by this, and ends it after Ctrl-C.
+            "TMPDIR": tempfile.gettempdir(),
             "DEBUG": "on",
             "PORT": str(port),
             "SECRET_KEY": "for-this-test-alone-" * 4,
@@ -90,21 +96,38 @@ class Processes:
         assert done.returncode == 0, f"{shlex.join(words)}\n{done.stdout}{done.stderr}"
         return done.stdout
 
-    def start(self, name: str, words: list[str], **environment: str) -> subprocess.Popen[bytes] | Forked:
+    def start(
+        self, name: str, words: list[str], **environment: str
+    ) -> subprocess.Popen[bytes] | Forked:
         """Start a process that keeps running. A second one of the same name appends to the log of the first."""
         log = self.folder / f"{name}.log"
         environment = {**self.environment, **environment}
-        if self.forks and words[0] in PROGRAMS and environment == self.forks.environment:
+        if (
+            self.forks
+            and words[0] in PROGRAMS
+            and environment == self.forks.environment
+        ):
             self.running[name] = self.forks.start(words, log)
         else:
             with log.open("ab") as opened:
                 self.running[name] = subprocess.Popen(
-                    words, env=environment, cwd=settings.BASE_DIR, stdout=opened, stderr=opened, start_new_session=True
+                    words,
+                    env=environment,
+                    cwd=settings.BASE_DIR,
+                    stdout=opened,
+                    stderr=opened,
+                    start_new_session=True,
                 )
         return self.running[name]
 
-    def start_worker(self, name: str = "worker1", *options: str, **environment: str) -> None:
-        self.start(name, [*command("worker"), "--hostname", f"{name}@%h", *options], **environment)
+    def start_worker(
+        self, name: str = "worker1", *options: str, **environment: str
+    ) -> None:
+        self.start(
+            name,
+            [*command("worker"), "--hostname", f"{name}@%h", *options],
+            **environment,
+        )
 
     def start_all(self) -> None:
         """Start the web server and two workers. Returns once a browser could connect."""
@@ -118,7 +141,11 @@ class Processes:
 
     def wait_for_worker(self, name: str = "worker1", *, times: int = 1) -> None:
         """Wait until the worker of this name has been ready so many times."""
-        wait_for(lambda: self.log(name).count("ready.") >= times, seconds=START_SECONDS, told=f"{name} is ready")
+        wait_for(
+            lambda: self.log(name).count("ready.") >= times,
+            seconds=START_SECONDS,
+            told=f"{name} is ready",
+        )
 
     def is_up(self) -> bool:
         try:
@@ -155,7 +182,10 @@ class Processes:
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
     def logs(self) -> str:
-        return "\n".join(f"--- {path.stem} ---\n{path.read_text(errors='replace')}" for path in self._log_paths())
+        return "\n".join(
+            f"--- {path.stem} ---\n{path.read_text(errors='replace')}"
+            for path in self._log_paths()
+        )
 
     def _log_paths(self) -> list[Path]:
         return sorted(self.folder.glob("*.log"))

@@ -59,7 +59,9 @@ class Proxy:
         if self._listener is None:
             self._listener = self._listen()
             self.port = self._listener.getsockname()[1]
-            threading.Thread(target=self._serve, args=(self._listener,), daemon=True).start()
+            threading.Thread(
+                target=self._serve, args=(self._listener,), daemon=True
+            ).start()
 
     def down(self) -> None:
         """Close the port, and what is open with it: from now on connections are refused."""
@@ -105,7 +107,9 @@ class Proxy:
             return _abort(client)
         pair = (client, server)
         self._pairs.add(pair)
-        back = threading.Thread(target=self._pump, args=(server, client, True), daemon=True)
+        back = threading.Thread(
+            target=self._pump, args=(server, client, True), daemon=True
+        )
         back.start()
         self._pump(client, server, False)
         back.join()
@@ -114,17 +118,27 @@ class Proxy:
         client.close()
         server.close()
 
-    def _pump(self, source: socket.socket, target: socket.socket, is_answer: bool) -> None:
+    def _pump(
+        self, source: socket.socket, target: socket.socket, is_answer: bool
+    ) -> None:
         passed = 0
         with contextlib.suppress(OSError):
             while data := source.recv(65_536):
                 while data:
-                    piece, data = self._next_piece(source, data, passed if is_answer else None)
+                    piece, data = self._next_piece(
+                        source, data, passed if is_answer else None
+                    )
                     if source in self._silent:
-                        break  # keep reading, and drop it: polling would cost more than the load
+                        # Keep reading, and drop it: polling would cost more than the
+                        # load.
+                        break
                     target.sendall(piece)
                     passed += len(piece)
-                    if is_answer and self.trouble.cut_after is not None and passed >= self.trouble.cut_after:
+                    if (
+                        is_answer
+                        and self.trouble.cut_after is not None
+                        and passed >= self.trouble.cut_after
+                    ):
                         source.shutdown(socket.SHUT_RDWR)
                         target.shutdown(socket.SHUT_RDWR)
                         return
@@ -134,7 +148,9 @@ class Proxy:
         with contextlib.suppress(OSError):
             target.shutdown(socket.SHUT_WR)
 
-    def _next_piece(self, source: socket.socket, data: bytes, passed: int | None) -> tuple[bytes, bytes]:
+    def _next_piece(
+        self, source: socket.socket, data: bytes, passed: int | None
+    ) -> tuple[bytes, bytes]:
         while self.trouble.black_hole and source not in self._silent:
             if source.fileno() == -1:
                 raise OSError("closed meanwhile")
@@ -154,7 +170,9 @@ class RecordingProxy(Proxy):
         self.asked = bytearray()
         super().__init__(target)
 
-    def _next_piece(self, source: socket.socket, data: bytes, passed: int | None) -> tuple[bytes, bytes]:
+    def _next_piece(
+        self, source: socket.socket, data: bytes, passed: int | None
+    ) -> tuple[bytes, bytes]:
         piece, rest = super()._next_piece(source, data, passed)
         if passed is None:
             self.asked += piece
@@ -177,6 +195,9 @@ def _abort(*sockets: socket.socket) -> None:
     """Close with RST instead of FIN."""
     for each in sockets:
         with contextlib.suppress(OSError):
-            each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            each.shutdown(socket.SHUT_RD)  # ends the read that a thread of ours waits in
+            each.setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
+            # Ends the read that a thread of ours waits in.
+            each.shutdown(socket.SHUT_RD)
         each.close()

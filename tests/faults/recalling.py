@@ -59,11 +59,17 @@ class Leaving:
         address = f"/leads/{self.lead.pk}/edit/"
         shown = self.web.get(address).context["form"]
         posted = {name: shown[name].value() for name in shown.fields}
-        posted = {name: value for name, value in {**posted, **fields}.items() if value not in (None, False, "")}
+        posted = {
+            name: value
+            for name, value in {**posted, **fields}.items()
+            if value not in (None, False, "")
+        }
         return partial(self.web.post, address, posted)
 
     def patch(self, **fields: Any) -> Callable[[], Any]:
-        return partial(self.api.patch, f"/api/v1/leads/{self.lead.pk}/", fields, format="json")
+        return partial(
+            self.api.patch, f"/api/v1/leads/{self.lead.pk}/", fields, format="json"
+        )
 
     def update(self, **fields: Any) -> Callable[[], Any]:
         return partial(Lead.objects.filter(pk=self.lead.pk).update, **fields)
@@ -120,23 +126,38 @@ class Way:
 def delete_all(scene: Leaving) -> Callable[[], Any]:
     confirmed = Confirmation(1, 1, timezone.now(), all_rules())
     change = LeadChange(BulkKind.DELETE)
-    bulk_changes.start(author=scene.member, change=change, keys=[scene.lead.pk], confirmed=confirmed, filters=[])
+    bulk_changes.start(
+        author=scene.member,
+        change=change,
+        keys=[scene.lead.pk],
+        confirmed=confirmed,
+        filters=[],
+    )
     return partial(rounds.work_through, lambda: True)
 
 
 def import_opt_out(scene: Leaving) -> Callable[[], Any]:
     ready = upload(scene.member, f"name,email,opted out\nGrace,{WRONG},yes\n")
-    assert lead_imports.start(lead_import=ready, owner=None, tells_platforms=False, actor=scene.member.user)
+    assert lead_imports.start(
+        lead_import=ready, owner=None, tells_platforms=False, actor=scene.member.user
+    )
     return partial(rounds.work_through, lambda: True)
 
 
 def merge_on_the_page(scene: Leaving) -> Callable[[], Any]:
-    fields = {"lead": [scene.lead.pk, scene.other.pk], "kept": scene.other.pk, "name": "kept", "email": "kept"}
+    fields = {
+        "lead": [scene.lead.pk, scene.other.pk],
+        "kept": scene.other.pk,
+        "name": "kept",
+        "email": "kept",
+    }
     return partial(scene.web.post, "/leads/merge/", fields)
 
 
 def cancel_on_the_page(scene: Leaving) -> Callable[[], Any]:
-    return partial(scene.web.post, f"/integrations/linkedin/events/cancel/?event={scene.event.pk}")
+    return partial(
+        scene.web.post, f"/integrations/linkedin/events/cancel/?event={scene.event.pk}"
+    )
 
 
 def undo_on_the_page(scene: Leaving) -> Callable[[], Any]:
@@ -151,7 +172,9 @@ def of_lead(path: str, scene: Leaving, **posted: Any) -> Callable[[], Any]:
     return partial(scene.web.post, f"/leads/{scene.lead.pk}/{path}/", posted)
 
 
-def over_api(scene: Leaving, method: str, path: str, body: Mapping[str, Any] | None = None) -> Callable[[], Any]:
+def over_api(
+    scene: Leaving, method: str, path: str, body: Mapping[str, Any] | None = None
+) -> Callable[[], Any]:
     return partial(getattr(scene.api, method), f"/api/v1/{path}/", body, format="json")
 
 

@@ -32,9 +32,22 @@ class Broker:
         self.start()
 
     def start(self) -> None:
-        words = [str(get_binary_path()), "--port", str(self.port), "--save", "", "--appendonly", "no"]
+        words = [
+            str(get_binary_path()),
+            "--port",
+            str(self.port),
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+        ]
         self._folder = tempfile.mkdtemp(prefix="leadmachine-valkey-")
-        self._process = subprocess.Popen(words, cwd=self._folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen(
+            words,
+            cwd=self._folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         wait_for(self._answers, seconds=10, told="Valkey answers")
 
     def kill(self) -> None:
@@ -56,7 +69,9 @@ class Broker:
             client.config_set("save", "3600 1")
             client.bgsave()
             wait_for(
-                lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err", seconds=5, told="it can't save"
+                lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err",
+                seconds=5,
+                told="it can't save",
             )
             try:
                 yield
@@ -102,17 +117,29 @@ class Database:
         host = given["OPTIONS"].get("host") or given["HOST"] or "127.0.0.1"
         port = int(given["PORT"] or 5432)
         self.name = given["NAME"]
-        self.address = f"{host}/.s.PGSQL.{port}" if host.startswith("/") else (host, port)
-        self.login = f"{given['USER']}:{given['PASSWORD']}" if given["PASSWORD"] else given["USER"]
+        self.address = (
+            f"{host}/.s.PGSQL.{port}" if host.startswith("/") else (host, port)
+        )
+        self.login = (
+            f"{given['USER']}:{given['PASSWORD']}"
+            if given["PASSWORD"]
+            else given["USER"]
+        )
 
     def url(self, *, port: int, host: str = "127.0.0.1") -> str:
         """The address of the tests' database behind a proxy on this port."""
-        return f"postgres://{self.login}@{host}:{port}/{self.name}?application_name={OURS}"
+        return (
+            f"postgres://{self.login}@{host}:{port}/{self.name}?application_name={OURS}"
+        )
 
     @property
     def parameters(self) -> dict[str, Any]:
         """psycopg's parameters for a connection of the tests."""
-        return {name: value for name, value in connection.get_connection_params().items() if name in ADDRESS}
+        return {
+            name: value
+            for name, value in connection.get_connection_params().items()
+            if name in ADDRESS
+        }
 
     def keep_commits(self) -> None:
         """From now on commits survive a kill of the server. (Elsewhere the tests do without, for speed.)"""
@@ -124,7 +151,8 @@ class Database:
         """End every connection that our processes have. Returns how many there were."""
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = %s", [OURS]
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = %s",
+                [OURS],
             )
             return int(cursor.fetchone()[0])
 

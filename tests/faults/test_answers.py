@@ -23,7 +23,11 @@ from tests.faults.processes import wait_for
 from tests.faults.proxy import BLACK_HOLE, REFUSE, Proxy, Trouble, drip
 from tests.faults.world import make_leads
 
-pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("small")]
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("small"),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +67,16 @@ def deliver_all(company, *, turns: int = 40) -> None:
 
 @pytest.mark.parametrize(
     ("header", "least"),
-    [("7", 7), ("1", 1), ("0", 0), ("-5", 0), ("99999999", 24 * 3600 - 1), ("soon", 0), ("7, 9", 0), ("", 0)],
+    [
+        ("7", 7),
+        ("1", 1),
+        ("0", 0),
+        ("-5", 0),
+        ("99999999", 24 * 3600 - 1),
+        ("soon", 0),
+        ("7, 9", 0),
+        ("", 0),
+    ],
 )
 @pytest.mark.covers("F32")
 def test_retry_after_is_kept_to_and_nonsense_in_it_is_nothing(
@@ -79,8 +92,13 @@ def test_retry_after_is_kept_to_and_nonsense_in_it_is_nothing(
     send_all(company)
     send_all(other_company)
 
-    lane, event = Connection.objects.get(company=company), ConversionEvent.objects.get(company=company)
-    waits = (lane.next_attempt_at - Attempt.objects.get(company=company).started_at).total_seconds()
+    lane, event = (
+        Connection.objects.get(company=company),
+        ConversionEvent.objects.get(company=company),
+    )
+    waits = (
+        lane.next_attempt_at - Attempt.objects.get(company=company).started_at
+    ).total_seconds()
     assert least <= waits <= max(least * 1.01, 2) + 1
     assert (event.state, event.attempts) == ("pending", 0)
     assert ConversionEvent.objects.get(company=other_company).state == "accepted"
@@ -95,8 +113,14 @@ def rest_of(company) -> float:
 
 
 def seconds_to_midnight() -> float:
-    now = Connection.objects.annotate(now=Now()).values_list("now", flat=True)[0].astimezone(UTC)
-    midnight = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), UTC)
+    now = (
+        Connection.objects.annotate(now=Now())
+        .values_list("now", flat=True)[0]
+        .astimezone(UTC)
+    )
+    midnight = datetime.combine(
+        now.date() + timedelta(days=1), datetime.min.time(), UTC
+    )
     return (midnight - now).total_seconds()
 
 
@@ -121,13 +145,18 @@ def test_after_5_throttles_in_a_row_a_company_waits_for_midnight_and_loses_nothi
     grows = [60, 120, 240, 480]
     for first in range(0, 50, 5):
         run = rests[first : first + 4]
-        assert all(0.8 * wait - 2 <= rest <= 1.2 * wait for rest, wait in zip(run, grows, strict=True))
+        assert all(
+            0.8 * wait - 2 <= rest <= 1.2 * wait
+            for rest, wait in zip(run, grows, strict=True)
+        )
     fifths = after_midnight[4::5]
     assert all(-1 <= seconds <= 601 for seconds in fifths)
     assert len({round(seconds) for seconds in fifths}) > 5  # not all at the same moment
     assert Connection.objects.get().throttles_in_a_row == 0
     assert Counter(requests_made(sandbox)) == {429: 50, 200: 1}
-    assert set(ConversionEvent.objects.values_list("state", "attempts")) == {("accepted", 1)}
+    assert set(ConversionEvent.objects.values_list("state", "attempts")) == {
+        ("accepted", 1)
+    }
     assert broken(books(sandbox)) == []
 
 
@@ -138,7 +167,9 @@ def test_troubles_of_another_kind_and_a_throttle_that_asks_for_a_second_silence_
     settings.THROTTLE_SECONDS, settings.LANE_REST_SECONDS = 60, 30
     make_rule()
     make_leads(company, 3)
-    answers = [Fault(status=503)] * 4 + [Fault(status=429, headers={"Retry-After": "1"})]
+    answers = [Fault(status=503)] * 4 + [
+        Fault(status=429, headers={"Retry-After": "1"})
+    ]
     answers += [Fault(status=429)] * 4 + [Fault(status=503), Fault(status=429)]
     sandbox.faults.add(*answers)
     rests = []
@@ -151,7 +182,9 @@ def test_troubles_of_another_kind_and_a_throttle_that_asks_for_a_second_silence_
 
     assert all(rest <= 36 for rest in rests[:4])
     assert rests[4] <= 2  # the one that LinkedIn asked for, and what passes meanwhile
-    assert [rest <= most for rest, most in zip(rests[5:9], [72, 144, 288, 576], strict=True)] == [True] * 4
+    assert [
+        rest <= most for rest, most in zip(rests[5:9], [72, 144, 288, 576], strict=True)
+    ] == [True] * 4
     assert rests[9] <= 36
     assert rests[10] <= 72
     assert states(company) == ["accepted"] * 3
@@ -167,14 +200,29 @@ def test_a_retry_after_is_kept_to_whatever_happened_before(
     make_rule()
     make_lead(company)
     now = Now()
-    Connection.objects.update(throttles_in_a_row=40, failures_in_a_row=40, resting_since=now, next_attempt_at=now)
-    sandbox.faults.add(Fault(status=status, body=json.dumps({"message": text}), headers={"Retry-After": "90"}))
+    Connection.objects.update(
+        throttles_in_a_row=40,
+        failures_in_a_row=40,
+        resting_since=now,
+        next_attempt_at=now,
+    )
+    sandbox.faults.add(
+        Fault(
+            status=status,
+            body=json.dumps({"message": text}),
+            headers={"Retry-After": "90"},
+        )
+    )
 
     send_all(company)
 
-    assert 80 < rest_of(company) <= 91  # it may start when the lane has been read, a moment after the response
+    # It may start when the lane has been read, a moment after the response.
+    assert 80 < rest_of(company) <= 91
     lane = Connection.objects.get()
-    assert (lane.throttles_in_a_row, lane.failures_in_a_row) == (0, 41 if status == 503 else 0)
+    assert (lane.throttles_in_a_row, lane.failures_in_a_row) == (
+        0,
+        41 if status == 503 else 0,
+    )
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
@@ -184,7 +232,14 @@ def test_20_failures_in_a_row_slow_the_lane_down_and_lose_nothing(
 ) -> None:
     make_rule()
     make_leads(company, 20)
-    sandbox.faults.add(Fault(status=status, body="<html>down</html>", headers={"Content-Type": "text/html"}, times=20))
+    sandbox.faults.add(
+        Fault(
+            status=status,
+            body="<html>down</html>",
+            headers={"Content-Type": "text/html"},
+            times=20,
+        )
+    )
     rests = []
     for _ in range(20):
         send_all(company)
@@ -219,7 +274,9 @@ def test_waits_grow_by_the_schedule_and_are_spread_for_each_batch_and_not_for_ea
 
 
 @pytest.mark.covers("F34")
-def test_with_30_of_100_answers_bad_everything_goes_out(company, connected, sandbox, make_rule, settings) -> None:
+def test_with_30_of_100_answers_bad_everything_goes_out(
+    company, connected, sandbox, make_rule, settings
+) -> None:
     settings.BATCH_SIZE = 20
     with figures.chance(figures.SEED) as chance:
         kinds = [
@@ -229,14 +286,20 @@ def test_with_30_of_100_answers_bad_everything_goes_out(company, connected, sand
             Fault(cut_after=30),
             Fault(status=200, body=""),
         ]
-        faults = [chance.choice(kinds) if chance.random() < 0.3 else Fault() for _ in range(60)]
+        faults = [
+            chance.choice(kinds) if chance.random() < 0.3 else Fault()
+            for _ in range(60)
+        ]
         sandbox.faults.add(*faults)
         make_rule()
         make_leads(company, 400)
 
         deliver_all(company)
 
-        hidden = sum(fault.drop == Drop.AFTER_BODY or fault.cut_after is not None for fault in faults)
+        hidden = sum(
+            fault.drop == Drop.AFTER_BODY or fault.cut_after is not None
+            for fault in faults
+        )
         assert states(company) == ["accepted"] * 400
         assert broken(books(sandbox), Allowed(hidden_answers=hidden)) == []
 
@@ -251,17 +314,26 @@ def test_an_element_that_is_always_refused_is_rejected_after_one_more_send(
 ) -> None:
     make_rule()
     make_lead(company)
-    sandbox.faults.add(Fault(status=400, body='{"message":"no","status":400}', times=50))
+    sandbox.faults.add(
+        Fault(status=400, body='{"message":"no","status":400}', times=50)
+    )
 
     deliver_all(company)
 
     event = ConversionEvent.objects.get()
-    assert (event.state, event.attempts, requests_made(sandbox)) == ("rejected", 1, [400])
+    assert (event.state, event.attempts, requests_made(sandbox)) == (
+        "rejected",
+        1,
+        [400],
+    )
     assert broken(books(sandbox)) == []
 
 
 def named(bad) -> str:
-    text = "".join(f"Index: {at}, ERROR :: /user/userIds/{at} :: value number {at} is odd\n" for at in bad)
+    text = "".join(
+        f"Index: {at}, ERROR :: /user/userIds/{at} :: value number {at} is odd\n"
+        for at in bad
+    )
     return json.dumps({"message": text, "status": 422})
 
 
@@ -278,7 +350,9 @@ def test_named_elements_of_5000_are_rejected_and_the_rest_goes_with_2_more_reque
 
         send_all(company)
 
-        assert [at for at, state in enumerate(states(company)) if state == "rejected"] == bad
+        assert [
+            at for at, state in enumerate(states(company)) if state == "rejected"
+        ] == bad
         assert Counter(states(company)) == {"rejected": count, "accepted": 5000 - count}
         assert len(requests_made(sandbox)) <= 3
         assert broken(books(sandbox)) == []
@@ -311,7 +385,9 @@ def test_where_nobody_is_named_halving_finds_exactly_the_bad_ones(
     make_rule()
     make_leads(company, 5000)
     with figures.chance(figures.SEED) as chance:
-        rows = chance.sample(list(ConversionEvent.objects.values_list("event_id", flat=True)), count)
+        rows = chance.sample(
+            list(ConversionEvent.objects.values_list("event_id", flat=True)), count
+        )
         accept = validation._accept
 
         def accept_but_those(request, elements):
@@ -322,7 +398,11 @@ def test_where_nobody_is_named_halving_finds_exactly_the_bad_ones(
         monkeypatch.setattr(validation, "_accept", accept_but_those)
         send_all(company)
 
-        assert set(ConversionEvent.objects.filter(state="rejected").values_list("event_id", flat=True)) == set(rows)
+        assert set(
+            ConversionEvent.objects.filter(state="rejected").values_list(
+                "event_id", flat=True
+            )
+        ) == set(rows)
         assert Counter(states(company)) == {"rejected": count, "accepted": 5000 - count}
         assert len(requests_made(sandbox)) <= 1 + 2 * count * 13
         assert broken(books(sandbox)) == []
@@ -351,13 +431,16 @@ def test_a_body_that_is_too_large_is_halved_until_it_is_taken_and_the_size_is_le
     for size, status, following in zip(received, statuses, received[1:], strict=False):
         # The limit is doubled, not the size of the accepted body, which may have been an element short of the limit.
         assert following <= (size // 2 if status == 413 else 2 * (size + 300))
-    assert statuses.count(413) <= statuses.count(200) + 2  # never twice in a row, once a size is known
+    # Never twice in a row, once a size is known.
+    assert statuses.count(413) <= statuses.count(200) + 2
     assert Counter(states(company)) == {"accepted": 5000}
     assert broken(books(sandbox)) == []
 
 
 @pytest.mark.covers("F73")
-def test_a_413_for_two_events_slows_nobody_down(company, connected, sandbox, make_rule, patient) -> None:
+def test_a_413_for_two_events_slows_nobody_down(
+    company, connected, sandbox, make_rule, patient
+) -> None:
     make_rule()
     make_leads(company, 2)
     sandbox.faults.add(Fault(status=413, body="<html>Request Entity Too Large</html>"))
@@ -367,7 +450,10 @@ def test_a_413_for_two_events_slows_nobody_down(company, connected, sandbox, mak
 
     send_all(company)
 
-    assert [(entry.status, len(entry.elements)) for entry in books(sandbox)] == [(413, 2), (200, 3002)]
+    assert [(entry.status, len(entry.elements)) for entry in books(sandbox)] == [
+        (413, 2),
+        (200, 3002),
+    ]
     assert Connection.objects.get().body_limit is None
     assert broken(books(sandbox)) == []
 
@@ -377,7 +463,11 @@ def test_a_413_for_two_events_slows_nobody_down(company, connected, sandbox, mak
 
 @pytest.mark.parametrize(
     "fault",
-    [Fault(delay_ms=6000), Fault(drip_ms=200), Fault(status=200, headers={"Content-Length": "999"}, drip_ms=200)],
+    [
+        Fault(delay_ms=6000),
+        Fault(drip_ms=200),
+        Fault(status=200, headers={"Content-Length": "999"}, drip_ms=200),
+    ],
 )
 @pytest.mark.covers("F38", "F39")
 def test_silence_and_drips_are_given_up_by_our_own_clock(
@@ -391,7 +481,9 @@ def test_silence_and_drips_are_given_up_by_our_own_clock(
     send_all(company)
 
     assert time.monotonic() - start < 5  # LinkedIn takes six seconds or more
-    assert set(ConversionEvent.objects.values_list("state", "reason")) == {("pending", "timed_out")}
+    assert set(ConversionEvent.objects.values_list("state", "reason")) == {
+        ("pending", "timed_out")
+    }
     deliver_all(company)
     assert broken(books(sandbox), Allowed(hidden_answers=1)) == []
     assert extra_acceptances(books(sandbox)) in (0, 100)
@@ -411,7 +503,9 @@ EFFECTS = {
 
 
 @pytest.mark.covers("F37", "F38", "F39")
-def test_the_network_fails_in_each_way_of_the_proxy(company, connected, sandbox, make_rule, settings) -> None:
+def test_the_network_fails_in_each_way_of_the_proxy(
+    company, connected, sandbox, make_rule, settings
+) -> None:
     make_rule()
     proxy = Proxy(("127.0.0.1", sandbox.port))
     settings.LINKEDIN_API_URL = f"http://127.0.0.1:{proxy.port}"
@@ -485,7 +579,9 @@ def test_an_answer_that_is_cut_is_unknown_and_the_same_goes_again(
     sandbox.faults.add(fault)
 
     send_all(company)
-    assert set(ConversionEvent.objects.values_list("state", "attempts")) == {("pending", 1)}
+    assert set(ConversionEvent.objects.values_list("state", "attempts")) == {
+        ("pending", 1)
+    }
     deliver_all(company)
 
     assert states(company) == ["accepted"] * 30
@@ -536,18 +632,34 @@ def test_37_random_failures_of_5000_are_settled_each_by_its_own_status(
     with figures.chance(figures.SEED) as chance:
         make_rule()
         make_leads(company, 5000)
-        failures = {at: chance.choice([400, 422, 429, 500, 503]) for at in chance.sample(range(5000), 37)}
+        failures = {
+            at: chance.choice([400, 422, 429, 500, 503])
+            for at in chance.sample(range(5000), 37)
+        }
         statuses = [failures.get(at, chance.choice([200, 201])) for at in range(5000)]
         sandbox.faults.add(
-            Fault(status=200, body=batch(*[{"status": status, "message": "odd"} for status in statuses]))
+            Fault(
+                status=200,
+                body=batch(
+                    *[{"status": status, "message": "odd"} for status in statuses]
+                ),
+            )
         )
 
         send_all(company)
 
-        found = dict(enumerate(ConversionEvent.objects.order_by("pk").values_list("http_status", flat=True)))
+        found = dict(
+            enumerate(
+                ConversionEvent.objects.order_by("pk").values_list(
+                    "http_status", flat=True
+                )
+            )
+        )
         assert found == dict(enumerate(statuses))
         retried = [at for at, status in failures.items() if status >= 429]
-        assert [at for at, state in enumerate(states(company)) if state == "pending"] == sorted(retried)
+        assert [
+            at for at, state in enumerate(states(company)) if state == "pending"
+        ] == sorted(retried)
         deliver_all(company)
         assert sum(len(entry.elements) for entry in books(sandbox)[1:]) == len(retried)
         assert broken(books(sandbox)) == []
@@ -571,7 +683,9 @@ def test_401_pauses_the_connection_within_one_request_and_burns_nothing(
     send_all(other_company)
 
     assert requests_made(sandbox) == [401, 200]
-    assert set(ConversionEvent.objects.filter(company=company).values_list("state", "attempts")) == {("pending", 0)}
+    assert set(
+        ConversionEvent.objects.filter(company=company).values_list("state", "attempts")
+    ) == {("pending", 0)}
     allowed = Allowed(tokens={company.pk: {books(sandbox)[0].token}})
     services.save_token(company=company, token=TOKEN)
     send_all(company)
@@ -580,7 +694,9 @@ def test_401_pauses_the_connection_within_one_request_and_burns_nothing(
 
 @pytest.mark.parametrize("rule_id", ["403403", "404404", "400400", "400401"])
 @pytest.mark.covers("F46")
-def test_a_refusal_of_the_rule_holds_that_rule_and_no_other(rule_id, company, connected, sandbox, make_rule) -> None:
+def test_a_refusal_of_the_rule_holds_that_rule_and_no_other(
+    rule_id, company, connected, sandbox, make_rule
+) -> None:
     bad = make_rule("lead_created", rule_id)
     make_rule("lead_created", "104012")
     make_leads(company, 100)
@@ -589,8 +705,12 @@ def test_a_refusal_of_the_rule_holds_that_rule_and_no_other(rule_id, company, co
 
     assert ConversionRule.objects.get(pk=bad.pk).is_paused
     assert not Connection.objects.get().is_paused
-    assert set(ConversionEvent.objects.filter(rule=bad).values_list("state", "attempts")) == {("pending", 0)}
-    assert set(ConversionEvent.objects.exclude(rule=bad).values_list("state", flat=True)) == {"accepted"}
+    assert set(
+        ConversionEvent.objects.filter(rule=bad).values_list("state", "attempts")
+    ) == {("pending", 0)}
+    assert set(
+        ConversionEvent.objects.exclude(rule=bad).values_list("state", flat=True)
+    ) == {"accepted"}
     assert len(requests_made(sandbox)) == 2
     assert broken(books(sandbox), Allowed(open_events=True)) == []
 
@@ -610,7 +730,9 @@ def test_426_holds_everything_of_everybody_and_drops_nothing(
     send_all(other_company)
 
     assert requests_made(sandbox) == [426]
-    assert set(ConversionEvent.objects.values_list("state", "attempts")) == {("pending", 0)}
+    assert set(ConversionEvent.objects.values_list("state", "attempts")) == {
+        ("pending", 0)
+    }
     settings.LINKEDIN_API_VERSION = "202609"
     assert sorted(sweep.due_companies()) == sorted([company.pk, other_company.pk])
     send_all(company)

@@ -38,7 +38,9 @@ def test_killed_in_the_middle_it_goes_on(point, world) -> None:
     assert ConversionEvent.objects.count() == 0
     rule = ConversionRule.objects.get()
     now = timezone.now()
-    backfills.start(rule=rule, since=now - timedelta(days=1), until=now + timedelta(seconds=1))
+    backfills.start(
+        rule=rule, since=now - timedelta(days=1), until=now + timedelta(seconds=1)
+    )
 
     for _ in range(2):  # in the first chunk, or batch, and in another
         world.arm(point)
@@ -50,7 +52,10 @@ def test_killed_in_the_middle_it_goes_on(point, world) -> None:
     hidden = 2 if point in ("answer_read", "before_commit") else 0
     backfill = Backfill.objects.get()
     assert (backfill.state, backfill.done) == ("done", {"goes": EVENTS})
-    assert ConversionEvent.objects.filter(state="accepted", backfill=backfill).count() == EVENTS
+    assert (
+        ConversionEvent.objects.filter(state="accepted", backfill=backfill).count()
+        == EVENTS
+    )
     assert CrmEvent.objects.filter(conversion_events=None).count() == 0
     assert extra_acceptances(world.ledger.entries()) == BATCH * hidden
     assert world.broken(Allowed(hidden_answers=hidden)) == []

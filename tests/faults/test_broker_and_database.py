@@ -16,19 +16,30 @@ from tests.faults.invariants import broken, extra_acceptances
 from tests.faults.processes import command, wait_for
 from tests.faults.proxy import BLACK_HOLE
 from tests.faults.servers import can_restart_database
-from tests.faults.world import ABOUT_BROKER, ABOUT_DATABASE, SORRY, Allowed, Saver, make_leads
+from tests.faults.world import (
+    ABOUT_BROKER,
+    ABOUT_DATABASE,
+    SORRY,
+    Allowed,
+    Saver,
+    make_leads,
+)
 
 pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 
 needs_own_database = pytest.mark.skipif(
-    not can_restart_database(), reason="DATABASE_URL names a PostgreSQL that is not ours to restart"
+    not can_restart_database(),
+    reason="DATABASE_URL names a PostgreSQL that is not ours to restart",
 )
 EXPLAINED = f"{ABOUT_BROKER}|{ABOUT_DATABASE}"
 
 
 @pytest.mark.covers("F23")
 def test_1000_wake_ups_are_flushed_and_all_is_delivered_in_time(world) -> None:
-    companies = [world.connect(f"company-{n}", token=f"AQV-the-token-of-company-{n}") for n in range(20)]
+    companies = [
+        world.connect(f"company-{n}", token=f"AQV-the-token-of-company-{n}")
+        for n in range(20)
+    ]
     world.start_worker()
     world.wait_for_worker()
     world.send_signal("worker1", signal.SIGSTOP)
@@ -36,7 +47,8 @@ def test_1000_wake_ups_are_flushed_and_all_is_delivered_in_time(world) -> None:
         make_leads(company, 50)
         world.queue_wake_ups(company, 50)
     with world.broker_server.client() as client:
-        assert client.llen(world.queue) >= 990  # the worker's last read was still waiting, and may have taken some
+        # The worker's last read was still waiting, and may have taken some.
+        assert client.llen(world.queue) >= 990
         client.flushall()
     figures.count("broker faults")
 
@@ -50,7 +62,9 @@ def test_1000_wake_ups_are_flushed_and_all_is_delivered_in_time(world) -> None:
 
 
 @pytest.mark.covers("F24")
-def test_a_broker_that_is_restarted_empty_10_times_under_load_loses_nothing(world) -> None:
+def test_a_broker_that_is_restarted_empty_10_times_under_load_loses_nothing(
+    world,
+) -> None:
     company = world.connect()
     world.start_web()
     world.start_worker()
@@ -70,7 +84,9 @@ def test_a_broker_that_is_restarted_empty_10_times_under_load_loses_nothing(worl
 
 
 @pytest.mark.covers("F24")
-def test_a_broker_that_freezes_or_swallows_everything_holds_no_delivery_up(world) -> None:
+def test_a_broker_that_freezes_or_swallows_everything_holds_no_delivery_up(
+    world,
+) -> None:
     company = world.connect()
     world.start_worker()
     world.wait_for_worker()
@@ -92,7 +108,9 @@ def test_a_broker_that_freezes_or_swallows_everything_holds_no_delivery_up(world
 @needs_own_database
 @pytest.mark.parametrize("mode", ["fast", "immediate", "end connections"])
 @pytest.mark.covers("F25")
-def test_a_database_that_goes_in_mid_delivery_is_found_again_by_the_workers(mode, world) -> None:
+def test_a_database_that_goes_in_mid_delivery_is_found_again_by_the_workers(
+    mode, world
+) -> None:
     world.database_server.keep_commits()
     company = world.connect()
     world.start_web()
@@ -110,7 +128,11 @@ def test_a_database_that_goes_in_mid_delivery_is_found_again_by_the_workers(mode
             else:
                 world.database_server.restart(mode)
             figures.count("database restarts")
-            wait_for(lambda before=before: len(person.saved) > before + 5, seconds=10, told="people can save again")
+            wait_for(
+                lambda before=before: len(person.saved) > before + 5,
+                seconds=10,
+                told="people can save again",
+            )
 
     world.wait_for_the_end(seconds=30)
 
@@ -118,7 +140,8 @@ def test_a_database_that_goes_in_mid_delivery_is_found_again_by_the_workers(mode
     assert all(answer in SORRY for answer in person.refused)
     assert person.saved_all_the_same == set()
     assert Lead.objects.count() >= 500 * rounds + len(person.saved)
-    explained = f"{EXPLAINED}|Service Unavailable: /api/v1/leads/"  # each of them is in `refused`
+    # Each of them is in `refused`.
+    explained = f"{EXPLAINED}|Service Unavailable: /api/v1/leads/"
     assert world.broken(Allowed(hidden_answers=rounds), explained=explained) == []
 
 
@@ -146,7 +169,9 @@ def test_a_result_is_written_once_the_database_is_back_within_the_lease(world) -
 
 @needs_own_database
 @pytest.mark.covers("F26")
-def test_a_result_is_written_once_a_standby_that_answers_has_been_promoted(world) -> None:
+def test_a_result_is_written_once_a_standby_that_answers_has_been_promoted(
+    world,
+) -> None:
     company = world.connect()
     make_leads(company, 500)
     world.arm("answer_read", "SIGSTOP")
@@ -170,7 +195,9 @@ def test_a_result_is_written_once_a_standby_that_answers_has_been_promoted(world
 
 
 @pytest.mark.covers("F26")
-def test_a_database_that_stays_away_past_the_lease_costs_one_batch_sent_again(world) -> None:
+def test_a_database_that_stays_away_past_the_lease_costs_one_batch_sent_again(
+    world,
+) -> None:
     company = world.connect()
     make_leads(company, 500)
     world.arm("answer_read", "SIGSTOP")
@@ -179,7 +206,8 @@ def test_a_database_that_stays_away_past_the_lease_costs_one_batch_sent_again(wo
     world.database.down()
     signal_continue(pid)
 
-    assert world.deliveries.wait(pid, seconds=world.lease_seconds + 5) == 1  # it has given up
+    # It has given up.
+    assert world.deliveries.wait(pid, seconds=world.lease_seconds + 5) == 1
     world.database.up()
     world.let_leases_lapse()
     assert world.deliveries.run(company.pk) == 0
@@ -195,7 +223,9 @@ def signal_continue(pid: int) -> None:
 
 @pytest.mark.representative
 @pytest.mark.covers("F20", "F27")
-def test_each_kind_of_broken_row_is_set_aside_and_the_others_go_in_the_same_run(world) -> None:
+def test_each_kind_of_broken_row_is_set_aside_and_the_others_go_in_the_same_run(
+    world,
+) -> None:
     company = world.connect()
     make_leads(company, 50)
     events = list(ConversionEvent.objects.order_by("pk").values_list("pk", flat=True))
@@ -206,7 +236,8 @@ def test_each_kind_of_broken_row_is_set_aside_and_the_others_go_in_the_same_run(
         "UPDATE capi_conversionevent SET lead_id = NULL WHERE id = %s",
         "UPDATE capi_conversionevent SET happened_at = '0044-03-15' WHERE id = %s",
         "UPDATE capi_conversionevent SET happened_at = happened_at - interval '91 days' WHERE id = %s",
-        "UPDATE capi_conversionevent SET happened_at = '-infinity' WHERE id = %s",  # no time that Python knows
+        # No time that Python knows.
+        "UPDATE capi_conversionevent SET happened_at = '-infinity' WHERE id = %s",
         "UPDATE capi_conversionevent SET happened_at = '0044-03-15 BC' WHERE id = %s",
     ]
     with connection.cursor() as cursor:
@@ -215,14 +246,24 @@ def test_each_kind_of_broken_row_is_set_aside_and_the_others_go_in_the_same_run(
 
     world.deliveries.run(company.pk)
 
-    states = list(ConversionEvent.objects.order_by("pk").values_list("state", flat=True))
-    assert states == ["waiting", "waiting", "cancelled", *["expired"] * 4, *["accepted"] * 43]
+    states = list(
+        ConversionEvent.objects.order_by("pk").values_list("state", flat=True)
+    )
+    assert states == [
+        "waiting",
+        "waiting",
+        "cancelled",
+        *["expired"] * 4,
+        *["accepted"] * 43,
+    ]
     assert [len(entry.elements) for entry in world.ledger.entries()] == [43]
     assert world.broken(Allowed(open_events=True)) == []
 
 
 @pytest.mark.covers("F29")
-def test_a_database_restored_from_an_older_dump_sends_again_under_the_same_ids(world) -> None:
+def test_a_database_restored_from_an_older_dump_sends_again_under_the_same_ids(
+    world,
+) -> None:
     company = world.connect()
     make_leads(company, 100)
     with connection.cursor() as cursor:
@@ -259,7 +300,11 @@ def test_a_power_cut_of_everything_and_a_start_in_any_order(world) -> None:
         for number, order in enumerate(orders[:rounds]):
             world.wait_for_web()
             with Saver(api, start=10_000 * number) as person:
-                wait_for(lambda person=person: len(person.saved) > 20, seconds=20, told="a cut meets people who save")
+                wait_for(
+                    lambda person=person: len(person.saved) > 20,
+                    seconds=20,
+                    told="a cut meets people who save",
+                )
                 publisher.flush(1)
                 cut_the_power(world)
             for name in order:

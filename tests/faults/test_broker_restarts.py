@@ -10,7 +10,11 @@ from capi.tasks import deliver
 from leadmachine.celery import app
 from tests.faults import figures
 from tests.faults.processes import wait_for
-from tests.faults.two_workers import assert_all_run, start_two_workers, wait_until_each_hears
+from tests.faults.two_workers import (
+    assert_all_run,
+    start_two_workers,
+    wait_until_each_hears,
+)
 from tests.faults.world import ABOUT_BROKER, Saver
 
 pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]

@@ -43,7 +43,9 @@ def member_of(company, role: str = "admin") -> Membership:
 def ask(member: Membership, change: LeadChange) -> BulkChange:
     keys = Lead.objects.order_by("pk").values_list("pk", flat=True)
     confirmed = Confirmation(keys.count(), keys.count(), timezone.now(), all_rules())
-    return bulk_changes.start(author=member, change=change, keys=keys, confirmed=confirmed, filters=[])
+    return bulk_changes.start(
+        author=member, change=change, keys=keys, confirmed=confirmed, filters=[]
+    )
 
 
 def kill_at(world, asked: BulkChange, *shares: float) -> None:
@@ -54,7 +56,9 @@ def kill_at(world, asked: BulkChange, *shares: float) -> None:
         world.start_worker()
 
 
-def kill_within_a_chunk(world, asked: BulkChange, rows: "QuerySet[Any]", *, begun_at: int) -> None:
+def kill_within_a_chunk(
+    world, asked: BulkChange, rows: "QuerySet[Any]", *, begun_at: int
+) -> None:
     """Start a worker, kill it while it waits for these rows' lock in the chunk from `begun_at`, and start another."""
     with transaction.atomic():
         assert list(rows.select_for_update())
@@ -70,26 +74,38 @@ def keys_of(asked: BulkChange) -> list[int]:
 
 
 def wait_until(asked: BulkChange, condition) -> None:
-    wait_for(lambda: condition(BulkChange.objects.get(pk=asked.pk)), seconds=240, told="the change goes on")
+    wait_for(
+        lambda: condition(BulkChange.objects.get(pk=asked.pk)),
+        seconds=240,
+        told="the change goes on",
+    )
 
 
 @pytest.mark.timeout(900)
 @pytest.mark.covers("F59")
-def test_a_status_of_all_that_is_killed_on_the_way_is_given_and_told_once(world) -> None:
+def test_a_status_of_all_that_is_killed_on_the_way_is_given_and_told_once(
+    world,
+) -> None:
     count = figures.rounds(6_000, long=100_000)
     company = world.connect(rules=("lead_qualified",))
     qualified = LeadStatus.objects.for_company(company).get(name="Qualified")
     make_leads(company, count)
-    has_it = list(Lead.objects.order_by("-pk").values_list("pk", flat=True)[: count // 10])
+    has_it = list(
+        Lead.objects.order_by("-pk").values_list("pk", flat=True)[: count // 10]
+    )
     Lead.objects.filter(pk__in=has_it).update(status=qualified)
     member = member_of(company)
 
     asked = ask(member, LeadChange(BulkKind.STATUS, qualified))
-    deleted = Lead.objects.order_by("pk").values_list("pk", flat=True)[count // 2 : count // 2 + 10]
+    deleted = Lead.objects.order_by("pk").values_list("pk", flat=True)[
+        count // 2 : count // 2 + 10
+    ]
     Lead.objects.filter(pk__in=list(deleted)).delete()
     at = count * 2 // 5
     lead = Lead.objects.filter(pk=keys_of(asked)[at])
-    kill_within_a_chunk(world, asked, lead, begun_at=at // bulk_changes.CHUNK * bulk_changes.CHUNK)
+    kill_within_a_chunk(
+        world, asked, lead, begun_at=at // bulk_changes.CHUNK * bulk_changes.CHUNK
+    )
     kill_at(world, asked, 0.5, 0.7)
     wait_until(asked, lambda now: now.state == JobState.DONE)
 
@@ -109,15 +125,23 @@ def test_a_status_of_all_that_is_killed_on_the_way_is_given_and_told_once(world)
     assert set(Lead.objects.values_list("status", flat=True)) == {qualified.pk}
     assert Change.objects.filter(field="status", actor=member.user).count() == changed
     events = CrmEvent.objects.filter(kind="lead_qualified")
-    assert events.count() == events.values("lead").distinct().count() == changed + len(has_it)
-    assert ConversionEvent.objects.filter(state="accepted").count() == changed + len(has_it)
+    assert (
+        events.count()
+        == events.values("lead").distinct().count()
+        == changed + len(has_it)
+    )
+    assert ConversionEvent.objects.filter(state="accepted").count() == changed + len(
+        has_it
+    )
     # A worker that changes leads also delivers, and may be killed while LinkedIn answers.
     assert world.broken(Allowed(hidden_answers=3)) == []
 
 
 @pytest.mark.timeout(900)
 @pytest.mark.covers("F59")
-def test_a_deletion_of_all_that_is_killed_on_the_way_deletes_and_notes_each_once(world) -> None:
+def test_a_deletion_of_all_that_is_killed_on_the_way_deletes_and_notes_each_once(
+    world,
+) -> None:
     count = figures.rounds(600, long=5_000)
     company = world.connect()
     make_leads(company, count)
@@ -128,15 +152,34 @@ def test_a_deletion_of_all_that_is_killed_on_the_way_deletes_and_notes_each_once
     member = member_of(company)
 
     asked = ask(member, LeadChange(BulkKind.DELETE))
-    second = ask(member, LeadChange(BulkKind.ADD_TAG, Tag.objects.create(company=company, name="VIP")))
-    kill_within_a_chunk(world, asked, Deal.objects.filter(pk=deal.pk), begun_at=begun_at)
+    second = ask(
+        member,
+        LeadChange(BulkKind.ADD_TAG, Tag.objects.create(company=company, name="VIP")),
+    )
+    kill_within_a_chunk(
+        world, asked, Deal.objects.filter(pk=deal.pk), begun_at=begun_at
+    )
     kill_at(world, asked, 0.6, 0.8)
     wait_until(second, lambda now: now.state == JobState.DONE)
 
     for each in (asked, second):
         each.refresh_from_db()
-    assert asked.done == {"changed": count, "unchanged": 0, "since": 0, "gone": 0, "refused": 0, "unmatched": 0}
-    assert second.done == {"changed": 0, "unchanged": 0, "since": 0, "gone": count, "refused": 0, "unmatched": 0}
+    assert asked.done == {
+        "changed": count,
+        "unchanged": 0,
+        "since": 0,
+        "gone": 0,
+        "refused": 0,
+        "unmatched": 0,
+    }
+    assert second.done == {
+        "changed": 0,
+        "unchanged": 0,
+        "since": 0,
+        "gone": count,
+        "refused": 0,
+        "unmatched": 0,
+    }
     assert not Lead.objects.exists()
     noted = AuditEntry.objects.filter(action="lead_deleted").order_by("object_id")
     assert list(noted.values_list("object_id", flat=True)) == keys

@@ -12,7 +12,10 @@ from tests.faults.world import make_leads
 pytestmark = [
     pytest.mark.faults,
     pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(not shutil.which("faketime"), reason="shifting a process's clock needs faketime (Debian's)"),
+    pytest.mark.skipif(
+        not shutil.which("faketime"),
+        reason="shifting a process's clock needs faketime (Debian's)",
+    ),
 ]
 
 
@@ -21,7 +24,9 @@ def shifted(by: str, words: list[str]) -> list[str]:
     return ["env", "FAKETIME_DONT_FAKE_MONOTONIC=1", "faketime", "-f", by, *words]
 
 
-@pytest.mark.parametrize(("web", "one", "other"), [("-1d", "+2h", "-2h"), ("+12y", "-10m", "+12y")])
+@pytest.mark.parametrize(
+    ("web", "one", "other"), [("-1d", "+2h", "-2h"), ("+12y", "-10m", "+12y")]
+)
 @pytest.mark.covers("F61")
 def test_with_clocks_that_are_hours_and_years_off_nothing_is_late_twice_or_of_the_future(
     web, one, other, world
@@ -43,7 +48,11 @@ def test_with_clocks_that_are_hours_and_years_off_nothing_is_late_twice_or_of_th
 
     assert set(statuses) == {201}
     # LinkedIn's end, whose clock is right, refuses what is dated ahead.
-    assert [entry.status for entry in world.ledger.entries() if entry.status not in (200, 201)] == [503]
+    assert [
+        entry.status
+        for entry in world.ledger.entries()
+        if entry.status not in (200, 201)
+    ] == [503]
     assert ConversionEvent.objects.filter(state="accepted").count() == 540
     assert extra_acceptances(world.ledger.entries()) == 0
     assert world.broken() == []

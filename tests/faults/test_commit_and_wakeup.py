@@ -23,13 +23,16 @@ pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 
 @pytest.mark.parametrize("trouble", ["down", "refuse", "black hole"])
 @pytest.mark.covers("F01", "F02")
-def test_200_leads_are_saved_in_time_while_the_broker_is_gone_and_delivered_in_time(trouble, world) -> None:
+def test_200_leads_are_saved_in_time_while_the_broker_is_gone_and_delivered_in_time(
+    trouble, world
+) -> None:
     company = world.connect()
     world.start_web()
     world.start_worker()
     world.wait_for_worker()
     api = world.api(company)
-    api.save_lead(200)  # the first request of a web process takes longer, whatever the broker does
+    # The first request of a web process takes longer, whatever the broker does.
+    api.save_lead(200)
     if trouble == "down":
         world.broker.down()
     else:
@@ -52,9 +55,13 @@ def test_200_leads_are_saved_in_time_while_the_broker_is_gone_and_delivered_in_t
     assert world.broken(explained=ABOUT_BROKER) == []
 
 
-@pytest.mark.parametrize("trouble", ["read-only", "out of memory", "wrong password", "unable to save"])
+@pytest.mark.parametrize(
+    "trouble", ["read-only", "out of memory", "wrong password", "unable to save"]
+)
 @pytest.mark.covers("F03")
-def test_a_broker_that_refuses_to_write_holds_nothing_up_and_is_told_of_once(trouble, world, broker) -> None:
+def test_a_broker_that_refuses_to_write_holds_nothing_up_and_is_told_of_once(
+    trouble, world, broker
+) -> None:
     company = world.connect()
     world.start_web()
     api = world.api(company)
@@ -111,12 +118,18 @@ def test_killed_between_commit_and_wake_up_the_sweep_finds_the_event(world) -> N
 
     world.wait_for_the_end()
 
-    assert Lead.objects.count() == ConversionEvent.objects.filter(state="accepted").count() == rounds
+    assert (
+        Lead.objects.count()
+        == ConversionEvent.objects.filter(state="accepted").count()
+        == rounds
+    )
     assert world.broken(explained="was sent SIGKILL") == []
 
 
 @pytest.mark.covers("F05")
-def test_killed_before_commit_there_is_neither_lead_nor_event_nor_request(world) -> None:
+def test_killed_before_commit_there_is_neither_lead_nor_event_nor_request(
+    world,
+) -> None:
     company = world.connect()
     world.start_web()
     for number in range(figures.rounds(3, long=30)):
@@ -129,13 +142,19 @@ def test_killed_before_commit_there_is_neither_lead_nor_event_nor_request(world)
 
     assert world.deliveries.run(company.pk) == 0
 
-    assert (Lead.objects.count(), CrmEvent.objects.count(), ConversionEvent.objects.count()) == (0, 0, 0)
+    assert (
+        Lead.objects.count(),
+        CrmEvent.objects.count(),
+        ConversionEvent.objects.count(),
+    ) == (0, 0, 0)
     assert world.ledger.entries() == []
     assert world.broken(explained="was sent SIGKILL") == []
 
 
 @pytest.mark.covers("F06")
-def test_a_backend_that_dies_during_the_commit_leaves_both_lead_and_event_or_neither(world) -> None:
+def test_a_backend_that_dies_during_the_commit_leaves_both_lead_and_event_or_neither(
+    world,
+) -> None:
     company = world.connect()
     world.start_web()
     api = world.api(company)
@@ -148,15 +167,26 @@ def test_a_backend_that_dies_during_the_commit_leaves_both_lead_and_event_or_nei
         statuses.append(status)
 
     assert set(statuses) <= {201, 503}
-    assert Lead.objects.count() == CrmEvent.objects.count() == ConversionEvent.objects.count()
+    assert (
+        Lead.objects.count()
+        == CrmEvent.objects.count()
+        == ConversionEvent.objects.count()
+    )
     assert Lead.objects.count() >= statuses.count(201)
     world.deliveries.run(company.pk)
-    assert world.broken(explained=r"Service Unavailable|OperationalError|terminating connection|on_commit") == []
+    assert (
+        world.broken(
+            explained=r"Service Unavailable|OperationalError|terminating connection|on_commit"
+        )
+        == []
+    )
 
 
 @pytest.mark.parametrize("cut", ["backend", "answer"])
 @pytest.mark.covers("F06")
-def test_a_commit_that_is_cut_off_before_or_after_it_took_effect_is_told_as_not_known(cut, world) -> None:
+def test_a_commit_that_is_cut_off_before_or_after_it_took_effect_is_told_as_not_known(
+    cut, world
+) -> None:
     company = world.connect()
     world.start_web()
     api = world.api(company)
@@ -164,22 +194,39 @@ def test_a_commit_that_is_cut_off_before_or_after_it_took_effect_is_told_as_not_
     answers = []
     with world.database_server.slow_commits("crm_lead"), ThreadPoolExecutor(1) as pool:
         for number in range(rounds):
-            saving = pool.submit(api.add_lead, {"first_name": "Ada", "email": f"ada{number}@example.com"})
-            wait_for(world.database_server.commits, seconds=10, told="a COMMIT has begun", every=0.01)
+            saving = pool.submit(
+                api.add_lead, {"first_name": "Ada", "email": f"ada{number}@example.com"}
+            )
+            wait_for(
+                world.database_server.commits,
+                seconds=10,
+                told="a COMMIT has begun",
+                every=0.01,
+            )
             if cut == "backend":
                 world.database_server.end_connections()
             else:
                 world.database.trouble = BLACK_HOLE
-                wait_for(lambda: not world.database_server.commits(), seconds=5, told="it has taken effect")
+                wait_for(
+                    lambda: not world.database_server.commits(),
+                    seconds=5,
+                    told="it has taken effect",
+                )
                 time.sleep(0.1)
                 world.database.reset()
                 world.database.up()
             answers.append(saving.result())
             figures.count("commits cut off")
 
-    assert [(answer.status_code, answer.json()) for answer in answers] == [MAY_BE_SAVED] * rounds
+    assert [(answer.status_code, answer.json()) for answer in answers] == [
+        MAY_BE_SAVED
+    ] * rounds
     there = 0 if cut == "backend" else rounds
-    assert (Lead.objects.count(), CrmEvent.objects.count(), ConversionEvent.objects.count()) == (there, there, there)
+    assert (
+        Lead.objects.count(),
+        CrmEvent.objects.count(),
+        ConversionEvent.objects.count(),
+    ) == (there, there, there)
     world.deliveries.run(company.pk)
     assert ConversionEvent.objects.filter(state="accepted").count() == there
     assert world.broken(explained=r"Service Unavailable: /api/v1/leads/") == []
@@ -218,7 +265,9 @@ def test_a_savepoint_that_is_rolled_back_takes_its_event_with_it(world) -> None:
 
 
 @pytest.mark.covers("F09")
-def test_a_transaction_that_commits_late_with_a_lower_id_is_delivered_all_the_same(world) -> None:
+def test_a_transaction_that_commits_late_with_a_lower_id_is_delivered_all_the_same(
+    world,
+) -> None:
     company = world.connect()
     early = threading.Event()
     late = threading.Event()
@@ -235,7 +284,10 @@ def test_a_transaction_that_commits_late_with_a_lower_id_is_delivered_all_the_sa
     assert early.wait(10)
     make_lead(company, first_name="Late", email="late@example.com")
     world.deliveries.run(company.pk)
-    assert [event.lead.first_name for event in ConversionEvent.objects.filter(state="accepted")] == ["Late"]
+    assert [
+        event.lead.first_name
+        for event in ConversionEvent.objects.filter(state="accepted")
+    ] == ["Late"]
 
     late.set()
     thread.join()
@@ -248,7 +300,9 @@ def test_a_transaction_that_commits_late_with_a_lower_id_is_delivered_all_the_sa
 
 
 @pytest.mark.covers("F10")
-def test_wake_ups_that_come_early_twice_or_long_after_make_no_extra_request(world) -> None:
+def test_wake_ups_that_come_early_twice_or_long_after_make_no_extra_request(
+    world,
+) -> None:
     company = world.connect()
     with transaction.atomic():
         make_lead(company)
@@ -257,7 +311,8 @@ def test_wake_ups_that_come_early_twice_or_long_after_make_no_extra_request(worl
 
     pids = [world.deliveries.start(company.pk) for _ in range(4)]
     assert [world.deliveries.wait(pid) for pid in pids] == [0] * 4
-    assert world.deliveries.run(company.pk, 10**9) == 0  # done long ago, and a company that never was
+    # Done long ago, and a company that never was.
+    assert world.deliveries.run(company.pk, 10**9) == 0
 
     assert len(world.ledger.entries()) == 1
     assert world.broken() == []
@@ -273,7 +328,9 @@ def test_a_queue_full_of_old_wake_ups_is_worked_off_without_a_request(world) -> 
     world.wait_for_worker()
 
     with world.broker_server.client() as client:
-        wait_for(lambda: client.llen(world.queue) == 0, seconds=20, told="the queue is empty")
+        wait_for(
+            lambda: client.llen(world.queue) == 0, seconds=20, told="the queue is empty"
+        )
 
     world.wait_for_the_end()
     assert len(world.ledger.entries()) == 1

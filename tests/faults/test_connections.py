@@ -44,7 +44,9 @@ def saving(world: World, clients: int) -> Iterator[Counter[int]]:
 
 def open_connections(name: str) -> int:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = %s", [name])
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s", [name]
+        )
         return int(cursor.fetchone()[0])
 
 
@@ -60,24 +62,38 @@ def test_each_process_takes_as_many_as_it_says(world: World) -> None:
         "the-worker": database_connections.of_worker(2),
     }
     # All but the one that is used for a moment.
-    usually = {name: count - database_connections.FOR_A_MOMENT for name, count in at_most.items()}
+    usually = {
+        name: count - database_connections.FOR_A_MOMENT
+        for name, count in at_most.items()
+    }
     peak: Counter[str] = Counter()
 
     def are_reached() -> bool:
-        peak.update({name: max(0, open_connections(name) - peak[name]) for name in at_most})
+        peak.update(
+            {name: max(0, open_connections(name) - peak[name]) for name in at_most}
+        )
         return all(peak[name] >= usually[name] for name in usually)
 
     with saving(world, 2 * gunicorn.threads):
         wait_for(are_reached, seconds=30, told="each thread has used the database")
 
     assert {name: peak[name] for name in at_most if peak[name] > at_most[name]} == {}
-    assert "This worker takes up to 10 connections to PostgreSQL, which accepts " in world.log("worker1")
+    assert (
+        "This worker takes up to 10 connections to PostgreSQL, which accepts "
+        in world.log("worker1")
+    )
 
 
-@pytest.mark.skipif(pooler.PROGRAM is None, reason="PgBouncer is not installed (apt install pgbouncer)")
+@pytest.mark.skipif(
+    pooler.PROGRAM is None, reason="PgBouncer is not installed (apt install pgbouncer)"
+)
 def test_a_small_pool_is_enough_if_no_thread_keeps_its_connection(world: World) -> None:
-    with pooler.pgbouncer(world.database_server, through=world.database.port, default_pool_size=POOL) as port:
-        world.environment["DATABASE_URL"] = f"{world.database_server.url(port=port)}&conn_max_age=0"
+    with pooler.pgbouncer(
+        world.database_server, through=world.database.port, default_pool_size=POOL
+    ) as port:
+        world.environment["DATABASE_URL"] = (
+            f"{world.database_server.url(port=port)}&conn_max_age=0"
+        )
         start_all(world)
 
         with saving(world, CLIENTS) as statuses:
@@ -89,9 +105,15 @@ def test_a_small_pool_is_enough_if_no_thread_keeps_its_connection(world: World) 
         assert world.broken() == []
 
 
-@pytest.mark.skipif(pooler.PROGRAM is None, reason="PgBouncer is not installed (apt install pgbouncer)")
-def test_a_pool_with_room_for_all_is_enough_too_and_the_start_says_how_much_that_is(world: World) -> None:
-    with pooler.pgbouncer(world.database_server, through=world.database.port, default_pool_size=31) as port:
+@pytest.mark.skipif(
+    pooler.PROGRAM is None, reason="PgBouncer is not installed (apt install pgbouncer)"
+)
+def test_a_pool_with_room_for_all_is_enough_too_and_the_start_says_how_much_that_is(
+    world: World,
+) -> None:
+    with pooler.pgbouncer(
+        world.database_server, through=world.database.port, default_pool_size=31
+    ) as port:
         world.environment["DATABASE_URL"] = world.database_server.url(port=port)
         start_all(world)
 
@@ -100,8 +122,9 @@ def test_a_pool_with_room_for_all_is_enough_too_and_the_start_says_how_much_that
         world.wait_for_the_end()
 
         assert set(statuses) == {201}
-        assert "leadmachine.W027: There is a PgBouncer in front of PostgreSQL. This worker keeps up to 10" in world.log(
-            "worker1"
+        assert (
+            "leadmachine.W027: There is a PgBouncer in front of PostgreSQL. This worker keeps up to 10"
+            in world.log("worker1")
         )
         assert "The web server keeps up to 9" in world.log("web")
         assert world.broken() == []

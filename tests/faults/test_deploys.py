@@ -45,9 +45,13 @@ def end_all(world, *, seconds: float = SMALL["SEND_TIMEOUT_SECONDS"] + 5) -> Non
 
 def what_was_sent(world) -> tuple[int, int]:
     """The number of requests, and of events accepted in our books. Fails if a lane is held or an event went twice."""
-    assert list(Connection.objects.values_list("lease_id", "leased_until")) == [(None, None)]
+    assert list(Connection.objects.values_list("lease_id", "leased_until")) == [
+        (None, None)
+    ]
     assert extra_acceptances(world.ledger.entries()) == 0
-    return len(world.ledger.entries()), ConversionEvent.objects.filter(state="accepted").count()
+    return len(world.ledger.entries()), ConversionEvent.objects.filter(
+        state="accepted"
+    ).count()
 
 
 def finish_with_another(world) -> None:
@@ -59,11 +63,14 @@ def finish_with_another(world) -> None:
 
 @pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
 @pytest.mark.covers("F70")
-def test_a_worker_that_is_to_end_finishes_its_request_and_begins_no_other(pool, world) -> None:
+def test_a_worker_that_is_to_end_finishes_its_request_and_begins_no_other(
+    pool, world
+) -> None:
     company = world.connect()
     world.start_worker("worker1", "--pool", pool, **SMALL_BATCHES)
     world.wait_for_worker("worker1")
-    alive = settings.ALIVE_DIR / f"worker-{world.running['worker1'].pid}"  # by which a health check finds it
+    # By which a health check finds it.
+    alive = settings.ALIVE_DIR / f"worker-{world.running['worker1'].pid}"
     make_500_and_wait_for_the_first_request(world, company)
     assert time.time() - alive.stat().st_mtime < 10
 
@@ -108,16 +115,22 @@ def test_so_does_the_worker_inside_a_web_process(world) -> None:
 
 @pytest.mark.parametrize("embedded", [False, True])
 @pytest.mark.covers("F70")
-def test_a_web_server_that_is_to_end_answers_an_erasure_that_waits_for_a_request(embedded, world) -> None:
+def test_a_web_server_that_is_to_end_answers_an_erasure_that_waits_for_a_request(
+    embedded, world
+) -> None:
     company = world.connect()
     # Longer than the five seconds that it was given before.
-    limits = {"LEADMACHINE_SEND_TIMEOUT_SECONDS": "9", "LEADMACHINE_LEASE_SECONDS": "30"}
+    limits = {
+        "LEADMACHINE_SEND_TIMEOUT_SECONDS": "9",
+        "LEADMACHINE_LEASE_SECONDS": "30",
+    }
     if embedded:
         limits |= EMBEDDED
     else:
         world.start_worker("worker1", **limits)
         world.wait_for_worker("worker1")
-    world.start("web", command("web"), DEBUG="on", **limits)  # so pages need no collected static files
+    # So pages need no collected static files.
+    world.start("web", command("web"), DEBUG="on", **limits)
     world.wait_for_web()
     browser = admins_browser(world, company)
     world.ledger.script({"delay_ms": 8000})
@@ -127,13 +140,21 @@ def test_a_web_server_that_is_to_end_answers_an_erasure_that_waits_for_a_request
     erasing = threading.Thread(target=lambda: answers.append(erase(browser, lead)))
 
     erasing.start()
-    wait_for(lambda: Lead.objects.exclude(erased_at=None).exists(), seconds=5, told="the erasure waits")
+    wait_for(
+        lambda: Lead.objects.exclude(erased_at=None).exists(),
+        seconds=5,
+        told="the erasure waits",
+    )
     os.kill(world.running["web"].pid, signal.SIGTERM)
 
     assert world.running["web"].wait(20) == 0
     erasing.join(5)
     assert [answer.status_code for answer in answers] == [302]
-    wait_for(lambda: not ConversionEvent.objects.exclude(state="accepted").exists(), seconds=5, told="it is written")
+    wait_for(
+        lambda: not ConversionEvent.objects.exclude(state="accepted").exists(),
+        seconds=5,
+        told="it is written",
+    )
     assert what_was_sent(world) == (1, 5)
     assert world.broken() == []
     figures.count("SIGTERMs")
@@ -150,4 +171,6 @@ def admins_browser(world, company) -> Browser:
 
 
 def erase(browser: Browser, lead: Lead) -> Any:
-    return browser.send(f"/leads/{lead.pk}/erase/", form_at=f"/leads/{lead.pk}/erase/", name=lead.name)
+    return browser.send(
+        f"/leads/{lead.pk}/erase/", form_at=f"/leads/{lead.pk}/erase/", name=lead.name
+    )

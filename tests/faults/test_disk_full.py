@@ -22,7 +22,13 @@ from tests.faults.world import ABOUT_TIMERS, Allowed, Api, make_leads
 
 pytestmark = pytest.mark.faults
 
-TABLES = ("crm_lead", "crm_crmevent", "capi_connection", "capi_conversionevent", "capi_attempt")
+TABLES = (
+    "crm_lead",
+    "crm_crmevent",
+    "capi_connection",
+    "capi_conversionevent",
+    "capi_attempt",
+)
 OUTAGE = errors.OUTAGES[Unavailable.NO_SPACE]
 NO_SPACE = 503, {"detail": f"{OUTAGE.what} {errors.NOTHING_SAVED} {OUTAGE.what_to_do}"}
 ABOUT_SPACE = (
@@ -35,7 +41,10 @@ ABOUT_SPACE = (
 def small_disk() -> Iterator[Path]:
     """A disk of a few megabytes of its own."""
     folder = Path(tempfile.mkdtemp(prefix="leadmachine-disk-"))
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=755", "tmpfs", str(folder)], check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=24m,mode=755", "tmpfs", str(folder)],
+        check=False,
+    )
     if mounted.returncode != 0:
         folder.rmdir()
         pytest.skip("mounting a small disk needs root")
@@ -60,14 +69,20 @@ def filled(folder: Path) -> Iterator[Callable[[], None]]:
     filler.unlink()
 
 
-def save_meanwhile(api: Api, numbers: range, fill: Callable[[], None], *, refusal: tuple[int, Any]) -> list[int]:
+def save_meanwhile(
+    api: Api, numbers: range, fill: Callable[[], None], *, refusal: tuple[int, Any]
+) -> list[int]:
     """Save on the full disk. Returns the statuses: some saves find room inside a file, the rest get this refusal."""
     answers = []
     for number in numbers:
         fill()
-        answers.append(api.add_lead({"first_name": "Ada", "email": f"lead{number}@example.com"}))
+        answers.append(
+            api.add_lead({"first_name": "Ada", "email": f"lead{number}@example.com"})
+        )
     refusals = [answer for answer in answers if answer.status_code != 201]
-    assert [(answer.status_code, answer.json()) for answer in refusals] == [refusal] * len(refusals)
+    assert [(answer.status_code, answer.json()) for answer in refusals] == [
+        refusal
+    ] * len(refusals)
     return [answer.status_code for answer in answers]
 
 
@@ -75,7 +90,9 @@ def save_meanwhile(api: Api, numbers: range, fill: Callable[[], None], *, refusa
 @pytest.mark.representative
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.covers("F28")
-def test_a_postgresql_without_room_refuses_writes_and_all_goes_on_once_there_is_some(small_disk, world) -> None:
+def test_a_postgresql_without_room_refuses_writes_and_all_goes_on_once_there_is_some(
+    small_disk, world
+) -> None:
     world.start_web()
     world.start_worker()
     world.wait_for_worker()
@@ -110,13 +127,18 @@ def tables_on(folder: Path, world) -> Iterator[None]:
         cursor.execute(f"CREATE TABLESPACE small_disk LOCATION '{place}'")
         move(cursor, "small_disk")
         for table in TABLES:
-            cursor.execute(f"VACUUM FULL {table}")  # the rows of earlier tests have left room in them
+            # The rows of earlier tests have left room in them.
+            cursor.execute(f"VACUUM FULL {table}")
     try:
         yield
     finally:
         with connection.cursor() as cursor:
             move(cursor, "pg_default")
-            wait_for(lambda: dropped(cursor), seconds=10, told="nothing is left on the small disk")
+            wait_for(
+                lambda: dropped(cursor),
+                seconds=10,
+                told="nothing is left on the small disk",
+            )
         shutil.rmtree(place)
 
 

@@ -20,7 +20,8 @@ from tests.faults.world import ABOUT_BROKER, ABOUT_DATABASE, SORRY
 
 pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 
-ANY_PASSWORD = "any"  # production requires one for a remote broker; Valkey's user "default" accepts any
+# Production requires one for a remote broker; Valkey's user "default" accepts any.
+ANY_PASSWORD = "any"
 
 
 @pytest.fixture
@@ -33,27 +34,42 @@ def wire():
 
 
 @pytest.mark.covers("F68")
-def test_packets_to_the_database_that_are_dropped_under_load_cost_seconds(world, wire) -> None:
+def test_packets_to_the_database_that_are_dropped_under_load_cost_seconds(
+    world, wire
+) -> None:
     port = wire.proxy(world.database_server.address).port
-    world.environment["DATABASE_URL"] = world.database_server.url(host=wire.far, port=port)
+    world.environment["DATABASE_URL"] = world.database_server.url(
+        host=wire.far, port=port
+    )
     rounds = figures.rounds(1, long=40)
 
-    people = cut_under_load(world, wire.drop, rounds=rounds, what="dropped lines to the database")
+    people = cut_under_load(
+        world, wire.drop, rounds=rounds, what="dropped lines to the database"
+    )
 
     assert all(answer in SORRY for person in people for answer in person.refused)
     assert [person.saved_all_the_same for person in people] == [set()] * len(people)
     # Each of these refusals is in the log of the web server.
-    assert world.broken(explained=f"{ABOUT_DATABASE}|Service Unavailable: /api/v1/leads/") == []
+    assert (
+        world.broken(explained=f"{ABOUT_DATABASE}|Service Unavailable: /api/v1/leads/")
+        == []
+    )
     assert extra_acceptances(world.ledger.entries()) == 0
 
 
 @pytest.mark.covers("F68")
-def test_packets_to_the_broker_that_are_dropped_under_load_hold_nobody_up(world, wire) -> None:
+def test_packets_to_the_broker_that_are_dropped_under_load_hold_nobody_up(
+    world, wire
+) -> None:
     port = wire.proxy(("127.0.0.1", world.broker_server.port)).port
-    world.environment["REDIS_URL"] = f"redis://default:{ANY_PASSWORD}@{wire.far}:{port}/0"
+    world.environment["REDIS_URL"] = (
+        f"redis://default:{ANY_PASSWORD}@{wire.far}:{port}/0"
+    )
     rounds = figures.rounds(1, long=40)
 
-    people = cut_under_load(world, wire.drop, rounds=rounds, what="dropped lines to the broker")
+    people = cut_under_load(
+        world, wire.drop, rounds=rounds, what="dropped lines to the broker"
+    )
 
     assert [answer for person in people for answer in person.refused] == []
     assert world.broken(explained=ABOUT_BROKER) == []
@@ -72,10 +88,17 @@ def test_the_kernel_ends_a_statement_that_is_never_acknowledged(wire) -> None:
 
 @pytest.mark.covers("F68")
 def test_the_kernel_ends_the_wait_for_an_answer_that_never_comes(wire) -> None:
-    given = {"keepalives_idle": 1, "keepalives_interval": 1, "keepalives_count": 2, "tcp_user_timeout": 1_000}
+    given = {
+        "keepalives_idle": 1,
+        "keepalives_interval": 1,
+        "keepalives_count": 2,
+        "tcp_user_timeout": 1_000,
+    }
     with connect(wire, **given) as line:
         asked = ask(line, "SELECT pg_sleep(20)")
-        wait_for(is_at_work, seconds=5, told="the statement has arrived, and is acknowledged")
+        wait_for(
+            is_at_work, seconds=5, told="the statement has arrived, and is acknowledged"
+        )
         wire.drop()
 
         assert ended_by_the_kernel(asked)
@@ -86,8 +109,14 @@ def test_the_kernel_ends_the_wait_for_an_answer_that_never_comes(wire) -> None:
 def connect(wire: Wire, **given: int) -> Iterator[psycopg.Connection]:
     """A connection with our options, but psycopg's alone: none of our own clocks run."""
     server = Database()
-    words = {"host": wire.far, "port": wire.proxy(server.address).port, "application_name": OURS}
-    params = connection.get_connection_params() | options(given, idle_seconds=60) | words
+    words = {
+        "host": wire.far,
+        "port": wire.proxy(server.address).port,
+        "application_name": OURS,
+    }
+    params = (
+        connection.get_connection_params() | options(given, idle_seconds=60) | words
+    )
     line = psycopg.connect(**params)
     yield line
     line.close()
@@ -111,6 +140,7 @@ def ended_by_the_kernel(asked: "Future[object]") -> bool:
 def is_at_work() -> bool:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s AND wait_event = 'PgSleep'", [OURS]
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s AND wait_event = 'PgSleep'",
+            [OURS],
         )
         return bool(cursor.fetchone()[0])

@@ -22,15 +22,28 @@ from crm.models.origin import acting_as
 from tests.capi.conftest import hashes, received, send_all
 from tests.conftest import make_lead
 from tests.faults import figures
-from tests.faults.ended_connections import AFTER_COMMIT, COMMIT_WITHOUT_ANSWER, SECONDS, Cut, Work, before, begin, end
+from tests.faults.ended_connections import (
+    AFTER_COMMIT,
+    COMMIT_WITHOUT_ANSWER,
+    SECONDS,
+    Cut,
+    Work,
+    before,
+    begin,
+    end,
+)
 from tests.faults.recalling import OTHER, WAYS, WRONG, Leaving, Way
 
 pytestmark = [
     pytest.mark.faults,
     pytest.mark.django_db(transaction=True),
     # psycopg can't close the cursor of a query whose connection the test ends, and says so.
-    pytest.mark.filterwarnings("ignore:.*ServerCursorMixin.__del__:pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.filterwarnings("ignore:.*ServerCursor.* was deleted while still open:ResourceWarning"),
+    pytest.mark.filterwarnings(
+        "ignore:.*ServerCursorMixin.__del__:pytest.PytestUnraisableExceptionWarning"
+    ),
+    pytest.mark.filterwarnings(
+        "ignore:.*ServerCursor.* was deleted while still open:ResourceWarning"
+    ),
 ]
 
 FIRST: Final = "first@example.com"
@@ -60,13 +73,27 @@ def new_scene(company: Company) -> Leaving:
     return Leaving(company, lead, make_lead(company, first_name="Gracia", email=OTHER))
 
 
-def leave(way: Way, cut: Cut, *, company: Company, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> Outcome:
+def leave(
+    way: Way,
+    cut: Cut,
+    *,
+    company: Company,
+    sandbox: SandboxServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Outcome:
     """Send one conversion and read a person's ahead. Before that is paid for, they leave, and are cut off there."""
     scene = new_scene(company)
     sandbox.ledger.clear()
-    save, person, spend, left = way.prepare(scene), scene.event.pk, recall.spend_unless_recalled, []
+    save, person, spend, left = (
+        way.prepare(scene),
+        scene.event.pk,
+        recall.spend_unless_recalled,
+        [],
+    )
 
-    def leave_first(lease: Any, snapshot: Any, rule: Any, part: Sequence[Any], **recalls: Any) -> Any:
+    def leave_first(
+        lease: Any, snapshot: Any, rule: Any, part: Sequence[Any], **recalls: Any
+    ) -> Any:
         if not left and [event.row.pk for event in part] == [person]:
             left.append((end(begin(save, cut)), way.is_saved(scene.lead)))
         return spend(lease, snapshot, rule, part, **recalls)
@@ -89,11 +116,22 @@ def problems(way: Way, cut: Cut, outcome: Outcome) -> list[str]:
     """What the outcome contradicts."""
     work = outcome.work
     to = way.to if outcome.was_saved else WRONG
-    right = sorted(email_sha256(address) or "" for address in (FIRST, to, OTHER) if address)
-    found = [] if sorted(outcome.sent) == right else [f"sent to {len(outcome.sent)} people, or to the wrong ones"]
+    right = sorted(
+        email_sha256(address) or "" for address in (FIRST, to, OTHER) if address
+    )
+    found = (
+        []
+        if sorted(outcome.sent) == right
+        else [f"sent to {len(outcome.sent)} people, or to the wrong ones"]
+    )
     if not way.by_worker and is_success(work) and not outcome.was_saved:
         found.append("answered as if it were saved")
-    if not way.by_worker and not is_success(work) and outcome.was_saved and not cut.answer_only:
+    if (
+        not way.by_worker
+        and not is_success(work)
+        and outcome.was_saved
+        and not cut.answer_only
+    ):
         found.append("answered as if it were not saved")
     return found
 
@@ -102,12 +140,20 @@ def problems(way: Way, cut: Cut, outcome: Outcome) -> list[str]:
 @pytest.mark.representative
 @pytest.mark.sized
 @pytest.mark.covers("F77")
-def test_what_was_committed_holds_and_is_answered_as_saved(way, company, sandbox, monkeypatch) -> None:
+def test_what_was_committed_holds_and_is_answered_as_saved(
+    way, company, sandbox, monkeypatch
+) -> None:
     found, exchanges = [], 1
     for number, seed in enumerate(figures.seeds(figures.rounds(12, long=50))):
         with figures.chance(seed) as dice:
-            cut = before(dice.randint(1, exchanges)) if number > 1 else (AFTER_COMMIT, COMMIT_WITHOUT_ANSWER)[number]
-            outcome = leave(way, cut, company=company, sandbox=sandbox, monkeypatch=monkeypatch)
+            cut = (
+                before(dice.randint(1, exchanges))
+                if number > 1
+                else (AFTER_COMMIT, COMMIT_WITHOUT_ANSWER)[number]
+            )
+            outcome = leave(
+                way, cut, company=company, sandbox=sandbox, monkeypatch=monkeypatch
+            )
             found += [f"{cut}: {problem}" for problem in problems(way, cut, outcome)]
         exchanges = len(outcome.work.exchanges) if number == 0 else exchanges
         figures.count("connections ended at a statement", outcome.work.was_cut)
@@ -115,9 +161,13 @@ def test_what_was_committed_holds_and_is_answered_as_saved(way, company, sandbox
     assert found == []
 
 
-@pytest.mark.parametrize("way", [way for way in WAYS if way.waits], ids=lambda way: way.name)
+@pytest.mark.parametrize(
+    "way", [way for way in WAYS if way.waits], ids=lambda way: way.name
+)
 @pytest.mark.covers("F77")
-def test_it_is_answered_after_the_request_that_contains_the_person(way, company, sandbox, monkeypatch) -> None:
+def test_it_is_answered_after_the_request_that_contains_the_person(
+    way, company, sandbox, monkeypatch
+) -> None:
     scene = new_scene(company)
     save, send, wait, left = way.prepare(scene), http_session.send, recall.wait_for, []
     waiting, requests = threading.Event(), count(1)

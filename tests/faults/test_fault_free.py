@@ -20,7 +20,10 @@ COMPANIES, EACH = 6, sized(5_000, small=200)
 def test_events_of_6_companies_go_through_two_workers_once_each(world) -> None:
     for number in range(figures.rounds(1, long=34)):
         start_workers(world, times=number + 1)
-        companies = [world.connect(f"company-{n}", token=f"AQV-the-token-of-company-{n}") for n in range(COMPANIES)]
+        companies = [
+            world.connect(f"company-{n}", token=f"AQV-the-token-of-company-{n}")
+            for n in range(COMPANIES)
+        ]
         for part in range(5):
             for company in companies:
                 make_leads(company, EACH // 5, start=EACH * part)
@@ -28,7 +31,10 @@ def test_events_of_6_companies_go_through_two_workers_once_each(world) -> None:
         world.wait_for_the_end(seconds=RECOVERY_SECONDS + 20)
 
         entries = world.ledger.entries()
-        assert ConversionEvent.objects.filter(state="accepted", attempts=1).count() == COMPANIES * EACH
+        assert (
+            ConversionEvent.objects.filter(state="accepted", attempts=1).count()
+            == COMPANIES * EACH
+        )
         assert sum(len(entry.elements) for entry in entries) == COMPANIES * EACH
         assert extra_acceptances(entries) == 0
         assert world.broken() == []
@@ -44,7 +50,8 @@ def start_workers(world, *, times: int) -> None:
 
 def start_afresh(world) -> None:
     """Delete what was sent: the more is in the books, the longer they take to compare."""
-    world.stop()  # TRUNCATE locks table by table, and a running worker locks them in another order
+    # TRUNCATE locks table by table, and a running worker locks them in another order.
+    world.stop()
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE crm_company CASCADE")
     world.ledger.clear()

@@ -20,7 +20,8 @@ def test_a_process_that_is_killed_as_soon_as_it_is_forked_ends(world) -> None:
         world.start_worker()
 
         pid = world.running["worker1"].pid
-        assert os.getpgid(pid) == pid  # so that a signal reaches its children, and not what forked it
+        # So that a signal reaches its children, and not what forked it.
+        assert os.getpgid(pid) == pid
         world.kill("worker1")
 
         assert not psutil.pid_exists(pid)
@@ -34,21 +35,32 @@ def test_a_process_with_other_settings_is_started_and_reads_them(world) -> None:
 
     for name in ("worker1", "worker2", "worker3"):
         world.wait_for_worker(name)
-    assert [is_forked(world, name) for name in ("worker1", "worker2", "worker3")] == [True, False, False]
+    assert [is_forked(world, name) for name in ("worker1", "worker2", "worker3")] == [
+        True,
+        False,
+        False,
+    ]
     assert "WARNING leadmachine.startup" in world.log("worker1")
-    assert "WARNING leadmachine.startup" not in world.log("worker2") + world.log("worker3")
+    assert "WARNING leadmachine.startup" not in world.log("worker2") + world.log(
+        "worker3"
+    )
 
 
 def test_an_answer_that_nobody_waited_for_is_not_taken_for_the_next(world) -> None:
-    world.forks._server.stdin.write('{"number": 0, "words": ["deliver"], "log": "/dev/null"}\n')
+    world.forks._server.stdin.write(
+        '{"number": 0, "words": ["deliver"], "log": "/dev/null"}\n'
+    )
 
     world.start_worker()
 
     world.wait_for_worker()
-    assert world.running["worker1"].poll() is None  # it is the worker, and not the delivery, which has ended
+    # It is the worker, and not the delivery, which has ended.
+    assert world.running["worker1"].poll() is None
 
 
-def test_the_first_world_decides_no_setting_for_the_others(world, settings, tmp_path) -> None:
+def test_the_first_world_decides_no_setting_for_the_others(
+    world, settings, tmp_path
+) -> None:
     settings.TOKEN_KEYS = [Fernet.generate_key().decode()]
     surroundings = world._surroundings
     surroundings._forks.close()

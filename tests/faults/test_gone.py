@@ -44,22 +44,37 @@ def wake(world, pid: int) -> int:
 @pytest.mark.parametrize("when", ["waiting", "in flight"])
 @pytest.mark.parametrize("what", [Lead, Deal])
 @pytest.mark.covers("F55")
-def test_what_is_deleted_is_not_sent_and_what_linkedin_has_taken_stays_on_record(what, when, world) -> None:
+def test_what_is_deleted_is_not_sent_and_what_linkedin_has_taken_stays_on_record(
+    what, when, world
+) -> None:
     company = world.connect(rules=("deal_created" if what is Deal else "lead_created",))
     make_leads(company, COUNT)
     if what is Deal:
-        Deal.objects.bulk_create(Deal(company=company, lead=lead, title="Licences") for lead in Lead.objects.all())
-    gone = what.objects.filter(pk__in=list(what.objects.order_by("pk").values_list("pk", flat=True)[:GONE]))
+        Deal.objects.bulk_create(
+            Deal(company=company, lead=lead, title="Licences")
+            for lead in Lead.objects.all()
+        )
+    gone = what.objects.filter(
+        pk__in=list(what.objects.order_by("pk").values_list("pk", flat=True)[:GONE])
+    )
     of_gone = {f"{what.__name__.lower()}__in": gone}
-    ids = set(ConversionEvent.objects.filter(**of_gone).values_list("event_id", flat=True))
+    ids = set(
+        ConversionEvent.objects.filter(**of_gone).values_list("event_id", flat=True)
+    )
     pid = freeze_in_flight(world, company) if when == "in flight" else None
 
     gone.delete()
 
     assert pid is None or wake(world, pid) == 0
     assert world.deliveries.run(company.pk) == 0
-    sent = {element["eventId"] for entry in world.ledger.entries() for element in entry.elements}
-    ended = Counter(ConversionEvent.objects.filter(event_id__in=ids).values_list("state", "reason"))
+    sent = {
+        element["eventId"]
+        for entry in world.ledger.entries()
+        for element in entry.elements
+    }
+    ended = Counter(
+        ConversionEvent.objects.filter(event_id__in=ids).values_list("state", "reason")
+    )
     assert len(ids) == GONE
     assert len(world.ledger.entries()) == 1
     if pid is None:
@@ -81,9 +96,14 @@ CASES = [(way, *end) for way in ("erased", "closed") for end in ENDS]
 
 
 @pytest.mark.covers("F55", "F56")
-def test_who_goes_while_a_worker_lies_dead_is_gone_in_time_and_in_no_later_request(world, monkeypatch) -> None:
+def test_who_goes_while_a_worker_lies_dead_is_gone_in_time_and_in_no_later_request(
+    world, monkeypatch
+) -> None:
     monkeypatch.setattr(recall, "START_SECONDS", 0.2)
-    companies = [world.connect(f"company-{n}", token=f"AQV-the-token-of-company-{n}") for n in range(len(CASES))]
+    companies = [
+        world.connect(f"company-{n}", token=f"AQV-the-token-of-company-{n}")
+        for n in range(len(CASES))
+    ]
     zombies = [die(world, *each) for each in zip(companies, CASES, strict=True)]
     gone = [company.leads.order_by("pk")[7] for company in companies]
     erased = events_of(lead__in=gone[: len(ENDS)])
@@ -91,18 +111,31 @@ def test_who_goes_while_a_worker_lies_dead_is_gone_in_time_and_in_no_later_reque
 
     # Erasing or closing waits for a request that is under way, but no longer than a request may take.
     with timed(SMALL["SEND_TIMEOUT_SECONDS"] + 2):
-        in_threads(len(CASES), lambda number: let_go(CASES[number][0], companies[number], gone[number]))
+        in_threads(
+            len(CASES),
+            lambda number: let_go(CASES[number][0], companies[number], gone[number]),
+        )
     before = len(world.ledger.entries())
     world.let_leases_lapse()
     assert world.deliveries.run(*[company.pk for company in companies]) == 0
     assert [wake(world, pid) for pid in zombies if pid] == [0, 0]
 
-    later = {element["eventId"] for entry in world.ledger.entries()[before:] for element in entry.elements}
-    ended = ConversionEvent.objects.filter(state="cancelled").values_list("event_id", "reason")
+    later = {
+        element["eventId"]
+        for entry in world.ledger.entries()[before:]
+        for element in entry.elements
+    }
+    ended = ConversionEvent.objects.filter(state="cancelled").values_list(
+        "event_id", "reason"
+    )
     assert (len(erased), len(closed)) == (len(ENDS), len(ENDS) * COUNT)
     assert later.isdisjoint(erased | closed)
-    assert dict(ended) == dict.fromkeys(erased, "erased") | dict.fromkeys(closed, "company_closed")
-    assert ConversionEvent.objects.filter(state="accepted").count() == len(ENDS) * (COUNT - 1)
+    assert dict(ended) == dict.fromkeys(erased, "erased") | dict.fromkeys(
+        closed, "company_closed"
+    )
+    assert ConversionEvent.objects.filter(state="accepted").count() == len(ENDS) * (
+        COUNT - 1
+    )
     hidden = sum(taken for _, _, _, taken in CASES)
     assert world.broken(Allowed(hidden_answers=hidden, endings={"cancelled"})) == []
     figures.count("kills", len(CASES) - 2)
@@ -121,7 +154,9 @@ def die(world, company: Company, case: tuple[str, str, str, bool]) -> int:
 
 
 def events_of(**whose: object) -> set[str]:
-    return set(ConversionEvent.objects.filter(**whose).values_list("event_id", flat=True))
+    return set(
+        ConversionEvent.objects.filter(**whose).values_list("event_id", flat=True)
+    )
 
 
 def let_go(way: str, company: Company, lead: Lead) -> None:
@@ -150,9 +185,17 @@ def test_where_the_database_fails_at_the_end_of_it_nobody_is_gone_by_half(
             let_go(way, company, lead)
 
     left = Lead.objects.get()
-    assert (left.name, left.email, left.notes, left.erased_at) == ("Ada", "ada@example.com", "Plays the oboe", None)
+    assert (left.name, left.email, left.notes, left.erased_at) == (
+        "Ada",
+        "ada@example.com",
+        "Plays the oboe",
+        None,
+    )
     assert Deal.objects.get().title == "Forty licences"
-    assert (Company.objects.get().is_active, Connection.objects.get().is_paused) == (True, False)
+    assert (Company.objects.get().is_active, Connection.objects.get().is_paused) == (
+        True,
+        False,
+    )
     send_all(company)
     assert states(company) == ["accepted"]
     let_go(way, company, lead)
@@ -166,7 +209,9 @@ def test_a_lead_whose_deals_go_to_another_and_that_is_deleted_then_leaves_the_ot
     company, connected, sandbox, make_rule
 ) -> None:
     """How people join two leads manually, without a merge."""
-    for number, name in enumerate(("lead_created", "deal_created", "deal_won"), 104_011):
+    for number, name in enumerate(
+        ("lead_created", "deal_created", "deal_won"), 104_011
+    ):
         make_rule(name, str(number))
     twin, stays = make_lead(company), make_lead(company, email="ada@example.org")
     deal = make_deal(twin)
@@ -179,7 +224,9 @@ def test_a_lead_whose_deals_go_to_another_and_that_is_deleted_then_leaves_the_ot
     deal.save()
     send_all(company)
 
-    ended = ConversionEvent.objects.order_by("pk").values_list("rule__crm_event", "state", "reason")
+    ended = ConversionEvent.objects.order_by("pk").values_list(
+        "rule__crm_event", "state", "reason"
+    )
     assert list(ended) == [
         ("lead_created", "cancelled", "lead_deleted"),
         ("lead_created", "accepted", ""),
@@ -196,8 +243,13 @@ def test_a_lead_whose_deals_go_to_another_and_that_is_deleted_then_leaves_the_ot
 
 @pytest.mark.parametrize("when", ["waiting", "in flight"])
 @pytest.mark.covers("F56")
-def test_a_company_that_is_deleted_is_in_no_later_request_and_leaves_no_row(when, world) -> None:
-    company, other = world.connect(), world.connect("contoso", token="AQV-the-token-of-contoso-0001")
+def test_a_company_that_is_deleted_is_in_no_later_request_and_leaves_no_row(
+    when, world
+) -> None:
+    company, other = (
+        world.connect(),
+        world.connect("contoso", token="AQV-the-token-of-contoso-0001"),
+    )
     make_leads(company, COUNT)
     make_leads(other, COUNT, start=1_000)
     pid = freeze_in_flight(world, company) if when == "in flight" else None
@@ -211,7 +263,9 @@ def test_a_company_that_is_deleted_is_in_no_later_request_and_leaves_no_row(when
     assert before == (0 if pid is None else 1)
     assert [len(entry.elements) for entry in world.ledger.entries()[before:]] == [COUNT]
     for model in (Connection, ConversionRule, ConversionEvent, Attempt, Lead, CrmEvent):
-        assert set(model.objects.values_list("company", flat=True)) == {other.pk}, model.__name__
+        assert set(model.objects.values_list("company", flat=True)) == {other.pk}, (
+            model.__name__
+        )
     assert set(states(other)) == {"accepted"}
     assert world.complaints() == []
 

@@ -48,11 +48,17 @@ def qualify(world, patient, settings):
 
 @pytest.mark.representative
 @pytest.mark.covers("F76")
-def test_a_worker_sends_at_the_end_of_the_grace_period_without_a_sweep(world, patient, qualify) -> None:
+def test_a_worker_sends_at_the_end_of_the_grace_period_without_a_sweep(
+    world, patient, qualify
+) -> None:
     began = time.monotonic()
     qualify(Lead.objects.all())
 
-    wait_for(lambda: world.ledger.entries(), seconds=GRACE_SECONDS + 20, told="LinkedIn has a request")
+    wait_for(
+        lambda: world.ledger.entries(),
+        seconds=GRACE_SECONDS + 20,
+        told="LinkedIn has a request",
+    )
     took = time.monotonic() - began
 
     assert GRACE_SECONDS <= took <= GRACE_SECONDS + LATEST_SECONDS
@@ -61,7 +67,9 @@ def test_a_worker_sends_at_the_end_of_the_grace_period_without_a_sweep(world, pa
 
 
 @pytest.mark.covers("F76")
-def test_what_is_undone_in_time_never_goes_out_though_the_worker_was_woken_for_it(world, patient, qualify) -> None:
+def test_what_is_undone_in_time_never_goes_out_though_the_worker_was_woken_for_it(
+    world, patient, qualify
+) -> None:
     ada, bob, eve = Lead.objects.order_by("pk")
     action = qualify(Lead.objects.exclude(pk=eve.pk))
     qualify(Lead.objects.filter(pk=eve.pk))
@@ -70,15 +78,21 @@ def test_what_is_undone_in_time_never_goes_out_though_the_worker_was_woken_for_i
 
     world.wait_for_the_end()
     [entry] = world.ledger.entries()
-    assert [element["eventId"] for element in entry.elements] == [ConversionEvent.objects.get(lead=eve).event_id]
-    ended = ConversionEvent.objects.filter(lead__in=[ada, bob]).values_list("reason", flat=True)
+    assert [element["eventId"] for element in entry.elements] == [
+        ConversionEvent.objects.get(lead=eve).event_id
+    ]
+    ended = ConversionEvent.objects.filter(lead__in=[ada, bob]).values_list(
+        "reason", flat=True
+    )
     assert list(ended) == [Reason.TAKEN_BACK] * 2
     assert world.broken() == []
 
 
 @pytest.mark.parametrize("point", ["half_body_sent", "body_sent", "answer_read"])
 @pytest.mark.covers("F11", "F76")
-def test_what_is_undone_and_made_again_after_a_kill_reaches_linkedin_once(point, world) -> None:
+def test_what_is_undone_and_made_again_after_a_kill_reaches_linkedin_once(
+    point, world
+) -> None:
     company = world.connect(rules=("lead_qualified",))
     Company.objects.update(grace_seconds=0)
     make_leads(company, 20)
@@ -93,10 +107,22 @@ def test_what_is_undone_and_made_again_after_a_kill_reaches_linkedin_once(point,
     set_to_qualified(Lead.objects.all())
     assert world.deliveries.run(company.pk) == 0
 
-    taken = [element["eventId"] for entry in world.ledger.entries() for element in entry.elements if not entry.fault]
+    taken = [
+        element["eventId"]
+        for entry in world.ledger.entries()
+        for element in entry.elements
+        if not entry.fault
+    ]
     assert len(set(taken)) == 20
-    assert sorted(ConversionEvent.objects.values_list("state", flat=True)) == ["accepted"] * 20 + ["cancelled"] * 20
-    assert set(ConversionEvent.objects.filter(state="accepted").values_list("event_id", flat=True)) == set(taken)
+    assert (
+        sorted(ConversionEvent.objects.values_list("state", flat=True))
+        == ["accepted"] * 20 + ["cancelled"] * 20
+    )
+    assert set(
+        ConversionEvent.objects.filter(state="accepted").values_list(
+            "event_id", flat=True
+        )
+    ) == set(taken)
 
 
 def set_to_qualified(leads) -> uuid.UUID:

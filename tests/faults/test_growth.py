@@ -21,25 +21,40 @@ ROWS = 30_000
 def months_ago(world, slug: str):
     """A company with rows that should have been deleted long ago. The last housekeeping was half a year ago."""
     company = world.connect(slug)
-    rule, long_ago = company.conversion_rules.get(), timezone.now() - timedelta(days=250)
-    attempts = [Attempt(company=company, rule=rule, started_at=long_ago) for _ in range(ROWS)]
+    rule, long_ago = (
+        company.conversion_rules.get(),
+        timezone.now() - timedelta(days=250),
+    )
+    attempts = [
+        Attempt(company=company, rule=rule, started_at=long_ago) for _ in range(ROWS)
+    ]
     Attempt.objects.bulk_create(attempts, batch_size=5_000)
-    forms = [IdempotencyRecord(company=company, sha256=f"{number:064}", posted_at=long_ago) for number in range(ROWS)]
+    forms = [
+        IdempotencyRecord(company=company, sha256=f"{number:064}", posted_at=long_ago)
+        for number in range(ROWS)
+    ]
     IdempotencyRecord.objects.bulk_create(forms, batch_size=5_000)
     Housekeeping.objects.create(pk=1, done_at=Now() - timedelta(days=180))
     return company
 
 
 def is_done() -> bool:
-    return Housekeeping.objects.filter(claim_id=None, done_at__gt=Now() - timedelta(minutes=5)).exists()
+    return Housekeeping.objects.filter(
+        claim_id=None, done_at__gt=Now() - timedelta(minutes=5)
+    ).exists()
 
 
 def nothing_is_left() -> bool:
-    return not (Attempt.objects.filter(event_count=1, http_status=None).exists() or IdempotencyRecord.objects.exists())
+    return not (
+        Attempt.objects.filter(event_count=1, http_status=None).exists()
+        or IdempotencyRecord.objects.exists()
+    )
 
 
 @pytest.mark.covers("F72")
-def test_months_without_housekeeping_are_made_up_for_while_deliveries_keep_to_their_time(world) -> None:
+def test_months_without_housekeeping_are_made_up_for_while_deliveries_keep_to_their_time(
+    world,
+) -> None:
     company = months_ago(world, "northwind")
     world.start_worker("worker1")
     world.start_worker("worker2")
@@ -58,7 +73,9 @@ def test_months_without_housekeeping_are_made_up_for_while_deliveries_keep_to_th
 
 
 @pytest.mark.covers("F72")
-def test_a_worker_killed_over_it_is_followed_by_another_once_its_claim_has_lapsed(world) -> None:
+def test_a_worker_killed_over_it_is_followed_by_another_once_its_claim_has_lapsed(
+    world,
+) -> None:
     company = months_ago(world, "northwind")
     world.start_worker("worker1")
     wait_for(lambda: Attempt.objects.count() < ROWS, seconds=30, told="it has begun")

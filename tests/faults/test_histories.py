@@ -41,7 +41,9 @@ def test_random_histories_of_50_steps_break_no_invariant(number, sandbox) -> Non
 @pytest.mark.sized
 @pytest.mark.representative
 @pytest.mark.covers("F76")
-def test_what_people_take_back_before_its_release_is_never_sent(number, sandbox) -> None:
+def test_what_people_take_back_before_its_release_is_never_sent(
+    number, sandbox
+) -> None:
     undone = figures.TALLY["undos in histories"]
 
     live_through(UndoHistories, number, sandbox)

@@ -60,7 +60,8 @@ def test_killed_at_random_times(world) -> None:
                 pid = world.deliveries.start(company.pk)
                 time.sleep(chance.uniform(0.0, whole))
                 os.kill(pid, signal.SIGKILL)
-                kills += world.deliveries.wait(pid) == -signal.SIGKILL  # it may have come to its end before
+                # It may have come to its end before.
+                kills += world.deliveries.wait(pid) == -signal.SIGKILL
                 world.let_leases_lapse()
                 number += 1
 
@@ -82,7 +83,8 @@ def deliver_the_rest(world, company) -> None:
 
 
 def how_long_one_takes(world, company) -> float:
-    world.deliveries.run(company.pk)  # the first one waits until the server that forks them is up
+    # The first one waits until the server that forks them is up.
+    world.deliveries.run(company.pk)
     make_leads(company, 50)
     start = time.monotonic()
     world.deliveries.run(company.pk)
@@ -116,8 +118,12 @@ def test_a_worker_that_wakes_up_after_its_lease_changes_nothing(point, world) ->
 
 
 def after_the_second(company):
-    events = ConversionEvent.objects.order_by("pk").values_list("pk", "state", "attempts", "last_attempt_id")
-    lane = Connection.objects.filter(company=company).values_list("lease_id", "leased_until", "next_attempt_at")
+    events = ConversionEvent.objects.order_by("pk").values_list(
+        "pk", "state", "attempts", "last_attempt_id"
+    )
+    lane = Connection.objects.filter(company=company).values_list(
+        "lease_id", "leased_until", "next_attempt_at"
+    )
     return list(events), list(lane), Attempt.objects.count()
 
 
@@ -129,7 +135,10 @@ HELD_SECONDS = 2
 def test_workers_that_race_for_the_20000_rows_of_8_companies_claim_nothing_twice_and_all_have_a_share(
     count, world
 ) -> None:
-    companies = [world.connect(f"company-{n}", token=f"AQV-the-token-of-company-{n}") for n in range(8)]
+    companies = [
+        world.connect(f"company-{n}", token=f"AQV-the-token-of-company-{n}")
+        for n in range(8)
+    ]
     for company in companies:
         make_leads(company, 2500)
     # A worker makes one request at a time. Each is held up until all have made their first, so all have a share.
@@ -141,7 +150,8 @@ def test_workers_that_race_for_the_20000_rows_of_8_companies_claim_nothing_twice
         codes = [world.deliveries.wait(pid) for pid in pids]
 
         assert codes == [0] * count
-        world.deliveries.run(*pks)  # what a delivery left because another one held the lane
+        # What a delivery left because another one held the lane.
+        world.deliveries.run(*pks)
         assert world.broken() == []
         requests = world.ledger.entries()
         assert extra_acceptances(requests) == 0

@@ -16,7 +16,8 @@ pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 MEGABYTE = 1024 * 1024
 MORE_AT_MOST = 20 * MEGABYTE
 MIXED = "x\0é" * 70_000
-BOMB = gzip.compress(bytes(10 * MEGABYTE)) * 100  # a file of several parts: 10 MB each, once unpacked
+# A file of several parts: 10 MB each, once unpacked.
+BOMB = gzip.compress(bytes(10 * MEGABYTE)) * 100
 
 
 def as_body(content: bytes) -> str:
@@ -41,7 +42,9 @@ ANSWERS = {
 def memory(world, name: str, of: str) -> int:
     """What a process of ours has in memory now ("VmRSS"), or had at most ("VmHWM"), in bytes."""
     status = Path(f"/proc/{world.running[name].pid}/status").read_text()
-    return 1024 * next(int(line.split()[1]) for line in status.splitlines() if line.startswith(of))
+    return 1024 * next(
+        int(line.split()[1]) for line in status.splitlines() if line.startswith(of)
+    )
 
 
 def start_measured(world) -> None:
@@ -64,12 +67,16 @@ def test_answers_of_many_megabytes_make_no_worker_heavy_and_are_unknown(world) -
         figures.count_kind("kinds of faulty answers", name)
 
     assert memory(world, "worker1", "VmHWM") - before <= MORE_AT_MOST
-    assert ConversionEvent.objects.filter(state="accepted", attempts=2).count() == 50 * len(ANSWERS)
+    assert ConversionEvent.objects.filter(
+        state="accepted", attempts=2
+    ).count() == 50 * len(ANSWERS)
     assert world.broken() == []
 
 
 @pytest.mark.long
-@pytest.mark.skipif(not figures.LONG, reason="takes minutes: a part of the run before a release")
+@pytest.mark.skipif(
+    not figures.LONG, reason="takes minutes: a part of the run before a release"
+)
 @pytest.mark.covers("F64")
 def test_a_worker_in_a_long_soak_of_random_faults_grows_no_heavier(world) -> None:
     company = world.connect()
@@ -99,7 +106,9 @@ def hurt(world, chance: random.Random) -> int:
     elif choice == 1:
         world.broker.reset()
     elif choice == 2:
-        world.ledger.script({"status": chance.choice([500, 503, 429]), "body": "<html>" * 10_000})
+        world.ledger.script(
+            {"status": chance.choice([500, 503, 429]), "body": "<html>" * 10_000}
+        )
     elif choice == 3:
         world.ledger.script({"cut_after": chance.randrange(5, 60)})
         return 1

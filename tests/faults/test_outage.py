@@ -23,10 +23,19 @@ PER_MINUTE = 120
 def sleep_until_it_is_due(company) -> timedelta:
     """Move the time to the next attempt of the company's lane. Returns how long that was."""
     lane = Connection.objects.annotate(now=Now()).get(company=company)
-    row = ConversionEvent.objects.for_company(company).pending().aggregate(last=Max("next_attempt_at"))["last"]
-    wait = max(timedelta(0), *(moment - lane.now for moment in (lane.next_attempt_at, row) if moment))
+    row = (
+        ConversionEvent.objects.for_company(company)
+        .pending()
+        .aggregate(last=Max("next_attempt_at"))["last"]
+    )
+    wait = max(
+        timedelta(0),
+        *(moment - lane.now for moment in (lane.next_attempt_at, row) if moment),
+    )
     wait += timedelta(seconds=1)
-    ConversionEvent.objects.pending().update(next_attempt_at=F("next_attempt_at") - wait)
+    ConversionEvent.objects.pending().update(
+        next_attempt_at=F("next_attempt_at") - wait
+    )
     for name in ("next_attempt_at", "requests_counted_at"):
         Connection.objects.update(**{name: F(name) - wait})
     return wait
@@ -53,20 +62,31 @@ def test_after_3_days_without_linkedin_all_goes_out_in_order_at_the_rate_and_the
     sandbox.faults.clear()
     settings.BATCH_SIZE = 20
     make_leads(other_company, 10, start=10_000)
-    due = list(ConversionEvent.objects.for_company(company).order_by("next_attempt_at", "pk"))
+    due = list(
+        ConversionEvent.objects.for_company(company).order_by("next_attempt_at", "pk")
+    )
 
     deliver(company.pk, seconds=0.5)
     send_all(other_company)
 
-    assert (set(states(other_company)), "pending" in states(company)) == ({"accepted"}, True)
+    assert (set(states(other_company)), "pending" in states(company)) == (
+        {"accepted"},
+        True,
+    )
     send_all(company)
     entries = sandbox.ledger.tail(10_000)[::-1]
     sent = [
-        element["eventId"] for entry in entries[requests:] if len(entry.elements) == 20 for element in entry.elements
+        element["eventId"]
+        for entry in entries[requests:]
+        if len(entry.elements) == 20
+        for element in entry.elements
     ]
     assert sent == [event.event_id for event in due]
     began, ended = (
-        ConversionEvent.objects.filter(company=company).aggregate(at=each("settled_at"))["at"] for each in (Min, Max)
+        ConversionEvent.objects.filter(company=company).aggregate(
+            at=each("settled_at")
+        )["at"]
+        for each in (Min, Max)
     )
     # 75 requests: 61 at once, down to half a minute's worth, and 14 at the pace that LinkedIn grants. One less here,
     # because an event is settled a moment after its request, and the first one's moment may be the longest.

@@ -17,18 +17,32 @@ CORE = ("tests/postgresql", "tests/crm/models", "tests/capi/delivery")
 pytestmark = [
     pytest.mark.faults,
     pytest.mark.thorough,
-    pytest.mark.skipif(not PROGRAMS.exists(), reason=f"PostgreSQL 17 is not in {PROGRAMS} (or name it: POSTGRESQL_17)"),
+    pytest.mark.skipif(
+        not PROGRAMS.exists(),
+        reason=f"PostgreSQL 17 is not in {PROGRAMS} (or name it: POSTGRESQL_17)",
+    ),
 ]
 
 
 @pytest.mark.timeout(1800)
-def test_the_core_of_the_suite_passes_on_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_core_of_the_suite_passes_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(own_server, "program", lambda name: str(PROGRAMS / name))
     monkeypatch.setattr(own_server, "version", lambda package: "17")
     server = OwnServer(tmp_path / "postgresql")
     server.start("-c fsync=off")
     try:
-        words = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not faults and not processes", *CORE)
+        words = (
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-m",
+            "not faults and not processes",
+            *CORE,
+        )
         done = subprocess.run(
             [sys.executable, *words],
             cwd=settings.BASE_DIR, env={**os.environ, "DATABASE_URL": server.url, "SMALL_SIZE": "1"},

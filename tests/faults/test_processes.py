@@ -15,11 +15,20 @@ from django.conf import settings
 from capi.linkedin.sandbox.request_log import RequestLog
 from capi.linkedin.sandbox.server import SandboxServer
 from leadmachine.demo.people import PASSWORD
-from tests.faults.installation import COMPOSE, PATH, Browser, Installation, command, free_port, wait_for
+from tests.faults.installation import (
+    COMPOSE,
+    PATH,
+    Browser,
+    Installation,
+    command,
+    free_port,
+    wait_for,
+)
 
 pytestmark = pytest.mark.processes
 
-TEST_ADDRESS_HASH = "973dfe463ec85785f5f95af5ba3906eedb2d931c24e69824a89ea65dba4e813b"  # of test@example.com
+# Of test@example.com.
+TEST_ADDRESS_HASH = "973dfe463ec85785f5f95af5ba3906eedb2d931c24e69824a89ea65dba4e813b"
 
 
 @pytest.fixture
@@ -31,7 +40,9 @@ def linkedin(tmp_path):
 @pytest.fixture
 def install(tmp_path, linkedin):
     def make(redis_url, **environment):
-        return Installation(tmp_path, linkedin_url=linkedin.url, redis_url=redis_url, **environment)
+        return Installation(
+            tmp_path, linkedin_url=linkedin.url, redis_url=redis_url, **environment
+        )
 
     return make
 
@@ -54,10 +65,19 @@ def connect(installation) -> Browser:
     """
     browser = sign_in(installation, "clara@contoso.example")
     browser.post(
-        "/integrations/linkedin/token/", form_at="/integrations/linkedin/token/", token="AQV-a-token-for-this-test-0001"
+        "/integrations/linkedin/token/",
+        form_at="/integrations/linkedin/token/",
+        token="AQV-a-token-for-this-test-0001",
     )
-    browser.post("/integrations/linkedin/grace/", form_at="/integrations/linkedin/", grace_seconds="0")
-    for event, name, linkedin_id in (("lead_qualified", "Qualified", "104012"), ("deal_won", "Won", "104013")):
+    browser.post(
+        "/integrations/linkedin/grace/",
+        form_at="/integrations/linkedin/",
+        grace_seconds="0",
+    )
+    for event, name, linkedin_id in (
+        ("lead_qualified", "Qualified", "104012"),
+        ("deal_won", "Won", "104013"),
+    ):
         browser.post(
             "/integrations/linkedin/rules/new/", form_at="/integrations/linkedin/rules/new/", crm_event=event,
             name=name, linkedin_id=linkedin_id, frequency="once", send_value="on", is_active="on",
@@ -67,12 +87,23 @@ def connect(installation) -> Browser:
 
 def invite_to_sales(admin, installation) -> Browser:
     """A colleague who has followed the link in the mail, which in development is in the log of a worker."""
-    admin.post("/company/people/", form_at="/company/people/", email="sami@contoso.example", role="sales")
+    admin.post(
+        "/company/people/",
+        form_at="/company/people/",
+        email="sami@contoso.example",
+        role="sales",
+    )
     mailed = r"https?://\S+(/invitations/[^/\s]+/)"
-    wait_for(lambda: re.search(mailed, installation.logs()), seconds=15, told="the mail is in a worker's log")
+    wait_for(
+        lambda: re.search(mailed, installation.logs()),
+        seconds=15,
+        told="the mail is in a worker's log",
+    )
     [link] = set(re.findall(mailed, installation.logs()))  # in the text and in the HTML
     browser = Browser(installation.url)
-    browser.post(link, form_at=link, first_name="Sami", last_name="Example", password=PASSWORD)
+    browser.post(
+        link, form_at=link, first_name="Sami", last_name="Example", password=PASSWORD
+    )
     return browser
 
 
@@ -97,8 +128,11 @@ def add_deal(browser, lead) -> str:
 
 def qualify(browser, lead) -> float:
     """Set the lead's status in the web. Returns how many seconds the answer took."""
-    saved = browser.post(f"{lead}status/", form_at=lead, status=choice("Qualified", browser.get(lead)))
-    return saved.history[0].elapsed.total_seconds()  # without the page to which it redirects
+    saved = browser.post(
+        f"{lead}status/", form_at=lead, status=choice("Qualified", browser.get(lead))
+    )
+    # Without the page to which it redirects.
+    return saved.history[0].elapsed.total_seconds()
 
 
 def win(browser, deal) -> None:
@@ -117,7 +151,9 @@ def press_play(browser, rule) -> str:
     """Send a test event of the rule, and wait on the page that this leads to for its result."""
     page = "/integrations/linkedin/"
     form = re.search(
-        rf'action="([^"]+/test/)"[^<>]*>(?:(?!</form>).)*"Send a test event: {rule}"', browser.get(page), re.S
+        rf'action="([^"]+/test/)"[^<>]*>(?:(?!</form>).)*"Send a test event: {rule}"',
+        browser.get(page),
+        re.S,
     )
     assert form
     return browser.post(form[1], form_at=page).url.removeprefix(browser.url)
@@ -126,11 +162,15 @@ def press_play(browser, rule) -> str:
 def end_a_session(installation) -> Callable[[], bool]:
     """Leave an expired session behind. Returns a function that checks if the daily housekeeping has deleted it."""
     with psycopg.connect(installation.database_url) as database:
-        database.execute("INSERT INTO django_session VALUES ('ended', '', now() - interval '1 day')")
+        database.execute(
+            "INSERT INTO django_session VALUES ('ended', '', now() - interval '1 day')"
+        )
 
     def is_gone() -> bool:
         with psycopg.connect(installation.database_url) as database:
-            return not database.execute("SELECT 1 FROM django_session WHERE session_key = 'ended'").fetchone()
+            return not database.execute(
+                "SELECT 1 FROM django_session WHERE session_key = 'ended'"
+            ).fetchone()
 
     return is_gone
 
@@ -138,11 +178,18 @@ def end_a_session(installation) -> Callable[[], bool]:
 def let_a_day_pass(installation) -> None:
     """Date the last housekeeping back by a day."""
     with psycopg.connect(installation.database_url) as database:
-        database.execute("INSERT INTO capi_housekeeping (id, done_at) VALUES (1, now() - interval '1 day')")
+        database.execute(
+            "INSERT INTO capi_housekeeping (id, done_at) VALUES (1, now() - interval '1 day')"
+        )
 
 
 def accepted(linkedin) -> list[dict]:
-    return [element for entry in linkedin.ledger.tail(100) if entry.status == 201 for element in entry.elements]
+    return [
+        element
+        for entry in linkedin.ledger.tail(100)
+        if entry.status == 201
+        for element in entry.elements
+    ]
 
 
 def state_of(installation, event_id) -> str:
@@ -154,7 +201,11 @@ def state_of(installation, event_id) -> str:
 
 
 def wait_for_acceptance(installation, event_id) -> None:
-    wait_for(lambda: state_of(installation, event_id) == "accepted", seconds=5, told=f"{event_id} is accepted")
+    wait_for(
+        lambda: state_of(installation, event_id) == "accepted",
+        seconds=5,
+        told=f"{event_id} is accepted",
+    )
 
 
 def test_the_main_job_through_the_web_server_and_two_workers(install, linkedin) -> None:
@@ -167,36 +218,69 @@ def test_the_main_job_through_the_web_server_and_two_workers(install, linkedin) 
         admin = connect(installation)
 
         played = press_play(admin, "Qualified")
-        wait_for(lambda: "HTTP 201" in admin.get(played), seconds=5, told="the test event's page says that it is sent")
+        wait_for(
+            lambda: "HTTP 201" in admin.get(played),
+            seconds=5,
+            told="the test event's page says that it is sent",
+        )
         sales = invite_to_sales(admin, installation)
-        lead = add_lead(sales, email="Test@Example.COM", phone="+31 20 555 0199", organisation="Quiet Harbour")
+        lead = add_lead(
+            sales,
+            email="Test@Example.COM",
+            phone="+31 20 555 0199",
+            organisation="Quiet Harbour",
+        )
         deal = add_deal(sales, lead)
         qualify(sales, lead)
         win(sales, deal)
 
-        wait_for(lambda: len(accepted(linkedin)) == 3, seconds=10, told="LinkedIn has all three")
-        tested, qualified, won = sorted(accepted(linkedin), key=lambda element: element["conversionHappenedAt"])
+        wait_for(
+            lambda: len(accepted(linkedin)) == 3,
+            seconds=10,
+            told="LinkedIn has all three",
+        )
+        tested, qualified, won = sorted(
+            accepted(linkedin), key=lambda element: element["conversionHappenedAt"]
+        )
         hashed = {"userIds": [{"idType": "SHA256_EMAIL", "idValue": TEST_ADDRESS_HASH}]}
         assert [each["conversion"].rpartition(":")[2] for each in (tested, qualified, won)] == [
             "104012", "104012", "104013",
         ]  # fmt: skip
         assert (qualified["user"], won["user"]) == (hashed, hashed)
         assert tested["user"] != hashed
-        assert won.pop("conversionValue") == {"currencyCode": "EUR", "amount": "1250.00"}
-        assert {*tested, *qualified, *won} == {"conversion", "conversionHappenedAt", "eventId", "user"}
+        assert won.pop("conversionValue") == {
+            "currencyCode": "EUR",
+            "amount": "1250.00",
+        }
+        assert {*tested, *qualified, *won} == {
+            "conversion",
+            "conversionHappenedAt",
+            "eventId",
+            "user",
+        }
         for element in (tested, qualified, won):
             wait_for_acceptance(installation, element["eventId"])
         assert "Sent to LinkedIn" in sales.get(lead)
         assert admin.get("/integrations/linkedin/events/").count(">Sent</span>") >= 3
         wire = linkedin.ledger.path.read_text().lower()
-        assert not [word for word in ("tess", "555 0199", "quiet", "test@example.com", "forty") if word in wire]
-        wait_for(session_is_over, seconds=5, told="a worker has deleted the session that has ended")
+        assert not [
+            word
+            for word in ("tess", "555 0199", "quiet", "test@example.com", "forty")
+            if word in wire
+        ]
+        wait_for(
+            session_is_over,
+            seconds=5,
+            told="a worker has deleted the session that has ended",
+        )
         assert installation.stop() == {"web": 0, "worker1": 0, "worker2": 0}
         assert len(linkedin.ledger.tail(100)) == 3  # requests, so nothing else was sent
 
 
 @pytest.mark.thorough
-def test_with_redis_dead_a_save_answers_at_once_and_the_sweep_delivers(install, linkedin) -> None:
+def test_with_redis_dead_a_save_answers_at_once_and_the_sweep_delivers(
+    install, linkedin
+) -> None:
     nobody = f"redis://127.0.0.1:{free_port()}/0"
     with install(nobody, LEADMACHINE_SWEEP_SECONDS="0.5") as installation:
         installation.start_all()
@@ -206,15 +290,23 @@ def test_with_redis_dead_a_save_answers_at_once_and_the_sweep_delivers(install, 
         seconds = qualify(browser, lead)
 
         assert seconds < 1
-        [element] = wait_for(lambda: accepted(linkedin), seconds=30, told="a worker's sweep found the event")
+        [element] = wait_for(
+            lambda: accepted(linkedin),
+            seconds=30,
+            told="a worker's sweep found the event",
+        )
         assert element["user"]["userIds"][0]["idValue"] == TEST_ADDRESS_HASH
 
 
-def test_the_compose_file_has_each_process_with_a_health_check_and_waits_for_the_migrations() -> None:
+def test_the_compose_file_has_each_process_with_a_health_check_and_waits_for_the_migrations() -> (
+    None
+):
     services = COMPOSE["services"]
 
     assert set(services) == {"postgres", "redis", "migrate", "web", "worker", "proxy"}
-    assert [name for name, service in services.items() if "healthcheck" not in service] == ["migrate", "proxy"]
+    assert [
+        name for name, service in services.items() if "healthcheck" not in service
+    ] == ["migrate", "proxy"]
     for name in ("web", "worker"):
         assert services[name]["depends_on"] == {
             "migrate": {"condition": "service_completed_successfully"},
@@ -223,15 +315,31 @@ def test_the_compose_file_has_each_process_with_a_health_check_and_waits_for_the
 
 
 def test_the_image_starts_the_web_server_as_the_compose_file_does() -> None:
-    [last] = re.findall(r"^CMD (.*)$", (settings.BASE_DIR / "Dockerfile").read_text(), re.MULTILINE)
+    [last] = re.findall(
+        r"^CMD (.*)$", (settings.BASE_DIR / "Dockerfile").read_text(), re.MULTILINE
+    )
 
     assert json.loads(last) == command("web")
 
 
-def test_without_the_settings_of_production_the_web_server_says_what_is_missing_and_ends() -> None:
-    bare = {"PATH": PATH, "DATABASE_URL": os.environ["DATABASE_URL"], "SECRET_KEY": "short", "PORT": str(free_port())}
+def test_without_the_settings_of_production_the_web_server_says_what_is_missing_and_ends() -> (
+    None
+):
+    bare = {
+        "PATH": PATH,
+        "DATABASE_URL": os.environ["DATABASE_URL"],
+        "SECRET_KEY": "short",
+        "PORT": str(free_port()),
+    }
 
-    done = subprocess.run(command("web"), env=bare, cwd=settings.BASE_DIR, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(
+        command("web"),
+        env=bare,
+        cwd=settings.BASE_DIR,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
 
     assert done.returncode == 1
     assert "SECRET_KEY is missing, too short or not random." in done.stderr
@@ -244,10 +352,20 @@ def test_on_a_port_that_is_taken_the_web_server_says_so_in_one_sentence() -> Non
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        environment = {"PATH": PATH, "DATABASE_URL": os.environ["DATABASE_URL"], "DEBUG": "on", "PORT": str(port)}
+        environment = {
+            "PATH": PATH,
+            "DATABASE_URL": os.environ["DATABASE_URL"],
+            "DEBUG": "on",
+            "PORT": str(port),
+        }
 
         done = subprocess.run(
-            command("web"), env=environment, cwd=settings.BASE_DIR, capture_output=True, text=True, timeout=30
+            command("web"),
+            env=environment,
+            cwd=settings.BASE_DIR,
+            capture_output=True,
+            text=True,
+            timeout=30,
         )
 
     assert done.returncode == 1
@@ -259,21 +377,34 @@ def test_on_a_port_that_is_taken_the_web_server_says_so_in_one_sentence() -> Non
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_ends_the_web_server_with_its_worker_and_sandbox_at_once(tmp_path, linkedin, ending) -> None:
-    embedded = {"LEADMACHINE_EMBEDDED_WORKER": "on", "LINKEDIN_SANDBOX": "on", "LINKEDIN_SANDBOX_PORT": "0"}
-    with Installation(tmp_path, linkedin_url=linkedin.url, redis_url="", **embedded) as installation:
+def test_ctrl_c_ends_the_web_server_with_its_worker_and_sandbox_at_once(
+    tmp_path, linkedin, ending
+) -> None:
+    embedded = {
+        "LEADMACHINE_EMBEDDED_WORKER": "on",
+        "LINKEDIN_SANDBOX": "on",
+        "LINKEDIN_SANDBOX_PORT": "0",
+    }
+    with Installation(
+        tmp_path, linkedin_url=linkedin.url, redis_url="", **embedded
+    ) as installation:
         installation.start("web", command("web"))
         installation.wait_for_web()
 
         codes = installation.stop(ending)
 
-        assert codes == {"web": 0}  # what does not end within STOP_SECONDS is killed, and its code shows that
+        # What does not end within STOP_SECONDS is killed, and its code shows that.
+        assert codes == {"web": 0}
 
 
 @pytest.mark.thorough
-def test_the_embedded_worker_does_the_daily_housekeeping_too(tmp_path, linkedin) -> None:
+def test_the_embedded_worker_does_the_daily_housekeeping_too(
+    tmp_path, linkedin
+) -> None:
     embedded = {"LEADMACHINE_EMBEDDED_WORKER": "on"}
-    with Installation(tmp_path, linkedin_url=linkedin.url, redis_url="", **embedded) as installation:
+    with Installation(
+        tmp_path, linkedin_url=linkedin.url, redis_url="", **embedded
+    ) as installation:
         session_is_over = end_a_session(installation)
         let_a_day_pass(installation)
 

@@ -16,7 +16,14 @@ import requests
 from django.conf import settings
 
 from leadmachine.demo.people import PASSWORD
-from tests.faults.installation import PATH, Browser, Installation, command, free_port, wait_for
+from tests.faults.installation import (
+    PATH,
+    Browser,
+    Installation,
+    command,
+    free_port,
+    wait_for,
+)
 
 pytestmark = [
     pytest.mark.faults,
@@ -49,7 +56,9 @@ def caddy(folder: Path, ports: Ports, web: int) -> list[str]:
     http["http_port"] = ports.http
     (server,) = http["servers"].values()
     server["listen"] = [f":{ports.https}"]
-    config["apps"]["pki"] = {"certificate_authorities": {"local": {"install_trust": False}}}
+    config["apps"]["pki"] = {
+        "certificate_authorities": {"local": {"install_trust": False}}
+    }
     (folder / "caddy.json").write_text(json.dumps(config))
     return [CADDY, "run", "--config", str(folder / "caddy.json")]
 
@@ -57,8 +66,20 @@ def caddy(folder: Path, ports: Ports, web: int) -> list[str]:
 def nginx(folder: Path, ports: Ports, web: int) -> list[str]:
     """Return the command that runs deploy/nginx/leadmachine.conf on these ports, with a certificate of its own."""
     subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    key = ["-newkey", "rsa:2048", "-nodes", "-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
-    subprocess.run(["openssl", "req", "-x509", "-days", "1", *key, *subject], check=True, capture_output=True)
+    key = [
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-keyout",
+        str(folder / "key.pem"),
+        "-out",
+        str(folder / "cert.pem"),
+    ]
+    subprocess.run(
+        ["openssl", "req", "-x509", "-days", "1", *key, *subject],
+        check=True,
+        capture_output=True,
+    )
     site = (DEPLOY / "nginx" / "leadmachine.conf").read_text()
     site = re.sub(r"listen \[::\].*;", "", site)
     for old, new in {
@@ -73,7 +94,8 @@ def nginx(folder: Path, ports: Ports, web: int) -> list[str]:
         assert old in site
         site = site.replace(old, new)
     folders = "".join(
-        f"{name}_temp_path {folder}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        f"{name}_temp_path {folder}/{name};"
+        for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
     user = "user root;" if os.geteuid() == 0 else ""  # others may not enter the folder
     log = f"pid {folder}/nginx.pid; error_log stderr;"
@@ -92,17 +114,23 @@ class Person(Browser):
         super().__init__(url, session)
 
     def sign_in(self, password: str = PASSWORD) -> requests.Response:
-        return self.send("/login/", form_at="/login/", username=ADMIN, password=password)
+        return self.send(
+            "/login/", form_at="/login/", username=ADMIN, password=password
+        )
 
     def upload(self, path: str, megabytes: int) -> requests.Response:
         """Send a file with this many MB of leads to the form at the path."""
-        found = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', self.get("/leads/import/"))
+        found = re.search(
+            r'name="csrfmiddlewaretoken" value="(\w+)"', self.get("/leads/import/")
+        )
         assert found
         line = b"Ada Example;ada@example.com;" + b"x" * 1_000 + b"\n"
         content = b"Name;E-mail;Title\n" + line * (megabytes * MB // len(line))
         fields = {"csrfmiddlewaretoken": found[1]}
         files = {"file": ("leads.csv", content)}
-        return self._session.post(self.url + path, fields, files=files, timeout=60, allow_redirects=False)
+        return self._session.post(
+            self.url + path, fields, files=files, timeout=60, allow_redirects=False
+        )
 
 
 @dataclass(frozen=True)
@@ -118,7 +146,10 @@ class Site:
     def is_up(self) -> bool:
         """True once the proxy has a certificate and reaches the web server."""
         with contextlib.suppress(requests.ConnectionError):
-            return requests.get(f"{self.url}/readyz", verify=False, timeout=5).status_code == 200
+            return (
+                requests.get(f"{self.url}/readyz", verify=False, timeout=5).status_code
+                == 200
+            )
         return False
 
     def person(self, **headers: str) -> Person:
@@ -135,7 +166,9 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
         "LEADMACHINE_HTTPS": "on", "ALLOWED_HOSTS": "localhost", "TRUSTED_PROXIES": "127.0.0.1",
         "LEADMACHINE_URL": f"https://localhost:{ports.https}", "HOME": str(tmp_path),
     }  # fmt: skip
-    with Installation(tmp_path, linkedin_url="http://127.0.0.1:9", redis_url="", **settings) as installation:
+    with Installation(
+        tmp_path, linkedin_url="http://127.0.0.1:9", redis_url="", **settings
+    ) as installation:
         installation.start("web", command("web"))
         installation.wait_for_web()
         installation.start("proxy", proxy(tmp_path, ports, web=installation.port))
@@ -148,7 +181,11 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
 def test_people_work_behind_it_on_a_port_other_than_443(site):
     person = site.person()
 
-    redirect = requests.get(f"http://localhost:{site.ports.http}/leads/?page=2", timeout=10, allow_redirects=False)
+    redirect = requests.get(
+        f"http://localhost:{site.ports.http}/leads/?page=2",
+        timeout=10,
+        allow_redirects=False,
+    )
     signed_in = person.sign_in()
     saved = person.post("/theme/", form_at="/my-day/", theme="dark")
     uploaded = person.upload("/leads/import/", 19)
@@ -177,7 +214,11 @@ def is_refused(upload: Callable[[], requests.Response]) -> bool:
 
 
 def test_headers_of_a_client_that_only_proxies_should_send_have_no_effect(site):
-    forged = {"X-Forwarded-For": "198.51.100.7", "X-Forwarded-Proto": "http", "X-Forwarded-Host": "evil.example"}
+    forged = {
+        "X-Forwarded-For": "198.51.100.7",
+        "X-Forwarded-Proto": "http",
+        "X-Forwarded-Host": "evil.example",
+    }
     person = site.person(**forged)
 
     person.sign_in()
@@ -188,6 +229,9 @@ def test_headers_of_a_client_that_only_proxies_should_send_have_no_effect(site):
 
 
 def test_guesses_from_one_address_are_counted_together_whatever_they_claim(site):
-    guesses = [site.person(**{"X-Forwarded-For": f"198.51.100.{at}"}).sign_in("wrong") for at in range(6)]
+    guesses = [
+        site.person(**{"X-Forwarded-For": f"198.51.100.{at}"}).sign_in("wrong")
+        for at in range(6)
+    ]
 
     assert "Too many failed attempts" in guesses[-1].text

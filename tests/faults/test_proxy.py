@@ -21,7 +21,9 @@ def echo():
     def accept() -> None:
         with contextlib.suppress(OSError):
             while True:
-                threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+                threading.Thread(
+                    target=serve, args=(listener.accept()[0],), daemon=True
+                ).start()
 
     listener = socket.create_server(("127.0.0.1", 0))
     threading.Thread(target=accept, daemon=True).start()
@@ -30,7 +32,9 @@ def echo():
     listener.close()
 
 
-def test_a_silenced_connection_hears_nothing_more_not_even_its_end_and_a_new_one_works(echo) -> None:
+def test_a_silenced_connection_hears_nothing_more_not_even_its_end_and_a_new_one_works(
+    echo,
+) -> None:
     proxy = Proxy(echo)
     with socket.create_connection(("127.0.0.1", proxy.port), timeout=5) as old:
         old.sendall(b"before")

@@ -27,9 +27,20 @@ from tests.faults.installation import create_database, drop_database
 from tests.faults.processes import wait_for
 from tests.faults.world import World, make_leads
 
-pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True), pytest.mark.covers("F29")]
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.covers("F29"),
+]
 
-SENT_BEFORE, OPT_OUTS, ERASURES, CANCELLATIONS, DELETIONS, UNTOUCHED = 20, 50, 20, 10, 5, 30
+SENT_BEFORE, OPT_OUTS, ERASURES, CANCELLATIONS, DELETIONS, UNTOUCHED = (
+    20,
+    50,
+    20,
+    10,
+    5,
+    30,
+)
 SWEEPS = 3  # in which a worker would send whatever it may
 
 
@@ -63,13 +74,17 @@ def manage(world: World, url: str, *words: str, given: str = "") -> str:
 
 
 def rows(url: str, statement: str) -> list[tuple[Any, ...]]:
-    with psycopg.connect(url.replace("postgres://", "postgresql://"), autocommit=True) as database:
+    with psycopg.connect(
+        url.replace("postgres://", "postgresql://"), autocommit=True
+    ) as database:
         return database.execute(statement).fetchall()
 
 
 def accepted(world: World) -> list[str]:
     """The ids of all events that LinkedIn has accepted, oldest first."""
-    taken = [entry for entry in world.ledger.entries() if 200 <= (entry.status or 0) < 300]
+    taken = [
+        entry for entry in world.ledger.entries() if 200 <= (entry.status or 0) < 300
+    ]
     return [element["eventId"] for entry in taken for element in entry.elements]
 
 
@@ -78,32 +93,54 @@ def wait_for_sweeps(url: str) -> None:
     statement = "SELECT beat_at FROM capi_heartbeat WHERE name = 'sweep'"
     for _ in range(SWEEPS):
         before = rows(url, statement)
-        wait_for(lambda before=before: rows(url, statement) != before, seconds=60, told="a worker sweeps")
+        wait_for(
+            lambda before=before: rows(url, statement) != before,
+            seconds=60,
+            told="a worker sweeps",
+        )
 
 
 def people(company: Company) -> dict[str, list[Lead]]:
     """The leads by what happens to them after the backup."""
     leads = list(Lead.objects.for_company(company).order_by("pk"))[SENT_BEFORE:]
     parts: dict[str, list[Lead]] = {}
-    counts = {"opted out": OPT_OUTS, "erased": ERASURES, "cancelled": CANCELLATIONS, "deleted": DELETIONS}
+    counts = {
+        "opted out": OPT_OUTS,
+        "erased": ERASURES,
+        "cancelled": CANCELLATIONS,
+        "deleted": DELETIONS,
+    }
     for name, count in counts.items():
         parts[name], leads = leads[:count], leads[count:]
     return parts
 
 
-def change_after_the_backup(world: World, company: Company, parts: dict[str, list[Lead]]) -> None:
+def change_after_the_backup(
+    world: World, company: Company, parts: dict[str, list[Lead]]
+) -> None:
     api = world.api(company)
-    by_api, by_orm = parts["opted out"][: OPT_OUTS // 2], parts["opted out"][OPT_OUTS // 2 :]
+    by_api, by_orm = (
+        parts["opted out"][: OPT_OUTS // 2],
+        parts["opted out"][OPT_OUTS // 2 :],
+    )
     for lead in by_api:
         answer = api._session.patch(
-            f"{world.url}/api/v1/leads/{lead.pk}/", json={"share_with_ad_platforms": False}, timeout=30
+            f"{world.url}/api/v1/leads/{lead.pk}/",
+            json={"share_with_ad_platforms": False},
+            timeout=30,
         )
         assert answer.status_code == 200
-    Lead.objects.filter(pk__in=[lead.pk for lead in by_orm]).update(share_with_ad_platforms=False)
+    Lead.objects.filter(pk__in=[lead.pk for lead in by_orm]).update(
+        share_with_ad_platforms=False
+    )
     for lead in parts["erased"]:
         erase_lead(lead=lead)
-    cancelled = ConversionEvent.objects.filter(lead__in=parts["cancelled"]).order_by("pk")
-    services.cancel_events(company=company, pks=list(cancelled.values_list("pk", flat=True)))
+    cancelled = ConversionEvent.objects.filter(lead__in=parts["cancelled"]).order_by(
+        "pk"
+    )
+    services.cancel_events(
+        company=company, pks=list(cancelled.values_list("pk", flat=True))
+    )
     for lead in parts["deleted"]:
         delete(row=lead)
 
@@ -116,18 +153,31 @@ def written(log: Any) -> str:
 
 @pytest.mark.timeout(600)
 @pytest.mark.representative
-def test_into_a_new_database(world: World, other_url: str, log: Any, tmp_path: Path) -> None:
+def test_into_a_new_database(
+    world: World, other_url: str, log: Any, tmp_path: Path
+) -> None:
     company = world.connect()
     make_leads(company, SENT_BEFORE)
     world.deliveries.run(company.pk)
-    make_leads(company, OPT_OUTS + ERASURES + CANCELLATIONS + DELETIONS + UNTOUCHED, start=SENT_BEFORE)
+    make_leads(
+        company,
+        OPT_OUTS + ERASURES + CANCELLATIONS + DELETIONS + UNTOUCHED,
+        start=SENT_BEFORE,
+    )
     test_event = services.send_test_event(rule=ConversionRule.objects.get())
     parts = people(company)
-    of_them = ConversionEvent.objects.filter(lead__in=[lead for part in parts.values() for lead in part])
+    of_them = ConversionEvent.objects.filter(
+        lead__in=[lead for part in parts.values() for lead in part]
+    )
     ended = set(of_them.values_list("event_id", flat=True))
     world.start_web()
     connection.close()
-    backups.dump(other_url.replace(urlsplit(other_url).path, f"/{connection.settings_dict['NAME']}"), tmp_path / "dump")
+    backups.dump(
+        other_url.replace(
+            urlsplit(other_url).path, f"/{connection.settings_dict['NAME']}"
+        ),
+        tmp_path / "dump",
+    )
     change_after_the_backup(world, company, parts)
     world.deliveries.run(company.pk)  # what is sent between the backup and the restore
     sent_once = accepted(world)
@@ -139,13 +189,18 @@ def test_into_a_new_database(world: World, other_url: str, log: Any, tmp_path: P
     wait_for_sweeps(other_url)
 
     assert accepted(world) == sent_once  # nothing, not even the test event
-    assert rows(other_url, "SELECT is_paused, paused_reason FROM capi_connection") == [(True, "all_paused")]
-    assert "All sending is paused (companies: 1)" in world.log("worker1")
-    assert rows(other_url, "SELECT count(*), sum(attempts) FROM capi_conversionevent WHERE state = 'pending'") == [
-        (OPT_OUTS + ERASURES + CANCELLATIONS + DELETIONS + UNTOUCHED + 1, 0)
+    assert rows(other_url, "SELECT is_paused, paused_reason FROM capi_connection") == [
+        (True, "all_paused")
     ]
+    assert "All sending is paused (companies: 1)" in world.log("worker1")
+    assert rows(
+        other_url,
+        "SELECT count(*), sum(attempts) FROM capi_conversionevent WHERE state = 'pending'",
+    ) == [(OPT_OUTS + ERASURES + CANCELLATIONS + DELETIONS + UNTOUCHED + 1, 0)]
 
-    said = manage(world, url, "repeat_privacy_changes", given=world.log("web") + written(log))
+    said = manage(
+        world, url, "repeat_privacy_changes", given=world.log("web") + written(log)
+    )
     counts = dict(line.rsplit(maxsplit=1) for line in said.splitlines())
     assert {name.strip(): int(count) for name, count in counts.items() if count != "0"} == {
         "people erased": ERASURES, "leads deleted": DELETIONS, "people opted out": OPT_OUTS,
@@ -156,14 +211,21 @@ def test_into_a_new_database(world: World, other_url: str, log: Any, tmp_path: P
 
     manage(world, url, "resume_sending")
     pending = "SELECT count(*) FROM capi_conversionevent WHERE state = 'pending'"
-    wait_for(lambda: rows(other_url, pending) == [(0,)], seconds=60, told="what is due is sent")
+    wait_for(
+        lambda: rows(other_url, pending) == [(0,)],
+        seconds=60,
+        told="what is due is sent",
+    )
 
     again = accepted(world)[len(sent_once) :]
     assert ended.isdisjoint(again)
     assert test_event.event_id in again
     assert len(again) == len(set(again)) == UNTOUCHED + 1
     assert set(again) <= set(sent_once)
-    assert rows(other_url, "SELECT state, count(*) FROM capi_conversionevent GROUP BY state ORDER BY state") == [
+    assert rows(
+        other_url,
+        "SELECT state, count(*) FROM capi_conversionevent GROUP BY state ORDER BY state",
+    ) == [
         ("accepted", SENT_BEFORE + UNTOUCHED + 1),
         ("cancelled", ERASURES + CANCELLATIONS + DELETIONS),
         ("skipped", OPT_OUTS),
@@ -172,7 +234,9 @@ def test_into_a_new_database(world: World, other_url: str, log: Any, tmp_path: P
 
 
 @pytest.mark.timeout(600)
-def test_into_the_same_database_below_a_worker_that_runs(world: World, log: Any, tmp_path: Path) -> None:
+def test_into_the_same_database_below_a_worker_that_runs(
+    world: World, log: Any, tmp_path: Path
+) -> None:
     company = world.connect()
     make_leads(company, UNTOUCHED)
     url = world.database_server.url(port=world.database.port)

@@ -16,7 +16,14 @@ pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 
 # The previous version's code. Once an application has a second migration, name the one before its newest here.
 BEFORE = [("capi", "0001_initial"), ("crm", "0001_initial")]
-TABLES = ("crm_lead", "crm_crmevent", "capi_connection", "capi_conversionrule", "capi_conversionevent", "capi_attempt")
+TABLES = (
+    "crm_lead",
+    "crm_crmevent",
+    "capi_connection",
+    "capi_conversionrule",
+    "capi_conversionevent",
+    "capi_attempt",
+)
 REFUSED = r"unregistered task|Unknown message|TypeError|not understood|decode|Unrecoverable|ContentDis"
 
 
@@ -34,7 +41,9 @@ def alter(change: str) -> None:
 
 
 @pytest.mark.covers("F18")
-def test_workers_go_on_while_a_migration_adds_columns_that_their_code_does_not_know(world, columns_of_tomorrow) -> None:
+def test_workers_go_on_while_a_migration_adds_columns_that_their_code_does_not_know(
+    world, columns_of_tomorrow
+) -> None:
     company = world.connect()
     world.start_web()
     world.start_worker()
@@ -56,7 +65,9 @@ def test_workers_go_on_while_a_migration_adds_columns_that_their_code_does_not_k
 
 @pytest.mark.representative
 @pytest.mark.covers("F18")
-def test_the_code_before_the_newest_migrations_still_reads_and_writes_what_it_knows(company) -> None:
+def test_the_code_before_the_newest_migrations_still_reads_and_writes_what_it_knows(
+    company,
+) -> None:
     """As its processes do until a deploy has ended them: their queries name each column of their models."""
     models = MigrationLoader(connection).project_state(BEFORE).apps
     line = models.get_model("capi", "Connection").objects.create(company_id=company.pk)
@@ -76,7 +87,9 @@ def test_messages_of_another_version_and_unknown_tasks_stop_no_worker(world) -> 
         producer = app.amqp.Producer(line)
         for _ in range(5):
             app.send_task("capi.of_tomorrow", [company.pk], producer=producer)
-            app.send_task("capi.deliver", [company.pk], {"priority": 3}, producer=producer)
+            app.send_task(
+                "capi.deliver", [company.pk], {"priority": 3}, producer=producer
+            )
             app.send_task("capi.deliver", [company.pk, 1, "more"], producer=producer)
         make_leads(company, 20)
         app.send_task("capi.deliver", [company.pk], producer=producer)
@@ -88,8 +101,15 @@ def test_messages_of_another_version_and_unknown_tasks_stop_no_worker(world) -> 
     assert extra_acceptances(world.ledger.entries()) == 0
 
 
-ENVELOPE = {"content-type": "application/json", "content-encoding": "utf-8", "headers": {}}
-PROPERTIES = {"delivery_tag": "1", "delivery_info": {"exchange": "", "routing_key": "leadmachine"}}
+ENVELOPE = {
+    "content-type": "application/json",
+    "content-encoding": "utf-8",
+    "headers": {},
+}
+PROPERTIES = {
+    "delivery_tag": "1",
+    "delivery_info": {"exchange": "", "routing_key": "leadmachine"},
+}
 NO_MESSAGES = [
     b"{}", b"null", b"[]", b"no JSON", b"\xff\xfe", b"[" * 5000,
     json.dumps({**ENVELOPE, "body": "e30=", "properties": {}}).encode(),
@@ -99,7 +119,9 @@ NO_MESSAGES = [
 
 
 @pytest.mark.covers("F18")
-def test_what_is_no_message_at_all_ends_no_worker_and_holds_no_delivery_up(world) -> None:
+def test_what_is_no_message_at_all_ends_no_worker_and_holds_no_delivery_up(
+    world,
+) -> None:
     company = world.connect()
     world.start_worker()
     world.wait_for_worker()
@@ -119,4 +141,6 @@ def test_what_is_no_message_at_all_ends_no_worker_and_holds_no_delivery_up(world
 
 def wait_for_the_queue(world) -> None:
     with world.broker_server.client() as client:
-        wait_for(lambda: client.llen(world.queue) == 0, seconds=30, told="the queue is empty")
+        wait_for(
+            lambda: client.llen(world.queue) == 0, seconds=30, told="the queue is empty"
+        )

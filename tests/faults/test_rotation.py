@@ -29,16 +29,25 @@ def old_key(settings) -> None:
 
 
 def make_tokens(count: int) -> None:
-    companies = Company.objects.bulk_create(Company(name=f"C{n}", slug=f"c{n}") for n in range(count))
+    companies = Company.objects.bulk_create(
+        Company(name=f"C{n}", slug=f"c{n}") for n in range(count)
+    )
     Connection.objects.bulk_create(
-        Connection(company=each, sealed_token=seal(company_id=each.pk, token=token_of(each.pk))) for each in companies
+        Connection(
+            company=each, sealed_token=seal(company_id=each.pk, token=token_of(each.pk))
+        )
+        for each in companies
     )
 
 
 def unreadable() -> list[int]:
     """The companies whose token the current keys can't decrypt, or decrypt to another one."""
-    sealed = Connection.objects.exclude(sealed_token="").values_list("company_id", "sealed_token")
-    return [pk for pk, text in sealed if unseal(company_id=pk, sealed=text) != token_of(pk)]
+    sealed = Connection.objects.exclude(sealed_token="").values_list(
+        "company_id", "sealed_token"
+    )
+    return [
+        pk for pk, text in sealed if unseal(company_id=pk, sealed=text) != token_of(pk)
+    ]
 
 
 def under_the_new_key() -> int:
@@ -49,7 +58,9 @@ def under_the_new_key() -> int:
 
 @pytest.mark.timeout(1800)
 @pytest.mark.covers("F53")
-def test_a_rotation_killed_again_and_again_leaves_each_token_readable_and_ends(old_key, world, settings) -> None:
+def test_a_rotation_killed_again_and_again_leaves_each_token_readable_and_ends(
+    old_key, world, settings
+) -> None:
     rows, kills = figures.rounds(1_000, long=10_000), figures.rounds(3, long=100)
     make_tokens(rows)
     pks = list(Connection.objects.order_by("pk").values_list("pk", flat=True))
@@ -58,7 +69,12 @@ def test_a_rotation_killed_again_and_again_leaves_each_token_readable_and_ends(o
     for number in range(kills):
         row = Connection.objects.filter(pk=pks[rows * (number + 1) // (kills + 1)])
         world.start("rotation", ROTATE)
-        wait_for(lambda row=row: is_rotated(row), seconds=60, told="the rotation comes to the row", every=0.002)
+        wait_for(
+            lambda row=row: is_rotated(row),
+            seconds=60,
+            told="the rotation comes to the row",
+            every=0.002,
+        )
 
         world.kill("rotation")
 
@@ -81,14 +97,20 @@ def is_rotated(row) -> bool:
 
 @pytest.mark.representative
 @pytest.mark.covers("F53")
-def test_an_old_key_that_is_taken_away_too_early_pauses_and_sends_nothing(old_key, world, settings) -> None:
+def test_an_old_key_that_is_taken_away_too_early_pauses_and_sends_nothing(
+    old_key, world, settings
+) -> None:
     company = world.connect()
     make_leads(company, 5)
     world.environment["LEADMACHINE_TOKEN_KEYS"] = NEW
 
     world.start_worker()
 
-    wait_for(lambda: Connection.objects.get().is_paused, seconds=20, told="the connection is paused")
+    wait_for(
+        lambda: Connection.objects.get().is_paused,
+        seconds=20,
+        told="the connection is paused",
+    )
     time.sleep(1)
     assert Connection.objects.get().paused_reason == "token_unreadable"
     assert world.ledger.entries() == []

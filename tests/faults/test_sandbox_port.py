@@ -36,7 +36,11 @@ def web(tmp_path, settings) -> Iterator[Processes]:
         WEB_CONCURRENCY="2",
     )
     web.start("web", command("web"))
-    wait_for(lambda: owner(web) and own_sandbox.proves_itself(), seconds=30, told="the sandbox listens")
+    wait_for(
+        lambda: owner(web) and own_sandbox.proves_itself(),
+        seconds=30,
+        told="the sandbox listens",
+    )
     yield web
     print(web.logs())
     web.stop()
@@ -46,7 +50,11 @@ def owner(web: Processes) -> psutil.Process | None:
     """The process that listens on the sandbox's port."""
     for process in web.children("web"):
         try:
-            ports = [line.laddr.port for line in process.net_connections("tcp") if line.status == psutil.CONN_LISTEN]
+            ports = [
+                line.laddr.port
+                for line in process.net_connections("tcp")
+                if line.status == psutil.CONN_LISTEN
+            ]
         except psutil.NoSuchProcess:
             continue
         if product.LINKEDIN_SANDBOX_PORT in ports:
@@ -54,7 +62,9 @@ def owner(web: Processes) -> psutil.Process | None:
     return None
 
 
-def test_a_web_server_does_not_start_where_a_stranger_has_the_sandboxs_port(tmp_path) -> None:
+def test_a_web_server_does_not_start_where_a_stranger_has_the_sandboxs_port(
+    tmp_path,
+) -> None:
     with Stranger() as stranger:
         environment = {
             "PATH": PATH, "DATABASE_URL": os.environ["DATABASE_URL"], "DEBUG": "on",
@@ -62,13 +72,22 @@ def test_a_web_server_does_not_start_where_a_stranger_has_the_sandboxs_port(tmp_
         }  # fmt: skip
 
         done = subprocess.run(
-            command("web"), env=environment, cwd=product.BASE_DIR, capture_output=True, text=True, timeout=60
+            command("web"),
+            env=environment,
+            cwd=product.BASE_DIR,
+            capture_output=True,
+            text=True,
+            timeout=60,
         )
 
     assert done.returncode == 1
     assert (
         done.stderr
-        == own_sandbox.STRANGER.format(host="127.0.0.1", port=stranger.server_port, other=stranger.server_port + 100)
+        == own_sandbox.STRANGER.format(
+            host="127.0.0.1",
+            port=stranger.server_port,
+            other=stranger.server_port + 100,
+        )
         + "\n"
     )
     stranger.assert_was_told_nothing()
@@ -81,7 +100,11 @@ def test_another_process_becomes_the_sandbox_when_the_first_is_killed(web) -> No
 
     first.kill()
 
-    wait_for(lambda: owner(web) not in (None, first), seconds=20, told="another process has the port")
+    wait_for(
+        lambda: owner(web) not in (None, first),
+        seconds=20,
+        told="another process has the port",
+    )
     wait_for(own_sandbox.proves_itself, seconds=10, told="it is our sandbox")
 
 
@@ -91,5 +114,13 @@ def test_the_sandbox_outlives_a_reload(web) -> None:
 
     os.kill(web.running["web"].pid, signal.SIGHUP)
 
-    wait_for(lambda: before.isdisjoint(process.pid for process in web.children("web")), seconds=30, told="all are new")
-    wait_for(lambda: owner(web) and own_sandbox.proves_itself(), seconds=10, told="a new one is the sandbox")
+    wait_for(
+        lambda: before.isdisjoint(process.pid for process in web.children("web")),
+        seconds=30,
+        told="all are new",
+    )
+    wait_for(
+        lambda: owner(web) and own_sandbox.proves_itself(),
+        seconds=10,
+        told="a new one is the sandbox",
+    )

@@ -34,7 +34,10 @@ LARGEST = 4 * 1024 * 1024
 SPREAD = 1.2
 DAY = 24 * 3600
 DAY_LIMIT = json.dumps(
-    {"message": "Resource level throttle APPLICATION_AND_MEMBER DAY limit is reached.", "status": 429}
+    {
+        "message": "Resource level throttle APPLICATION_AND_MEMBER DAY limit is reached.",
+        "status": 429,
+    }
 )
 THROTTLES = [
     *[Fault(status=429)] * 3, Fault(status=429, body=DAY_LIMIT), Fault(status=429, headers={"Retry-After": "0"}),
@@ -70,11 +73,15 @@ class Model:
     failures: int = 0
     limit: int | None = None  # bytes
 
-    def longest_rest(self, fault: Fault, *, size: int, count: int, to_midnight: float) -> float:
+    def longest_rest(
+        self, fault: Fault, *, size: int, count: int, to_midnight: float
+    ) -> float:
         """The most seconds that the company may rest after this answer; 0 if it may not rest."""
         if fault == THROUGH:
             self.throttles = self.failures = 0
-            self.limit = self.limit * 2 if self.limit and self.limit * 2 < LARGEST else None
+            self.limit = (
+                self.limit * 2 if self.limit and self.limit * 2 < LARGEST else None
+            )
             return 0
         if fault == TOO_LARGE and size >= LARGE and count > 1:
             self.throttles = self.failures = 0
@@ -116,8 +123,14 @@ def is_as_large_as_it_may_be(entry: Entry, limit: int | None, due: int) -> bool:
 def rest_and_midnight() -> tuple[float, float]:
     """The seconds for which the lane rests from now on (0: it is awake), and those until midnight UTC."""
     lane = Connection.objects.annotate(now=Now()).get()
-    midnight = lane.now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-    rest = (lane.next_attempt_at - lane.now).total_seconds() if lane.next_attempt_at else 0.0
+    midnight = lane.now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(
+        days=1
+    )
+    rest = (
+        (lane.next_attempt_at - lane.now).total_seconds()
+        if lane.next_attempt_at
+        else 0.0
+    )
     return rest, (midnight - lane.now).total_seconds()
 
 
@@ -125,13 +138,29 @@ def live_through(dice: Random, sandbox) -> None:
     """Play random answers to a company that gets a few more leads before each."""
     company = Company.objects.create(name="Northwind", slug="northwind")
     services.save_token(company=company, token=TOKEN)
-    ConversionRule.objects.create(company=company, crm_event="lead_created", linkedin_id="104012", name="Leads")
+    ConversionRule.objects.create(
+        company=company, crm_event="lead_created", linkedin_id="104012", name="Leads"
+    )
     model = Model()
-    kinds = [THROTTLES, TROUBLES, PRETENDED, OF_OTHERS, [TOO_LARGE], [TOO_LARGE], [THROUGH]]
+    kinds = [
+        THROTTLES,
+        TROUBLES,
+        PRETENDED,
+        OF_OTHERS,
+        [TOO_LARGE],
+        [TOO_LARGE],
+        [THROUGH],
+    ]
     mood = dice.choice(kinds)
     for _ in range(dice.randint(6, 14)):
         mood = dice.choice([mood, mood, dice.choice(kinds)])
-        _one_answer(company, dice.choice(mood), model, sandbox, new_leads=dice.choice([0, 1, 1, 2, 15, 40]))
+        _one_answer(
+            company,
+            dice.choice(mood),
+            model,
+            sandbox,
+            new_leads=dice.choice([0, 1, 1, 2, 15, 40]),
+        )
     _let_everything_wait_no_longer()
     deliver(company.pk)
 
@@ -139,11 +168,16 @@ def live_through(dice: Random, sandbox) -> None:
     assert broken(sandbox.ledger.tail(1_000)[::-1]) == []
 
 
-def _one_answer(company: Company, fault: Fault, model: Model, sandbox, *, new_leads: int) -> None:
+def _one_answer(
+    company: Company, fault: Fault, model: Model, sandbox, *, new_leads: int
+) -> None:
     if new_leads:
         make_leads(company, new_leads, start=ConversionEvent.objects.count())
     _let_everything_wait_no_longer()
-    due, before = ConversionEvent.objects.pending().count(), len(sandbox.ledger.tail(1_000))
+    due, before = (
+        ConversionEvent.objects.pending().count(),
+        len(sandbox.ledger.tail(1_000)),
+    )
     if not due:
         return
     sandbox.faults.add(fault)
@@ -156,16 +190,29 @@ def _one_answer(company: Company, fault: Fault, model: Model, sandbox, *, new_le
     for entry, answer in zip(entries, [fault] + [THROUGH] * len(entries), strict=False):
         assert is_as_large_as_it_may_be(entry, model.limit, due)
         size, count = len(body_of(entry)), len(entry.elements)
-        may_rest = model.longest_rest(answer, size=size, count=count, to_midnight=to_midnight)
+        may_rest = model.longest_rest(
+            answer, size=size, count=count, to_midnight=to_midnight
+        )
         due -= count if answer == THROUGH else 0
     rest, _ = rest_and_midnight()
-    assert rest <= may_rest + took  # the lane's clock is ahead by what reading it took (`LaneSnapshot.read_at`)
+    # The lane's clock is ahead by what reading it took (`LaneSnapshot.read_at`).
+    assert rest <= may_rest + took
     assert (rest > 0) == (may_rest > 0)
     assert Connection.objects.get().body_limit == model.limit
     taken = {
-        element["eventId"] for entry in sandbox.ledger.tail(1_000) if not entry.fault for element in entry.elements
+        element["eventId"]
+        for entry in sandbox.ledger.tail(1_000)
+        if not entry.fault
+        for element in entry.elements
     }
-    assert set(ConversionEvent.objects.filter(state="accepted").values_list("event_id", flat=True)) == taken
+    assert (
+        set(
+            ConversionEvent.objects.filter(state="accepted").values_list(
+                "event_id", flat=True
+            )
+        )
+        == taken
+    )
 
 
 def _let_everything_wait_no_longer() -> None:
@@ -181,7 +228,8 @@ def test_no_rest_is_longer_no_request_smaller_and_nothing_taken_for_sent_than_wa
     sandbox, monkeypatch, settings
 ) -> None:
     monkeypatch.setattr(answers, "LARGE_BODY_BYTES", LARGE)
-    settings.RETRY_WINDOW_SECONDS = 10**9  # nothing is given up: what is not lost goes out at the end
+    # Nothing is given up: what is not lost goes out at the end.
+    settings.RETRY_WINDOW_SECONDS = 10**9
     monkeypatch.setattr(backoff, "UNCLEAR_TRIES", 10**9)
     for seed in figures.seeds(figures.rounds(15, long=1_000)):
         with database.cursor() as cursor:

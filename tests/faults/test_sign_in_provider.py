@@ -38,7 +38,10 @@ def program(tmp_path_factory):
 def _operator(settings, program):
     """What the operator sets: the provider's host and authority."""
     settings.SITE_URL, settings.OUTBOUND_TO_LOOPBACK = SITE, False
-    settings.OUTBOUND_ALLOWED, settings.CA_BUNDLE = ["localhost"], str(program.folder / "authority.pem")
+    settings.OUTBOUND_ALLOWED, settings.CA_BUNDLE = (
+        ["localhost"],
+        str(program.folder / "authority.pem"),
+    )
     tls_context.cache_clear()
     yield
     tls_context.cache_clear()
@@ -61,7 +64,11 @@ def boss(client_as, admin):
 
 
 def save(boss, server, **changes):
-    return boss.post(PAGE, {"name": "Our provider", "issuer": server.issuer, **CLIENT, **changes}, follow=True)
+    return boss.post(
+        PAGE,
+        {"name": "Our provider", "issuer": server.issuer, **CLIENT, **changes},
+        follow=True,
+    )
 
 
 @pytest.fixture
@@ -74,11 +81,17 @@ def provider(boss, server):
 def log(caplog, company):
     """Returns what the log says of the provider, without its code."""
     caplog.set_level("INFO", "crm")
-    return lambda: [text.replace(code_of(company.pk), "X") for text in caplog.messages if code_of(company.pk) in text]
+    return lambda: [
+        text.replace(code_of(company.pk), "X")
+        for text in caplog.messages
+        if code_of(company.pk) in text
+    ]
 
 
 def invite(company, admin, name, role=Role.SALES):
-    return people.invite(company=company, email=f"{name}@example.com", role=role, invited_by=admin.user)[1]
+    return people.invite(
+        company=company, email=f"{name}@example.com", role=role, invited_by=admin.user
+    )[1]
 
 
 def begin(client, provider, **fields):
@@ -95,7 +108,9 @@ def is_in(client):
     return client.get("/leads/").status_code == 200
 
 
-def test_an_invited_person_comes_in_and_is_known_from_then_on(provider, server, company, admin, log):
+def test_an_invited_person_comes_in_and_is_known_from_then_on(
+    provider, server, company, admin, log
+):
     invite(company, admin, "grace")
     first, second, grace = Client(), Client(), server.person("grace")
 
@@ -110,12 +125,16 @@ def test_an_invited_person_comes_in_and_is_known_from_then_on(provider, server, 
     assert log() == []
 
 
-def test_a_stranger_and_someone_unconfirmed_stay_out(provider, server, company, admin, log):
+def test_a_stranger_and_someone_unconfirmed_stay_out(
+    provider, server, company, admin, log
+):
     invite(company, admin, "unconfirmed")
     client = Client()
 
     stranger = come_in(client, provider, server.person("stranger")).content.decode()
-    unconfirmed = come_in(client, provider, server.person("unconfirmed")).content.decode()
+    unconfirmed = come_in(
+        client, provider, server.person("unconfirmed")
+    ).content.decode()
 
     assert "Northwind BV has not added stranger@example.com." in stranger
     assert "Our provider says that your e-mail address is not confirmed." in unconfirmed
@@ -146,7 +165,9 @@ def test_where_it_is_required_it_is_the_only_way(provider, server, company, admi
     assert log() == []
 
 
-def test_people_stay_known_when_it_changes_its_keys(provider, program, redirect_uri, company, sales, log):
+def test_people_stay_known_when_it_changes_its_keys(
+    provider, program, redirect_uri, company, sales, log
+):
     come_in(Client(), provider, program.person("sales"))
     program.start(redirect_uri, hasNewKeys=True)
     client = Client()
@@ -176,7 +197,9 @@ def test_who_signs_out_is_asked_again(provider, server, sales, log, is_there_too
 def test_who_cancels_is_not_in_and_reads_no_failure(provider, server, sales, log):
     client = Client()
 
-    page = come_in(client, provider, server.person("sales"), cancels=True).content.decode()
+    page = come_in(
+        client, provider, server.person("sales"), cancels=True
+    ).content.decode()
 
     assert "You were not signed in: this was cancelled" in page
     assert "did not work" not in page
@@ -193,20 +216,28 @@ def test_a_wrong_client_secret_is_in_the_log(provider, server, sales, log):
 
     assert "Signing in with Our provider did not work." in page
     assert not is_in(client)
-    assert log() == ["A sign-in with provider X failed: The provider refused the code: 401, invalid_client."]
+    assert log() == [
+        "A sign-in with provider X failed: The provider refused the code: 401, invalid_client."
+    ]
 
 
-def test_userinfo_about_someone_else_lets_no_one_in(boss, program, redirect_uri, company, admin, log):
+def test_userinfo_about_someone_else_lets_no_one_in(
+    boss, program, redirect_uri, company, admin, log
+):
     program.start(redirect_uri)
     save(boss, program)
     invite(company, admin, "liar")
     client = Client()
 
-    page = come_in(client, SignInProvider.objects.get(), program.person("liar")).content.decode()
+    page = come_in(
+        client, SignInProvider.objects.get(), program.person("liar")
+    ).content.decode()
 
     assert "Signing in with Our provider did not work." in page
     assert not is_in(client)
-    assert log() == ["A sign-in with provider X failed: The provider's userinfo is about someone else."]
+    assert log() == [
+        "A sign-in with provider X failed: The provider's userinfo is about someone else."
+    ]
 
 
 # Reaching it
@@ -237,10 +268,14 @@ def test_it_is_reached_only_where_the_operator_allows_it(
     assert not SignInProvider.objects.exists()
 
 
-def test_a_pasted_address_and_one_without_a_provider_are_told_apart(boss, program, redirect_uri):
+def test_a_pasted_address_and_one_without_a_provider_are_told_apart(
+    boss, program, redirect_uri
+):
     program.start(redirect_uri)
 
-    pasted = save(boss, program, issuer=f"{program.issuer}/.well-known/openid-configuration").content.decode()
+    pasted = save(
+        boss, program, issuer=f"{program.issuer}/.well-known/openid-configuration"
+    ).content.decode()
     other = save(boss, program, issuer=f"{program.issuer}/tenant").content.decode()
     closed = save(boss, program, issuer="https://localhost:9").content.decode()
 

@@ -7,18 +7,26 @@ import pytest
 
 from tests.faults import figures
 from tests.faults.proxy import BLACK_HOLE
-from tests.faults.two_workers import assert_all_run, start_two_workers, wait_until_each_hears
+from tests.faults.two_workers import (
+    assert_all_run,
+    start_two_workers,
+    wait_until_each_hears,
+)
 from tests.faults.world import ABOUT_BROKER, Saver, timed
 
 pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 
-HEARD_SECONDS = 8  # after a cut a worker has noticed within 5 s; a machine under load needs longer to take the next
+# After a cut a worker has noticed within 5 s; a machine under load needs longer to take
+# the next.
+HEARD_SECONDS = 8
 
 
 @pytest.mark.sized
 @pytest.mark.representative
 @pytest.mark.covers("F66")
-def test_workers_hear_again_within_seconds_after_their_connections_fall_silent(world) -> None:
+def test_workers_hear_again_within_seconds_after_their_connections_fall_silent(
+    world,
+) -> None:
     company = world.connect()
     world.start_web()
     before = start_two_workers(world)
@@ -52,7 +60,8 @@ def test_workers_hear_again_after_a_while_in_which_nothing_came_through(world) -
         time.sleep(8)  # longer than it takes to notice
         world.broker.up()
 
-        wait_until_each_hears(world, company, seconds=30)  # the way back is tried after 2, 4, 6 s ...
+        # The way back is tried after 2, 4, 6 s ...
+        wait_until_each_hears(world, company, seconds=30)
 
     world.wait_for_the_end()
 

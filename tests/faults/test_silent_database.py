@@ -22,19 +22,32 @@ pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.mark.covers("F67")
-def test_silent_cuts_under_load_cost_seconds_and_the_same_processes_go_on(world) -> None:
+def test_silent_cuts_under_load_cost_seconds_and_the_same_processes_go_on(
+    world,
+) -> None:
     rounds = figures.rounds(2, long=40)
 
-    people = cut_under_load(world, world.database.silence, rounds=rounds, what="silent cuts of the database")
+    people = cut_under_load(
+        world, world.database.silence, rounds=rounds, what="silent cuts of the database"
+    )
 
     assert all(answer in SORRY for person in people for answer in person.refused)
     assert [person.saved_all_the_same for person in people] == [set()] * len(people)
     # Each of these refusals is in the log of the web server.
-    assert world.broken(explained=f"{ABOUT_DATABASE}|Service Unavailable: /api/v1/leads/") == []
+    assert (
+        world.broken(explained=f"{ABOUT_DATABASE}|Service Unavailable: /api/v1/leads/")
+        == []
+    )
     assert extra_acceptances(world.ledger.entries()) == 0
-    told = "the server has let go of the dead connections, of which it allows only so many"
+    told = (
+        "the server has let go of the dead connections, of which it allows only so many"
+    )
     longest = world.lease_seconds + 1
-    wait_for(lambda: not world.database_server.forgotten(longest), seconds=longest + 2, told=told)
+    wait_for(
+        lambda: not world.database_server.forgotten(longest),
+        seconds=longest + 2,
+        told=told,
+    )
 
 
 @pytest.mark.parametrize(
@@ -42,11 +55,15 @@ def test_silent_cuts_under_load_cost_seconds_and_the_same_processes_go_on(world)
     [
         "answer_read",
         "first_result_row",
-        pytest.param("before_commit", marks=[pytest.mark.representative, pytest.mark.sized]),
+        pytest.param(
+            "before_commit", marks=[pytest.mark.representative, pytest.mark.sized]
+        ),
     ],
 )
 @pytest.mark.covers("F67")
-def test_a_result_that_the_database_did_not_confirm_is_written_on_another_connection_in_time(point, world) -> None:
+def test_a_result_that_the_database_did_not_confirm_is_written_on_another_connection_in_time(
+    point, world
+) -> None:
     company = world.connect()
     rounds = figures.rounds(1, long=10)
     for number in range(rounds):
@@ -60,13 +77,16 @@ def test_a_result_that_the_database_did_not_confirm_is_written_on_another_connec
 
         assert world.deliveries.wait(pid) == 0
 
-    assert len(world.ledger.entries()) == rounds  # before its lease had ended: nothing went out twice
+    # Before its lease had ended: nothing went out twice.
+    assert len(world.ledger.entries()) == rounds
     assert world.broken() == []
     assert extra_acceptances(world.ledger.entries()) == 0
 
 
 @pytest.mark.covers("F67")
-def test_where_new_connections_are_swallowed_too_each_answer_comes_within_10_seconds_and_says_sorry(world) -> None:
+def test_where_new_connections_are_swallowed_too_each_answer_comes_within_10_seconds_and_says_sorry(
+    world,
+) -> None:
     world.environment["LEADMACHINE_WEB_STATEMENT_SECONDS"] = "8"  # as it is installed
     company = world.connect()
     world.start_web()
@@ -81,11 +101,16 @@ def test_where_new_connections_are_swallowed_too_each_answer_comes_within_10_sec
         world.database.trouble = NONE
         after = list(people.map(Api.add_lead, apis, named("After")))
     assert {answer.status_code for answer in [*before, *after]} == {201}
-    assert [(answer.status_code, answer.json()) for answer in answers] == [NOTHING_SAVED] * len(answers)
+    assert [(answer.status_code, answer.json()) for answer in answers] == [
+        NOTHING_SAVED
+    ] * len(answers)
     assert max(answer.elapsed.total_seconds() for answer in answers) <= ANSWER_SECONDS
     assert set(Lead.objects.values_list("first_name", flat=True)) == {"Before", "After"}
 
 
 def named(name: str) -> Iterator[dict[str, str]]:
     """Fields of new leads with that name."""
-    return ({"first_name": name, "email": f"{name}{number}@example.com"} for number in itertools.count())
+    return (
+        {"first_name": name, "email": f"{name}{number}@example.com"}
+        for number in itertools.count()
+    )

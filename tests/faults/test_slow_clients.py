@@ -17,13 +17,19 @@ pytestmark = pytest.mark.processes
 
 CLIENTS = sized(2_000, small=80)
 HEAD = b"GET /static/app.css HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-NOT_WHOLE = (b"", HEAD, b"POST /login/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2000\r\n\r\nusername=")
+NOT_WHOLE = (
+    b"",
+    HEAD,
+    b"POST /login/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2000\r\n\r\nusername=",
+)
 
 
 @pytest.fixture
 def web(tmp_path) -> Iterator[Processes]:
     """Two web processes. These pages need no table."""
-    processes = Processes(tmp_path, port=free_port(), DATABASE_URL=os.environ["DATABASE_URL"])
+    processes = Processes(
+        tmp_path, port=free_port(), DATABASE_URL=os.environ["DATABASE_URL"]
+    )
     processes.start("web", command("web"), WEB_CONCURRENCY="2")
     processes.wait_for_web()
     yield processes
@@ -54,7 +60,9 @@ def _listens(port: int) -> bool:
 def files() -> None:
     """A file descriptor for each client."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, CLIENTS + 1_000)), hard))
+    resource.setrlimit(
+        resource.RLIMIT_NOFILE, (min(hard, max(soft, CLIENTS + 1_000)), hard)
+    )
 
 
 def connected(port: int, sent: bytes) -> socket.socket:
@@ -76,12 +84,18 @@ def is_open(client: socket.socket) -> bool:
 
 
 @pytest.mark.sized
-def test_pages_answer_while_slow_clients_of_four_kinds_hold_their_connections(web, port, files) -> None:
+def test_pages_answer_while_slow_clients_of_four_kinds_hold_their_connections(
+    web, port, files
+) -> None:
     with ExitStack() as clients:
         # They get a first byte before they stop reading: this is about slow clients, not about many requests.
         for _ in range(CLIENTS // 4):
             clients.enter_context(connected(port, HEAD + b"\r\n")).recv(1)
-        late = [clients.enter_context(connected(port, sent)) for sent in NOT_WHOLE for _ in range(CLIENTS // 4)]
+        late = [
+            clients.enter_context(connected(port, sent))
+            for sent in NOT_WHOLE
+            for _ in range(CLIENTS // 4)
+        ]
 
         assert all(map(is_open, late))
 
@@ -93,7 +107,9 @@ def test_pages_answer_while_slow_clients_of_four_kinds_hold_their_connections(we
 
         assert [answer.status_code for answer in answers] == [200] * 15
         slowest = max(answer.elapsed for answer in answers).total_seconds()
-        print(f"\nbeside {CLIENTS:,} slow clients, the slowest of {len(answers)} answers took {slowest:.3f} s")
+        print(
+            f"\nbeside {CLIENTS:,} slow clients, the slowest of {len(answers)} answers took {slowest:.3f} s"
+        )
 
     assert set(web.stop().values()) == {0}
     assert "Traceback" not in web.log("web")

@@ -77,14 +77,20 @@ class SmallInstallation(Processes):
     def end(self, *, hidden_answers: int = 0) -> dict:
         """End everything once all has been sent, and compare our books with the receiver's."""
         self.job("finish")
-        assert {name for name, process in self.running.items() if process.poll() is not None} <= {"import"}
+        assert {
+            name for name, process in self.running.items() if process.poll() is not None
+        } <= {"import"}
         self.kill(*list(self.running))
-        return json.loads(self.job("compare", str(self.linkedin.path), str(hidden_answers)))
+        return json.loads(
+            self.job("compare", str(self.linkedin.path), str(hidden_answers))
+        )
 
 
 @pytest.mark.timeout(1800)
 @pytest.mark.covers("F30")
-def test_4_who_write_2_workers_and_an_import_share_it_and_nobody_waits_long(tmp_path, linkedin) -> None:
+def test_4_who_write_2_workers_and_an_import_share_it_and_nobody_waits_long(
+    tmp_path, linkedin
+) -> None:
     writes = figures.rounds(1_000, long=20_000)
     with SmallInstallation(tmp_path, linkedin) as small:
         small.start("second worker", job("work"))
@@ -96,7 +102,12 @@ def test_4_who_write_2_workers_and_an_import_share_it_and_nobody_waits_long(tmp_
         all_of_them = writes + IMPORTED
         found = small.end()
         assert {status for status, _ in answers} == {201}
-        assert found == {"broken": [], "extra": 0, "leads": all_of_them, "accepted": all_of_them}
+        assert found == {
+            "broken": [],
+            "extra": 0,
+            "leads": all_of_them,
+            "accepted": all_of_them,
+        }
         assert [line for line in small.logs().splitlines() if " ERROR " in line] == []
         p95 = quantiles([took for _, took in answers], n=100)[94]
         assert p95 <= SLOW_SECONDS
@@ -110,9 +121,13 @@ def write_all(small: SmallInstallation, writes: int) -> list[tuple[int, float]]:
 
     def write(writer: int) -> None:
         api = small.api
-        answers.extend(api.save_lead(number) for number in range(writer, writes, WRITERS))
+        answers.extend(
+            api.save_lead(number) for number in range(writer, writes, WRITERS)
+        )
 
-    threads = [threading.Thread(target=write, args=(writer,)) for writer in range(WRITERS)]
+    threads = [
+        threading.Thread(target=write, args=(writer,)) for writer in range(WRITERS)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -124,12 +139,17 @@ def write_all(small: SmallInstallation, writes: int) -> list[tuple[int, float]]:
 @pytest.mark.representative
 @pytest.mark.sized
 @pytest.mark.covers("F30")
-def test_nothing_is_lost_when_all_of_it_is_killed_while_it_writes(tmp_path, linkedin) -> None:
+def test_nothing_is_lost_when_all_of_it_is_killed_while_it_writes(
+    tmp_path, linkedin
+) -> None:
     kills = figures.rounds(30, long=100)
     saved: set[str] = set()
     with SmallInstallation(tmp_path, linkedin) as small:
         for seed in figures.seeds(kills):
-            with figures.chance(seed) as dice, Saver(small.api, start=1_000_000 * (seed + 1)) as saver:
+            with (
+                figures.chance(seed) as dice,
+                Saver(small.api, start=1_000_000 * (seed + 1)) as saver,
+            ):
                 time.sleep(dice.uniform(0.1, 1))
                 small.kill_all()
             saved |= saver.saved

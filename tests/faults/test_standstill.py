@@ -11,13 +11,20 @@ from capi.linkedin.failpoints import STAND_STILL
 from tests.faults.processes import START_SECONDS, command, wait_for
 from tests.faults.standstill import POINT
 from tests.faults.test_workers import WORKER_LOST
-from tests.faults.world import ABOUT_BROKER, ABOUT_DATABASE, RECOVERY_SECONDS, SMALL, make_leads
+from tests.faults.world import (
+    ABOUT_BROKER,
+    ABOUT_DATABASE,
+    RECOVERY_SECONDS,
+    SMALL,
+    make_leads,
+)
 
 pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 
 STANDSTILL_SECONDS = 3 * SMALL["SWEEP_SECONDS"]
 SHORT = {"LEADMACHINE_STANDSTILL_SECONDS": str(STANDSTILL_SECONDS)}
-SHUTDOWN_SECONDS = SMALL["SEND_TIMEOUT_SECONDS"] + 10  # capi.delivery.shutdown.seconds()
+# capi.delivery.shutdown.seconds().
+SHUTDOWN_SECONDS = SMALL["SEND_TIMEOUT_SECONDS"] + 10
 STANDS_STILL = r"CRITICAL leadmachine\.watchdog"
 
 
@@ -25,13 +32,16 @@ def wait_for_the_end_of(world, name: str) -> tuple[int, list[psutil.Process]]:
     """Wait until the worker ends by itself. Returns its exit code, and those of its children that outlived it."""
     children = world.children(name)
     code = world.running[name].wait(STANDSTILL_SECONDS + SHUTDOWN_SECONDS + 10)
-    del world.running[name]  # not before: a worker that doesn't end by itself is ended with the world
+    # Not before: a worker that doesn't end by itself is ended with the world.
+    del world.running[name]
     _, left = psutil.wait_procs(children, timeout=1)  # SIGKILL takes a moment
     return code, [child for child in left if child.status() != psutil.STATUS_ZOMBIE]
 
 
 @pytest.mark.covers("F69")
-def test_a_worker_whose_sweep_stands_still_says_where_ends_itself_and_is_followed_by_another(world) -> None:
+def test_a_worker_whose_sweep_stands_still_says_where_ends_itself_and_is_followed_by_another(
+    world,
+) -> None:
     company = world.connect()
     world.start_worker("worker1", **SHORT)
     world.wait_for_worker("worker1")
@@ -43,11 +53,17 @@ def test_a_worker_whose_sweep_stands_still_says_where_ends_itself_and_is_followe
     code, left = wait_for_the_end_of(world, "worker1")
     world.start_worker("worker2", **SHORT)
     # It is ready only when the broker is back.
-    wait_for(lambda: "Cannot connect to" in world.log("worker2"), seconds=START_SECONDS, told="worker2 has started")
+    wait_for(
+        lambda: "Cannot connect to" in world.log("worker2"),
+        seconds=START_SECONDS,
+        told="worker2 has started",
+    )
 
     world.wait_for_the_end(seconds=RECOVERY_SECONDS + 10)
     assert (code, left) == (70, [])
-    [line] = [line for line in world.log("worker1").splitlines() if " CRITICAL " in line]
+    [line] = [
+        line for line in world.log("worker1").splitlines() if " CRITICAL " in line
+    ]
     assert re.search(r"The sweep has been stuck for \d+ seconds", line)
     assert "linkedin/failpoints.py" in line
     assert "delivery/deliver.py" in line
@@ -56,11 +72,16 @@ def test_a_worker_whose_sweep_stands_still_says_where_ends_itself_and_is_followe
 
 @pytest.mark.representative
 @pytest.mark.covers("F69")
-def test_a_child_whose_task_stands_still_is_replaced_and_its_worker_goes_on(world) -> None:
+def test_a_child_whose_task_stands_still_is_replaced_and_its_worker_goes_on(
+    world,
+) -> None:
     company = world.connect()
     world.start_worker("worker1", **SHORT)
     world.wait_for_worker("worker1")
-    pid, children = world.running["worker1"].pid, {child.pid for child in world.children("worker1")}
+    pid, children = (
+        world.running["worker1"].pid,
+        {child.pid for child in world.children("worker1")},
+    )
     world.arm("after_lease", STAND_STILL)
 
     make_leads(company, 50)
@@ -71,16 +92,23 @@ def test_a_child_whose_task_stands_still_is_replaced_and_its_worker_goes_on(worl
         seconds=STANDSTILL_SECONDS + 10, told="the child is replaced",
     )  # fmt: skip
     world.wait_for_the_end(seconds=RECOVERY_SECONDS + 5)
-    assert (world.running["worker1"].pid, world.running["worker1"].poll()) == (pid, None)
+    assert (world.running["worker1"].pid, world.running["worker1"].poll()) == (
+        pid,
+        None,
+    )
     assert "The task capi.deliver has been stuck" in world.log("worker1")
     assert world.broken(explained=f"{STANDS_STILL}|{WORKER_LOST}") == []
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
 @pytest.mark.covers("F69")
-def test_a_worker_whose_main_loop_stands_still_ends_itself_with_its_children(pool, world) -> None:
+def test_a_worker_whose_main_loop_stands_still_ends_itself_with_its_children(
+    pool, world
+) -> None:
     company = world.connect()
-    world.start_worker("worker1", "--pool", pool, "--include", "tests.faults.standstill", **SHORT)
+    world.start_worker(
+        "worker1", "--pool", pool, "--include", "tests.faults.standstill", **SHORT
+    )
     world.wait_for_worker("worker1")
     world.arm(POINT)
     world.wait_until_hit(POINT)
@@ -97,9 +125,13 @@ def test_a_worker_whose_main_loop_stands_still_ends_itself_with_its_children(poo
 
 
 @pytest.mark.covers("F69")
-def test_a_web_process_whose_embedded_worker_stands_still_ends_and_gunicorn_starts_another(world) -> None:
+def test_a_web_process_whose_embedded_worker_stands_still_ends_and_gunicorn_starts_another(
+    world,
+) -> None:
     company = world.connect()
-    world.start("web", command("web"), REDIS_URL="", LEADMACHINE_EMBEDDED_WORKER="on", **SHORT)
+    world.start(
+        "web", command("web"), REDIS_URL="", LEADMACHINE_EMBEDDED_WORKER="on", **SHORT
+    )
     world.wait_for_web()
     [before] = world.children("web")
     world.arm("after_lease", STAND_STILL)
@@ -122,7 +154,10 @@ def test_with_database_and_broker_away_for_long_no_worker_ends_itself(world) -> 
     company = world.connect()
     world.start_worker("worker1", **SHORT)
     world.wait_for_worker("worker1")
-    pid, children = world.running["worker1"].pid, {child.pid for child in world.children("worker1")}
+    pid, children = (
+        world.running["worker1"].pid,
+        {child.pid for child in world.children("worker1")},
+    )
 
     world.database.down()
     world.broker.down()
@@ -132,7 +167,10 @@ def test_with_database_and_broker_away_for_long_no_worker_ends_itself(world) -> 
 
     make_leads(company, 50)
     world.wait_for_the_end()
-    assert (world.running["worker1"].pid, world.running["worker1"].poll()) == (pid, None)
+    assert (world.running["worker1"].pid, world.running["worker1"].poll()) == (
+        pid,
+        None,
+    )
     assert {child.pid for child in world.children("worker1")} == children
     assert world.broken(explained=f"{ABOUT_BROKER}|{ABOUT_DATABASE}") == []
 

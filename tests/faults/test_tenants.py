@@ -21,7 +21,11 @@ from tests.faults.processes import wait_for
 from tests.faults.threads import in_threads
 from tests.faults.world import make_leads
 
-pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("small")]
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("small"),
+]
 
 SECOND_TOKEN = "AQV-the-second-token-of-northwind-0001"
 OTHERS_TOKEN = "AQV-the-token-of-contoso-0001"
@@ -44,10 +48,16 @@ NEIGHBOURS = {
 
 @pytest.mark.parametrize("trouble", NEIGHBOURS)
 @pytest.mark.covers("F47", "F48", "F49")
-def test_a_neighbour_with_a_backlog_or_in_trouble_holds_nobody_up(trouble, world) -> None:
+def test_a_neighbour_with_a_backlog_or_in_trouble_holds_nobody_up(
+    trouble, world
+) -> None:
     northwind, contoso = world.connect(), world.connect("contoso", token=OTHERS_TOKEN)
     held = ConversionRule.objects.create(
-        company=northwind, crm_event="lead_created", linkedin_id="104999", name="Held", is_paused=True
+        company=northwind,
+        crm_event="lead_created",
+        linkedin_id="104999",
+        name="Held",
+        is_paused=True,
     )
     leads, answers = NEIGHBOURS[trouble]
     world.ledger.script(answers)
@@ -61,11 +71,20 @@ def test_a_neighbour_with_a_backlog_or_in_trouble_holds_nobody_up(trouble, world
     wait_for(lambda: not events.exists(), seconds=4, told="the others are delivered")
 
     # The neighbour is far from done: anyone who had to wait for it would still be waiting.
-    left = ConversionEvent.objects.pending().filter(company=northwind).exclude(rule=held).count()
+    left = (
+        ConversionEvent.objects.pending()
+        .filter(company=northwind)
+        .exclude(rule=held)
+        .count()
+    )
     assert left >= 2 * BATCH
     services.resume_rule(rule=held)
     world.wait_for_the_end(seconds=20)
-    requests = [len(entry.elements) for entry in world.ledger.entries() if entry.token == fingerprint(OTHERS_TOKEN)]
+    requests = [
+        len(entry.elements)
+        for entry in world.ledger.entries()
+        if entry.token == fingerprint(OTHERS_TOKEN)
+    ]
     assert requests == [10]
     assert world.broken() == []
 
@@ -74,7 +93,9 @@ def test_a_neighbour_with_a_backlog_or_in_trouble_holds_nobody_up(trouble, world
 
 
 @pytest.mark.covers("F50")
-def test_20000_events_wait_a_week_for_a_new_token_and_all_go_out_oldest_first(company, sandbox, make_rule) -> None:
+def test_20000_events_wait_a_week_for_a_new_token_and_all_go_out_oldest_first(
+    company, sandbox, make_rule
+) -> None:
     services.save_token(company=company, token="AQV-this-one-is-revoked-0001")
     make_rule()
     make_leads(company, 20_000)
@@ -82,24 +103,35 @@ def test_20000_events_wait_a_week_for_a_new_token_and_all_go_out_oldest_first(co
     send_all(company)
     assert requests_made(sandbox) == [401]
     week = timedelta(days=7)
-    ConversionEvent.objects.update(happened_at=Now() - week, next_attempt_at=Now() - week)
+    ConversionEvent.objects.update(
+        happened_at=Now() - week, next_attempt_at=Now() - week
+    )
 
     services.save_token(company=company, token=TOKEN)
     send_all(company)
 
     assert requests_made(sandbox) == [401, 200, 200, 200, 200]
-    order = [element["eventId"] for entry in books(sandbox)[1:] for element in entry.elements]
-    assert order == list(ConversionEvent.objects.order_by("pk").values_list("event_id", flat=True))
-    assert set(ConversionEvent.objects.values_list("state", "attempts")) == {("accepted", 1)}
+    order = [
+        element["eventId"] for entry in books(sandbox)[1:] for element in entry.elements
+    ]
+    assert order == list(
+        ConversionEvent.objects.order_by("pk").values_list("event_id", flat=True)
+    )
+    assert set(ConversionEvent.objects.values_list("state", "attempts")) == {
+        ("accepted", 1)
+    }
     tokens = {company.pk: {fingerprint("AQV-this-one-is-revoked-0001")}}
-    allowed = Allowed(tokens=tokens, edits=True)  # the week that went by is in the time of each event
+    # The week that went by is in the time of each event.
+    allowed = Allowed(tokens=tokens, edits=True)
     assert broken(books(sandbox), allowed) == []
 
 
 @pytest.mark.sized
 @pytest.mark.representative
 @pytest.mark.covers("F51")
-def test_a_401_for_the_old_token_that_comes_after_the_new_one_pauses_nothing(world) -> None:
+def test_a_401_for_the_old_token_that_comes_after_the_new_one_pauses_nothing(
+    world,
+) -> None:
     company = world.connect(token="AQV-this-one-is-revoked-0001")
     for number in range(figures.rounds(5, long=50)):
         services.save_token(company=company, token="AQV-this-one-is-revoked-0001")
@@ -114,7 +146,9 @@ def test_a_401_for_the_old_token_that_comes_after_the_new_one_pauses_nothing(wor
 
         assert not Connection.objects.get(company=company).is_paused
         world.deliveries.run(company.pk)
-        assert set(ConversionEvent.objects.values_list("state", "attempts")) == {("accepted", 1)}
+        assert set(ConversionEvent.objects.values_list("state", "attempts")) == {
+            ("accepted", 1)
+        }
     tokens = {company.pk: {fingerprint("AQV-this-one-is-revoked-0001")}}
     assert world.broken(Allowed(tokens=tokens)) == []
 
@@ -131,12 +165,20 @@ def test_two_admins_who_save_two_tokens_at_once_50_times_end_with_one_of_them(
     before = Connection.objects.get().token_version
     tokens = [TOKEN, SECOND_TOKEN]
 
-    in_threads(2, lambda number: [services.save_token(company=company, token=tokens[number]) for _ in range(50)])
+    in_threads(
+        2,
+        lambda number: [
+            services.save_token(company=company, token=tokens[number])
+            for _ in range(50)
+        ],
+    )
 
     after = Connection.objects.get()
     assert after.token_version == before + 100
     assert AuditEntry.objects.filter(action="token_saved").count() == 100 + 1
-    last = [token for token in tokens if token_fingerprint(token) == after.token_fingerprint]
+    last = [
+        token for token in tokens if token_fingerprint(token) == after.token_fingerprint
+    ]
     make_leads(company, 10)
     send_all(company)
     [entry] = books(sandbox)
@@ -175,9 +217,11 @@ def test_a_rule_that_changes_under_5000_events(change, when, world) -> None:
     sent = when == "in flight" or change == "edit"
     assert Counter(states(company)) == {"accepted" if sent else "cancelled": 5000}
     wanted = "104777" if (change, when) == ("edit", "waiting") else "104012"
-    assert {element["conversion"] for entry in world.ledger.entries() for element in entry.elements} == (
-        {f"urn:lla:llaPartnerConversion:{wanted}"} if sent else set()
-    )
+    assert {
+        element["conversion"]
+        for entry in world.ledger.entries()
+        for element in entry.elements
+    } == ({f"urn:lla:llaPartnerConversion:{wanted}"} if sent else set())
     assert world.broken(Allowed(rule_changes=True)) == []
 
 
@@ -197,7 +241,9 @@ def test_a_status_flipped_1000_times_from_20_threads_leaves_as_many_events_as_ch
 
     def flip(number: int) -> None:
         for turn in range(50):
-            target, other = (qualified, new) if (number + turn) % 2 else (new, qualified)
+            target, other = (
+                (qualified, new) if (number + turn) % 2 else (new, qualified)
+            )
             # Only one of the 20 makes each change: the database decides which.
             if Lead.objects.filter(pk=lead.pk, status=other).update(status=target):
                 changed.append(target)
@@ -207,11 +253,17 @@ def test_a_status_flipped_1000_times_from_20_threads_leaves_as_many_events_as_ch
     events = CrmEvent.objects.filter(kind="lead_qualified").count()
     assert events == changed.count(qualified) > 10
     # Each change is to the other status, so the final status shows which change was the last.
-    assert changed.count(qualified) - changed.count(new) == (Lead.objects.get().status == qualified)
+    assert changed.count(qualified) - changed.count(new) == (
+        Lead.objects.get().status == qualified
+    )
     send_all(company)
     assert ConversionEvent.objects.filter(rule=once, state="accepted").count() == 1
-    assert ConversionEvent.objects.filter(rule=once, state="skipped").count() == events - 1
-    assert ConversionEvent.objects.filter(rule=every, state="accepted").count() == events
+    assert (
+        ConversionEvent.objects.filter(rule=once, state="skipped").count() == events - 1
+    )
+    assert (
+        ConversionEvent.objects.filter(rule=every, state="accepted").count() == events
+    )
     assert broken(books(sandbox)) == []
 
 
@@ -221,7 +273,12 @@ def test_faults_of_several_kinds_in_one_delivery_keep_two_companies_apart(
     services.save_token(company=other_company, token=OTHERS_TOKEN)
     make_rule()
     make_rule(company=other_company)
-    sandbox.faults.add(Fault(drop=Drop.AFTER_BODY), Fault(status=500), Fault(cut_after=30), Fault(status=429))
+    sandbox.faults.add(
+        Fault(drop=Drop.AFTER_BODY),
+        Fault(status=500),
+        Fault(cut_after=30),
+        Fault(status=429),
+    )
     for number in range(6):
         make_leads(company, 20, start=20 * number)
         make_leads(other_company, 20, start=1000 + 20 * number)

@@ -18,7 +18,11 @@ from tests.conftest import make_lead
 from tests.faults.invariants import Allowed, broken
 from tests.faults.world import make_leads
 
-pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("small")]
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("small"),
+]
 
 TOO_NEW = (
     '{{"message":"Conversion time should be within 90 days and not exceed current time, indices {} (0-indexed).",'
@@ -27,7 +31,9 @@ TOO_NEW = (
 
 
 def date(event: ConversionEvent, **ago: float) -> None:
-    ConversionEvent.objects.filter(pk=event.pk).update(happened_at=Now() - timedelta(**ago))
+    ConversionEvent.objects.filter(pk=event.pk).update(
+        happened_at=Now() - timedelta(**ago)
+    )
 
 
 def books(sandbox):
@@ -48,8 +54,17 @@ def test_events_within_90_days_are_sent_and_older_ones_expire_and_spoil_no_batch
 
     send_all(company)
 
-    states = list(ConversionEvent.objects.order_by("pk").values_list("state", flat=True))
-    assert states == ["accepted", "expired", "expired", "pending", "accepted", "accepted"]
+    states = list(
+        ConversionEvent.objects.order_by("pk").values_list("state", flat=True)
+    )
+    assert states == [
+        "accepted",
+        "expired",
+        "expired",
+        "pending",
+        "accepted",
+        "accepted",
+    ]
     assert requests_made(sandbox) == [200]
     date(events[3], minutes=0)
     send_all(company)
@@ -57,7 +72,9 @@ def test_events_within_90_days_are_sent_and_older_ones_expire_and_spoil_no_batch
 
 
 @pytest.mark.covers("F60")
-def test_an_event_that_passes_90_days_while_it_is_on_hold_expires(company, connected, sandbox, make_rule) -> None:
+def test_an_event_that_passes_90_days_while_it_is_on_hold_expires(
+    company, connected, sandbox, make_rule
+) -> None:
     rule = make_rule()
     make_lead(company)
     ConversionRule.objects.filter(pk=rule.pk).update(is_paused=True)
@@ -83,15 +100,21 @@ def test_fresh_events_that_linkedin_finds_too_new_are_sent_a_little_later(
 
     rule.refresh_from_db()
     assert not rule.is_paused
-    assert set(ConversionEvent.objects.values_list("state", "attempts")) == {("pending", 1)}
+    assert set(ConversionEvent.objects.values_list("state", "attempts")) == {
+        ("pending", 1)
+    }
     ConversionEvent.objects.update(next_attempt_at=Now())
     send_all(company)
-    assert set(ConversionEvent.objects.values_list("state", "attempts")) == {("accepted", 2)}
+    assert set(ConversionEvent.objects.values_list("state", "attempts")) == {
+        ("accepted", 2)
+    }
     assert broken(books(sandbox)) == []
 
 
 @pytest.mark.covers("F61")
-def test_only_the_fresh_ones_of_those_that_are_named_wait(company, connected, sandbox, make_rule) -> None:
+def test_only_the_fresh_ones_of_those_that_are_named_wait(
+    company, connected, sandbox, make_rule
+) -> None:
     make_rule()
     make_leads(company, 4)
     date(ConversionEvent.objects.order_by("pk")[1], hours=3)
@@ -99,7 +122,9 @@ def test_only_the_fresh_ones_of_those_that_are_named_wait(company, connected, sa
 
     send_all(company)
 
-    states = list(ConversionEvent.objects.order_by("pk").values_list("state", flat=True))
+    states = list(
+        ConversionEvent.objects.order_by("pk").values_list("state", flat=True)
+    )
     assert states == ["accepted", "rejected", "pending", "accepted"]
 
 
@@ -114,8 +139,13 @@ def test_a_clock_that_jumps_ahead_by_10_minutes_ends_a_lease_and_makes_what_wait
     Connection.objects.update(next_attempt_at=Now() + timedelta(minutes=9))
     jump = timedelta(minutes=10)
 
-    Connection.objects.update(leased_until=F("leased_until") - jump, next_attempt_at=F("next_attempt_at") - jump)
-    ConversionEvent.objects.update(next_attempt_at=F("next_attempt_at") - jump, happened_at=F("happened_at") - jump)
+    Connection.objects.update(
+        leased_until=F("leased_until") - jump,
+        next_attempt_at=F("next_attempt_at") - jump,
+    )
+    ConversionEvent.objects.update(
+        next_attempt_at=F("next_attempt_at") - jump, happened_at=F("happened_at") - jump
+    )
     CrmEvent.objects.update(occurred_at=F("occurred_at") - jump)
 
     send_all(company)
@@ -128,7 +158,9 @@ def test_a_clock_that_jumps_ahead_by_10_minutes_ends_a_lease_and_makes_what_wait
 
 @pytest.mark.representative
 @pytest.mark.covers("F61")
-def test_an_event_dated_ahead_waits_for_its_time(company, connected, sandbox, make_rule) -> None:
+def test_an_event_dated_ahead_waits_for_its_time(
+    company, connected, sandbox, make_rule
+) -> None:
     make_rule()
     make_lead(company)
     date(ConversionEvent.objects.get(), minutes=-10)
@@ -152,9 +184,13 @@ def test_the_pipeline_never_asks_a_clock_but_the_databases() -> None:
         f"{path.name}:{call.lineno}"
         for path in sorted(folder.glob("*.py"))
         for call in ast.walk(ast.parse(path.read_text()))
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and asks_a_clock(call, call.func.attr)
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and asks_a_clock(call, call.func.attr)
     ]
-    wall_clock = [path.name for path in folder.glob("*.py") if "time.time(" in path.read_text()]
+    wall_clock = [
+        path.name for path in folder.glob("*.py") if "time.time(" in path.read_text()
+    ]
 
     assert (found, wall_clock) == ([], [])
 

@@ -24,17 +24,23 @@ class Person:
 
     def __init__(self, url: str, email: str) -> None:
         self.url, self.session = url, requests.Session()
-        Browser(url, self.session).post("/login/", form_at="/login/", username=email, password=PASSWORD)
+        Browser(url, self.session).post(
+            "/login/", form_at="/login/", username=email, password=PASSWORD
+        )
         page = self.session.get(f"{url}/leads/", timeout=10).text
         self.token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)[1]
 
     def see_leads(self) -> requests.Response:
-        return requests.get(f"{self.url}/leads/", cookies=self.session.cookies.get_dict(), timeout=10)
+        return requests.get(
+            f"{self.url}/leads/", cookies=self.session.cookies.get_dict(), timeout=10
+        )
 
     def set_status(self, lead: int, status: int) -> requests.Response:
         data = {"csrfmiddlewaretoken": self.token, "status": status}
         cookies, path = self.session.cookies.get_dict(), f"/leads/{lead}/status/"
-        return requests.post(self.url + path, data, cookies=cookies, timeout=LONG, allow_redirects=False)
+        return requests.post(
+            self.url + path, data, cookies=cookies, timeout=LONG, allow_redirects=False
+        )
 
 
 @pytest.fixture
@@ -51,7 +57,10 @@ def test_requests_that_are_held_delay_nobody_else_and_none_is_refused(installati
     url = installation.url
     sami, anna = (Person(url, f"{name}@northwind.example") for name in ("sami", "anna"))
     clara = Person(url, "clara@contoso.example")
-    with psycopg.connect(installation.database_url) as database, ThreadPoolExecutor(TABS) as tabs:
+    with (
+        psycopg.connect(installation.database_url) as database,
+        ThreadPoolExecutor(TABS) as tabs,
+    ):
         lead, status = database.execute(
             "SELECT lead.id, other.id FROM crm_lead lead JOIN crm_company company ON company.id = lead.company_id "
             "JOIN crm_leadstatus other ON other.company_id = company.id AND other.id <> lead.status_id "
@@ -59,7 +68,11 @@ def test_requests_that_are_held_delay_nobody_else_and_none_is_refused(installati
         ).fetchone()  # fmt: skip
 
         held = [tabs.submit(sami.set_status, lead, status) for _ in range(TABS)]
-        seen = {person.see_leads().status_code for _ in range(10) for person in (anna, clara)}
+        seen = {
+            person.see_leads().status_code
+            for _ in range(10)
+            for person in (anna, clara)
+        }
         early = [each for each in held if each.done()]
         database.rollback()
         answers = {_status(each) for each in held}

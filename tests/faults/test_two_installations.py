@@ -29,7 +29,9 @@ def test_a_worker_leaves_the_wake_ups_of_another_installation_where_they_are(
     assert world.broken() == []
 
 
-def test_a_worker_that_starts_without_its_database_hears_wake_ups_once_that_is_there(world) -> None:
+def test_a_worker_that_starts_without_its_database_hears_wake_ups_once_that_is_there(
+    world,
+) -> None:
     company = world.connect()
     world.stop_forking()  # loading needs no database either
     world.database.down()
@@ -47,12 +49,18 @@ def test_a_worker_that_starts_without_its_database_hears_wake_ups_once_that_is_t
     assert world.broken(explained=f"{ABOUT_BROKER}|{ABOUT_DATABASE}") == []
 
 
-def test_a_web_server_that_starts_without_its_database_wakes_workers_once_that_is_there(world) -> None:
+def test_a_web_server_that_starts_without_its_database_wakes_workers_once_that_is_there(
+    world,
+) -> None:
     company = world.connect()
     world.stop_forking()
     world.database.down()
     world.start("web", command("web"))
-    wait_for(lambda: "LeadMachine is ready" in world.log("web"), seconds=30, told="it has started")
+    wait_for(
+        lambda: "LeadMachine is ready" in world.log("web"),
+        seconds=30,
+        told="it has started",
+    )
     world.database.up()
     world.wait_for_web()
 
@@ -60,4 +68,6 @@ def test_a_web_server_that_starts_without_its_database_wakes_workers_once_that_i
 
     assert status == 201
     with world.broker_server.client() as client:
-        wait_for(lambda: client.llen(world.queue) == 1, seconds=10, told="a wake-up waits")
+        wait_for(
+            lambda: client.llen(world.queue) == 1, seconds=10, told="a wake-up waits"
+        )

@@ -18,7 +18,9 @@ from tests.faults.invariants import broken
 
 pytestmark = pytest.mark.faults
 
-zones = st.integers(-12 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+zones = st.integers(-12 * 60, 14 * 60).map(
+    lambda minutes: timezone(timedelta(minutes=minutes))
+)
 turns_of_the_year = st.sampled_from(
     [
         datetime(2025, 12, 31, 23, 59, 59, 999_999),
@@ -29,7 +31,10 @@ turns_of_the_year = st.sampled_from(
 )
 
 
-@given(moment=st.datetimes(datetime(1970, 1, 2), datetime(2100, 1, 1)) | turns_of_the_year, zone=zones)
+@given(
+    moment=st.datetimes(datetime(1970, 1, 2), datetime(2100, 1, 1)) | turns_of_the_year,
+    zone=zones,
+)
 @pytest.mark.covers("F62")
 def test_a_moment_is_the_same_millisecond_in_every_time_zone(moment, zone) -> None:
     there = moment.replace(tzinfo=zone)
@@ -37,7 +42,10 @@ def test_a_moment_is_the_same_millisecond_in_every_time_zone(moment, zone) -> No
     element = build(Conversion("104012", there, "lm-1", "a" * 64))
 
     utc = there.astimezone(UTC)
-    assert element["conversionHappenedAt"] == calendar.timegm(utc.timetuple()) * 1000 + utc.microsecond // 1000
+    assert (
+        element["conversionHappenedAt"]
+        == calendar.timegm(utc.timetuple()) * 1000 + utc.microsecond // 1000
+    )
 
 
 ADDRESSES = {
@@ -57,13 +65,20 @@ def test_odd_names_and_addresses_go_out_in_one_batch_as_the_hash_of_the_plain_ad
 ) -> None:
     make_rule()
     for address in ADDRESSES:
-        make_lead(company, first_name="\U0001f984" * 120, last_name="<b>'\"\\\u202e", email=address)
+        make_lead(
+            company,
+            first_name="\U0001f984" * 120,
+            last_name="<b>'\"\\\u202e",
+            email=address,
+        )
 
     send_all(company)
 
     assert requests_made(sandbox) == [200]
     found = [element["user"]["userIds"][0]["idValue"] for element in received(sandbox)]
-    assert found == [hashlib.sha256(plain.encode()).hexdigest() for plain in ADDRESSES.values()]
+    assert found == [
+        hashlib.sha256(plain.encode()).hexdigest() for plain in ADDRESSES.values()
+    ]
     assert broken(sandbox.ledger.tail(10)) == []
 
 
@@ -95,7 +110,8 @@ def test_odd_amounts_are_taken_as_they_are_and_without_a_currency_there_is_no_va
     assert requests_made(sandbox) == [200]
     values = [element.get("conversionValue") for element in received(sandbox)]
     assert values == [
-        {"currencyCode": currency, "amount": amount} if amount and currency else None for amount, currency in AMOUNTS
+        {"currencyCode": currency, "amount": amount} if amount and currency else None
+        for amount, currency in AMOUNTS
     ]
     assert ConversionEvent.objects.count() == len(AMOUNTS)
     assert broken(sandbox.ledger.tail(10)) == []

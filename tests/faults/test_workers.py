@@ -15,7 +15,15 @@ from capi.models import Connection, ConversionEvent
 from tests.faults import figures
 from tests.faults.invariants import extra_acceptances
 from tests.faults.processes import wait_for
-from tests.faults.world import ABOUT_BROKER, ABOUT_DATABASE, RECOVERY_SECONDS, SMALL, Allowed, make_leads, timed
+from tests.faults.world import (
+    ABOUT_BROKER,
+    ABOUT_DATABASE,
+    RECOVERY_SECONDS,
+    SMALL,
+    Allowed,
+    make_leads,
+    timed,
+)
 
 pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 
@@ -25,7 +33,9 @@ SLOW_ANSWER = {"delay_ms": 1000}
 
 @pytest.mark.parametrize("point", ["after_lease", "before_commit"])
 @pytest.mark.covers("F11", "F15")
-def test_a_worker_killed_whole_with_its_wake_up_is_followed_by_another_in_time(point, world) -> None:
+def test_a_worker_killed_whole_with_its_wake_up_is_followed_by_another_in_time(
+    point, world
+) -> None:
     company = world.connect()
     world.arm(point, "SIGSTOP")
     world.start_worker("worker1", "--pool", "solo")
@@ -56,7 +66,11 @@ def test_a_child_that_is_killed_is_replaced_and_its_rows_come_back(world) -> Non
     world.wait_until_hit("answer_read")
     world.wait_for_the_end()
 
-    wait_for(lambda: len(world.children("worker1")) >= 2, seconds=5, told="the child is replaced")
+    wait_for(
+        lambda: len(world.children("worker1")) >= 2,
+        seconds=5,
+        told="the child is replaced",
+    )
     assert len(world.ledger.entries()) == 2
     assert world.log("worker1").count("received") < 20
     assert world.broken(Allowed(hidden_answers=1), explained=WORKER_LOST) == []
@@ -70,13 +84,18 @@ def test_on_sigterm_a_worker_finishes_the_request_in_flight_and_ends(world) -> N
     world.start_worker()
     world.wait_for_worker()
     make_leads(company, 500)
-    wait_for(lambda: world.ledger.entries(), seconds=10, told="the request is in flight")
+    wait_for(
+        lambda: world.ledger.entries(), seconds=10, told="the request is in flight"
+    )
 
     with timed(SMALL["SEND_TIMEOUT_SECONDS"] + 5):
         codes = world.stop(signal.SIGTERM)
 
     assert codes == {"worker1": 0}
-    assert list(Connection.objects.values_list("lease_id", "leased_until")) == [(None, None)]  # given back, not lapsed
+    # Given back, not lapsed.
+    assert list(Connection.objects.values_list("lease_id", "leased_until")) == [
+        (None, None)
+    ]
     assert set(ConversionEvent.objects.values_list("state", flat=True)) == {"accepted"}
     assert world.broken() == []
     figures.count("SIGTERMs")
@@ -92,7 +111,11 @@ def test_a_second_sigterm_and_sigquit_end_it_at_once_and_nothing_is_lost(world) 
         world.wait_for_worker(name)
         make_leads(company, 200, start=200 * number)
         before = len(world.ledger.entries())
-        wait_for(lambda seen=before: len(world.ledger.entries()) > seen, seconds=10, told="the request is in flight")
+        wait_for(
+            lambda seen=before: len(world.ledger.entries()) > seen,
+            seconds=10,
+            told="the request is in flight",
+        )
         os.kill(world.running[name].pid, signal.SIGTERM)
         time.sleep(0.2)
         os.kill(world.running[name].pid, second)
@@ -130,14 +153,23 @@ def test_a_sweep_that_raises_runs_again(world) -> None:
     world.wait_for_worker()
     world.broker.down()
     with without_table("capi_conversionrule"):
-        wait_for(lambda: "The sweep failed" in world.log("worker1"), seconds=10, told="a sweep has raised")
+        wait_for(
+            lambda: "The sweep failed" in world.log("worker1"),
+            seconds=10,
+            told="a sweep has raised",
+        )
 
     make_leads(company, 5)
 
     with timed(2 * SMALL["SWEEP_SECONDS"] + 1):
         world.wait_for_the_end()
     assert world.running["worker1"].poll() is None
-    assert world.broken(explained=f"{ABOUT_BROKER}|{ABOUT_DATABASE}|ProgrammingError|could not be evaluated") == []
+    assert (
+        world.broken(
+            explained=f"{ABOUT_BROKER}|{ABOUT_DATABASE}|ProgrammingError|could not be evaluated"
+        )
+        == []
+    )
 
 
 @contextmanager
@@ -152,7 +184,10 @@ def without_table(name: str) -> Iterator[None]:
 
 @pytest.mark.covers("F20")
 def test_a_sweep_that_waits_for_a_lock_holds_only_itself_up(world) -> None:
-    company, other = world.connect(), world.connect("contoso", token="AQV-the-token-of-contoso-0001")
+    company, other = (
+        world.connect(),
+        world.connect("contoso", token="AQV-the-token-of-contoso-0001"),
+    )
     world.start_worker()
     world.wait_for_worker()
     world.broker.down()
@@ -188,7 +223,9 @@ def test_a_worker_whose_broker_connection_is_cut_20_times_consumes_again(world) 
 
 
 @pytest.mark.covers("F22")
-def test_rows_that_were_due_long_before_the_start_are_all_taken_with_the_first_sweep(world) -> None:
+def test_rows_that_were_due_long_before_the_start_are_all_taken_with_the_first_sweep(
+    world,
+) -> None:
     company = world.connect()
     world.broker.down()
     make_leads(company, 300)
@@ -197,6 +234,10 @@ def test_rows_that_were_due_long_before_the_start_are_all_taken_with_the_first_s
 
     world.start_worker()
 
-    wait_for(lambda: "celery@" in world.log("worker1") or world.ledger.entries(), seconds=15, told="it starts")
+    wait_for(
+        lambda: "celery@" in world.log("worker1") or world.ledger.entries(),
+        seconds=15,
+        told="it starts",
+    )
     world.wait_for_the_end(seconds=SMALL["SWEEP_SECONDS"] + 3)
     assert world.broken(explained=ABOUT_BROKER) == []

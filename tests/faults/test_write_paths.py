@@ -26,9 +26,8 @@ from tests.security.matrix import ROWS
 pytestmark = [pytest.mark.faults, pytest.mark.django_db]
 
 LISTED = {name for each in WAYS for name in each.of}
-NO_LEAD = re.compile(
-    r"task|note|file|calendar|saved.view|suggestions"
-)  # anyone who may edit leads may edit these, but they change no lead
+# Anyone who may edit leads may edit these, but they change no lead.
+NO_LEAD = re.compile(r"task|note|file|calendar|saved.view|suggestions")
 # The ways that must stay covered, however the product grows.
 PROMISED = {
     "save", "create", "bulk_create", "bulk_update", "update", "get_or_create", "update_or_create", "loaddata",
@@ -62,7 +61,9 @@ def hooks(monkeypatch) -> list[object]:
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.do.__name__)
 @pytest.mark.representative
 @pytest.mark.covers("F08")
-def test_each_way_of_writing_sends_what_it_made_happen_once(way: Way, scene, company, sandbox, hooks) -> None:
+def test_each_way_of_writing_sends_what_it_made_happen_once(
+    way: Way, scene, company, sandbox, hooks
+) -> None:
     send_all(company)
     before, sent = CrmEvent.objects.count(), len(received(sandbox))
 
@@ -70,8 +71,13 @@ def test_each_way_of_writing_sends_what_it_made_happen_once(way: Way, scene, com
     send_all(company)
 
     kinds = dict(ConversionRule.objects.values_list("linkedin_id", "crm_event"))
-    happened = list(CrmEvent.objects.order_by("pk").values_list("kind", flat=True))[before:]
-    arrived = [kinds[element["conversion"].rpartition(":")[2]] for element in received(sandbox)[sent:]]
+    happened = list(CrmEvent.objects.order_by("pk").values_list("kind", flat=True))[
+        before:
+    ]
+    arrived = [
+        kinds[element["conversion"].rpartition(":")[2]]
+        for element in received(sandbox)[sent:]
+    ]
     assert sorted(happened) == sorted(way.fires)
     assert sorted(arrived) == sorted(way.fires)
     assert set(ConversionEvent.objects.values_list("state", flat=True)) == {"accepted"}
@@ -92,7 +98,12 @@ def test_no_method_of_the_orm_that_writes_is_missing(company) -> None:
     new_status = make_lead(company).status
     classes = [LeadQuerySet, DealQuerySet, Lead, Deal, type(new_status.leads)]
 
-    writing = {name for cls in classes for name in dir(cls) if getattr(getattr(cls, name, None), "alters_data", False)}
+    writing = {
+        name
+        for cls in classes
+        for name in dir(cls)
+        if getattr(getattr(cls, name, None), "alters_data", False)
+    }
 
     assert {name for name in writing if not name.startswith("_")} - LISTED == set()
 
@@ -118,7 +129,9 @@ def test_no_page_and_no_endpoint_that_changes_leads_is_missing() -> None:
 def test_nothing_that_the_admin_offers_is_missing(model: type[Model]) -> None:
     page = admin.site._registry[model]
 
-    offered = {f"admin:{url.name}" for url in page.get_urls() if url.name} | {f"admin:{name}" for name in page.actions}
+    offered = {f"admin:{url.name}" for url in page.get_urls() if url.name} | {
+        f"admin:{name}" for name in page.actions
+    }
 
     assert {name for name in offered if not name.endswith("_history")} - LISTED == set()
 
@@ -152,4 +165,7 @@ def test_no_code_goes_past_the_models() -> None:
 
     assert len(paths) > 100
     assert found == []
-    assert [type(model._base_manager.all()) for model in (Lead, Deal)] == [LeadQuerySet, DealQuerySet]
+    assert [type(model._base_manager.all()) for model in (Lead, Deal)] == [
+        LeadQuerySet,
+        DealQuerySet,
+    ]

@@ -30,6 +30,10 @@ def wait_until_each_hears(world: Any, company: Any, *, seconds: float) -> None:
     def all_heard() -> bool:
         ids.extend(world.queue_wake_ups(company, 2))
         logs = [world.log(name) for name in WORKERS]
-        return all(any(f"[{wake_up}] succeeded" in log for wake_up in ids) for log in logs)
+        return all(
+            any(f"[{wake_up}] succeeded" in log for wake_up in ids) for log in logs
+        )
 
-    wait_for(all_heard, seconds=seconds, told="both workers hear new wake-ups", every=0.2)
+    wait_for(
+        all_heard, seconds=seconds, told="both workers hear new wake-ups", every=0.2
+    )

@@ -39,22 +39,38 @@ class UndoHistories(Histories):
     def a_person_adds_leads(self, n: int, count: int) -> None:
         with self._request(n):
             for at in range(count):
-                Lead.objects.create(company=self.companies[n], first_name=f"Lead {at}", email=f"new{at}@example.com")
+                Lead.objects.create(
+                    company=self.companies[n],
+                    first_name=f"Lead {at}",
+                    email=f"new{at}@example.com",
+                )
 
-    @rule(n=companies, at=choices, meaning=st.sampled_from(["qualified", "qualified", "new", "working"]))
+    @rule(
+        n=companies,
+        at=choices,
+        meaning=st.sampled_from(["qualified", "qualified", "new", "working"]),
+    )
     def a_person_picks_a_status(self, n: int, at: int, meaning: str) -> None:
         if lead := self._lead(n, at):
             with self._request(n):
-                status = LeadStatus.objects.filter(company=lead.company, meaning=meaning).get()
+                status = LeadStatus.objects.filter(
+                    company=lead.company, meaning=meaning
+                ).get()
                 change_status(leads=Lead.objects.filter(pk=lead.pk), status=status)
 
     @rule(n=companies, meaning=st.sampled_from(["qualified", "qualified", "new"]))
     def a_person_changes_all_leads(self, n: int, meaning: str) -> None:
         with self._request(n):
-            status = LeadStatus.objects.filter(company=self.companies[n], meaning=meaning).get()
-            change_status(leads=Lead.objects.filter(company=self.companies[n]), status=status)
+            status = LeadStatus.objects.filter(
+                company=self.companies[n], meaning=meaning
+            ).get()
+            change_status(
+                leads=Lead.objects.filter(company=self.companies[n]), status=status
+            )
 
-    @rule(n=companies, at=choices, meaning=st.sampled_from(["open", "won", "won", "lost"]))
+    @rule(
+        n=companies, at=choices, meaning=st.sampled_from(["open", "won", "won", "lost"])
+    )
     def a_person_moves_a_deal(self, n: int, at: int, meaning: str) -> None:
         if lead := self._lead(n, at):
             stage = Stage.objects.filter(company=lead.company, meaning=meaning).first()
@@ -62,7 +78,9 @@ class UndoHistories(Histories):
             with self._request(n):
                 deal = lead.deals.first()
                 if deal is None:
-                    Deal.objects.create(company=lead.company, lead=lead, title="Licences", stage=stage)
+                    Deal.objects.create(
+                        company=lead.company, lead=lead, title="Licences", stage=stage
+                    )
                 else:
                     move_deal(deal=deal, stage=stage)
 
@@ -82,7 +100,9 @@ class UndoHistories(Histories):
         self._deliver_and_meanwhile(n, lambda: self.a_person_undoes(at))
 
     @rule(n=companies, at=choices, point=st.sampled_from(POINTS[2:]))
-    def a_person_wins_a_deal_again_after_a_crash(self, n: int, at: int, point: str) -> None:
+    def a_person_wins_a_deal_again_after_a_crash(
+        self, n: int, at: int, point: str
+    ) -> None:
         for meaning in ("open", "won"):
             self.a_person_moves_a_deal(n, at, meaning)
         self._jump(timedelta(seconds=GRACE_SECONDS))
@@ -96,23 +116,40 @@ class UndoHistories(Histories):
         if not hasattr(self, "companies"):
             return
         super().teardown()
-        sent = {element["eventId"] for entry in self.sandbox.ledger.tail(100_000) for element in entry.elements}
-        assert not sent & self.never, "I11: what was taken back before its release was sent"
+        sent = {
+            element["eventId"]
+            for entry in self.sandbox.ledger.tail(100_000)
+            for element in entry.elements
+        }
+        assert not sent & self.never, (
+            "I11: what was taken back before its release was sent"
+        )
         taken_back = ConversionEvent.objects.filter(reason=Reason.TAKEN_BACK)
         assert not taken_back.filter(crm_event__taken_back_at=None).exists(), (
             "I11: something was taken back for nothing"
         )
-        assert self._without_an_event(Lead, "status__meaning", "qualified", "lead_qualified") == []
+        assert (
+            self._without_an_event(
+                Lead, "status__meaning", "qualified", "lead_qualified"
+            )
+            == []
+        )
         assert self._without_an_event(Deal, "stage__meaning", "won", "deal_won") == []
         assert self._without_an_event(Deal, "stage__meaning", "lost", "deal_lost") == []
 
-    def _without_an_event(self, model: Any, step: str, meaning: str, kind: str) -> list[Any]:
+    def _without_an_event(
+        self, model: Any, step: str, meaning: str, kind: str
+    ) -> list[Any]:
         """The rows that have this meaning, but whose event of this kind was taken back before anyone was told of it."""
-        may_have_it = Exists(ConversionEvent.objects.filter(MAY_HAVE_ARRIVED, crm_event=OuterRef("pk")))
+        may_have_it = Exists(
+            ConversionEvent.objects.filter(MAY_HAVE_ARRIVED, crm_event=OuterRef("pk"))
+        )
         told = CrmEvent.objects.filter(may_have_it | Q(taken_back_at=None), kind=kind)
         of_row = "deal" if model is Deal else "lead"
         return list(
-            model.objects.filter(**{step: meaning}).exclude(pk__in=told.exclude(**{of_row: None}).values(of_row))
+            model.objects.filter(**{step: meaning}).exclude(
+                pk__in=told.exclude(**{of_row: None}).values(of_row)
+            )
         )
 
     # --- helpers ---
@@ -134,18 +171,28 @@ class _Request:
 
     def __enter__(self) -> None:
         # Without events whose id may already have been sent for another one.
-        unreleased = ConversionEvent.objects.filter(next_attempt_at__gt=Now(), attempts=0, may_have_arrived=False)
+        unreleased = ConversionEvent.objects.filter(
+            next_attempt_at__gt=Now(), attempts=0, may_have_arrived=False
+        )
         self.unreleased = set(unreleased.values_list("event_id", flat=True))
         self.before = self._taken_back()
         self.acting.__enter__()
 
     def __exit__(self, *error: Any) -> None:
         self.acting.__exit__(*error)
-        taken_back = {event_id for pk, event_id in self._taken_back().items() if pk not in self.before}
+        taken_back = {
+            event_id
+            for pk, event_id in self._taken_back().items()
+            if pk not in self.before
+        }
         self.history._call_back(sorted(taken_back))
         self.history.never |= taken_back & self.unreleased
         self.history.actions.append((self.n, self.action))
         self.history._note_changes()
 
     def _taken_back(self) -> dict[int, str]:
-        return dict(ConversionEvent.objects.filter(reason=Reason.TAKEN_BACK).values_list("pk", "event_id"))
+        return dict(
+            ConversionEvent.objects.filter(reason=Reason.TAKEN_BACK).values_list(
+                "pk", "event_id"
+            )
+        )

@@ -38,7 +38,18 @@ class Wire:
             raise NoWire("there is no `ip` (iproute2) here")
         _ip("netns", "add", self.name)
         try:
-            _ip("link", "add", self._ours, "type", "veth", "peer", "name", self._theirs, "netns", self.name)
+            _ip(
+                "link",
+                "add",
+                self._ours,
+                "type",
+                "veth",
+                "peer",
+                "name",
+                self._theirs,
+                "netns",
+                self.name,
+            )
             _ip("link", "set", self._ours, "up")
             self._there("link", "set", self._theirs, "up")
             self._there("address", "add", f"{self.far}/24", "dev", self._theirs)
@@ -51,7 +62,8 @@ class Wire:
     def __exit__(self, kind: object, error: object, at: object) -> None:
         for proxy in self._proxies:
             proxy.down()
-        _ip("link", "delete", self._ours)  # the namespace itself ends with its last socket, which may take a while
+        # The namespace itself ends with its last socket, which may take a while.
+        _ip("link", "delete", self._ours)
         _ip("netns", "delete", self.name)
 
     def proxy(self, target: Address) -> Proxy:
@@ -78,7 +90,9 @@ class Wire:
 
         def make() -> None:  # in a thread of its own, which alone enters the namespace
             with Path("/run/netns", self.name).open() as namespace:
-                if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), CLONE_NEWNET):
+                if ctypes.CDLL(None, use_errno=True).setns(
+                    namespace.fileno(), CLONE_NEWNET
+                ):
                     raise OSError(ctypes.get_errno(), "setns")
             made.append(socket.create_server((self.far, port), backlog=128))
 

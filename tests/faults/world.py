@@ -50,14 +50,27 @@ SMALL: Mapping[str, Any] = {
     "WEB_STATEMENT_SECONDS": 3,
 }
 USUAL_KEYS = ",".join(settings.TOKEN_KEYS)
-RECOVERY_SECONDS = SMALL["LEASE_SECONDS"] + SMALL["SWEEP_SECONDS"] + SMALL["SEND_TIMEOUT_SECONDS"]
+RECOVERY_SECONDS = (
+    SMALL["LEASE_SECONDS"] + SMALL["SWEEP_SECONDS"] + SMALL["SEND_TIMEOUT_SECONDS"]
+)
 
 # As it is installed. With DEBUG there are Django's pages for developers, and each statement is kept.
-PRODUCTION = {"DEBUG": "off", "ALLOWED_HOSTS": "127.0.0.1", "LEADMACHINE_HTTPS": "off", "LINKEDIN_SANDBOX": "on"}
+PRODUCTION = {
+    "DEBUG": "off",
+    "ALLOWED_HOSTS": "127.0.0.1",
+    "LEADMACHINE_HTTPS": "off",
+    "LINKEDIN_SANDBOX": "on",
+}
 OUTAGE = OUTAGES[Unavailable.UNREACHABLE]
 # What the API says where the database is away: (status, body).
-NOTHING_SAVED = 503, {"detail": f"{OUTAGE.what} {errors.NOTHING_SAVED} {OUTAGE.what_to_do}"}
-MAY_BE_SAVED = 503, {"detail": f"{OUTAGE.what} {errors.MAY_BE_SAVED} {OUTAGE.what_to_do}"}
+NOTHING_SAVED = (
+    503,
+    {"detail": f"{OUTAGE.what} {errors.NOTHING_SAVED} {OUTAGE.what_to_do}"},
+)
+MAY_BE_SAVED = (
+    503,
+    {"detail": f"{OUTAGE.what} {errors.MAY_BE_SAVED} {OUTAGE.what_to_do}"},
+)
 SORRY = NOTHING_SAVED, MAY_BE_SAVED
 
 # What a process may say at ERROR while the named part is away: it says so, and goes on.
@@ -131,7 +144,10 @@ class World(Processes):
 
     def __init__(self, folder: Path, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
-        self.ledger, self.broker_server = surroundings.ledger, surroundings.broker_server
+        self.ledger, self.broker_server = (
+            surroundings.ledger,
+            surroundings.broker_server,
+        )
         self.database_server = surroundings.database_server
         self.linkedin, self.broker, self.database = surroundings.proxies
         self.kill_points = surroundings.kill_points
@@ -169,7 +185,11 @@ class World(Processes):
             if self._own_forks is not None:
                 self._own_forks.close()
             # pytest shows it if the test has failed.
-            print("\n".join(line for line in self.logs().splitlines() if " INFO " not in line))
+            print(
+                "\n".join(
+                    line for line in self.logs().splitlines() if " INFO " not in line
+                )
+            )
 
     # --- our side ---
 
@@ -183,7 +203,9 @@ class World(Processes):
         if self._deliveries is None:
             forks = self._surroundings.forks(self.environment)
             if forks.environment != self.environment:
-                forks = self._own_forks = Forks(self.environment, self.folder / "forks.log")
+                forks = self._own_forks = Forks(
+                    self.environment, self.folder / "forks.log"
+                )
             self._deliveries = Deliveries(forks, self.folder / "deliveries.log")
         return self._deliveries
 
@@ -202,7 +224,11 @@ class World(Processes):
         return (self.kill_points / point).exists()
 
     def wait_until_hit(self, point: str) -> None:
-        wait_for(lambda: not self.is_armed(point), seconds=20, told=f"a process comes to {point}")
+        wait_for(
+            lambda: not self.is_armed(point),
+            seconds=20,
+            told=f"a process comes to {point}",
+        )
 
     def let_leases_lapse(self) -> None:
         """Let every lease lapse, as if its time were up."""
@@ -212,19 +238,28 @@ class World(Processes):
     def pids(self) -> dict[str, set[int]]:
         """The process ids behind each name now: that of the process that was started, and those of its pool."""
         return {
-            name: {process.pid, *(child.pid for child in self.children(name))} for name, process in self.running.items()
+            name: {process.pid, *(child.pid for child in self.children(name))}
+            for name, process in self.running.items()
         }
 
     # --- what happens in it ---
 
     def connect(
-        self, slug: str = "northwind", *, token: str = TOKEN, rules: tuple[str, ...] = ("lead_created",)
+        self,
+        slug: str = "northwind",
+        *,
+        token: str = TOKEN,
+        rules: tuple[str, ...] = ("lead_created",),
     ) -> Any:
         """A company with a token and a rule for each of these CRM events."""
-        company = Company.objects.create(name=slug.capitalize(), slug=slug, grace_seconds=0)
+        company = Company.objects.create(
+            name=slug.capitalize(), slug=slug, grace_seconds=0
+        )
         services.save_token(company=company, token=token)
         for number, name in enumerate(rules, 104_012):
-            ConversionRule.objects.create(company=company, crm_event=name, linkedin_id=str(number), name=name)
+            ConversionRule.objects.create(
+                company=company, crm_event=name, linkedin_id=str(number), name=name
+            )
         return company
 
     @property
@@ -234,14 +269,24 @@ class World(Processes):
 
     def queue_wake_ups(self, company: Company, count: int) -> list[str]:
         """Queue so many wake-ups for the company, past the broker's proxy and its troubles. Returns their ids."""
-        with app.connection_for_write(self.broker_server.url) as line, app.amqp.producer_pool.acquire():
+        with (
+            app.connection_for_write(self.broker_server.url) as line,
+            app.amqp.producer_pool.acquire(),
+        ):
             producer = app.amqp.Producer(line)
-            return [deliver.apply_async([company.pk], producer=producer).id for _ in range(count)]
+            return [
+                deliver.apply_async([company.pk], producer=producer).id
+                for _ in range(count)
+            ]
 
     def wait_until_heard(self, company: Company, name: str = "worker1") -> None:
         """Wait until the worker has handled a wake-up that is queued now."""
         [wake_up] = self.queue_wake_ups(company, 1)
-        wait_for(lambda: f"[{wake_up}] succeeded" in self.log(name), seconds=60, told=f"{name} hears a new wake-up")
+        wait_for(
+            lambda: f"[{wake_up}] succeeded" in self.log(name),
+            seconds=60,
+            told=f"{name} hears a new wake-up",
+        )
 
     def api(self, company: Company) -> "Api":
         _, key = ApiKey.objects.issue(company=company, role="sales", name="For a test")
@@ -249,20 +294,30 @@ class World(Processes):
 
     # --- and what came of it ---
 
-    def wait_for_the_end(self, *, seconds: float = RECOVERY_SECONDS + 2, held: Q | None = None) -> None:
+    def wait_for_the_end(
+        self, *, seconds: float = RECOVERY_SECONDS + 2, held: Q | None = None
+    ) -> None:
         """Wait until no event is open and no lane leased. Fails if that takes longer than the bound R."""
         events = ConversionEvent.objects.filter(state__in=OPEN_STATES)
         if held is not None:
             events = events.exclude(held)
         told = f"no event is open (I7); {len(self.ledger.entries())} requests so far"
         wait_for(lambda: not events.exists(), seconds=seconds, told=told)
-        wait_for(lambda: not leased_lanes().exists(), seconds=self.lease_seconds + 1, told="no lane is leased")
+        wait_for(
+            lambda: not leased_lanes().exists(),
+            seconds=self.lease_seconds + 1,
+            told="no lane is leased",
+        )
 
-    def broken(self, allowed: Allowed | None = None, *, explained: str = "") -> list[str]:
+    def broken(
+        self, allowed: Allowed | None = None, *, explained: str = ""
+    ) -> list[str]:
         """Returns what breaks any invariant. `explained` is a pattern of the complaints that the fault explains."""
         # Late wake-ups take a lane for a moment to find that there is nothing to do.
         end = time.monotonic() + self.lease_seconds
-        while (found := broken(self.ledger.entries(), allowed)) and time.monotonic() < end:
+        while (
+            found := broken(self.ledger.entries(), allowed)
+        ) and time.monotonic() < end:
             if not all(line.endswith("still leased.") for line in found):
                 break
             time.sleep(0.05)
@@ -275,7 +330,9 @@ class World(Processes):
             for line in path.read_text(errors="replace").splitlines():
                 if LIKE_A_TOKEN.search(line) or "@example." in line:
                     found.append(f"I8: {path.stem} logs a token or an address: {line}")
-                if re.search(r"\b(ERROR|CRITICAL)\b", line) and not (explained and re.search(explained, line)):
+                if re.search(r"\b(ERROR|CRITICAL)\b", line) and not (
+                    explained and re.search(explained, line)
+                ):
                     found.append(f"I10: {path.stem}: {line}")
         return found
 
@@ -291,7 +348,9 @@ class Api:
     def save_lead(self, number: int) -> tuple[int, float]:
         """Add a lead. Returns the status of the answer, and the seconds that it took."""
         start = time.monotonic()
-        answer = self.add_lead({"first_name": f"Lead {number}", "email": f"lead{number}@example.com"})
+        answer = self.add_lead(
+            {"first_name": f"Lead {number}", "email": f"lead{number}@example.com"}
+        )
         return answer.status_code, time.monotonic() - start
 
     def add_lead(self, fields: Mapping[str, Any]) -> requests.Response:
@@ -317,9 +376,13 @@ class Saver:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._save)
         self.saved: set[str] = set()  # the addresses that were answered with 201
-        self.refused: list[tuple[int, Any]] = []  # every other answer; one that never came is none
-        self.not_saved: set[str] = set()  # the addresses of which the answer said that nothing was saved
-        self.slowest = 0.0  # how long they waited for an answer at most, in seconds, whether it came or not
+        # Every other answer; one that never came is none.
+        self.refused: list[tuple[int, Any]] = []
+        # The addresses of which the answer said that nothing was saved.
+        self.not_saved: set[str] = set()
+        # How long they waited for an answer at most, in seconds, whether it came or
+        # not.
+        self.slowest = 0.0
 
     def __enter__(self) -> "Saver":
         self._thread.start()
@@ -341,7 +404,10 @@ class Saver:
 
     def _save(self) -> None:
         while not self._stopped.wait(0.01):
-            fields = {"first_name": "Saved", "email": f"saved{next(self._numbers)}@example.com"}
+            fields = {
+                "first_name": "Saved",
+                "email": f"saved{next(self._numbers)}@example.com",
+            }
             start = time.monotonic()
             try:
                 answer = self._api.add_lead(fields)
@@ -361,7 +427,8 @@ def make_leads(company: Company, count: int, *, start: int = 0) -> None:
     """So many new leads in one go."""
     numbers = range(start, start + count)
     Lead.objects.bulk_create(
-        Lead(company=company, first_name=f"Lead {n}", email=f"lead{n}@example.com") for n in numbers
+        Lead(company=company, first_name=f"Lead {n}", email=f"lead{n}@example.com")
+        for n in numbers
     )
 
 

@@ -78,11 +78,21 @@ class Scene:
 
     @property
     def lead_fields(self) -> dict:
-        return {**self.grace, "type": "inbound", "status": self.qualified.pk, "share_with_ad_platforms": "on"}
+        return {
+            **self.grace,
+            "type": "inbound",
+            "status": self.qualified.pk,
+            "share_with_ad_platforms": "on",
+        }
 
     @property
     def deal_fields(self) -> dict:
-        return {"title": "Ten licences", "amount": "500.00", "currency": "EUR", "stage": self.won.pk}
+        return {
+            "title": "Ten licences",
+            "amount": "500.00",
+            "currency": "EUR",
+            "stage": self.won.pk,
+        }
 
     def load(self, *rows: Lead | Deal) -> None:
         fixture = self.folder / "rows.json"
@@ -109,7 +119,9 @@ class Way:
 WAYS: list[Way] = []
 
 
-def way(*of: str, fires: str = "") -> Callable[[Callable[[Scene], object]], Callable[[Scene], object]]:
+def way(
+    *of: str, fires: str = ""
+) -> Callable[[Callable[[Scene], object]], Callable[[Scene], object]]:
     def add(do: Callable[[Scene], object]) -> Callable[[Scene], object]:
         WAYS.append(Way(of, do, tuple(fires.split())))
         return do
@@ -146,23 +158,56 @@ def get_or_create(scene: Scene) -> None:
 @way("update_or_create", "aupdate_or_create", fires="lead_created lead_qualified")
 def update_or_create(scene: Scene) -> None:
     for status in (scene.lead.status, scene.qualified):
-        Lead.objects.update_or_create(company=scene.company, **scene.grace, defaults={"status": status})
+        Lead.objects.update_or_create(
+            company=scene.company, **scene.grace, defaults={"status": status}
+        )
 
 
-@way("bulk_create", "abulk_create", fires="lead_created lead_created deal_created deal_won")
+@way(
+    "bulk_create",
+    "abulk_create",
+    fires="lead_created lead_created deal_created deal_won",
+)
 def bulk_create(scene: Scene) -> None:
-    people = [Lead(company=scene.company, first_name=name, email=f"{name}@example.com") for name in ("grace", "mary")]
+    people = [
+        Lead(company=scene.company, first_name=name, email=f"{name}@example.com")
+        for name in ("grace", "mary")
+    ]
     Lead.objects.bulk_create(people)
-    Deal.objects.bulk_create([Deal(company=scene.company, lead=people[0], title="Ten licences", stage=scene.won)])
-
-
-@way("insert_like", fires="lead_created lead_created lead_qualified deal_created deal_won")
-def insert_like(scene: Scene) -> None:
-    rows = [{"first_name": "Grace"}, {"first_name": "Mary", "status_id": scene.qualified.pk}]
-    keys = Lead.objects.insert_like(
-        Lead(company=scene.company), [{**row, "email": f"{row['first_name']}@example.com"} for row in rows]
+    Deal.objects.bulk_create(
+        [
+            Deal(
+                company=scene.company,
+                lead=people[0],
+                title="Ten licences",
+                stage=scene.won,
+            )
+        ]
     )
-    Deal.objects.insert_like(Deal(company=scene.company, lead_id=keys[0], title="Ten licences", stage=scene.won), [{}])
+
+
+@way(
+    "insert_like",
+    fires="lead_created lead_created lead_qualified deal_created deal_won",
+)
+def insert_like(scene: Scene) -> None:
+    rows = [
+        {"first_name": "Grace"},
+        {"first_name": "Mary", "status_id": scene.qualified.pk},
+    ]
+    keys = Lead.objects.insert_like(
+        Lead(company=scene.company),
+        [{**row, "email": f"{row['first_name']}@example.com"} for row in rows],
+    )
+    Deal.objects.insert_like(
+        Deal(
+            company=scene.company,
+            lead_id=keys[0],
+            title="Ten licences",
+            stage=scene.won,
+        ),
+        [{}],
+    )
 
 
 @way("update_rows", fires="lead_qualified deal_won")
@@ -210,7 +255,9 @@ def the_form_of_a_lead(scene: Scene) -> None:
 
 @way("POST lead_field", fires="")
 def a_detail_in_its_row(scene: Scene) -> None:
-    scene.web.post(f"/leads/{scene.lead.pk}/fields/phone/", {"phone": "+31 20 555 0100"})
+    scene.web.post(
+        f"/leads/{scene.lead.pk}/fields/phone/", {"phone": "+31 20 555 0100"}
+    )
 
 
 @way("POST lead_status", fires="lead_qualified")
@@ -220,7 +267,10 @@ def the_quick_status(scene: Scene) -> None:
 
 @way("POST lead_bulk_status", fires="lead_qualified")
 def the_status_of_ticked_leads(scene: Scene) -> None:
-    scene.web.post("/leads/status/", {"status": scene.qualified.pk, "lead": [scene.lead.pk], "confirmed": "1"})
+    scene.web.post(
+        "/leads/status/",
+        {"status": scene.qualified.pk, "lead": [scene.lead.pk], "confirmed": "1"},
+    )
 
 
 @way("POST organisation_rename", fires="")
@@ -242,27 +292,50 @@ def the_status_of_many_in_the_background(scene: Scene) -> None:
     """The first of two is cancelled before it begins."""
     change = LeadChange(BulkKind.STATUS, scene.qualified)
     confirmed = Confirmation(1, 1, timezone.now(), all_rules())
-    asked = {"change": change, "keys": [scene.lead.pk], "confirmed": confirmed, "filters": []}
+    asked = {
+        "change": change,
+        "keys": [scene.lead.pk],
+        "confirmed": confirmed,
+        "filters": [],
+    }
     first, _ = [bulk_changes.start(author=scene.member, **asked) for _ in range(2)]
     scene.web.post(f"/leads/changes/{first.pk}/cancel/")
     rounds.work_through(lambda: True)
-    assert set(BulkChange.objects.values_list("state", flat=True)) == {"cancelled", "done"}
+    assert set(BulkChange.objects.values_list("state", flat=True)) == {
+        "cancelled",
+        "done",
+    }
 
 
-@way("POST api-bulk-change-preview", "POST api-bulk-change-list", "POST api-bulk-change-cancel", fires="lead_qualified")
+@way(
+    "POST api-bulk-change-preview",
+    "POST api-bulk-change-list",
+    "POST api-bulk-change-cancel",
+    fires="lead_qualified",
+)
 def the_status_of_many_over_the_api(scene: Scene) -> None:
     """The first of two is cancelled before it begins."""
-    url, asked = "/api/v1/bulk-changes/", {"kind": "status", "target": scene.qualified.pk, "filters": {}}
+    url, asked = (
+        "/api/v1/bulk-changes/",
+        {"kind": "status", "target": scene.qualified.pk, "filters": {}},
+    )
     confirm = scene.api.post(f"{url}preview/", asked).json()["confirm"]
-    first, _ = [scene.api.post(url, {**asked, "confirm": confirm}).json() for _ in range(2)]
+    first, _ = [
+        scene.api.post(url, {**asked, "confirm": confirm}).json() for _ in range(2)
+    ]
     scene.api.post(f"{url}{first['id']}/cancel/")
     rounds.work_through(lambda: True)
-    assert set(BulkChange.objects.values_list("state", flat=True)) == {"cancelled", "done"}
+    assert set(BulkChange.objects.values_list("state", flat=True)) == {
+        "cancelled",
+        "done",
+    }
 
 
 @way("POST lead_bulk_owner", fires="")
 def the_owner_of_ticked_leads(scene: Scene) -> None:
-    scene.web.post("/leads/owner/", {"owner": scene.member.user_id, "lead": [scene.lead.pk]})
+    scene.web.post(
+        "/leads/owner/", {"owner": scene.member.user_id, "lead": [scene.lead.pk]}
+    )
     scene.lead.refresh_from_db()
     assert scene.lead.owner == scene.member.user
 
@@ -301,7 +374,9 @@ def tags(scene: Scene) -> None:
     tag = Tag.objects.create(company=scene.lead.company, name="VIP")
     scene.web.post(f"/leads/{scene.lead.pk}/tags/", {"add": tag.pk})
     scene.web.post(f"/deals/{scene.deal.pk}/tags/", {"add": tag.pk})
-    scene.web.post("/leads/tags/", {"tag": tag.pk, "tag_change": "remove", "lead": [scene.lead.pk]})
+    scene.web.post(
+        "/leads/tags/", {"tag": tag.pk, "tag_change": "remove", "lead": [scene.lead.pk]}
+    )
     assert (scene.lead.tags.count(), scene.deal.tags.count()) == (0, 1)
 
 
@@ -309,11 +384,16 @@ def tags(scene: Scene) -> None:
 def the_people_of_a_deal(scene: Scene) -> None:
     """They cause no event, and a deal with another main person is still one deal; LinkedIn was told about the first."""
     other = Lead.objects.create(company=scene.company, **scene.grace)
-    untold = Deal.objects.create(company=scene.company, lead=scene.lead, title="Renewal")
+    untold = Deal.objects.create(
+        company=scene.company, lead=scene.lead, title="Renewal"
+    )
     for deal in (scene.deal, untold):
         for change in ("add", "main"):
             scene.web.post(f"/deals/{deal.pk}/people/", {change: other.pk})
-    assert [Deal.objects.get(pk=deal.pk).lead for deal in (scene.deal, untold)] == [scene.lead, other]
+    assert [Deal.objects.get(pk=deal.pk).lead for deal in (scene.deal, untold)] == [
+        scene.lead,
+        other,
+    ]
     scene.web.post(f"/deals/{untold.pk}/people/", {"remove": scene.lead.pk})
     assert not untold.people.exists()
 
@@ -343,15 +423,29 @@ def the_page_that_erases(scene: Scene) -> None:
 @way("POST lead_duplicate_dismiss", fires="lead_created")
 def saying_that_two_leads_are_two_people(scene: Scene) -> None:
     other = Lead.objects.create(company=scene.company, **scene.grace)
-    pair = LeadDuplicate.objects.create(company=scene.company, first=scene.lead, second=other, reason="name")
+    pair = LeadDuplicate.objects.create(
+        company=scene.company, first=scene.lead, second=other, reason="name"
+    )
     scene.web.post(f"/leads/duplicates/{pair.pk}/dismiss/")
     assert not LeadDuplicate.objects.open().exists()
 
 
-@way("POST lead_merge", "POST lead_merge_undo", "update_without_events", fires="lead_created lead_qualified")
+@way(
+    "POST lead_merge",
+    "POST lead_merge_undo",
+    "update_without_events",
+    fires="lead_created lead_qualified",
+)
 def the_page_that_merges_two_leads_and_its_undo(scene: Scene) -> None:
-    other = Lead.objects.create(company=scene.company, status=scene.qualified, **scene.grace)
-    fields = {"lead": [scene.lead.pk, other.pk], "kept": scene.lead.pk, "name": "kept", "email": "kept"}
+    other = Lead.objects.create(
+        company=scene.company, status=scene.qualified, **scene.grace
+    )
+    fields = {
+        "lead": [scene.lead.pk, other.pk],
+        "kept": scene.lead.pk,
+        "name": "kept",
+        "email": "kept",
+    }
     scene.web.post("/leads/merge/", {**fields, "status": "gone"})
     scene.lead.refresh_from_db()
     assert scene.lead.status == scene.qualified
@@ -369,7 +463,9 @@ def a_new_lead_over_the_api(scene: Scene) -> None:
 
 @way("PUT api-lead-detail", "PATCH api-lead-detail", fires="lead_qualified")
 def a_lead_over_the_api(scene: Scene) -> None:
-    scene.api.put(f"/api/v1/leads/{scene.lead.pk}/", {**scene.grace, "status": scene.qualified.pk})
+    scene.api.put(
+        f"/api/v1/leads/{scene.lead.pk}/", {**scene.grace, "status": scene.qualified.pk}
+    )
     scene.api.patch(f"/api/v1/leads/{scene.lead.pk}/", {"status": scene.qualified.pk})
 
 
@@ -380,7 +476,9 @@ def a_new_deal_over_the_api(scene: Scene) -> None:
 
 @way("PUT api-deal-detail", "PATCH api-deal-detail", fires="deal_won")
 def a_deal_over_the_api(scene: Scene) -> None:
-    scene.api.put(f"/api/v1/deals/{scene.deal.pk}/", {"lead": scene.lead.pk, **scene.deal_fields})
+    scene.api.put(
+        f"/api/v1/deals/{scene.deal.pk}/", {"lead": scene.lead.pk, **scene.deal_fields}
+    )
     scene.api.patch(f"/api/v1/deals/{scene.deal.pk}/", {"stage": scene.won.pk})
 
 
@@ -398,7 +496,9 @@ def erasing_over_the_api(scene: Scene) -> None:
 @way("POST api-lead-merge", "POST api-merge-undo", fires="lead_created")
 def merging_over_the_api_and_its_undo(scene: Scene) -> None:
     other = Lead.objects.create(company=scene.company, **scene.grace)
-    scene.api.post(f"/api/v1/leads/{scene.lead.pk}/merge/", {"lead": other.pk, "take": ["email"]})
+    scene.api.post(
+        f"/api/v1/leads/{scene.lead.pk}/merge/", {"lead": other.pk, "take": ["email"]}
+    )
     assert Lead.objects.current().get() == scene.lead
     scene.api.post(f"/api/v1/merges/{LeadMerge.objects.get().pk}/undo/")
     assert Lead.objects.current().count() == 2
@@ -407,7 +507,9 @@ def merging_over_the_api_and_its_undo(scene: Scene) -> None:
 @way("POST api-duplicate-dismiss", fires="lead_created")
 def saying_over_the_api_that_two_leads_are_two_people(scene: Scene) -> None:
     other = Lead.objects.create(company=scene.company, **scene.grace)
-    pair = LeadDuplicate.objects.create(company=scene.company, first=scene.lead, second=other, reason="name")
+    pair = LeadDuplicate.objects.create(
+        company=scene.company, first=scene.lead, second=other, reason="name"
+    )
     scene.api.post(f"/api/v1/duplicates/{pair.pk}/dismiss/")
     assert not LeadDuplicate.objects.open().exists()
 
@@ -417,7 +519,9 @@ def saying_over_the_api_that_two_leads_are_two_people(scene: Scene) -> None:
 
 @way("admin:crm_lead_add", fires="lead_created lead_qualified")
 def a_new_lead_in_the_admin(scene: Scene) -> None:
-    scene.operator.post("/admin/crm/lead/add/", {**scene.lead_fields, "company": scene.company.pk})
+    scene.operator.post(
+        "/admin/crm/lead/add/", {**scene.lead_fields, "company": scene.company.pk}
+    )
 
 
 @way("admin:crm_lead_change", fires="lead_qualified")
@@ -428,12 +532,18 @@ def a_lead_in_the_admin(scene: Scene) -> None:
 
 @way("admin:crm_lead_changelist", fires="lead_qualified")
 def the_list_of_leads_in_the_admin(scene: Scene) -> None:
-    scene.operator.post("/admin/crm/lead/", scene.in_admins_list("status", scene.lead, scene.qualified.pk))
+    scene.operator.post(
+        "/admin/crm/lead/",
+        scene.in_admins_list("status", scene.lead, scene.qualified.pk),
+    )
 
 
 @way("admin:mark_as_qualified", fires="lead_qualified")
 def an_action_of_the_admin(scene: Scene) -> None:
-    scene.operator.post("/admin/crm/lead/", {"action": "mark_as_qualified", "_selected_action": [scene.lead.pk]})
+    scene.operator.post(
+        "/admin/crm/lead/",
+        {"action": "mark_as_qualified", "_selected_action": [scene.lead.pk]},
+    )
 
 
 @way("admin:crm_deal_add", fires="deal_created deal_won")
@@ -450,7 +560,9 @@ def a_deal_in_the_admin(scene: Scene) -> None:
 
 @way("admin:crm_deal_changelist", fires="deal_won")
 def the_list_of_deals_in_the_admin(scene: Scene) -> None:
-    scene.operator.post("/admin/crm/deal/", scene.in_admins_list("stage", scene.deal, scene.won.pk))
+    scene.operator.post(
+        "/admin/crm/deal/", scene.in_admins_list("stage", scene.deal, scene.won.pk)
+    )
 
 
 @way("admin:crm_lead_delete", "admin:crm_deal_delete")
@@ -476,5 +588,11 @@ def an_erasure(scene: Scene) -> None:
 def a_fixture(scene: Scene) -> None:
     scene.deal.stage = scene.won
     times = {"created_at": scene.lead.created_at, "updated_at": scene.lead.updated_at}
-    somebody = Lead(pk=scene.lead.pk + 1_000, company=scene.company, status=scene.qualified, **scene.grace, **times)
+    somebody = Lead(
+        pk=scene.lead.pk + 1_000,
+        company=scene.company,
+        status=scene.qualified,
+        **scene.grace,
+        **times,
+    )
     scene.load(somebody, scene.deal)

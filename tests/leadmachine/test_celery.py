@@ -22,7 +22,9 @@ def watchdogs(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Watchdog]]:
     gc.unfreeze()
 
 
-def test_a_new_process_is_watched_and_collects_garbage_rarely_and_without_what_stays(watchdogs) -> None:
+def test_a_new_process_is_watched_and_collects_garbage_rarely_and_without_what_stays(
+    watchdogs,
+) -> None:
     signals.worker_process_init.send(sender=celery.app)
 
     assert len(watchdogs) == 1
@@ -48,8 +50,12 @@ class Loop:
         self.cancelled += 1
 
 
-def test_a_loop_that_is_stopped_before_each_new_try_ends_its_beats_once_and_no_others(monkeypatch) -> None:
-    monkeypatch.setattr(connections["default"], "execute_wrappers", [*connection.execute_wrappers])
+def test_a_loop_that_is_stopped_before_each_new_try_ends_its_beats_once_and_no_others(
+    monkeypatch,
+) -> None:
+    monkeypatch.setattr(
+        connections["default"], "execute_wrappers", [*connection.execute_wrappers]
+    )
     beats.forget()
     beats.watch("sweep")
     loop, step = Loop(), workers.MainLoop(None)

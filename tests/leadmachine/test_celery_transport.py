@@ -18,7 +18,8 @@ from tests.faults.proxy import Proxy
 QUEUE = Queue("tests-of-the-broker")
 
 
-WAITING = f"leadmachine:of-these-tests:{QUEUE.name}"  # where Redis keeps what no worker has taken
+# Where Redis keeps what no worker has taken.
+WAITING = f"leadmachine:of-these-tests:{QUEUE.name}"
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +48,9 @@ def proxy() -> Iterator[Proxy]:
 @pytest.fixture
 def line(proxy: Proxy) -> Iterator[Connection]:
     url = f"redis://127.0.0.1:{proxy.port}/0"
-    with Connection(url, transport="leadmachine.celery_transport:Transport") as connection:
+    with Connection(
+        url, transport="leadmachine.celery_transport:Transport"
+    ) as connection:
         yield connection
 
 
@@ -62,7 +65,9 @@ def taken(line: Connection) -> Iterator[list[Any]]:
 
 
 def send(redis: Redis, count: int) -> None:
-    with Connection(settings.REDIS_URL, transport="leadmachine.celery_transport:Transport") as line:
+    with Connection(
+        settings.REDIS_URL, transport="leadmachine.celery_transport:Transport"
+    ) as line:
         for number in range(count):
             Producer(line).publish(number, routing_key=QUEUE.name)
 
@@ -91,7 +96,9 @@ def test_a_consumer_takes_as_many_as_it_may_hold_and_one_more_for_each_that_it_i
     assert [message.payload for message in taken] == [0, 1, 2, 3]
 
 
-def test_what_is_taken_leaves_nothing_in_redis(redis: Redis, line: Connection, taken: list[Any]) -> None:
+def test_what_is_taken_leaves_nothing_in_redis(
+    redis: Redis, line: Connection, taken: list[Any]
+) -> None:
     send(redis, 2)
 
     take(line, until=lambda: len(taken) == 2)
@@ -104,7 +111,12 @@ def test_what_is_taken_leaves_nothing_in_redis(redis: Redis, line: Connection, t
 @pytest.mark.parametrize("fate", ["well", "down", "silent"])
 @pytest.mark.timeout(20)
 def test_a_line_that_holds_messages_ends_at_once_and_puts_none_back(
-    ending: str, fate: str, redis: Redis, proxy: Proxy, line: Connection, taken: list[Any]
+    ending: str,
+    fate: str,
+    redis: Redis,
+    proxy: Proxy,
+    line: Connection,
+    taken: list[Any],
 ) -> None:
     send(redis, 3)
     take(line, until=lambda: len(taken) == 2)
@@ -115,7 +127,9 @@ def test_a_line_that_holds_messages_ends_at_once_and_puts_none_back(
     assert redis.llen(WAITING) <= 1  # kombu may have asked for the third already
 
 
-def test_a_message_that_nobody_here_listens_for_is_dropped(line: Connection, taken: list[Any], redis: Redis) -> None:
+def test_a_message_that_nobody_here_listens_for_is_dropped(
+    line: Connection, taken: list[Any], redis: Redis
+) -> None:
     send(redis, 1)
     line.transport._callbacks.clear()
 
@@ -126,17 +140,28 @@ def test_a_message_that_nobody_here_listens_for_is_dropped(line: Connection, tak
 
 REFUSALS = [
     ReadOnlyError("You can't write against a read only replica."),
-    ResponseError("UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)"),
+    ResponseError(
+        "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)"
+    ),
     ResponseError("NOAUTH Authentication required."),
     ResponseError("OOM command not allowed when used memory > 'maxmemory'."),
 ]
-FAILURES = [AttributeError("'NoneType' object has no attribute 'hostname'"), ValueError("-1"), RuntimeError("changed")]
+FAILURES = [
+    AttributeError("'NoneType' object has no attribute 'hostname'"),
+    ValueError("-1"),
+    RuntimeError("changed"),
+]
 
 
 @pytest.mark.parametrize("error", [*REFUSALS, *FAILURES], ids=str)
 @pytest.mark.parametrize("door", ["_brpop_read", "_brpop_start"])
 def test_whatever_goes_wrong_with_redis_is_a_lost_connection(
-    error: Exception, door: str, redis: Redis, line: Connection, taken: list[Any], monkeypatch: pytest.MonkeyPatch
+    error: Exception,
+    door: str,
+    redis: Redis,
+    line: Connection,
+    taken: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     send(redis, 1)
 
@@ -149,7 +174,9 @@ def test_whatever_goes_wrong_with_redis_is_a_lost_connection(
         take(line, until=lambda: False)
 
 
-def test_that_there_is_nothing_to_read_is_no_failure(line: Connection, taken: list[Any]) -> None:
+def test_that_there_is_nothing_to_read_is_no_failure(
+    line: Connection, taken: list[Any]
+) -> None:
     assert not issubclass(Empty, Transport.connection_errors)
 
     take(line)

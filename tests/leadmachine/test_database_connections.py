@@ -7,7 +7,14 @@ import pytest
 from django.db import OperationalError, connection
 
 from leadmachine import database_connections
-from leadmachine.database_connections import Room, concurrency_of, log, of_web, of_worker, warnings
+from leadmachine.database_connections import (
+    Room,
+    concurrency_of,
+    log,
+    of_web,
+    of_worker,
+    warnings,
+)
 
 
 def test_a_process_takes_one_for_each_of_its_threads(settings: Any) -> None:
@@ -33,7 +40,10 @@ def test_too_few_connections_are_reported() -> None:
     assert ids(Room(limit=97, in_use=87, is_pooled=False), 11) == ["leadmachine.W026"]
 
 
-@pytest.mark.parametrize(("age", "expected"), [(60, ["leadmachine.W027"]), (None, ["leadmachine.W027"]), (0, [])])
+@pytest.mark.parametrize(
+    ("age", "expected"),
+    [(60, ["leadmachine.W027"]), (None, ["leadmachine.W027"]), (0, [])],
+)
 def test_so_is_a_pooler_whose_connections_are_kept(
     monkeypatch: pytest.MonkeyPatch, age: int | None, expected: list[str]
 ) -> None:
@@ -49,13 +59,18 @@ def test_the_server_is_asked_for_its_limits(caplog: pytest.LogCaptureFixture) ->
     log("This worker", 11)
     log("This worker", 100_000)
 
-    assert "This worker takes up to 11 connections to PostgreSQL, which accepts " in caplog.messages[0]
+    assert (
+        "This worker takes up to 11 connections to PostgreSQL, which accepts "
+        in caplog.messages[0]
+    )
     assert "leadmachine.W026: PostgreSQL accepts " in caplog.messages[2]
     assert not database_connections._room().is_pooled
     assert "leadmachine.W027" not in caplog.text
 
 
-def test_a_database_that_is_down_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+def test_a_database_that_is_down_is_no_reason_to_fail(
+    monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
     def down() -> Room:
         raise OperationalError
 

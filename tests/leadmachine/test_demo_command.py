@@ -34,7 +34,8 @@ def test_in_production_it_refuses_and_loads_nothing(settings) -> None:
     settings.DEBUG, settings.LINKEDIN_SANDBOX = False, True
 
     with pytest.raises(
-        CommandError, match=r"the demo's passwords are public\..* On a machine of your own, set DEBUG=on"
+        CommandError,
+        match=r"the demo's passwords are public\..* On a machine of your own, set DEBUG=on",
     ):
         load()
 

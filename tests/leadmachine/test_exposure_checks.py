@@ -13,7 +13,10 @@ HOSTS = ["crm.example.com"]
 @pytest.fixture(autouse=True)
 def production(settings: Any) -> None:
     settings.DEBUG, settings.HTTPS, settings.ALLOWED_HOSTS = False, True, HOSTS
-    settings.SITE_URL, settings.TRUSTED_PROXIES = "https://crm.example.com", ["127.0.0.1"]
+    settings.SITE_URL, settings.TRUSTED_PROXIES = (
+        "https://crm.example.com",
+        ["127.0.0.1"],
+    )
 
 
 def found(check: Any) -> list[str]:
@@ -31,7 +34,15 @@ def test_a_public_suffix_is_no_host(settings: Any, host: str) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["https://crm.example.com", "crm.example.com:8000", "crm.example.com/", "*.example.com", " crm", "::1", "a_b"],
+    [
+        "https://crm.example.com",
+        "crm.example.com:8000",
+        "crm.example.com/",
+        "*.example.com",
+        " crm",
+        "::1",
+        "a_b",
+    ],
 )
 def test_an_entry_that_matches_no_host_is_reported(settings: Any, host: str) -> None:
     settings.ALLOWED_HOSTS = [*HOSTS, host]
@@ -39,7 +50,10 @@ def test_an_entry_that_matches_no_host_is_reported(settings: Any, host: str) -> 
     assert found(exposure_checks.hosts_are_own) == ["leadmachine.E016"]
 
 
-@pytest.mark.parametrize("host", ["crm.example.com", ".example.com", "Crm.Example.COM", "crm", "[::1]", "10.0.0.1"])
+@pytest.mark.parametrize(
+    "host",
+    ["crm.example.com", ".example.com", "Crm.Example.COM", "crm", "[::1]", "10.0.0.1"],
+)
 def test_hosts_and_domains_of_ones_own_are_fine(settings: Any, host: str) -> None:
     settings.ALLOWED_HOSTS = [host]
 
@@ -47,9 +61,20 @@ def test_hosts_and_domains_of_ones_own_are_fine(settings: Any, host: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "proxy", ["0.0.0.0/0", "::/0", "0.0.0.0/1", "172.0.0.0/8", "2000::/3", "10.0.0.0/7", "11.0.0.0/8"]
+    "proxy",
+    [
+        "0.0.0.0/0",
+        "::/0",
+        "0.0.0.0/1",
+        "172.0.0.0/8",
+        "2000::/3",
+        "10.0.0.0/7",
+        "11.0.0.0/8",
+    ],
 )
-def test_a_network_with_room_for_strangers_is_no_proxy(settings: Any, proxy: str) -> None:
+def test_a_network_with_room_for_strangers_is_no_proxy(
+    settings: Any, proxy: str
+) -> None:
     settings.TRUSTED_PROXIES = ["127.0.0.1", proxy]
 
     assert found(exposure_checks.proxies_are_own) == ["leadmachine.E017"]
@@ -57,9 +82,20 @@ def test_a_network_with_room_for_strangers_is_no_proxy(settings: Any, proxy: str
 
 @pytest.mark.parametrize(
     "proxy",
-    ["127.0.0.1", "10.0.0.0/8", "172.16.0.0/12", "fc00::/7", "104.16.0.0/13", "2a06:98c0::/29", "::1", "1.2.3.4"],
+    [
+        "127.0.0.1",
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "fc00::/7",
+        "104.16.0.0/13",
+        "2a06:98c0::/29",
+        "::1",
+        "1.2.3.4",
+    ],
 )
-def test_proxies_of_ones_own_and_of_a_large_provider_are_fine(settings: Any, proxy: str) -> None:
+def test_proxies_of_ones_own_and_of_a_large_provider_are_fine(
+    settings: Any, proxy: str
+) -> None:
     settings.TRUSTED_PROXIES = [proxy]
 
     assert found(exposure_checks.proxies_are_own) == []
@@ -74,7 +110,9 @@ def test_proxies_of_ones_own_and_of_a_large_provider_are_fine(settings: Any, pro
         ("https://crm.example.com", []),
     ],
 )
-def test_an_origin_that_anyone_can_have_is_refused(settings: Any, origin: str, ids: list[str]) -> None:
+def test_an_origin_that_anyone_can_have_is_refused(
+    settings: Any, origin: str, ids: list[str]
+) -> None:
     settings.CSRF_TRUSTED_ORIGINS = [origin]
 
     assert found(exposure_checks.origins_are_own) == ids
@@ -82,9 +120,15 @@ def test_an_origin_that_anyone_can_have_is_refused(settings: Any, origin: str, i
 
 @pytest.mark.parametrize(
     ("folder", "ids"),
-    [("static/files", ["leadmachine.E019"]), ("staticfiles", ["leadmachine.E019"]), ("var/files", [])],
+    [
+        ("static/files", ["leadmachine.E019"]),
+        ("staticfiles", ["leadmachine.E019"]),
+        ("var/files", []),
+    ],
 )
-def test_files_are_not_put_where_everyone_can_download_them(settings: Any, folder: str, ids: list[str]) -> None:
+def test_files_are_not_put_where_everyone_can_download_them(
+    settings: Any, folder: str, ids: list[str]
+) -> None:
     settings.FILES_DIR = str(settings.BASE_DIR / "var" / ".." / folder)
 
     assert found(exposure_checks.files_are_not_served) == ids
@@ -99,14 +143,18 @@ def test_files_are_not_put_where_everyone_can_download_them(settings: Any, folde
         (False, ["crm.example.com"], []),
     ],
 )
-def test_debug_for_other_hosts_is_reported(settings: Any, debug: bool, hosts: list[str], ids: list[str]) -> None:
+def test_debug_for_other_hosts_is_reported(
+    settings: Any, debug: bool, hosts: list[str], ids: list[str]
+) -> None:
     settings.DEBUG, settings.ALLOWED_HOSTS = debug, hosts
 
     assert found(exposure_checks.debug_is_for_own_machine) == ids
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "crm.example.com", ""])
-def test_with_debug_the_web_server_listens_on_this_machine_only(monkeypatch: Any, host: str) -> None:
+def test_with_debug_the_web_server_listens_on_this_machine_only(
+    monkeypatch: Any, host: str
+) -> None:
     monkeypatch.setattr(gunicorn, "DEBUG", True)
 
     with pytest.raises(SystemExit, match=r"leadmachine\.E025: DEBUG is on"):
@@ -129,8 +177,15 @@ def test_with_debug_the_web_server_listens_on_this_machine_only(monkeypatch: Any
 def test_mail_is_neither_printed_nor_its_password_sent_in_the_clear(
     settings: Any, backend: str, password: str, tls: bool, ids: list[str]
 ) -> None:
-    settings.EMAIL_URL, settings.EMAIL_BACKEND = "set", f"django.core.mail.backends.{backend}.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_HOST_PASSWORD, settings.EMAIL_USE_TLS = "mail.example.com", password, tls
+    settings.EMAIL_URL, settings.EMAIL_BACKEND = (
+        "set",
+        f"django.core.mail.backends.{backend}.EmailBackend",
+    )
+    settings.EMAIL_HOST, settings.EMAIL_HOST_PASSWORD, settings.EMAIL_USE_TLS = (
+        "mail.example.com",
+        password,
+        tls,
+    )
 
     assert found(exposure_checks.mail_is_private) == ids
 
@@ -143,7 +198,9 @@ def test_mail_is_neither_printed_nor_its_password_sent_in_the_clear(
         ("https://crm.exmaple.com", ["leadmachine.W023"]),
     ],
 )
-def test_links_in_mails_lead_to_this_installation(settings: Any, url: str, ids: list[str]) -> None:
+def test_links_in_mails_lead_to_this_installation(
+    settings: Any, url: str, ids: list[str]
+) -> None:
     settings.SITE_URL = url
 
     assert found(exposure_checks.links_lead_here) == ids

@@ -37,7 +37,9 @@ class Web:
         self.dispatcher = FairDispatcher(THREADS)
         self.requests: list[Request] = []
 
-    def ask(self, company: str, session: str | None = None, *, times: int = 1) -> list[Request]:
+    def ask(
+        self, company: str, session: str | None = None, *, times: int = 1
+    ) -> list[Request]:
         asked = [Request(company, session) for _ in range(times)]
         self.requests += asked
         for request in asked:
@@ -75,7 +77,11 @@ def test_a_session_that_is_alone_has_half_of_the_threads(web) -> None:
 
 
 def test_a_company_that_is_alone_leaves_a_quarter_of_the_threads(web) -> None:
-    requests = [*web.ask("one", "a", times=4), *web.ask("one", "b", times=4), *web.ask("one", "c", times=4)]
+    requests = [
+        *web.ask("one", "a", times=4),
+        *web.ask("one", "b", times=4),
+        *web.ask("one", "c", times=4),
+    ]
 
     assert web.begun(requests, THREADS * 3 // 4) == THREADS * 3 // 4
 
@@ -124,7 +130,9 @@ def test_a_waiting_request_has_its_turn_when_one_of_its_session_ends(web) -> Non
 def test_without_a_session_the_share_is_that_of_a_company(web) -> None:
     web.ask("one", "a")
 
-    assert web.begun(web.ask("192.0.2.1", times=20), THREADS * 3 // 4) == THREADS * 3 // 4
+    assert (
+        web.begun(web.ask("192.0.2.1", times=20), THREADS * 3 // 4) == THREADS * 3 // 4
+    )
 
 
 def test_an_address_is_nobody_else(web) -> None:
@@ -165,4 +173,6 @@ def test_what_still_waits_at_the_end_is_cancelled(web, monkeypatch) -> None:
 
     web.dispatcher.shutdown()
 
-    assert [request.is_cancelled for request in requests] == [not each.has_begun.is_set() for each in requests]
+    assert [request.is_cancelled for request in requests] == [
+        not each.has_begun.is_set() for each in requests
+    ]

@@ -11,7 +11,9 @@ from django.db.models import ForeignKey
 pytestmark = pytest.mark.django_db
 
 RULES_STAY: Final = "a rule is marked as deleted, and its row stays"
-ONE_BY_ONE: Final = "the operator deletes users one at a time, and reads the table once for each"
+ONE_BY_ONE: Final = (
+    "the operator deletes users one at a time, and reads the table once for each"
+)
 # Keys without an index, each with the reason why no delete has to search by them.
 EXEMPT: Final = {
     "capi_alert.rule_id": RULES_STAY,
@@ -34,10 +36,17 @@ EXEMPT: Final = {
     "crm_bulkchange.made_by_id": ONE_BY_ONE,
     "crm_bulkselection.company_id": "there are few, and they go with their bulk changes",
     **dict.fromkeys(
-        ["crm_exportpart.company_id", "crm_exportselection.company_id"], "they are few, and go with their exports"
+        ["crm_exportpart.company_id", "crm_exportselection.company_id"],
+        "they are few, and go with their exports",
     ),
-    **dict.fromkeys(["crm_leadtag.company_id", "crm_dealtag.company_id"], "they go with their leads and deals"),
-    **dict.fromkeys(["crm_leadmerge.company_id", "crm_leadduplicate.company_id"], "they go with their leads"),
+    **dict.fromkeys(
+        ["crm_leadtag.company_id", "crm_dealtag.company_id"],
+        "they go with their leads and deals",
+    ),
+    **dict.fromkeys(
+        ["crm_leadmerge.company_id", "crm_leadduplicate.company_id"],
+        "they go with their leads",
+    ),
     "capi_mail.company_id": "mails are few, and a company is deleted by the operator, if ever",
     "capi_conversionevent.last_attempt_id": "on the path of each batch; retention looks by company and id instead",
 }
@@ -76,7 +85,11 @@ def test_each_foreign_key_has_an_index_or_a_reason_to_have_none() -> None:
 
 def test_no_delete_of_an_attempt_looks_for_events_by_their_last_attempt() -> None:
     """Django would for any other `on_delete`, and the database for a constraint: a scan of all events each time."""
-    [last_attempt] = [key for key in foreign_keys() if name_of(key) == "capi_conversionevent.last_attempt_id"]
+    [last_attempt] = [
+        key
+        for key in foreign_keys()
+        if name_of(key) == "capi_conversionevent.last_attempt_id"
+    ]
 
     assert last_attempt.remote_field.on_delete.__name__ == "DO_NOTHING"
     assert not last_attempt.db_constraint

@@ -46,11 +46,15 @@ pytestmark = [pytest.mark.django_db, pytest.mark.covers("F72")]
 
 def old_sessions(count: int = 1) -> None:
     ended = timezone.now() - timedelta(days=1)
-    Session.objects.bulk_create(Session(session_key=f"old-{n}", expire_date=ended) for n in range(count))
+    Session.objects.bulk_create(
+        Session(session_key=f"old-{n}", expire_date=ended) for n in range(count)
+    )
 
 
 def old_form(company: Company) -> None:
-    IdempotencyRecord.objects.create(company=company, sha256="0" * 64, posted_at=timezone.now() - timedelta(days=8))
+    IdempotencyRecord.objects.create(
+        company=company, sha256="0" * 64, posted_at=timezone.now() - timedelta(days=8)
+    )
 
 
 def seconds_of_claim() -> float:
@@ -88,7 +92,9 @@ def test_after_a_day_there_is_one_and_then_none_for_another_day() -> None:
     assert not Session.objects.exists()
 
 
-def test_months_in_which_nobody_kept_house_are_made_up_for_in_one_turn(company, monkeypatch) -> None:
+def test_months_in_which_nobody_kept_house_are_made_up_for_in_one_turn(
+    company, monkeypatch
+) -> None:
     monkeypatch.setattr(housekeeping, "BATCH", 10)
     Housekeeping.objects.create(pk=1, done_at=Now() - timedelta(days=200))
     old_sessions(95)
@@ -128,7 +134,9 @@ def test_while_a_worker_is_at_it_no_other_begins() -> None:
     assert Housekeeping.objects.claim() is None
 
 
-def test_where_a_worker_died_over_it_another_begins_again_once_the_claim_has_lapsed() -> None:
+def test_where_a_worker_died_over_it_another_begins_again_once_the_claim_has_lapsed() -> (
+    None
+):
     let_a_day_pass()
     Housekeeping.objects.claim()
     old_sessions()
@@ -139,7 +147,9 @@ def test_where_a_worker_died_over_it_another_begins_again_once_the_claim_has_lap
     assert not Session.objects.exists()
 
 
-def test_a_worker_that_wakes_after_its_claim_has_lapsed_deletes_no_more(monkeypatch, caplog) -> None:
+def test_a_worker_that_wakes_after_its_claim_has_lapsed_deletes_no_more(
+    monkeypatch, caplog
+) -> None:
     """It is frozen in its first batch, as by SIGSTOP, until another worker has taken over."""
     monkeypatch.setattr(housekeeping, "BATCH", 10)
     let_a_day_pass()
@@ -163,7 +173,9 @@ def test_a_claim_outlasts_the_longest_statement_of_its_turn_several_times() -> N
     assert LAPSES.total_seconds() >= 3 * HOUSEKEEPING_SECONDS
 
 
-def test_a_worker_that_counts_for_long_keeps_its_claim_from_day_to_day(rule, monkeypatch, settings) -> None:
+def test_a_worker_that_counts_for_long_keeps_its_claim_from_day_to_day(
+    rule, monkeypatch, settings
+) -> None:
     settings.RETENTION_DAYS = 30
     events_of_old_days(rule, 3)
     let_a_day_pass()
@@ -172,7 +184,8 @@ def test_a_worker_that_counts_for_long_keeps_its_claim_from_day_to_day(rule, mon
     def count_slowly(*args: Any) -> None:
         left.append(seconds_of_claim())
         count(*args)
-        Housekeeping.objects.update(claimed_until=Now() + timedelta(seconds=60))  # nearly half an hour later
+        # Nearly half an hour later.
+        Housekeeping.objects.update(claimed_until=Now() + timedelta(seconds=60))
 
     monkeypatch.setattr(statistics, "_count", count_slowly)
 
@@ -191,7 +204,9 @@ def test_a_worker_that_is_to_end_while_it_counts_keeps_no_count_and_deletes_no_r
     let_a_day_pass()
     request.addfinalizer(shutdown.reset)
     count = _count
-    monkeypatch.setattr(statistics, "_count", lambda *args: (count(*args), shutdown.begin()))
+    monkeypatch.setattr(
+        statistics, "_count", lambda *args: (count(*args), shutdown.begin())
+    )
 
     keep_house_if_due()
 
@@ -209,7 +224,11 @@ def let_forms_fail(monkeypatch: pytest.MonkeyPatch) -> None:
         raise RuntimeError("no such thing")
 
     [forms] = RETENTIONS["crm.IdempotencyRecord"]
-    monkeypatch.setitem(RETENTIONS, "crm.IdempotencyRecord", (type(forms)(forms.period, forms.since, fail),))
+    monkeypatch.setitem(
+        RETENTIONS,
+        "crm.IdempotencyRecord",
+        (type(forms)(forms.period, forms.since, fail),),
+    )
 
 
 def test_a_table_that_fails_keeps_no_other_from_its_turn_and_is_tried_again_in_an_hour(
@@ -237,16 +256,24 @@ def test_a_table_that_fails_keeps_no_other_from_its_turn_and_is_tried_again_in_a
     assert not IdempotencyRecord.objects.exists()
 
 
-def test_rows_go_in_small_statements_also_where_some_that_stay_lie_between(company, rule, monkeypatch) -> None:
+def test_rows_go_in_small_statements_also_where_some_that_stay_lie_between(
+    company, rule, monkeypatch
+) -> None:
     monkeypatch.setattr(housekeeping, "BATCH", 10)
     attempts = old_attempts(rule, 45)
     event = ConversionEvent.objects.create(company=company, rule=rule)
-    EarlierAttempt.objects.bulk_create(EarlierAttempt(event=event, attempt=one) for one in attempts[5:25:2])
+    EarlierAttempt.objects.bulk_create(
+        EarlierAttempt(event=event, attempt=one) for one in attempts[5:25:2]
+    )
 
     with CaptureQueriesContext(connection) as queries:
         keep_house()
 
-    deletes = [query["sql"] for query in queries if query["sql"].startswith('DELETE FROM "capi_attempt"')]
+    deletes = [
+        query["sql"]
+        for query in queries
+        if query["sql"].startswith('DELETE FROM "capi_attempt"')
+    ]
     assert set(Attempt.objects.all()) == set(attempts[5:25:2])
     assert len(deletes) == 5
     assert all(sql.count(",") < 10 for sql in deletes)
@@ -254,14 +281,21 @@ def test_rows_go_in_small_statements_also_where_some_that_stay_lie_between(compa
 
 
 @pytest.mark.parametrize("is_on", [True, False], ids=["sandbox", "no sandbox"])
-def test_the_file_of_the_sandbox_is_set_aside_where_there_is_a_sandbox(is_on, settings, tmp_path, monkeypatch) -> None:
+def test_the_file_of_the_sandbox_is_set_aside_where_there_is_a_sandbox(
+    is_on, settings, tmp_path, monkeypatch
+) -> None:
     monkeypatch.setattr(housekeeping, "LEDGER_BYTES", 10)
-    settings.LINKEDIN_SANDBOX, settings.LINKEDIN_SANDBOX_LEDGER = is_on, tmp_path / "sandbox.jsonl"
+    settings.LINKEDIN_SANDBOX, settings.LINKEDIN_SANDBOX_LEDGER = (
+        is_on,
+        tmp_path / "sandbox.jsonl",
+    )
     settings.LINKEDIN_SANDBOX_LEDGER.write_text("more than ten bytes")
 
     keep_house()
 
-    assert [path.name for path in tmp_path.iterdir()] == ["sandbox.jsonl.1" if is_on else "sandbox.jsonl"]
+    assert [path.name for path in tmp_path.iterdir()] == [
+        "sandbox.jsonl.1" if is_on else "sandbox.jsonl"
+    ]
 
 
 @pytest.mark.parametrize("is_on", [True, False], ids=["sandbox", "no sandbox"])
@@ -279,7 +313,9 @@ def test_what_the_sandbox_received_goes_with_the_log(is_on, settings, tmp_path) 
 
 @pytest.fixture
 def rule(company: Company) -> ConversionRule:
-    return ConversionRule.objects.create(company=company, crm_event="lead_created", linkedin_id="104012", name="Leads")
+    return ConversionRule.objects.create(
+        company=company, crm_event="lead_created", linkedin_id="104012", name="Leads"
+    )
 
 
 def events_of_old_days(rule: ConversionRule, count: int) -> None:
@@ -287,17 +323,26 @@ def events_of_old_days(rule: ConversionRule, count: int) -> None:
     for number in range(count):
         moment = timezone.now() - timedelta(days=300 - number)
         dates = {"happened_at": moment, "created_at": moment, "settled_at": moment}
-        ConversionEvent.objects.create(company=rule.company, rule=rule, state="accepted", **dates)
+        ConversionEvent.objects.create(
+            company=rule.company, rule=rule, state="accepted", **dates
+        )
 
 
 def old_attempts(rule: ConversionRule, count: int) -> list[Attempt]:
     long_ago = timezone.now() - timedelta(days=200)
     return Attempt.objects.bulk_create(
-        Attempt(company=rule.company, rule=rule, started_at=long_ago) for _ in range(count)
+        Attempt(company=rule.company, rule=rule, started_at=long_ago)
+        for _ in range(count)
     )
 
 
-LARGE = {"capi_conversionevent", "capi_attempt", "capi_earlierattempt", "crm_crmevent", "crm_lead"}
+LARGE = {
+    "capi_conversionevent",
+    "capi_attempt",
+    "capi_earlierattempt",
+    "crm_crmevent",
+    "crm_lead",
+}
 TIED = """
     WITH made AS (
         INSERT INTO capi_attempt (company_id, rule_id, linkedin_id, sent_value, api_version, duration_ms, event_count,
@@ -311,14 +356,17 @@ TIED = """
 
 
 @pytest.mark.thorough
-def test_no_statement_of_a_turn_reads_a_large_table_whole(company, rule, settings) -> None:
+def test_no_statement_of_a_turn_reads_a_large_table_whole(
+    company, rule, settings
+) -> None:
     settings.LINKEDIN_SANDBOX = True
     make_lead(company)
     ConversionEvent.objects.update(created_at=timezone.now() - timedelta(days=200))
     old = old_attempts(rule, 1_500)
     call_command("make_events", company=company.slug, count=100_000, stdout=StringIO())
     with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")  # otherwise PostgreSQL may join row by row below, for minutes
+        # Otherwise PostgreSQL may join row by row below, for minutes.
+        cursor.execute("ANALYZE")
         cursor.execute(TIED)
         cursor.execute("ANALYZE")
 
@@ -327,7 +375,9 @@ def test_no_statement_of_a_turn_reads_a_large_table_whole(company, rule, setting
 
     assert not Attempt.objects.filter(pk__in=[attempt.pk for attempt in old]).exists()
     assert Attempt.objects.count() == EarlierAttempt.objects.count() >= 100_000
-    assert {"capi_conversionevent", "capi_attempt", "capi_earlierattempt"} <= read(found)
+    assert {"capi_conversionevent", "capi_attempt", "capi_earlierattempt"} <= read(
+        found
+    )
     assert read_whole(found) & LARGE == set()
 
 
@@ -343,7 +393,9 @@ def test_files_without_a_row_are_deleted_and_counted_in_the_log(caplog: Any) -> 
     assert "deleted 1 files that no row refers to" in caplog.text
 
 
-def test_where_the_database_is_away_no_other_table_waits_for_it_too(company, monkeypatch, caplog) -> None:
+def test_where_the_database_is_away_no_other_table_waits_for_it_too(
+    company, monkeypatch, caplog
+) -> None:
     let_forms_fail(monkeypatch)
     let_a_day_pass()
     monkeypatch.setattr(connections["default"], "is_usable", lambda: False)
@@ -352,10 +404,13 @@ def test_where_the_database_is_away_no_other_table_waits_for_it_too(company, mon
         keep_house_if_due()
 
     assert caplog.text == ""
-    assert 1790 < seconds_of_claim() < 1810  # another worker tries again once it has lapsed
+    # Another worker tries again once it has lapsed.
+    assert 1790 < seconds_of_claim() < 1810
 
 
-def test_a_storage_that_is_away_stops_no_table_and_is_tried_again_in_an_hour(settings: Any, caplog: Any) -> None:
+def test_a_storage_that_is_away_stops_no_table_and_is_tried_again_in_an_hour(
+    settings: Any, caplog: Any
+) -> None:
     settings.STORAGES = {**settings.STORAGES, "attachments": {"BACKEND": AWAY}}
     old_sessions()
     let_a_day_pass()

@@ -38,7 +38,11 @@ def reached(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def reach(**changes: Any) -> None:
         installation.name.cache_clear()
-        monkeypatch.setitem(connections.settings, "default", {**connection.settings_dict, "OPTIONS": {}, **changes})
+        monkeypatch.setitem(
+            connections.settings,
+            "default",
+            {**connection.settings_dict, "OPTIONS": {}, **changes},
+        )
 
     return reach
 
@@ -57,7 +61,9 @@ def execute(statement: str) -> None:
         cursor.execute(statement)
 
 
-def test_any_address_and_any_user_of_a_database_lead_to_one_name(reached: Any, plain_user: str) -> None:
+def test_any_address_and_any_user_of_a_database_lead_to_one_name(
+    reached: Any, plain_user: str
+) -> None:
     proxy = Proxy(Database().address)
     names = [installation.name()]
     reached(HOST="127.0.0.1", PORT=str(proxy.port))
@@ -74,7 +80,9 @@ def test_any_address_and_any_user_of_a_database_lead_to_one_name(reached: Any, p
 def test_a_copy_of_a_database_beside_it_has_another_name(reached: Any) -> None:
     first = installation.name()
     url = create_database()
-    reached(NAME=urlsplit(url).path.strip("/"), OPTIONS=connection.settings_dict["OPTIONS"])
+    reached(
+        NAME=urlsplit(url).path.strip("/"), OPTIONS=connection.settings_dict["OPTIONS"]
+    )
 
     second = installation.name()
 
@@ -98,7 +106,9 @@ def test_with_the_database_away_nothing_is_known_or_refused_and_it_is_asked_agai
 
     with pytest.raises(Error):
         installation.name()
-    with pytest.raises(Transport.connection_errors, match="can't be read from the database"):
+    with pytest.raises(
+        Transport.connection_errors, match="can't be read from the database"
+    ):
         line().channel()
     assert checks.database_identity() == []
 
@@ -118,7 +128,11 @@ def test_a_database_that_does_not_say_keeps_a_process_from_starting_with_a_sente
 
     execute("GRANT EXECUTE ON FUNCTION pg_control_system() TO PUBLIC")
     proxy.down()
-    assert [line for line in told if line.startswith("leadmachine.E010") and "GRANT EXECUTE" in line]
+    assert [
+        line
+        for line in told
+        if line.startswith("leadmachine.E010") and "GRANT EXECUTE" in line
+    ]
 
 
 def test_the_right_start_refuses_nothing() -> None:
@@ -130,10 +144,14 @@ def test_none_takes_the_wake_ups_of_another(settings: Any) -> None:
         be(name)
         taken: list[Any] = []
         with line() as connection:
-            listener = Consumer(connection, [QUEUE], callbacks=[lambda body, _: taken.append(body)])
+            listener = Consumer(
+                connection, [QUEUE], callbacks=[lambda body, _: taken.append(body)]
+            )
             with listener, pytest.raises(TimeoutError):
                 while True:
-                    connection.drain_events(timeout=0.2 if len(taken) >= at_least else 10)
+                    connection.drain_events(
+                        timeout=0.2 if len(taken) >= at_least else 10
+                    )
         return taken
 
     def be(name: str) -> None:
@@ -149,11 +167,17 @@ def test_none_takes_the_wake_ups_of_another(settings: Any) -> None:
 
 
 def line() -> Connection:
-    return Connection(django_settings.REDIS_URL, transport="leadmachine.celery_transport:Transport")
+    return Connection(
+        django_settings.REDIS_URL, transport="leadmachine.celery_transport:Transport"
+    )
 
 
-def test_none_counts_or_reads_in_the_cache_of_another(settings: Any, request: pytest.FixtureRequest) -> None:
-    settings.CACHES = {"default": {**CACHES["default"], "KEY_PREFIX": request.node.name}}
+def test_none_counts_or_reads_in_the_cache_of_another(
+    settings: Any, request: pytest.FixtureRequest
+) -> None:
+    settings.CACHES = {
+        "default": {**CACHES["default"], "KEY_PREFIX": request.node.name}
+    }
     patience.forget()
     counts = []
     for name in ("ours", "theirs", "ours"):

@@ -20,7 +20,11 @@ def handlers_of(name):
     """The types of the handlers that a line of this logger goes to, except those of the tests."""
     logger, found = logging.getLogger(name), []
     while logger:
-        found += [type(handler) for handler in logger.handlers if type(handler) is logging.StreamHandler]
+        found += [
+            type(handler)
+            for handler in logger.handlers
+            if type(handler) is logging.StreamHandler
+        ]
         logger = logger.parent if logger.propagate else None
     return found
 
@@ -33,7 +37,9 @@ def handlers_of(name):
         ("/leads/tags/", "Method Not Allowed (GET): /leads/tags/"),
     ],
 )
-def test_a_refused_request_is_one_line_without_a_traceback(client_as, sales, caplog, path, line):
+def test_a_refused_request_is_one_line_without_a_traceback(
+    client_as, sales, caplog, path, line
+):
     client = client_as(sales)
     caplog.clear()
 
@@ -43,11 +49,15 @@ def test_a_refused_request_is_one_line_without_a_traceback(client_as, sales, cap
 
 
 def test_a_fault_of_ours_keeps_its_traceback(caplog, monkeypatch):
-    monkeypatch.setattr("django.contrib.auth.views.LogoutView.post", lambda *args, **kwargs: 1 / 0)
+    monkeypatch.setattr(
+        "django.contrib.auth.views.LogoutView.post", lambda *args, **kwargs: 1 / 0
+    )
 
     Client(raise_request_exception=False).post("/logout/")
 
-    assert told_by_django(caplog) == [("ERROR", "Internal Server Error: /logout/", True)]
+    assert told_by_django(caplog) == [
+        ("ERROR", "Internal Server Error: /logout/", True)
+    ]
 
 
 def test_a_line_is_written_once():

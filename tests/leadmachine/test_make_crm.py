@@ -6,15 +6,35 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from capi.models import ConversionEvent
-from crm.models import Attachment, Change, Company, CrmEvent, Deal, Lead, LeadDuplicate, Note, Task
+from crm.models import (
+    Attachment,
+    Change,
+    Company,
+    CrmEvent,
+    Deal,
+    Lead,
+    LeadDuplicate,
+    Note,
+    Task,
+)
 from tests.crm.files import content_of
 
 pytestmark = pytest.mark.django_db
 
 
 def make(**options):
-    sizes = {"leads": 300, "deals": 30, "tasks": 400, "notes": 500, "duplicates": 20, "files": 9, "companies": 2}
-    call_command("make_crm", stdout=StringIO(), **{**sizes, "analyze": False, **options})
+    sizes = {
+        "leads": 300,
+        "deals": 30,
+        "tasks": 400,
+        "notes": 500,
+        "duplicates": 20,
+        "files": 9,
+        "companies": 2,
+    }
+    call_command(
+        "make_crm", stdout=StringIO(), **{**sizes, "analyze": False, **options}
+    )
 
 
 def test_it_fills_companies_without_an_event(settings):
@@ -23,14 +43,20 @@ def test_it_fills_companies_without_an_event(settings):
     make()
 
     large = Company.objects.get(name="Measured 1")
-    counts = [model.objects.for_company(large).count() for model in (Lead, Deal, Task, Note, LeadDuplicate)]
+    counts = [
+        model.objects.for_company(large).count()
+        for model in (Lead, Deal, Task, Note, LeadDuplicate)
+    ]
     assert counts == [300, 30, 400, 500, 20]
     assert Task.objects.for_company(large).exclude(deal=None).count() == 15
-    assert Lead.objects.for_company(Company.objects.get(name="Measured 2")).count() == 1_000
+    assert (
+        Lead.objects.for_company(Company.objects.get(name="Measured 2")).count()
+        == 1_000
+    )
     files = list(Attachment.objects.for_company(large))
-    assert [(file.deal is None, file.note is None) for file in files] == 3 * [(True, False)] + 3 * [
-        (False, True)
-    ] + 3 * [(True, True)]
+    assert [(file.deal is None, file.note is None) for file in files] == 3 * [
+        (True, False)
+    ] + 3 * [(False, True)] + 3 * [(True, True)]
     assert {content_of(file) for file in files} == {b"Forty licences for a year.\n"}
     assert not CrmEvent.objects.exists()
     assert not Change.objects.exists()
@@ -46,7 +72,9 @@ def test_what_has_happened_is_for_the_history_alone(settings):
     events, deals = CrmEvent.objects.for_company(large), Deal.objects.for_company(large)
     kinds = ("lead_created", "lead_qualified", "deal_created", "deal_won", "deal_lost")
     counts = [events.filter(kind=kind).count() for kind in kinds]
-    qualified = Lead.objects.for_company(large).filter(status__meaning="qualified").count()
+    qualified = (
+        Lead.objects.for_company(large).filter(status__meaning="qualified").count()
+    )
     assert counts == [
         300,
         qualified,

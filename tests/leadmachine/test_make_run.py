@@ -25,7 +25,9 @@ print(DEBUG, LINKEDIN_SANDBOX, EMBEDDED_WORKER, note_for_command(sys.argv) or "-
 STAND_IN = '#!/bin/sh\necho "$(basename $0) $* make=$LEADMACHINE_MAKE_RUN debug=$DEBUG sandbox=$LINKEDIN_SANDBOX"\n'
 
 
-def environment(folder: Path, env_file: str, *, program: str = "gunicorn", **given: str) -> list[str]:
+def environment(
+    folder: Path, env_file: str, *, program: str = "gunicorn", **given: str
+) -> list[str]:
     """DEBUG, the sandbox and the embedded worker, as the settings have them with this `.env`; and what comes first."""
     package = folder / "leadmachine"
     package.mkdir()
@@ -66,12 +68,18 @@ MAKE = {"LEADMACHINE_MAKE_RUN": "1"}
     ],
     ids=["a clone", "not make", "off", "a server's", "said", "parts off", "the environment first"],
 )  # fmt: skip
-def test_it_overrules_neither_the_environment_nor_a_file_of_settings(tmp_path, env_file, given, expected) -> None:
+def test_it_overrules_neither_the_environment_nor_a_file_of_settings(
+    tmp_path, env_file, given, expected
+) -> None:
     assert environment(tmp_path, env_file, **given) == expected
 
 
-def test_a_command_in_its_folder_works_on_its_data_and_keys_and_says_so(tmp_path) -> None:
-    *values, note = environment(of_make_run(tmp_path), "PORT=8123\n", program="manage.py")
+def test_a_command_in_its_folder_works_on_its_data_and_keys_and_says_so(
+    tmp_path,
+) -> None:
+    *values, note = environment(
+        of_make_run(tmp_path), "PORT=8123\n", program="manage.py"
+    )
 
     assert values == ["True", "True", "True"]
     assert note.startswith("Using the data and keys of make run (var/)")
@@ -90,15 +98,27 @@ def test_nor_does_a_command_where_make_run_was_never_used(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    "setting", ["SECRET_KEY", "LEADMACHINE_TOKEN_KEYS", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL"]
+    "setting",
+    [
+        "SECRET_KEY",
+        "LEADMACHINE_TOKEN_KEYS",
+        "ALLOWED_HOSTS",
+        "DATABASE_URL",
+        "REDIS_URL",
+    ],
 )
 @pytest.mark.parametrize("is_in_file", [False, True])
-def test_the_settings_of_an_installation_keep_its_rules_there(tmp_path, setting, is_in_file) -> None:
+def test_the_settings_of_an_installation_keep_its_rules_there(
+    tmp_path, setting, is_in_file
+) -> None:
     given = {setting: "redis://of-a-server"}
     env_file = f"{setting}=redis://of-a-server\n" if is_in_file else ""
 
     debug, sandbox, _, *note = environment(
-        of_make_run(tmp_path), env_file, program="manage.py", **({} if is_in_file else given)
+        of_make_run(tmp_path),
+        env_file,
+        program="manage.py",
+        **({} if is_in_file else given),
     )
 
     assert (debug, sandbox) == ("False", "False")
@@ -108,7 +128,9 @@ def test_the_settings_of_an_installation_keep_its_rules_there(tmp_path, setting,
         assert note[0].startswith(
             f"The rules of production apply, because {setting} is set. With the keys of make run: "
         )
-        assert note[0].endswith(f"LEADMACHINE_MAKE_RUN=1 {sys.executable} manage.py check\n")
+        assert note[0].endswith(
+            f"LEADMACHINE_MAKE_RUN=1 {sys.executable} manage.py check\n"
+        )
 
 
 @pytest.mark.parametrize("debug", ["on", "off"])
@@ -148,14 +170,21 @@ def own_database(tmp_path, monkeypatch):
 
 
 def test_it_has_a_postgresql_of_its_own(own_database, capsys) -> None:
-    assert leadmachine_environment.dev_database_url() == f"postgres://{own_database}/postgresql"
+    assert (
+        leadmachine_environment.dev_database_url()
+        == f"postgres://{own_database}/postgresql"
+    )
     assert capsys.readouterr().err == ""
 
 
-def test_a_postgresql_that_cannot_start_ends_it_with_a_sentence(own_database, monkeypatch) -> None:
+def test_a_postgresql_that_cannot_start_ends_it_with_a_sentence(
+    own_database, monkeypatch
+) -> None:
     monkeypatch.setattr(own_server, "use", raise_cannot_start)
 
-    with pytest.raises(SystemExit, match=r"^The PostgreSQL for development is not installed"):
+    with pytest.raises(
+        SystemExit, match=r"^The PostgreSQL for development is not installed"
+    ):
         leadmachine_environment.dev_database_url()
 
 
@@ -182,9 +211,13 @@ def set_up() -> str:
 def test_on_a_server_it_stops_before_it_changes_anything(settings, monkeypatch) -> None:
     settings.DEBUG = False
     migrated: list[object] = []
-    monkeypatch.setattr("leadmachine.management.commands.demo.call_command", migrated.append)
+    monkeypatch.setattr(
+        "leadmachine.management.commands.demo.call_command", migrated.append
+    )
 
-    with pytest.raises(CommandError, match=r"A server is started as docs/production\.md says"):
+    with pytest.raises(
+        CommandError, match=r"A server is started as docs/production\.md says"
+    ):
         set_up()
 
     assert migrated == []
@@ -201,17 +234,23 @@ def test_a_database_of_its_own_gets_the_demo_once(development) -> None:
 
 
 @pytest.mark.django_db
-def test_a_database_with_other_companies_gets_nobody_with_a_public_password(development, company) -> None:
+def test_a_database_with_other_companies_gets_nobody_with_a_public_password(
+    development, company
+) -> None:
     Company.objects.update(slug="our-own")
 
     said = set_up()
 
-    assert said == "This database has companies of its own, so no demo data was added.\n"
+    assert (
+        said == "This database has companies of its own, so no demo data was added.\n"
+    )
     assert not User.objects.exists()
 
 
 @pytest.mark.django_db
-def test_a_database_that_was_named_gets_it_only_when_asked_for(settings, monkeypatch) -> None:
+def test_a_database_that_was_named_gets_it_only_when_asked_for(
+    settings, monkeypatch
+) -> None:
     settings.DEBUG = True
     monkeypatch.setenv("DATABASE_URL", "postgres://crm@db/crm")
 

@@ -13,11 +13,16 @@ def recorder() -> MigrationRecorder:
     return MigrationRecorder(connection)
 
 
-def test_a_migration_that_is_not_here_is_named_and_nothing_is_applied(recorder: MigrationRecorder) -> None:
+def test_a_migration_that_is_not_here_is_named_and_nothing_is_applied(
+    recorder: MigrationRecorder,
+) -> None:
     recorder.record_applied("capi", "0018_housekeeping")
     before = recorder.applied_migrations().keys()
 
-    with pytest.raises(CommandError, match=r"does not have \(capi\.0018_housekeeping\).* remove the folder var/"):
+    with pytest.raises(
+        CommandError,
+        match=r"does not have \(capi\.0018_housekeeping\).* remove the folder var/",
+    ):
         call_command("migrate", verbosity=0)
 
     assert recorder.applied_migrations().keys() == before
@@ -31,7 +36,9 @@ def test_several_are_counted(recorder: MigrationRecorder) -> None:
         call_command("migrate", verbosity=0)
 
 
-def test_those_of_other_applications_are_their_own_affair(recorder: MigrationRecorder) -> None:
+def test_those_of_other_applications_are_their_own_affair(
+    recorder: MigrationRecorder,
+) -> None:
     recorder.record_applied("gone", "0001_initial")
 
     call_command("migrate", verbosity=0)

@@ -51,20 +51,32 @@ def closed_port() -> Iterator[int]:
 
 @pytest.fixture
 def database(closed_port: int) -> Fails:
-    postgres = {"ENGINE": "django.db.backends.postgresql", "NAME": "x", "HOST": "127.0.0.1", "PORT": closed_port}
-    return lambda: ConnectionHandler({"default": postgres})["default"].ensure_connection()
+    postgres = {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": "x",
+        "HOST": "127.0.0.1",
+        "PORT": closed_port,
+    }
+    return lambda: ConnectionHandler({"default": postgres})[
+        "default"
+    ].ensure_connection()
 
 
 @pytest.fixture
 def broker(closed_port: int) -> Fails:
-    return lambda: redis.Redis(port=closed_port, retry=Retry(NoBackoff(), 0)).ping()  # at once, not after ten tries
+    # At once, not after ten tries.
+    return lambda: redis.Redis(port=closed_port, retry=Retry(NoBackoff(), 0)).ping()
 
 
-def log_failure(fails: Fails, words: str = "Internal Server Error: %s", *arguments: Any) -> None:
+def log_failure(
+    fails: Fails, words: str = "Internal Server Error: %s", *arguments: Any
+) -> None:
     try:
         fails()
     except Exception:
-        logging.getLogger("django.request").exception(words, *(arguments or ("/leads/",)))
+        logging.getLogger("django.request").exception(
+            words, *(arguments or ("/leads/",))
+        )
     else:
         pytest.fail("It did not fail.")
 
@@ -81,7 +93,9 @@ def tracebacks(log: io.StringIO) -> int:
 
 def connect_again(*statements: str) -> None:
     """Open one more connection to the tests' database, and execute these statements on it."""
-    with closing(ConnectionHandler({"default": connection.settings_dict})["default"]) as new:
+    with closing(
+        ConnectionHandler({"default": connection.settings_dict})["default"]
+    ) as new:
         new.ensure_connection()
         for statement in statements:
             new.cursor().execute(statement)
@@ -89,10 +103,15 @@ def connect_again(*statements: str) -> None:
 
 def test_the_product_logs_with_it() -> None:
     assert "once_per_outage" in product.LOGGING["handlers"]["stderr"]["filters"]
-    assert product.LOGGING["filters"]["once_per_outage"]["()"] == "leadmachine.outages.OncePerOutage"
+    assert (
+        product.LOGGING["filters"]["once_per_outage"]["()"]
+        == "leadmachine.outages.OncePerOutage"
+    )
 
 
-def test_a_database_away_is_told_in_full_once_and_then_in_a_line_with_its_error(log, database) -> None:
+def test_a_database_away_is_told_in_full_once_and_then_in_a_line_with_its_error(
+    log, database
+) -> None:
     for number in range(5):
         log_failure(database, "Internal Server Error: %s", f"/leads/{number}/")
 
@@ -100,11 +119,15 @@ def test_a_database_away_is_told_in_full_once_and_then_in_a_line_with_its_error(
     assert tracebacks(log) == 1
     assert first == "ERROR django.request: Internal Server Error: /leads/0/"
     for number, line in enumerate(others, 1):
-        assert line.startswith(f"ERROR django.request: Internal Server Error: /leads/{number}/ (OperationalError: conn")
+        assert line.startswith(
+            f"ERROR django.request: Internal Server Error: /leads/{number}/ (OperationalError: conn"
+        )
         assert "Connection refused" in line
 
 
-def test_the_end_is_told_with_how_long_it_took_and_how_often_it_failed(log, database) -> None:
+def test_the_end_is_told_with_how_long_it_took_and_how_often_it_failed(
+    log, database
+) -> None:
     for _ in range(3):
         log_failure(database)
 
@@ -126,7 +149,9 @@ def test_a_new_connection_without_an_outage_says_nothing(log) -> None:
     assert events(log) == []
 
 
-def test_what_comes_and_goes_within_a_minute_is_told_in_full_once(log, database, monkeypatch) -> None:
+def test_what_comes_and_goes_within_a_minute_is_told_in_full_once(
+    log, database, monkeypatch
+) -> None:
     for _ in range(3):
         log_failure(database)
         connect_again()
@@ -139,7 +164,9 @@ def test_what_comes_and_goes_within_a_minute_is_told_in_full_once(log, database,
     assert len([line for line in events(log) if "It failed once, " in line]) == 3
 
 
-def test_another_error_during_an_outage_keeps_its_traceback_each_time(log, database) -> None:
+def test_another_error_during_an_outage_keeps_its_traceback_each_time(
+    log, database
+) -> None:
     def while_handling() -> None:
         try:
             database()
@@ -164,7 +191,9 @@ def log_timer(fails: Fails, name: str = "sweep") -> None:
     try:
         fails()
     except Exception:
-        logging.getLogger("leadmachine.timers").exception("The %s failed; it runs again in %s seconds.", name, 2)
+        logging.getLogger("leadmachine.timers").exception(
+            "The %s failed; it runs again in %s seconds.", name, 2
+        )
 
 
 def test_timers_and_tasks_say_it_once_a_minute(log, database, monkeypatch) -> None:
@@ -175,7 +204,9 @@ def test_timers_and_tasks_say_it_once_a_minute(log, database, monkeypatch) -> No
     log_timer(database)
 
     assert tracebacks(log) == 1
-    assert within_a_minute == ["ERROR leadmachine.timers: The timer 0 failed; it runs again in 2 seconds."]
+    assert within_a_minute == [
+        "ERROR leadmachine.timers: The timer 0 failed; it runs again in 2 seconds."
+    ]
     assert events(log)[1].startswith(
         "ERROR leadmachine.timers: The sweep failed; it runs again in 2 seconds. (Operatio"
     )
@@ -183,7 +214,9 @@ def test_timers_and_tasks_say_it_once_a_minute(log, database, monkeypatch) -> No
     assert "It failed 31 times " in events(log)[-1]
 
 
-def test_where_some_connections_can_be_made_nothing_is_said_of_failures_that_were_not_logged(log, database) -> None:
+def test_where_some_connections_can_be_made_nothing_is_said_of_failures_that_were_not_logged(
+    log, database
+) -> None:
     for _ in range(5):
         log_timer(database)
         connect_again()
@@ -193,8 +226,12 @@ def test_where_some_connections_can_be_made_nothing_is_said_of_failures_that_wer
 
 
 @pytest.mark.parametrize("code", ["53100", "25006", "53200"])
-def test_a_full_or_read_only_database_is_an_outage_that_a_connection_does_not_end(log, code, monkeypatch) -> None:
-    refused = partial(connect_again, f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{code}'; END $$")
+def test_a_full_or_read_only_database_is_an_outage_that_a_connection_does_not_end(
+    log, code, monkeypatch
+) -> None:
+    refused = partial(
+        connect_again, f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{code}'; END $$"
+    )
     for _ in range(10):
         log_timer(refused)
     within_a_minute = events(log), tracebacks(log)
@@ -208,7 +245,9 @@ def test_a_full_or_read_only_database_is_an_outage_that_a_connection_does_not_en
 
 def test_a_cancelled_statement_is_no_outage(log) -> None:
     for _ in range(2):
-        log_failure(partial(connect_again, "SET statement_timeout = 1", "SELECT pg_sleep(1)"))
+        log_failure(
+            partial(connect_again, "SET statement_timeout = 1", "SELECT pg_sleep(1)")
+        )
 
     assert tracebacks(log) == 2
     assert "is back" not in log.getvalue()
@@ -216,28 +255,39 @@ def test_a_cancelled_statement_is_no_outage(log) -> None:
 
 def test_a_session_that_the_database_ends_is_one(log) -> None:
     for _ in range(2):
-        log_failure(partial(connect_again, "SELECT pg_terminate_backend(pg_backend_pid())"))
+        log_failure(
+            partial(connect_again, "SELECT pg_terminate_backend(pg_backend_pid())")
+        )
 
     assert tracebacks(log) == 1
-    assert log.getvalue().count("It failed once, ") == 1  # the second connection was made: it answered in between
+    # The second connection was made: it answered in between.
+    assert log.getvalue().count("It failed once, ") == 1
 
 
-def test_a_broker_away_is_counted_apart_from_the_database(log, database, broker) -> None:
+def test_a_broker_away_is_counted_apart_from_the_database(
+    log, database, broker
+) -> None:
     for _ in range(2):
         log_failure(database)
         log_failure(broker)
     outages.BROKER.ended()
 
     assert tracebacks(log) == 2
-    assert events(log)[-1].startswith("WARNING leadmachine.outages: The broker is back.")
+    assert events(log)[-1].startswith(
+        "WARNING leadmachine.outages: The broker is back."
+    )
     assert "It failed 2 times " in events(log)[-1]
 
 
-def test_what_celery_says_of_the_broker_in_a_line_is_counted_and_stays_as_it_is(log, broker) -> None:
+def test_what_celery_says_of_the_broker_in_a_line_is_counted_and_stays_as_it_is(
+    log, broker
+) -> None:
     with pytest.raises(redis.ConnectionError) as caught:
         broker()
     line = "consumer: Cannot connect to %s: %s.\n%s"
-    logging.getLogger("celery.worker.consumer").error(line, "redis://127.0.0.1", caught.value, "Trying again")
+    logging.getLogger("celery.worker.consumer").error(
+        line, "redis://127.0.0.1", caught.value, "Trying again"
+    )
 
     log_failure(broker)
     outages.BROKER.ended()
@@ -247,7 +297,9 @@ def test_what_celery_says_of_the_broker_in_a_line_is_counted_and_stays_as_it_is(
     assert "It failed 2 times " in events(log)[-1]
 
 
-@pytest.mark.parametrize("refusal", [redis.exceptions.ReadOnlyError, redis.exceptions.OutOfMemoryError])
+@pytest.mark.parametrize(
+    "refusal", [redis.exceptions.ReadOnlyError, redis.exceptions.OutOfMemoryError]
+)
 def test_a_broker_that_refuses_to_write_is_told_in_full_once(log, refusal) -> None:
     def write() -> None:
         raise refusal("You can't write now.")
@@ -261,13 +313,22 @@ def test_a_broker_that_refuses_to_write_is_told_in_full_once(log, refusal) -> No
 
 def test_a_password_that_redis_refuses_is_no_outage(log) -> None:
     for _ in range(2):
-        log_failure(redis.Redis.from_url(product.REDIS_URL, username="nobody", password="wrong").ping)
+        log_failure(
+            redis.Redis.from_url(
+                product.REDIS_URL, username="nobody", password="wrong"
+            ).ping
+        )
 
     assert tracebacks(log) == 2
 
 
-def test_many_threads_at_once_tell_it_in_full_once_and_none_is_lost(log, database) -> None:
-    threads = [threading.Thread(target=lambda: [log_failure(database) for _ in range(20)]) for _ in range(8)]
+def test_many_threads_at_once_tell_it_in_full_once_and_none_is_lost(
+    log, database
+) -> None:
+    threads = [
+        threading.Thread(target=lambda: [log_failure(database) for _ in range(20)])
+        for _ in range(8)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -33,7 +33,9 @@ pytestmark = pytest.mark.covers("S51")
         ("::/0", ["leadmachine.E029"]),
     ],
 )
-def test_only_hosts_and_own_networks_can_be_allowed(settings: Any, entry: str, ids: list[str]) -> None:
+def test_only_hosts_and_own_networks_can_be_allowed(
+    settings: Any, entry: str, ids: list[str]
+) -> None:
     settings.OUTBOUND_ALLOWED = [entry]
 
     assert found(outbound_checks.outbound_allowed) == ids
@@ -60,7 +62,9 @@ def test_a_file_with_a_certificate_is_accepted(settings: Any, tmp_path: Path) ->
 
 @pytest.mark.usefixtures("_read_again")
 @pytest.mark.parametrize("content", ["text", "", None])
-def test_a_file_without_a_certificate_is_refused(settings: Any, tmp_path: Path, content: str | None) -> None:
+def test_a_file_without_a_certificate_is_refused(
+    settings: Any, tmp_path: Path, content: str | None
+) -> None:
     path = tmp_path / "authorities.pem"
     if content is not None:
         path.write_text(content)

@@ -10,7 +10,9 @@ WEB, WORKER = settings.WEB_STATEMENT_SECONDS, settings.WORKER_STATEMENT_SECONDS
 TELL = "from postgresql import bounds; print(bounds.seconds())"
 
 
-def test_a_request_waits_for_8_seconds_and_what_works_beside_it_in_the_web_process_as_a_worker() -> None:
+def test_a_request_waits_for_8_seconds_and_what_works_beside_it_in_the_web_process_as_a_worker() -> (
+    None
+):
     program = f"""
 import threading
 from leadmachine import wsgi
@@ -37,7 +39,9 @@ signals.celeryd_init.send(sender="worker1")
     assert WORKER == settings.LEASE_SECONDS / 2
 
 
-def test_a_result_can_be_written_within_the_lease_after_the_longest_request_and_one_write_without_an_answer() -> None:
+def test_a_result_can_be_written_within_the_lease_after_the_longest_request_and_one_write_without_an_answer() -> (
+    None
+):
     assert settings.SEND_TIMEOUT_SECONDS + WORKER < settings.LEASE_SECONDS
 
 
@@ -47,9 +51,17 @@ def test_a_management_command_waits_for_as_long_as_it_takes() -> None:
 
 def told(program: str) -> list[str]:
     """What a fresh process prints."""
-    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "leadmachine.settings", "LINKEDIN_SANDBOX": "off"}
+    environment = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "leadmachine.settings",
+        "LINKEDIN_SANDBOX": "off",
+    }
     run = subprocess.run(
-        [sys.executable, "-c", program], env=environment, cwd=settings.BASE_DIR, capture_output=True, text=True
+        [sys.executable, "-c", program],
+        env=environment,
+        cwd=settings.BASE_DIR,
+        capture_output=True,
+        text=True,
     )
     assert run.returncode == 0, run.stderr
     return run.stdout.split()

@@ -26,7 +26,9 @@ def test_nobody_else_may_enter_the_folder() -> None:
 
 
 @pytest.mark.parametrize("was_there", [True, False])
-def test_a_folder_is_closed_even_if_it_was_open(tmp_path: Path, was_there: bool) -> None:
+def test_a_folder_is_closed_even_if_it_was_open(
+    tmp_path: Path, was_there: bool
+) -> None:
     folder = tmp_path / "var"
     if was_there:
         folder.mkdir(mode=0o777)

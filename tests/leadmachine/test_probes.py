@@ -42,7 +42,9 @@ def migrations() -> set[tuple[str, str]]:
 
 
 def ask(path: str, **headers: str) -> tuple[int, Any]:
-    answer = Client(raise_request_exception=False).get(path, HTTP_HOST=ADDRESS, **headers)
+    answer = Client(raise_request_exception=False).get(
+        path, HTTP_HOST=ADDRESS, **headers
+    )
     assert answer.headers["Content-Type"] == "application/json"
     return answer.status_code, answer.json()
 
@@ -68,7 +70,9 @@ def test_readyz_says_that_the_database_is_away_and_no_more_of_it(no_database) ->
 
 @pytest.mark.django_db
 def test_readyz_counts_the_migrations_that_are_not_applied() -> None:
-    MigrationRecorder(connection).record_unapplied(*max(name for name in migrations() if name[0] == "capi"))
+    MigrationRecorder(connection).record_unapplied(
+        *max(name for name in migrations() if name[0] == "capi")
+    )
 
     status, said = ask("/readyz")
 
@@ -77,16 +81,22 @@ def test_readyz_counts_the_migrations_that_are_not_applied() -> None:
 
 
 @pytest.mark.django_db
-def test_readyz_says_of_a_database_that_is_empty_that_all_are_missing(monkeypatch) -> None:
+def test_readyz_says_of_a_database_that_is_empty_that_all_are_missing(
+    monkeypatch,
+) -> None:
     monkeypatch.setattr(MigrationRecorder, "has_table", lambda recorder: False)
 
     _, said = ask("/readyz")
 
-    assert said["missing"] == [f"{len(migrations())} migrations are not applied: run manage.py migrate."]
+    assert said["missing"] == [
+        f"{len(migrations())} migrations are not applied: run manage.py migrate."
+    ]
 
 
 @pytest.mark.django_db
-def test_readyz_loads_the_migrations_once_however_often_it_is_asked(monkeypatch) -> None:
+def test_readyz_loads_the_migrations_once_however_often_it_is_asked(
+    monkeypatch,
+) -> None:
     ask("/readyz")
 
     def load(loader: Any) -> None:
@@ -98,7 +108,9 @@ def test_readyz_loads_the_migrations_once_however_often_it_is_asked(monkeypatch)
 
 
 @pytest.mark.django_db
-def test_a_database_that_answers_and_refuses_is_not_called_away_and_the_log_says_why(monkeypatch, caplog) -> None:
+def test_a_database_that_answers_and_refuses_is_not_called_away_and_the_log_says_why(
+    monkeypatch, caplog
+) -> None:
     def refuse(*args: Any) -> None:
         raise ProgrammingError("permission denied for table django_migrations")
 
@@ -112,9 +124,13 @@ def test_a_database_that_answers_and_refuses_is_not_called_away_and_the_log_says
 
 
 @pytest.mark.django_db
-def test_readyz_says_that_static_files_are_not_collected(monkeypatch, settings, tmp_path) -> None:
+def test_readyz_says_that_static_files_are_not_collected(
+    monkeypatch, settings, tmp_path
+) -> None:
     settings.STATIC_ROOT = tmp_path
-    monkeypatch.setattr(middleware, "staticfiles_storage", CompressedManifestStaticFilesStorage())
+    monkeypatch.setattr(
+        middleware, "staticfiles_storage", CompressedManifestStaticFilesStorage()
+    )
 
     status, said = ask("/readyz")
 
@@ -125,7 +141,9 @@ def test_readyz_says_that_static_files_are_not_collected(monkeypatch, settings, 
 
 
 @pytest.mark.django_db
-def test_collected_static_files_are_ready_and_so_are_those_of_a_developer(monkeypatch, settings, tmp_path) -> None:
+def test_collected_static_files_are_ready_and_so_are_those_of_a_developer(
+    monkeypatch, settings, tmp_path
+) -> None:
     settings.STATIC_ROOT = tmp_path
     manifest = {"version": "1.1", "paths": {"app.css": "app.0a1b.css"}, "hash": ""}
     (tmp_path / "staticfiles.json").write_text(json.dumps(manifest))
@@ -136,7 +154,9 @@ def test_collected_static_files_are_ready_and_so_are_those_of_a_developer(monkey
 
 
 @pytest.mark.django_db
-def test_whatever_else_goes_wrong_is_told_in_json_and_logged(monkeypatch, caplog) -> None:
+def test_whatever_else_goes_wrong_is_told_in_json_and_logged(
+    monkeypatch, caplog
+) -> None:
     def fail(*args: Any) -> None:
         raise RuntimeError("a secret of the inside")
 
@@ -172,20 +192,30 @@ def test_every_other_address_keeps_to_its_hosts(caplog) -> None:
 
 
 @pytest.mark.processes
-def test_a_production_server_on_an_empty_database_lives_and_says_what_is_missing(tmp_path) -> None:
+def test_a_production_server_on_an_empty_database_lives_and_says_what_is_missing(
+    tmp_path,
+) -> None:
     database = create_database()
     production = {"DEBUG": "off", "ALLOWED_HOSTS": "crm.example.com"}
-    processes = Processes(tmp_path, port=free_port(), DATABASE_URL=database, **production)
+    processes = Processes(
+        tmp_path, port=free_port(), DATABASE_URL=database, **production
+    )
     try:
         processes.start("web", command("web"))
         wait_for(processes.is_up, seconds=60, told="the web server answers")
 
-        answer = requests.get(f"{processes.url}/readyz", timeout=10, allow_redirects=False)
+        answer = requests.get(
+            f"{processes.url}/readyz", timeout=10, allow_redirects=False
+        )
 
         assert answer.status_code == 503
-        assert any("migrations are not applied" in line for line in answer.json()["missing"])
+        assert any(
+            "migrations are not applied" in line for line in answer.json()["missing"]
+        )
         drop_database(database)
-        answer = requests.get(f"{processes.url}/readyz", timeout=10, allow_redirects=False)
+        answer = requests.get(
+            f"{processes.url}/readyz", timeout=10, allow_redirects=False
+        )
         assert answer.status_code == 503
         assert AWAY in answer.json()["missing"]
         assert requests.get(f"{processes.url}/healthz", timeout=10).status_code == 200
@@ -203,4 +233,6 @@ def test_readyz_says_that_the_database_is_read_only() -> None:
         connection.close()
 
     assert status == 503
-    assert said["missing"] == ["The database is read-only, like a standby that is not promoted yet."]
+    assert said["missing"] == [
+        "The database is read-only, like a standby that is not promoted yet."
+    ]

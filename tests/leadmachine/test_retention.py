@@ -69,7 +69,9 @@ def _thirty_days(settings: Any) -> None:
 
 @pytest.fixture
 def rule(company: Company) -> ConversionRule:
-    return ConversionRule.objects.create(company=company, crm_event="lead_created", linkedin_id="104012", name="Leads")
+    return ConversionRule.objects.create(
+        company=company, crm_event="lead_created", linkedin_id="104012", name="Leads"
+    )
 
 
 # --- what is declared ------------------------------------------------------------------------------------------------
@@ -85,9 +87,13 @@ def test_each_table_declares_how_long_it_keeps_its_rows() -> None:
 
 def test_the_operators_table_says_the_same() -> None:
     _, _, section = OPERATING.read_text().partition("## How long it is kept\n")
-    written = re.findall(r"^\| `(\w+)` \| (.*) \|$", section.partition("\n## ")[0], re.MULTILINE)
+    written = re.findall(
+        r"^\| `(\w+)` \| (.*) \|$", section.partition("\n## ")[0], re.MULTILINE
+    )
 
-    assert written == [(apps.get_model(label)._meta.db_table, in_words(label)) for label in RETENTIONS]
+    assert written == [
+        (apps.get_model(label)._meta.db_table, in_words(label)) for label in RETENTIONS
+    ]
 
 
 def in_words(label: str) -> str:
@@ -110,31 +116,51 @@ def test_words_and_days_agree(settings: Any) -> None:
 def conversion_event(member: Membership, moment: datetime) -> Model:
     rule = ConversionRule.objects.first()
     dates = {"happened_at": moment, "created_at": moment, "settled_at": moment}
-    return ConversionEvent.objects.create(company=member.company, rule=rule, state="accepted", **dates)
+    return ConversionEvent.objects.create(
+        company=member.company, rule=rule, state="accepted", **dates
+    )
 
 
 def attempt(member: Membership, moment: datetime) -> Model:
-    return Attempt.objects.create(company=member.company, rule=ConversionRule.objects.first(), started_at=moment)
+    return Attempt.objects.create(
+        company=member.company, rule=ConversionRule.objects.first(), started_at=moment
+    )
 
 
 def backfill(member: Membership, moment: datetime) -> Model:
-    rule, dates = ConversionRule.objects.first(), {"since": moment, "until": moment, "finished_at": moment}
-    return Backfill.objects.create(company=member.company, rule=rule, state="done", **dates)
+    rule, dates = (
+        ConversionRule.objects.first(),
+        {"since": moment, "until": moment, "finished_at": moment},
+    )
+    return Backfill.objects.create(
+        company=member.company, rule=rule, state="done", **dates
+    )
 
 
 def mail(member: Membership, moment: datetime) -> Model:
-    fields = {"news": MailKind.WEEK, "week": moment.date(), "created_at": moment, "due_at": None}
+    fields = {
+        "news": MailKind.WEEK,
+        "week": moment.date(),
+        "created_at": moment,
+        "due_at": None,
+    }
     return Mail.objects.create(company=member.company, user=member.user, **fields)
 
 
 def alert(member: Membership, moment: datetime) -> Model:
-    return Alert.objects.create(company=member.company, kind=AlertKind.RULE_PAUSED, closed_at=moment)
+    return Alert.objects.create(
+        company=member.company, kind=AlertKind.RULE_PAUSED, closed_at=moment
+    )
 
 
 def day_count(member: Membership, moment: datetime) -> Model:
-    CountedLog.objects.update_or_create(company=member.company, defaults={"sealed_before": timezone.localdate()})
+    CountedLog.objects.update_or_create(
+        company=member.company, defaults={"sealed_before": timezone.localdate()}
+    )
     rule = ConversionRule.objects.first()
-    return DayCount.objects.create(company=member.company, rule=rule, day=moment.date(), state="accepted", count=1)
+    return DayCount.objects.create(
+        company=member.company, rule=rule, day=moment.date(), state="accepted", count=1
+    )
 
 
 def recall(member: Membership, moment: datetime) -> Model:
@@ -142,36 +168,54 @@ def recall(member: Membership, moment: datetime) -> Model:
 
 
 def crm_event_of_nobody(member: Membership, moment: datetime) -> Model:
-    return CrmEvent.objects.create(company=member.company, kind="lead_created", occurred_at=moment)
+    return CrmEvent.objects.create(
+        company=member.company, kind="lead_created", occurred_at=moment
+    )
 
 
 def sign_in(member: Membership, moment: datetime) -> Model:
     return audited(member, moment, AuditAction.SIGN_IN)
 
 
-def audited(member: Membership, moment: datetime, action: AuditAction = AuditAction.ERASURE) -> Model:
-    return AuditEntry.objects.create(company=member.company, at=moment, action=action, actor_kind="system")
+def audited(
+    member: Membership, moment: datetime, action: AuditAction = AuditAction.ERASURE
+) -> Model:
+    return AuditEntry.objects.create(
+        company=member.company, at=moment, action=action, actor_kind="system"
+    )
 
 
 def posted_form(member: Membership, moment: datetime) -> Model:
-    return IdempotencyRecord.objects.create(company=member.company, sha256=f"{moment:%s}", posted_at=moment)
+    return IdempotencyRecord.objects.create(
+        company=member.company, sha256=f"{moment:%s}", posted_at=moment
+    )
 
 
 def lead_merge(member: Membership, moment: datetime) -> Model:
     kept = Lead.objects.create(company=member.company, first_name="Ada")
-    gone = Lead.objects.create(company=member.company, first_name="Adah", merged_into=kept)
-    return LeadMerge.objects.create(company=member.company, kept=kept, gone=gone, merged_at=moment)
+    gone = Lead.objects.create(
+        company=member.company, first_name="Adah", merged_into=kept
+    )
+    return LeadMerge.objects.create(
+        company=member.company, kept=kept, gone=gone, merged_at=moment
+    )
 
 
 def lead_search(member: Membership, moment: datetime) -> Model:
     names = {"key": f"{moment:%s}", "text": f"{moment:%s}"}
-    return LeadSearch.objects.create(company=member.company, user=member.user, created_at=moment, **names)
+    return LeadSearch.objects.create(
+        company=member.company, user=member.user, created_at=moment, **names
+    )
 
 
 def typed_form(member: Membership, moment: datetime) -> Model:
     key = f"{moment:%s}"
     return TypedForm.objects.create(
-        company=member.company, user=member.user, created_at=moment, key=key, sealed="sealed"
+        company=member.company,
+        user=member.user,
+        created_at=moment,
+        key=key,
+        sealed="sealed",
     )
 
 
@@ -180,25 +224,43 @@ def account_mail(member: Membership, moment: datetime) -> Model:
 
 
 def lead_import(member: Membership, moment: datetime, **fields: Any) -> LeadImport:
-    names = {"file_name": "leads.csv", "size": 1, "state": "done", "created_at": moment, "started_at": moment}
+    names = {
+        "file_name": "leads.csv",
+        "size": 1,
+        "state": "done",
+        "created_at": moment,
+        "started_at": moment,
+    }
     return LeadImport.objects.create(company=member.company, **{**names, **fields})
 
 
 def data_export(member: Membership, moment: datetime) -> Model:
-    names = {"kind": "leads", "format": "csv", "state": "done", "row_count": 1, "finished_at": moment}
-    made = DataExport.objects.create(company=member.company, made_by=member.user, **names)
+    names = {
+        "kind": "leads",
+        "format": "csv",
+        "state": "done",
+        "row_count": 1,
+        "finished_at": moment,
+    }
+    made = DataExport.objects.create(
+        company=member.company, made_by=member.user, **names
+    )
     ExportPart(company=member.company, data_export=made).write(b"x")
     return made
 
 
 def bulk_change(member: Membership, moment: datetime) -> Model:
     fields = {"kind": "delete", "state": "done", "row_count": 1, "finished_at": moment}
-    return BulkChange.objects.create(company=member.company, made_by=member.user, **fields)
+    return BulkChange.objects.create(
+        company=member.company, made_by=member.user, **fields
+    )
 
 
 def unread_file(member: Membership, moment: datetime) -> Model:
     of_import = lead_import(member, moment, state="running", started_at=None)
-    return LeadImportFile.objects.create(company=member.company, lead_import=of_import, content=b"x")
+    return LeadImportFile.objects.create(
+        company=member.company, lead_import=of_import, content=b"x"
+    )
 
 
 def unstarted_import(member: Membership, moment: datetime) -> LeadImport:
@@ -206,12 +268,18 @@ def unstarted_import(member: Membership, moment: datetime) -> LeadImport:
 
 
 def row_of_nothing_started(member: Membership, moment: datetime) -> Model:
-    return LeadImportRow.objects.create(company=member.company, lead_import=unstarted_import(member, moment), number=1)
+    return LeadImportRow.objects.create(
+        company=member.company, lead_import=unstarted_import(member, moment), number=1
+    )
 
 
 def row_of_ended_import(member: Membership, moment: datetime) -> Model:
-    ended = lead_import(member, moment - timedelta(days=9), state="done", finished_at=moment)
-    return LeadImportRow.objects.create(company=member.company, lead_import=ended, number=1)
+    ended = lead_import(
+        member, moment - timedelta(days=9), state="done", finished_at=moment
+    )
+    return LeadImportRow.objects.create(
+        company=member.company, lead_import=ended, number=1
+    )
 
 
 def revoked_key(member: Membership, moment: datetime) -> Model:
@@ -232,13 +300,23 @@ def invitation_that_ran_out(member: Membership, moment: datetime) -> Model:
 
 
 def invitation(member: Membership, sent_at: datetime, **dates: datetime) -> Model:
-    names = {"email": f"{sent_at:%s}@example.com", "role": "sales", "token_sha256": f"{sent_at:%s}"}
-    return Invitation.objects.create(company=member.company, sent_at=sent_at, **names, **dates)
+    names = {
+        "email": f"{sent_at:%s}@example.com",
+        "role": "sales",
+        "token_sha256": f"{sent_at:%s}",
+    }
+    return Invitation.objects.create(
+        company=member.company, sent_at=sent_at, **names, **dates
+    )
 
 
 def confirmation(member: Membership, moment: datetime) -> Model:
-    address, _ = EmailAddress.objects.get_or_create(user=member.user, email=member.user.email)
-    return EmailConfirmation.objects.create(email_address=address, created=moment, key=f"{moment:%s}")
+    address, _ = EmailAddress.objects.get_or_create(
+        user=member.user, email=member.user.email
+    )
+    return EmailConfirmation.objects.create(
+        email_address=address, created=moment, key=f"{moment:%s}"
+    )
 
 
 def user_session(member: Membership, moment: datetime) -> Model:
@@ -252,7 +330,9 @@ def ended_session(member: Membership, moment: datetime) -> Model:
 
 
 def session_of(member: Membership, **fields: Any) -> Model:
-    return UserSession.objects.create(user=member.user, ip="127.0.0.1", user_agent="Firefox", **fields)
+    return UserSession.objects.create(
+        user=member.user, ip="127.0.0.1", user_agent="Firefox", **fields
+    )
 
 
 def sign_up(member: Membership, moment: datetime) -> User:
@@ -268,11 +348,15 @@ def signed_up_company(member: Membership, moment: datetime) -> Model:
 
 
 def session(member: Membership, moment: datetime, key: str = "") -> Model:
-    return Session.objects.create(session_key=key or f"{moment:%s}", session_data="", expire_date=moment)
+    return Session.objects.create(
+        session_key=key or f"{moment:%s}", session_data="", expire_date=moment
+    )
 
 
 def admin_log_entry(member: Membership, moment: datetime) -> Model:
-    return LogEntry.objects.create(user=member.user, action_time=moment, action_flag=1, object_repr="Northwind")
+    return LogEntry.objects.create(
+        user=member.user, action_time=moment, action_flag=1, object_repr="Northwind"
+    )
 
 
 MADE: Final[dict[str, list[tuple[float, Callable[[Membership, datetime], Model]]]]] = {
@@ -308,11 +392,19 @@ MADE: Final[dict[str, list[tuple[float, Callable[[Membership, datetime], Model]]
     "sessions.Session": [(0, session)],
     "admin.LogEntry": [(2 * 366, admin_log_entry)],
 }
-EACH: Final = [pytest.param(days, make, id=make.__name__) for made in MADE.values() for days, make in made]
+EACH: Final = [
+    pytest.param(days, make, id=make.__name__)
+    for made in MADE.values()
+    for days, make in made
+]
 
 
 def test_each_period_that_is_declared_is_tested() -> None:
-    declared = {label: len(kept) for label, kept in RETENTIONS.items() if isinstance(kept, tuple)}
+    declared = {
+        label: len(kept)
+        for label, kept in RETENTIONS.items()
+        if isinstance(kept, tuple)
+    }
 
     assert set(MADE) == set(declared)
     assert all(len(MADE[label]) >= count for label, count in declared.items())
@@ -321,7 +413,8 @@ def test_each_period_that_is_declared_is_tested() -> None:
 @pytest.mark.parametrize(("days", "make"), EACH)
 def test_what_is_old_goes_and_what_is_young_stays(days, make, admin, rule) -> None:
     end = timezone.now() - timedelta(days=days)
-    margin = timedelta(days=2) if make in (mail, day_count) else MARGIN  # they have days, and no hours
+    # They have days, and no hours.
+    margin = timedelta(days=2) if make in (mail, day_count) else MARGIN
     old, young = make(admin, end - margin), make(admin, end + margin)
 
     keep_house()
@@ -342,7 +435,9 @@ def test_an_event_that_may_still_be_sent_stays_however_old(state, admin, rule) -
     assert ConversionEvent.objects.get() == event
 
 
-def test_an_attempt_stays_while_an_event_names_it_as_its_last_or_as_an_earlier_one(admin, rule) -> None:
+def test_an_attempt_stays_while_an_event_names_it_as_its_last_or_as_an_earlier_one(
+    admin, rule
+) -> None:
     earlier, last, _unneeded = (attempt(admin, LONG_AGO) for _ in range(3))
     event = conversion_event(admin, LONG_AGO)
     ConversionEvent.objects.update(state="pending", settled_at=None, last_attempt=last)
@@ -365,7 +460,9 @@ def test_attempts_go_with_the_event_that_named_them(admin, rule) -> None:
     assert not EarlierAttempt.objects.exists()
 
 
-def test_an_attempt_that_was_written_behind_a_young_one_goes_with_that_one(admin, rule) -> None:
+def test_an_attempt_that_was_written_behind_a_young_one_goes_with_that_one(
+    admin, rule
+) -> None:
     """The demo writes old ones this way. A turn reads no further than the first young one."""
     young, behind = attempt(admin, timezone.now()), attempt(admin, LONG_AGO)
     keep_house()
@@ -402,13 +499,18 @@ def test_a_crm_event_of_nobody_stays_while_a_conversion_event_names_it_or_a_back
     admin, rule
 ) -> None:
     """A backfill that lost the event it had reached would stop there, and call itself done."""
-    named, reached = crm_event_of_nobody(admin, LONG_AGO), crm_event_of_nobody(admin, LONG_AGO)
+    named, reached = (
+        crm_event_of_nobody(admin, LONG_AGO),
+        crm_event_of_nobody(admin, LONG_AGO),
+    )
     crm_event_of_nobody(admin, LONG_AGO - MARGIN)
     event = conversion_event(admin, timezone.now())
     ConversionEvent.objects.filter(pk=event.pk).update(crm_event=named)
     running = backfill(admin, LONG_AGO)
     spans = {"since": LONG_AGO, "until": LONG_AGO + MARGIN}
-    Backfill.objects.filter(pk=running.pk).update(state="running", finished_at=None, **spans)
+    Backfill.objects.filter(pk=running.pk).update(
+        state="running", finished_at=None, **spans
+    )
 
     keep_house()
 
@@ -427,10 +529,13 @@ def test_a_key_stays_while_it_is_good_or_a_timeline_names_it(admin, company) -> 
     assert CrmEvent.objects.get().api_key == named
 
 
-def test_who_confirmed_or_was_confirmed_or_has_signed_in_stays_and_so_does_the_company(admin) -> None:
+def test_who_confirmed_or_was_confirmed_or_has_signed_in_stays_and_so_does_the_company(
+    admin,
+) -> None:
     users = [sign_up(admin, LONG_AGO + number * MARGIN) for number in range(4)]
     EmailAddress.objects.filter(user=users[0]).update(verified=True)
-    EmailAddress.objects.filter(user=users[1]).delete()  # whom the operator made has none before the first sign-in
+    # Whom the operator made has none before the first sign-in.
+    EmailAddress.objects.filter(user=users[1]).delete()
     User.objects.filter(pk=users[2].pk).update(last_login=LONG_AGO)
     Membership.objects.create(company=admin.company, user=users[3], role="sales")
 
@@ -468,7 +573,9 @@ def test_an_invitation_that_was_sent_again_lately_stays(admin) -> None:
     assert Invitation.objects.get() == sent_again
 
 
-def test_counts_stay_at_least_as_long_as_the_log_that_they_are_made_from(settings) -> None:
+def test_counts_stay_at_least_as_long_as_the_log_that_they_are_made_from(
+    settings,
+) -> None:
     settings.RETENTION_DAYS = 5_000
 
     [counts] = RETENTIONS["capi.DayCount"]

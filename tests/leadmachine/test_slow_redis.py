@@ -28,7 +28,9 @@ class CountingProxy(Proxy):
 
     asked = 0
 
-    def _next_piece(self, source: Any, data: bytes, passed: int | None) -> tuple[bytes, bytes]:
+    def _next_piece(
+        self, source: Any, data: bytes, passed: int | None
+    ) -> tuple[bytes, bytes]:
         self.asked += passed is None
         return super()._next_piece(source, data, passed)
 
@@ -41,7 +43,13 @@ def redis(settings: Any, request: pytest.FixtureRequest) -> Iterator[CountingPro
     assert address.port
     proxy = CountingProxy((address.hostname, address.port))
     location = f"redis://127.0.0.1:{proxy.port}/0"
-    settings.CACHES = {"default": {**CACHES["default"], "LOCATION": location, "KEY_PREFIX": request.node.name}}
+    settings.CACHES = {
+        "default": {
+            **CACHES["default"],
+            "LOCATION": location,
+            "KEY_PREFIX": request.node.name,
+        }
+    }
     patience.forget()
     yield proxy
     for pool in caches["default"]._cache._pools.values():
@@ -51,18 +59,24 @@ def redis(settings: Any, request: pytest.FixtureRequest) -> Iterator[CountingPro
     patience.forget()
 
 
-def test_a_save_over_the_api_costs_one_round_trip(redis: CountingProxy, company: Any) -> None:
+def test_a_save_over_the_api_costs_one_round_trip(
+    redis: CountingProxy, company: Any
+) -> None:
     client = caller(company)
     assert client.get("/api/v1/leads/").status_code == 200
     before = redis.asked
 
-    answer = client.post("/api/v1/leads/", {"first_name": "Ada", "email": "ada@example.com"})
+    answer = client.post(
+        "/api/v1/leads/", {"first_name": "Ada", "email": "ada@example.com"}
+    )
 
     assert answer.status_code == 201
     assert redis.asked - before == 1
 
 
-def test_the_first_use_of_a_new_connection_costs_one_round_trip(redis: CountingProxy) -> None:
+def test_the_first_use_of_a_new_connection_costs_one_round_trip(
+    redis: CountingProxy,
+) -> None:
     assert rate_limits.is_within("first", at_most=1)
 
     assert redis.asked == 1
@@ -78,7 +92,9 @@ def test_uses_are_counted_and_forgotten_in_their_time(redis: CountingProxy) -> N
     assert 0 < left <= 60
 
 
-def test_a_slow_redis_is_left_alone_once_it_took_half_a_second(redis: CountingProxy) -> None:
+def test_a_slow_redis_is_left_alone_once_it_took_half_a_second(
+    redis: CountingProxy,
+) -> None:
     redis.trouble = SLOW
 
     for _ in range(20):
@@ -87,7 +103,9 @@ def test_a_slow_redis_is_left_alone_once_it_took_half_a_second(redis: CountingPr
     assert 1 <= redis.asked <= 4
 
 
-def test_a_slow_redis_is_asked_again_after_five_seconds(redis: CountingProxy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_redis_is_asked_again_after_five_seconds(
+    redis: CountingProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
     redis.trouble = SLOW
     for _ in range(10):
         rate_limits.is_within("slow", at_most=100)
@@ -113,7 +131,9 @@ def test_a_database_that_takes_its_time_to_say_which_installation_it_is_is_not_r
     redis: CountingProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask = installation.identity
-    monkeypatch.setattr(installation, "identity", lambda: (time.sleep(PATIENCE_SECONDS), ask())[1])
+    monkeypatch.setattr(
+        installation, "identity", lambda: (time.sleep(PATIENCE_SECONDS), ask())[1]
+    )
     installation.name.cache_clear()
 
     for _ in range(2):
@@ -142,4 +162,8 @@ def test_a_database_that_takes_its_time_to_be_out_of_reach_is_not_redis_being_sl
 def test_uses_are_limited_while_redis_is_left_alone(redis: CountingProxy) -> None:
     redis.down()
 
-    assert [rate_limits.is_within("alone", at_most=2) for _ in range(3)] == [True, True, False]
+    assert [rate_limits.is_within("alone", at_most=2) for _ in range(3)] == [
+        True,
+        True,
+        False,
+    ]

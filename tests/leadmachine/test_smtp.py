@@ -27,7 +27,9 @@ def dripping() -> Iterator[int]:
     def serve() -> None:
         with contextlib.suppress(OSError):
             while True:
-                threading.Thread(target=drip, args=(listener.accept()[0],), daemon=True).start()
+                threading.Thread(
+                    target=drip, args=(listener.accept()[0],), daemon=True
+                ).start()
 
     threading.Thread(target=serve, daemon=True).start()
     yield listener.getsockname()[1]
@@ -48,11 +50,15 @@ def given_up(port: int, *, use_ssl: bool) -> float:
     backend = SmtpBackend(host="127.0.0.1", port=port, use_ssl=use_ssl, timeout=20)
     start = time.monotonic()
     with pytest.raises(OSError):  # noqa: PT011 - which of them, no caller asks
-        backend.send_messages([EmailMessage("Hello", "There", "a@example.com", ["b@example.com"])])
+        backend.send_messages(
+            [EmailMessage("Hello", "There", "a@example.com", ["b@example.com"])]
+        )
     return time.monotonic() - start
 
 
-def test_a_server_that_goes_on_greeting_is_given_up_in_all(dripping, monkeypatch) -> None:
+def test_a_server_that_goes_on_greeting_is_given_up_in_all(
+    dripping, monkeypatch
+) -> None:
     monkeypatch.setattr(smtp, "SESSION_SECONDS", 0.5)
 
     assert 0.5 <= given_up(dripping, use_ssl=False) < 10

@@ -17,7 +17,11 @@ from tests.leadmachine.test_startup import start
 def processes(tmp_path: Path) -> Iterator[Processes]:
     database_url = create_database()
     started = Processes(
-        tmp_path, port=free_port(), DATABASE_URL=database_url, REDIS_URL="redis://127.0.0.1:9/0", **PRODUCTION
+        tmp_path,
+        port=free_port(),
+        DATABASE_URL=database_url,
+        REDIS_URL="redis://127.0.0.1:9/0",
+        **PRODUCTION,
     )
     yield started
     started.stop()
@@ -25,7 +29,9 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
 
 
 @pytest.mark.processes
-@pytest.mark.parametrize("name", ["web", pytest.param("worker", marks=pytest.mark.thorough)])
+@pytest.mark.parametrize(
+    "name", ["web", pytest.param("worker", marks=pytest.mark.thorough)]
+)
 def test_each_process_says_so_at_its_start(processes: Processes, name: str) -> None:
     processes.start(name, command(name))
 
@@ -36,7 +42,9 @@ def test_each_process_says_so_at_its_start(processes: Processes, name: str) -> N
 
 
 def test_with_a_way_for_mail_nothing_is_said() -> None:
-    with_mail = start("manage.py", "check", EMAIL_URL="smtp+tls://crm:secret@mail.example.com:587")
+    with_mail = start(
+        "manage.py", "check", EMAIL_URL="smtp+tls://crm:secret@mail.example.com:587"
+    )
     without = start("manage.py", "check")
 
     assert "W010" not in with_mail.stderr
@@ -46,9 +54,12 @@ def test_with_a_way_for_mail_nothing_is_said() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "found"), [("", ["leadmachine.W010"]), ("smtp://localhost:25", []), ("dummymail://", [])]
+    ("url", "found"),
+    [("", ["leadmachine.W010"]), ("smtp://localhost:25", []), ("dummymail://", [])],
 )
-def test_any_way_that_is_named_is_enough(settings: Any, url: str, found: list[str]) -> None:
+def test_any_way_that_is_named_is_enough(
+    settings: Any, url: str, found: list[str]
+) -> None:
     settings.EMAIL_URL = url
 
     assert [message.id for message in checks.mail()] == found

@@ -28,7 +28,8 @@ def _nothing_watched(settings, tmp_path) -> Iterator[None]:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [1000.0]
-    monkeypatch.setattr(beats.time, "monotonic", lambda: now[0])  # one module, so the watchdog's as well
+    # One module, so the watchdog's as well.
+    monkeypatch.setattr(beats.time, "monotonic", lambda: now[0])
     return now
 
 
@@ -60,7 +61,9 @@ def seconds_pass(watching: Watchdog, clock: list[float], seconds: int) -> bool:
     return True
 
 
-def test_a_thread_that_stands_still_is_found_and_told_with_its_stack_and_without_its_values(clock, stuck, caplog):
+def test_a_thread_that_stands_still_is_found_and_told_with_its_stack_and_without_its_values(
+    clock, stuck, caplog
+):
     watching = Watchdog()
     assert seconds_pass(watching, clock, 90)
 
@@ -68,7 +71,9 @@ def test_a_thread_that_stands_still_is_found_and_told_with_its_stack_and_without
 
     [record] = caplog.records
     assert record.levelno == logging.CRITICAL
-    assert record.getMessage().startswith("The sweep has been stuck for 91 seconds; this process exits")
+    assert record.getMessage().startswith(
+        "The sweep has been stuck for 91 seconds; this process exits"
+    )
     assert "test_watchdog.py" in record.getMessage()
     assert "wait_for_an_answer" in record.getMessage()
     assert "\n" not in record.getMessage()
@@ -101,10 +106,13 @@ def test_a_process_that_was_frozen_for_an_hour_goes_on(clock, stuck) -> None:
     clock[0] += 3600
 
     assert seconds_pass(watching, clock, 30)
-    assert not seconds_pass(watching, clock, 10)  # the time stuck before the freeze still counts
+    # The time stuck before the freeze still counts.
+    assert not seconds_pass(watching, clock, 10)
 
 
-def test_the_file_of_a_process_is_touched_while_all_get_on_and_no_longer(clock, stuck) -> None:
+def test_the_file_of_a_process_is_touched_while_all_get_on_and_no_longer(
+    clock, stuck
+) -> None:
     alive = alive_file()
     watching = Watchdog(alive=alive)
     assert seconds_pass(watching, clock, 1)
@@ -121,9 +129,14 @@ def test_the_file_of_a_process_is_touched_while_all_get_on_and_no_longer(clock, 
     assert alive.stat().st_mtime == 0
 
 
-def test_each_process_has_a_file_of_its_own_and_those_of_the_dead_are_taken_away(settings) -> None:
+def test_each_process_has_a_file_of_its_own_and_those_of_the_dead_are_taken_away(
+    settings,
+) -> None:
     settings.ALIVE_DIR.mkdir()
-    living, dead = settings.ALIVE_DIR / f"worker-{os.getppid()}", settings.ALIVE_DIR / "worker-999999999"
+    living, dead = (
+        settings.ALIVE_DIR / f"worker-{os.getppid()}",
+        settings.ALIVE_DIR / "worker-999999999",
+    )
     living.touch()
     dead.touch()
 
@@ -133,7 +146,9 @@ def test_each_process_has_a_file_of_its_own_and_those_of_the_dead_are_taken_away
     assert [*settings.ALIVE_DIR.iterdir()] == [living]
 
 
-def test_where_the_file_can_not_be_written_it_says_so_once_and_watches_on(settings, tmp_path, clock, stuck, caplog):
+def test_where_the_file_can_not_be_written_it_says_so_once_and_watches_on(
+    settings, tmp_path, clock, stuck, caplog
+):
     settings.ALIVE_DIR = tmp_path / "a file"
     Path(settings.ALIVE_DIR).touch()
     watching = Watchdog(alive=alive_file())
@@ -145,7 +160,9 @@ def test_where_the_file_can_not_be_written_it_says_so_once_and_watches_on(settin
     assert caplog.text.count("has been stuck") == 1
 
 
-def test_a_log_that_takes_nothing_does_not_keep_the_process_from_its_end(clock, stuck, monkeypatch) -> None:
+def test_a_log_that_takes_nothing_does_not_keep_the_process_from_its_end(
+    clock, stuck, monkeypatch
+) -> None:
     full = threading.Event()
     monkeypatch.setattr(watchdog, "LOGGING_SECONDS", 0.01)
     monkeypatch.setattr(watchdog.logger, "critical", lambda *words: full.wait(30))
@@ -156,7 +173,9 @@ def test_a_log_that_takes_nothing_does_not_keep_the_process_from_its_end(clock, 
     assert found
 
 
-def test_a_process_that_can_start_no_thread_to_say_it_is_ended_too(clock, stuck, monkeypatch) -> None:
+def test_a_process_that_can_start_no_thread_to_say_it_is_ended_too(
+    clock, stuck, monkeypatch
+) -> None:
     watching = Watchdog()
 
     def refuse(thread: threading.Thread) -> None:

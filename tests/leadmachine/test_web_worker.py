@@ -40,8 +40,11 @@ class Web:
         self.served: list[str] = []
         self.clients: list[socket.socket] = []
         listener = socket.create_server(("127.0.0.1", 0))
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)  # or the kernel would take a page whole
-        worker = SimpleNamespace(cfg=SimpleNamespace(threads=1, backlog=64, worker_connections=100))
+        # Or the kernel would take a page whole.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
+        worker = SimpleNamespace(
+            cfg=SimpleNamespace(threads=1, backlog=64, worker_connections=100)
+        )
         self.server = Server(
             self.answer, self.connections, dispatcher=self.dispatcher, adj=WebWorker._adjustments(worker),
             _sock=listener, bind_socket=False,
@@ -49,15 +52,23 @@ class Web:
         )  # fmt: skip
         self.address = listener.getsockname()
 
-    def answer(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterator[bytes]:
+    def answer(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterator[bytes]:
         self.served.append(environ["REQUEST_METHOD"])
         if self.file is not None:
-            start_response("200 OK", [("Content-Length", str(self.file.stat().st_size))])
-            wrapper: Callable[..., Iterator[bytes]] = environ.get("wsgi.file_wrapper", FileWrapper)
+            start_response(
+                "200 OK", [("Content-Length", str(self.file.stat().st_size))]
+            )
+            wrapper: Callable[..., Iterator[bytes]] = environ.get(
+                "wsgi.file_wrapper", FileWrapper
+            )
             return wrapper(self.file.open("rb"))
         length = [("Content-Length", str(len(self.page)))] if self.says_length else []
         start_response("200 OK", [("Content-Type", "text/plain"), *length])
-        return iter([self.page[at : at + 1000] for at in range(0, len(self.page), 1000)])
+        return iter(
+            [self.page[at : at + 1000] for at in range(0, len(self.page), 1000)]
+        )
 
     def connect(self, *sent: bytes, reads_slowly: bool = True) -> socket.socket:
         client = socket.create_connection(self.address, timeout=10)
@@ -123,7 +134,9 @@ def is_closed(client: socket.socket) -> bool:
     ("sent", "seconds"), [((), HEAD_SECONDS), ((HEAD,), HEAD_SECONDS), ((POST,), BODY_SECONDS)],
     ids=["silent", "half a head", "half a body"],
 )  # fmt: skip
-def test_whoever_does_not_send_a_whole_request_is_cut_off_at_the_deadline(web, sent, seconds) -> None:
+def test_whoever_does_not_send_a_whole_request_is_cut_off_at_the_deadline(
+    web, sent, seconds
+) -> None:
     client = web.connect(*sent)
     web.turn_until(lambda: not sent or web.channel.request is not None)
 
@@ -140,12 +153,18 @@ def test_a_byte_now_and_then_puts_no_deadline_off(web, begun, monkeypatch) -> No
     at = web.channel._began
 
     for seconds in range(1, 60):
-        monkeypatch.setattr(web_worker.time, "time", lambda seconds=seconds: at + seconds)
+        monkeypatch.setattr(
+            web_worker.time, "time", lambda seconds=seconds: at + seconds
+        )
         if not web.server.active_channels:
             break
         client.sendall(b"x")
         seen = web.channel.last_activity
-        web.turn_until(lambda seen=seen: not web.server.active_channels or web.channel.last_activity != seen)
+        web.turn_until(
+            lambda seen=seen: (
+                not web.server.active_channels or web.channel.last_activity != seen
+            )
+        )
     web.server.maintenance(at + BODY_SECONDS + 1)
 
     assert not web.server.active_channels
@@ -167,7 +186,9 @@ def test_a_connection_that_is_kept_may_be_silent_for_longer_than_a_new_one(web) 
     assert not web.after(IDLE_SECONDS + 1)
 
 
-def test_a_page_that_nobody_reads_leaves_its_thread_at_once_and_is_dropped(make_web) -> None:
+def test_a_page_that_nobody_reads_leaves_its_thread_at_once_and_is_dropped(
+    make_web,
+) -> None:
     web = make_web(pages=900)  # as much as is kept for a client that reads slowly
 
     web.connect(HEAD + b"\r\n")
@@ -181,7 +202,9 @@ def test_a_page_that_nobody_reads_leaves_its_thread_at_once_and_is_dropped(make_
     assert not web.server.active_channels
 
 
-def test_a_slow_reader_of_a_long_response_gives_its_thread_back_at_the_deadline(make_web) -> None:
+def test_a_slow_reader_of_a_long_response_gives_its_thread_back_at_the_deadline(
+    make_web,
+) -> None:
     web = make_web(pages=10_000)
     web.connect(HEAD + b"\r\n")
     web.turn_until(lambda: web.channel.total_outbufs_len > web_worker.UNREAD)
@@ -237,8 +260,13 @@ def test_nothing_follows_the_head_of_a_response_to_head(web, tmp_path, kind) -> 
         web.file = tmp_path / "file"
         web.file.write_bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged")
     web.says_length = kind == "page"
-    again = b"" if kind == "page of unknown length" else HEAD + b"Connection: close\r\n\r\n"  # that one is closed
-    client = web.connect(HEAD.replace(b"GET", b"HEAD") + b"\r\n" + again, reads_slowly=False)
+    # That one is closed.
+    again = (
+        b"" if kind == "page of unknown length" else HEAD + b"Connection: close\r\n\r\n"
+    )
+    client = web.connect(
+        HEAD.replace(b"GET", b"HEAD") + b"\r\n" + again, reads_slowly=False
+    )
     client.setblocking(False)
     got = b""
 
@@ -256,15 +284,24 @@ def test_nothing_follows_the_head_of_a_response_to_head(web, tmp_path, kind) -> 
     first, rest = got.split(b"\r\n\r\n", 1)
     assert first.startswith(b"HTTP/1.1 200 OK")
     assert b"Content-Length" in first or not again
-    assert rest.startswith(b"HTTP/1.1 200 OK\r\nConnection: close") if again else rest == b""
+    assert (
+        rest.startswith(b"HTTP/1.1 200 OK\r\nConnection: close")
+        if again
+        else rest == b""
+    )
 
 
-def test_a_head_that_is_too_long_and_a_body_that_is_too_large_are_refused_before_they_arrive(web) -> None:
+def test_a_head_that_is_too_long_and_a_body_that_is_too_large_are_refused_before_they_arrive(
+    web,
+) -> None:
     long = web.connect(b"GET / HTTP/1.1\r\nX: " + b"x" * web_worker.LARGEST_HEAD)
     web.turn_until(lambda: not web.server.active_channels)
     assert long.recv(12)[9:] == b"431"
 
-    large = web.connect(b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (web_worker.MAX_BODY_BYTES + 1))
+    large = web.connect(
+        b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n"
+        % (web_worker.MAX_BODY_BYTES + 1)
+    )
     web.turn_until(lambda: not web.server.active_channels)
     assert large.recv(12)[9:] == b"413"
     assert web.served == []
@@ -285,9 +322,15 @@ def test_a_file_may_be_larger_and_slower_than_any_other_body(web, path) -> None:
     head = b"POST %s%s HTTP/1.1\r\nContent-Length: %d\r\n\r\n"
 
     web.connect(head % (path, b"?x=1", MAX_UPLOAD_BODY_BYTES))
-    web.turn_until(lambda: web.server.active_channels and web.channel.request is not None)
+    web.turn_until(
+        lambda: web.server.active_channels and web.channel.request is not None
+    )
     assert not web.after(UPLOAD_SECONDS + 1)
-    for more, size in ((b"1/", MAX_UPLOAD_BODY_BYTES), (b"", MAX_UPLOAD_BODY_BYTES + 1), (b"", 3 * 2**30)):
+    for more, size in (
+        (b"1/", MAX_UPLOAD_BODY_BYTES),
+        (b"", MAX_UPLOAD_BODY_BYTES + 1),
+        (b"", 3 * 2**30),
+    ):
         refused = web.connect(head % (path, more, size))
         web.turn_until(lambda: not web.server.active_channels)
         assert refused.recv(12)[9:] == b"413"

@@ -11,7 +11,18 @@ pytestmark = pytest.mark.processes
 
 
 def test_a_worker_tells_its_name() -> None:
-    command = [sys.executable, "-m", "celery", "-A", "leadmachine", "worker", "--pool", "solo", "--loglevel", "INFO"]
+    command = [
+        sys.executable,
+        "-m",
+        "celery",
+        "-A",
+        "leadmachine",
+        "worker",
+        "--pool",
+        "solo",
+        "--loglevel",
+        "INFO",
+    ]
     node = f"celery@{socket.gethostname()}"
     worker = subprocess.Popen(
         [*command, "-Q", "for-nobody"],

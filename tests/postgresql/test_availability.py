@@ -5,7 +5,13 @@ from contextlib import suppress
 
 import psycopg
 import pytest
-from django.db import DatabaseError, IntegrityError, InterfaceError, connection, transaction
+from django.db import (
+    DatabaseError,
+    IntegrityError,
+    InterfaceError,
+    connection,
+    transaction,
+)
 
 from postgresql.availability import Unavailable, took_too_long, why_unavailable
 
@@ -47,7 +53,8 @@ def test_the_code_decides(code: str, reason: Unavailable | None) -> None:
     error = raised_by_server(code)
 
     assert why_unavailable(error) is reason
-    assert why_unavailable(error.__cause__) is reason  # psycopg's own, as a COPY raises it
+    # psycopg's own, as a COPY raises it.
+    assert why_unavailable(error.__cause__) is reason
     assert took_too_long(error) is (reason is Unavailable.TOO_SLOW)
 
 
@@ -68,8 +75,12 @@ def test_a_transaction_whose_connection_has_ended() -> None:
     assert why_unavailable(later.value) is Unavailable.UNREACHABLE
 
 
-@pytest.mark.parametrize("options", [{"host": "/nowhere"}, {"connect_timeout": 1, "hostaddr": "192.0.2.1"}])
-def test_a_connection_that_can_not_be_opened(options: dict[str, str], unconnected: None) -> None:
+@pytest.mark.parametrize(
+    "options", [{"host": "/nowhere"}, {"connect_timeout": 1, "hostaddr": "192.0.2.1"}]
+)
+def test_a_connection_that_can_not_be_opened(
+    options: dict[str, str], unconnected: None
+) -> None:
     connection.settings_dict["OPTIONS"] |= options
 
     with pytest.raises(DatabaseError) as caught:

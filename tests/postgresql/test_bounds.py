@@ -35,14 +35,18 @@ def line(half_a_second: None) -> Iterator[tuple[BaseDatabaseWrapper, Proxy]]:
     """A connection through a proxy that can fall silent. The server would take longer than the client to give up."""
     server = Database()
     proxy = Proxy(server.address)
-    options = {**connection.settings_dict["OPTIONS"], "options": "-c statement_timeout=0"}
+    options = {
+        **connection.settings_dict["OPTIONS"],
+        "options": "-c statement_timeout=0",
+    }
     options |= {"host": "127.0.0.1", "port": proxy.port, "application_name": OURS}
     given = {**connection.settings_dict, "HOST": "", "PORT": "", "OPTIONS": options}
     wrapper = DatabaseWrapper(given)
     yield wrapper, proxy
     wrapper.close()
     proxy.down()
-    server.end_connections()  # which don't notice that their client is gone while they are at work
+    # Which don't notice that their client is gone while they are at work.
+    server.end_connections()
 
 
 @contextmanager
@@ -50,13 +54,16 @@ def given_up() -> Iterator[None]:
     """Fails unless our clock ends what is inside after half a second; the proxy would be silent for ever."""
     start = time.monotonic()
     with pytest.raises(
-        (OperationalError, psycopg.OperationalError), match=r"PostgreSQL has not answered within 0.5 seconds"
+        (OperationalError, psycopg.OperationalError),
+        match=r"PostgreSQL has not answered within 0.5 seconds",
     ):
         yield
     assert time.monotonic() - start >= 0.5
 
 
-def test_a_statement_without_an_answer_is_given_up_and_its_connection_closed(line) -> None:
+def test_a_statement_without_an_answer_is_given_up_and_its_connection_closed(
+    line,
+) -> None:
     wrapper, proxy = line
     with wrapper.cursor() as cursor:
         cursor.execute("SELECT 1")
@@ -68,7 +75,9 @@ def test_a_statement_without_an_answer_is_given_up_and_its_connection_closed(lin
     assert wrapper.connection.closed
 
 
-def test_outside_of_a_transaction_the_next_statement_opens_another_connection(line) -> None:
+def test_outside_of_a_transaction_the_next_statement_opens_another_connection(
+    line,
+) -> None:
     wrapper, proxy = line
     with wrapper.cursor() as cursor:
         cursor.execute("SELECT 1")
@@ -82,7 +91,9 @@ def test_outside_of_a_transaction_the_next_statement_opens_another_connection(li
         assert cursor.fetchone() == (3,)
 
 
-def test_the_end_of_a_request_opens_no_connection_in_place_of_one_that_is_gone(line) -> None:
+def test_the_end_of_a_request_opens_no_connection_in_place_of_one_that_is_gone(
+    line,
+) -> None:
     wrapper, proxy = line
     with wrapper.cursor() as cursor:
         cursor.execute("SELECT 1")
@@ -150,12 +161,18 @@ def test_a_piece_of_a_server_side_cursor_without_an_answer_is_given_up(line) -> 
 
 def test_a_copy_without_an_answer_is_given_up(line) -> None:
     wrapper, proxy = line
-    with wrapper.cursor() as cursor, given_up(), cursor.copy("COPY (SELECT 1 FROM pg_sleep(60)) TO STDOUT") as copy:
+    with (
+        wrapper.cursor() as cursor,
+        given_up(),
+        cursor.copy("COPY (SELECT 1 FROM pg_sleep(60)) TO STDOUT") as copy,
+    ):
         proxy.silence()
         copy.read()
 
 
-def test_a_connection_that_died_while_idle_is_replaced_before_its_first_statement(line) -> None:
+def test_a_connection_that_died_while_idle_is_replaced_before_its_first_statement(
+    line,
+) -> None:
     wrapper, proxy = line
     wrapper.ensure_connection()
     wrapper.health_check_enabled = True
@@ -168,7 +185,9 @@ def test_a_connection_that_died_while_idle_is_replaced_before_its_first_statemen
         assert cursor.fetchone() == (1,)
 
 
-def test_what_was_idle_when_another_connection_died_is_replaced_without_being_asked(line) -> None:
+def test_what_was_idle_when_another_connection_died_is_replaced_without_being_asked(
+    line,
+) -> None:
     wrapper, proxy = line
     idle = DatabaseWrapper(wrapper.settings_dict)
     idle.ensure_connection()
@@ -187,7 +206,9 @@ def test_what_was_idle_when_another_connection_died_is_replaced_without_being_as
     idle.close()
 
 
-def test_a_new_connection_that_waits_for_its_turn_says_nothing_about_the_others(line) -> None:
+def test_a_new_connection_that_waits_for_its_turn_says_nothing_about_the_others(
+    line,
+) -> None:
     """As behind a PgBouncer whose pool is used up: those that have a connection must not give theirs up too."""
     wrapper, proxy = line
     wrapper.ensure_connection()
@@ -212,7 +233,9 @@ def test_a_silent_connection_is_closed_at_once(line) -> None:
     assert not closed.is_alive()
 
 
-def test_a_statement_that_takes_long_is_ended_by_the_server_first_and_the_connection_stays(half_a_second) -> None:
+def test_a_statement_that_takes_long_is_ended_by_the_server_first_and_the_connection_stays(
+    half_a_second,
+) -> None:
     bounds.bound_thread(3)  # of which the server has 2.7 seconds
     with connection.cursor() as cursor:
         with pytest.raises(OperationalError, match="statement timeout"):
@@ -237,7 +260,11 @@ def test_afterwards_the_old_bound_holds_again_on_both_sides(half_a_second) -> No
 
 
 def test_the_old_bound_holds_again_after_a_failed_transaction(half_a_second) -> None:
-    with pytest.raises(ZeroDivisionError), transaction.atomic(), statements_may_take(30):
+    with (
+        pytest.raises(ZeroDivisionError),
+        transaction.atomic(),
+        statements_may_take(30),
+    ):
         with pytest.raises(Exception, match="nonsense"), connection.cursor() as cursor:
             cursor.execute("nonsense")
         raise ZeroDivisionError
@@ -255,8 +282,13 @@ def test_a_process_without_a_bound_waits_for_as_long_as_it_takes() -> None:
         assert (bounds.seconds(), told_to_server()) == (None, "0")
 
 
-def test_what_the_address_of_the_database_says_of_statements_wins(half_a_second) -> None:
-    options = {**connection.settings_dict["OPTIONS"], "options": "-c statement_timeout=123s"}
+def test_what_the_address_of_the_database_says_of_statements_wins(
+    half_a_second,
+) -> None:
+    options = {
+        **connection.settings_dict["OPTIONS"],
+        "options": "-c statement_timeout=123s",
+    }
     wrapper = DatabaseWrapper({**connection.settings_dict, "OPTIONS": options})
     try:
         with wrapper.cursor() as cursor:
@@ -266,13 +298,19 @@ def test_what_the_address_of_the_database_says_of_statements_wins(half_a_second)
         wrapper.close()
 
 
-def test_the_server_ends_a_session_that_has_said_nothing_for_its_time_and_nobody_notices(half_a_second) -> None:
+def test_the_server_ends_a_session_that_has_said_nothing_for_its_time_and_nobody_notices(
+    half_a_second,
+) -> None:
     bounds._bound.idle_seconds = 0.5
     try:
         connection.ensure_connection()
         connection.health_check_enabled = True
         ended = connection.connection.info.backend_pid
-        wait_for(lambda: not is_there(ended), seconds=30, told="PostgreSQL has ended the session.")
+        wait_for(
+            lambda: not is_there(ended),
+            seconds=30,
+            told="PostgreSQL has ended the session.",
+        )
 
         connection.close_if_unusable_or_obsolete()  # as at the start of a request
         with connection.cursor() as cursor:

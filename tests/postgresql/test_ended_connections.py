@@ -23,7 +23,11 @@ def query(wrapper: BaseDatabaseWrapper, statement: str, *parameters: object) -> 
 
 
 def end(wrapper: BaseDatabaseWrapper) -> None:
-    assert query(connection, "SELECT pg_terminate_backend(%s, 5000)", wrapper.connection.info.backend_pid)
+    assert query(
+        connection,
+        "SELECT pg_terminate_backend(%s, 5000)",
+        wrapper.connection.info.backend_pid,
+    )
 
 
 def test_the_next_statement_runs_on_another_connection(other) -> None:
@@ -57,7 +61,10 @@ def test_a_select_during_which_it_ends_is_run_once_more(other) -> None:
     """What it returns is the result of the second time, on a connection that lives."""
     query(other, "CREATE TEMPORARY TABLE here AS SELECT 1")
 
-    seen = query(other, "SELECT to_regclass('here') IS NULL OR NOT pg_terminate_backend(pg_backend_pid())")
+    seen = query(
+        other,
+        "SELECT to_regclass('here') IS NULL OR NOT pg_terminate_backend(pg_backend_pid())",
+    )
 
     assert seen is True
 
@@ -78,7 +85,11 @@ def test_inside_a_transaction_nothing_goes_on_as_if_it_had_not_failed() -> None:
     killer = connection.copy()
     with pytest.raises(OperationalError), transaction.atomic():
         query(connection, "SELECT 1")
-        query(killer, "SELECT pg_terminate_backend(%s, 5000)", connection.connection.info.backend_pid)
+        query(
+            killer,
+            "SELECT pg_terminate_backend(%s, 5000)",
+            connection.connection.info.backend_pid,
+        )
         query(connection, "SELECT 2")
     killer.close()
 
@@ -91,7 +102,9 @@ def test_hooks_that_run_after_the_commit_have_a_connection(other) -> None:
     with transaction.atomic():
         query(connection, "SELECT 1")
         pid = connection.connection.info.backend_pid
-        transaction.on_commit(lambda: query(other, "SELECT pg_terminate_backend(%s, 5000)", pid))
+        transaction.on_commit(
+            lambda: query(other, "SELECT pg_terminate_backend(%s, 5000)", pid)
+        )
         transaction.on_commit(lambda: seen.append(query(connection, "SELECT 2")))
 
     assert seen == [2]

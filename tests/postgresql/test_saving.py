@@ -63,8 +63,12 @@ def test_so_does_one_in_raw_sql(statement: str) -> None:
 
 def test_a_query_that_locks_rows_is_no_write() -> None:
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("WITH own AS (SELECT id FROM crm_company FOR NO KEY UPDATE) SELECT * FROM own")
-        cursor.execute("WITH own AS (SELECT id FROM crm_company FOR UPDATE) SELECT * FROM own")
+        cursor.execute(
+            "WITH own AS (SELECT id FROM crm_company FOR NO KEY UPDATE) SELECT * FROM own"
+        )
+        cursor.execute(
+            "WITH own AS (SELECT id FROM crm_company FOR UPDATE) SELECT * FROM own"
+        )
 
     assert not saving.may_have_saved()
 

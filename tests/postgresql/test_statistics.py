@@ -33,7 +33,9 @@ def leads_left_alone(transactional_db: None) -> Iterator[None]:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("model", [Lead, Deal, Task, Note, CrmEvent, LeadImportRow])
-def test_it_counts_after_so_many_changes_and_not_after_a_share_of_the_table(model) -> None:
+def test_it_counts_after_so_many_changes_and_not_after_a_share_of_the_table(
+    model,
+) -> None:
     options = _ask(OPTIONS, model._meta.db_table)
 
     assert f"autovacuum_analyze_threshold={CHANGED_ROWS}" in options
@@ -59,4 +61,7 @@ def test_it_counts_the_leads_at_the_end_of_a_large_import(
 
     run(upload(sales, f"Name,E-mail\n{rows}"), sales)
 
-    assert (_ask(COUNTED, "crm_lead"), Lead.objects.count()) == (100 if is_counted else before, 100)
+    assert (_ask(COUNTED, "crm_lead"), Lead.objects.count()) == (
+        100 if is_counted else before,
+        100,
+    )

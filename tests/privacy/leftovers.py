@@ -45,11 +45,14 @@ def rows() -> Iterator[tuple[str, bytes]]:
     with connection.cursor() as cursor:
         for table in connection.introspection.table_names(cursor):
             with cursor.copy(f'COPY (SELECT * FROM "{table}") TO STDOUT') as copied:
-                lines = [bytes(line) for line in copied]  # all of them: nothing else can be done meanwhile
+                # All of them: nothing else can be done meanwhile.
+                lines = [bytes(line) for line in copied]
             yield from ((table, line) for line in lines)
 
 
-def found(needles: Iterable[str], places: Iterable[tuple[str, bytes]]) -> dict[str, set[str]]:
+def found(
+    needles: Iterable[str], places: Iterable[tuple[str, bytes]]
+) -> dict[str, set[str]]:
     """In which places which of the needles are."""
     folds = {_folded(needle): needle for needle in needles}
     hits: dict[str, set[str]] = {}
@@ -70,10 +73,18 @@ def readings(stored: bytes) -> set[str]:
     seen, left = {stored}, [(stored, DEPTH)]
     while left:
         packed, depth = left.pop()
-        inner = {each for each in _opened(packed) if _is_sensible(each)} - seen if depth else set()
+        inner = (
+            {each for each in _opened(packed) if _is_sensible(each)} - seen
+            if depth
+            else set()
+        )
         seen |= inner
         left += [(each, depth - 1) for each in inner]
-    return {each.decode(encoding, "replace") for each in seen for encoding in ("utf-8", "utf-16-le", "cp1252")}
+    return {
+        each.decode(encoding, "replace")
+        for each in seen
+        for encoding in ("utf-8", "utf-16-le", "cp1252")
+    }
 
 
 def _is_sensible(opened: bytes) -> bool:
@@ -88,7 +99,12 @@ def _is_sensible(opened: bytes) -> bool:
 def _opened(stored: bytes) -> Iterator[bytes]:
     text = stored.decode("utf-8", "replace")
     if "\\" in text:
-        yield ESCAPED.sub(_unescape, text).encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+        yield (
+            ESCAPED.sub(_unescape, text)
+            .encode("utf-16", "surrogatepass")
+            .decode("utf-16", "replace")
+            .encode()
+        )
     if "%" in text or "+" in text:
         yield unquote_plus(text).encode()
     for match in BASE64.finditer(stored):
@@ -118,5 +134,8 @@ def _unpacked(stored: bytes) -> Iterator[bytes]:
     with suppress(zlib.error):
         yield zlib.decompress(stored, wbits=zlib.MAX_WBITS | 32)  # gzip's, too
     if stored.startswith(ZIP):
-        with suppress(zipfile.BadZipFile), zipfile.ZipFile(io.BytesIO(stored)) as archive:
+        with (
+            suppress(zipfile.BadZipFile),
+            zipfile.ZipFile(io.BytesIO(stored)) as archive,
+        ):
             yield from (archive.read(name) for name in archive.namelist())

@@ -20,7 +20,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.mark.covers("F56")
-def test_what_waits_is_cancelled_and_nothing_is_sent_any_more(company, connected, sandbox, make_rule) -> None:
+def test_what_waits_is_cancelled_and_nothing_is_sent_any_more(
+    company, connected, sandbox, make_rule
+) -> None:
     make_rule()
     make_lead(company)
     make_lead(company, email="")
@@ -31,16 +33,25 @@ def test_what_waits_is_cancelled_and_nothing_is_sent_any_more(company, connected
     sweep.tidy()
 
     assert requests_made(sandbox) == []
-    assert set(ConversionEvent.objects.values_list("state", "reason")) == {("cancelled", "company_closed")}
+    assert set(ConversionEvent.objects.values_list("state", "reason")) == {
+        ("cancelled", "company_closed")
+    }
     assert ConversionEvent.objects.count() == 3
     assert sweep.due_companies() == []
 
 
 @pytest.mark.covers("F56")
-def test_a_batch_that_was_read_before_is_not_sent(company, connected, sandbox, make_rule, monkeypatch) -> None:
+def test_a_batch_that_was_read_before_is_not_sent(
+    company, connected, sandbox, make_rule, monkeypatch
+) -> None:
     make_rule()
     make_lead(company)
-    once(monkeypatch, selection, "next_batch", lambda: deactivate_company(company=company))
+    once(
+        monkeypatch,
+        selection,
+        "next_batch",
+        lambda: deactivate_company(company=company),
+    )
 
     send_all(company)
 
@@ -49,7 +60,9 @@ def test_a_batch_that_was_read_before_is_not_sent(company, connected, sandbox, m
 
 
 @pytest.mark.covers("F56")
-def test_it_waits_for_the_request_that_is_under_way(company, connected, sandbox, make_rule) -> None:
+def test_it_waits_for_the_request_that_is_under_way(
+    company, connected, sandbox, make_rule
+) -> None:
     sandbox.faults.script(b'[{"delay_ms": 2000}]')
     make_rule()
     make_lead(company)
@@ -61,16 +74,21 @@ def test_it_waits_for_the_request_that_is_under_way(company, connected, sandbox,
     worker = threading.Thread(target=send)
     worker.start()
     wait_for(
-        Connection.objects.filter(request_started_at__isnull=False).exists, seconds=30, told="A request is under way."
+        Connection.objects.filter(request_started_at__isnull=False).exists,
+        seconds=30,
+        told="A request is under way.",
     )
     deactivate_company(company=company)
 
-    assert states(company) == ["accepted"]  # its response is on record when the call returns
+    # Its response is on record when the call returns.
+    assert states(company) == ["accepted"]
     worker.join()
     assert requests_made(sandbox) == [201]
 
 
-def test_its_people_see_a_plain_page_and_its_keys_are_refused(company, admin, client_as) -> None:
+def test_its_people_see_a_plain_page_and_its_keys_are_refused(
+    company, admin, client_as
+) -> None:
     _, text = ApiKey.objects.issue(company=company, role="admin", name="Script")
     client = client_as(admin)
     assert client.get("/leads/").status_code == 200
@@ -81,12 +99,19 @@ def test_its_people_see_a_plain_page_and_its_keys_are_refused(company, admin, cl
     api = client.get("/api/v1/leads/")
     key = Client(headers={"authorization": f"Bearer {text}"}).get("/api/v1/leads/")
     new = client.post("/leads/new/", {"first_name": "Ada"})
-    assert (page.status_code, api.status_code, key.status_code, new.status_code) == (403, 403, 401, 403)
+    assert (page.status_code, api.status_code, key.status_code, new.status_code) == (
+        403,
+        403,
+        401,
+        403,
+    )
     assert "Northwind BV is deactivated" in page.content.decode()
     assert not Lead.objects.exists()
 
 
-def test_who_belongs_to_another_company_works_on_there(company, other_company, sales, client_as) -> None:
+def test_who_belongs_to_another_company_works_on_there(
+    company, other_company, sales, client_as
+) -> None:
     Membership.objects.create(company=other_company, user=sales.user, role="sales")
     client = client_as(sales)
 

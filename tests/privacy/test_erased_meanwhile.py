@@ -55,7 +55,11 @@ def _erase(lead):
 
 def nothing_is_back():
     left = Lead.objects.get()
-    return left.erased_at is not None and left.first_name == "" and not Deal.objects.filter(title__contains="Zsofia")
+    return (
+        left.erased_at is not None
+        and left.first_name == ""
+        and not Deal.objects.filter(title__contains="Zsofia")
+    )
 
 
 def lead_fields(lead):
@@ -66,7 +70,9 @@ def lead_fields(lead):
 def test_a_lead_over_the_api(company, lead, erased_just_before):
     erased_just_before(LeadSerializer, "update")
 
-    answer = caller(company).patch(f"/api/v1/leads/{lead.pk}/", {"first_name": "Zsofia"})
+    answer = caller(company).patch(
+        f"/api/v1/leads/{lead.pk}/", {"first_name": "Zsofia"}
+    )
 
     assert (answer.status_code, answer.json()) == (409, {"detail": SENTENCE})
     assert nothing_is_back()
@@ -88,7 +94,11 @@ def test_a_lead_in_the_operators_admin(company, lead, erased_just_before):
     client = staff_client()
     erased_just_before(LeadAdmin, "save_model")
 
-    fields = {**lead_fields(lead), "company": company.pk, "share_with_ad_platforms": "on"}
+    fields = {
+        **lead_fields(lead),
+        "company": company.pk,
+        "share_with_ad_platforms": "on",
+    }
     answer = client.post(f"/admin/crm/lead/{lead.pk}/change/", fields)
 
     assert answer.status_code == 409
@@ -100,7 +110,9 @@ def test_a_lead_in_the_operators_admin(company, lead, erased_just_before):
 def test_the_title_of_a_deal_over_the_api(company, deal, erased_just_before):
     erased_just_before(DealSerializer, "update")
 
-    answer = caller(company).patch(f"/api/v1/deals/{deal.pk}/", {"title": "Looms for Zsofia"})
+    answer = caller(company).patch(
+        f"/api/v1/deals/{deal.pk}/", {"title": "Looms for Zsofia"}
+    )
 
     assert (answer.status_code, answer.json()) == (409, {"detail": SENTENCE})
     assert nothing_is_back()
@@ -110,7 +122,9 @@ def test_the_title_of_a_deal_over_the_api(company, deal, erased_just_before):
 def test_a_new_deal_over_the_api(company, lead, erased_just_before):
     erased_just_before(StrictSerializer, "validate")
 
-    answer = caller(company).post("/api/v1/deals/", {"lead": lead.pk, "title": "Looms for Zsofia"})
+    answer = caller(company).post(
+        "/api/v1/deals/", {"lead": lead.pk, "title": "Looms for Zsofia"}
+    )
 
     assert (answer.status_code, answer.json()) == (409, {"detail": SENTENCE})
     assert nothing_is_back()
@@ -137,15 +151,24 @@ def test_an_erased_persons_deal_moves_on_and_gets_no_title(company, deal):
     moved = client.patch(path, {"amount": "900.00"})
 
     assert (named.status_code, named.json()) == (409, {"detail": SENTENCE})
-    assert (moved.status_code, moved.json()["amount"], moved.json()["title"]) == (200, "900.00", f"Deal {deal.pk}")
+    assert (moved.status_code, moved.json()["amount"], moved.json()["title"]) == (
+        200,
+        "900.00",
+        f"Deal {deal.pk}",
+    )
 
 
 def test_a_new_deal_for_somebody_who_was_erased_is_refused(company, lead):
     erase_lead(lead=lead)
 
-    answer = caller(company).post("/api/v1/deals/", {"lead": lead.pk, "title": "Looms for Zsofia"})
+    answer = caller(company).post(
+        "/api/v1/deals/", {"lead": lead.pk, "title": "Looms for Zsofia"}
+    )
 
-    assert (answer.status_code, answer.json()) == (400, {"lead": ["Choose one of your company's leads."]})
+    assert (answer.status_code, answer.json()) == (
+        400,
+        {"lead": ["Choose one of your company's leads."]},
+    )
     assert not Deal.objects.exists()
 
 

@@ -32,16 +32,32 @@ def person(company, connected, make_rule, sandbox):
     make_rule("lead_qualified")
     lead = make_lead(company, **CANARIES)
     deal = make_deal(lead, title="Looms for Quistgaard")
-    Note.objects.create(company=company, lead=lead, deal=deal, text="Zsofia Quistgaard called about her Looms")
+    Note.objects.create(
+        company=company,
+        lead=lead,
+        deal=deal,
+        text="Zsofia Quistgaard called about her Looms",
+    )
     send_all(company)
-    change_status(leads=Lead.objects.all(), status=LeadStatus.objects.get(company=company, name="Qualified"))
-    operator = User.objects.create(username="operator@example.com", email="operator@example.com", is_staff=True)
-    LogEntry.objects.log_actions(operator.pk, [lead, deal], CHANGE, change_message="Quistgaard")
+    change_status(
+        leads=Lead.objects.all(),
+        status=LeadStatus.objects.get(company=company, name="Qualified"),
+    )
+    operator = User.objects.create(
+        username="operator@example.com", email="operator@example.com", is_staff=True
+    )
+    LogEntry.objects.log_actions(
+        operator.pk, [lead, deal], CHANGE, change_message="Quistgaard"
+    )
     return lead
 
 
 def events():
-    return list(ConversionEvent.objects.order_by("pk").values_list("state", "reason", "lead", "message"))
+    return list(
+        ConversionEvent.objects.order_by("pk").values_list(
+            "state", "reason", "lead", "message"
+        )
+    )
 
 
 @pytest.mark.covers("S37")
@@ -49,7 +65,9 @@ def test_nothing_of_the_person_is_left_in_a_dump(person, admin, tmp_path):
     dump = tmp_path / "dump.json"
     digest = email_sha256(CANARIES["email"])
     call_command("dumpdata", output=str(dump))
-    blocks = b"".join(bytes(block) for block in Attempt.objects.values_list("sent_hashes", flat=True))
+    blocks = b"".join(
+        bytes(block) for block in Attempt.objects.values_list("sent_hashes", flat=True)
+    )
     assert all(json.dumps(text)[1:-1] in dump.read_text() for text in CANARIES.values())
     assert bytes.fromhex(digest) in blocks
 
@@ -57,8 +75,14 @@ def test_nothing_of_the_person_is_left_in_a_dump(person, admin, tmp_path):
 
     call_command("dumpdata", output=str(dump))
     text = dump.read_text()
-    blocks = b"".join(bytes(block) for block in Attempt.objects.values_list("sent_hashes", flat=True))
-    assert [canary for canary in (*CANARIES.values(), "Quistgaard", "Looms", digest) if canary in text] == []
+    blocks = b"".join(
+        bytes(block) for block in Attempt.objects.values_list("sent_hashes", flat=True)
+    )
+    assert [
+        canary
+        for canary in (*CANARIES.values(), "Quistgaard", "Looms", digest)
+        if canary in text
+    ] == []
     assert bytes.fromhex(digest) not in blocks
 
 
@@ -96,18 +120,37 @@ def test_the_sandbox_forgets_the_person_as_well(person, sandbox, settings):
 
 
 def test_a_tombstone_and_the_figures_stay(person, company):
-    before = list(CrmEvent.objects.order_by("pk").values_list("kind", "lead", "deal", "amount"))
+    before = list(
+        CrmEvent.objects.order_by("pk").values_list("kind", "lead", "deal", "amount")
+    )
 
     erase_lead(lead=person)
 
     left = Lead.objects.get()
     deal = Deal.objects.get()
-    assert (left.pk, left.name, left.share_with_ad_platforms) == (person.pk, f"Erased lead {person.pk}", False)
-    assert (deal.title, str(deal.amount), deal.lead) == (f"Deal {deal.pk}", "1250.00", left)
-    assert list(CrmEvent.objects.order_by("pk").values_list("kind", "lead", "deal", "amount")) == before
+    assert (left.pk, left.name, left.share_with_ad_platforms) == (
+        person.pk,
+        f"Erased lead {person.pk}",
+        False,
+    )
+    assert (deal.title, str(deal.amount), deal.lead) == (
+        f"Deal {deal.pk}",
+        "1250.00",
+        left,
+    )
+    assert (
+        list(
+            CrmEvent.objects.order_by("pk").values_list(
+                "kind", "lead", "deal", "amount"
+            )
+        )
+        == before
+    )
 
 
-def test_open_events_are_cancelled_and_the_outcome_of_others_stays(person, company, sandbox):
+def test_open_events_are_cancelled_and_the_outcome_of_others_stays(
+    person, company, sandbox
+):
     sent = received(sandbox)
 
     erase_lead(lead=person)
@@ -157,9 +200,16 @@ def test_a_form_that_was_open_meanwhile_does_not_bring_them_back(person):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"notes": "Zsofia"}, {"email": "z@example.com"}, {"share_with_ad_platforms": True}]
+    "changes",
+    [
+        {"notes": "Zsofia"},
+        {"email": "z@example.com"},
+        {"share_with_ad_platforms": True},
+    ],
 )
-def test_the_database_refuses_to_write_anything_personal_into_a_tombstone(person, changes):
+def test_the_database_refuses_to_write_anything_personal_into_a_tombstone(
+    person, changes
+):
     erase_lead(lead=person)
 
     with pytest.raises(IntegrityError), transaction.atomic():

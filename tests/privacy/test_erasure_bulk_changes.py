@@ -8,7 +8,16 @@ from django.db import connection
 from django.utils import timezone
 
 from crm.jobs import rounds
-from crm.models import BulkChange, BulkKind, BulkSelection, CrmEvent, Lead, LeadChange, LeadStatus, Membership
+from crm.models import (
+    BulkChange,
+    BulkKind,
+    BulkSelection,
+    CrmEvent,
+    Lead,
+    LeadChange,
+    LeadStatus,
+    Membership,
+)
 from crm.models.bulk_change import BulkSelectionQuerySet
 from crm.services import bulk_changes
 from crm.services.erasure import erase_lead
@@ -21,11 +30,16 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def leads(sales: Membership) -> list[Lead]:
-    return [make_lead(sales.company, first_name=name, email=f"{name}@example.com") for name in "abcde"]
+    return [
+        make_lead(sales.company, first_name=name, email=f"{name}@example.com")
+        for name in "abcde"
+    ]
 
 
 @pytest.fixture
-def asked(sales: Membership, leads: list[Lead], monkeypatch: pytest.MonkeyPatch) -> BulkChange:
+def asked(
+    sales: Membership, leads: list[Lead], monkeypatch: pytest.MonkeyPatch
+) -> BulkChange:
     monkeypatch.setattr(bulk_changes, "CHUNK", 2)
     return ask(sales, leads)
 
@@ -48,7 +62,9 @@ def names_of_qualified() -> list[str]:
 
 
 @pytest.mark.parametrize("erased", [0, 2, 4])
-def test_their_number_is_gone_and_nobody_else_is_left_out(asked: BulkChange, leads: list[Lead], erased: int) -> None:
+def test_their_number_is_gone_and_nobody_else_is_left_out(
+    asked: BulkChange, leads: list[Lead], erased: int
+) -> None:
     """Even if the change has passed them already: the positions of the others stay."""
     bulk_changes.advance(asked.pk)
 
@@ -61,17 +77,28 @@ def test_their_number_is_gone_and_nobody_else_is_left_out(asked: BulkChange, lea
     done_before = erased < 2
     assert (asked.state, asked.reached) == ("done", 5)
     gone = 0 if done_before else 1
-    assert asked.done == {"changed": 5 - gone, "unchanged": 0, "since": 0, "gone": gone, "refused": 0, "unmatched": 0}
+    assert asked.done == {
+        "changed": 5 - gone,
+        "unchanged": 0,
+        "since": 0,
+        "gone": gone,
+        "refused": 0,
+        "unmatched": 0,
+    }
     names = ["" if lead == leads[erased] else lead.first_name for lead in leads]
     assert names_of_qualified() == [name for name in names if name or done_before]
 
 
-def test_what_was_merged_into_them_is_taken_out_too(asked: BulkChange, leads: list[Lead]) -> None:
+def test_what_was_merged_into_them_is_taken_out_too(
+    asked: BulkChange, leads: list[Lead]
+) -> None:
     merge_leads(kept=leads[0], gone=leads[3])
 
     erase_lead(lead=leads[0])
 
-    assert [key for key in BulkSelection.objects.get().read() if key] == [leads[at].pk for at in (1, 2, 4)]
+    assert [key for key in BulkSelection.objects.get().read() if key] == [
+        leads[at].pk for at in (1, 2, 4)
+    ]
 
 
 def test_another_companys_changes_stay(asked: BulkChange, other_company: Any) -> None:

@@ -107,34 +107,63 @@ class Doors:
 
 
 @pytest.fixture
-def doors(company: Any, admin: Membership, connected: Any, make_rule: Any, sandbox: Any, settings: Any) -> Doors:
+def doors(
+    company: Any,
+    admin: Membership,
+    connected: Any,
+    make_rule: Any,
+    sandbox: Any,
+    settings: Any,
+) -> Doors:
     settings.LINKEDIN_SANDBOX_LEDGER = sandbox.ledger.path
     make_rule()
     make_rule("deal_created", linkedin_id="422422")
     make_rule("lead_qualified")
     for subject in ("lead", "deal"):
-        add_field(field=CustomField(company=company, subject=subject, name=f"Text of {subject}", type="text"))
+        add_field(
+            field=CustomField(
+                company=company, subject=subject, name=f"Text of {subject}", type="text"
+            )
+        )
     _, key = ApiKey.objects.issue(company=company, role="admin", name="Website form")
     script = APIClient()
     script.credentials(HTTP_AUTHORIZATION=f"Bearer {key}")
     body = {**PERSON, "custom": {"text_of_lead": TEXTS["custom"]}}
-    answers = [script.post("/api/v1/leads/", body, headers={"Idempotency-Key": PERSON["email"]}) for _ in range(2)]
+    answers = [
+        script.post(
+            "/api/v1/leads/", body, headers={"Idempotency-Key": PERSON["email"]}
+        )
+        for _ in range(2)
+    ]
     assert [answer.status_code for answer in answers] == [201, 201], answers[0].json()
-    return Doors(admin, give_password(client_of(admin.user)), script, Lead.objects.get())
+    return Doors(
+        admin, give_password(client_of(admin.user)), script, Lead.objects.get()
+    )
 
 
 def enter_deals_and_history(doors: Doors) -> None:
     client, page = doors.client, doors.page
-    deal = {"title": TEXTS["deal"], "amount": "5", "currency": "EUR", "custom_text_of_deal": TEXTS["deal_custom"]}
+    deal = {
+        "title": TEXTS["deal"],
+        "amount": "5",
+        "currency": "EUR",
+        "custom_text_of_deal": TEXTS["deal_custom"],
+    }
     stages = Stage.objects.for_company(doors.admin.company)
-    client.post(f"/deals/new/?lead={doors.lead.pk}", {**deal, "stage": stages.get(name="Discovery").pk})
+    client.post(
+        f"/deals/new/?lead={doors.lead.pk}",
+        {**deal, "stage": stages.get(name="Discovery").pk},
+    )
     own = Deal.objects.get()
     move_deal(deal=own, stage=stages.get(name="Lost"), outcome_note=TEXTS["outcome"])
     for address in (f"{page}notes/", f"/deals/{own.pk}/notes/"):
         client.post(address, {"text": TEXTS["note"], "kind": "note"})
         client.post(address, {"text": TEXTS["call"], "kind": "call"})
     for address in (f"{page}files/", f"/deals/{own.pk}/files/"):
-        client.post(address, {"file": SimpleUploadedFile(TEXTS["file"], TEXTS["content"].encode())})
+        client.post(
+            address,
+            {"file": SimpleUploadedFile(TEXTS["file"], TEXTS["content"].encode())},
+        )
     day = timezone.localdate().isoformat()
     for subject in (f"lead={doors.lead.pk}", f"deal={own.pk}"):
         task = {"title": TEXTS["task"], "kind": "call", "due_on": day, "due_time": "23:59", "reminder": "on",
@@ -160,9 +189,17 @@ def import_them(doors: Doors) -> None:
     """Files whose names, columns and rows have the person: run, not started, failed, and not yet read."""
     header = ["First name", "Last name", "E-mail", "Phone", "Company", "Remarks"]
     name = [PERSON["first_name"], PERSON["last_name"]]
-    decomposed = [each.replace("\u00eb", "e\u0308").replace("u\u0308", "\u00fc") for each in name]
+    decomposed = [
+        each.replace("\u00eb", "e\u0308").replace("u\u0308", "\u00fc") for each in name
+    ]
     rows = [
-        [*name, PERSON["email"], PERSON["phone"], PERSON["organisation"], TEXTS["cell"]],
+        [
+            *name,
+            PERSON["email"],
+            PERSON["phone"],
+            PERSON["organisation"],
+            TEXTS["cell"],
+        ],
         [*name, PERSON["email"].upper(), "", "", TEXTS["cell"]],
         [*name, "", PERSON["phone"], "", TEXTS["cell"]],
         [*decomposed, "", "", "", TEXTS["cell"]],
@@ -171,13 +208,27 @@ def import_them(doors: Doors) -> None:
         ["", " ".join(name), "", "", "", TEXTS["cell"]],
         ["Grace", "Hopper", "grace@example.com", "", "", "of someone else"],
     ]
-    run(work_on(upload(doors, table(header, *rows), f"{name[0]} {name[1]}.csv")), doors.admin)
-    work_on(upload(doors, table([*header[:-1], f"{name[0]} {name[1]}"], *rows), "leads of qanlast.csv"))
+    run(
+        work_on(upload(doors, table(header, *rows), f"{name[0]} {name[1]}.csv")),
+        doors.admin,
+    )
+    work_on(
+        upload(
+            doors,
+            table([*header[:-1], f"{name[0]} {name[1]}"], *rows),
+            "leads of qanlast.csv",
+        )
+    )
     work_on(upload(doors, table(rows[0], *rows[1:]), "no header.csv"))
     work_on(upload(doors, b"\0" + table(header), f"{PERSON['email']}.csv"))
     large = SimpleUploadedFile("qanfirst.csv", table(header, *rows * 800))
     lead_imports.store(company=doors.admin.company, file=large, actor=doors.admin.user)
-    assert set(LeadImport.objects.values_list("state", flat=True)) == {"done", "paused", "failed", "waiting"}
+    assert set(LeadImport.objects.values_list("state", flat=True)) == {
+        "done",
+        "paused",
+        "failed",
+        "waiting",
+    }
 
 
 def use_everything_else(doors: Doors) -> None:
@@ -192,20 +243,40 @@ def use_everything_else(doors: Doors) -> None:
     ):
         for text in (TEXTS["search"], PERSON["email"], PERSON["last_name"]):
             client.post(address, {"search": text}, follow=True)
-    client.post("/views/leads/new/", {"name": "Mine"}, query_params={"source": PERSON["source"]})
-    for page in ("/leads/export/", "/deals/export/", "/tasks/export/", "/exports/organisations/"):
-        client.post(page, {"format": "xlsx" if "leads" in page else "csv", "columns": "all"})
+    client.post(
+        "/views/leads/new/", {"name": "Mine"}, query_params={"source": PERSON["source"]}
+    )
+    for page in (
+        "/leads/export/",
+        "/deals/export/",
+        "/tasks/export/",
+        "/exports/organisations/",
+    ):
+        client.post(
+            page, {"format": "xlsx" if "leads" in page else "csv", "columns": "all"}
+        )
     client.post("/company/export/")
     tagged = {"lead": [lead.pk], "kind": "owner", "owner": doors.admin.user_id}
     client.post("/leads/owner/", tagged)
-    merged = Lead.objects.create(company=company, first_name=TEXTS["merged"], title="Other", email=PERSON["email"])
+    merged = Lead.objects.create(
+        company=company,
+        first_name=TEXTS["merged"],
+        title="Other",
+        email=PERSON["email"],
+    )
     merge_leads(kept=lead, gone=merged, taken=["title"])
     qualified = LeadStatus.objects.get(company=company, name="Qualified")
     client.post(f"/leads/{lead.pk}/status/", {"status": qualified.pk})
     staff = staff_client()
     form = staff.get(f"/admin/crm/lead/{lead.pk}/change/").context["adminform"].form
-    values = {name: form[name].value() for name in form.fields if form[name].value() not in (None, False)}
-    staff.post(f"/admin/crm/lead/{lead.pk}/change/", {**values, "notes": PERSON["notes"] + "."})
+    values = {
+        name: form[name].value()
+        for name in form.fields
+        if form[name].value() not in (None, False)
+    }
+    staff.post(
+        f"/admin/crm/lead/{lead.pk}/change/", {**values, "notes": PERSON["notes"] + "."}
+    )
     assert LogEntry.objects.exists()
     assert SavedView.objects.exists()
     assert DataExport.objects.count() == 5
@@ -214,7 +285,11 @@ def use_everything_else(doors: Doors) -> None:
 
 def type_too_late(doors: Doors) -> None:
     """Forms that were submitted after their session had ended; one of them is the operator's."""
-    for address in ("/leads/new/", f"{doors.page}edit/", f"/admin/crm/lead/{doors.lead.pk}/change/"):
+    for address in (
+        "/leads/new/",
+        f"{doors.page}edit/",
+        f"/admin/crm/lead/{doors.lead.pk}/change/",
+    ):
         client = client_of(doors.admin.user)
         session = client.session
         session[SEEN] = int(time.time()) - settings.SESSION_IDLE_SECONDS - 60
@@ -224,7 +299,9 @@ def type_too_late(doors: Doors) -> None:
 
 def leave_messages_unread(doors: Doors) -> None:
     """Messages wait for the next page, in a cookie as long as they fit."""
-    for status in LeadStatus.objects.for_company(doors.admin.company).exclude(meaning="qualified")[:4]:
+    for status in LeadStatus.objects.for_company(doors.admin.company).exclude(
+        meaning="qualified"
+    )[:4]:
         doors.client.post(f"{doors.page}status/", {"status": status.pk})
 
 
@@ -252,7 +329,9 @@ def erase_all(known: Doors) -> Any:
 
 
 @pytest.mark.covers("S37")
-def test_a_person_who_was_everywhere_is_nowhere(known: Doors, folders: list[Path]) -> None:
+def test_a_person_who_was_everywhere_is_nowhere(
+    known: Doors, folders: list[Path]
+) -> None:
     before = found(needles(), everything(*folders))
     assert {core for hits in before.values() for core in hits} >= set(CORES)
     assert before.keys() >= STORED_IN
@@ -266,5 +345,7 @@ def test_a_person_who_was_everywhere_is_nowhere(known: Doors, folders: list[Path
 def test_others_in_the_same_files_stay(known: Doors) -> None:
     erase_all(known)
 
-    cells = LeadImportRow.objects.filter(lead_import__state__in=("done", "paused")).exclude(cells=[])
+    cells = LeadImportRow.objects.filter(
+        lead_import__state__in=("done", "paused")
+    ).exclude(cells=[])
     assert [row.cells[0] for row in cells] == ["Grace"] * 3

@@ -31,7 +31,9 @@ def _by_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data_exports, "CHUNKS_AT_ONCE", 0)
 
 
-def test_a_finished_file_is_dropped_and_its_page_says_why(client: Client, sales: Membership) -> None:
+def test_a_finished_file_is_dropped_and_its_page_says_why(
+    client: Client, sales: Membership
+) -> None:
     lead = make_lead(sales.company, first_name="Ada")
     make_deal(lead)
     made = [ask(client), ask(client, "deal_export")]
@@ -39,11 +41,19 @@ def test_a_finished_file_is_dropped_and_its_page_says_why(client: Client, sales:
     erase_lead(lead=lead)
 
     assert not ExportPart.objects.exists()
-    assert "Someone who may be in this file has been erased" in client.get(reverse("data_exports")).content.decode()
-    assert [client.get(reverse("data_export_download", args=[each.pk])).status_code for each in made] == [302, 302]
+    assert (
+        "Someone who may be in this file has been erased"
+        in client.get(reverse("data_exports")).content.decode()
+    )
+    assert [
+        client.get(reverse("data_export_download", args=[each.pk])).status_code
+        for each in made
+    ] == [302, 302]
 
 
-def test_another_companys_files_stay(client: Client, sales: Membership, other_company: Any) -> None:
+def test_another_companys_files_stay(
+    client: Client, sales: Membership, other_company: Any
+) -> None:
     make_lead(sales.company)
     made = ask(client)
 
@@ -57,7 +67,9 @@ def test_another_companys_files_stay(client: Client, sales: Membership, other_co
 def test_a_file_that_is_being_written_begins_again_without_the_person(
     client: Client, sales: Membership, file_format: str, chunks: int
 ) -> None:
-    leads = [make_lead(sales.company, first_name=name) for name in ("Ada", "Bea", "Cid")]
+    leads = [
+        make_lead(sales.company, first_name=name) for name in ("Ada", "Bea", "Cid")
+    ]
     made = ask(client, query="?sort=name", format=file_format)
     for _ in range(chunks):
         work.advance(made.pk)

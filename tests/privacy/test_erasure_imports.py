@@ -12,14 +12,28 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection, models
 
 from crm.data_exchange.importing import storing, work
-from crm.models import ImportStep, Lead, LeadImport, LeadImportFile, LeadImportRow, Membership
+from crm.models import (
+    ImportStep,
+    Lead,
+    LeadImport,
+    LeadImportFile,
+    LeadImportRow,
+    Membership,
+)
 from crm.models.job import JobState
 from crm.models.roles import Role
 from crm.services import erasure, lead_imports
 from crm.services.erasure import erase_lead
 from tests.capi.delivery.test_result_stands import somebody_waits
 from tests.conftest import join, make_lead
-from tests.crm.data_exchange.importing.uploading import HEADER, PEOPLE, names, run, upload, work_on
+from tests.crm.data_exchange.importing.uploading import (
+    HEADER,
+    PEOPLE,
+    names,
+    run,
+    upload,
+    work_on,
+)
 from tests.faults.processes import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -33,15 +47,23 @@ def traces() -> list[str]:
     return [text for text in TRACES if text in stored]
 
 
-def test_the_rows_about_a_person_are_emptied_wherever_they_are(sales: Membership) -> None:
+def test_the_rows_about_a_person_are_emptied_wherever_they_are(
+    sales: Membership,
+) -> None:
     imported = run(upload(sales, f"{PEOPLE}{ADA}\n{ADA}\n"), sales)
-    upload(sales, f"{HEADER}\n{ADA}\nAda,Müller,ada@,,,\nAda,Müller,,+31 612345678,,\n,,ADA@EXAMPLE.COM,,,\n")
+    upload(
+        sales,
+        f"{HEADER}\n{ADA}\nAda,Müller,ada@,,,\nAda,Müller,,+31 612345678,,\n,,ADA@EXAMPLE.COM,,,\n",
+    )
     assert traces()
 
     erase_lead(lead=Lead.objects.get(first_name="Ada"))
 
     assert traces() == []
-    assert LeadImportRow.objects.filter(lead_import=imported).exclude(cells=[]).count() == 3
+    assert (
+        LeadImportRow.objects.filter(lead_import=imported).exclude(cells=[]).count()
+        == 3
+    )
 
 
 AWKWARD = [
@@ -57,7 +79,11 @@ AWKWARD = [
     [
         lambda first, last: [first, last, "no address"],
         lambda first, last: [f"{last}, {first}", "", "no address"],
-        lambda first, last: [unicodedata.normalize("NFD", first), unicodedata.normalize("NFC", last), "no address"],
+        lambda first, last: [
+            unicodedata.normalize("NFD", first),
+            unicodedata.normalize("NFC", last),
+            "no address",
+        ],
         lambda first, last: [first.upper(), f"  {last.lower()} ", "no address"],
         lambda first, last: ["", "", f"{first}   {last} <no address>"],
     ],
@@ -66,10 +92,21 @@ AWKWARD = [
 def test_a_row_is_found_however_the_name_is_spelled(
     sales: Membership, names: tuple[str, str], spelled: Callable[[str, str], list[str]]
 ) -> None:
-    lead = Lead(company=sales.company, first_name=names[0], last_name=names[1], email="x@example.com")
+    lead = Lead(
+        company=sales.company,
+        first_name=names[0],
+        last_name=names[1],
+        email="x@example.com",
+    )
     lead.save()
     table = io.StringIO()
-    csv.writer(table).writerows([HEADER.split(",")[:3], spelled(*names), ["Grace", "Hopper", "no address either"]])
+    csv.writer(table).writerows(
+        [
+            HEADER.split(",")[:3],
+            spelled(*names),
+            ["Grace", "Hopper", "no address either"],
+        ]
+    )
     upload(sales, table.getvalue())
 
     erase_lead(lead=lead)
@@ -79,16 +116,28 @@ def test_a_row_is_found_however_the_name_is_spelled(
 
 @pytest.mark.parametrize("unseen", ["\u00ad", "\u200b", "\u200e", "\ufeff"])
 def test_a_row_with_unseen_characters_is_found(sales: Membership, unseen: str) -> None:
-    ada = make_lead(sales.company, last_name="Lovelace", email="ada@example.com", phone="")
-    rows = [f"Ada,Love{unseen}lace,,,,", f"A.,L.,ada@exam{unseen}ple.com,,,", "Grace,Hopper,g@example.com,,,"]
+    ada = make_lead(
+        sales.company, last_name="Lovelace", email="ada@example.com", phone=""
+    )
+    rows = [
+        f"Ada,Love{unseen}lace,,,,",
+        f"A.,L.,ada@exam{unseen}ple.com,,,",
+        "Grace,Hopper,g@example.com,,,",
+    ]
     upload(sales, "\n".join([HEADER, *rows]))
 
     erase_lead(lead=ada)
 
-    assert [row.cells[:1] for row in LeadImportRow.objects.order_by("number")] == [[], [], ["Grace"]]
+    assert [row.cells[:1] for row in LeadImportRow.objects.order_by("number")] == [
+        [],
+        [],
+        ["Grace"],
+    ]
 
 
-def test_a_row_with_the_number_and_a_part_of_the_name_is_found(sales: Membership) -> None:
+def test_a_row_with_the_number_and_a_part_of_the_name_is_found(
+    sales: Membership,
+) -> None:
     ada = make_lead(sales.company, last_name="M\u00fcller", phone="+31 6 1234 5678")
     upload(sales, f"{HEADER}\nA. Muller,,,0612345678,,\nGrace,Hopper,,06-12345678,,\n")
 
@@ -97,9 +146,14 @@ def test_a_row_with_the_number_and_a_part_of_the_name_is_found(sales: Membership
     assert [row.cells[:1] for row in LeadImportRow.objects.all()] == [[], ["Grace"]]
 
 
-def test_rows_of_others_stay_whose_names_only_contain_the_name(sales: Membership) -> None:
+def test_rows_of_others_stay_whose_names_only_contain_the_name(
+    sales: Membership,
+) -> None:
     lead = make_lead(sales.company, first_name="Li", last_name="Wu", email="")
-    upload(sales, f"{HEADER}\nLisa,Wuthering,lisa@example.com,,,\nLi,Bai,li@example.com,,,\n")
+    upload(
+        sales,
+        f"{HEADER}\nLisa,Wuthering,lisa@example.com,,,\nLi,Bai,li@example.com,,,\n",
+    )
 
     erase_lead(lead=lead)
 
@@ -113,7 +167,9 @@ def test_rows_of_others_stay_whose_names_only_contain_the_name(sales: Membership
         ("call 06-12345678.csv", True), ("adapters.csv", False), ("leads.csv", False),
     ],
 )  # fmt: skip
-def test_the_name_of_a_file_loses_the_person(sales: Membership, file: str, is_named: bool) -> None:
+def test_the_name_of_a_file_loses_the_person(
+    sales: Membership, file: str, is_named: bool
+) -> None:
     ada = make_lead(sales.company, last_name="Lovelace", phone="+31 6 12345678")
     done = run(upload(sales, f"{PEOPLE}", file), sales)
 
@@ -126,9 +182,18 @@ def test_the_name_of_a_file_loses_the_person(sales: Membership, file: str, is_na
 @pytest.mark.parametrize(
     ("header", "left"),
     [
-        ("First name,E-mail,Called by Lovelace,Plan", ["First name", "E-mail", "Column 3", "Column 4"]),
-        ("First name,E-mail,Called by,Plan", ["First name", "E-mail", "Called by", "Plan"]),
-        ("Ada,Lovelace,Countess,Reads Babbage", ["Column 1", "Column 2", "Column 3", "Column 4"]),
+        (
+            "First name,E-mail,Called by Lovelace,Plan",
+            ["First name", "E-mail", "Column 3", "Column 4"],
+        ),
+        (
+            "First name,E-mail,Called by,Plan",
+            ["First name", "E-mail", "Called by", "Plan"],
+        ),
+        (
+            "Ada,Lovelace,Countess,Reads Babbage",
+            ["Column 1", "Column 2", "Column 3", "Column 4"],
+        ),
     ],
 )
 def test_the_names_of_columns_lose_the_person_and_with_a_row_all_of_it(
@@ -169,12 +234,18 @@ def test_imports_of_other_companies_stay(sales: Membership, other_company: Any) 
     assert traces()
 
 
-def test_each_column_of_a_row_that_may_hold_a_text_is_emptied(sales: Membership) -> None:
+def test_each_column_of_a_row_that_may_hold_a_text_is_emptied(
+    sales: Membership,
+) -> None:
     """A new column has to be emptied, or be listed here because it holds no text of the file."""
     harmless = {"outcome", "problem", "undo"}
     upload(sales, f"{HEADER}\n{ADA}\n")
     kinds = (models.CharField, models.TextField, models.JSONField, models.BinaryField)
-    texts = [field for field in LeadImportRow._meta.fields if isinstance(field, kinds) and field.name not in harmless]
+    texts = [
+        field
+        for field in LeadImportRow._meta.fields
+        if isinstance(field, kinds) and field.name not in harmless
+    ]
 
     LeadImportRow.objects.for_company(sales.company).forget()
 
@@ -184,7 +255,9 @@ def test_each_column_of_a_row_that_may_hold_a_text_is_emptied(sales: Membership)
     }
 
 
-def test_an_upload_that_was_checked_before_brings_nobody_back(sales: Membership) -> None:
+def test_an_upload_that_was_checked_before_brings_nobody_back(
+    sales: Membership,
+) -> None:
     run(upload(sales, f"{HEADER}\n{ADA}\n"), sales)
     checked = upload(sales, f"{PEOPLE}{ADA}\n")
 
@@ -224,12 +297,16 @@ def test_an_import_that_waits_for_the_erasure_brings_nobody_back(
     monkeypatch.setattr(storing, "CHUNK", 2)
     ada = make_lead(sales.company, last_name="Müller", title="")
     lead_import = upload(sales, f"{PEOPLE}{ADA}\n")
-    assert lead_imports.start(lead_import=lead_import, owner=None, tells_platforms=False, actor=sales.user)
+    assert lead_imports.start(
+        lead_import=lead_import, owner=None, tells_platforms=False, actor=sales.user
+    )
     finish, is_under_way = erasure._forget_in_admin_log, threading.Event()
 
     def finish_later(*about: Any) -> None:
         is_under_way.set()
-        wait_for(somebody_waits, seconds=30, told="The import has come to wait for the lead.")
+        wait_for(
+            somebody_waits, seconds=30, told="The import has come to wait for the lead."
+        )
         finish(*about)
 
     def erase() -> None:
@@ -257,10 +334,15 @@ def test_a_check_leaves_rows_empty_that_an_erasure_has_emptied_meanwhile(
     assert checked.planned["update"] == 1
 
     def save_later(*judged: Any) -> None:
-        LeadImportRow.objects.update(cells=[], key="", filled={})  # as `forget_person` does
+        # As `forget_person` does.
+        LeadImportRow.objects.update(cells=[], key="", filled={})
         save_rows(*judged)
 
     monkeypatch.setattr(work, "save_rows", save_later)
     lead_imports.map_columns(lead_import=checked, columns=[*checked.columns[:-1], ""])
 
-    assert LeadImportRow.objects.values_list("cells", "key", "filled").get() == ([], "", {})
+    assert LeadImportRow.objects.values_list("cells", "key", "filled").get() == (
+        [],
+        "",
+        {},
+    )

@@ -33,7 +33,12 @@ def same(company: Any) -> list[Lead]:
 @pytest.fixture
 def others(company: Any, other_company: Any) -> list[Lead]:
     return [
-        make_lead(company, first_name="Ada", last_name="M\u00fcllerson", email="ada.m@example.com"),
+        make_lead(
+            company,
+            first_name="Ada",
+            last_name="M\u00fcllerson",
+            email="ada.m@example.com",
+        ),
         make_lead(company, first_name="Ada", email="x@example.com"),
         make_lead(other_company, last_name="M\u00fcller"),
     ]
@@ -65,11 +70,20 @@ def test_leads_with_the_name_or_the_address_are_found_and_no_others(
     ]  # fmt: skip
 
 
-def test_a_lead_without_name_and_address_has_none(company: Any, same: list[Lead]) -> None:
-    assert namesakes_of(make_lead(company, first_name="", email="", phone="+31 20 1234567")) == []
+def test_a_lead_without_name_and_address_has_none(
+    company: Any, same: list[Lead]
+) -> None:
+    assert (
+        namesakes_of(
+            make_lead(company, first_name="", email="", phone="+31 20 1234567")
+        )
+        == []
+    )
 
 
-def test_a_merged_lead_stands_for_the_one_that_was_kept(company: Any, ada: Lead) -> None:
+def test_a_merged_lead_stands_for_the_one_that_was_kept(
+    company: Any, ada: Lead
+) -> None:
     kept = make_lead(company, first_name="Countess", email="c@example.com")
     merge_leads(kept=kept, gone=make_lead(company, last_name="Muller"))
 
@@ -82,16 +96,26 @@ def test_the_page_shows_them_and_erases_those_that_are_selected(
     page = f"/leads/{ada.pk}/erase/"
     shown = web.get(page).text
 
-    done = web.post(page, {"name": "Ada M\u00fcller", "also": [same[0].pk, same[2].pk]}, follow=True).text
+    done = web.post(
+        page, {"name": "Ada M\u00fcller", "also": [same[0].pk, same[2].pk]}, follow=True
+    ).text
 
-    assert [f"Lead {lead.pk}<" in shown for lead in (*same, *others)] == [True] * 3 + [False] * 3
+    assert [f"Lead {lead.pk}<" in shown for lead in (*same, *others)] == [True] * 3 + [
+        False
+    ] * 3
     assert erased() == {ada.pk, same[0].pk, same[2].pk}
     assert f"Leads {same[0].pk}, {same[2].pk} and {ada.pk} were erased." in done
     receipts = AuditEntry.objects.filter(action="erasure").order_by("pk")
-    assert list(receipts.values_list("object_id", flat=True)) == [ada.pk, same[2].pk, same[0].pk]
+    assert list(receipts.values_list("object_id", flat=True)) == [
+        ada.pk,
+        same[2].pk,
+        same[0].pk,
+    ]
 
 
-def test_none_is_selected_at_first_and_none_is_erased_then(web: Client, ada: Lead, same: list[Lead]) -> None:
+def test_none_is_selected_at_first_and_none_is_erased_then(
+    web: Client, ada: Lead, same: list[Lead]
+) -> None:
     page = f"/leads/{ada.pk}/erase/"
     assert "checked" not in web.get(page).text
 
@@ -101,14 +125,20 @@ def test_none_is_selected_at_first_and_none_is_erased_then(web: Client, ada: Lea
 
 
 @pytest.mark.parametrize("at", [0, 2])
-def test_the_page_erases_nobody_who_is_not_on_it(web: Client, ada: Lead, others: list[Lead], at: int) -> None:
-    answer = web.post(f"/leads/{ada.pk}/erase/", {"name": "Ada M\u00fcller", "also": [others[at].pk]})
+def test_the_page_erases_nobody_who_is_not_on_it(
+    web: Client, ada: Lead, others: list[Lead], at: int
+) -> None:
+    answer = web.post(
+        f"/leads/{ada.pk}/erase/", {"name": "Ada M\u00fcller", "also": [others[at].pk]}
+    )
 
     assert "These leads have changed since you opened the page." in answer.text
     assert erased() == set()
 
 
-def test_the_api_lists_and_erases_them(company: Any, ada: Lead, same: list[Lead], others: list[Lead]) -> None:
+def test_the_api_lists_and_erases_them(
+    company: Any, ada: Lead, same: list[Lead], others: list[Lead]
+) -> None:
     api, address = script(company), f"/api/v1/leads/{ada.pk}/erasure/"
     listed = api.get(address).json()
 
@@ -121,21 +151,39 @@ def test_the_api_lists_and_erases_them(company: Any, ada: Lead, same: list[Lead]
     assert (answer.status_code, answer.json()["erased"]) == (200, [ada.pk, same[1].pk])
     assert [each["id"] for each in answer.json()["others"]] == [same[2].pk, same[0].pk]
     assert erased() == {ada.pk, same[1].pk}
-    assert {entry.actor_kind for entry in AuditEntry.objects.filter(action="erasure")} == {"api_key"}
+    assert {
+        entry.actor_kind for entry in AuditEntry.objects.filter(action="erasure")
+    } == {"api_key"}
     assert api.post(address, {}).status_code == 404
 
 
-@pytest.mark.parametrize("body", [{"also": "x"}, {"also": [0]}, {"also": [True]}, {"name": "Ada"}, {"also": None}, []])
-def test_the_api_erases_nobody_for_bad_input(company: Any, ada: Lead, body: Any) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"also": "x"},
+        {"also": [0]},
+        {"also": [True]},
+        {"name": "Ada"},
+        {"also": None},
+        [],
+    ],
+)
+def test_the_api_erases_nobody_for_bad_input(
+    company: Any, ada: Lead, body: Any
+) -> None:
     answer = script(company).post(f"/api/v1/leads/{ada.pk}/erasure/", body)
 
     assert answer.status_code == 400
     assert erased() == set()
 
 
-def test_the_api_erases_nobody_who_is_not_listed(company: Any, ada: Lead, others: list[Lead]) -> None:
+def test_the_api_erases_nobody_who_is_not_listed(
+    company: Any, ada: Lead, others: list[Lead]
+) -> None:
     for other in others:
-        answer = script(company).post(f"/api/v1/leads/{ada.pk}/erasure/", {"also": [other.pk]})
+        answer = script(company).post(
+            f"/api/v1/leads/{ada.pk}/erasure/", {"also": [other.pk]}
+        )
 
         assert (answer.status_code, list(answer.json())) == (400, ["also"])
     assert erased() == set()
@@ -145,14 +193,23 @@ def test_the_api_erases_nobody_who_is_not_listed(company: Any, ada: Lead, others
 def test_only_keys_of_admins_may(company: Any, ada: Lead, role: str) -> None:
     api, address = script(company, role), f"/api/v1/leads/{ada.pk}/erasure/"
 
-    assert [api.get(address).status_code, api.post(address, {}).status_code] == [403, 403]
+    assert [api.get(address).status_code, api.post(address, {}).status_code] == [
+        403,
+        403,
+    ]
     assert erased() == set()
 
 
-def test_one_that_was_erased_meanwhile_is_left_out_and_the_others_are_erased(ada: Lead, same: list[Lead]) -> None:
+def test_one_that_was_erased_meanwhile_is_left_out_and_the_others_are_erased(
+    ada: Lead, same: list[Lead]
+) -> None:
     erase_leads(leads=[same[0]])
 
     receipts = erase_leads(leads=[ada, *same])
 
-    assert [receipt.object_id for receipt in receipts] == [ada.pk, same[1].pk, same[2].pk]
+    assert [receipt.object_id for receipt in receipts] == [
+        ada.pk,
+        same[1].pk,
+        same[2].pk,
+    ]
     assert not LeadSearch.objects.exists()

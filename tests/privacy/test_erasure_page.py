@@ -59,11 +59,16 @@ def test_only_admins_erase(client_as, role, request, lead):
 def test_a_lead_of_another_company_is_not_found(client_as, admin, other_company):
     theirs = make_lead(other_company)
 
-    assert client_as(admin).post(f"/leads/{theirs.pk}/erase/", {"name": "Ada"}).status_code == 404
+    assert (
+        client_as(admin).post(f"/leads/{theirs.pk}/erase/", {"name": "Ada"}).status_code
+        == 404
+    )
     assert Lead.objects.get().erased_at is None
 
 
-def test_what_is_left_can_be_looked_at_but_not_changed(client_as, admin, company, erased):
+def test_what_is_left_can_be_looked_at_but_not_changed(
+    client_as, admin, company, erased
+):
     client = client_as(admin)
     qualified = LeadStatus.objects.get(company=company, name="Qualified")
     deal = Deal.objects.get()
@@ -96,14 +101,19 @@ def test_their_deal_still_moves_and_shows(client_as, admin, company, erased):
     assert f"/deals/{deal.pk}/edit/" not in page
 
 
-def test_they_are_in_no_list_and_not_in_the_api(client_as, admin, company, erased, client):
+def test_they_are_in_no_list_and_not_in_the_api(
+    client_as, admin, company, erased, client
+):
     _, text = ApiKey.objects.issue(company=company, role="admin", name="Script")
     headers = {"authorization": f"Bearer {text}"}
 
     listed = client_as(admin).get("/leads/").context["page"]
     api = client.get("/api/v1/leads/", headers=headers).json()["results"]
     changed = client.patch(
-        f"/api/v1/leads/{erased.pk}/", {"notes": "x"}, content_type="application/json", headers=headers
+        f"/api/v1/leads/{erased.pk}/",
+        {"notes": "x"},
+        content_type="application/json",
+        headers=headers,
     )
 
     assert list(listed) == []
@@ -112,7 +122,9 @@ def test_they_are_in_no_list_and_not_in_the_api(client_as, admin, company, erase
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_form_that_was_open_meanwhile_is_told(client_as, admin, company, lead, monkeypatch):
+def test_a_form_that_was_open_meanwhile_is_told(
+    client_as, admin, company, lead, monkeypatch
+):
     from crm.forms.leads import LeadForm
 
     is_valid = LeadForm.is_valid
@@ -123,9 +135,18 @@ def test_a_form_that_was_open_meanwhile_is_told(client_as, admin, company, lead,
         return is_valid(form)
 
     monkeypatch.setattr(LeadForm, "is_valid", erased_meanwhile)
-    form = {"first_name": "Ada", "last_name": "King", "type": "inbound", "status": lead.status_id}
+    form = {
+        "first_name": "Ada",
+        "last_name": "King",
+        "type": "inbound",
+        "status": lead.status_id,
+    }
 
-    answer = client_as(admin).post(f"/leads/{lead.pk}/edit/", form, follow=True).content.decode()
+    answer = (
+        client_as(admin)
+        .post(f"/leads/{lead.pk}/edit/", form, follow=True)
+        .content.decode()
+    )
 
     assert "Nothing was saved: this person has since been erased." in answer
     assert Lead.objects.get().last_name == ""

@@ -21,7 +21,8 @@ from tests.size import sized
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sized]
 
-LEAST, MOST, PEOPLE, ERASERS, WORKERS = sized(25, small=2), 25, 8, 4, 3  # rounds; people and threads of each
+# Rounds; people and threads of each.
+LEAST, MOST, PEOPLE, ERASERS, WORKERS = sized(25, small=2), 25, 8, 4, 3
 
 
 class Race:
@@ -29,14 +30,22 @@ class Race:
 
     def __init__(self, company, dice: random.Random) -> None:
         self.company, self.dice = company, dice
-        self.erased_at: dict[str, datetime] = {}  # when the call had returned, by the hash of the address
+        # When the call had returned, by the hash of the address.
+        self.erased_at: dict[str, datetime] = {}
         self.called_at: dict[str, datetime] = {}
         self.errors: list[BaseException] = []
 
     def run(self, people: list[tuple[Lead, str]]) -> None:
-        hands = [threading.Thread(target=self._guarded, args=(self._send,)) for _ in range(WORKERS)]
+        hands = [
+            threading.Thread(target=self._guarded, args=(self._send,))
+            for _ in range(WORKERS)
+        ]
         for share in range(ERASERS):
-            hands.append(threading.Thread(target=self._guarded, args=(self._erase, people[share::ERASERS])))
+            hands.append(
+                threading.Thread(
+                    target=self._guarded, args=(self._erase, people[share::ERASERS])
+                )
+            )
         for hand in hands:
             hand.start()
         for hand in hands:
@@ -101,10 +110,19 @@ def test_of_200_persons_erased_while_workers_send_none_is_in_a_later_request(
 
     for number in range(MOST):
         addresses = [f"person-{number}-{n}@example.com" for n in range(PEOPLE)]
-        race.run([(make_lead(company, email=address), email_sha256(address)) for address in addresses])
+        race.run(
+            [
+                (make_lead(company, email=address), email_sha256(address))
+                for address in addresses
+            ]
+        )
         received = received_by(sandbox)
         # In a few rounds, it may happen that all are erased before any is sent, or the other way round.
-        if number + 1 >= LEAST and race.sent_during_the_call(received) and len(received) < len(race.erased_at):
+        if (
+            number + 1 >= LEAST
+            and race.sent_during_the_call(received)
+            and len(received) < len(race.erased_at)
+        ):
             break
     pipeline.deliver(company.pk)
 
@@ -121,7 +139,12 @@ def test_of_200_persons_erased_while_workers_send_none_is_in_a_later_request(
     # Requests that were under way when their person was erased are on record all the same.
     assert ConversionEvent.objects.filter(state="accepted").count() == len(received)
     assert Attempt.objects.count() == len(requests_made(sandbox))
-    assert set(ConversionEvent.objects.values_list("state", "reason")) == {("accepted", ""), ("cancelled", "erased")}
-    kept = b"".join(bytes(block) for block in Attempt.objects.values_list("sent_hashes", flat=True))
+    assert set(ConversionEvent.objects.values_list("state", "reason")) == {
+        ("accepted", ""),
+        ("cancelled", "erased"),
+    }
+    kept = b"".join(
+        bytes(block) for block in Attempt.objects.values_list("sent_hashes", flat=True)
+    )
     assert not any(bytes.fromhex(digest) in kept for digest in race.erased_at)
     assert set(Lead.objects.values_list("email", flat=True)) == {""}

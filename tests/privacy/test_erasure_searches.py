@@ -41,7 +41,9 @@ def test_the_searches_of_all_members_are_forgotten(client_as, admin, sales, lead
 
     erase_lead(lead=lead)
 
-    answers = [client.get(address) for client, address in zip(clients, addresses, strict=True)]
+    answers = [
+        client.get(address) for client, address in zip(clients, addresses, strict=True)
+    ]
     assert "Lovelace" not in str(kept())
     assert [answer.context["search"] for answer in answers] == [""] * 3
 
@@ -69,8 +71,13 @@ def test_searches_of_former_members_are_forgotten_too(client_as, admin, lead):
     assert "Lovelace" not in str(kept())
 
 
-def test_people_of_other_companies_keep_theirs_and_nobody_is_signed_out(client_as, admin, other_company, lead):
-    ours, theirs = client_as(admin), client_as(join(other_company, Role.ADMIN, email="theirs@example.com"))
+def test_people_of_other_companies_keep_theirs_and_nobody_is_signed_out(
+    client_as, admin, other_company, lead
+):
+    ours, theirs = (
+        client_as(admin),
+        client_as(join(other_company, Role.ADMIN, email="theirs@example.com")),
+    )
     search(ours)
     address = search(theirs)
 
@@ -101,11 +108,18 @@ def test_searching_twice_keeps_it_once_and_old_searches_go(client_as, admin, lea
 
 
 def view_of(company, owner, query):
-    return SavedView.objects.create(company=company, owner=owner, name=f"View {SavedView.objects.count()}", query=query)
+    return SavedView.objects.create(
+        company=company,
+        owner=owner,
+        name=f"View {SavedView.objects.count()}",
+        query=query,
+    )
 
 
 @pytest.mark.covers("S37")
-def test_a_source_that_only_this_person_had_is_in_no_view_afterwards(client_as, company, sales, other_company):
+def test_a_source_that_only_this_person_had_is_in_no_view_afterwards(
+    client_as, company, sales, other_company
+):
     lead = make_lead(company, source="Sent by Ada & Co")
     text = "source=Sent+by+Ada+%26+Co"
     view = view_of(company, sales.user, f"type=inbound&{text}&sort=name")
@@ -123,7 +137,9 @@ def test_a_source_that_only_this_person_had_is_in_no_view_afterwards(client_as, 
 
 
 @pytest.mark.parametrize("shared_with", ["lead", "list"])
-def test_a_source_that_others_have_or_the_list_stays_in_views(company, sales, shared_with):
+def test_a_source_that_others_have_or_the_list_stays_in_views(
+    company, sales, shared_with
+):
     lead = make_lead(company, source="Fair")
     if shared_with == "lead":
         make_lead(company, source="Fair")

@@ -36,7 +36,10 @@ def submit_late(client: Client) -> Client:
 
 
 def test_what_was_typed_in_the_company_is_forgotten(
-    client_as: Callable[[Membership], Client], admin: Membership, sales: Membership, lead: Lead
+    client_as: Callable[[Membership], Client],
+    admin: Membership,
+    sales: Membership,
+    lead: Lead,
 ) -> None:
     submit_late(client_as(admin))
     late = submit_late(client_as(sales))
@@ -47,7 +50,9 @@ def test_what_was_typed_in_the_company_is_forgotten(
 
     assert not TypedForm.objects.exists()
     assert late.get("/leads/new/").context["typed"] is None
-    assert "Lovelace" not in str([session.get_decoded() for session in Session.objects.all()])
+    assert "Lovelace" not in str(
+        [session.get_decoded() for session in Session.objects.all()]
+    )
 
 
 def test_a_form_that_was_open_during_the_erasure_is_not_kept(
@@ -60,7 +65,9 @@ def test_a_form_that_was_open_during_the_erasure_is_not_kept(
     assert not TypedForm.objects.exists()
 
 
-def test_other_companies_keep_theirs(client_as: Callable[[Membership], Client], other_company: Any, lead: Lead) -> None:
+def test_other_companies_keep_theirs(
+    client_as: Callable[[Membership], Client], other_company: Any, lead: Lead
+) -> None:
     theirs = join(other_company, Role.ADMIN, email="theirs@example.com")
     submit_late(client_as(theirs))
 

@@ -40,7 +40,9 @@ def test_what_was_read_before_and_is_sent_after_goes_without_them(
     company, connected, sandbox, make_rule, monkeypatch
 ) -> None:
     make_rule()
-    ada, grace, mary = (make_lead(company, first_name=name) for name in ("Ada", "Grace", "Mary"))
+    ada, grace, mary = (
+        make_lead(company, first_name=name) for name in ("Ada", "Grace", "Mary")
+    )
     once(monkeypatch, selection, "next_batch", lambda: opt_out(grace))
 
     send_all(company)
@@ -49,18 +51,26 @@ def test_what_was_read_before_and_is_sent_after_goes_without_them(
     assert states(company) == ["accepted", "skipped", "accepted"]
 
 
-def test_a_batch_of_nobody_else_makes_no_request(company, connected, sandbox, make_rule, monkeypatch) -> None:
+def test_a_batch_of_nobody_else_makes_no_request(
+    company, connected, sandbox, make_rule, monkeypatch
+) -> None:
     make_rule()
     lead = make_lead(company)
     once(monkeypatch, selection, "next_batch", lambda: opt_out(lead))
 
     turn = send_all(company)
 
-    assert (turn.requests, requests_made(sandbox), states(company)) == (0, [], ["skipped"])
+    assert (turn.requests, requests_made(sandbox), states(company)) == (
+        0,
+        [],
+        ["skipped"],
+    )
     assert Connection.objects.get().request_started_at is None
 
 
-def test_what_is_on_the_way_is_recorded_as_sent(company, connected, sandbox, make_rule, monkeypatch) -> None:
+def test_what_is_on_the_way_is_recorded_as_sent(
+    company, connected, sandbox, make_rule, monkeypatch
+) -> None:
     make_rule()
     lead = make_lead(company)
     once(monkeypatch, payload, "encode", lambda: opt_out(lead))
@@ -71,7 +81,9 @@ def test_what_is_on_the_way_is_recorded_as_sent(company, connected, sandbox, mak
     assert states(company) == ["accepted"]
 
 
-def test_a_refusal_that_comes_after_it_keeps_no_hash(company, connected, sandbox, make_rule, monkeypatch) -> None:
+def test_a_refusal_that_comes_after_it_keeps_no_hash(
+    company, connected, sandbox, make_rule, monkeypatch
+) -> None:
     make_rule(linkedin_id="500500")
     lead = make_lead(company)
     once(monkeypatch, payload, "encode", lambda: opt_out(lead))
@@ -83,7 +95,9 @@ def test_a_refusal_that_comes_after_it_keeps_no_hash(company, connected, sandbox
     assert hash_of(bytes(attempt.sent_hashes), event.pk) == ""
 
 
-def test_another_change_of_the_lead_recalls_nobody(company, connected, sandbox, make_rule) -> None:
+def test_another_change_of_the_lead_recalls_nobody(
+    company, connected, sandbox, make_rule
+) -> None:
     make_rule()
     lead = make_lead(company)
 
@@ -93,7 +107,9 @@ def test_another_change_of_the_lead_recalls_nobody(company, connected, sandbox, 
     assert Connection.objects.get().recalls == 0
 
 
-def test_an_opt_out_in_another_company_recalls_nobody_here(company, other_company, connected) -> None:
+def test_an_opt_out_in_another_company_recalls_nobody_here(
+    company, other_company, connected
+) -> None:
     lead = make_lead(other_company)
 
     opt_out(lead)
@@ -101,11 +117,18 @@ def test_an_opt_out_in_another_company_recalls_nobody_here(company, other_compan
     assert Connection.objects.get(company=company).recalls == 0
 
 
-def test_a_request_is_noted_while_it_is_under_way_only(company, connected, sandbox, make_rule, monkeypatch) -> None:
+def test_a_request_is_noted_while_it_is_under_way_only(
+    company, connected, sandbox, make_rule, monkeypatch
+) -> None:
     make_rule()
     make_lead(company)
     seen = []
-    once(monkeypatch, payload, "encode", lambda: seen.append(Connection.objects.get().request_started_at))
+    once(
+        monkeypatch,
+        payload,
+        "encode",
+        lambda: seen.append(Connection.objects.get().request_started_at),
+    )
 
     send_all(company)
 

@@ -40,17 +40,28 @@ def log(caplog: Any) -> Any:
 
 def written(log: Any) -> list[str]:
     formatter = SafeFormatter("{asctime} {levelname} {name}: {message}", style="{")
-    return [formatter.format(record) for record in log.records if record.name == privacy_log.logger.name]
+    return [
+        formatter.format(record)
+        for record in log.records
+        if record.name == privacy_log.logger.name
+    ]
 
 
 def changes(log: Any) -> dict[tuple[PrivacyChange, int], PrivacyChange]:
     """The last change of each subject in the log."""
-    return {(subject.ends, subject.pk): change for subject, change in privacy_log.read(written(log)).items()}
+    return {
+        (subject.ends, subject.pk): change
+        for subject, change in privacy_log.read(written(log)).items()
+    }
 
 
 def opted_out(log: Any, *leads: Lead) -> bool:
     """True if exactly these leads are opted out by the log."""
-    found = {pk for (_, pk), change in changes(log).items() if change == PrivacyChange.OPTED_OUT}
+    found = {
+        pk
+        for (_, pk), change in changes(log).items()
+        if change == PrivacyChange.OPTED_OUT
+    }
     return found == {lead.pk for lead in leads}
 
 
@@ -99,18 +110,33 @@ def loaddata(lead: Lead, tmp_path: Any, **fixtures: Any) -> None:
 
 def page(lead: Lead, **fixtures: Any) -> None:
     web = client_of(join(lead.company, Role.ADMIN).user)
-    form = {"first_name": "Ada", "email": lead.email, "type": lead.type, "status": lead.status_id}
+    form = {
+        "first_name": "Ada",
+        "email": lead.email,
+        "type": lead.type,
+        "status": lead.status_id,
+    }
     assert web.post(f"/leads/{lead.pk}/edit/", form).status_code == 302
 
 
 def api(lead: Lead, **fixtures: Any) -> None:
-    answer = caller(lead.company).patch(f"/api/v1/leads/{lead.pk}/", {SHARING: False}, format="json")
+    answer = caller(lead.company).patch(
+        f"/api/v1/leads/{lead.pk}/", {SHARING: False}, format="json"
+    )
     assert answer.status_code == 200
 
 
 def admin(lead: Lead, **fixtures: Any) -> None:
-    form = {"first_name": "Ada", "type": lead.type, "status": lead.status_id, "company": lead.company_id}
-    assert staff_client().post(f"/admin/crm/lead/{lead.pk}/change/", form).status_code == 302
+    form = {
+        "first_name": "Ada",
+        "type": lead.type,
+        "status": lead.status_id,
+        "company": lead.company_id,
+    }
+    assert (
+        staff_client().post(f"/admin/crm/lead/{lead.pk}/change/", form).status_code
+        == 302
+    )
 
 
 WAYS = (
@@ -120,14 +146,18 @@ WAYS = (
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_an_opt_out_is_logged_whichever_way_it_is_made(company: Company, log: Any, tmp_path: Any, way: Any) -> None:
+def test_an_opt_out_is_logged_whichever_way_it_is_made(
+    company: Company, log: Any, tmp_path: Any, way: Any
+) -> None:
     lead = make_lead(company)
 
     way(lead, tmp_path=tmp_path)
 
     assert not Lead.objects.get(pk=lead.pk).share_with_ad_platforms
     assert opted_out(log, lead)
-    assert [subject.made_at for subject in privacy_log.read(written(log))] == [privacy_log.made_at(lead.created_at)]
+    assert [subject.made_at for subject in privacy_log.read(written(log))] == [
+        privacy_log.made_at(lead.created_at)
+    ]
 
 
 def test_the_lines_name_nobody(company: Company, log: Any) -> None:
@@ -143,7 +173,9 @@ def test_the_lines_name_nobody(company: Company, log: Any) -> None:
 def test_other_changes_of_a_lead_are_not_logged(company: Company, log: Any) -> None:
     lead = make_lead(company)
 
-    Lead.objects.filter(pk=lead.pk).update(email="new@example.com", share_with_ad_platforms=True)
+    Lead.objects.filter(pk=lead.pk).update(
+        email="new@example.com", share_with_ad_platforms=True
+    )
 
     assert written(log) == []
 
@@ -205,10 +237,15 @@ def test_a_connection_that_ends_after_the_commit_takes_no_line_with_it(
     connection.close()
 
     assert Lead.objects.get(pk=lead.pk).share_with_ad_platforms
-    assert changes(log) == {(PrivacyChange.OPTED_OUT, other.pk): PrivacyChange.OPTED_OUT}  # an opt-in may be lost
+    # An opt-in may be lost.
+    assert changes(log) == {
+        (PrivacyChange.OPTED_OUT, other.pk): PrivacyChange.OPTED_OUT
+    }
 
 
-def test_a_commit_that_fails_allows_nothing(company: Company, log: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_commit_that_fails_allows_nothing(
+    company: Company, log: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lead = make_lead(company, share_with_ad_platforms=False)
 
     def refuse(self: Any) -> None:
@@ -242,7 +279,9 @@ def test_an_opt_out_is_the_persons(company: Company, log: Any) -> None:
     assert opted_out(log, kept, gone)
 
 
-def test_a_merge_opts_both_out_and_its_undo_puts_that_back(company: Company, log: Any) -> None:
+def test_a_merge_opts_both_out_and_its_undo_puts_that_back(
+    company: Company, log: Any
+) -> None:
     kept, gone = make_lead(company, share_with_ad_platforms=False), make_lead(company)
 
     merge = merge_leads(kept=kept, gone=gone)
@@ -252,7 +291,9 @@ def test_a_merge_opts_both_out_and_its_undo_puts_that_back(company: Company, log
     assert opted_out(log, kept)
 
 
-def test_deletions_are_logged_with_all_that_goes_along(company: Company, log: Any) -> None:
+def test_deletions_are_logged_with_all_that_goes_along(
+    company: Company, log: Any
+) -> None:
     lead, merged = make_lead(company), make_lead(company)
     deal = make_deal(lead)
     merge_leads(kept=lead, gone=merged)
@@ -266,7 +307,9 @@ def test_deletions_are_logged_with_all_that_goes_along(company: Company, log: An
     }
 
 
-def test_cancelled_and_retried_events_are_logged(company: Company, connected: Any, make_rule: Any, log: Any) -> None:
+def test_cancelled_and_retried_events_are_logged(
+    company: Company, connected: Any, make_rule: Any, log: Any
+) -> None:
     make_rule()
     for _ in range(2):
         make_lead(company)
@@ -281,16 +324,22 @@ def test_cancelled_and_retried_events_are_logged(company: Company, connected: An
     }
 
 
-def test_a_cancelled_backfill_is_logged(company: Company, connected: Any, make_rule: Any, log: Any) -> None:
+def test_a_cancelled_backfill_is_logged(
+    company: Company, connected: Any, make_rule: Any, log: Any
+) -> None:
     lead = make_lead(company)
-    backfill = backfills.start(rule=make_rule(), since=lead.created_at, until=make_lead(company).created_at)
+    backfill = backfills.start(
+        rule=make_rule(), since=lead.created_at, until=make_lead(company).created_at
+    )
 
     backfills.cancel(backfill=backfill)
 
     assert list(changes(log)) == [(PrivacyChange.CANCELLED_BACKFILLS, backfill.pk)]
 
 
-def test_an_undone_change_is_logged(company: Company, log: Any, client_as: Any, admin: Any) -> None:
+def test_an_undone_change_is_logged(
+    company: Company, log: Any, client_as: Any, admin: Any
+) -> None:
     lead = make_lead(company)
     qualified = LeadStatus.objects.get(company=company, meaning="qualified")
     client_as(admin).post(f"/leads/{lead.pk}/status/", {"status": qualified.pk})
@@ -314,17 +363,27 @@ def line_of(change: PrivacyChange, pk: int = 42) -> str:
 
 
 def test_lines_among_others_are_found() -> None:
-    [subject] = privacy_log.read(["Something else\n", line_of(PrivacyChange.ERASED), "\x00\n"])
+    [subject] = privacy_log.read(
+        ["Something else\n", line_of(PrivacyChange.ERASED), "\x00\n"]
+    )
 
-    assert (subject.ends, subject.company_id, subject.pk) == (PrivacyChange.ERASED, 7, 42)
+    assert (subject.ends, subject.company_id, subject.pk) == (
+        PrivacyChange.ERASED,
+        7,
+        42,
+    )
 
 
 def test_a_line_that_someone_made_up_counts_for_nothing() -> None:
     """A request's address is in the log, whatever it says."""
     forged = line_of(PrivacyChange.ERASED)
-    warning = f"2026-11-27 16:52:21.000+00:00 WARNING django.request: Not Found: /a: {forged}"
+    warning = (
+        f"2026-11-27 16:52:21.000+00:00 WARNING django.request: Not Found: /a: {forged}"
+    )
 
-    assert privacy_log.read([warning, f"Nov 27 16:52:21 crm gunicorn[7]: {warning}"]) == {}
+    assert (
+        privacy_log.read([warning, f"Nov 27 16:52:21 crm gunicorn[7]: {warning}"]) == {}
+    )
 
 
 @pytest.mark.parametrize("cut", [1, 10, 40, 60])
@@ -338,6 +397,9 @@ def test_every_change_is_read_as_it_is_written(change: PrivacyChange) -> None:
     now = privacy_log.made_at(timezone.now())
     subject = Subject(privacy_log.ALLOWS_AGAIN.get(change, change), 7, 1, now)
 
-    lines = [f"INFO crm.models.privacy_log: {line}" for _, line in privacy_log.lines({subject: change}, now)]
+    lines = [
+        f"INFO crm.models.privacy_log: {line}"
+        for _, line in privacy_log.lines({subject: change}, now)
+    ]
 
     assert privacy_log.read(lines) == {subject: change}

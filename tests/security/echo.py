@@ -15,7 +15,11 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         told = f"No permission for {self.headers['Authorization']} and {ADDRESS}: {body.decode()} {self.headers}"
         good = b":104012" in body
-        answer = b"" if good else json.dumps({"status": 422, "code": NAME[:7], "message": told}).encode()
+        answer = (
+            b""
+            if good
+            else json.dumps({"status": 422, "code": NAME[:7], "message": told}).encode()
+        )
         self.send_response(201 if good else 422)
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()

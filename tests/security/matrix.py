@@ -77,7 +77,12 @@ def _deal(world: World) -> dict[str, Any]:
 
 
 def _task(world: World) -> dict[str, Any]:
-    return {"title": "Mallory", "kind": "task", "due_on": "2026-03-12", "owner": world.ids["owner"]}
+    return {
+        "title": "Mallory",
+        "kind": "task",
+        "due_on": "2026-03-12",
+        "owner": world.ids["owner"],
+    }
 
 
 def _note(world: World) -> dict[str, Any]:
@@ -105,7 +110,13 @@ def _bulk_change(world: World) -> dict[str, Any]:
 
 def _confirmed_change(world: World) -> dict[str, Any]:
     body = _bulk_change(world)
-    confirm = {"kind": body["kind"], "target": body["target"], "leads": 1, "conversions": 0, "rules": []}
+    confirm = {
+        "kind": body["kind"],
+        "target": body["target"],
+        "leads": 1,
+        "conversions": 0,
+        "rules": [],
+    }
     return {**body, "confirm": {**confirm, "asked_at": now().isoformat()}}
 
 
@@ -118,14 +129,24 @@ def _export(world: World) -> dict[str, Any]:
 
 
 def _rule(world: World) -> dict[str, Any]:
-    return {"name": "Mallory", "crm_event": "deal_won", "linkedin_id": "99", "frequency": "once", "is_active": "on"}
+    return {
+        "name": "Mallory",
+        "crm_event": "deal_won",
+        "linkedin_id": "99",
+        "frequency": "once",
+        "is_active": "on",
+    }
 
 
-def _api(of: str, see: Action, edit: Action, delete: Action, body: Body) -> dict[str, Row]:
+def _api(
+    of: str, see: Action, edit: Action, delete: Action, body: Body
+) -> dict[str, Row]:
     return {
         f"api-{of}-list": Row({"GET": see, "POST": edit}, body=body),
         f"api-{of}-detail": Row(
-            {"GET": see, "PUT": edit, "PATCH": edit, "DELETE": delete}, of.rpartition("-")[2], body
+            {"GET": see, "PUT": edit, "PATCH": edit, "DELETE": delete},
+            of.rpartition("-")[2],
+            body,
         ),
     }
 
@@ -159,12 +180,14 @@ ROWS: dict[str, Row] = {
     "lead_note": _form(Action.EDIT_LEADS, "lead", _note),
     "deal_note": _form(Action.EDIT_LEADS, "deal", _note),
     "note_edit": _form(Action.EDIT_LEADS, "note", _note),
-    "note_delete": _form(Action.EDIT_LEADS, "note"),  # of others, only an admin: tests/crm/views/test_notes.py
+    # Of others, only an admin: tests/crm/views/test_notes.py.
+    "note_delete": _form(Action.EDIT_LEADS, "note"),
     "lead_files": _do(Action.EDIT_LEADS, "lead", _file),
     "deal_files": _do(Action.EDIT_LEADS, "deal", _file),
     "note_files": _form(Action.EDIT_LEADS, "note", _file),
     "file_download": _see(Action.SEE_FILES, "file"),
-    "file_delete": _form(Action.EDIT_LEADS, "file"),  # of others, only an admin: tests/crm/views/test_attachments.py
+    # Of others, only an admin: tests/crm/views/test_attachments.py.
+    "file_delete": _form(Action.EDIT_LEADS, "file"),
     "calendar": _form(Action.EDIT_LEADS),
     "calendar_remove": _do(Action.EDIT_LEADS),
     "calendar_feed": Row({"GET": Open.PUBLIC}, values={"token": "nothing"}),
@@ -186,7 +209,8 @@ ROWS: dict[str, Row] = {
     "lead_bulk_owner": _do(Action.EDIT_LEADS, body=lambda world: {"owner": world.ids["owner"], "lead": []}),
     "lead_bulk_delete": _form(Action.DELETE_LEADS, body=lambda world: {"lead": []}),
     "bulk_changes": _see(Action.EDIT_LEADS),
-    "bulk_change_new": _form(Action.EDIT_LEADS),  # to delete, only an admin: tests/crm/views/test_bulk_changes.py
+    # To delete, only an admin: tests/crm/views/test_bulk_changes.py.
+    "bulk_change_new": _form(Action.EDIT_LEADS),
     "bulk_change": _see(Action.EDIT_LEADS, "bulk_change"),
     "bulk_change_cancel": _do(Action.EDIT_LEADS, "bulk_change"),
     "lead_tags": _do(Action.EDIT_LEADS, "lead", lambda world: {"remove": world.ids["tag"]}),
@@ -213,7 +237,8 @@ ROWS: dict[str, Row] = {
     "deal_export": _form(Action.EXPORT_LEADS, body=_export),
     "task_export": _form(Action.EXPORT_LEADS, body=_export),
     "organisation_export": _form(Action.EXPORT_LEADS, body=_export),
-    "jobs": _see(Action.SEE_LEADS),  # a member's own alone: tests/crm/views/test_jobs.py
+    # A member's own alone: tests/crm/views/test_jobs.py.
+    "jobs": _see(Action.SEE_LEADS),
     "data_exports": _see(Action.EXPORT_LEADS),
     "data_export_download": _see(Action.EXPORT_LEADS, "data_export"),
     "data_export_cancel": _do(Action.EXPORT_LEADS, "data_export"),

@@ -14,10 +14,29 @@ from pathlib import Path
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).parents[2]
-LOCK: Final = ROOT / "requirements-dev.lock"  # has the packages of requirements.lock, too
+# Has the packages of requirements.lock, too.
+LOCK: Final = ROOT / "requirements-dev.lock"
 BEHIND, UNKNOWN = 1, 2
-COMPILE: Final = ("uv", "pip", "compile", "-q", "--no-header", "--no-annotate", "--python-version", "3.11")
-AUDIT: Final = ("uv", "tool", "run", "pip-audit==2.10.1", "--disable-pip", "--require-hashes", "--format", "json")
+COMPILE: Final = (
+    "uv",
+    "pip",
+    "compile",
+    "-q",
+    "--no-header",
+    "--no-annotate",
+    "--python-version",
+    "3.11",
+)
+AUDIT: Final = (
+    "uv",
+    "tool",
+    "run",
+    "pip-audit==2.10.1",
+    "--disable-pip",
+    "--require-hashes",
+    "--format",
+    "json",
+)
 
 Versions = dict[str, set[str]]
 
@@ -38,7 +57,9 @@ def main() -> int:
 def newest_allowed() -> int:
     """Print each package of which a newer release could be locked."""
     try:
-        allowed = pinned(_run(*COMPILE, "--universal", "pyproject.toml", "--group", "dev"))
+        allowed = pinned(
+            _run(*COMPILE, "--universal", "pyproject.toml", "--group", "dev")
+        )
     except CantAsk:
         print("NOT CHECKED: the package index can't be asked for newer releases.")
         return UNKNOWN
@@ -56,7 +77,9 @@ def newest_at_all() -> int:
     try:
         newest = pinned(_run(*COMPILE, "--no-deps", "-", given="\n".join(locked)))
     except CantAsk:
-        print("NOT CHECKED: the package index can't be asked for releases that requirements hold back.")
+        print(
+            "NOT CHECKED: the package index can't be asked for releases that requirements hold back."
+        )
         return UNKNOWN
     for name, versions in behind_in(newest, locked).items():
         print(f"Held back by a requirement: {name}, {versions}. {_notices(name)}")
@@ -66,16 +89,22 @@ def newest_at_all() -> int:
 def vulnerabilities() -> int:
     """Print each known vulnerability, and how many packages could not be looked up. pip-audit passes those."""
     try:
-        found: list[dict[str, Any]] = json.loads(_run(*AUDIT, "--requirement", str(LOCK), codes=(0, 1)))["dependencies"]
+        found: list[dict[str, Any]] = json.loads(
+            _run(*AUDIT, "--requirement", str(LOCK), codes=(0, 1))
+        )["dependencies"]
     except (CantAsk, ValueError, KeyError):
         print("NOT CHECKED for known vulnerabilities: pip-audit gave no answer.")
         return UNKNOWN
-    known = [(row["name"], each["id"]) for row in found for each in row.get("vulns", [])]
+    known = [
+        (row["name"], each["id"]) for row in found for each in row.get("vulns", [])
+    ]
     for name, number in known:
         print(f"Vulnerable: {name}, {number}.")
     unchecked = sum("vulns" not in row for row in found)
     if unchecked or not found:
-        print(f"NOT CHECKED for known vulnerabilities: {unchecked} of {len(found)} packages.")
+        print(
+            f"NOT CHECKED for known vulnerabilities: {unchecked} of {len(found)} packages."
+        )
     elif not known:
         print("No known vulnerability.")
     if known:
@@ -86,7 +115,9 @@ def vulnerabilities() -> int:
 def pinned(lock: str) -> Versions:
     """The versions of each package of a lock file, by its name in lower case: several, if they depend on the Python."""
     versions: Versions = {}
-    for name, version in re.findall(r"^([\w.-]+)(?:\[[\w,-]+\])?==([\w.!+]+)", lock, re.MULTILINE):
+    for name, version in re.findall(
+        r"^([\w.-]+)(?:\[[\w,-]+\])?==([\w.!+]+)", lock, re.MULTILINE
+    ):
         versions.setdefault(name.lower(), set()).add(version)
     return versions
 
@@ -106,12 +137,18 @@ def _notices(name: str) -> str:
         links = metadata.metadata(name).get_all("Project-URL") or []
     except metadata.PackageNotFoundError:
         return ""
-    wanted = [link.partition(", ")[2] for link in links if re.match("change|release|history|news", link, re.IGNORECASE)]
+    wanted = [
+        link.partition(", ")[2]
+        for link in links
+        if re.match("change|release|history|news", link, re.IGNORECASE)
+    ]
     return f"Its notices: {wanted[0]}" if wanted else ""
 
 
 def _run(*command: str, given: str = "", codes: tuple[int, ...] = (0,)) -> str:
-    run = subprocess.run(command, cwd=ROOT, input=given, capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        command, cwd=ROOT, input=given, capture_output=True, text=True, check=False
+    )
     if run.returncode not in codes:
         raise CantAsk
     return run.stdout

@@ -34,7 +34,9 @@ class Names:
     """What the code has asked for: per route the parameters and fields, and the headers of all routes."""
 
     parameters: dict[str, dict[str, None]] = field(default_factory=dict)
-    headers: dict[str, None] = field(default_factory=lambda: dict.fromkeys(odd_values.HEADERS))
+    headers: dict[str, None] = field(
+        default_factory=lambda: dict.fromkeys(odd_values.HEADERS)
+    )
     current: dict[str, None] = field(default_factory=dict)
 
     def of(self, route: Route) -> list[str]:
@@ -56,7 +58,9 @@ class Names:
         """Count what is read from now on as read by this route."""
         self.current = self.parameters.setdefault(route.name, {})
 
-    def _seeing(self, kind: type, method: str, names: Callable[[], dict[str, None]]) -> Any:
+    def _seeing(
+        self, kind: type, method: str, names: Callable[[], dict[str, None]]
+    ) -> Any:
         read = getattr(kind, method)
 
         def seen(mapping: Any, name: Any, *rest: Any, **options: Any) -> Any:
@@ -89,7 +93,11 @@ class Door:
 
     @property
     def takes_json(self) -> bool:
-        return not self.row.files and self.route.name.startswith("api-") and self.route.name != "api-docs"
+        return (
+            not self.row.files
+            and self.route.name.startswith("api-")
+            and self.route.name != "api-docs"
+        )
 
 
 @dataclass(frozen=True)
@@ -108,7 +116,11 @@ class Sent:
         before = transaction.savepoint()
         try:
             response = Client(raise_request_exception=False).generic(
-                self.method, self.path, self.body, content_type=self.content_type, headers=self.headers
+                self.method,
+                self.path,
+                self.body,
+                content_type=self.content_type,
+                headers=self.headers,
             )
             if response.streaming:
                 b"".join(response)
@@ -123,11 +135,17 @@ def compose(door: Door, names: Names, chance: random.Random, *, method: str) -> 
     """A request that would be valid but for some of its values."""
     headers = _headers(door, names, chance)
     known = names.of(door.route)
-    query = _some_odd(chance.sample(known, min(len(known), 2)), door, chance) if chance.random() < 0.6 else []
+    query = (
+        _some_odd(chance.sample(known, min(len(known), 2)), door, chance)
+        if chance.random() < 0.6
+        else []
+    )
     path = _path(door, chance) + (f"?{_urlencoded(query)}" if query else "")
     if method == "GET":
         return Sent(door.route.name, method, path, headers)
-    body, content_type = _json(door, known, chance) if door.takes_json else _form(door, known, chance)
+    body, content_type = (
+        _json(door, known, chance) if door.takes_json else _form(door, known, chance)
+    )
     content_type = headers.pop("Content-Type", content_type)
     return Sent(door.route.name, method, path, headers, body, content_type)
 
@@ -141,26 +159,44 @@ def _path(door: Door, chance: random.Random) -> str:
 
 
 def _headers(door: Door, names: Names, chance: random.Random) -> dict[str, str]:
-    headers = {"Authorization": f"Bearer {door.key}"} if door.key else {"Cookie": door.cookies}
+    headers = (
+        {"Authorization": f"Bearer {door.key}"}
+        if door.key
+        else {"Cookie": door.cookies}
+    )
     if chance.random() < 0.4:
         name = chance.choice(list(names.headers))
         value = chance.choice([*odd_values.HEADERS.get(name, ()), odd(chance)])
-        text = _as_bytes(value).translate(None, b"\r\n\0").decode("latin-1")  # no server lets these through
+        # No server lets these through.
+        text = _as_bytes(value).translate(None, b"\r\n\0").decode("latin-1")
         headers[name] = f"{headers.get(name, '')}; {text}" if name == "Cookie" else text
     return headers
 
 
-def _some_odd(chosen: list[str], door: Door, chance: random.Random) -> list[tuple[str, Any]]:
-    return [(name, odd(chance) if chance.random() < 0.8 else door.likely.get(name, "")) for name in chosen]
+def _some_odd(
+    chosen: list[str], door: Door, chance: random.Random
+) -> list[tuple[str, Any]]:
+    return [
+        (name, odd(chance) if chance.random() < 0.8 else door.likely.get(name, ""))
+        for name in chosen
+    ]
 
 
 def _form(door: Door, known: list[str], chance: random.Random) -> tuple[bytes, str]:
-    good = {name: door.likely[name] for name in known if name in door.likely} | door.row.body(door.likely["world"])
+    good = {
+        name: door.likely[name] for name in known if name in door.likely
+    } | door.row.body(door.likely["world"])
     spoilt = chance.sample(known, min(len(known), chance.randint(0, 3)))
-    fields = [(name, value) for name, value in good.items() if name not in spoilt] + _some_odd(spoilt, door, chance)
+    fields = [
+        (name, value) for name, value in good.items() if name not in spoilt
+    ] + _some_odd(spoilt, door, chance)
     if chance.random() < 0.1:
-        as_text = {name: _as_bytes(value).decode("utf-8", "replace") for name, value in fields}
-        return encode_multipart(BOUNDARY, as_text), f"multipart/form-data; boundary={BOUNDARY}"
+        as_text = {
+            name: _as_bytes(value).decode("utf-8", "replace") for name, value in fields
+        }
+        return encode_multipart(
+            BOUNDARY, as_text
+        ), f"multipart/form-data; boundary={BOUNDARY}"
     return _urlencoded(fields).encode(), FORM
 
 
@@ -174,8 +210,17 @@ def _json(door: Door, known: list[str], chance: random.Random) -> tuple[bytes, s
 
 
 def _urlencoded(fields: list[tuple[str, Any]]) -> str:
-    return urlencode([(name.encode("utf-8", "surrogatepass"), _as_bytes(value)) for name, value in fields])
+    return urlencode(
+        [
+            (name.encode("utf-8", "surrogatepass"), _as_bytes(value))
+            for name, value in fields
+        ]
+    )
 
 
 def _as_bytes(value: Any) -> bytes:
-    return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
+    return (
+        value
+        if isinstance(value, bytes)
+        else str(value).encode("utf-8", "surrogatepass")
+    )

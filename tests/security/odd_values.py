@@ -24,7 +24,11 @@ DATES = (
 )  # fmt: skip
 BYTES = (b"\xff\xfe", b"\xc3", b"\xed\xa0\x80", b"\x80abc")  # no UTF-8
 WORDS: tuple[str | bytes, ...] = (*TEXTS, *NUMBERS, *DATES, *BYTES)
-NASTY = "\x00\t\r\n '\"\\/<>%&=+;|{}[]()#?@,.:-_0123456789eE" + string.ascii_letters + "éſıß٣²💥\ufeff\u202e\ud800"
+NASTY = (
+    "\x00\t\r\n '\"\\/<>%&=+;|{}[]()#?@,.:-_0123456789eE"
+    + string.ascii_letters
+    + "éſıß٣²💥\ufeff\u202e\ud800"
+)
 
 HEADERS = {
     "Content-Type": (

@@ -24,7 +24,10 @@ class Route:
 
 
 def all_routes() -> list[Route]:
-    return sorted(set(_walk(get_resolver(), "", "")), key=lambda route: (route.name, route.template))
+    return sorted(
+        set(_walk(get_resolver(), "", "")),
+        key=lambda route: (route.name, route.template),
+    )
 
 
 def _walk(resolver: URLResolver, before: str, namespace: str) -> Iterator[Route]:
@@ -33,7 +36,11 @@ def _walk(resolver: URLResolver, before: str, namespace: str) -> Iterator[Route]
         if isinstance(pattern, URLPattern):
             yield Route(namespace + (pattern.name or pattern.lookup_str), template)
         else:
-            yield from _walk(pattern, template, namespace + (f"{pattern.namespace}:" if pattern.namespace else ""))
+            yield from _walk(
+                pattern,
+                template,
+                namespace + (f"{pattern.namespace}:" if pattern.namespace else ""),
+            )
 
 
 def _template(pattern: object) -> str:
@@ -41,4 +48,10 @@ def _template(pattern: object) -> str:
         return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", str(pattern))
     # The only regular expressions in use have named groups of the simplest kind.
     text = re.sub(r"\(\?P<(\w+)>[^()]*\)", r"{\1}", str(pattern))
-    return text.removeprefix("^").removesuffix("$").removesuffix("\\Z").replace("\\.", ".").replace("(?:/)?", "/")
+    return (
+        text.removeprefix("^")
+        .removesuffix("$")
+        .removesuffix("\\Z")
+        .replace("\\.", ".")
+        .replace("(?:/)?", "/")
+    )

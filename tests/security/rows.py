@@ -46,7 +46,9 @@ def tenant_models() -> dict[type[Model], str]:
         if label in NOBODYS:
             continue
         names = {field.name for field in model._meta.get_fields()}
-        assert label in PATHS or "company" in names, f"{label} belongs neither to a company nor to the installation"
+        assert label in PATHS or "company" in names, (
+            f"{label} belongs neither to a company nor to the installation"
+        )
         found[model] = PATHS.get(label, "company")
     return found
 
@@ -65,7 +67,10 @@ def checksum(company: Company) -> str:
 def _statements(company_id: int) -> list[tuple[str, str, tuple[Any, ...]]]:
     """For each table the query of the company's rows. Made once: making it takes longer than executing it."""
     queries = {
-        model._meta.db_table: model._base_manager.filter(**{path: company_id}).order_by("pk").values_list().query
+        model._meta.db_table: model._base_manager.filter(**{path: company_id})
+        .order_by("pk")
+        .values_list()
+        .query
         for model, path in tenant_models().items()
     }
     return [(table, *query.sql_with_params()) for table, query in queries.items()]
@@ -73,7 +78,11 @@ def _statements(company_id: int) -> list[tuple[str, str, tuple[Any, ...]]]:
 
 def checksum_of_everything(*, without: frozenset[str] = frozenset()) -> dict[str, str]:
     """A hash of the rows of each table; `without` names tables to leave out."""
-    return {table: _table(table) for table in connection.introspection.table_names() if table not in without}
+    return {
+        table: _table(table)
+        for table in connection.introspection.table_names()
+        if table not in without
+    }
 
 
 def _table(table: str) -> Any:

@@ -20,7 +20,11 @@ def bill_of(lock: str) -> dict[str, Any]:
         "specVersion": "1.6",
         "version": 1,
         "metadata": {"component": {"type": "application", "name": "leadmachine"}},
-        "components": [_component(entry) for entry in re.split(r"\n(?=[\w.])", lock) if ENTRY.match(entry)],
+        "components": [
+            _component(entry)
+            for entry in re.split(r"\n(?=[\w.])", lock)
+            if ENTRY.match(entry)
+        ],
     }
 
 
@@ -28,7 +32,11 @@ def _component(entry: str) -> dict[str, Any]:
     name, version = _named(entry)
     purl = f"pkg:pypi/{re.sub('[-_.]+', '-', name).lower()}@{version}"
     references = [
-        {"type": "distribution", "url": purl, "hashes": [{"alg": "SHA-256", "content": digest}]}
+        {
+            "type": "distribution",
+            "url": purl,
+            "hashes": [{"alg": "SHA-256", "content": digest}],
+        }
         for digest in re.findall(r"--hash=sha256:([0-9a-f]{64})", entry)
     ]
     return {

@@ -29,7 +29,13 @@ SECRETS: dict[str, set[str]] = {
 }
 # Sound like secrets, and are none.
 HARMLESS = {
-    "capi.Connection": {"token_version", "token_saved_at", "token_saved_by", "token_expires_on", "token_confirmed_at"},
+    "capi.Connection": {
+        "token_version",
+        "token_saved_at",
+        "token_saved_by",
+        "token_expires_on",
+        "token_confirmed_at",
+    },
     "capi.ConversionEvent": {"once_key"},
     "capi.CountedLog": {"sealed_before"},
     "crm.BulkSelection": {"keys"},
@@ -56,12 +62,18 @@ def paths_to_secrets(model: type[Model]) -> list[str]:
     """For each secret column that a lookup can reach from the model, over relations in both directions, the shortest
     path.
     """
-    found = [(path, field) for path, field in paths(model) if field.name in SECRETS.get(field.model._meta.label, ())]
+    found = [
+        (path, field)
+        for path, field in paths(model)
+        if field.name in SECRETS.get(field.model._meta.label, ())
+    ]
     longest_first = sorted(found, key=lambda each: -len(each[0]))
     return list({field: path for path, field in longest_first}.values())
 
 
-def paths(model: type[Model], before: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+def paths(
+    model: type[Model], before: tuple[str, ...] = ()
+) -> Iterator[tuple[str, Any]]:
     for field in model._meta.get_fields():
         name = _query_name(field)
         if not field.is_relation:
@@ -71,4 +83,8 @@ def paths(model: type[Model], before: tuple[str, ...] = ()) -> Iterator[tuple[st
 
 
 def _query_name(field: Any) -> str:
-    return str(field.field.related_query_name() if field.auto_created and not field.concrete else field.name)
+    return str(
+        field.field.related_query_name()
+        if field.auto_created and not field.concrete
+        else field.name
+    )

@@ -18,7 +18,13 @@ def token_pieces(token: str) -> list[str]:
 
 def dressed_up(text: str) -> list[str]:
     """The text as it is, URL-encoded, escaped, in hex, and in base64 at each possible offset."""
-    forms = {text, quote(text, safe=""), quote_plus(text), text.encode("unicode_escape").decode(), text.encode().hex()}
+    forms = {
+        text,
+        quote(text, safe=""),
+        quote_plus(text),
+        text.encode("unicode_escape").decode(),
+        text.encode().hex(),
+    }
     for before in range(3):
         coded = base64.b64encode(b"\0" * before + text.encode()).decode()
         # The first and the last characters depend on what is next to it.
@@ -28,6 +34,8 @@ def dressed_up(text: str) -> list[str]:
 
 def hits(haystack: str | bytes, needles: Iterable[str]) -> list[str]:
     """Which of the needles are in the haystack, ignoring case."""
-    text = haystack.decode("utf-8", "replace") if isinstance(haystack, bytes) else haystack
+    text = (
+        haystack.decode("utf-8", "replace") if isinstance(haystack, bytes) else haystack
+    )
     lowered = text.lower()
     return [needle for needle in needles if needle.lower() in lowered]

@@ -23,7 +23,9 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def connection(company: Any) -> Connection:
     connection = services.save_token(company=company, token=TOKEN)
-    company.conversion_rules.create(crm_event="lead_created", linkedin_id="1", name="New")
+    company.conversion_rules.create(
+        crm_event="lead_created", linkedin_id="1", name="New"
+    )
     make_lead(company)
     return connection
 
@@ -33,7 +35,9 @@ def operator(connection: Connection) -> Client:
     return staff_client()
 
 
-def test_no_page_of_the_admin_shows_a_token(operator: Client, connection: Connection) -> None:
+def test_no_page_of_the_admin_shows_a_token(
+    operator: Client, connection: Connection
+) -> None:
     pages = {}
     for route in all_routes():
         if route.name.startswith("admin:capi_"):
@@ -43,7 +47,9 @@ def test_no_page_of_the_admin_shows_a_token(operator: Client, connection: Connec
 
     assert sum(page.status_code == 200 for page in pages.values()) >= 8
     for path, page in pages.items():
-        assert hits(page.content, [*token_pieces(TOKEN), connection.sealed_token]) == [], path
+        assert (
+            hits(page.content, [*token_pieces(TOKEN), connection.sealed_token]) == []
+        ), path
         assert page.status_code < 500, path
 
 
@@ -55,8 +61,15 @@ def test_the_admin_knows_no_field_with_the_token() -> None:
 def test_no_form_of_a_row_holds_the_token(connection: Connection) -> None:
     event = ConversionEvent.objects.get()
     forms = [
-        *(repr(row) + str(row) for model in apps.get_models() for row in model._base_manager.all()),
-        *(serializers.serialize(kind, Connection.objects.all()) for kind in ("json", "xml", "python")),
+        *(
+            repr(row) + str(row)
+            for model in apps.get_models()
+            for row in model._base_manager.all()
+        ),
+        *(
+            serializers.serialize(kind, Connection.objects.all())
+            for kind in ("json", "xml", "python")
+        ),
         repr(model_to_dict(connection)),
         repr(vars(connection)),
         repr(pickle.dumps(connection)),

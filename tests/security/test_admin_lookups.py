@@ -18,7 +18,13 @@ from django.urls import reverse
 
 from crm.models import Invitation
 from tests.conftest import client_of, staff_client
-from tests.security.secret_columns import HARMLESS, SECRETS, columns_that_sound_secret, paths, paths_to_secrets
+from tests.security.secret_columns import (
+    HARMLESS,
+    SECRETS,
+    columns_that_sound_secret,
+    paths,
+    paths_to_secrets,
+)
 from tests.security.sinks import hits
 from tests.security.world import World
 
@@ -35,11 +41,15 @@ def operator(ours: World) -> Client:
 
 
 def address(shown: Any, page: str = "changelist", *args: Any) -> str:
-    return reverse(f"admin:{shown.opts.app_label}_{shown.opts.model_name}_{page}", args=args)
+    return reverse(
+        f"admin:{shown.opts.app_label}_{shown.opts.model_name}_{page}", args=args
+    )
 
 
 def test_each_column_that_sounds_secret_is_a_secret_or_known_to_be_harmless() -> None:
-    known = SECRET_COLUMNS | {(label, name) for label, names in HARMLESS.items() for name in names}
+    known = SECRET_COLUMNS | {
+        (label, name) for label, names in HARMLESS.items() for name in names
+    }
 
     assert columns_that_sound_secret() - known == set()
 
@@ -51,7 +61,10 @@ def test_no_lookup_is_allowed_that_the_list_does_not_declare(shown: Any) -> None
     request, tried, allowed = RequestFactory().get("/"), 0, set()
 
     for path, field in paths(shown.model):
-        for lookup in (path, *(path + LOOKUP_SEP + name for name in field.get_lookups())):
+        for lookup in (
+            path,
+            *(path + LOOKUP_SEP + name for name in field.get_lookups()),
+        ):
             tried += 1
             if shown.lookup_allowed(lookup, "x", request):
                 allowed.add(lookup)
@@ -76,12 +89,22 @@ def test_no_list_sorts_or_searches_by_a_secret(operator: Client) -> None:
     for shown in ADMINS:
         listed = operator.get(address(shown)).context["cl"]
         columns = [listed.get_ordering_field(name) for name in listed.list_display]
-        orders = [*filter(None, columns), *shown.get_ordering(request), *shown.model._meta.ordering]
+        orders = [
+            *filter(None, columns),
+            *shown.get_ordering(request),
+            *shown.model._meta.ordering,
+        ]
         searches = [path.lstrip("^=@") for path in shown.get_search_fields(request)]
 
-        reached = {field for path in (*orders, *searches) for field in columns_of(shown.model, path)}
+        reached = {
+            field
+            for path in (*orders, *searches)
+            for field in columns_of(shown.model, path)
+        }
 
-        assert {(each.model._meta.label, each.name) for each in reached} & SECRET_COLUMNS == set()
+        assert {
+            (each.model._meta.label, each.name) for each in reached
+        } & SECRET_COLUMNS == set()
         for number, _ in enumerate(listed.list_display, 1):
             assert operator.get(address(shown), {"o": f"-{number}"}).status_code == 200
 
@@ -110,30 +133,56 @@ def column_at(model: Any, path: str) -> Any:
 def test_a_row_is_named_by_its_key_alone(operator: Client) -> None:
     request = RequestFactory().get("/")
     for shown in ADMINS:
-        label, others = shown.opts.label, [field.name for field in shown.opts.concrete_fields if not field.primary_key]
+        label, others = (
+            shown.opts.label,
+            [
+                field.name
+                for field in shown.opts.concrete_fields
+                if not field.primary_key
+            ],
+        )
         assert (label, shown.opts.pk.name) not in SECRET_COLUMNS
         assert shown.to_field_allowed(request, shown.opts.pk.name)
-        assert [name for name in others if shown.to_field_allowed(request, name)] == [], label
+        assert [
+            name for name in others if shown.to_field_allowed(request, name)
+        ] == [], label
 
         for name in SECRETS.get(label, ()):
             asked = {"_to_field": name, "_popup": "1"}
-            pages = [address(shown), *(address(shown, page, 1) for page in ("change", "delete"))]
+            pages = [
+                address(shown),
+                *(address(shown, page, 1) for page in ("change", "delete")),
+            ]
             answers = [
                 *(operator.get(page, asked) for page in pages),
-                *(operator.post(page, asked) for page in (address(shown, "add"), *pages[1:])),
+                *(
+                    operator.post(page, asked)
+                    for page in (address(shown, "add"), *pages[1:])
+                ),
             ]
 
-            assert {answer.status_code for answer in answers} <= {400, 403}, (label, name)
+            assert {answer.status_code for answer in answers} <= {400, 403}, (
+                label,
+                name,
+            )
 
 
 def test_each_filter_that_a_list_offers_works(operator: Client) -> None:
     for shown in ADMINS:
         listed = operator.get(address(shown), {"_facets": "True"}).context["cl"]
-        links = [choice["query_string"] for spec in listed.filter_specs for choice in spec.choices(listed)]
+        links = [
+            choice["query_string"]
+            for spec in listed.filter_specs
+            for choice in spec.choices(listed)
+        ]
 
         assert bool(links) == bool(shown.list_filter)
-        for link in {link for link in links if link.count("=") == 2}:  # one filter, and the counts
-            assert operator.get(address(shown) + link).status_code == 200, (shown.opts.label, link)
+        # One filter, and the counts.
+        for link in {link for link in links if link.count("=") == 2}:
+            assert operator.get(address(shown) + link).status_code == 200, (
+                shown.opts.label,
+                link,
+            )
 
 
 def test_no_page_of_the_admin_shows_a_secret(ours: World, operator: Client) -> None:
@@ -142,14 +191,23 @@ def test_no_page_of_the_admin_shows_a_secret(ours: World, operator: Client) -> N
     Invitation.objects.exclude(company=ours.company).delete()
     session = operator.session.session_key
     UserSession.objects.update(data={"any": "s3cret"})
-    secrets = {text for model, names in SECRETS.items() for name in names for text in stored(model, name)}
+    secrets = {
+        text
+        for model, names in SECRETS.items()
+        for name in names
+        for text in stored(model, name)
+    }
     assert session in secrets
     assert len(secrets) > 10
 
     shown = 0
     for each in ADMINS:
         row = each.model._base_manager.last()
-        rows = [address(each, page, row.pk) for page in ("change", "history", "delete")] if row else []
+        rows = (
+            [address(each, page, row.pk) for page in ("change", "history", "delete")]
+            if row
+            else []
+        )
         for page in [address(each), address(each, "add"), *rows]:
             answer = operator.get(page)
             shown += answer.status_code == 200
@@ -165,12 +223,23 @@ def stored(label: str, name: str) -> list[str]:
 
 def test_whoever_may_view_sessions_can_not_read_one(ours: World) -> None:
     client = staff_client(is_superuser=False)
-    client.user.user_permissions.add(Permission.objects.get(codename="view_usersession"))  # type: ignore[attr-defined]
+    client.user.user_permissions.add(
+        Permission.objects.get(codename="view_usersession")
+    )  # type: ignore[attr-defined]
     key = Session.objects.values_list("pk", flat=True).first()
 
     answers = [
         client.get("/admin/usersessions/usersession/", {f"session_key__{lookup}": key})
-        for lookup in ("startswith", "gt", "lt", "contains", "regex", "in", "range", "exact")
+        for lookup in (
+            "startswith",
+            "gt",
+            "lt",
+            "contains",
+            "regex",
+            "in",
+            "range",
+            "exact",
+        )
     ]
 
     assert {answer.status_code for answer in answers} == {400}
@@ -179,16 +248,26 @@ def test_whoever_may_view_sessions_can_not_read_one(ours: World) -> None:
 
 
 @pytest.mark.parametrize("door", ["a row", "an action"])
-def test_a_session_that_the_operator_deletes_is_over(ours: World, operator: Client, door: str) -> None:
+def test_a_session_that_the_operator_deletes_is_over(
+    ours: World, operator: Client, door: str
+) -> None:
     sales = ours.members["sales"].user
     client = client_of(sales)
-    listed = UserSession.objects.create(user=sales, ip="127.0.0.1", session_key=client.session.session_key)
+    listed = UserSession.objects.create(
+        user=sales, ip="127.0.0.1", session_key=client.session.session_key
+    )
     assert client.get("/leads/").status_code == 200
 
     if door == "a row":
-        operator.post(f"/admin/usersessions/usersession/{listed.pk}/delete/", {"post": "yes"})
+        operator.post(
+            f"/admin/usersessions/usersession/{listed.pk}/delete/", {"post": "yes"}
+        )
     else:
-        chosen = {"action": "delete_selected", "_selected_action": [listed.pk], "post": "yes"}
+        chosen = {
+            "action": "delete_selected",
+            "_selected_action": [listed.pk],
+            "post": "yes",
+        }
         operator.post("/admin/usersessions/usersession/", chosen)
 
     assert client.get("/leads/").status_code == 302

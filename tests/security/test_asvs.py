@@ -42,13 +42,17 @@ NOT_SECRET = {"capi/delivery", "crm/jobs", "leadmachine/demo"}
 
 
 def numbers(section: str, first: str, last: str) -> list[str]:
-    return [f"{section}.{number}" for number in range(int(first), int(last or first) + 1)]
+    return [
+        f"{section}.{number}" for number in range(int(first), int(last or first) + 1)
+    ]
 
 
 def rows() -> Iterator[tuple[list[str], str, str]]:
     """For each row its requirements, their state, and what shows it or why."""
     for section, first, last, state, shown in re.findall(
-        r"^\| V(\d+\.\d+)\.(\d+)(?:\u2013(\d+))? \|[^|]*\|[^|]*\| ([^|]*) \| ?(.*?) ?\|$", TABLE, re.MULTILINE
+        r"^\| V(\d+\.\d+)\.(\d+)(?:\u2013(\d+))? \|[^|]*\|[^|]*\| ([^|]*) \| ?(.*?) ?\|$",
+        TABLE,
+        re.MULTILINE,
     ):
         yield numbers(section, first, last), state, shown
 
@@ -59,24 +63,39 @@ def rows() -> Iterator[tuple[list[str], str, str]]:
 def test_every_requirement_has_one_row() -> None:
     wanted = [
         number
-        for section, first, last in re.findall(r"(\S+):(\d+)(?:-(\d+))?", LEVELS_1_AND_2)
+        for section, first, last in re.findall(
+            r"(\S+):(\d+)(?:-(\d+))?", LEVELS_1_AND_2
+        )
         for number in numbers(section, first, last)
     ]
 
-    assert Counter(number for found, _, _ in rows() for number in found) == Counter(wanted)
+    assert Counter(number for found, _, _ in rows() for number in found) == Counter(
+        wanted
+    )
     assert len(wanted) == 253
 
 
 def test_none_is_without_a_state_and_a_test_or_reason() -> None:
-    assert [found for found, state, shown in rows() if state not in STATES or len(shown) < len("no XML")] == []
-    assert [found for found, state, shown in rows() if state == "met" and not SHOWN_BY.search(shown)] == []
+    assert [
+        found
+        for found, state, shown in rows()
+        if state not in STATES or len(shown) < len("no XML")
+    ] == []
+    assert [
+        found
+        for found, state, shown in rows()
+        if state == "met" and not SHOWN_BY.search(shown)
+    ] == []
 
 
 # --- passwords, keys and browsers ------------------------------------------------------------------------------------
 
 
 def password_fields(client: Client, path: str) -> list[str]:
-    return re.findall(r"<input[^>]*name=\"[^\"]*password[^\"]*\"[^>]*>", client.get(path).content.decode())
+    return re.findall(
+        r"<input[^>]*name=\"[^\"]*password[^\"]*\"[^>]*>",
+        client.get(path).content.decode(),
+    )
 
 
 @pytest.mark.django_db
@@ -87,7 +106,10 @@ def test_every_password_is_typed_into_a_field_that_hides_it(
     member, stranger = client_as(sales), Client()
 
     forms = [password_fields(stranger, path) for path in ("/login/", "/signup/")]
-    forms += [password_fields(member, path) for path in ("/account/password/", "/account/confirm/")]
+    forms += [
+        password_fields(member, path)
+        for path in ("/account/password/", "/account/confirm/")
+    ]
 
     assert all(forms)
     for field in chain.from_iterable(forms):
@@ -100,7 +122,9 @@ def test_no_password_has_to_be_changed_by_the_calendar(sales: Membership) -> Non
     sales.user.date_joined = timezone.now() - timedelta(days=3_650)
     sales.user.save()
 
-    answer = Client().post("/login/", {"username": "sales@example.com", "password": PASSWORD})
+    answer = Client().post(
+        "/login/", {"username": "sales@example.com", "password": PASSWORD}
+    )
 
     assert answer.url == "/"
 
@@ -132,10 +156,22 @@ def test_keys_have_128_bits_at_least(company: Company) -> None:
 
 
 @pytest.mark.django_db
-def test_every_page_has_a_way_out(client_as: Callable[..., Client], admin: Membership) -> None:
+def test_every_page_has_a_way_out(
+    client_as: Callable[..., Client], admin: Membership
+) -> None:
     client = client_as(admin)
 
-    for name in ("dashboard", "leads", "deals", "company", "people", "account", "linkedin", "events", "help"):
+    for name in (
+        "dashboard",
+        "leads",
+        "deals",
+        "company",
+        "people",
+        "account",
+        "linkedin",
+        "events",
+        "help",
+    ):
         assert 'action="/logout/"' in client.get(reverse(name)).content.decode(), name
 
 
@@ -143,4 +179,7 @@ def test_no_script_stores_anything_in_the_browser() -> None:
     scripts = [path.read_text() for path in (ROOT / "static").rglob("*.js")]
 
     assert scripts
-    assert not any(re.search(r"localStorage|sessionStorage|indexedDB|document\.cookie", text) for text in scripts)
+    assert not any(
+        re.search(r"localStorage|sessionStorage|indexedDB|document\.cookie", text)
+        for text in scripts
+    )

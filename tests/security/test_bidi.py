@@ -44,7 +44,8 @@ class Turned(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag not in VOID:
             self.open.append(tag)
-        typed = tag in ("input", "button", "option")  # their value is what was typed, or is sent
+        # Their value is what was typed, or is sent.
+        typed = tag in ("input", "button", "option")
         self.found += [
             f"<{tag} {name}={value!r}>"
             for name, value in attrs
@@ -74,29 +75,59 @@ def lead(company: Company, admin: Membership) -> Lead:
     for steps in (LeadStatus.objects, Stage.objects):
         for step in steps.for_company(company):
             steps.filter(pk=step.pk).update(name=f"{step.name}{TURN}")
-    type(admin.user).objects.filter(pk=admin.user_id).update(first_name=f"Anna{TURN}", last_name="Jansen")
-    ApiKey.objects.issue(company=company, role="sales", name=f"Web{TURN}site", user=admin.user)
+    type(admin.user).objects.filter(pk=admin.user_id).update(
+        first_name=f"Anna{TURN}", last_name="Jansen"
+    )
+    ApiKey.objects.issue(
+        company=company, role="sales", name=f"Web{TURN}site", user=admin.user
+    )
     for event in ("lead_created", "lead_qualified", "deal_created"):
-        ConversionRule.objects.create(company=company, crm_event=event, linkedin_id="1", name=f"Sent{TURN}")
-    ConversionRule.objects.filter(crm_event="lead_qualified").update(is_paused=True, paused_reason="rule_forbidden")
+        ConversionRule.objects.create(
+            company=company, crm_event=event, linkedin_id="1", name=f"Sent{TURN}"
+        )
+    ConversionRule.objects.filter(crm_event="lead_qualified").update(
+        is_paused=True, paused_reason="rule_forbidden"
+    )
     for subject in ("lead", "deal"):
         options = {"subject": subject, "is_listed": True, "help_text": f"Ask{TURN}"}
         make_field(company, f"Nick{TURN}name", **options)
-        make_field(company, f"Re{TURN}gion", "choices", labels=[("", f"EM{TURN}EA")], **options)
+        make_field(
+            company, f"Re{TURN}gion", "choices", labels=[("", f"EM{TURN}EA")], **options
+        )
     values = {"nickname": f"Ada{TURN}", "region": ["emea"]}
     lead = make_lead(
         company, first_name=f"Ada{TURN}", last_name=f"{TURN}King", phone=f"+31{TURN} 20 555 0142", title=f"CTO{TURN}",
         custom=values, organisation=f"Acme{TURN}", source=f"Fair{TURN}", notes=f"Called.{TURN}", owner=admin.user,
     )  # fmt: skip
-    deal = make_deal(lead, title=f"Forty{TURN} licences", owner=admin.user, custom=values)
-    other = make_lead(company, first_name=f"Grace{TURN}", title=f"CFO{TURN}", email="grace@example.com")
+    deal = make_deal(
+        lead, title=f"Forty{TURN} licences", owner=admin.user, custom=values
+    )
+    other = make_lead(
+        company,
+        first_name=f"Grace{TURN}",
+        title=f"CFO{TURN}",
+        email="grace@example.com",
+    )
     DealPerson.objects.create(company=company, deal=deal, lead=other)
     for about in ({"lead": lead}, {"deal": deal}, {}):
         make_task(admin, title=f"Call{TURN} Ada", **about)
-    Note.objects.create(company=company, lead=lead, deal=deal, text=f"Called{TURN} Ada.", actor=admin.user)
+    Note.objects.create(
+        company=company,
+        lead=lead,
+        deal=deal,
+        text=f"Called{TURN} Ada.",
+        actor=admin.user,
+    )
     for about in ({"lead": lead}, {"lead": lead, "deal": deal}):
         name = f"Offer{TURN}.pdf"
-        Attachment.objects.create(company=company, name=name, size=1, stored_as=str(about), actor=admin.user, **about)
+        Attachment.objects.create(
+            company=company,
+            name=name,
+            size=1,
+            stored_as=str(about),
+            actor=admin.user,
+            **about,
+        )
     return lead
 
 
@@ -126,7 +157,9 @@ def pages(lead: Lead) -> list[str]:
     ]  # fmt: skip
 
 
-def test_no_name_turns_the_text_around_it_on_any_page(client_as: Any, admin: Membership, lead: Lead) -> None:
+def test_no_name_turns_the_text_around_it_on_any_page(
+    client_as: Any, admin: Membership, lead: Lead
+) -> None:
     client = give_password(client_as(admin))
     client.post("/outcomes-column/", {"shown": "1"})
 
@@ -138,27 +171,47 @@ def test_no_name_turns_the_text_around_it_on_any_page(client_as: Any, admin: Mem
     assert TURN in client.get("/leads/").content.decode()
 
 
-def test_no_name_turns_the_message_about_a_change(client_as: Any, admin: Membership, lead: Lead) -> None:
+def test_no_name_turns_the_message_about_a_change(
+    client_as: Any, admin: Membership, lead: Lead
+) -> None:
     client, deal = client_as(admin), Deal.objects.get()
-    won, status = Stage.objects.get(meaning="won"), LeadStatus.objects.get(meaning="unqualified")
+    won, status = (
+        Stage.objects.get(meaning="won"),
+        LeadStatus.objects.get(meaning="unqualified"),
+    )
 
     for address, change in (
         (f"/leads/{lead.pk}/status/", {"status": status.pk}),
         (f"/deals/{deal.pk}/move/", {"stage": won.pk}),
-        ("/leads/new/", {"first_name": f"Ada{TURN}", "email": lead.email, "status": status.pk, "type": "person"}),
+        (
+            "/leads/new/",
+            {
+                "first_name": f"Ada{TURN}",
+                "email": lead.email,
+                "status": status.pk,
+                "type": "person",
+            },
+        ),
         (f"{lead.organisation_url}rename/", {"name": f"Acme{TURN} Forty"}),
-        (f"{lead.organisation_url}rename/", {"name": f"Acme{TURN} Forty", "lead_count": "1", "confirmed": "1"}),
+        (
+            f"{lead.organisation_url}rename/",
+            {"name": f"Acme{TURN} Forty", "lead_count": "1", "confirmed": "1"},
+        ),
         (f"/deals/{deal.pk}/delete/", {}),
         (f"/leads/{lead.pk}/delete/", {}),
     ):
         answer = client.post(address, change, follow=True)
 
-        assert "Ada" in answer.content.decode() or "Forty" in answer.content.decode(), address
+        assert "Ada" in answer.content.decode() or "Forty" in answer.content.decode(), (
+            address
+        )
         assert turned(answer.content.decode()) == [], address
 
 
 def test_no_name_turns_a_mail(client_as: Any, admin: Membership, lead: Lead) -> None:
-    client_as(admin).post("/company/people/", {"email": "grace@example.com", "role": "sales"})
+    client_as(admin).post(
+        "/company/people/", {"email": "grace@example.com", "role": "sales"}
+    )
 
     mails.send_due()
 

@@ -40,10 +40,14 @@ def break_down(*args: Any, **kwargs: Any) -> Any:
     raise RuntimeError(f"broken by {secret} of {ADDRESS}")
 
 
-def test_an_error_while_a_token_is_saved_tells_no_token(company: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_while_a_token_is_saved_tells_no_token(
+    company: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("capi.services.connection.seal", break_down)
     address = f"/integrations/linkedin/token/?email={ADDRESS}"
-    request = RequestFactory().post(address, {"token": TOKEN}, HTTP_REFERER=f"https://crm.example.com{address}")
+    request = RequestFactory().post(
+        address, {"token": TOKEN}, HTTP_REFERER=f"https://crm.example.com{address}"
+    )
 
     with pytest.raises(RuntimeError) as raised:
         services.save_token(company=company, token=TOKEN)
@@ -54,14 +58,18 @@ def test_an_error_while_a_token_is_saved_tells_no_token(company: Any, monkeypatc
 
     for report in found:
         assert "RuntimeError" in report
-        assert hits(report, [*token_pieces(TOKEN), *dressed_up(ADDRESS), *PASSWORDS]) == []
+        assert (
+            hits(report, [*token_pieces(TOKEN), *dressed_up(ADDRESS), *PASSWORDS]) == []
+        )
 
 
 def test_an_error_during_a_delivery_tells_neither_token_nor_address(
     company: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     services.save_token(company=company, token=TOKEN)
-    company.conversion_rules.create(crm_event="lead_created", linkedin_id="1", name="New")
+    company.conversion_rules.create(
+        crm_event="lead_created", linkedin_id="1", name="New"
+    )
     make_lead(company, first_name=NAME, email=ADDRESS)
     monkeypatch.setattr(Client, "send", break_down)
 
@@ -73,12 +81,27 @@ def test_an_error_during_a_delivery_tells_neither_token_nor_address(
 
     assert found, "the delivery did not break"
     for report in found:
-        assert hits(report, [*token_pieces(TOKEN), *dressed_up(ADDRESS), NAME, *PASSWORDS]) == []
+        assert (
+            hits(report, [*token_pieces(TOKEN), *dressed_up(ADDRESS), NAME, *PASSWORDS])
+            == []
+        )
 
 
-def test_the_mail_to_the_operator_tells_none_of_it(mailoutbox: Any, company: Any) -> None:
-    request = RequestFactory().get(f"/leads/?search={ADDRESS}", headers={"Authorization": f"Bearer {TOKEN}"})
-    record = logging.LogRecord("django.request", logging.ERROR, "x.py", 1, "Internal Server Error: /leads/", (), None)
+def test_the_mail_to_the_operator_tells_none_of_it(
+    mailoutbox: Any, company: Any
+) -> None:
+    request = RequestFactory().get(
+        f"/leads/?search={ADDRESS}", headers={"Authorization": f"Bearer {TOKEN}"}
+    )
+    record = logging.LogRecord(
+        "django.request",
+        logging.ERROR,
+        "x.py",
+        1,
+        "Internal Server Error: /leads/",
+        (),
+        None,
+    )
     try:
         break_down()
     except RuntimeError:
@@ -87,7 +110,9 @@ def test_the_mail_to_the_operator_tells_none_of_it(mailoutbox: Any, company: Any
         AdminEmailHandler(include_html=True).emit(record)
 
     (mail,) = mailoutbox
-    whole = mail.subject + mail.body + "".join(content for content, _ in mail.alternatives)
+    whole = (
+        mail.subject + mail.body + "".join(content for content, _ in mail.alternatives)
+    )
     assert "RuntimeError" in whole
     assert hits(whole, [*token_pieces(TOKEN), *dressed_up(ADDRESS), *PASSWORDS]) == []
 
@@ -97,7 +122,9 @@ def test_chained_errors_are_told_without_their_values_too() -> None:
         try:
             break_down()
         except RuntimeError as error:
-            raise ValueError(f"no row for {TOKEN}\nDETAIL:  Failing row contains ({NAME}).") from error
+            raise ValueError(
+                f"no row for {TOKEN}\nDETAIL:  Failing row contains ({NAME})."
+            ) from error
     except ValueError:
         found = reports()
 

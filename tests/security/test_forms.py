@@ -14,7 +14,11 @@ from tests.size import sized_sample
 
 # The search above this form may find a lead, whose button is put into it.
 FILLED_LATER = "deal_people"
-PAGES = [route for route in all_routes() if not route.name.startswith(("admin:", "api-", FILLED_LATER))]
+PAGES = [
+    route
+    for route in all_routes()
+    if not route.name.startswith(("admin:", "api-", FILLED_LATER))
+]
 
 
 @dataclass
@@ -40,12 +44,16 @@ class Forms(HTMLParser):
     def dead(self) -> list[str]:
         """The actions of those that nothing submits."""
         rest = (form for form in self._forms if not form.can_be_submitted)
-        return [form.action for form in rest if form.id not in self._submitted_from_outside]
+        return [
+            form.action for form in rest if form.id not in self._submitted_from_outside
+        ]
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
         if tag == "form":
-            self._forms.append(Form(given.get("action", "the page itself"), given.get("id", "")))
+            self._forms.append(
+                Form(given.get("action", "the page itself"), given.get("id", ""))
+            )
             self._is_open = True
         elif _submits(tag, given):
             if "form" in given:
@@ -66,14 +74,23 @@ def _submits(tag: str, given: dict[str, str]) -> bool:
 
 @pytest.mark.sized
 @pytest.mark.timeout(300)
-def test_each_form_can_be_submitted_by_whoever_sees_it(ours: World, theirs: World, settings: Any, caplog: Any) -> None:
+def test_each_form_can_be_submitted_by_whoever_sees_it(
+    ours: World, theirs: World, settings: Any, caplog: Any
+) -> None:
     settings.LINKEDIN_SANDBOX = True
     caplog.set_level(logging.CRITICAL, "django.request")
-    members = [caller for caller in everybody(ours) if caller.role and not caller.is_key]
+    members = [
+        caller for caller in everybody(ours) if caller.role and not caller.is_key
+    ]
     walk = Walk(members, ours, theirs, "")
     pages = sized_sample(PAGES, one_in=5)
 
-    seen = [made for route in pages for made in walk.tries(route, ("GET",)) if made.whose == "own"]
+    seen = [
+        made
+        for route in pages
+        for made in walk.tries(route, ("GET",))
+        if made.whose == "own"
+    ]
 
     dead = {
         f"{made.route.name} as {made.caller.name}: {action}"

@@ -29,12 +29,17 @@ urlpatterns = [path("fails/", fails)]
 
 
 @pytest.fixture
-def answers(ours: World, client_as: Any, settings: Any, client: Client) -> dict[str, Any]:
+def answers(
+    ours: World, client_as: Any, settings: Any, client: Client
+) -> dict[str, Any]:
     """One response of each kind: 2xx, 3xx, 4xx, 5xx, static, API, health."""
     from leadmachine import urls
 
     settings.ALLOWED_HOSTS = ["testserver"]
-    admin, nobody = client_as(ours.members["admin"]), Client(raise_request_exception=False)
+    admin, nobody = (
+        client_as(ours.members["admin"]),
+        Client(raise_request_exception=False),
+    )
     script = {"Authorization": f"Bearer {ours.keys['ops']}"}
     urls.urlpatterns.append(urlpatterns[0])
     try:
@@ -49,7 +54,9 @@ def answers(ours: World, client_as: Any, settings: Any, client: Client) -> dict[
             "no such row": admin.get(f"/leads/{10**15}/"),
             "a wrong method": admin.delete("/leads/"),
             "a wrong host": nobody.get("/login/", HTTP_HOST="evil.example"),
-            "a missing CSRF token": Client(enforce_csrf_checks=True).post("/login/", {}),
+            "a missing CSRF token": Client(enforce_csrf_checks=True).post(
+                "/login/", {}
+            ),
             "an error": nobody_with(admin).get("/fails/"),
             "a static file": read(nobody.get("/static/app.css")),
             "no such static file": nobody.get("/static/nothing.css"),
@@ -81,7 +88,11 @@ def nobody_with(client: Client) -> Client:
 
 def test_every_answer_carries_the_strict_headers(answers: dict[str, Any]) -> None:
     for name, answer in answers.items():
-        policy = {part.strip() for part in answer.headers.get("Content-Security-Policy", "").split(";") if part.strip()}
+        policy = {
+            part.strip()
+            for part in answer.headers.get("Content-Security-Policy", "").split(";")
+            if part.strip()
+        }
 
         assert policy == CSP, name
         assert answer.headers["X-Content-Type-Options"] == "nosniff", name
@@ -91,15 +102,22 @@ def test_every_answer_carries_the_strict_headers(answers: dict[str, Any]) -> Non
     assert {answer.status_code // 100 for answer in answers.values()} == {2, 3, 4, 5}
 
 
-def test_nothing_but_static_files_may_be_kept_by_a_cache(answers: dict[str, Any]) -> None:
-    kept = {name for name, answer in answers.items() if "no-store" not in answer.headers["Cache-Control"]}
+def test_nothing_but_static_files_may_be_kept_by_a_cache(
+    answers: dict[str, Any],
+) -> None:
+    kept = {
+        name
+        for name, answer in answers.items()
+        if "no-store" not in answer.headers["Cache-Control"]
+    }
 
     assert kept == {"a static file"}
 
 
 def test_no_answer_tells_of_the_inside(answers: dict[str, Any]) -> None:
     inside = re.compile(
-        rb"django|python|gunicorn|psycopg|traceback|/site-packages/|secret of the inside", re.IGNORECASE
+        rb"django|python|gunicorn|psycopg|traceback|/site-packages/|secret of the inside",
+        re.IGNORECASE,
     )
 
     for name, answer in answers.items():
@@ -109,14 +127,21 @@ def test_no_answer_tells_of_the_inside(answers: dict[str, Any]) -> None:
             assert not inside.search(answer.content.replace(b"django_htmx", b"")), name
 
 
-def test_over_https_every_answer_asks_for_https(ours: World, settings: Any, client_as: Any) -> None:
+def test_over_https_every_answer_asks_for_https(
+    ours: World, settings: Any, client_as: Any
+) -> None:
     settings.SECURE_HSTS_SECONDS = DAY_SECONDS
     client = client_as(ours.members["admin"])
 
-    answers = [client.get(address, secure=True) for address in ("/leads/", "/nothing/", "/healthz", "/readyz")]
+    answers = [
+        client.get(address, secure=True)
+        for address in ("/leads/", "/nothing/", "/healthz", "/readyz")
+    ]
     answers.append(read(client.get("/static/app.css", secure=True)))
 
-    assert {answer.headers["Strict-Transport-Security"] for answer in answers} == {f"max-age={DAY_SECONDS}"}
+    assert {answer.headers["Strict-Transport-Security"] for answer in answers} == {
+        f"max-age={DAY_SECONDS}"
+    }
 
 
 ALL_HSTS = {
@@ -131,10 +156,17 @@ ALL_HSTS = {
     [({}, [DAY_SECONDS, False, False]), (ALL_HSTS, [31_536_000, True, True])],
     ids=["as it comes", "all of it"],
 )
-def test_other_hosts_of_the_domain_are_bound_only_if_the_operator_says_so(environment, expected) -> None:
-    names = ["SECURE_HSTS_SECONDS", "SECURE_HSTS_INCLUDE_SUBDOMAINS", "SECURE_HSTS_PRELOAD"]
+def test_other_hosts_of_the_domain_are_bound_only_if_the_operator_says_so(
+    environment, expected
+) -> None:
+    names = [
+        "SECURE_HSTS_SECONDS",
+        "SECURE_HSTS_INCLUDE_SUBDOMAINS",
+        "SECURE_HSTS_PRELOAD",
+    ]
     program = (
-        f"import json; from leadmachine import settings; print(json.dumps([getattr(settings, n) for n in {names}]))"
+        "import json; from leadmachine import settings; "
+        f"print(json.dumps([getattr(settings, n) for n in {names}]))"
     )
 
     run = subprocess.run(
@@ -151,13 +183,20 @@ def test_the_redirect_to_https_carries_them_too(ours: World, settings: Any) -> N
 
     answer = Client().get("/leads/")
 
-    assert (answer.status_code, answer.headers["Location"]) == (301, "https://testserver/leads/")
+    assert (answer.status_code, answer.headers["Location"]) == (
+        301,
+        "https://testserver/leads/",
+    )
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
     assert "Permissions-Policy" in answer.headers
 
 
-@pytest.mark.parametrize("end", ["x.css", "x.js", "x.png", ";x.css", "%2Fx.css", "%00.css", "..%2Fx.css"])
-def test_a_page_is_not_found_under_the_name_of_a_static_file(ours: World, client_as: Any, end: str) -> None:
+@pytest.mark.parametrize(
+    "end", ["x.css", "x.js", "x.png", ";x.css", "%2Fx.css", "%00.css", "..%2Fx.css"]
+)
+def test_a_page_is_not_found_under_the_name_of_a_static_file(
+    ours: World, client_as: Any, end: str
+) -> None:
     """S44: a cache that goes by file extensions would keep it, and serve it to others."""
     client = client_as(ours.members["admin"])
 

@@ -41,7 +41,8 @@ def test_the_third_test_event_of_a_minute_is_not_sent_and_the_page_says_why(
     client_as: Any, admin: Any, ops: Any, connected: Any, make_rule: Any
 ) -> None:
     rules = [make_rule(), make_rule("deal_created", linkedin_id="422422")]
-    clients = [client_as(admin), client_as(ops)]  # counted together, and whichever rule it is
+    # Counted together, and whichever rule it is.
+    clients = [client_as(admin), client_as(ops)]
     for client, rule in zip(clients, rules, strict=True):
         client.post(reverse("rule_test", args=[rule.pk]), headers=HTMX)
 
@@ -56,7 +57,9 @@ def test_the_third_test_event_of_a_minute_is_not_sent_and_the_page_says_why(
 
 
 @pytest.mark.covers("S42")
-@pytest.mark.parametrize(("url", "outcome"), [("events_retry", "retried"), ("events_cancel", "cancelled")])
+@pytest.mark.parametrize(
+    ("url", "outcome"), [("events_retry", "retried"), ("events_cancel", "cancelled")]
+)
 def test_events_are_retried_and_cancelled_only_so_often(
     client_as: Any, ops: Any, monkeypatch: pytest.MonkeyPatch, url: str, outcome: str
 ) -> None:
@@ -71,7 +74,9 @@ def test_events_are_retried_and_cancelled_only_so_often(
 
 
 @pytest.mark.covers("S42")
-def test_the_third_export_of_a_minute_is_not_made_and_the_page_says_why(client_as: Any, admin: Any) -> None:
+def test_the_third_export_of_a_minute_is_not_made_and_the_page_says_why(
+    client_as: Any, admin: Any
+) -> None:
     client = client_as(admin)
 
     answers = [exported(client) for _ in range(3)]
@@ -82,7 +87,9 @@ def test_the_third_export_of_a_minute_is_not_made_and_the_page_says_why(client_a
 
 
 @pytest.mark.covers("S42")
-def test_the_next_minute_is_a_new_one(client_as: Any, admin: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_minute_is_a_new_one(
+    client_as: Any, admin: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client = client_as(admin)
     [exported(client) for _ in range(3)]
 
@@ -92,8 +99,13 @@ def test_the_next_minute_is_a_new_one(client_as: Any, admin: Any, monkeypatch: p
 
 
 @pytest.mark.covers("S06")
-def test_another_company_is_counted_for_itself(client_as: Any, admin: Any, other_company: Any) -> None:
-    ours, theirs = client_as(admin), client_as(join(other_company, Role.ADMIN, email="theirs@example.com"))
+def test_another_company_is_counted_for_itself(
+    client_as: Any, admin: Any, other_company: Any
+) -> None:
+    ours, theirs = (
+        client_as(admin),
+        client_as(join(other_company, Role.ADMIN, email="theirs@example.com")),
+    )
     [exported(ours) for _ in range(3)]
 
     assert [client.post(EXPORT).status_code for client in (ours, theirs)] == [302, 200]
@@ -104,7 +116,10 @@ def test_a_company_makes_two_exports_at_a_time_and_a_third_when_one_has_ended(
     client_as: Any, admin: Any, other_company: Any, settings: Any
 ) -> None:
     settings.EXPORTS_PER_MINUTE = 10
-    client, theirs = client_as(admin), client_as(join(other_company, Role.ADMIN, email="theirs@example.com"))
+    client, theirs = (
+        client_as(admin),
+        client_as(join(other_company, Role.ADMIN, email="theirs@example.com")),
+    )
     first, second = client.post(EXPORT), client.post(EXPORT)
 
     third = client.post(EXPORT)
@@ -113,13 +128,20 @@ def test_a_company_makes_two_exports_at_a_time_and_a_third_when_one_has_ended(
     later = [client.post(EXPORT).status_code for _ in range(3)]
 
     assert third.status_code == 302
-    assert "Your company is doing this 2 times at the moment." in client.get(third.url).content.decode()
+    assert (
+        "Your company is doing this 2 times at the moment."
+        in client.get(third.url).content.decode()
+    )
     assert later == [200, 200, 302]
     assert theirs.post(EXPORT).status_code == 200
-    assert AuditEntry.objects.filter(action="export", company=admin.company).count() == 4
+    assert (
+        AuditEntry.objects.filter(action="export", company=admin.company).count() == 4
+    )
 
 
-def test_an_export_whose_client_disconnects_ends_its_query(client_as: Any, admin: Any) -> None:
+def test_an_export_whose_client_disconnects_ends_its_query(
+    client_as: Any, admin: Any
+) -> None:
     answer = client_as(admin).post(EXPORT)
     assert open_cursors() == 1
 
@@ -147,4 +169,6 @@ def test_an_export_whose_reader_takes_too_long_ends_in_the_middle(
     with pytest.raises(streaming.ReaderTooSlow):
         b"".join(answer)
     answer.close()
-    gc.collect()  # its cursor on the server, which would otherwise be closed in another test's transaction
+    # Its cursor on the server, which would otherwise be closed in another test's
+    # transaction.
+    gc.collect()

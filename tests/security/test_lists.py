@@ -19,8 +19,12 @@ def client(client_as: Any, admin: Any, company: Any) -> Client:
     return client_as(admin)
 
 
-@pytest.mark.parametrize("sort", ["owner__password", "-owner__password", "company__name", "?", "email", "pk"])
-def test_sorting_by_what_is_no_column_is_sorting_by_none(client: Client, sort: str) -> None:
+@pytest.mark.parametrize(
+    "sort", ["owner__password", "-owner__password", "company__name", "?", "email", "pk"]
+)
+def test_sorting_by_what_is_no_column_is_sorting_by_none(
+    client: Client, sort: str
+) -> None:
     plain = [lead.pk for lead in client.get("/leads/").context["page"]]
 
     found = [lead.pk for lead in client.get("/leads/", {"sort": sort}).context["page"]]
@@ -31,6 +35,11 @@ def test_sorting_by_what_is_no_column_is_sorting_by_none(client: Client, sort: s
 def test_nothing_that_was_typed_stands_in_a_statement(client: Client) -> None:
     with CaptureQueriesContext(connection) as statements:
         client.post("/leads/", {"search": "x'; DROP TABLE crm_lead; --"}, follow=True)
-        client.get("/leads/", {"source": "x'; DROP TABLE crm_lead; --", "sort": "x'; DROP"})
+        client.get(
+            "/leads/", {"source": "x'; DROP TABLE crm_lead; --", "sort": "x'; DROP"}
+        )
 
-    assert not any("'; DROP" in statement["sql"] and "''; DROP" not in statement["sql"] for statement in statements)
+    assert not any(
+        "'; DROP" in statement["sql"] and "''; DROP" not in statement["sql"]
+        for statement in statements
+    )

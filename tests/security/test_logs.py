@@ -24,18 +24,27 @@ def log() -> Any:
     """What the product's own handler writes."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(SafeFormatter(fmt=product.LOGGING["formatters"]["line"]["format"], style="{"))
+    handler.setFormatter(
+        SafeFormatter(fmt=product.LOGGING["formatters"]["line"]["format"], style="{")
+    )
     logging.getLogger().addHandler(handler)
     yield stream
     logging.getLogger().removeHandler(handler)
 
 
 def test_the_product_logs_with_it() -> None:
-    assert product.LOGGING["formatters"]["line"]["()"] == "leadmachine.log_format.SafeFormatter"
+    assert (
+        product.LOGGING["formatters"]["line"]["()"]
+        == "leadmachine.log_format.SafeFormatter"
+    )
 
 
-@pytest.mark.parametrize(("zone", "offset"), [("UTC", "+00:00"), ("Asia/Kolkata", "+05:30")])
-def test_a_line_has_its_time_with_the_offset(log: Any, monkeypatch: pytest.MonkeyPatch, zone: str, offset: str) -> None:
+@pytest.mark.parametrize(
+    ("zone", "offset"), [("UTC", "+00:00"), ("Asia/Kolkata", "+05:30")]
+)
+def test_a_line_has_its_time_with_the_offset(
+    log: Any, monkeypatch: pytest.MonkeyPatch, zone: str, offset: str
+) -> None:
     monkeypatch.setenv("TZ", zone)
     time.tzset()
 
@@ -43,11 +52,27 @@ def test_a_line_has_its_time_with_the_offset(log: Any, monkeypatch: pytest.Monke
 
     monkeypatch.undo()
     time.tzset()
-    assert re.match(rf"\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{{3}}{re.escape(offset)} WARNING crm: ", log.getvalue())
+    assert re.match(
+        rf"\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{{3}}{re.escape(offset)} WARNING crm: ",
+        log.getvalue(),
+    )
 
 
 @pytest.mark.parametrize(
-    "break_", ["\n", "\r", "\r\n", "\x0b", "\x0c", "\x1b[2K\x1b[1A", "\x85", "\u2028", "\u2029", "\x00", "\x08" * 40]
+    "break_",
+    [
+        "\n",
+        "\r",
+        "\r\n",
+        "\x0b",
+        "\x0c",
+        "\x1b[2K\x1b[1A",
+        "\x85",
+        "\u2028",
+        "\u2029",
+        "\x00",
+        "\x08" * 40,
+    ],
 )
 def test_a_message_stays_on_its_line(log: Any, break_: str) -> None:
     logging.getLogger("crm").warning("No such page: %s", f"/leads/{break_}{FORGED}")
@@ -62,7 +87,11 @@ def test_an_address_with_a_line_break_writes_one_line(log: Any) -> None:
     Client().get(f"/login/%0a{FORGED}")
     Client(raise_request_exception=False).get("/login/", HTTP_HOST="evil\n" + FORGED)
 
-    assert [line for line in log.getvalue().splitlines() if line.startswith("2026-11-26 10:00")] == []
+    assert [
+        line
+        for line in log.getvalue().splitlines()
+        if line.startswith("2026-11-26 10:00")
+    ] == []
 
 
 def test_an_errors_words_cannot_look_like_another_event(log: Any) -> None:
@@ -82,7 +111,9 @@ def test_an_errors_words_cannot_look_like_another_event(log: Any) -> None:
     ["ada@example.com", "ada%40example.com", "973dfe463ec85785f5f95af5ba3906eedb2d931c24e69824a89ea65dba4e813b",
      "Bearer AQXdSP-short", "lm_Zk0Yx3vJ8q1mB7cT5nR2wU9sE4hL6dG0aKpFyVxNiQo"],
 )  # fmt: skip
-def test_addresses_hashes_and_keys_are_masked_wherever_they_come_from(log: Any, personal: str) -> None:
+def test_addresses_hashes_and_keys_are_masked_wherever_they_come_from(
+    log: Any, personal: str
+) -> None:
     try:
         raise RuntimeError(f"it was {personal}!")
     except RuntimeError:
@@ -99,9 +130,16 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "node", ["celery@web-1", "celery@web-1.example.com", "two@leadmachine-production-workers-7c9d8b6f5d-x2x7q-long"]
+    "node",
+    [
+        "celery@web-1",
+        "celery@web-1.example.com",
+        "two@leadmachine-production-workers-7c9d8b6f5d-x2x7q-long",
+    ],
 )
-def test_the_name_of_this_worker_can_be_read(log: Any, nodes: set[str], node: str) -> None:
+def test_the_name_of_this_worker_can_be_read(
+    log: Any, nodes: set[str], node: str
+) -> None:
     keep_readable(node)
 
     logging.getLogger("celery.apps.worker").warning("%s ready.", node)
@@ -110,9 +148,17 @@ def test_the_name_of_this_worker_can_be_read(log: Any, nodes: set[str], node: st
 
 
 @pytest.mark.parametrize(
-    "personal", ["celery@example.com", "celery@web-10", "my.celery@web-1", "celery@web-1.example.com"]
+    "personal",
+    [
+        "celery@example.com",
+        "celery@web-10",
+        "my.celery@web-1",
+        "celery@web-1.example.com",
+    ],
 )
-def test_an_address_that_looks_like_a_worker_stays_masked(log: Any, nodes: set[str], personal: str) -> None:
+def test_an_address_that_looks_like_a_worker_stays_masked(
+    log: Any, nodes: set[str], personal: str
+) -> None:
     keep_readable("celery@web-1")
 
     logging.getLogger("celery.app.trace").error("Task failed: %s", personal)
@@ -128,7 +174,10 @@ def test_an_address_that_looks_like_a_worker_stays_masked(log: Any, nodes: set[s
         ("postgresql://leadmachine:password@db-1/crm", "postgresql://•••@db-1/crm"),
         ("redis://:**@redis-1:6379/0", "redis://•••@redis-1:6379/0"),
         ("rediss://:password@redis-1:6379/0", "rediss://•••@redis-1:6379/0"),
-        ("smtp+tls://ada%40example.com:password@mail-1:587", "smtp+tls://•••@mail-1:587"),
+        (
+            "smtp+tls://ada%40example.com:password@mail-1:587",
+            "smtp+tls://•••@mail-1:587",
+        ),
         (
             "leadmachine.celery_transport:Transport://:**@redis-1:6379/0",
             "leadmachine.celery_transport:Transport://•••@redis-1:6379/0",
@@ -137,20 +186,32 @@ def test_an_address_that_looks_like_a_worker_stays_masked(log: Any, nodes: set[s
         ("https://ada@example.com/", "https://•••/"),
     ],
 )
-def test_of_a_services_address_the_host_can_be_read_and_who_signs_in_cannot(log: Any, url: str, written: str) -> None:
-    logging.getLogger("celery.worker.consumer.consumer").error("consumer: Cannot connect to %s: away", url)
+def test_of_a_services_address_the_host_can_be_read_and_who_signs_in_cannot(
+    log: Any, url: str, written: str
+) -> None:
+    logging.getLogger("celery.worker.consumer.consumer").error(
+        "consumer: Cannot connect to %s: away", url
+    )
 
     assert log.getvalue().endswith(f"Cannot connect to {written}: away\n")
 
 
 @pytest.mark.django_db
 def test_the_row_that_the_database_refuses_is_not_told(log: Any, company: Any) -> None:
-    lead = make_lead(company, last_name="Kestrel", phone="+31 77 1102", notes="line\n\nKestrel notes", email="")
+    lead = make_lead(
+        company,
+        last_name="Kestrel",
+        phone="+31 77 1102",
+        notes="line\n\nKestrel notes",
+        email="",
+    )
     try:
         with transaction.atomic():
             Lead.objects.filter(pk=lead.pk).update(erased_at="2026-01-01T00:00:00Z")
     except IntegrityError:
-        logging.getLogger("django.request").exception("Internal Server Error: %s", "/leads/1/")
+        logging.getLogger("django.request").exception(
+            "Internal Server Error: %s", "/leads/1/"
+        )
 
     assert "nothing_of_an_erased_lead" in log.getvalue()
     assert "Kestrel" not in log.getvalue()

@@ -23,8 +23,25 @@ from tests.security.world import World
 from tests.size import sized_sample
 
 PROBE = "zzprobezz"
-MODELS = ["crm.Lead", "crm.Deal", "crm.Task", "crm.Company", "crm.AuditEntry", "capi.ConversionEvent"]
-OF_OTHER_LISTS = ("ordering", "order_by", "o", "q", "fields", "expand", "include", "_to_field", "filter")
+MODELS = [
+    "crm.Lead",
+    "crm.Deal",
+    "crm.Task",
+    "crm.Company",
+    "crm.AuditEntry",
+    "capi.ConversionEvent",
+]
+OF_OTHER_LISTS = (
+    "ordering",
+    "order_by",
+    "o",
+    "q",
+    "fields",
+    "expand",
+    "include",
+    "_to_field",
+    "filter",
+)
 
 
 @pytest.fixture
@@ -40,20 +57,34 @@ def script(ours: World) -> APIClient:
 
 
 def lookups_of_secrets() -> list[str]:
-    return sorted({f"{path}__startswith" for model in MODELS for path in paths_to_secrets(apps.get_model(model))})
+    return sorted(
+        {
+            f"{path}__startswith"
+            for model in MODELS
+            for path in paths_to_secrets(apps.get_model(model))
+        }
+    )
 
 
 @pytest.mark.sized
-def test_no_parameter_of_a_page_is_a_lookup(ours: World, theirs: World, admin: Client) -> None:
+def test_no_parameter_of_a_page_is_a_lookup(
+    ours: World, theirs: World, admin: Client
+) -> None:
     lookups = [*lookups_of_secrets(), *OF_OTHER_LISTS]
-    routes = [route for route in all_routes() if not route.name.startswith("admin:") and "logout" not in route.name]
+    routes = [
+        route
+        for route in all_routes()
+        if not route.name.startswith("admin:") and "logout" not in route.name
+    ]
     assert 30 < len(lookups) < 900  # Django reads at most 1,000 parameters
 
     for route in sized_sample(routes, one_in=6):
         with CaptureQueriesContext(connection) as statements:
             admin.get(path_of(route, ours), dict.fromkeys(lookups, PROBE))
 
-        assert [each["sql"] for each in statements if PROBE in each["sql"]] == [], route.name
+        assert [each["sql"] for each in statements if PROBE in each["sql"]] == [], (
+            route.name
+        )
 
 
 def path_of(route: Route, world: World) -> str:
@@ -62,15 +93,23 @@ def path_of(route: Route, world: World) -> str:
 
 
 def test_no_list_of_the_api_takes_a_lookup(ours: World, script: APIClient) -> None:
-    lists = [address for name, address in script.get("/api/v1/").json().items() if name not in ("schema", "docs")]
+    lists = [
+        address
+        for name, address in script.get("/api/v1/").json().items()
+        if name not in ("schema", "docs")
+    ]
     secrets = sized_sample(lookups_of_secrets(), one_in=10)
     lookups = [*secrets, *(name for name in OF_OTHER_LISTS if name != "ordering")]
 
     for address in lists:
         answer = script.get(address, dict.fromkeys(lookups, PROBE))
 
-        assert (answer.status_code, sorted(answer.json())) == (400, sorted(lookups)), address
-        assert script.get(address, {"ordering": "owner__password"}).status_code == 400, address
+        assert (answer.status_code, sorted(answer.json())) == (400, sorted(lookups)), (
+            address
+        )
+        assert (
+            script.get(address, {"ordering": "owner__password"}).status_code == 400
+        ), address
 
 
 def filter_sets() -> list[type[django_filters.FilterSet]]:
@@ -81,7 +120,9 @@ def filter_sets() -> list[type[django_filters.FilterSet]]:
     found, left = [], [django_filters.FilterSet]
     while left:
         kinds = left.pop().__subclasses__()
-        found += [kind for kind in kinds if kind.__module__.split(".")[0] in ("crm", "capi")]
+        found += [
+            kind for kind in kinds if kind.__module__.split(".")[0] in ("crm", "capi")
+        ]
         left += kinds
     return found
 
@@ -90,32 +131,55 @@ def test_no_filter_set_has_a_filter_of_a_secret_or_of_all_columns() -> None:
     assert len(filter_sets()) >= 10
     for kind in filter_sets():
         meta = getattr(kind, "Meta", None)
-        names = {part for each in kind.base_filters.values() for part in each.field_name.split("__")}
+        names = {
+            part
+            for each in kind.base_filters.values()
+            for part in each.field_name.split("__")
+        }
 
         assert getattr(meta, "fields", ()) != ALL_FIELDS
-        assert names.isdisjoint(name for hidden in SECRETS.values() for name in hidden), kind
-        assert {each.lookup_expr for each in kind.base_filters.values()} <= {"exact", "gte", "lte"}, kind
+        assert names.isdisjoint(
+            name for hidden in SECRETS.values() for name in hidden
+        ), kind
+        assert {each.lookup_expr for each in kind.base_filters.values()} <= {
+            "exact",
+            "gte",
+            "lte",
+        }, kind
 
 
-HOSTILE = dict.fromkeys(("owner__password__startswith", "company__connection__sealed_token__gt"), PROBE)
+HOSTILE = dict.fromkeys(
+    ("owner__password__startswith", "company__connection__sealed_token__gt"), PROBE
+)
 
 
-def test_a_saved_view_takes_no_lookup_over_the_api(ours: World, script: APIClient) -> None:
+def test_a_saved_view_takes_no_lookup_over_the_api(
+    ours: World, script: APIClient
+) -> None:
     before = list(SavedView.objects.values())
 
     answers = [
         script.post("/api/v1/saved-views/", {"name": "Hostile", "filters": HOSTILE}),
-        script.post("/api/v1/saved-views/", {"name": "Hostile", "sort": "owner__password"}),
-        script.patch(f"/api/v1/saved-views/{ours.ids['saved_view']}/", {"filters": HOSTILE}),
+        script.post(
+            "/api/v1/saved-views/", {"name": "Hostile", "sort": "owner__password"}
+        ),
+        script.patch(
+            f"/api/v1/saved-views/{ours.ids['saved_view']}/", {"filters": HOSTILE}
+        ),
     ]
 
     assert [answer.status_code for answer in answers] == [400] * 3
     assert list(SavedView.objects.values()) == before
 
 
-def test_a_saved_view_keeps_no_lookup_of_a_page_and_uses_none_that_is_stored(ours: World, admin: Client) -> None:
+def test_a_saved_view_keeps_no_lookup_of_a_page_and_uses_none_that_is_stored(
+    ours: World, admin: Client
+) -> None:
     query = "&".join(f"{name}={value}" for name, value in HOSTILE.items())
-    admin.post(f"/views/leads/new/?type=inbound&{query}&sort=owner__password", {"name": "Hostile"})
+    admin.post(
+        f"/views/leads/new/?type=inbound&{query}&sort=owner__password",
+        {"name": "Hostile"},
+    )
     assert SavedView.objects.get(name="Hostile").query == "type=inbound"
     view = SavedView.objects.get(pk=ours.ids["saved_view"])
     SavedView.objects.filter(pk=view.pk).update(query=f"{query}&sort=owner__password")

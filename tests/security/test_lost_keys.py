@@ -20,7 +20,9 @@ def test_a_token_whose_key_is_lost_pauses_its_connection_until_a_new_one_comes(
     company: Any, admin: Any, client_as: Any, settings: Any
 ) -> None:
     services.save_token(company=company, token=TOKEN)
-    company.conversion_rules.create(crm_event="lead_created", linkedin_id="1", name="New")
+    company.conversion_rules.create(
+        crm_event="lead_created", linkedin_id="1", name="New"
+    )
     make_lead(company)
     settings.TOKEN_KEYS = [Fernet.generate_key().decode()]
 
@@ -30,12 +32,16 @@ def test_a_token_whose_key_is_lost_pauses_its_connection_until_a_new_one_comes(
 
     connection = Connection.objects.get()
     event = ConversionEvent.objects.get()
-    assert (connection.is_paused, connection.paused_reason) == (True, "token_unreadable")
+    assert (connection.is_paused, connection.paused_reason) == (
+        True,
+        "token_unreadable",
+    )
     assert (event.state, event.attempts) == ("pending", 0)
     assert "The saved access token can" in page
-    assert [web.get(path).status_code for path in ("/dashboard/", "/leads/", "/integrations/linkedin/events/")] == [
-        200
-    ] * 3
+    assert [
+        web.get(path).status_code
+        for path in ("/dashboard/", "/leads/", "/integrations/linkedin/events/")
+    ] == [200] * 3
 
     web.post("/integrations/linkedin/token/", {"token": TOKEN})
 
@@ -46,17 +52,27 @@ def test_the_log_says_which_keys_there_are_and_when_the_lost_one_was_in_use(
     company: Any, settings: Any, caplog: Any
 ) -> None:
     services.save_token(company=company, token=TOKEN)
-    company.conversion_rules.create(crm_event="lead_created", linkedin_id="1", name="New")
+    company.conversion_rules.create(
+        crm_event="lead_created", linkedin_id="1", name="New"
+    )
     make_lead(company)
-    settings.TOKEN_KEYS = [Fernet.generate_key().decode(), Fernet.generate_key().decode()]
+    settings.TOKEN_KEYS = [
+        Fernet.generate_key().decode(),
+        Fernet.generate_key().decode(),
+    ]
 
     deliver(company.pk)
 
-    said = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    said = [
+        record.getMessage() for record in caplog.records if record.levelname == "ERROR"
+    ]
     assert len(said) == 1
     assert f"company {company.pk} can't be opened" in said[0]
     assert "It was encrypted on 2" in said[0]
-    assert f"(which has {', '.join(map(crypto.fingerprint, settings.TOKEN_KEYS))})" in said[0]
+    assert (
+        f"(which has {', '.join(map(crypto.fingerprint, settings.TOKEN_KEYS))})"
+        in said[0]
+    )
     assert TOKEN[:12] not in caplog.text
 
 
@@ -64,7 +80,9 @@ def test_another_company_whose_key_is_there_is_sent(
     company: Any, other_company: Any, settings: Any, sandbox: Any
 ) -> None:
     for each in (company, other_company):
-        each.conversion_rules.create(crm_event="lead_created", linkedin_id=GOOD_RULE, name="New")
+        each.conversion_rules.create(
+            crm_event="lead_created", linkedin_id=GOOD_RULE, name="New"
+        )
         make_lead(each)
     services.save_token(company=company, token=TOKEN)
     settings.TOKEN_KEYS = [Fernet.generate_key().decode()]

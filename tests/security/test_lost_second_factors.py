@@ -69,11 +69,15 @@ def reseal(kind: str, *, key: str) -> None:
     """Encrypt the second factors of this kind with a key of their own."""
     for stored in Authenticator.objects.filter(type=kind):
         name = "secret" if kind == "totp" else "hashes"
-        stored.data[name] = Fernet(key).encrypt(crypto.unseal(stored.data[name]).encode()).decode()
+        stored.data[name] = (
+            Fernet(key).encrypt(crypto.unseal(stored.data[name]).encode()).decode()
+        )
         stored.save()
 
 
-def test_a_code_that_can_not_be_checked_lets_nobody_in_and_says_why(lost_key: str, sales: Any, settings: Any) -> None:
+def test_a_code_that_can_not_be_checked_lets_nobody_in_and_says_why(
+    lost_key: str, sales: Any, settings: Any
+) -> None:
     secret = set_up_app(sales.user)
     stored = list(Authenticator.objects.values())
     lose(settings)
@@ -98,9 +102,15 @@ def test_the_log_names_the_keys_that_are_there_and_when_the_lost_one_was_used(
 
     give(client, code_now(secret))
 
-    said = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    said = [
+        record.getMessage()
+        for record in caplog.records
+        if record.levelno == logging.ERROR
+    ]
     assert len(said) == 1
-    assert f"The authenticator app of user {sales.user.pk} can't be decrypted" in said[0]
+    assert (
+        f"The authenticator app of user {sales.user.pk} can't be decrypted" in said[0]
+    )
     assert crypto.fingerprint(settings.TOKEN_KEYS[0]) in said[0]
     assert crypto.fingerprint(lost_key) not in said[0]  # nobody can know it
     assert "It was encrypted on 2" in said[0]
@@ -108,7 +118,9 @@ def test_the_log_names_the_keys_that_are_there_and_when_the_lost_one_was_used(
     assert not any(key in caplog.text for key in [lost_key, *settings.TOKEN_KEYS])
 
 
-def test_everybody_else_signs_in_as_ever(lost_key: str, company: Any, settings: Any) -> None:
+def test_everybody_else_signs_in_as_ever(
+    lost_key: str, company: Any, settings: Any
+) -> None:
     locked_out, with_app = join(company, Role.SALES), join(company, Role.OPS)
     join(company, Role.ADMIN)
     set_up_app(locked_out.user)
@@ -163,7 +175,9 @@ def test_the_app_lets_one_in_whose_recovery_codes_can_not_be_read(
     assert is_in(let_in)
 
 
-def test_a_code_that_is_merely_wrong_is_said_to_be_wrong(lost_key: str, sales: Any) -> None:
+def test_a_code_that_is_merely_wrong_is_said_to_be_wrong(
+    lost_key: str, sales: Any
+) -> None:
     set_up_app(sales.user)
     client = Client()
     sign_in(client)
@@ -174,7 +188,9 @@ def test_a_code_that_is_merely_wrong_is_said_to_be_wrong(lost_key: str, sales: A
     assert ALL_LOST not in page
 
 
-def test_who_is_asked_for_a_code_again_is_told_too(lost_key: str, client_as: Any, sales: Any, settings: Any) -> None:
+def test_who_is_asked_for_a_code_again_is_told_too(
+    lost_key: str, client_as: Any, sales: Any, settings: Any
+) -> None:
     client = client_as(sales)
     secret = set_up_app(sales.user)
     lose(settings)
@@ -185,7 +201,9 @@ def test_who_is_asked_for_a_code_again_is_told_too(lost_key: str, client_as: Any
     assert ALL_LOST in text(page)
 
 
-def test_guessing_ends_after_five_here_too(lost_key: str, sales: Any, settings: Any) -> None:
+def test_guessing_ends_after_five_here_too(
+    lost_key: str, sales: Any, settings: Any
+) -> None:
     set_up_app(sales.user)
     lose(settings)
     client = Client()
@@ -205,11 +223,15 @@ def test_who_is_signed_in_sets_it_up_again_by_themselves(
     lose(settings)
 
     page = client.get("/account/").content.decode()
-    pages = [client.get(path).status_code for path in ("/account/recovery-codes/", "/account/recovery-codes/new/")]
+    pages = [
+        client.get(path).status_code
+        for path in ("/account/recovery-codes/", "/account/recovery-codes/new/")
+    ]
     client.post("/account/app/off/")
     codes = recovery_codes(client)
 
-    assert page.count("this installation has lost") == 2  # of the app and of the recovery codes
+    # Of the app and of the recovery codes.
+    assert page.count("this installation has lost") == 2
     assert pages == [200, 200]
     assert len(codes) == 10
 
@@ -244,7 +266,9 @@ def test_the_text_of_a_key_that_was_just_made_is_not_shown_and_it_is_said_why(
     page = client.get("/company/api-keys/made/", follow=True)
 
     assert page.status_code == 200
-    assert "This key can no longer be shown. Revoke it and create another." in text(page)
+    assert "This key can no longer be shown. Revoke it and create another." in text(
+        page
+    )
 
 
 def test_what_was_typed_before_the_keys_were_lost_is_left_out_of_the_form(
@@ -265,7 +289,11 @@ def test_what_was_typed_before_the_keys_were_lost_is_left_out_of_the_form(
 
 
 def test_every_place_that_opens_something_sealed_has_its_test() -> None:
-    paths = [path for app in ("capi", "crm", "leadmachine") for path in (product.BASE_DIR / app).rglob("*.py")]
+    paths = [
+        path
+        for app in ("capi", "crm", "leadmachine")
+        for path in (product.BASE_DIR / app).rglob("*.py")
+    ]
     opening = {
         str(path.relative_to(product.BASE_DIR))
         for path in paths
@@ -276,4 +304,8 @@ def test_every_place_that_opens_something_sealed_has_its_test() -> None:
 
     assert opening == OPENED_IN.keys()
     tests = {test: (product.BASE_DIR / test).read_text() for test in OPENED_IN.values()}
-    assert [test for test, text in tests.items() if not re.search("TOKEN_KEYS|UnreadableToken", text)] == []
+    assert [
+        test
+        for test, text in tests.items()
+        if not re.search("TOKEN_KEYS|UnreadableToken", text)
+    ] == []

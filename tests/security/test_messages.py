@@ -32,7 +32,9 @@ HOSTILE: list[Any] = [
 def queue() -> Any:
     """A queue of our own on the real broker."""
     with current_app.connection_for_write() as connection:
-        made = Queue("hostile", Exchange("hostile"), "hostile", channel=connection.channel())
+        made = Queue(
+            "hostile", Exchange("hostile"), "hostile", channel=connection.channel()
+        )
         made.declare()
         yield made
         made.purge()
@@ -40,7 +42,10 @@ def queue() -> Any:
 
 
 def test_celery_takes_json_alone() -> None:
-    assert (product.CELERY_ACCEPT_CONTENT, product.CELERY_TASK_SERIALIZER) == (["json"], "json")
+    assert (product.CELERY_ACCEPT_CONTENT, product.CELERY_TASK_SERIALIZER) == (
+        ["json"],
+        "json",
+    )
     assert list(current_app.conf.accept_content) == ["json"]
 
 
@@ -59,7 +64,9 @@ def test_a_pickle_is_refused_before_it_is_opened(queue: Any) -> None:
         message.decode()
 
 
-@pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b"[1,", b"nul", b"", b'"\\ud8', b"[" * 5000])
+@pytest.mark.parametrize(
+    "body", [b"{", b"\xff\xfe", b"[1,", b"nul", b"", b'"\\ud8', b"[" * 5000]
+)
 def test_what_is_no_json_is_refused(queue: Any, body: bytes) -> None:
     Producer(queue.channel).publish(
         body, exchange="hostile", routing_key="hostile", content_type="application/json", content_encoding="utf-8",
@@ -79,7 +86,9 @@ def raise_if_readable(decoded: Any) -> None:
 
 @pytest.mark.sized
 def test_odd_messages_do_no_harm(company: Any, other_company: Any) -> None:
-    company.conversion_rules.create(crm_event="lead_created", linkedin_id="1", name="New")
+    company.conversion_rules.create(
+        crm_event="lead_created", linkedin_id="1", name="New"
+    )
     make_lead(company)
     before, dice = (checksum(company), checksum(other_company)), random.Random(31)
 
@@ -110,10 +119,14 @@ def survives(argument: Any) -> bool:
     return result.state == "SUCCESS"
 
 
-def test_what_we_send_to_the_broker_is_ids(company: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_we_send_to_the_broker_is_ids(
+    company: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sent: list[Any] = []
     monkeypatch.setattr(
-        current_app._get_current_object(), "send_task", lambda name, args, **options: sent.append((name, args))
+        current_app._get_current_object(),
+        "send_task",
+        lambda name, args, **options: sent.append((name, args)),
     )
 
     wake(company.pk)
@@ -121,11 +134,18 @@ def test_what_we_send_to_the_broker_is_ids(company: Any, monkeypatch: pytest.Mon
     assert sent == [(deliver.name, [company.pk])]
 
 
-@pytest.mark.parametrize("stored", ["", "plain-token-from-another-time", "gAAAAA", "x" * 200, "\u00e9"])
-def test_what_cannot_be_opened_is_never_taken_for_a_token(company: Any, stored: str) -> None:
+@pytest.mark.parametrize(
+    "stored", ["", "plain-token-from-another-time", "gAAAAA", "x" * 200, "\u00e9"]
+)
+def test_what_cannot_be_opened_is_never_taken_for_a_token(
+    company: Any, stored: str
+) -> None:
     """S30, with S25: the stored text itself never comes back."""
     with pytest.raises(UnreadableToken) as refused:
         unseal(company_id=company.pk, sealed=stored)
 
     assert not stored or stored not in str(refused.value)
-    assert unseal(company_id=7, sealed=seal(company_id=7, token="a-good-token")) == "a-good-token"
+    assert (
+        unseal(company_id=7, sealed=seal(company_id=7, token="a-good-token"))
+        == "a-good-token"
+    )

@@ -24,7 +24,8 @@ from tests.security.routes import Route, all_routes
 from tests.security.world import World
 from tests.size import sized
 
-OUR_SHARE = 4  # how many requests to our own pages for one to the operator's, which are Django's
+# How many requests to our own pages for one to the operator's, which are Django's.
+OUR_SHARE = 4
 TOKEN = "an-invitation"
 
 
@@ -53,22 +54,30 @@ def test_odd_values_break_no_page(ours: World, names: Names) -> None:
 
 @pytest.mark.long
 @pytest.mark.faults
-@pytest.mark.skipif(figures.RUNS == 1 and not figures.LONG, reason="takes minutes: a part of make chaos")
+@pytest.mark.skipif(
+    figures.RUNS == 1 and not figures.LONG, reason="takes minutes: a part of make chaos"
+)
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("number", figures.seeds(figures.rounds(1, long=25)))
-def test_odd_values_break_no_page_in_the_long_run(number: int, ours: World, names: Names) -> None:
+def test_odd_values_break_no_page_in_the_long_run(
+    number: int, ours: World, names: Names
+) -> None:
     """In parts: PostgreSQL keeps a lock for each savepoint of a test, and has room for some ten thousand."""
     with figures.chance(number) as chance:
         assert broken(ours, names, chance, tries=2_000 if figures.LONG else 500) == []
 
 
-def broken(ours: World, names: Names, chance: random.Random, *, tries: int) -> list[str]:
+def broken(
+    ours: World, names: Names, chance: random.Random, *, tries: int
+) -> list[str]:
     """Send `tries` requests, after one of each kind to learn names. Prints those that get a 500, returns why."""
     doors, statuses = doors_of(ours), Counter[int]()
     doors = chance.sample(doors, sized(len(doors), small=len(doors) // 6))
     found: list[str] = []
     firsts = [(door, method) for door in doors for method in ("GET", "POST")]
-    weights = [1 if door.route.name.startswith("admin:") else OUR_SHARE for door in doors]
+    weights = [
+        1 if door.route.name.startswith("admin:") else OUR_SHARE for door in doors
+    ]
     for door, method in [*firsts, *drawn(doors, weights, chance, tries)]:
         names.at(door.route)
         sent = compose(door, names, chance, method=method)
@@ -77,12 +86,18 @@ def broken(ours: World, names: Names, chance: random.Random, *, tries: int) -> l
         if answer.status_code >= 500 and (place := place_of(answer)) not in found:
             found.append(place)
             print(f"\n{place}\n    {sent}", flush=True)
-    print(f"\n{statuses.total():,} odd requests at {len(doors)} doors: {dict(sorted(statuses.items()))}")
-    print(f"{sum(map(len, names.parameters.values()))} names of parameters and fields, {len(names.headers)} headers")
+    print(
+        f"\n{statuses.total():,} odd requests at {len(doors)} doors: {dict(sorted(statuses.items()))}"
+    )
+    print(
+        f"{sum(map(len, names.parameters.values()))} names of parameters and fields, {len(names.headers)} headers"
+    )
     return found
 
 
-def drawn(doors: list[Door], weights: list[int], chance: random.Random, count: int) -> Iterator[tuple[Door, str]]:
+def drawn(
+    doors: list[Door], weights: list[int], chance: random.Random, count: int
+) -> Iterator[tuple[Door, str]]:
     for door in chance.choices(doors, weights, k=count):
         yield door, chance.choice([*door.row.methods, "GET"])
 
@@ -95,7 +110,9 @@ def place_of(answer: Any) -> str:
         code = traceback.tb_frame.f_code
         lines.append(f"{code.co_filename}:{traceback.tb_lineno}")
         traceback = traceback.tb_next
-    ours = [line for line in lines if "site-packages" not in line and "/tests/" not in line]
+    ours = [
+        line for line in lines if "site-packages" not in line and "/tests/" not in line
+    ]
     return f"{kind and kind.__name__}: {str(error)[:200]} at {(ours or lines or ['?'])[-1]} ({(lines or ['?'])[-1]})"
 
 
@@ -106,25 +123,51 @@ FOUND_ON_PAGES = [
     ("get", "/login/company/%00/callback/", {}),
     ("post", "/theme/", {"next": "abc"}),
     ("post", "/login/", {"username": "\x00", "password": "x", "next": "abc"}),
-    ("post", "/integrations/linkedin/rules/new/?preview=1", {"crm_event": "\x00", "linkedin_id": "99"}),
-    ("post", "/integrations/linkedin/rules/new/", {"crm_event": "\x00", "preview": "1"}),
-    ("get", "/integrations/linkedin/rules/new/", {"crm_event": "lead_created", "linkedin_id": "\x00"}),
+    (
+        "post",
+        "/integrations/linkedin/rules/new/?preview=1",
+        {"crm_event": "\x00", "linkedin_id": "99"},
+    ),
+    (
+        "post",
+        "/integrations/linkedin/rules/new/",
+        {"crm_event": "\x00", "preview": "1"},
+    ),
+    (
+        "get",
+        "/integrations/linkedin/rules/new/",
+        {"crm_event": "lead_created", "linkedin_id": "\x00"},
+    ),
 ]
 FOUND_IN_THE_ADMINISTRATION = [
     ("get", "/admin/crm/company/1/change/", {"_to_field": ""}),
     ("post", "/admin/auth/group/1/delete/", {"_to_field": ""}),
     ("get", "/admin/crm/deal/add/", {"stage": "1.5"}),
     ("post", "/admin/crm/deal/add/", {"company": "Teal BV", "lead": "{", "owner": ""}),
-    ("post", "/admin/crm/lead/", {"action": "delete_selected", "_selected_action": "{"}),
-    ("post", "/admin/crm/lead/", {"action": "mark_as_qualified", "_selected_action": ["1", "9" * 40]}),
+    (
+        "post",
+        "/admin/crm/lead/",
+        {"action": "delete_selected", "_selected_action": "{"},
+    ),
+    (
+        "post",
+        "/admin/crm/lead/",
+        {"action": "mark_as_qualified", "_selected_action": ["1", "9" * 40]},
+    ),
 ]
 
 
 def test_what_broke_a_page_breaks_none_any_more(ours: World) -> None:
     member, staff = client_of(ours.members[Role.ADMIN].user), staff_client()
 
-    answers = [getattr(member, method)(path, data).status_code for method, path, data in FOUND_ON_PAGES]
-    answers += [getattr(staff, method)(path, data).status_code for method, path, data in FOUND_IN_THE_ADMINISTRATION]
+    answers = [
+        getattr(member, method)(path, data).status_code
+        for method, path, data in FOUND_ON_PAGES
+    ]
+    answers += [
+        getattr(staff, method)(path, data).status_code
+        for method, path, data in FOUND_IN_THE_ADMINISTRATION
+    ]
 
     assert answers == [404, 404, 302, 302, 200, 200, 200, 400, 400, 200, 200, 400, 400]
 
@@ -141,12 +184,20 @@ def doors_of(ours: World) -> list[Door]:
     """Every URL, with someone who gets in."""
     member = give_password(client_of(ours.members[Role.ADMIN].user))
     staff, half = staff_client(), half_signed_in(ours)
-    Invitation.objects.filter(pk=ours.ids["invitation"]).update(token_sha256=sha256(TOKEN))
+    Invitation.objects.filter(pk=ours.ids["invitation"]).update(
+        token_sha256=sha256(TOKEN)
+    )
     likely = likely_values(ours)
-    return [door for route in all_routes() for door in at(route, ours, likely, member=member, staff=staff, half=half)]
+    return [
+        door
+        for route in all_routes()
+        for door in at(route, ours, likely, member=member, staff=staff, half=half)
+    ]
 
 
-def at(route: Route, ours: World, likely: dict[str, Any], **clients: Client) -> Iterator[Door]:
+def at(
+    route: Route, ours: World, likely: dict[str, Any], **clients: Client
+) -> Iterator[Door]:
     row = row_of(route.name)
     values = path_values(route, ours)
     door = {"route": route, "row": row, "values": values, "likely": likely}
@@ -163,11 +214,21 @@ def at(route: Route, ours: World, likely: dict[str, Any], **clients: Client) -> 
 
 def path_values(route: Route, ours: World) -> dict[str, Any]:
     row = row_of(route.name)
-    first = {"key": "x-y", "uidb36": "1", "token": TOKEN, "kind": "statuses", "app_label": "crm", "url": "x"}
+    first = {
+        "key": "x-y",
+        "uidb36": "1",
+        "token": TOKEN,
+        "kind": "statuses",
+        "app_label": "crm",
+        "url": "x",
+    }
     if route.name.startswith("admin:"):
         first["object_id"] = first["id"] = str(first_row(route.name))
         first["content_type_id"] = "1"
-    return {name: row.values.get(name, first.get(name, ours.ids.get(row.of, 1))) for name in route.parameters}
+    return {
+        name: row.values.get(name, first.get(name, ours.ids.get(row.of, 1)))
+        for name in route.parameters
+    }
 
 
 def first_row(name: str) -> object:
@@ -200,4 +261,6 @@ def half_signed_in(ours: World) -> Client:
 
 
 def cookies(client: Client) -> str:
-    return "; ".join(f"{name}={morsel.value}" for name, morsel in client.cookies.items())
+    return "; ".join(
+        f"{name}={morsel.value}" for name, morsel in client.cookies.items()
+    )

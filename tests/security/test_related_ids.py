@@ -58,33 +58,55 @@ def script(ours: World) -> APIClient:
     ],
 )  # fmt: skip
 def test_no_form_takes_a_foreign_id(
-    ours: World, theirs: World, admin: Client, path: str, fields: dict[str, str], related: list[str], whose: str
+    ours: World,
+    theirs: World,
+    admin: Client,
+    path: str,
+    fields: dict[str, str],
+    related: list[str],
+    whose: str,
 ) -> None:
     before, own = (checksum(ours.company), checksum(theirs.company)), ours.ids
     for name in related:
         foreign = theirs.ids[name] if whose == "the neighbour's" else NONE_SUCH
-        body = {key: own.get(value, value) for key, value in fields.items()} | {name: foreign}
+        body = {key: own.get(value, value) for key, value in fields.items()} | {
+            name: foreign
+        }
 
         answer = admin.post(path.format(**own), body)
 
-        assert answer.status_code == 404 or "invalid" in answer.content.decode(), (path, name, answer.status_code)
+        assert answer.status_code == 404 or "invalid" in answer.content.decode(), (
+            path,
+            name,
+            answer.status_code,
+        )
         assert b"Plover" not in answer.content
     assert (checksum(ours.company), checksum(theirs.company)) == before
 
 
-def test_a_bulk_change_leaves_the_neighbours_lead_alone(ours: World, theirs: World, admin: Client) -> None:
+def test_a_bulk_change_leaves_the_neighbours_lead_alone(
+    ours: World, theirs: World, admin: Client
+) -> None:
     before = checksum(theirs.company)
 
-    answer = admin.post("/leads/status/", {"lead": [theirs.ids["lead"], NONE_SUCH], "status": ours.ids["status"]})
+    answer = admin.post(
+        "/leads/status/",
+        {"lead": [theirs.ids["lead"], NONE_SUCH], "status": ours.ids["status"]},
+    )
 
     assert answer.status_code == 302
     assert checksum(theirs.company) == before
 
 
-def test_a_new_deal_is_for_an_own_lead_only(ours: World, theirs: World, admin: Client) -> None:
+def test_a_new_deal_is_for_an_own_lead_only(
+    ours: World, theirs: World, admin: Client
+) -> None:
     answers = [
         admin.get(f"/deals/new/?lead={theirs.ids['lead']}"),
-        admin.post(f"/deals/new/?lead={theirs.ids['lead']}", {"title": "Mallory", "stage": ours.ids["stage"]}),
+        admin.post(
+            f"/deals/new/?lead={theirs.ids['lead']}",
+            {"title": "Mallory", "stage": ours.ids["stage"]},
+        ),
     ]
 
     assert [answer.status_code for answer in answers] == [404, 404]
@@ -97,10 +119,18 @@ def test_a_form_of_many_rows_takes_no_row_of_the_neighbours(
 ) -> None:
     foreign = theirs.ids[kind.removesuffix("es") if kind == "statuses" else "stage"]
     before = checksum(theirs.company)
-    form = {"TOTAL_FORMS": 1, "INITIAL_FORMS": 1, "MIN_NUM_FORMS": 0, "MAX_NUM_FORMS": 1000}
+    form = {
+        "TOTAL_FORMS": 1,
+        "INITIAL_FORMS": 1,
+        "MIN_NUM_FORMS": 0,
+        "MAX_NUM_FORMS": 1000,
+    }
     row = {"0-id": foreign, "0-name": "Mallory", "0-position": 1, "0-meaning": "new"}
 
-    answer = admin.post(f"/company/{kind}/", {f"{kind}-{key}": value for key, value in {**form, **row}.items()})
+    answer = admin.post(
+        f"/company/{kind}/",
+        {f"{kind}-{key}": value for key, value in {**form, **row}.items()},
+    )
 
     assert answer.status_code < 500
     assert b"Plover" not in answer.content
@@ -113,8 +143,16 @@ def test_a_form_of_many_rows_takes_no_row_of_the_neighbours(
     ("kind", "body", "related"),
     [
         ("lead", {"first_name": "Mallory"}, ["status", "owner"]),
-        ("deal", {"title": "Mallory", "lead": "lead"}, ["lead", "stage", "owner", "lost_reason"]),
-        ("task", {"title": "Mallory", "due_on": "2026-03-12", "owner": "owner"}, ["lead", "deal", "owner"]),
+        (
+            "deal",
+            {"title": "Mallory", "lead": "lead"},
+            ["lead", "stage", "owner", "lost_reason"],
+        ),
+        (
+            "task",
+            {"title": "Mallory", "due_on": "2026-03-12", "owner": "owner"},
+            ["lead", "deal", "owner"],
+        ),
     ],
 )
 def test_no_serializer_takes_a_foreign_id(
@@ -126,7 +164,9 @@ def test_no_serializer_takes_a_foreign_id(
     path = f"/api/v1/{kind}s/" + ("" if method == "post" else f"{ours.ids[kind]}/")
     for name in related:
         foreign = theirs.ids[name] if whose == "the neighbour's" else NONE_SUCH
-        answer = getattr(script, method)(path, {k: ours.ids.get(v, v) for k, v in body.items()} | {name: foreign})
+        answer = getattr(script, method)(
+            path, {k: ours.ids.get(v, v) for k, v in body.items()} | {name: foreign}
+        )
 
         assert (answer.status_code, list(answer.json())) == (400, [name])
         assert b"Plover" not in answer.content
@@ -150,24 +190,36 @@ def queries() -> list[str]:
 
 @pytest.mark.sized
 def test_no_list_part_or_count_shows_the_neighbours(
-    ours: World, theirs: World, admin: Client, script: APIClient, settings: Any, queries: list[str]
+    ours: World,
+    theirs: World,
+    admin: Client,
+    script: APIClient,
+    settings: Any,
+    queries: list[str],
 ) -> None:
     settings.LINKEDIN_SANDBOX = True
     for query in queries:
         asked = query.format(mark=theirs.mark, **theirs.ids)
         paths = LISTS if query else LISTS + PAGES
         answers = {path: admin.get(path + asked) for path in paths}
-        answers |= {f"{path} part": admin.get(path + asked, headers={"HX-Request": "true"}) for path in paths}
+        answers |= {
+            f"{path} part": admin.get(path + asked, headers={"HX-Request": "true"})
+            for path in paths
+        }
         answers |= {kind: script.get(f"/api/v1/{kind}/{asked}") for kind in API_LISTS}
 
         for name, answer in answers.items():
-            told = re.sub(r"plover( |%20|\+)fair", "", answer.content.decode().lower()).replace(asked.lower(), "")
+            told = re.sub(
+                r"plover( |%20|\+)fair", "", answer.content.decode().lower()
+            ).replace(asked.lower(), "")
             assert answer.status_code < 500, (name, query)
             assert "plover" not in told, (name, query)
             assert NEIGHBOURS_NUMBER not in told, (name, query)
 
 
-def test_a_search_finds_the_own_alone(ours: World, theirs: World, admin: Client) -> None:
+def test_a_search_finds_the_own_alone(
+    ours: World, theirs: World, admin: Client
+) -> None:
     search = admin.post("/leads/", {"search": "Plover"}, follow=True)
     choice = admin.post("/deals/new/", {"search": "Plover"})
 
@@ -175,9 +227,13 @@ def test_a_search_finds_the_own_alone(ours: World, theirs: World, admin: Client)
     assert list(choice.context["leads"]) == []
 
 
-def test_the_same_id_in_two_companies_is_each_ones_own(ours: World, theirs: World) -> None:
+def test_the_same_id_in_two_companies_is_each_ones_own(
+    ours: World, theirs: World
+) -> None:
     counts = {
-        model.__name__: [model.objects.for_company(world.company).count() for world in (ours, theirs)]
+        model.__name__: [
+            model.objects.for_company(world.company).count() for world in (ours, theirs)
+        ]
         for model in (Lead, Deal, ConversionRule)
     }
 

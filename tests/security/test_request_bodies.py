@@ -51,20 +51,34 @@ def unread(client: Client, address: str, **headers: Any) -> Any:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("address", ["/login/", "/signup/", "/", "/no/such/page/", "/admin/login/", "/healthz/"])
+@pytest.mark.parametrize(
+    "address",
+    ["/login/", "/signup/", "/", "/no/such/page/", "/admin/login/", "/healthz/"],
+)
 def test_a_stranger_who_sends_400_mb_is_refused_unread(strict, address) -> None:
-    answer = unread(strict, address, CONTENT_LENGTH=str(400_000_000), CONTENT_TYPE="multipart/form-data; boundary=x")
+    answer = unread(
+        strict,
+        address,
+        CONTENT_LENGTH=str(400_000_000),
+        CONTENT_TYPE="multipart/form-data; boundary=x",
+    )
 
     assert answer.status_code == 413
     assert "At most 256 kB can be sent here." in answer.content.decode()
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("size", [MAX_IMPORT_BODY_BYTES + 1, 3 * 2**30], ids=["20 MB", "3 GB"])
-def test_a_list_of_leads_that_is_too_long_is_refused_unread(client_as, sales, size) -> None:
+@pytest.mark.parametrize(
+    "size", [MAX_IMPORT_BODY_BYTES + 1, 3 * 2**30], ids=["20 MB", "3 GB"]
+)
+def test_a_list_of_leads_that_is_too_long_is_refused_unread(
+    client_as, sales, size
+) -> None:
     kind = "multipart/form-data; boundary=x"
 
-    answer = unread(client_as(sales), "/leads/import/", CONTENT_LENGTH=str(size), CONTENT_TYPE=kind)
+    answer = unread(
+        client_as(sales), "/leads/import/", CONTENT_LENGTH=str(size), CONTENT_TYPE=kind
+    )
 
     assert answer.status_code == 413
     assert "At most 20 MB can be sent here." in answer.content.decode()
@@ -86,9 +100,13 @@ def test_whose_session_has_ended_is_refused_too(client_as, sales) -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("kind", ["application/json", "text/plain", "application/octet-stream", ""])
+@pytest.mark.parametrize(
+    "kind", ["application/json", "text/plain", "application/octet-stream", ""]
+)
 def test_a_page_takes_forms_alone(client_as, sales, kind) -> None:
-    answer = unread(client_as(sales), "/leads/new/", CONTENT_LENGTH="10", CONTENT_TYPE=kind)
+    answer = unread(
+        client_as(sales), "/leads/new/", CONTENT_LENGTH="10", CONTENT_TYPE=kind
+    )
 
     assert answer.status_code == 415
 
@@ -98,16 +116,22 @@ def test_a_page_takes_forms_alone(client_as, sales, kind) -> None:
 def test_a_form_is_in_utf_8(client_as, sales, charset) -> None:
     boundary = f"multipart/form-data; boundary=x; charset={charset}"
 
-    answer = client_as(sales).generic("POST", "/theme/", b"--x--", content_type=boundary)
+    answer = client_as(sales).generic(
+        "POST", "/theme/", b"--x--", content_type=boundary
+    )
 
     assert answer.status_code == 415
 
 
-def test_a_file_in_a_form_is_refused_before_it_is_written(client_as, sales, tmp_path, settings) -> None:
+def test_a_file_in_a_form_is_refused_before_it_is_written(
+    client_as, sales, tmp_path, settings
+) -> None:
     settings.FILE_UPLOAD_TEMP_DIR = tmp_path
     file = SimpleUploadedFile("leads.csv", b"x" * 200_000)
 
-    answer = client_as(sales).post("/leads/new/", {"last_name": "Lovelace", "notes": file})
+    answer = client_as(sales).post(
+        "/leads/new/", {"last_name": "Lovelace", "notes": file}
+    )
 
     assert answer.status_code == 400
     assert "No files can be sent here." in answer.content.decode()
@@ -118,25 +142,37 @@ def test_a_file_in_a_form_is_refused_before_it_is_written(client_as, sales, tmp_
 @pytest.mark.django_db
 @pytest.mark.parametrize("is_api", [False, True], ids=["page", "api"])
 @pytest.mark.parametrize("step", ["new_file", "receive_data_chunk", "file_complete"])
-def test_where_the_disk_for_uploads_is_full_a_sentence_says_so(client_as, sales, monkeypatch, step, is_api) -> None:
+def test_where_the_disk_for_uploads_is_full_a_sentence_says_so(
+    client_as, sales, monkeypatch, step, is_api
+) -> None:
     def refuse(*args, **kwargs):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(TemporaryFileUploadHandler, step, refuse)
     lead, client = make_lead(sales.company), client_as(sales)
-    path, more = ("/api/v1/files/", {"lead": lead.pk}) if is_api else (f"/leads/{lead.pk}/files/", {})
+    path, more = (
+        ("/api/v1/files/", {"lead": lead.pk})
+        if is_api
+        else (f"/leads/{lead.pk}/files/", {})
+    )
 
-    answer = client.post(path, {"file": SimpleUploadedFile("Offer.pdf", b"x" * 3_000_000), **more})
+    answer = client.post(
+        path, {"file": SimpleUploadedFile("Offer.pdf", b"x" * 3_000_000), **more}
+    )
 
     assert answer.status_code == 400
     assert DISK_FULL in html.unescape(answer.content.decode())
 
 
 @pytest.mark.django_db
-def test_too_many_fields_are_a_page_that_names_no_setting(client_as, sales, settings) -> None:
+def test_too_many_fields_are_a_page_that_names_no_setting(
+    client_as, sales, settings
+) -> None:
     settings.DEBUG = False
 
-    answer = client_as(sales).post("/leads/new/", {f"field{number}": "" for number in range(1_001)})
+    answer = client_as(sales).post(
+        "/leads/new/", {f"field{number}": "" for number in range(1_001)}
+    )
 
     assert answer.status_code == 400
     assert "This request can&#x27;t be read." in answer.content.decode()
@@ -150,7 +186,9 @@ def test_too_many_fields_are_a_page_that_names_no_setting(client_as, sales, sett
     ids=["small", "largest", "too large"],
 )
 def test_a_view_that_takes_files_says_so_in_one_line(client, size, status) -> None:
-    answer = client.post("/file/", {"leads": SimpleUploadedFile("leads.csv", b"x" * size)})
+    answer = client.post(
+        "/file/", {"leads": SimpleUploadedFile("leads.csv", b"x" * size)}
+    )
 
     assert answer.status_code == status
     assert status != 200 or answer.json() == {"leads": size}
@@ -160,7 +198,10 @@ def test_a_view_that_takes_files_says_so_in_one_line(client, size, status) -> No
 
 
 def test_the_api_refuses_more_than_256_kb_unread(company) -> None:
-    headers = {"CONTENT_LENGTH": str(DEFAULT_BODY_BYTES + 1), "CONTENT_TYPE": "application/json"}
+    headers = {
+        "CONTENT_LENGTH": str(DEFAULT_BODY_BYTES + 1),
+        "CONTENT_TYPE": "application/json",
+    }
 
     answer = unread(caller(company), URL, **headers)
 
@@ -169,13 +210,22 @@ def test_the_api_refuses_more_than_256_kb_unread(company) -> None:
 
 
 def test_the_api_refuses_a_form_unread(company) -> None:
-    answer = unread(caller(company), URL, CONTENT_LENGTH="10", CONTENT_TYPE="multipart/form-data; boundary=x")
+    answer = unread(
+        caller(company),
+        URL,
+        CONTENT_LENGTH="10",
+        CONTENT_TYPE="multipart/form-data; boundary=x",
+    )
 
     assert answer.status_code == 415
 
 
-@pytest.mark.parametrize("wrapped", ["%s", '{"inside": [%s]}'], ids=["outside", "inside"])
-def test_an_object_with_more_than_100_keys_is_one_short_sentence(company, wrapped) -> None:
+@pytest.mark.parametrize(
+    "wrapped", ["%s", '{"inside": [%s]}'], ids=["outside", "inside"]
+)
+def test_an_object_with_more_than_100_keys_is_one_short_sentence(
+    company, wrapped
+) -> None:
     body = wrapped % json.dumps({f"key{number}": 1 for number in range(5_000)})
 
     answer = caller(company).generic("POST", URL, body, "application/json")

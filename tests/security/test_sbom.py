@@ -15,7 +15,11 @@ from tests.security import sbom
 
 def printed() -> dict[str, Any]:
     run = subprocess.run(
-        [sys.executable, "-m", "tests.security.sbom"], cwd=settings.BASE_DIR, capture_output=True, text=True, check=True
+        [sys.executable, "-m", "tests.security.sbom"],
+        cwd=settings.BASE_DIR,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     bill: dict[str, Any] = json.loads(run.stdout)
     return bill
@@ -24,18 +28,26 @@ def printed() -> dict[str, Any]:
 @pytest.mark.covers("S46")
 def test_every_pinned_package_is_in_it() -> None:
     lock = sbom.LOCK.read_text()
-    pinned = [line.split("==")[0].split("[")[0] for line in lock.splitlines() if re.match(r"\S+==", line)]
+    pinned = [
+        line.split("==")[0].split("[")[0]
+        for line in lock.splitlines()
+        if re.match(r"\S+==", line)
+    ]
 
     bill = printed()
 
     assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
     assert [component["name"] for component in bill["components"]] == pinned
-    assert sum(len(component["externalReferences"]) for component in bill["components"]) == lock.count("--hash=sha256:")
+    assert sum(
+        len(component["externalReferences"]) for component in bill["components"]
+    ) == lock.count("--hash=sha256:")
 
 
 @pytest.mark.covers("S46")
 def test_its_versions_are_those_that_run() -> None:
-    versions = {component["name"]: component["version"] for component in printed()["components"]}
+    versions = {
+        component["name"]: component["version"] for component in printed()["components"]
+    }
 
     assert versions["django"] == distribution("django").version
     assert versions["celery"] == distribution("celery").version

@@ -55,13 +55,29 @@ def test_each_field_that_sounds_secret_is_marked_as_one() -> None:
     }
 
     assert unmarked <= HARMLESS
-    assert secrets >= {"password", "password1", "oldpassword", "token", "secret", "code", "credential"}
+    assert secrets >= {
+        "password",
+        "password1",
+        "oldpassword",
+        "token",
+        "secret",
+        "code",
+        "credential",
+    }
 
 
 def posted() -> dict[str, str]:
     """A value for each secret of any form, also as in a row of several, and an ordinary one."""
-    prefixed = [f"{prefix}{name}" for name in secret_names() for prefix in ("", "form-0-", "initial-")]
-    return {**dict.fromkeys(prefixed, CANARY), "csrfmiddlewaretoken": CANARY, "first_name": HARMLESS_TEXT}
+    prefixed = [
+        f"{prefix}{name}"
+        for name in secret_names()
+        for prefix in ("", "form-0-", "initial-")
+    ]
+    return {
+        **dict.fromkeys(prefixed, CANARY),
+        "csrfmiddlewaretoken": CANARY,
+        "first_name": HARMLESS_TEXT,
+    }
 
 
 @pytest.mark.sized
@@ -69,7 +85,9 @@ def test_a_form_that_outlives_its_session_keeps_no_secret(ours: World) -> None:
     user = ours.members["admin"].user
     # Signing out leaves nothing.
     routes = [
-        route for route in all_routes() if not route.name.startswith(("admin:", "api-", "logout", "account_logout"))
+        route
+        for route in all_routes()
+        if not route.name.startswith(("admin:", "api-", "logout", "account_logout"))
     ]
 
     for route in sized_sample(routes, one_in=10):
@@ -106,9 +124,18 @@ def kept_texts() -> Iterator[str]:
 @pytest.mark.parametrize(
     ("page", "form"),
     [
-        ("/company/sign-in/", {"name": "Okta", "issuer": "http://no", "client_id": "1", "secret": CANARY}),
-        ("/integrations/linkedin/token/", {"token": f"{CANARY} no token", "ad_account_id": "x"}),
-        ("/account/password/", {"oldpassword": CANARY, "password1": "short", "password2": CANARY}),
+        (
+            "/company/sign-in/",
+            {"name": "Okta", "issuer": "http://no", "client_id": "1", "secret": CANARY},
+        ),
+        (
+            "/integrations/linkedin/token/",
+            {"token": f"{CANARY} no token", "ad_account_id": "x"},
+        ),
+        (
+            "/account/password/",
+            {"oldpassword": CANARY, "password1": "short", "password2": CANARY},
+        ),
         ("/account/confirm/", {"password": CANARY}),
     ],
 )

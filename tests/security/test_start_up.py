@@ -18,8 +18,16 @@ from tests.leadmachine.test_startup import GOOD, start
     [
         ({"SECRET_KEY": "django-insecure-" + "x" * 60}, "leadmachine.E001"),
         ({"LEADMACHINE_URL": "http://crm.example.com"}, "leadmachine.E004"),
-        pytest.param({"SECRET_KEY": GOOD["LEADMACHINE_TOKEN_KEYS"]}, "leadmachine.E001", marks=pytest.mark.thorough),
-        pytest.param({"LEADMACHINE_TOKEN_KEYS": "change-me"}, "capi.E102", marks=pytest.mark.thorough),
+        pytest.param(
+            {"SECRET_KEY": GOOD["LEADMACHINE_TOKEN_KEYS"]},
+            "leadmachine.E001",
+            marks=pytest.mark.thorough,
+        ),
+        pytest.param(
+            {"LEADMACHINE_TOKEN_KEYS": "change-me"},
+            "capi.E102",
+            marks=pytest.mark.thorough,
+        ),
     ],
     ids=lambda value: str(value)[:50],
 )
@@ -29,7 +37,11 @@ def test_it_refuses_with_one_clear_line(wrong: dict[str, str], id_: str) -> None
     assert result.returncode != 0
     assert [line for line in result.stderr.splitlines() if id_ in line]
     assert "Traceback" not in result.stderr
-    assert not any(value in result.stderr for value in wrong.values() if not value.startswith("http"))
+    assert not any(
+        value in result.stderr
+        for value in wrong.values()
+        if not value.startswith("http")
+    )
 
 
 @pytest.mark.parametrize(
@@ -41,7 +53,9 @@ def test_it_refuses_with_one_clear_line(wrong: dict[str, str], id_: str) -> None
         ("", []),
     ],
 )
-def test_a_broker_elsewhere_has_a_password(settings: Any, url: str, found: list[str]) -> None:
+def test_a_broker_elsewhere_has_a_password(
+    settings: Any, url: str, found: list[str]
+) -> None:
     settings.DEBUG, settings.REDIS_URL = False, url
 
     assert [message.id for message in production_checks.broker_password()] == found

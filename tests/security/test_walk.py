@@ -28,7 +28,8 @@ NOBODYS_ID = 10**15
 KEYS_OF_NOBODY = {"key": "x-y", "uidb36": "1", "token": "x", "kind": "nothing"}
 SIGN_IN = re.compile(r"(/admin)?/login/|/admin/$")
 NOT_FOUND, NOT_ALLOWED = 404, 405
-LOOK = re.compile(r"SELECT|SAVEPOINT|RELEASE SAVEPOINT|ROLLBACK TO SAVEPOINT")  # statements that change no row
+# Statements that change no row.
+LOOK = re.compile(r"SELECT|SAVEPOINT|RELEASE SAVEPOINT|ROLLBACK TO SAVEPOINT")
 API = {route.name for route in ROUTES if route.name.startswith("api-")} - {"api-docs"}
 
 
@@ -57,7 +58,11 @@ class Try:
         if Open.PUBLIC in self.row.methods.values():
             return True
         if not self.row.lets_in(self.method, self.role):
-            return self.was_turned_away or self.status == NOT_ALLOWED or self.led_to_its_page
+            return (
+                self.was_turned_away
+                or self.status == NOT_ALLOWED
+                or self.led_to_its_page
+            )
         if Open.SIGNED_IN in self.row.methods.values():
             return True
         if self.whose != "own":
@@ -67,17 +72,27 @@ class Try:
     @property
     def led_to_its_page(self) -> bool:
         """True if a GET of a form's URL was redirected up to the page with the form."""
-        return self.method in ("GET", "HEAD") and self.status == 302 and self.path.startswith(self.location)
+        return (
+            self.method in ("GET", "HEAD")
+            and self.status == 302
+            and self.path.startswith(self.location)
+        )
 
     @property
     def role(self) -> str | None:
         """The caller's role, if it counts here: keys open the API alone."""
-        return None if self.caller.is_key and self.route.name not in API else self.caller.role
+        return (
+            None
+            if self.caller.is_key and self.route.name not in API
+            else self.caller.role
+        )
 
     @property
     def was_turned_away(self) -> bool:
         """True if the caller wasn't let in: 401, 403, or a redirect to a page for signing in."""
-        return self.status in (401, 403) or (self.status == 302 and SIGN_IN.match(self.location) is not None)
+        return self.status in (401, 403) or (
+            self.status == 302 and SIGN_IN.match(self.location) is not None
+        )
 
 
 def test_every_route_has_a_row_and_every_row_a_route() -> None:
@@ -104,13 +119,20 @@ def test_every_try_at_every_door_goes_as_the_matrix_says(
     routes: list[Route], ours: World, theirs: World, settings: Any, caplog: Any
 ) -> None:
     settings.LINKEDIN_SANDBOX = True
-    caplog.set_level(logging.CRITICAL, "django.request")  # thousands of refusals are what is asked for
+    # Thousands of refusals are what is asked for.
+    caplog.set_level(logging.CRITICAL, "django.request")
     walk = Walk(everybody(ours), ours, theirs, checksum(theirs.company))
 
     tries = [made for route in routes for made in walk.tries(route, methods(route))]
 
-    seen = [str(made) for made in tries if b"plover" in made.told.lower() or NEIGHBOURS_NUMBER.encode() in made.told]
-    print(f"\n{len(tries):,} tries at {len(routes)} routes: {dict(Counter(made.status for made in tries))}")
+    seen = [
+        str(made)
+        for made in tries
+        if b"plover" in made.told.lower() or NEIGHBOURS_NUMBER.encode() in made.told
+    ]
+    print(
+        f"\n{len(tries):,} tries at {len(routes)} routes: {dict(Counter(made.status for made in tries))}"
+    )
     assert [str(made) for made in tries if not made.is_as_it_should_be()] == []
     assert seen == []
     assert [str(made) for made in tries if made.did_harm] == []
@@ -119,7 +141,9 @@ def test_every_try_at_every_door_goes_as_the_matrix_says(
 
 
 @pytest.mark.sized
-def test_methods_that_no_row_names_are_not_allowed(routes: list[Route], ours: World, settings: Any) -> None:
+def test_methods_that_no_row_names_are_not_allowed(
+    routes: list[Route], ours: World, settings: Any
+) -> None:
     """S12, for someone who may do everything else."""
     settings.LINKEDIN_SANDBOX = True
     walk = Walk(everybody(ours)[:1], ours, ours, checksum(ours.company))
@@ -127,7 +151,9 @@ def test_methods_that_no_row_names_are_not_allowed(routes: list[Route], ours: Wo
     wrong = [
         str(made)
         for route in routes
-        for made in walk.tries(route, sorted({*methods(route)} - {*row_of(route.name).methods, "HEAD"}))
+        for made in walk.tries(
+            route, sorted({*methods(route)} - {*row_of(route.name).methods, "HEAD"})
+        )
         if made.status != NOT_ALLOWED and not made.led_to_its_page
     ]
 
@@ -148,7 +174,9 @@ def test_a_write_is_told_from_a_look(ours: World, method: str, wrote: bool) -> N
     assert writes.made is wrote
 
 
-def test_a_checksum_changes_with_a_row_of_its_company_and_with_no_other(ours: World, theirs: World) -> None:
+def test_a_checksum_changes_with_a_row_of_its_company_and_with_no_other(
+    ours: World, theirs: World
+) -> None:
     before = checksum(ours.company), checksum(theirs.company)
 
     Lead.objects.for_company(theirs.company).update(phone="12")
@@ -181,7 +209,9 @@ class Walk:
     theirs: World
     unchanged: str
     # One for all requests: loading the middleware again for each took a sixth of the time.
-    handler: ClientHandler = field(default_factory=partial(ClientHandler, enforce_csrf_checks=False))
+    handler: ClientHandler = field(
+        default_factory=partial(ClientHandler, enforce_csrf_checks=False)
+    )
 
     def tries(self, route: Route, methods: Sequence[str]) -> list[Try]:
         """Methods that the row doesn't name are tried as the first caller only: an admin, who may do all the rest."""
@@ -189,45 +219,81 @@ class Walk:
         return [
             self._try(route, row, method, caller, whose)
             for method in methods
-            for caller in (self.callers if method in {*row.methods, "HEAD"} else self.callers[:1])
-            for whose in (("own", "the neighbour's", "nobody's") if row.of else ("own",))
+            for caller in (
+                self.callers if method in {*row.methods, "HEAD"} else self.callers[:1]
+            )
+            for whose in (
+                ("own", "the neighbour's", "nobody's") if row.of else ("own",)
+            )
         ]
 
-    def _try(self, route: Route, row: Row, method: str, caller: Caller, whose: str) -> Try:
+    def _try(
+        self, route: Route, row: Row, method: str, caller: Caller, whose: str
+    ) -> Try:
         ids = {"own": self.ours.ids, "the neighbour's": self.theirs.ids}.get(whose, {})
         # Where callers see only their own rows, keys have one of their own.
-        row_id = (caller.is_key and ids.get(f"{row.of} of a key")) or ids.get(row.of, NOBODYS_ID)
+        row_id = (caller.is_key and ids.get(f"{row.of} of a key")) or ids.get(
+            row.of, NOBODYS_ID
+        )
         keys = {} if row.of == "organisation" else KEYS_OF_NOBODY
-        values = {name: row.values.get(name, keys.get(name, row_id)) for name in route.parameters}
+        values = {
+            name: row.values.get(name, keys.get(name, row_id))
+            for name in route.parameters
+        }
         client = caller.client()
         client.handler = self.handler
         if method in ("POST", "PUT", "PATCH", "DELETE"):
             writes = Writes()
             with transaction.atomic():
                 with connection.execute_wrapper(writes):
-                    response = _ask(client, method, route.path(**values), row.body(self.ours), files=row.files)
-                body = _body(response)  # of a download, as long as its transaction lasts
-                is_suspect = writes.made and (whose == "the neighbour's" or response.status_code < 400)
+                    response = _ask(
+                        client,
+                        method,
+                        route.path(**values),
+                        row.body(self.ours),
+                        files=row.files,
+                    )
+                # Of a download, as long as its transaction lasts.
+                body = _body(response)
+                is_suspect = writes.made and (
+                    whose == "the neighbour's" or response.status_code < 400
+                )
                 harm = is_suspect and checksum(self.theirs.company) != self.unchanged
-                transaction.set_rollback(True)  # the next request finds everything as before
+                # The next request finds everything as before.
+                transaction.set_rollback(True)
         else:
             response, harm = _ask(client, method, route.path(**values), {}), False
             body = _body(response)
         told = repr(response.headers).encode() + body
         location = response.headers.get("Location", "")
         path = route.path(**values)
-        return Try(route, row, method, caller, whose, response.status_code, path, location, told, harm)
+        return Try(
+            route,
+            row,
+            method,
+            caller,
+            whose,
+            response.status_code,
+            path,
+            location,
+            told,
+            harm,
+        )
 
 
 def _body(response: Any) -> bytes:
     return b"".join(response) if response.streaming else bytes(response.content)
 
 
-def _ask(client: Client, method: str, path: str, body: dict[str, Any], *, files: bool = False) -> Any:
+def _ask(
+    client: Client, method: str, path: str, body: dict[str, Any], *, files: bool = False
+) -> Any:
     if files and method == "POST":
         return client.post(path, body)
     if files:
         body = {}  # as JSON, which has no files
     if path.startswith("/api/") and method in ("POST", "PUT", "PATCH"):
-        return client.generic(method, path, json.dumps(body), content_type="application/json")
+        return client.generic(
+            method, path, json.dumps(body), content_type="application/json"
+        )
     return client.post(path, body) if method == "POST" else client.generic(method, path)

@@ -51,19 +51,35 @@ def full(company: Company, admin: Membership) -> Company:
     services.save_token(company=company, token=TOKEN)
     Company.objects.filter(pk=company.pk).update(name=PAYLOADS[0])
     for steps in (LeadStatus.objects, Stage.objects):
-        for step, payload in zip(steps.for_company(company), PAYLOADS[1:], strict=False):
+        for step, payload in zip(
+            steps.for_company(company), PAYLOADS[1:], strict=False
+        ):
             steps.filter(pk=step.pk).update(name=payload[:60])
-    type(admin.user).objects.filter(pk=admin.user_id).update(first_name=PAYLOADS[2][:150], last_name=PAYLOADS[3][:150])
-    ApiKey.objects.issue(company=company, role="sales", name=PAYLOADS[4][:80], user=admin.user)
+    type(admin.user).objects.filter(pk=admin.user_id).update(
+        first_name=PAYLOADS[2][:150], last_name=PAYLOADS[3][:150]
+    )
+    ApiKey.objects.issue(
+        company=company, role="sales", name=PAYLOADS[4][:80], user=admin.user
+    )
     rule = ConversionRule.objects.create(
         company=company, crm_event="lead_created", linkedin_id="1", name=PAYLOADS[5], paused_message=PAYLOADS[6],
         is_paused=True, paused_reason="rule_forbidden",
     )  # fmt: skip
     for payload, kind in zip(PAYLOADS, ("text", "long_text", "choice"), strict=False):
         for subject in ("lead", "deal"):
-            options = {"subject": subject, "is_listed": True, "help_text": payload[:200]}
-            make_field(company, payload[:60], kind, labels=[("", payload[:80])], **options)
-    keys = CustomField.objects.filter(subject="lead").exclude(type="choice").values_list("key", flat=True)
+            options = {
+                "subject": subject,
+                "is_listed": True,
+                "help_text": payload[:200],
+            }
+            make_field(
+                company, payload[:60], kind, labels=[("", payload[:80])], **options
+            )
+    keys = (
+        CustomField.objects.filter(subject="lead")
+        .exclude(type="choice")
+        .values_list("key", flat=True)
+    )
     leads = [
         Lead.objects.create(
             company=company, first_name=payload[:120], last_name=payload[:120], phone=payload[:40], title=payload[:120],
@@ -78,7 +94,9 @@ def full(company: Company, admin: Membership) -> Company:
     )  # fmt: skip
     DealPerson.objects.bulk_create(
         DealPerson(company=company, deal=deal, lead=lead)
-        for deal, lead in zip(Deal.objects.order_by("pk"), [*leads[1:], leads[0]], strict=True)
+        for deal, lead in zip(
+            Deal.objects.order_by("pk"), [*leads[1:], leads[0]], strict=True
+        )
     )
     Task.objects.bulk_create(
         Task(company=company, title=payload[:160], deal=deal, owner=admin.user, due_on=timezone.localdate())
@@ -86,25 +104,44 @@ def full(company: Company, admin: Membership) -> Company:
     )  # fmt: skip
     Note.objects.bulk_create(
         Note(company=company, lead=deal.lead, deal=deal, text=payload, actor=admin.user)
-        for deal, payload in zip(Deal.objects.select_related("lead"), TYPED, strict=True)
+        for deal, payload in zip(
+            Deal.objects.select_related("lead"), TYPED, strict=True
+        )
     )
     Attachment.objects.bulk_create(
-        Attachment(company=company, lead=lead, name=payload[:200], size=1, stored_as=str(lead.pk), actor=admin.user)
+        Attachment(
+            company=company,
+            lead=lead,
+            name=payload[:200],
+            size=1,
+            stored_as=str(lead.pk),
+            actor=admin.user,
+        )
         for lead, payload in zip(leads, TYPED, strict=True)
     )
-    for event, payload in zip(ConversionEvent.objects.order_by("pk"), TYPED, strict=True):
+    for event, payload in zip(
+        ConversionEvent.objects.order_by("pk"), TYPED, strict=True
+    ):
         attempt = Attempt.objects.create(
             company=company, rule=rule, linkedin_id="1", api_version="202609", http_status=422, code=payload[:80],
             message=payload,
         )  # fmt: skip
         ConversionEvent.objects.filter(pk=event.pk).update(
-            message=payload, state="rejected", reason="refused", http_status=422, last_attempt=attempt, attempts=1
+            message=payload,
+            state="rejected",
+            reason="refused",
+            http_status=422,
+            last_attempt=attempt,
+            attempts=1,
         )
     return company
 
 
 def addresses(company: Company) -> list[str]:
-    leads, deals = (list(model.objects.for_company(company).order_by("pk")) for model in (Lead, Deal))
+    leads, deals = (
+        list(model.objects.for_company(company).order_by("pk"))
+        for model in (Lead, Deal)
+    )
     events = list(ConversionEvent.objects.for_company(company).order_by("pk"))
     return [
         "/dashboard/", "/my-day/", "/tasks/", "/tasks/new/", "/tasks/calendar/",
@@ -143,9 +180,14 @@ def rows_in_the_admin() -> list[str]:
     """The list of each model in the operator's admin, and the pages of its first rows."""
     found = []
     for model in operators.site._registry:
-        listed = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+        listed = reverse(
+            f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"
+        )
         pks = list(model._base_manager.order_by("pk").values_list("pk", flat=True)[:1])
-        found += [listed, *(f"{listed}{pk}/{page}/" for pk in pks for page in ("change", "delete"))]
+        found += [
+            listed,
+            *(f"{listed}{pk}/{page}/" for pk in pks for page in ("change", "delete")),
+        ]
     return [*found, reverse("admin:crm_lead_history", args=[Lead.objects.all()[0].pk])]
 
 
@@ -153,9 +195,13 @@ def rows_in_the_admin() -> list[str]:
 @pytest.mark.timeout(600)
 def test_no_text_runs_in_the_operators_admin(page: Any, full: Company) -> None:
     operator = staff_client(first_name=PAYLOADS[7][:100], last_name=PAYLOADS[8][:100])
-    LogEntry.objects.log_actions(operator.user.pk, list(Lead.objects.all()), CHANGE, change_message=PAYLOADS[0])
+    LogEntry.objects.log_actions(
+        operator.user.pk, list(Lead.objects.all()), CHANGE, change_message=PAYLOADS[0]
+    )
     name = settings.SESSION_COOKIE_NAME
-    page.context.add_cookies([{"name": name, "value": operator.cookies[name].value, "url": page.server_url}])
+    page.context.add_cookies(
+        [{"name": name, "value": operator.cookies[name].value, "url": page.server_url}]
+    )
 
     seen: Counter[str] = Counter()
     for address in ["/admin/", *rows_in_the_admin()]:
@@ -166,11 +212,26 @@ def test_no_text_runs_in_the_operators_admin(page: Any, full: Company) -> None:
         seen[address.strip("/").split("/")[:3][-1]] += 1
         assert page.evaluate(MARKS) == [None, 0], address
         assert page.evaluate(COUNT_ELEMENTS) == 0, address
-    assert min(seen[kind] for kind in ("admin", "lead", "deal", "company", "conversionevent", "conversionrule")) >= 1
+    assert (
+        min(
+            seen[kind]
+            for kind in (
+                "admin",
+                "lead",
+                "deal",
+                "company",
+                "conversionevent",
+                "conversionrule",
+            )
+        )
+        >= 1
+    )
     assert sum(seen.values()) >= 30
 
 
-def test_no_text_runs_in_any_mail(page: Any, client_as: Any, admin: Membership, full: Company) -> None:
+def test_no_text_runs_in_any_mail(
+    page: Any, client_as: Any, admin: Membership, full: Company
+) -> None:
     """A part in plain text is no page; a part in HTML is opened in the browser, as in a mail program."""
     client = client_as(type(admin).objects.get(pk=admin.pk))
     client.post("/company/people/", {"email": "grace@example.com", "role": "sales"})
@@ -190,7 +251,9 @@ def test_no_text_runs_in_any_mail(page: Any, client_as: Any, admin: Membership, 
 
 
 @pytest.mark.sized
-def test_what_a_form_gives_back_does_not_run_either(page: Any, admin: Membership, company: Company) -> None:
+def test_what_a_form_gives_back_does_not_run_either(
+    page: Any, admin: Membership, company: Company
+) -> None:
     sign_in(page, admin)
     page.goto(page.server_url + "/leads/new/")
 
@@ -205,11 +268,17 @@ def test_what_a_form_gives_back_does_not_run_either(page: Any, admin: Membership
         assert page.evaluate(COUNT_ELEMENTS) == 0, payload
 
 
-def test_an_address_that_would_like_to_run_does_not(page: Any, admin: Membership, company: Company) -> None:
+def test_an_address_that_would_like_to_run_does_not(
+    page: Any, admin: Membership, company: Company
+) -> None:
     sign_in(page, admin)
 
     for payload in PAYLOADS[:8]:
-        for path in ("/leads/?source=", "/leads/?sort=", "/integrations/linkedin/events/?state="):
+        for path in (
+            "/leads/?source=",
+            "/leads/?sort=",
+            "/integrations/linkedin/events/?state=",
+        ):
             page.goto(page.server_url + path + payload.replace("#", "%23"))
 
             assert page.evaluate(MARKS) == [None, 0], path + payload

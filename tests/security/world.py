@@ -52,7 +52,8 @@ from crm.services.custom_fields import add_field
 from tests.conftest import client_of, join
 
 TOKEN_END = "x7Qz"
-NEIGHBOURS_NUMBER = "8822088220"  # longer than the fraction of a second, which a page shows too
+# Longer than the fraction of a second, which a page shows too.
+NEIGHBOURS_NUMBER = "8822088220"
 
 
 @dataclass
@@ -75,21 +76,40 @@ def build(mark: str, number: str) -> World:
             steps.filter(pk=step.pk).update(name=f"{mark} {step.name}")
     for role in Role:
         world.members[role] = join(
-            company, role, email=f"{mark.lower()}-{role}@example.com", first_name=mark, last_name=role.label
+            company,
+            role,
+            email=f"{mark.lower()}-{role}@example.com",
+            first_name=mark,
+            last_name=role.label,
         )
-        _, world.keys[role] = ApiKey.objects.issue(company=company, role=role, name=f"{mark} key")
+        _, world.keys[role] = ApiKey.objects.issue(
+            company=company, role=role, name=f"{mark} key"
+        )
     _fill(world, number)
     return world
 
 
 def _fill(world: World, number: str) -> None:
     company, mark, owner = world.company, world.mark, world.members[Role.SALES].user
-    services.save_token(company=company, token=f"{mark}-token-{number}-{TOKEN_END}", ad_account_id=f"{number}1")
+    services.save_token(
+        company=company,
+        token=f"{mark}-token-{number}-{TOKEN_END}",
+        ad_account_id=f"{number}1",
+    )
     rule = ConversionRule.objects.create(
-        company=company, crm_event="lead_created", linkedin_id=f"{number}2", name=f"{mark} rule"
+        company=company,
+        crm_event="lead_created",
+        linkedin_id=f"{number}2",
+        name=f"{mark} rule",
     )
     custom_field = add_field(
-        field=CustomField(company=company, subject="lead", name=f"{mark} field", type="text", help_text=f"{mark} help")
+        field=CustomField(
+            company=company,
+            subject="lead",
+            name=f"{mark} field",
+            type="text",
+            help_text=f"{mark} help",
+        )
     )
     lead = Lead.objects.create(
         company=company, first_name=mark, last_name=f"{mark}son", email=f"{mark.lower()}@example.org",
@@ -98,21 +118,37 @@ def _fill(world: World, number: str) -> None:
     )  # fmt: skip
     Pipeline.objects.for_company(company).update(name=f"{mark} Sales")
     pipeline = Pipeline.objects.create(company=company, name=f"{mark} Renewals")
-    stage = Stage.objects.create(company=company, pipeline=pipeline, name=f"{mark} Due", meaning="open")
+    stage = Stage.objects.create(
+        company=company, pipeline=pipeline, name=f"{mark} Due", meaning="open"
+    )
     reason = LostReason.objects.create(company=company, name=f"{mark} price")
-    deal = Deal.objects.create(company=company, lead=lead, title=f"{mark} licences", amount="1250", owner=owner)
+    deal = Deal.objects.create(
+        company=company, lead=lead, title=f"{mark} licences", amount="1250", owner=owner
+    )
     tag = Tag.objects.create(company=company, name=f"{mark} tag")
     add_links(Lead, company.pk, [(lead.pk, tag)])
     add_links(Deal, company.pk, [(deal.pk, tag)])
     source = LeadSource.objects.create(company=company, name=f"{mark} fair")
     Deal.objects.create(
-        company=company, lead=lead, title=f"{mark} renewal", stage=stage, owner=owner, outcome_note=f"{mark} note"
+        company=company,
+        lead=lead,
+        title=f"{mark} renewal",
+        stage=stage,
+        owner=owner,
+        outcome_note=f"{mark} note",
     )
     task = Task.objects.create(
-        company=company, deal=deal, title=f"{mark} call", owner=owner, due_on=now().date(), reminder=True
+        company=company,
+        deal=deal,
+        title=f"{mark} call",
+        owner=owner,
+        due_on=now().date(),
+        reminder=True,
     )
     TaskReminder.objects.create(task=task, due_at=now() + timedelta(hours=1))
-    note = Note.objects.create(company=company, lead=lead, deal=deal, text=f"{mark} called", actor=owner)
+    note = Note.objects.create(
+        company=company, lead=lead, deal=deal, text=f"{mark} called", actor=owner
+    )
     content = SimpleUploadedFile(f"{mark}.pdf", f"{mark} content".encode())
     with stored([content], company=company) as files:
         file = add_files(subject=deal, files=files, author=world.members[Role.SALES])[0]
@@ -123,24 +159,46 @@ def _fill(world: World, number: str) -> None:
         code=f"{mark}_CODE", message=f"{mark} refused",
     )  # fmt: skip
     ConversionEvent.objects.filter(pk=event.pk).update(
-        message=f"{mark} refused", state="rejected", last_attempt=attempt, next_attempt_at=None
+        message=f"{mark} refused",
+        state="rejected",
+        last_attempt=attempt,
+        next_attempt_at=None,
     )
     test = ConversionEvent.objects.create(company=company, rule=rule, is_test=True)
     backfill = Backfill.objects.create(
-        company=company, rule=rule, since=now() - timedelta(days=1), until=now(), planned={"goes": 1}, made_by=owner
+        company=company,
+        rule=rule,
+        since=now() - timedelta(days=1),
+        until=now(),
+        planned={"goes": 1},
+        made_by=owner,
     )
     invitation = Invitation.objects.create(
-        company=company, email=f"{mark.lower()}-guest@example.com", role=Role.OPS, token_sha256=mark
+        company=company,
+        email=f"{mark.lower()}-guest@example.com",
+        role=Role.OPS,
+        token_sha256=mark,
     )
     lead_import = LeadImport.objects.create(
         company=company, file_name=f"{mark}.csv", size=1, state="paused", step="checking", header=[f"{mark} name"],
         columns=["first_name"], row_count=1, planned={"new": 1},
     )  # fmt: skip
     LeadImportRow.objects.create(
-        company=company, lead_import=lead_import, number=1, cells=[f"{mark} row"], outcome="new", lead=lead
+        company=company,
+        lead_import=lead_import,
+        number=1,
+        cells=[f"{mark} row"],
+        outcome="new",
+        lead=lead,
     )
     data_export = DataExport.objects.create(
-        company=company, made_by=owner, kind="leads", format="csv", state="done", row_count=1, finished_at=now()
+        company=company,
+        made_by=owner,
+        kind="leads",
+        format="csv",
+        state="done",
+        row_count=1,
+        finished_at=now(),
     )
     of_key = DataExport.objects.create(
         company=company, api_key=ApiKey.objects.for_company(company).get(role=Role.SALES), kind="leads", format="csv",
@@ -149,18 +207,36 @@ def _fill(world: World, number: str) -> None:
     for each in (data_export, of_key):
         ExportPart(company=company, data_export=each).write(f"{mark} row\n".encode())
     bulk_change = BulkChange.objects.create(
-        company=company, made_by=owner, kind="add_tag", target=tag.pk, row_count=1, refusals={f"{mark} reason": 1}
+        company=company,
+        made_by=owner,
+        kind="add_tag",
+        target=tag.pk,
+        row_count=1,
+        refusals={f"{mark} reason": 1},
     )
-    BulkSelection.objects.create(company=company, bulk_change=bulk_change, keys=packed_keys([lead.pk])[0])
+    BulkSelection.objects.create(
+        company=company, bulk_change=bulk_change, keys=packed_keys([lead.pk])[0]
+    )
     with acting_as(None, history_only=True):
-        merged = Lead.objects.create(company=company, first_name=mark, last_name=f"{mark}ssen", merged_into=lead)
+        merged = Lead.objects.create(
+            company=company, first_name=mark, last_name=f"{mark}ssen", merged_into=lead
+        )
     merge = LeadMerge.objects.create(
         company=company, kept=lead, gone=merged, before={"title": f"{mark} seller", SHARING: True},
         written={"title": lead.title, SHARING: True},
     )  # fmt: skip
-    pair = LeadDuplicate.objects.create(company=company, first=lead, second=merged, reason="name")
-    view = SavedView.objects.create(company=company, owner=owner, name=f"{mark} view", is_shared=True)
-    audit.record(company=company, action=AuditAction.RULE_CREATED, about=rule, actor=world.members[Role.ADMIN].user)
+    pair = LeadDuplicate.objects.create(
+        company=company, first=lead, second=merged, reason="name"
+    )
+    view = SavedView.objects.create(
+        company=company, owner=owner, name=f"{mark} view", is_shared=True
+    )
+    audit.record(
+        company=company,
+        action=AuditAction.RULE_CREATED,
+        about=rule,
+        actor=world.members[Role.ADMIN].user,
+    )
     world.ids = {
         "lead": lead.pk, "deal": deal.pk, "rule": rule.pk, "event": event.pk, "test": test.pk,
         "key": ApiKey.objects.for_company(company)[0].pk, "member": world.members[Role.OPS].pk,
@@ -199,14 +275,30 @@ class Caller:
 
 def everybody(world: World) -> list[Caller]:
     """Each role by session and by key, and callers who have no access."""
-    found = [Caller(f"{role} by session", role, cookies=_session(world.members[role].user)) for role in Role]
-    found += [Caller(f"{role} by key", role, is_key=True, key=world.keys[role]) for role in Role]
-    found += [Caller("anonymous", None), Caller("unknown key", None, is_key=True, key="lm_nobody")]
-    gone = join(world.company, Role.ADMIN, email=f"{world.mark.lower()}-gone@example.com", first_name=world.mark)
+    found = [
+        Caller(f"{role} by session", role, cookies=_session(world.members[role].user))
+        for role in Role
+    ]
+    found += [
+        Caller(f"{role} by key", role, is_key=True, key=world.keys[role])
+        for role in Role
+    ]
+    found += [
+        Caller("anonymous", None),
+        Caller("unknown key", None, is_key=True, key="lm_nobody"),
+    ]
+    gone = join(
+        world.company,
+        Role.ADMIN,
+        email=f"{world.mark.lower()}-gone@example.com",
+        first_name=world.mark,
+    )
     cookies = _session(gone.user)
     User.objects.filter(pk=gone.user_id).update(is_active=False)
     return [*found, Caller("inactive user", None, cookies=cookies)]
 
 
 def _session(user: User) -> tuple[tuple[str, str], ...]:
-    return tuple((name, morsel.value) for name, morsel in client_of(user).cookies.items())
+    return tuple(
+        (name, morsel.value) for name, morsel in client_of(user).cookies.items()
+    )

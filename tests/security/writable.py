@@ -1,10 +1,17 @@
 """All that each form and serializer may write. A new field has to be added here too, after some thought."""
 
-from capi.api.serializers import ConversionEventDetailSerializer, ConversionRuleSerializer
+from capi.api.serializers import (
+    ConversionEventDetailSerializer,
+    ConversionRuleSerializer,
+)
 from capi.forms.connection import TokenForm
 from capi.forms.rules import RuleForm
 from crm.api.attachments import FileSerializer
-from crm.api.bulk_change_bodies import AskedChangeSerializer, BulkChangeSerializer, ConfirmedChangeSerializer
+from crm.api.bulk_change_bodies import (
+    AskedChangeSerializer,
+    BulkChangeSerializer,
+    ConfirmedChangeSerializer,
+)
 from crm.api.custom_fields import CustomFieldSerializer
 from crm.api.deals import DealSerializer
 from crm.api.duplicates import LeadDuplicateSerializer

@@ -48,21 +48,46 @@ class Databases:
         """
         copy = self.new(f"copy-{next(self.numbers)}")
         restore(copy, dump(url, "--schema-only"))
-        lines = (line.strip().rstrip(",") for line in dump(copy, "--schema-only").decode().splitlines())
+        lines = (
+            line.strip().rstrip(",")
+            for line in dump(copy, "--schema-only").decode().splitlines()
+        )
         # A dump begins and ends with a key that is drawn each time.
-        return sorted(line for line in lines if line and not line.startswith(("\\restrict", "\\unrestrict")))
+        return sorted(
+            line
+            for line in lines
+            if line and not line.startswith(("\\restrict", "\\unrestrict"))
+        )
 
 
 def dump(url: str, *words: str) -> bytes:
     """The database in SQL."""
-    command = (program("pg_dump"), "--no-owner", "--no-privileges", *words, "--dbname", url)
+    command = (
+        program("pg_dump"),
+        "--no-owner",
+        "--no-privileges",
+        *words,
+        "--dbname",
+        url,
+    )
     return subprocess.run(command, check=True, capture_output=True).stdout
 
 
 def manage(url: str, *words: str) -> None:
     """Run manage.py on this database, as in a development folder."""
-    environment = {**os.environ, "DATABASE_URL": url, "DEBUG": "1", "LEADMACHINE_MAKE_RUN": "0"}
-    subprocess.run([sys.executable, "manage.py", *words], cwd=ROOT, env=environment, check=True, capture_output=True)
+    environment = {
+        **os.environ,
+        "DATABASE_URL": url,
+        "DEBUG": "1",
+        "LEADMACHINE_MAKE_RUN": "0",
+    }
+    subprocess.run(
+        [sys.executable, "manage.py", *words],
+        cwd=ROOT,
+        env=environment,
+        check=True,
+        capture_output=True,
+    )
 
 
 def restore(url: str, sql: bytes) -> None:
@@ -76,7 +101,10 @@ def row_counts(url: str) -> dict[str, int]:
     with psycopg.connect(url) as connection:
         names = "SELECT tablename FROM pg_tables WHERE tablename ~ '^(crm|capi)_' ORDER BY 1"
         tables = [name for (name,) in connection.execute(names)]
-        return {table: connection.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0] for table in tables}
+        return {
+            table: connection.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0]
+            for table in tables
+        }
 
 
 def main(release: str) -> None:

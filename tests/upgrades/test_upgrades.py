@@ -27,8 +27,12 @@ def newest(databases: Databases) -> list[str]:
     return databases.schema(url)
 
 
-@pytest.mark.parametrize("dump", RELEASES, ids=lambda dump: dump.name.removesuffix(".sql.gz"))
-def test_a_release_is_upgraded_in_one_step(databases: Databases, newest: list[str], dump: Path) -> None:
+@pytest.mark.parametrize(
+    "dump", RELEASES, ids=lambda dump: dump.name.removesuffix(".sql.gz")
+)
+def test_a_release_is_upgraded_in_one_step(
+    databases: Databases, newest: list[str], dump: Path
+) -> None:
     url = databases.new(dump.name)
     restore(url, gzip.decompress(dump.read_bytes()))
     before = row_counts(url)

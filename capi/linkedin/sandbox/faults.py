@@ -15,7 +15,8 @@ class Drop(StrEnum):
     """When the connection is closed without an answer."""
 
     NEVER = "never"
-    BEFORE_BODY = "before_body"  # the request's body is not read, and the request doesn't count
+    # The request's body is not read, and the request doesn't count.
+    BEFORE_BODY = "before_body"
     AFTER_BODY = "after_body"  # the request counts, but its answer is lost
 
 
@@ -50,7 +51,11 @@ class Fault:
 
     def as_json(self) -> dict[str, Any] | None:
         """The fields that were scripted. None if none was."""
-        return {name: value for name, value in asdict(self).items() if value != getattr(NO_FAULT, name)} or None
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if value != getattr(NO_FAULT, name)
+        } or None
 
     def instead_of(self, reply: Reply) -> Reply:
         """The answer that is sent in place of `reply`."""
@@ -59,9 +64,15 @@ class Fault:
         status = self.status or reply.status
         if self.body is not None:
             return Reply(
-                status, self.body.encode(errors="surrogateescape"), {"Content-Type": "application/json", **self.headers}
+                status,
+                self.body.encode(errors="surrogateescape"),
+                {"Content-Type": "application/json", **self.headers},
             )
-        scripted = refusal(status, "Scripted by a test") if status and status >= 400 else Reply(status)
+        scripted = (
+            refusal(status, "Scripted by a test")
+            if status and status >= 400
+            else Reply(status)
+        )
         return Reply(status, scripted.body, {**scripted.headers, **self.headers})
 
 
@@ -72,12 +83,15 @@ class Faults:
     """The queue of faults. Thread-safe."""
 
     def __init__(self) -> None:
-        self._queue: deque[tuple[Fault, int]] = deque()  # each with the number of requests left for it
+        # Each with the number of requests left for it.
+        self._queue: deque[tuple[Fault, int]] = deque()
         self._lock = threading.Lock()
 
     def add(self, *faults: Fault) -> None:
         with self._lock:
-            self._queue.extend((fault, fault.times) for fault in faults if fault.times > 0)
+            self._queue.extend(
+                (fault, fault.times) for fault in faults if fault.times > 0
+            )
 
     def script(self, body: bytes) -> None:
         """Add the fault, or the list of faults, of a JSON text. An empty list clears the queue.
@@ -87,7 +101,12 @@ class Faults:
         content = json.loads(body)
         if content == []:
             return self.clear()
-        self.add(*[Fault.from_json(item) for item in (content if isinstance(content, list) else [content])])
+        self.add(
+            *[
+                Fault.from_json(item)
+                for item in (content if isinstance(content, list) else [content])
+            ]
+        )
 
     def take(self) -> Fault:
         """The fault for the request that has just arrived."""

@@ -47,7 +47,9 @@ class IncomingRequest:
     @property
     def token_fingerprint(self) -> str:
         """Distinguishes tokens without showing them: 12 hex digits of the SHA-256, "" without a token."""
-        return hashlib.sha256(self.token.encode()).hexdigest()[:12] if self.token else ""
+        return (
+            hashlib.sha256(self.token.encode()).hexdigest()[:12] if self.token else ""
+        )
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -63,7 +65,9 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def json_reply(status: int, content: Any, headers: Mapping[str, str] | None = None) -> Reply:
+def json_reply(
+    status: int, content: Any, headers: Mapping[str, str] | None = None
+) -> Reply:
     body = json.dumps(content, separators=(",", ":")).encode()
     return Reply(status, body, {"Content-Type": "application/json", **(headers or {})})
 
@@ -73,7 +77,9 @@ def refusal(status: int, message: str) -> Reply:
     return json_reply(status, {"message": message, "status": status})
 
 
-def coded_refusal(status: int, code: str, message: str, service_error_code: int | None = None) -> Reply:
+def coded_refusal(
+    status: int, code: str, message: str, service_error_code: int | None = None
+) -> Reply:
     """An error with a code, with or without the number of LinkedIn's older error lists."""
     content: dict[str, Any] = {"status": status}
     if service_error_code is not None:
@@ -103,16 +109,23 @@ def is_proved(*, key: bytes, port: int, seconds: float) -> bool:
     challenge = secrets.token_hex(16)
     request = f"GET {PROOF_PATH}?{challenge} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n"
     answer = _exchange(request.encode(), port=port, seconds=seconds)
-    return hmac.compare_digest(answer.rpartition(b"\r\n\r\n")[2], prove(challenge, key=key, port=port).encode())
+    return hmac.compare_digest(
+        answer.rpartition(b"\r\n\r\n")[2], prove(challenge, key=key, port=port).encode()
+    )
 
 
 def _exchange(request: bytes, *, port: int, seconds: float) -> bytes:
     """The answer up to its end, the size limit or the time limit. (An HTTP client's timeout is for each read.)"""
     ends_at = time.monotonic() + seconds
     answer = b""
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=seconds) as sock:
+    with (
+        contextlib.suppress(OSError),
+        socket.create_connection(("127.0.0.1", port), timeout=seconds) as sock,
+    ):
         sock.sendall(request)
-        while len(answer) < PROOF_MAX_BYTES and (left := ends_at - time.monotonic()) > 0:
+        while (
+            len(answer) < PROOF_MAX_BYTES and (left := ends_at - time.monotonic()) > 0
+        ):
             sock.settimeout(left)
             if not (data := sock.recv(PROOF_MAX_BYTES)):
                 break

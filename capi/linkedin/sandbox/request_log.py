@@ -40,7 +40,13 @@ class Entry:
     number: int = 0
 
     @classmethod
-    def of(cls, request: IncomingRequest, reply: Reply, time: datetime, fault: dict[str, Any] | None = None) -> Self:
+    def of(
+        cls,
+        request: IncomingRequest,
+        reply: Reply,
+        time: datetime,
+        fault: dict[str, Any] | None = None,
+    ) -> Self:
         elements, text = _content(request)
         return cls(
             time,
@@ -66,7 +72,12 @@ class Entry:
             return None
 
     def line(self) -> bytes:
-        return json.dumps(vars(self), default=datetime.isoformat, separators=(",", ":")).encode() + b"\n"
+        return (
+            json.dumps(
+                vars(self), default=datetime.isoformat, separators=(",", ":")
+            ).encode()
+            + b"\n"
+        )
 
 
 def _content(request: IncomingRequest) -> tuple[list[Any], str]:
@@ -74,7 +85,11 @@ def _content(request: IncomingRequest) -> tuple[list[Any], str]:
         document = request.document
     except ValueError:
         return [], request.body.decode(errors="replace")[:_MAX_TEXT]
-    elements = document.get("elements") if request.is_batch and isinstance(document, dict) else None
+    elements = (
+        document.get("elements")
+        if request.is_batch and isinstance(document, dict)
+        else None
+    )
     return elements if isinstance(elements, list) else [document], ""
 
 
@@ -84,7 +99,8 @@ class RequestLog:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
-        self._number: int | None = None  # of the last entry; None until this process has read it
+        # Of the last entry; None until this process has read it.
+        self._number: int | None = None
 
     def append(self, entry: Entry) -> Entry:
         """Write the entry, and return it with its number, counted from 1."""
@@ -100,7 +116,9 @@ class RequestLog:
         """The last `count` entries, newest first. A torn line, left behind by a kill, is skipped."""
         try:
             with self.path.open("rb") as file:
-                entries = (Entry.from_line(line) for line in _lines_backwards(file) if line)
+                entries = (
+                    Entry.from_line(line) for line in _lines_backwards(file) if line
+                )
                 return list(islice((entry for entry in entries if entry), count))
         except FileNotFoundError:
             return []
@@ -124,7 +142,10 @@ class RequestLog:
         if not words:
             return 0
         pattern = re.compile(b"|".join(re.escape(word.encode()) for word in words))
-        return sum(_blank(path, lambda line: pattern.search(line) is not None) for path in self._files())
+        return sum(
+            _blank(path, lambda line: pattern.search(line) is not None)
+            for path in self._files()
+        )
 
     def prune(self, before: datetime) -> int:
         """Blank the entries from before this time. Returns how many."""

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
 
-from capi.linkedin.sandbox.messages import IncomingRequest, Reply, coded_refusal, json_reply, refusal
+from capi.linkedin.sandbox.messages import (
+    IncomingRequest,
+    Reply,
+    coded_refusal,
+    json_reply,
+    refusal,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +59,22 @@ TOKENS: Final = (
         "EXPIRED_ACCESS_TOKEN",
         65602,
     ),
-    Scenario("invalid", 401, "The token is invalid", "Invalid access token", "INVALID_ACCESS_TOKEN", 65600),
-    Scenario("norole", 403, "The token's owner has no role in the ad account", NOT_PERMITTED, "ACCESS_DENIED", 100),
+    Scenario(
+        "invalid",
+        401,
+        "The token is invalid",
+        "Invalid access token",
+        "INVALID_ACCESS_TOKEN",
+        65600,
+    ),
+    Scenario(
+        "norole",
+        403,
+        "The token's owner has no role in the ad account",
+        NOT_PERMITTED,
+        "ACCESS_DENIED",
+        100,
+    ),
     Scenario(
         "sendonly",
         403,
@@ -65,9 +85,21 @@ TOKENS: Final = (
         only_reading=True,
     ),
     Scenario(
-        "throttled", 429, "Too many requests in this minute", THROTTLED.format("MINUTE"), "TOO_MANY_REQUESTS", 101
+        "throttled",
+        429,
+        "Too many requests in this minute",
+        THROTTLED.format("MINUTE"),
+        "TOO_MANY_REQUESTS",
+        101,
     ),
-    Scenario("daylimit", 429, "Too many requests today", THROTTLED.format("DAY"), "TOO_MANY_REQUESTS", 101),
+    Scenario(
+        "daylimit",
+        429,
+        "Too many requests today",
+        THROTTLED.format("DAY"),
+        "TOO_MANY_REQUESTS",
+        101,
+    ),
     Scenario("broken", 500, "LinkedIn has technical problems", "Internal Server Error"),
     Scenario(
         "unavailable",
@@ -77,7 +109,11 @@ TOKENS: Final = (
         content_type=PAGE,
     ),
     Scenario(
-        "proxied", 401, "A proxy responds instead of LinkedIn", HTML.format("401 Unauthorized"), content_type=PAGE
+        "proxied",
+        401,
+        "A proxy responds instead of LinkedIn",
+        HTML.format("401 Unauthorized"),
+        content_type=PAGE,
     ),
 )
 
@@ -94,12 +130,29 @@ REFUSING_RULES: Final = (
         "The rule is disabled",
         "Conversion is disabled, which counts as deleted, and must be enabled, indices […] (0-indexed).",
     ),
-    Scenario("403403", 403, "Unknown rule, or a rule of another ad account", "No ad accounts found"),
+    Scenario(
+        "403403",
+        403,
+        "Unknown rule, or a rule of another ad account",
+        "No ad accounts found",
+    ),
     Scenario("404404", 404, "No such rule", "Could not find entity"),
     Scenario("408408", None, "No response: the connection hangs, then closes"),
-    Scenario("422422", 422, "The data is rejected", "ERROR :: /conversion :: conversion does not take this event"),
+    Scenario(
+        "422422",
+        422,
+        "The data is rejected",
+        "ERROR :: /conversion :: conversion does not take this event",
+    ),
     Scenario("426426", 426, "The API version is retired"),
-    Scenario("429429", 429, "Too many requests in this minute", THROTTLED.format("MINUTE"), "TOO_MANY_REQUESTS", 101),
+    Scenario(
+        "429429",
+        429,
+        "Too many requests in this minute",
+        THROTTLED.format("MINUTE"),
+        "TOO_MANY_REQUESTS",
+        101,
+    ),
     Scenario("500500", 500, "LinkedIn has technical problems", "Internal Server Error"),
     Scenario(
         "503503",
@@ -122,14 +175,25 @@ REFUSING_RULES: Final = (
         '{"message": "Bad Request"}',
         content_type="application/json",
     ),
-    Scenario("403999", 403, "A firewall responds instead of LinkedIn", HTML.format("403 Forbidden"), content_type=PAGE),
+    Scenario(
+        "403999",
+        403,
+        "A firewall responds instead of LinkedIn",
+        HTML.format("403 Forbidden"),
+        content_type=PAGE,
+    ),
 )
 
 _BY_RULE: Final = {scenario.trigger: scenario for scenario in REFUSING_RULES}
 
 # Ad accounts that cause an answer when their rules are read. Every other one has LISTED_RULES.
 ACCOUNTS: Final = (
-    Scenario("403403", 403, "The token's owner has no access to the ad account", "No ad accounts found"),
+    Scenario(
+        "403403",
+        403,
+        "The token's owner has no access to the ad account",
+        "No ad accounts found",
+    ),
     Scenario("408408", None, "No response: the connection hangs, then closes"),
     Scenario("500500", 500, "LinkedIn has technical problems", "Internal Server Error"),
     Scenario(
@@ -151,29 +215,48 @@ def for_account(account_id: str) -> Scenario | None:
 
 def for_token(token: str, *, is_reading: bool = False) -> Scenario | None:
     """The answer for this token, None for a good one."""
-    fitting = (scenario for scenario in TOKENS if is_reading or not scenario.only_reading)
+    fitting = (
+        scenario for scenario in TOKENS if is_reading or not scenario.only_reading
+    )
     return next((scenario for scenario in fitting if scenario.trigger in token), None)
 
 
 def for_rules(rule_ids: Sequence[str]) -> Scenario | None:
     """The answer for the first rule id that has one, None if all are good."""
-    return next((_BY_RULE[rule_id] for rule_id in rule_ids if rule_id in _BY_RULE), None)
+    return next(
+        (_BY_RULE[rule_id] for rule_id in rule_ids if rule_id in _BY_RULE), None
+    )
 
 
 def reply(
-    scenario: Scenario, positions: Sequence[int] = (), *, is_batch: bool = False, is_reading: bool = False
+    scenario: Scenario,
+    positions: Sequence[int] = (),
+    *,
+    is_batch: bool = False,
+    is_reading: bool = False,
 ) -> Reply:
     """The reply of a scenario, about the elements at these positions."""
     if scenario.status is None:
         return Reply(None)
     if scenario.content_type:
-        return Reply(scenario.status, scenario.message.encode(), {"Content-Type": scenario.content_type})
+        return Reply(
+            scenario.status,
+            scenario.message.encode(),
+            {"Content-Type": scenario.content_type},
+        )
     if scenario.code:
         message = scenario.message.replace("{}", READING if is_reading else SENDING)
-        return coded_refusal(scenario.status, scenario.code, message, scenario.service_error_code)
+        return coded_refusal(
+            scenario.status, scenario.code, message, scenario.service_error_code
+        )
     if scenario.status == 422:
-        return refusal(422, "".join(f"{prefix(at, is_batch)}{scenario.message}\n" for at in positions))
-    return refusal(scenario.status, scenario.message.replace("[…]", str(list(positions))))
+        return refusal(
+            422,
+            "".join(f"{prefix(at, is_batch)}{scenario.message}\n" for at in positions),
+        )
+    return refusal(
+        scenario.status, scenario.message.replace("[…]", str(list(positions)))
+    )
 
 
 def prefix(position: int, is_batch: bool) -> str:
@@ -186,7 +269,11 @@ def prefix(position: int, is_batch: bool) -> str:
 ACCOUNT_PREFIX: Final = "urn:li:sponsoredAccount:"
 MANY: Final = "250250"  # the ad account that has 250 rules
 
-API, URL, SCRIPT = "CONVERSIONS_API", "INSIGHT_TAG_URL_MATCH_RULES", "INSIGHT_TAG_JAVASCRIPT_EVENT"
+API, URL, SCRIPT = (
+    "CONVERSIONS_API",
+    "INSIGHT_TAG_URL_MATCH_RULES",
+    "INSIGHT_TAG_JAVASCRIPT_EVENT",
+)
 # 400400 and 400401 are also in REFUSING_RULES: the sandbox refuses their events.
 LISTED_RULES: Final = (
     (104011, "Lead form sent", "LEAD", API, True),
@@ -214,17 +301,33 @@ def rules_answer(request: IncomingRequest) -> Reply:
     scenario = for_account(account)
     if scenario:
         return reply(scenario, is_reading=True)
-    start, count = _number(query.get("start", "0")), _number(query.get("count", str(10)))
+    start, count = (
+        _number(query.get("start", "0")),
+        _number(query.get("count", str(10))),
+    )
     if start is None or not count:
         return refusal(400, "Invalid query parameters passed to request")
     fields = query["fields"].split(",") if "fields" in query else None
-    page = [_shown(rule, account, fields) for rule in list(_rules_of(account))[start : start + count]]
-    return json_reply(200, {"paging": {"start": start, "count": count, "links": [], "total": -1}, "elements": page})
+    page = [
+        _shown(rule, account, fields)
+        for rule in list(_rules_of(account))[start : start + count]
+    ]
+    return json_reply(
+        200,
+        {
+            "paging": {"start": start, "count": count, "links": [], "total": -1},
+            "elements": page,
+        },
+    )
 
 
 def _account(raw_query: str) -> str | None:
     """The account id. Rest.li accepts a URN in a query only with its colons encoded."""
-    texts = [part.removeprefix("account=") for part in raw_query.split("&") if part.startswith("account=")]
+    texts = [
+        part.removeprefix("account=")
+        for part in raw_query.split("&")
+        if part.startswith("account=")
+    ]
     if len(texts) != 1 or ":" in texts[0]:
         return None
     urn = unquote(texts[0])
@@ -245,7 +348,9 @@ def _rules_of(account: str) -> Iterator[tuple[int, str, str, str, bool]]:
         yield 200001 + number, f"{name} {number + 1}", kind, method, enabled
 
 
-def _shown(rule: tuple[int, str, str, str, bool], account: str, fields: Sequence[str] | None) -> dict[str, Any]:
+def _shown(
+    rule: tuple[int, str, str, str, bool], account: str, fields: Sequence[str] | None
+) -> dict[str, Any]:
     number, name, kind, method, enabled = rule
     content = {
         "account": ACCOUNT_PREFIX + account,
@@ -259,4 +364,6 @@ def _shown(rule: tuple[int, str, str, str, bool], account: str, fields: Sequence
         "type": kind,
         "viewThroughAttributionWindowSize": 7,
     }
-    return {key: value for key, value in content.items() if fields is None or key in fields}
+    return {
+        key: value for key, value in content.items() if fields is None or key in fields
+    }

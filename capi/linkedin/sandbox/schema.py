@@ -32,14 +32,27 @@ _VALID: Final[tuple[Problem, ...]] = ()
 
 def errors(element: Any, version: str) -> list[str]:
     """Every schema error of one element, in LinkedIn's words. Empty for a valid element."""
-    return [f"ERROR :: {path} :: {error}\n" for path, error in event_schema(version)(element)]
+    return [
+        f"ERROR :: {path} :: {error}\n"
+        for path, error in event_schema(version)(element)
+    ]
 
 
 @cache
 def event_schema(version: str) -> Check:
     """The check of a whole conversion event for one API version ("YYYYMM")."""
-    hashed_names = {"hashedFirstName": text, "hashedLastName": text} if version >= HASHED_NAMES_SINCE else {}
-    names = {"firstName": text, "lastName": text, "companyName": text, "title": text, "countryCode": text}
+    hashed_names = (
+        {"hashedFirstName": text, "hashedLastName": text}
+        if version >= HASHED_NAMES_SINCE
+        else {}
+    )
+    names = {
+        "firstName": text,
+        "lastName": text,
+        "companyName": text,
+        "title": text,
+        "countryCode": text,
+    }
     user = record(
         {"userIds": array(record({"idType": symbol(ID_TYPES), "idValue": text}))},
         {
@@ -50,13 +63,21 @@ def event_schema(version: str) -> Check:
     )
     value = record({"currencyCode": text, "amount": decimal_text})
     return record(
-        {"conversion": urn(CONVERSION_PREFIX, digits=True), "conversionHappenedAt": whole_number, "user": user},
+        {
+            "conversion": urn(CONVERSION_PREFIX, digits=True),
+            "conversionHappenedAt": whole_number,
+            "user": user,
+        },
         {"eventId": text, "conversionValue": value},
     )
 
 
 def text(value: Any) -> Sequence[Problem]:
-    return _VALID if type(value) is str else [("", f"{_shown(value)} cannot be coerced to String")]
+    return (
+        _VALID
+        if type(value) is str
+        else [("", f"{_shown(value)} cannot be coerced to String")]
+    )
 
 
 def whole_number(value: Any) -> Sequence[Problem]:
@@ -67,14 +88,20 @@ def whole_number(value: Any) -> Sequence[Problem]:
 def decimal_text(value: Any) -> Sequence[Problem]:
     if type(value) is not str:
         return text(value)
-    return _VALID if _DECIMAL.fullmatch(value) else [("", f'"{value}" is not a decimal number')]
+    return (
+        _VALID
+        if _DECIMAL.fullmatch(value)
+        else [("", f'"{value}" is not a decimal number')]
+    )
 
 
 def symbol(symbols: frozenset[str]) -> Check:
     def check(value: Any) -> Sequence[Problem]:
         if type(value) is not str:
             return [("", "enum type is not backed by a String")]
-        return _VALID if value in symbols else [("", f'"{value}" is not an enum symbol')]
+        return (
+            _VALID if value in symbols else [("", f'"{value}" is not an enum symbol')]
+        )
 
     return check
 
@@ -96,12 +123,18 @@ def array(item: Check) -> Check:
     def check(value: Any) -> Sequence[Problem]:
         if type(value) is not list:
             return [("", "array type is not backed by a DataList")]
-        return [(f"/{at}{path}", error) for at, entry in enumerate(value) for path, error in item(entry)]
+        return [
+            (f"/{at}{path}", error)
+            for at, entry in enumerate(value)
+            for path, error in item(entry)
+        ]
 
     return check
 
 
-def record(required: Mapping[str, Check], optional: Mapping[str, Check] | None = None) -> Check:
+def record(
+    required: Mapping[str, Check], optional: Mapping[str, Check] | None = None
+) -> Check:
     fields = {**required, **(optional or {})}
 
     def check(value: Any) -> Sequence[Problem]:
@@ -114,7 +147,9 @@ def record(required: Mapping[str, Check], optional: Mapping[str, Check] | None =
                 problems += [(f"/{name}{path}", error) for path, error in inner]
         if not required.keys() <= value.keys():
             missing = "field is required but not found and has no default value"
-            problems += [(f"/{name}", missing) for name in required if name not in value]
+            problems += [
+                (f"/{name}", missing) for name in required if name not in value
+            ]
         return problems
 
     return check

@@ -48,7 +48,10 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         if self.path == "/_control":
             self._control()
-        elif self.path.startswith(f"{messages.PROOF_PATH}?") and self.context.key is not None:
+        elif (
+            self.path.startswith(f"{messages.PROOF_PATH}?")
+            and self.context.key is not None
+        ):
             self._prove(self.context.key)
         else:
             self._exchange(self.context.faults.take())
@@ -64,7 +67,11 @@ class Handler(BaseHTTPRequestHandler):
             return
         now = datetime.now(UTC)
         is_validated = fault.drop != Drop.BEFORE_BODY
-        reply = fault.instead_of(answer_to(request, now=now)) if is_validated else Reply(None)
+        reply = (
+            fault.instead_of(answer_to(request, now=now))
+            if is_validated
+            else Reply(None)
+        )
         self.context.ledger.append(Entry.of(request, reply, now, fault.as_json()))
         self._answer(reply, fault)
 
@@ -75,7 +82,11 @@ class Handler(BaseHTTPRequestHandler):
         if not (length.isascii() and length.isdigit()):
             headers.pop("content-length", None)
             # Without a length it is unknown where the next request begins.
-            self.close_connection = self.close_connection or self.command == "POST" or "transfer-encoding" in headers
+            self.close_connection = (
+                self.close_connection
+                or self.command == "POST"
+                or "transfer-encoding" in headers
+            )
             length = "0"
         body = self.rfile.read(int(length)) if reads_body else b""
         if reads_body and len(body) < int(length):
@@ -122,7 +133,14 @@ class Handler(BaseHTTPRequestHandler):
         """Answer a challenge. It is no request to LinkedIn, so it gets no fault and is not logged."""
         if self._received() is not None:
             port = self.connection.getsockname()[1]
-            self._answer(Reply(200, messages.prove(self.path.partition("?")[2], key=key, port=port).encode()))
+            self._answer(
+                Reply(
+                    200,
+                    messages.prove(
+                        self.path.partition("?")[2], key=key, port=port
+                    ).encode(),
+                )
+            )
 
     def _control(self) -> None:
         """Accept faults for the next requests, from a test in another process. An empty list clears the queue."""
@@ -146,13 +164,20 @@ class Handler(BaseHTTPRequestHandler):
             return refusal(403, "Only from this machine")
         if "Origin" in self.headers or "Sec-Fetch-Site" in self.headers:
             return refusal(403, "Not from a page in a browser")
-        if not is_loopback(urlsplit(f"//{self.headers.get('Host', '')}").hostname or ""):
-            return refusal(403, "Only under this machine's own name")  # another name may be anyone's
+        if not is_loopback(
+            urlsplit(f"//{self.headers.get('Host', '')}").hostname or ""
+        ):
+            # Another name may be anyone's.
+            return refusal(403, "Only under this machine's own name")
         if self.command != "POST":
             return refusal(405, "Only by POST")
         if not (length.isascii() and length.isdigit()):
             return refusal(411, "Only with a length")
-        return refusal(413, f"At most {CONTROL_BYTES} bytes") if _is_too_long(length) else None
+        return (
+            refusal(413, f"At most {CONTROL_BYTES} bytes")
+            if _is_too_long(length)
+            else None
+        )
 
 
 def _is_too_long(length: str) -> bool:
@@ -177,7 +202,13 @@ class SandboxServer:
     """
 
     def __init__(
-        self, host: str, port: int, ledger: RequestLog, *, hold_seconds: float = 60, key: bytes | None = None
+        self,
+        host: str,
+        port: int,
+        ledger: RequestLog,
+        *,
+        hold_seconds: float = 60,
+        key: bytes | None = None,
     ) -> None:
         self.host = host
         self.port = port
@@ -200,7 +231,12 @@ class SandboxServer:
         self._context.stopping.clear()
         self._listener = Listener((self.host, self.port), self._context)
         self.port = self._listener.server_address[1]
-        threading.Thread(target=self._listener.serve_forever, args=(0.05,), name="sandbox", daemon=True).start()
+        threading.Thread(
+            target=self._listener.serve_forever,
+            args=(0.05,),
+            name="sandbox",
+            daemon=True,
+        ).start()
         return self
 
     def stop(self) -> None:
@@ -215,7 +251,12 @@ class SandboxServer:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         self.stop()
 
 
@@ -230,7 +271,9 @@ class Listener(socketserver.TCPServer):
         super().__init__(address, partial(Handler, context=context))
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        thread = threading.Thread(target=self._serve, args=(request, client_address), daemon=True)
+        thread = threading.Thread(
+            target=self._serve, args=(request, client_address), daemon=True
+        )
         self._connections[request] = thread
         thread.start()
 

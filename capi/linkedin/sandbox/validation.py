@@ -10,7 +10,14 @@ from typing import Any, Final
 
 from capi.linkedin import versions
 from capi.linkedin.sandbox import scenarios, schema
-from capi.linkedin.sandbox.messages import IncomingRequest, Reply, coded_refusal, gateway_refusal, json_reply, refusal
+from capi.linkedin.sandbox.messages import (
+    IncomingRequest,
+    Reply,
+    coded_refusal,
+    gateway_refusal,
+    json_reply,
+    refusal,
+)
 
 MAX_ELEMENTS: Final = 5_000
 MAX_AGE: Final = timedelta(days=90)
@@ -28,21 +35,35 @@ def answer_to(request: IncomingRequest, *, now: datetime) -> Reply:
         document = request.document
     except ValueError:
         return refusal(400, "Cannot parse request entity")
-    return _answer_batch(request, document, now) if request.is_batch else _answer_elements(request, [document], now)
+    return (
+        _answer_batch(request, document, now)
+        if request.is_batch
+        else _answer_elements(request, [document], now)
+    )
 
 
 def _answer_batch(request: IncomingRequest, document: Any, now: datetime) -> Reply:
-    if type(document) is not dict or type(document.get("elements")) is not list or len(document) != 1:
-        return refusal(400, 'A batch is an object with the one field "elements", an array')
+    if (
+        type(document) is not dict
+        or type(document.get("elements")) is not list
+        or len(document) != 1
+    ):
+        return refusal(
+            400, 'A batch is an object with the one field "elements", an array'
+        )
     elements = document["elements"]
     if not elements:
         return refusal(400, "The batch holds no elements")
     if len(elements) > MAX_ELEMENTS:
-        return refusal(400, f"The batch holds {len(elements)} elements, more than {MAX_ELEMENTS}")
+        return refusal(
+            400, f"The batch holds {len(elements)} elements, more than {MAX_ELEMENTS}"
+        )
     return _answer_elements(request, elements, now)
 
 
-def _answer_elements(request: IncomingRequest, elements: Sequence[Any], now: datetime) -> Reply:
+def _answer_elements(
+    request: IncomingRequest, elements: Sequence[Any], now: datetime
+) -> Reply:
     return (
         _against_schema(request, elements)
         or _without_identifier(elements, request.version)
@@ -61,9 +82,19 @@ def _against_schema(request: IncomingRequest, elements: Iterable[Any]) -> Reply 
 
 
 def _without_identifier(elements: Iterable[Any], version: str) -> Reply | None:
-    bad = [at for at, element in enumerate(elements) if not _identifies_a_person(element["user"], version)]
-    message = f"User identification is missing or incomplete, indices {bad} (0-indexed)."
-    return coded_refusal(400, "INVALID_USER_IDENTIFICATION_FIELD_VALUE", message) if bad else None
+    bad = [
+        at
+        for at, element in enumerate(elements)
+        if not _identifies_a_person(element["user"], version)
+    ]
+    message = (
+        f"User identification is missing or incomplete, indices {bad} (0-indexed)."
+    )
+    return (
+        coded_refusal(400, "INVALID_USER_IDENTIFICATION_FIELD_VALUE", message)
+        if bad
+        else None
+    )
 
 
 def _identifies_a_person(user: dict[str, Any], version: str) -> bool:
@@ -71,7 +102,12 @@ def _identifies_a_person(user: dict[str, Any], version: str) -> bool:
     if ("firstName" in names) != ("lastName" in names):
         return False
     lead_is_enough = "lead" in user and version >= LEAD_ALONE_SINCE
-    return bool(user["userIds"] or user.get("externalIds") or lead_is_enough or "firstName" in names)
+    return bool(
+        user["userIds"]
+        or user.get("externalIds")
+        or lead_is_enough
+        or "firstName" in names
+    )
 
 
 def _outside_time(elements: Iterable[Any], now: datetime) -> Reply | None:
@@ -87,20 +123,26 @@ def _epoch_ms(moment: datetime) -> int:
 
 
 def _by_scenario(request: IncomingRequest, elements: Sequence[Any]) -> Reply | None:
-    rule_ids = [element["conversion"].removeprefix(schema.CONVERSION_PREFIX) for element in elements]
+    rule_ids = [
+        element["conversion"].removeprefix(schema.CONVERSION_PREFIX)
+        for element in elements
+    ]
     scenario = scenarios.for_rules(rule_ids)
     if scenario is None:
         return None
     if scenario.status == 426:
         return retired(request.version)
-    positions = [at for at, rule_id in enumerate(rule_ids) if rule_id == scenario.trigger]
+    positions = [
+        at for at, rule_id in enumerate(rule_ids) if rule_id == scenario.trigger
+    ]
     return scenarios.reply(scenario, positions, is_batch=request.is_batch)
 
 
 def _accept(request: IncomingRequest, elements: Sequence[Any]) -> Reply:
     if request.is_batch:
         return json_reply(200, {"elements": [{"status": 201}] * len(elements)})
-    number = int.from_bytes(hashlib.sha256(request.body).digest()[:6])  # an internal id, of no use to the caller
+    # An internal id, of no use to the caller.
+    number = int.from_bytes(hashlib.sha256(request.body).digest()[:6])
     return Reply(201, b"", {"Location": f"/conversionEvents/{number}"})
 
 
@@ -128,7 +170,9 @@ def is_about_rules(request: IncomingRequest) -> bool:
 def retired(version: str) -> Reply:
     """The answer to a version that was switched off, or never existed."""
     day = "01" if versions.is_well_formed(version) else ""
-    return gateway_refusal(426, "NONEXISTENT_VERSION", f"Requested version {version}{day} is not active")
+    return gateway_refusal(
+        426, "NONEXISTENT_VERSION", f"Requested version {version}{day} is not active"
+    )
 
 
 def _without_length(request: IncomingRequest) -> Reply | None:
@@ -174,6 +218,9 @@ def _wrong_content(request: IncomingRequest) -> Reply | None:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         return refusal(415, f"Content type {kind or 'none'} is not supported")
-    if request.headers.get("x-restli-method", "CREATE").upper() not in {"CREATE", "BATCH_CREATE"}:
+    if request.headers.get("x-restli-method", "CREATE").upper() not in {
+        "CREATE",
+        "BATCH_CREATE",
+    }:
         return refusal(400, "X-RestLi-Method is neither CREATE nor BATCH_CREATE")
     return None

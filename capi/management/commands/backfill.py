@@ -22,12 +22,31 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--company", required=True, metavar="SLUG")
-        parser.add_argument("--rule", type=int, metavar="ID", help="the rule; all active rules by default")
-        parser.add_argument("--days", type=int, required=True, metavar="N", help="how many days back, at most 90")
-        parser.add_argument("--dry-run", action="store_true", help="only show what would be sent")
+        parser.add_argument(
+            "--rule",
+            type=int,
+            metavar="ID",
+            help="the rule; all active rules by default",
+        )
+        parser.add_argument(
+            "--days",
+            type=int,
+            required=True,
+            metavar="N",
+            help="how many days back, at most 90",
+        )
+        parser.add_argument(
+            "--dry-run", action="store_true", help="only show what would be sent"
+        )
 
     def handle(
-        self, *args: Any, company: str, rule: int | None, days: int, dry_run: bool = False, **options: Any
+        self,
+        *args: Any,
+        company: str,
+        rule: int | None,
+        days: int,
+        dry_run: bool = False,
+        **options: Any,
     ) -> None:
         if not 1 <= days <= settings.EVENT_MAX_AGE_DAYS:
             raise CommandError(
@@ -36,7 +55,9 @@ class Command(BaseCommand):
         until = database_now()
         since = until - timedelta(days=days)
         for each in _rules(company, rule):
-            self.stdout.write(f"{each} (rule {each.pk}, {each.get_crm_event_display()}):")
+            self.stdout.write(
+                f"{each} (rule {each.pk}, {each.get_crm_event_display()}):"
+            )
             counts = preview(each, since=since, until=until)
             for outcome in BackfillOutcome:
                 self.stdout.write(f"  {outcome.label:24} {counts[outcome]:>9,}")
@@ -50,7 +71,9 @@ class Command(BaseCommand):
         except ValidationError as error:
             self.stdout.write(f"Not started. {' '.join(error.messages)}")
         else:
-            self.stdout.write(f"{backfill} started. Workers send it, or `manage.py deliver` if none is running.")
+            self.stdout.write(
+                f"{backfill} started. Workers send it, or `manage.py deliver` if none is running."
+            )
 
 
 def _rules(slug: str, pk: int | None) -> list[ConversionRule]:
@@ -60,7 +83,9 @@ def _rules(slug: str, pk: int | None) -> list[ConversionRule]:
     rules = ConversionRule.objects.for_company(company)
     selected = list(rules.active() if pk is None else rules.filter(pk=pk))
     if not selected and pk is None:
-        raise CommandError(f"{company}: {NO_ACTIVE_RULE.what} {NO_ACTIVE_RULE.next_step}")
+        raise CommandError(
+            f"{company}: {NO_ACTIVE_RULE.what} {NO_ACTIVE_RULE.next_step}"
+        )
     if not selected:
         raise CommandError(f"{company} has no rule {pk}.")
     return selected

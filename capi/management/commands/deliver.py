@@ -21,10 +21,14 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         sweep.tidy()
         total = DeliveryResult()
-        while sum(self._deliver(company_id, total) for company_id in sweep.due_companies()):
+        while sum(
+            self._deliver(company_id, total) for company_id in sweep.due_companies()
+        ):
             pass
         self._print(total.states, "Sent nothing: no event was due.")
-        self.stdout.write(f"{total.requests} request{'' if total.requests == 1 else 's'} to LinkedIn.")
+        self.stdout.write(
+            f"{total.requests} request{'' if total.requests == 1 else 's'} to LinkedIn."
+        )
         self._print(held(), "Nothing is on hold.", heading="On hold:")
 
     def _deliver(self, company_id: int, total: DeliveryResult) -> bool:
@@ -33,10 +37,14 @@ class Command(BaseCommand):
         total.states.update(result.states)
         total.requests += result.requests
         if result.more_in:
-            time.sleep(result.more_in)  # the request budget is used up, and nothing else is waiting for this process
+            # The request budget is used up, and nothing else is waiting for this
+            # process.
+            time.sleep(result.more_in)
         return bool(result.states or result.requests or result.more_in)
 
-    def _print(self, counts: Counter[str], otherwise: str, *, heading: str = "") -> None:
+    def _print(
+        self, counts: Counter[str], otherwise: str, *, heading: str = ""
+    ) -> None:
         if not counts:
             self.stdout.write(otherwise)
             return
@@ -52,8 +60,12 @@ def held() -> Counter[str]:
     counts: Counter[str] = Counter()
     for company in Company.objects.select_related("linkedin_connection"):
         connection: Connection | None = getattr(company, "linkedin_connection", None)
-        events = ConversionEvent.objects.for_company(company).on_hold(connection).order_by()
-        for rule_reason, count in events.values_list("rule__paused_reason").annotate(count=Count("pk")):
+        events = (
+            ConversionEvent.objects.for_company(company).on_hold(connection).order_by()
+        )
+        for rule_reason, count in events.values_list("rule__paused_reason").annotate(
+            count=Count("pk")
+        ):
             counts[f"{company.slug}: {_reason(connection, rule_reason).label}"] += count
     return counts
 

@@ -22,10 +22,18 @@ class Command(BaseCommand):
     help = "Check everything that events need to reach LinkedIn. Exits with 1 if something needs fixing."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--company", metavar="SLUG", help="the company's slug; all active companies by default")
+        parser.add_argument(
+            "--company",
+            metavar="SLUG",
+            help="the company's slug; all active companies by default",
+        )
 
     def handle(self, *args: Any, company: str | None, **options: Any) -> None:
-        companies = [find_company(company)] if company else list(Company.objects.filter(is_active=True))
+        companies = (
+            [find_company(company)]
+            if company
+            else list(Company.objects.filter(is_active=True))
+        )
         if not companies:
             self.stdout.write("There are no companies yet.")
         if sum([self._print_findings(each) for each in companies]):

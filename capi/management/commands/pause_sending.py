@@ -12,5 +12,7 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         count = pauses.pause_all()
-        self.stdout.write(f"All sending is paused (companies with a connection: {count}).")
+        self.stdout.write(
+            f"All sending is paused (companies with a connection: {count})."
+        )
         self.stdout.write("Events are kept. To send them: manage.py resume_sending")

@@ -18,16 +18,22 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="only count what would be repeated")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="only count what would be repeated"
+        )
 
     def handle(self, *, dry_run: bool, **options: Any) -> None:
         log = (line.decode(errors="replace") for line in sys.stdin.buffer)
         try:
             changes = privacy_log.read(log)
         except CutOff as error:
-            raise CommandError(f"Nothing was repeated: this line of the log is not complete. {error}") from None
+            raise CommandError(
+                f"Nothing was repeated: this line of the log is not complete. {error}"
+            ) from None
         if not changes:
-            self.stdout.write("There is no privacy change in this log. Check that it goes back to the backup.")
+            self.stdout.write(
+                "There is no privacy change in this log. Check that it goes back to the backup."
+            )
             return
         outcomes = list(repeat_all(changes, dry_run=dry_run))
         width = max(len(each.label) for each in outcomes)

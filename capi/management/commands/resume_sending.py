@@ -15,6 +15,8 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         if count := pauses.resume_all():
-            self.stdout.write(f"Sending resumed (companies: {count}). Workers send what is due within seconds.")
+            self.stdout.write(
+                f"Sending resumed (companies: {count}). Workers send what is due within seconds."
+            )
         else:
             self.stdout.write("Sending was not paused.")

@@ -18,7 +18,9 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="only count, don't write")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="only count, don't write"
+        )
 
     def handle(self, *args: Any, dry_run: bool, **options: Any) -> None:
         newest, *older = fingerprints()
@@ -47,14 +49,32 @@ def _counts(rows: Sequence[tuple[object, KeyState]]) -> str:
 
 
 def _unreadable_message(inventory: Inventory) -> str:
-    companies = [company for company, state in inventory.tokens if state == KeyState.UNREADABLE]
-    users = {user: None for user, state in inventory.second_factors if state == KeyState.UNREADABLE}
-    sentences = [f"These keys can't decrypt the access tokens of {', '.join(companies)}."] if companies else []
-    clients = [company for company, state in inventory.client_secrets if state == KeyState.UNREADABLE]
+    companies = [
+        company for company, state in inventory.tokens if state == KeyState.UNREADABLE
+    ]
+    users = {
+        user: None
+        for user, state in inventory.second_factors
+        if state == KeyState.UNREADABLE
+    }
+    sentences = (
+        [f"These keys can't decrypt the access tokens of {', '.join(companies)}."]
+        if companies
+        else []
+    )
+    clients = [
+        company
+        for company, state in inventory.client_secrets
+        if state == KeyState.UNREADABLE
+    ]
     if clients:
-        sentences.append(f"These keys can't decrypt the client secrets of {', '.join(clients)}.")
+        sentences.append(
+            f"These keys can't decrypt the client secrets of {', '.join(clients)}."
+        )
     if users:
-        sentences.append(f"These keys can't decrypt the second factors of users {', '.join(map(str, users))}.")
+        sentences.append(
+            f"These keys can't decrypt the second factors of users {', '.join(map(str, users))}."
+        )
     return " ".join(
         [
             *sentences,

@@ -9,7 +9,11 @@ from django.utils import dateformat
 
 from capi.models import Alert
 from capi.models.choices import AlertKind, Reason, RestCause
-from capi.selectors.explanations.connection import EARLIEST, next_step_of_rest, why_resting
+from capi.selectors.explanations.connection import (
+    EARLIEST,
+    next_step_of_rest,
+    why_resting,
+)
 from capi.selectors.explanations.explain import explain_pause, topic_of_rest
 from capi.selectors.explanations.reasons import REASONS
 from capi.selectors.explanations.states import ON_HOLD, Explanation
@@ -30,12 +34,17 @@ class AlertText:
 
     @property
     def page_name(self) -> str:
-        return {"linkedin": "LinkedIn page", "events": "Recent Events", "leads": "Leads"}[self.page]
+        return {
+            "linkedin": "LinkedIn page",
+            "events": "Recent Events",
+            "leads": "Leads",
+        }[self.page]
 
 
 _SEE_LOG: Final = "Recent Events shows why each one failed, and what to do."
 _CHECK_CRM: Final = (
-    "Check that leads and deals still come in and change as before, and that they have e-mail addresses."
+    "Check that leads and deals still come in and change as before, and that they "
+    "have e-mail addresses."
 )
 # Explanations in the help for alerts without a reason.
 ABOUT: Final[dict[AlertKind, Explanation]] = {
@@ -58,8 +67,12 @@ ABOUT: Final[dict[AlertKind, Explanation]] = {
 
 # Placeholders for the facts of an alert: rule, failed, ended, days, per_week, left, on, version, retires, earliest.
 OPENED: Final[dict[AlertKind, AlertText]] = {
-    AlertKind.CONNECTION_PAUSED: AlertText("sending to LinkedIn is paused", "{what}", "{next_step}", topic="{topic}"),
-    AlertKind.RULE_PAUSED: AlertText("the rule “{rule}” is paused", "{what}", "{next_step}", topic="{topic}"),
+    AlertKind.CONNECTION_PAUSED: AlertText(
+        "sending to LinkedIn is paused", "{what}", "{next_step}", topic="{topic}"
+    ),
+    AlertKind.RULE_PAUSED: AlertText(
+        "the rule “{rule}” is paused", "{what}", "{next_step}", topic="{topic}"
+    ),
     AlertKind.HOLD_ENDING: AlertText(
         "events on hold expire {left}",
         "LinkedIn rejects events older than 90 days. The oldest one on hold reaches that age on {on}, and others "
@@ -67,7 +80,9 @@ OPENED: Final[dict[AlertKind, AlertText]] = {
         "The LinkedIn page says why they are on hold and what to do. They are then sent, oldest first.",
         topic=ON_HOLD.topic,
     ),
-    AlertKind.RESTING: AlertText("sending to LinkedIn is delayed", "{what}", "{next_step}", topic="{topic}"),
+    AlertKind.RESTING: AlertText(
+        "sending to LinkedIn is delayed", "{what}", "{next_step}", topic="{topic}"
+    ),
     AlertKind.FAILING: AlertText(
         "many events of the rule “{rule}” fail",
         "Of its newest {ended} finished events, {failed} failed.",
@@ -100,20 +115,28 @@ OPENED: Final[dict[AlertKind, AlertText]] = {
 
 CLOSED: Final[dict[AlertKind, AlertText]] = {
     AlertKind.CONNECTION_PAUSED: AlertText(
-        "sending to LinkedIn has resumed", "Events on hold are now sent, oldest first.", ""
+        "sending to LinkedIn has resumed",
+        "Events on hold are now sent, oldest first.",
+        "",
     ),
     AlertKind.RULE_PAUSED: AlertText(
-        "the rule “{rule}” has resumed", "Its events on hold are now sent, oldest first.", ""
+        "the rule “{rule}” has resumed",
+        "Its events on hold are now sent, oldest first.",
+        "",
     ),
     AlertKind.RESTING: AlertText(
-        "sending to LinkedIn is no longer delayed", "Queued events are now sent, oldest first.", ""
+        "sending to LinkedIn is no longer delayed",
+        "Queued events are now sent, oldest first.",
+        "",
     ),
     AlertKind.FAILING: AlertText(
         "the rule “{rule}” works again",
         "Of its newest finished events, fewer than 1 in 10 failed.",
         "",
     ),
-    AlertKind.SILENT: AlertText("the rule “{rule}” has events again", "It is no longer silent.", ""),
+    AlertKind.SILENT: AlertText(
+        "the rule “{rule}” has events again", "It is no longer silent.", ""
+    ),
 }
 
 
@@ -139,7 +162,10 @@ def _filled(text: AlertText, alert: Alert) -> AlertText:
 
 
 def _values(alert: Alert) -> Mapping[str, object]:
-    values: dict[str, object] = {"rule": str(alert.rule) if alert.rule else "", "left": _left(alert.stage)}
+    values: dict[str, object] = {
+        "rule": str(alert.rule) if alert.rule else "",
+        "left": _left(alert.stage),
+    }
     values.update(alert.facts)
     if "on" in alert.facts:
         values["on"] = dateformat.format(date.fromisoformat(alert.facts["on"]), "j F Y")
@@ -151,7 +177,9 @@ def _values(alert: Alert) -> Mapping[str, object]:
         pause = explain_pause(Reason(alert.reason))
         values.update(what=pause.what, next_step=pause.next_step, topic=pause.topic)
     if alert.kind == AlertKind.RESTING:
-        since, until = (datetime.fromisoformat(alert.facts[name]) for name in ("since", "until"))
+        since, until = (
+            datetime.fromisoformat(alert.facts[name]) for name in ("since", "until")
+        )
         cause = RestCause(alert.reason)
         values.update(
             what=why_resting(cause, since=since, until=until, now=alert.opened_at),

@@ -14,13 +14,22 @@ from crm.models.job import JobState
 
 _BACKFILLS: Final[dict[JobState, Explanation]] = {
     JobState.WAITING: Explanation(
-        "Waiting", "It begins once no new event is due.", "No action needed: it begins automatically.", "wait"
+        "Waiting",
+        "It begins once no new event is due.",
+        "No action needed: it begins automatically.",
+        "wait",
     ),
     JobState.RUNNING: Explanation(
-        "Running", "Past events are sent after new ones.", "No action needed: it continues automatically.", "wait"
+        "Running",
+        "Past events are sent after new ones.",
+        "No action needed: it continues automatically.",
+        "wait",
     ),
     JobState.PAUSED: Explanation(
-        "Paused", "It queues no more events.", "Resume it to continue where it stopped.", "wait"
+        "Paused",
+        "It queues no more events.",
+        "Resume it to continue where it stopped.",
+        "wait",
     ),
     JobState.DONE: Explanation(
         "Done",
@@ -41,7 +50,10 @@ _BACKFILLS: Final[dict[JobState, Explanation]] = {
         "bad",
     ),
 }
-BACKFILLS: Final = {state: replace(words, topic=f"backfill-{state}") for state, words in _BACKFILLS.items()}
+BACKFILLS: Final = {
+    state: replace(words, topic=f"backfill-{state}")
+    for state, words in _BACKFILLS.items()
+}
 ENDS_OF_BACKFILLS: Final[dict[Reason, str]] = {
     Reason.RULE_DELETED: "Its rule was deleted.",
     Reason.COMPANY_CLOSED: "The company was deactivated.",
@@ -85,7 +97,9 @@ def explain_backfill(backfill: Backfill, connection: Connection | None) -> Expla
     """The explanation for a backfill in its current state. `backfill.rule` should be loaded."""
     state, rule = JobState(backfill.state), backfill.rule
     if backfill.is_at_work:
-        return hold_of(rule, connection) or (BACKFILLS[state] if rule.is_active else RULE_OFF)
+        return hold_of(rule, connection) or (
+            BACKFILLS[state] if rule.is_active else RULE_OFF
+        )
     ended_by = backfill.problem or ENDS_OF_BACKFILLS.get(Reason(backfill.reason))
     return replace(BACKFILLS[state], what=ended_by) if ended_by else BACKFILLS[state]
 

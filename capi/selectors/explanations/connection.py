@@ -16,7 +16,9 @@ RETIRED: Final = REASONS[Reason.VERSION_RETIRED]
 EARLIEST: Final = " at the earliest"
 
 
-def about_version(version: str, day: date, days_left: int, *, is_certain: bool) -> Explanation:
+def about_version(
+    version: str, day: date, days_left: int, *, is_certain: bool
+) -> Explanation:
     """About the day on which LinkedIn switches the version off or, unless `is_certain`, the earliest such day."""
     switched = "switched" if is_certain and days_left <= 0 else "switches"
     return Explanation(
@@ -94,9 +96,14 @@ def next_step_of_rest(cause: RestCause) -> str:
     return f"No action needed: queued events are then sent automatically, oldest first. {_TRY_NOW}"
 
 
-def why_resting(cause: RestCause, *, since: datetime, until: datetime, now: datetime) -> str:
+def why_resting(
+    cause: RestCause, *, since: datetime, until: datetime, now: datetime
+) -> str:
     """The text about a rest, with times in the active time zone."""
-    return WHY[cause].format(since=_time_of(since), until=f"at {_time_of(until)}" if until > now else "any moment now")
+    return WHY[cause].format(
+        since=_time_of(since),
+        until=f"at {_time_of(until)}" if until > now else "any moment now",
+    )
 
 
 def explain_size(body_limit: int) -> str:

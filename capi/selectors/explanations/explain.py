@@ -43,7 +43,10 @@ TRANSIENT: Final = frozenset(
         Reason.THROTTLED,
     }
 )
-_TOPICS_OF_RESTS: Final = {RestCause.TROUBLE: Reason.SERVER_TROUBLE, RestCause.UNCLEAR: Reason.UNCLEAR}
+_TOPICS_OF_RESTS: Final = {
+    RestCause.TROUBLE: Reason.SERVER_TROUBLE,
+    RestCause.UNCLEAR: Reason.UNCLEAR,
+}
 
 
 def explain(event: ConversionEvent, connection: Connection | None) -> Explanation:
@@ -54,14 +57,20 @@ def explain(event: ConversionEvent, connection: Connection | None) -> Explanatio
         if pending is not None:
             return pending
     words = _explain_end(event, state, reason)
-    if event.may_have_arrived and not event.is_test and state not in (*OPEN_STATES, State.ACCEPTED):
+    if (
+        event.may_have_arrived
+        and not event.is_test
+        and state not in (*OPEN_STATES, State.ACCEPTED)
+    ):
         step = "No action needed." if reason == Reason.TAKEN_BACK else words.next_step
         why = reason.label if reason else words.label
         return replace(words, what=MAY_HAVE_ARRIVED.format(why=why), next_step=step)
     return words
 
 
-def _explain_pending(event: ConversionEvent, reason: Reason, connection: Connection | None) -> Explanation | None:
+def _explain_pending(
+    event: ConversionEvent, reason: Reason, connection: Connection | None
+) -> Explanation | None:
     """What the event waits for, None if it is retried for this reason."""
     if reason == Reason.TAKEN_BACK:
         return TAKEN_BACK_ON_THE_WAY
@@ -84,7 +93,11 @@ def _explain_end(event: ConversionEvent, state: State, reason: Reason) -> Explan
     if state not in (State.REJECTED, State.EXHAUSTED) or reason == Reason.NONE:
         return words
     step = _final_step(event, words)
-    return words if step == words.next_step else replace(words, next_step=step, ask_admin="")
+    return (
+        words
+        if step == words.next_step
+        else replace(words, next_step=step, ask_admin="")
+    )
 
 
 def explain_grace(seconds: float) -> Explanation:
@@ -145,8 +158,12 @@ def explain_rest(connection: Connection | None, now: datetime) -> Explanation | 
     assert connection.resting_since is not None
     assert connection.next_attempt_at is not None
     cause = RestCause(connection.rest_cause)
-    what = why_resting(cause, since=connection.resting_since, until=connection.next_attempt_at, now=now)
-    return Explanation("Queued", what, next_step_of_rest(cause), "wait", topic=topic_of_rest(cause))
+    what = why_resting(
+        cause, since=connection.resting_since, until=connection.next_attempt_at, now=now
+    )
+    return Explanation(
+        "Queued", what, next_step_of_rest(cause), "wait", topic=topic_of_rest(cause)
+    )
 
 
 def topic_of_rest(cause: RestCause) -> str:
@@ -156,7 +173,9 @@ def topic_of_rest(cause: RestCause) -> str:
 
 def hold_of(rule: ConversionRule, connection: Connection | None) -> Explanation | None:
     """Why events of this rule are on hold, None if they aren't."""
-    return hold_of_connection(connection) or (explain_pause(rule.paused_reason) if rule.is_paused else None)
+    return hold_of_connection(connection) or (
+        explain_pause(rule.paused_reason) if rule.is_paused else None
+    )
 
 
 def hold_of_connection(connection: Connection | None) -> Explanation | None:
@@ -180,7 +199,11 @@ def _final_step(event: ConversionEvent, words: Explanation) -> str:
     if event.reason == Reason.UNCLEAR:
         then = "press play again" if event.is_test else "retry the event"
         return f"Ask the operator of LeadMachine to check the network to LinkedIn, then {then}."
-    return "Press play again in a few minutes." if event.is_test else STATES[State.EXHAUSTED].next_step
+    return (
+        "Press play again in a few minutes."
+        if event.is_test
+        else STATES[State.EXHAUSTED].next_step
+    )
 
 
 NO_EVENT: Final = Explanation(

@@ -33,13 +33,22 @@ _REASONS: Final[dict[Reason, Explanation]] = {
         "plain",
     ),
     Reason.TOO_OLD: Explanation(
-        "Expired", "The event is older than 90 days. LinkedIn would reject it.", "It can no longer be sent.", "bad"
+        "Expired",
+        "The event is older than 90 days. LinkedIn would reject it.",
+        "It can no longer be sent.",
+        "bad",
     ),
     Reason.LEAD_DELETED: Explanation(
-        "Cancelled", "The lead was deleted before the event was sent.", "No action needed.", "plain"
+        "Cancelled",
+        "The lead was deleted before the event was sent.",
+        "No action needed.",
+        "plain",
     ),
     Reason.DEAL_DELETED: Explanation(
-        "Cancelled", "The deal was deleted before the event was sent.", "No action needed.", "plain"
+        "Cancelled",
+        "The deal was deleted before the event was sent.",
+        "No action needed.",
+        "plain",
     ),
     Reason.ERASED: Explanation(
         "Cancelled",
@@ -67,10 +76,16 @@ _REASONS: Final[dict[Reason, Explanation]] = {
         ask_admin="Ask an admin to switch on the rule. You can then retry this event.",
     ),
     Reason.RULE_DELETED: Explanation(
-        "Cancelled", "The rule was deleted before the event was sent.", "No action needed.", "plain"
+        "Cancelled",
+        "The rule was deleted before the event was sent.",
+        "No action needed.",
+        "plain",
     ),
     Reason.BACKFILL_CANCELLED: Explanation(
-        "Cancelled", "The event's backfill was cancelled before the event was sent.", "No action needed.", "plain"
+        "Cancelled",
+        "The event's backfill was cancelled before the event was sent.",
+        "No action needed.",
+        "plain",
     ),
     Reason.DATA_REFUSED: Explanation(
         "Rejected",
@@ -190,7 +205,10 @@ _REASONS: Final[dict[Reason, Explanation]] = {
         "bad",
     ),
 }
-REASONS: Final = {reason: replace(words, topic=f"reason-{reason}") for reason, words in _REASONS.items()}
+REASONS: Final = {
+    reason: replace(words, topic=f"reason-{reason}")
+    for reason, words in _REASONS.items()
+}
 
 # DATA_REFUSED, by response status: a lead can be corrected, the time of an event can't.
 REFUSED_WITH: Final[dict[int, Explanation]] = {
@@ -214,7 +232,9 @@ REFUSED_WITH: Final[dict[int, Explanation]] = {
     ),
 }
 
-_PASTE: Final = "Or copy the id of each rule from Campaign Manager and add the rule manually."
+_PASTE: Final = (
+    "Or copy the id of each rule from Campaign Manager and add the rule manually."
+)
 _COMPARE: Final = "Ask an admin to compare the ad account id with Campaign Manager."
 _AGAIN: Final = "Try again in a few minutes."
 

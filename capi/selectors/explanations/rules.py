@@ -26,22 +26,36 @@ class EventAdvice:
     @property
     def linkedin_type(self) -> str:
         """The usual types that the API version in use supports, as named in Campaign Manager."""
-        known = [type_label(each) for each in self.types if SINCE.get(each, "") <= settings.LINKEDIN_API_VERSION]
-        return ", ".join(known) or "none; if you send it, use Other without a value, and assign it to no campaign"
+        known = [
+            type_label(each)
+            for each in self.types
+            if SINCE.get(each, "") <= settings.LINKEDIN_API_VERSION
+        ]
+        return (
+            ", ".join(known)
+            or "none; if you send it, use Other without a value, and assign it to no campaign"
+        )
 
 
 # Types of the Conversions API's rules (Microsoft Learn). A later API version brought these two back.
 SINCE: Final = {"MARKETING_QUALIFIED_LEAD": "202608", "SALES_QUALIFIED_LEAD": "202608"}
-OTHER: Final = "OTHER"  # may mean anything: offered as a type, but suggests no CRM event
+# May mean anything: offered as a type, but suggests no CRM event.
+OTHER: Final = "OTHER"
 EVENTS: Final[dict[str, EventAdvice]] = {
     CrmEventName.LEAD_CREATED: EventAdvice(
-        "A lead is added manually, through the API, or by an import that sends to LinkedIn.", ("LEAD", "SIGN_UP")
+        "A lead is added manually, through the API, or by an import that sends to LinkedIn.",
+        ("LEAD", "SIGN_UP"),
     ),
     CrmEventName.LEAD_QUALIFIED: EventAdvice(
-        "A lead gets a status that means “qualified”.", ("QUALIFIED_LEAD", "MARKETING_QUALIFIED_LEAD")
+        "A lead gets a status that means “qualified”.",
+        ("QUALIFIED_LEAD", "MARKETING_QUALIFIED_LEAD"),
     ),
-    CrmEventName.DEAL_CREATED: EventAdvice("A deal is added.", ("KEY_PAGE_VIEW", "SALES_QUALIFIED_LEAD", OTHER)),
-    CrmEventName.DEAL_WON: EventAdvice("A deal moves to a stage that means “won”.", (PURCHASE,)),
+    CrmEventName.DEAL_CREATED: EventAdvice(
+        "A deal is added.", ("KEY_PAGE_VIEW", "SALES_QUALIFIED_LEAD", OTHER)
+    ),
+    CrmEventName.DEAL_WON: EventAdvice(
+        "A deal moves to a stage that means “won”.", (PURCHASE,)
+    ),
     CrmEventName.DEAL_LOST: EventAdvice(
         "A deal moves to a stage that means “lost”.",
         (),
@@ -61,7 +75,9 @@ def suggested_event(linkedin_type: str) -> str:
     """The usual CRM event for a rule of this type, "" if there is none."""
     if linkedin_type == OTHER:
         return ""
-    return next((event for event, advice in EVENTS.items() if linkedin_type in advice.types), "")
+    return next(
+        (event for event, advice in EVENTS.items() if linkedin_type in advice.types), ""
+    )
 
 
 def type_label(linkedin_type: str) -> str:
@@ -82,7 +98,10 @@ WRONG_SOURCE: Final = Explanation(
     "plain",
 )
 SWITCHED_OFF: Final = Explanation(
-    "Left out", "It is switched off in Campaign Manager.", "Enable it there, then read the list again.", "plain"
+    "Left out",
+    "It is switched off in Campaign Manager.",
+    "Enable it there, then read the list again.",
+    "plain",
 )
 
 

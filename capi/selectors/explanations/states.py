@@ -46,10 +46,23 @@ _STATES: Final[dict[State, Explanation]] = {
         "Campaign Manager may take 24 hours to show it, and up to 72 to update all figures.",
         "good",
     ),
-    State.REJECTED: Explanation("Rejected", "LinkedIn rejected this event.", "LinkedIn's message says why.", "bad"),
-    State.EXPIRED: Explanation("Expired", "The event is too old for LinkedIn.", "It can no longer be sent.", "bad"),
+    State.REJECTED: Explanation(
+        "Rejected",
+        "LinkedIn rejected this event.",
+        "LinkedIn's message says why.",
+        "bad",
+    ),
+    State.EXPIRED: Explanation(
+        "Expired",
+        "The event is too old for LinkedIn.",
+        "It can no longer be sent.",
+        "bad",
+    ),
     State.SKIPPED: Explanation(
-        "Skipped", "This event is not sent.", "No action needed, unless this is a mistake.", "plain"
+        "Skipped",
+        "This event is not sent.",
+        "No action needed, unless this is a mistake.",
+        "plain",
     ),
     State.CANCELLED: Explanation(
         "Cancelled",
@@ -57,9 +70,13 @@ _STATES: Final[dict[State, Explanation]] = {
         "No action needed, unless this was a mistake.",
         "plain",
     ),
-    State.EXHAUSTED: Explanation("Gave up", "Every attempt to send it failed.", "Retry it manually.", "bad"),
+    State.EXHAUSTED: Explanation(
+        "Gave up", "Every attempt to send it failed.", "Retry it manually.", "bad"
+    ),
 }
-STATES: Final = {state: replace(words, topic=f"state-{state}") for state, words in _STATES.items()}
+STATES: Final = {
+    state: replace(words, topic=f"state-{state}") for state, words in _STATES.items()
+}
 
 ON_HOLD: Final = Explanation(
     "On hold",
@@ -71,5 +88,8 @@ ON_HOLD: Final = Explanation(
 )
 
 TEST_EVENT: Final = Explanation(
-    "Test", "Test events are sent once.", "To repeat a test, press play on the LinkedIn page.", "plain"
+    "Test",
+    "Test events are sent once.",
+    "To repeat a test, press play on the LinkedIn page.",
+    "plain",
 )

@@ -50,8 +50,14 @@ def next_rows(data_export: DataExport, size: int) -> list[Row]:
         columns = with_keys(columns, data_export.columns)
     else:
         data_export.columns = [column.key for column in columns]
-    found = list(file.rows(data_export.company).filter(pk__gt=data_export.after).order_by("pk")[:size])
-    rows: list[Row] = [] if data_export.after else [[column.label for column in columns]]
+    found = list(
+        file.rows(data_export.company)
+        .filter(pk__gt=data_export.after)
+        .order_by("pk")[:size]
+    )
+    rows: list[Row] = (
+        [] if data_export.after else [[column.label for column in columns]]
+    )
     rows += [[column.read(row) for column in columns] for row in found]
     data_export.reached += len(found)
     if len(found) < size:
@@ -91,7 +97,10 @@ deleted custom fields, leads that were erased or merged into others, and the aud
 
 def columns_of(**labels: str) -> Callable[[Company], list[FileColumn]]:
     """Columns of the attributes with these names, each with its label."""
-    columns = [FileColumn(label, _reader(name.replace("__", "."))) for name, label in labels.items()]
+    columns = [
+        FileColumn(label, _reader(name.replace("__", ".")))
+        for name, label in labels.items()
+    ]
     return lambda company: columns
 
 
@@ -121,15 +130,29 @@ def _fields(company: Company) -> QuerySet[Any]:
 
 def _list(**more: str) -> Callable[[Company], list[FileColumn]]:
     """The columns of a list of the company's settings."""
-    return columns_of(pk="Number", name="Name", **more, position="Position", archived_at="Archived")
+    return columns_of(
+        pk="Number", name="Name", **more, position="Position", archived_at="Archived"
+    )
 
 
 def _file_columns(company: Company) -> list[FileColumn]:
     described = columns_of(
-        pk="File number", created_at="Time", name="Name", size="Bytes", lead_id="Lead number", deal_id="Deal number",
-        note_id="Note number", actor="By", api_key__name="By API key",
-    )  # fmt: skip
-    return [*described(company), FileColumn("Download", lambda file: settings.SITE_URL + file.get_absolute_url())]
+        pk="File number",
+        created_at="Time",
+        name="Name",
+        size="Bytes",
+        lead_id="Lead number",
+        deal_id="Deal number",
+        note_id="Note number",
+        actor="By",
+        api_key__name="By API key",
+    )
+    return [
+        *described(company),
+        FileColumn(
+            "Download", lambda file: settings.SITE_URL + file.get_absolute_url()
+        ),
+    ]
 
 
 # In the order of the archive. Other apps append a file for each of their tables at start-up. Add a new file at the end:
@@ -152,43 +175,85 @@ FILES: Final = [
         "tasks.csv",
         "Tasks, calls and meetings, open and done, each about a lead, a deal or neither.",
         columns_of(
-            pk="Task number", title="Title", get_kind_display="Kind", due_on="Due", due_time="Time", owner="Owner",
-            lead_id="Lead number", deal_id="Deal number", done_at="Done", created_at="Created", updated_at="Changed",
+            pk="Task number",
+            title="Title",
+            get_kind_display="Kind",
+            due_on="Due",
+            due_time="Time",
+            owner="Owner",
+            lead_id="Lead number",
+            deal_id="Deal number",
+            done_at="Done",
+            created_at="Created",
+            updated_at="Changed",
         ),
         rows_of(Task, "owner"),
     ),
-    ArchiveFile("tags.csv", "The tags of leads and deals.", _list(colour="Colour"), rows_of(Tag)),
+    ArchiveFile(
+        "tags.csv", "The tags of leads and deals.", _list(colour="Colour"), rows_of(Tag)
+    ),
     ArchiveFile(
         "custom-fields.csv",
         "What the custom fields are. Their values are in leads.csv and deals.csv, in columns with their names.",
         columns_of(
-            pk="Number", get_subject_display="For", key="Key", name="Name", get_type_display="Type",
-            help_text="Help", choice_labels="Choices", is_required="Required", is_listed="In the list",
-            position="Position", archived_at="Archived",
+            pk="Number",
+            get_subject_display="For",
+            key="Key",
+            name="Name",
+            get_type_display="Type",
+            help_text="Help",
+            choice_labels="Choices",
+            is_required="Required",
+            is_listed="In the list",
+            position="Position",
+            archived_at="Archived",
         ),
         _fields,
     ),
     ArchiveFile(
-        "lead-statuses.csv", "The statuses of leads.", _list(get_meaning_display="Meaning"), rows_of(LeadStatus)
+        "lead-statuses.csv",
+        "The statuses of leads.",
+        _list(get_meaning_display="Meaning"),
+        rows_of(LeadStatus),
     ),
     ArchiveFile(
         "stages.csv",
         "The stages of deals, in their pipelines. “Chance” is in per cent.",
-        _list(pipeline_id="Pipeline number", get_meaning_display="Meaning", chance="Chance"),
+        _list(
+            pipeline_id="Pipeline number",
+            get_meaning_display="Meaning",
+            chance="Chance",
+        ),
         rows_of(Stage),
     ),
     ArchiveFile("pipelines.csv", "The pipelines of deals.", _list(), rows_of(Pipeline)),
-    ArchiveFile("lost-reasons.csv", "Why deals are lost.", _list(), rows_of(LostReason)),
-    ArchiveFile("lead-types.csv", "The types of leads.", _list(code="Code"), rows_of(LeadType)),
-    ArchiveFile("lead-sources.csv", "The sources that are suggested for leads.", _list(), rows_of(LeadSource)),
+    ArchiveFile(
+        "lost-reasons.csv", "Why deals are lost.", _list(), rows_of(LostReason)
+    ),
+    ArchiveFile(
+        "lead-types.csv", "The types of leads.", _list(code="Code"), rows_of(LeadType)
+    ),
+    ArchiveFile(
+        "lead-sources.csv",
+        "The sources that are suggested for leads.",
+        _list(),
+        rows_of(LeadSource),
+    ),
     ArchiveFile(
         "history.csv",
         "Each change of a lead or deal. “Old” and “New” are numbers of lead-statuses.csv, stages.csv, people.csv, "
         "leads.csv or lost-reasons.csv, or an amount, or on and off. Of an e-mail address, only that it was changed. "
         "Of a further person, “New” if they were added, and “Old” if they were removed.",
         columns_of(
-            changed_at="Time", lead_id="Lead number", deal_id="Deal number", get_field_display="Field", old="Old",
-            new="New", actor="By", api_key__name="By API key", is_undo="Undo",
+            changed_at="Time",
+            lead_id="Lead number",
+            deal_id="Deal number",
+            get_field_display="Field",
+            old="Old",
+            new="New",
+            actor="By",
+            api_key__name="By API key",
+            is_undo="Undo",
         ),
         rows_of(Change, "actor", "api_key"),
     ),
@@ -196,8 +261,13 @@ FILES: Final = [
         "people.csv",
         "The members of the company, with those who were deactivated.",
         columns_of(
-            user_id="Person number", user__first_name="First name", user__last_name="Last name", user__email="E-mail",
-            get_role_display="Role", is_active="Active", created_at="Joined",
+            user_id="Person number",
+            user__first_name="First name",
+            user__last_name="Last name",
+            user__email="E-mail",
+            get_role_display="Role",
+            is_active="Active",
+            created_at="Joined",
         ),
         rows_of(Membership, "user"),
     ),
@@ -205,9 +275,17 @@ FILES: Final = [
         "crm-events.csv",
         "What happened to leads and deals and can be reported, such as Lead qualified or Deal won.",
         columns_of(
-            pk="CRM event number", occurred_at="Time", get_kind_display="Event", lead_id="Lead number",
-            deal_id="Deal number", amount="Amount", currency="Currency", actor="By", api_key__name="By API key",
-            taken_back_at="Taken back", history_only="For the history alone",
+            pk="CRM event number",
+            occurred_at="Time",
+            get_kind_display="Event",
+            lead_id="Lead number",
+            deal_id="Deal number",
+            amount="Amount",
+            currency="Currency",
+            actor="By",
+            api_key__name="By API key",
+            taken_back_at="Taken back",
+            history_only="For the history alone",
         ),
         rows_of(CrmEvent, "actor", "api_key"),
     ),
@@ -215,8 +293,15 @@ FILES: Final = [
         "notes.csv",
         "Notes and calls, each about a lead, or about a deal and its lead.",
         columns_of(
-            pk="Note number", created_at="Time", get_kind_display="Kind", text="Text", lead_id="Lead number",
-            deal_id="Deal number", actor="By", api_key__name="By API key", edited_at="Edited",
+            pk="Note number",
+            created_at="Time",
+            get_kind_display="Kind",
+            text="Text",
+            lead_id="Lead number",
+            deal_id="Deal number",
+            actor="By",
+            api_key__name="By API key",
+            edited_at="Edited",
         ),
         rows_of(Note, "actor", "api_key"),
     ),
@@ -230,8 +315,11 @@ FILES: Final = [
         "deal-people.csv",
         "The further people of deals, besides the lead that deals.csv has of each.",
         columns_of(
-            deal_id="Deal number", lead_id="Lead number", created_at="Added", added_by="By",
+            deal_id="Deal number",
+            lead_id="Lead number",
+            created_at="Added",
+            added_by="By",
         ),
         rows_of(DealPerson, "added_by"),
     ),
-]  # fmt: skip
+]

@@ -19,7 +19,9 @@ Row = Iterable[object]
 # whose locale separates with semicolons, and quotes don't hold them together there.
 _SKIPPED: Final = r"""[\s\0"'\\\u00a0\u3000]*"""
 _MARK: Final = r"[=+\-@\uff1d\uff0b\uff0d\uff20]"
-_FORMULA: Final = re.compile(rf"(\A(?=[\t\r\n\0])|(?:\A|[,;\t|\r\n])(?={_SKIPPED}{_MARK}))")
+_FORMULA: Final = re.compile(
+    rf"(\A(?=[\t\r\n\0])|(?:\A|[,;\t|\r\n])(?={_SKIPPED}{_MARK}))"
+)
 
 
 def as_text(value: object) -> str:
@@ -72,9 +74,9 @@ def as_csv(rows: Iterable[Row]) -> bytes:
 
 def as_json(rows: Iterable[Row]) -> bytes:
     """The rows with their types, a line of JSON for each."""
-    return "".join(f"{json.dumps([*row], default=_tagged, ensure_ascii=False)}\n" for row in rows).encode(
-        errors="replace"
-    )
+    return "".join(
+        f"{json.dumps([*row], default=_tagged, ensure_ascii=False)}\n" for row in rows
+    ).encode(errors="replace")
 
 
 def from_json(content: bytes) -> Iterator[list[Any]]:

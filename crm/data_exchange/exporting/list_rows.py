@@ -20,7 +20,11 @@ def next_rows(data_export: DataExport, size: int) -> list[Row]:
     keys = ExportSelection.objects.get(data_export=data_export).read()
     chunk = keys[data_export.reached : data_export.reached + size]
     found = exported.exported(company, chunk)
-    rows: list[Row] = [] if data_export.reached else [[column.label for column in columns]]
-    rows += [[column.read(found[key]) for column in columns] for key in chunk if key in found]
+    rows: list[Row] = (
+        [] if data_export.reached else [[column.label for column in columns]]
+    )
+    rows += [
+        [column.read(found[key]) for column in columns] for key in chunk if key in found
+    ]
     data_export.reached += len(chunk)
     return rows

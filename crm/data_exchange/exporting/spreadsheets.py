@@ -26,7 +26,8 @@ from crm.models.job import JobState
 
 logger = logging.getLogger(__name__)
 
-LEASE: Final = timedelta(minutes=2)  # renewed with each part; the archive itself is made after the last
+# Renewed with each part; the archive itself is made after the last.
+LEASE: Final = timedelta(minutes=2)
 BLOCK: Final = 1024 * 1024
 BYTES_OF_A_CELL: Final = 64  # of XML, besides its text
 NO_ROOM: Final = "This spreadsheet is larger than the server has room for. Choose CSV, or fewer rows or columns."
@@ -57,7 +58,11 @@ def pack(pk: int) -> bool:
         return False
     _clear_up()
     if _room_needed(data_export) > disk_usage(gettempdir()).free:
-        logger.warning("There is no space in %s for the spreadsheet of export %s.", gettempdir(), pk)
+        logger.warning(
+            "There is no space in %s for the spreadsheet of export %s.",
+            gettempdir(),
+            pk,
+        )
         packing.end(JobState.FAILED, NO_ROOM)
         return False
     with (
@@ -92,13 +97,20 @@ def _write_workbook(data_export: DataExport, file: IO[bytes], folder: str) -> No
     with xlsxwriter.Workbook(file, {**OPTIONS, "tmpdir": folder}) as workbook:
         sheet = workbook.add_worksheet(data_export.what)
         sheet.freeze_panes(1, 0)
-        bold, moment = workbook.add_format({"bold": True}), workbook.add_format({"num_format": "yyyy-mm-dd hh:mm"})
+        bold, moment = (
+            workbook.add_format({"bold": True}),
+            workbook.add_format({"num_format": "yyyy-mm-dd hh:mm"}),
+        )
         for number, row in enumerate(_rows(data_export)):
             for column, cell in enumerate(row):
-                _write_cell(sheet, number, column, cell, bold if number == 0 else None, moment)
+                _write_cell(
+                    sheet, number, column, cell, bold if number == 0 else None, moment
+                )
 
 
-def _write_cell(sheet: Any, row: int, column: int, cell: Any, style: Any, moment: Any) -> None:
+def _write_cell(
+    sheet: Any, row: int, column: int, cell: Any, style: Any, moment: Any
+) -> None:
     match cell:
         case None | "":
             return
@@ -121,12 +133,16 @@ def _rows(data_export: DataExport) -> Iterator[list[Any]]:
 def _store(data_export: DataExport, file: IO[bytes]) -> None:
     """Replace the stored rows with the spreadsheet, unless the export was ended or restarted meanwhile."""
     with transaction.atomic():
-        same = DataExport.objects.filter(pk=data_export.pk, restarts=data_export.restarts).packing()
+        same = DataExport.objects.filter(
+            pk=data_export.pk, restarts=data_export.restarts
+        ).packing()
         if not same.select_for_update(no_key=True).exists():
             return
         ExportPart.objects.filter(data_export=data_export).delete()
         size, stored = file.seek(0, 2), 0
         file.seek(0)
         while block := file.read(BLOCK):
-            stored += ExportPart(company_id=data_export.company_id, data_export=data_export).write(block)
+            stored += ExportPart(
+                company_id=data_export.company_id, data_export=data_export
+            ).write(block)
         same.update(state=JobState.DONE, size=size, stored=stored, finished_at=Now())

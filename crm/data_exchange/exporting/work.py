@@ -27,7 +27,9 @@ class ExportRunner(JobRunner[DataExport]):
 
     def lock(self, pk: int) -> DataExport | None:
         own = self.jobs(pk).at_work().select_related("company")
-        return own.select_for_update(no_key=True, skip_locked=True, of=("self", "company")).first()
+        return own.select_for_update(
+            no_key=True, skip_locked=True, of=("self", "company")
+        ).first()
 
     def next_chunk(self, pk: int) -> bool:
         """Write the next chunk or, once the rows are complete, pack them. Returns False if there is nothing to do."""
@@ -45,10 +47,16 @@ class ExportRunner(JobRunner[DataExport]):
 
 
 def _write(data_export: DataExport, size: int) -> None:
-    part = ExportPart(company_id=data_export.company_id, data_export=data_export, file=data_export.file)
+    part = ExportPart(
+        company_id=data_export.company_id,
+        data_export=data_export,
+        file=data_export.file,
+    )
     source = archive if data_export.kind == WHOLE_COMPANY else list_rows
     found = source.next_rows(data_export, size)
-    content = as_json(found) if data_export.format == ExportFormat.XLSX else as_csv(found)
+    content = (
+        as_json(found) if data_export.format == ExportFormat.XLSX else as_csv(found)
+    )
     if content:
         data_export.stored += part.write(content)
         data_export.size += len(content)

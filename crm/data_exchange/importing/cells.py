@@ -12,16 +12,29 @@ from crm.models.addresses import without_formats
 from crm.models.picklist import NAME_LENGTH
 from crm.models.validators import is_seen
 
-Cell = tuple[dict[str, Any], str]  # the values by field name, and the `RowProblem`, "" for none
+# The values by field name, and the `RowProblem`, "" for none.
+Cell = tuple[dict[str, Any], str]
 Reader = Callable[[str], Cell]
 
-TEXTS: Final = ("first_name", "last_name", "email", "phone", "organisation", "title", "source", "notes")
+TEXTS: Final = (
+    "first_name",
+    "last_name",
+    "email",
+    "phone",
+    "organisation",
+    "title",
+    "source",
+    "notes",
+)
 SHARED: Final = "share_with_ad_platforms"
-SHARING: Final = ("consent", "opted_out")  # the columns that say whether someone is shared
+# The columns that say whether someone is shared.
+SHARING: Final = ("consent", "opted_out")
 YES: Final = frozenset(["yes", "y", "true", "1", "on", "x", "ja", "j", "oui", "o"])
 NO: Final = frozenset(["no", "n", "false", "0", "off", "nee", "nein", "non"])
 # Matches addresses that Django's validator accepts, in a tenth of its time. The validator decides about all others.
-_PLAIN_ADDRESS: Final = re.compile(r"[\w+-]+(\.[\w+-]+)*@([a-z0-9]{1,63}\.)+[a-z]{2,63}", re.ASCII | re.IGNORECASE)
+_PLAIN_ADDRESS: Final = re.compile(
+    r"[\w+-]+(\.[\w+-]+)*@([a-z0-9]{1,63}\.)+[a-z]{2,63}", re.ASCII | re.IGNORECASE
+)
 _BETWEEN_TAGS: Final = re.compile(r"[,;|]")
 
 
@@ -44,7 +57,12 @@ def built_in_readers(company: Company, *, adds_tags: bool) -> dict[str, Reader]:
         "full_name": FullNameReader(texts),
         "status": _one_of("status", _statuses(company), RowProblem.STATUS_UNKNOWN),
         "type": _one_of("type", _types(company), RowProblem.TYPE_UNKNOWN),
-        "owner": _one_of("owner_id", _colleagues(company), RowProblem.OWNER_UNKNOWN, otherwise={"owner_id": None}),
+        "owner": _one_of(
+            "owner_id",
+            _colleagues(company),
+            RowProblem.OWNER_UNKNOWN,
+            otherwise={"owner_id": None},
+        ),
         "tags": TagsReader(company, adds=adds_tags),
         "consent": _consent(YES),
         "opted_out": _consent(NO),
@@ -56,14 +74,25 @@ class TextReader:
 
     def __init__(self, name: str) -> None:
         field: Any = Lead._meta.get_field(name)
-        self._name, self._longest, self._keeps_lines = name, field.max_length, name == "notes"
-        self._validators = [each for each in field.validators if not isinstance(each, MaxLengthValidator)]
+        self._name, self._longest, self._keeps_lines = (
+            name,
+            field.max_length,
+            name == "notes",
+        )
+        self._validators = [
+            each
+            for each in field.validators
+            if not isinstance(each, MaxLengthValidator)
+        ]
 
     def __call__(self, cell: str) -> Cell:
         value = cell if self._keeps_lines else " ".join(cell.split())
         if self._name == "email":
             value = without_formats(value)
-            value = value[1:-1] if value.startswith("<") and value.endswith(">") else value  # copied from a mail
+            # Copied from a mail.
+            value = (
+                value[1:-1] if value.startswith("<") and value.endswith(">") else value
+            )
         if len(value) > self._longest:
             return {}, RowProblem.TOO_LONG
         if self._name == "email" and _PLAIN_ADDRESS.fullmatch(value):
@@ -73,7 +102,12 @@ class TextReader:
                 validate(value)
         except ValidationError as error:
             let_go_of_rows(error)
-            return {}, RowProblem.EMAIL_INVALID if self._name == "email" else RowProblem.TOO_LONG
+            return (
+                {},
+                RowProblem.EMAIL_INVALID
+                if self._name == "email"
+                else RowProblem.TOO_LONG,
+            )
         return {self._name: value}, ""
 
 
@@ -111,14 +145,18 @@ class TagsReader:
 
     def __init__(self, company: Company, *, adds: bool) -> None:
         known = list(Tag.objects.for_company(company))
-        self._offered = {tag.name.casefold(): tag.name for tag in known if tag.is_offered}
+        self._offered = {
+            tag.name.casefold(): tag.name for tag in known if tag.is_offered
+        }
         self._taken = {tag.name.casefold() for tag in known} if adds else None
         self.added: dict[str, str] = {}
 
     def __call__(self, cell: str) -> Cell:
         tags = [self._tag(name) for name in split_tags(cell)]
         found = list(dict.fromkeys(tag for tag in tags if tag))
-        return {"tags": found} if found else {}, "" if all(tags) else RowProblem.TAG_UNKNOWN
+        return {"tags": found} if found else {}, "" if all(
+            tags
+        ) else RowProblem.TAG_UNKNOWN
 
     def _tag(self, name: str) -> str:
         """The tag of this name, "" if there is none and none can be added."""
@@ -131,24 +169,39 @@ class TagsReader:
 
 
 def _statuses(company: Company) -> dict[str, Any]:
-    return {status.name.casefold(): status for status in LeadStatus.objects.for_company(company).offered()}
+    return {
+        status.name.casefold(): status
+        for status in LeadStatus.objects.for_company(company).offered()
+    }
 
 
 def _types(company: Company) -> dict[str, Any]:
     offered = list(LeadType.objects.for_company(company).offered())
-    return {each.name.casefold(): each.code for each in offered} | {each.code: each.code for each in offered}
+    return {each.name.casefold(): each.code for each in offered} | {
+        each.code: each.code for each in offered
+    }
 
 
 def _colleagues(company: Company) -> dict[str, Any]:
     """The keys of active colleagues by name and by address. A name that two of them have is not among them."""
-    active = list(User.objects.filter(memberships__company=company, memberships__is_active=True))
+    active = list(
+        User.objects.filter(memberships__company=company, memberships__is_active=True)
+    )
     names = [str(user).casefold() for user in active]
-    by_name = {name: user.pk for name, user in zip(names, active, strict=True) if names.count(name) == 1}
+    by_name = {
+        name: user.pk
+        for name, user in zip(names, active, strict=True)
+        if names.count(name) == 1
+    }
     return by_name | {user.email.casefold(): user.pk for user in active if user.email}
 
 
 def _one_of(
-    name: str, choices: Mapping[str, Any], problem: RowProblem, *, otherwise: Mapping[str, Any] | None = None
+    name: str,
+    choices: Mapping[str, Any],
+    problem: RowProblem,
+    *,
+    otherwise: Mapping[str, Any] | None = None,
 ) -> Reader:
     def read(cell: str) -> Cell:
         try:
@@ -162,6 +215,10 @@ def _one_of(
 def _consent(meaning_yes: frozenset[str]) -> Reader:
     def read(cell: str) -> Cell:
         answer = cell.strip().casefold()
-        return ({SHARED: answer in meaning_yes}, "") if answer in YES | NO else ({}, RowProblem.CONSENT_UNCLEAR)
+        return (
+            ({SHARED: answer in meaning_yes}, "")
+            if answer in YES | NO
+            else ({}, RowProblem.CONSENT_UNCLEAR)
+        )
 
     return read

@@ -69,8 +69,17 @@ def with_usual(name: str, reading: ColumnReading, *, may_add: bool) -> ColumnRea
     Tags are added by anyone who may change the company's lists.
     """
     if name != "tags":
-        return replace(reading, otherwise=Otherwise.ROW if reading.otherwise == Otherwise.ROW else Otherwise.EMPTY)
-    return replace(reading, otherwise=reading.otherwise or (Otherwise.CREATE if may_add else Otherwise.EMPTY))
+        return replace(
+            reading,
+            otherwise=Otherwise.ROW
+            if reading.otherwise == Otherwise.ROW
+            else Otherwise.EMPTY,
+        )
+    return replace(
+        reading,
+        otherwise=reading.otherwise
+        or (Otherwise.CREATE if may_add else Otherwise.EMPTY),
+    )
 
 
 def conventions(field: CustomField | None) -> type[Convention] | None:
@@ -99,7 +108,9 @@ def survey(
                     each.add(number, cells[index])
     plain = ColumnReading()
     return [
-        surveys[index].result(reading) if index in surveys else replace(plain, otherwise=reading.otherwise)
+        surveys[index].result(reading)
+        if index in surveys
+        else replace(plain, otherwise=reading.otherwise)
         for index, reading in enumerate(readings)
     ]
 
@@ -115,10 +126,14 @@ class Survey:
     """What the values of a column say about its convention."""
 
     kind: type[Convention]
-    counts: Counter[str] = field(default_factory=Counter)  # of values that have a single meaning, by convention
-    first: dict[str, int] = field(default_factory=dict)  # the number of the first row with such a value
-    unclear: list[int] = field(default_factory=list)  # the numbers of the first rows with other values
-    likely: Counter[str] = field(default_factory=Counter)  # of these, by the convention that they probably have
+    # Of values that have a single meaning, by convention.
+    counts: Counter[str] = field(default_factory=Counter)
+    # The number of the first row with such a value.
+    first: dict[str, int] = field(default_factory=dict)
+    # The numbers of the first rows with other values.
+    unclear: list[int] = field(default_factory=list)
+    # Of these, by the convention that they probably have.
+    likely: Counter[str] = field(default_factory=Counter)
     read: Callable[[str], Readings] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -10,7 +10,8 @@ from crm.models import CustomField
 
 LEFT_OUT: Final = ""
 GUESSED_FROM: Final = 50  # rows
-REASON: Final = "Reason"  # a column that the download of bad rows adds to those of the file
+# A column that the download of bad rows adds to those of the file.
+REASON: Final = "Reason"
 NAMES: Final = ("first_name", "last_name", "full_name")
 
 # The fields that a column can be, and their usual names in English, Dutch, German, French and Spanish lists.
@@ -60,13 +61,18 @@ SURE: Final = {
     "notiz notizen bemerkung bemerkungen kommentar anmerkung anmerkungen commentaire commentaires remarque remarques "
     "nota notas comentario comentarios observaciones",
 }
-UNSURE: Final = {"full_name": "contact lead person persoon", "source": "campaign channel", "phone": "number nummer"}
+UNSURE: Final = {
+    "full_name": "contact lead person persoon",
+    "source": "campaign channel",
+    "phone": "number nummer",
+}
 _SURE: Final = {name: key for key, names in SURE.items() for name in names.split()}
 _UNSURE: Final = {name: key for key, names in UNSURE.items() for name in names.split()}
 
 _ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _NUMBER: Final = re.compile(r"\+?[\d\s()./-]{5,}")
-_LONGEST_VALUE: Final = 254  # characters of an address: on 20,000 the pattern above may take seconds
+# Characters of an address: on 20,000 the pattern above may take seconds.
+_LONGEST_VALUE: Final = 254
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +84,25 @@ class Guess:
 
 
 def guess_columns(
-    header: Sequence[str], rows: Sequence[Sequence[str]], custom: Mapping[str, CustomField]
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    custom: Mapping[str, CustomField],
 ) -> list[Guess]:
     """A guess for each column. No field is guessed twice, and sure guesses take precedence."""
-    own = {_plain(each): name for name, field in custom.items() for each in (field.key, field.name)}
-    guesses = [_guess(name, [row[index] for row in rows if index < len(row)], own) for index, name in enumerate(header)]
+    own = {
+        _plain(each): name
+        for name, field in custom.items()
+        for each in (field.key, field.name)
+    }
+    guesses = [
+        _guess(name, [row[index] for row in rows if index < len(row)], own)
+        for index, name in enumerate(header)
+    ]
     taken: set[str] = set()
     result = [Guess(LEFT_OUT, is_sure=True)] * len(guesses)
-    for index, guess in sorted(enumerate(guesses), key=lambda pair: not pair[1].is_sure):
+    for index, guess in sorted(
+        enumerate(guesses), key=lambda pair: not pair[1].is_sure
+    ):
         if guess.field and guess.field not in taken:
             taken |= {guess.field, *(["full_name"] if guess.field in NAMES else [])}
             result[index] = guess
@@ -99,7 +116,9 @@ def _guess(name: str, values: Iterable[str], own: Mapping[str, str]) -> Guess:
         return Guess(field, is_sure=False)
     filled = [value for value in values if value]
     for pattern, field in ((_ADDRESS, "email"), (_NUMBER, "phone")):
-        if filled and 2 * sum(_matches(pattern, value) for value in filled) > len(filled):
+        if filled and 2 * sum(_matches(pattern, value) for value in filled) > len(
+            filled
+        ):
             return Guess(field, is_sure=False)
     return Guess(LEFT_OUT, is_sure=True)
 

@@ -30,7 +30,10 @@ _BETWEEN_CHOICES: Final = re.compile(r"[;,|\n]")
 
 def custom_columns(company: Company) -> dict[str, CustomField]:
     """The custom fields of leads that a column can be. One query."""
-    return {CUSTOM + field.key: field for field in CustomField.objects.of(company, FieldSubject.LEAD).in_use()}
+    return {
+        CUSTOM + field.key: field
+        for field in CustomField.objects.of(company, FieldSubject.LEAD).in_use()
+    }
 
 
 class CellReader:
@@ -38,8 +41,13 @@ class CellReader:
 
     def __init__(self, field: CustomField, reading: ColumnReading) -> None:
         self._field, self._name, self._reading = field, CUSTOM + field.key, reading
-        self._form_field = form_field(field, is_required=False)  # once: to make one takes longer than to read a cell
-        self._keys = {name.casefold(): key for key, label in field.offered for name in (key, label)}
+        # Once: to make one takes longer than to read a cell.
+        self._form_field = form_field(field, is_required=False)
+        self._keys = {
+            name.casefold(): key
+            for key, label in field.offered
+            for name in (key, label)
+        }
 
     def __call__(self, cell: str) -> Cell:
         match self._field.type:
@@ -63,41 +71,77 @@ class CellReader:
         found = number_readings(cell)
         number, is_doubtful = found.by(self._reading.convention)
         if number is None:
-            return {}, RowProblem.NUMBER_UNCLEAR if found.is_ambiguous else RowProblem.NOT_A_NUMBER
+            return (
+                {},
+                RowProblem.NUMBER_UNCLEAR
+                if found.is_ambiguous
+                else RowProblem.NOT_A_NUMBER,
+            )
         stored = rounded(number, self._form_field)
-        doubt = RowProblem.NUMBER_DOUBTFUL if is_doubtful else RowProblem.ROUNDED if stored != number else ""
+        doubt = (
+            RowProblem.NUMBER_DOUBTFUL
+            if is_doubtful
+            else RowProblem.ROUNDED
+            if stored != number
+            else ""
+        )
         return self._value(stored, doubt)
 
     def _date(self, cell: str) -> Cell:
         found = date_readings(cell)
         day, is_doubtful = found.by(self._reading.convention)
         if day is None:
-            return {}, RowProblem.DATE_UNCLEAR if found.is_ambiguous else RowProblem.NOT_A_DATE
-        return self._value(day.isoformat(), RowProblem.DATE_DOUBTFUL if is_doubtful else "")
+            return (
+                {},
+                RowProblem.DATE_UNCLEAR
+                if found.is_ambiguous
+                else RowProblem.NOT_A_DATE,
+            )
+        return self._value(
+            day.isoformat(), RowProblem.DATE_DOUBTFUL if is_doubtful else ""
+        )
 
     def _choices(self, cell: str) -> Cell:
         """The choices that the field has, without the others."""
         whole = cell.strip().casefold() in self._keys  # a label may have a comma
-        parts = [cell] if whole else [part for part in _BETWEEN_CHOICES.split(cell) if part.strip()]
+        parts = (
+            [cell]
+            if whole
+            else [part for part in _BETWEEN_CHOICES.split(cell) if part.strip()]
+        )
         keys = [self._keys.get(part.strip().casefold(), "") for part in parts]
-        return self._value([key for key in keys if key], "" if all(keys) else RowProblem.NOT_A_CHOICE)
+        return self._value(
+            [key for key in keys if key], "" if all(keys) else RowProblem.NOT_A_CHOICE
+        )
 
     def _as_in_a_form(self, cell: str) -> Any:
         """The cell as a form would send it: a choice by key, where files have labels."""
         if self._field.type == FieldType.YES_NO:
             answer = cell.casefold()
             return "yes" if answer in YES else "no" if answer in NO else cell
-        return self._keys.get(cell.casefold(), cell) if self._field.type == FieldType.CHOICE else cell
+        return (
+            self._keys.get(cell.casefold(), cell)
+            if self._field.type == FieldType.CHOICE
+            else cell
+        )
 
     def _problem(self, error: ValidationError) -> RowProblem:
-        is_too_long = self._field.type in FREE_TEXT and any(each.code == "max_length" for each in error.error_list)
-        return RowProblem.TOO_LONG if is_too_long else PROBLEMS.get(FieldType(self._field.type), RowProblem.NOT_A_TEXT)
+        is_too_long = self._field.type in FREE_TEXT and any(
+            each.code == "max_length" for each in error.error_list
+        )
+        return (
+            RowProblem.TOO_LONG
+            if is_too_long
+            else PROBLEMS.get(FieldType(self._field.type), RowProblem.NOT_A_TEXT)
+        )
 
 
 def rounded(number: Decimal, form_field: Any) -> Decimal:
     """The number with as many decimals as the field has. One with too many digits for it stays as it is."""
     try:
-        return number.quantize(Decimal(1).scaleb(-form_field.decimal_places), ROUND_HALF_UP)
+        return number.quantize(
+            Decimal(1).scaleb(-form_field.decimal_places), ROUND_HALF_UP
+        )
     except InvalidOperation:
         return number
 
@@ -125,7 +169,11 @@ def column_names(names: Iterable[str]) -> set[str]:
 
 def value_of(lead: Lead, name: str) -> Any:
     """The lead's value of this field."""
-    return lead.custom.get(name.removeprefix(CUSTOM)) if name.startswith(CUSTOM) else getattr(lead, name)
+    return (
+        lead.custom.get(name.removeprefix(CUSTOM))
+        if name.startswith(CUSTOM)
+        else getattr(lead, name)
+    )
 
 
 def set_value(lead: Lead, name: str, value: Any) -> None:

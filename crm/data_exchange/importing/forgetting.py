@@ -51,7 +51,8 @@ class Person:
         digits = _NO_DIGIT.sub("", lead.phone)
         name = _folded([lead.first_name, lead.last_name])
         return cls(
-            frozenset(_WORDS.findall(name) or _PARTS.findall(name)),  # a name may be emoji alone
+            # A name may be emoji alone.
+            frozenset(_WORDS.findall(name) or _PARTS.findall(name)),
             is_whole_name=bool(lead.first_name and lead.last_name),
             address=_folded([lead.email]).strip(),
             phone=digits[-END_OF_A_PHONE:] if len(digits) >= END_OF_A_PHONE else "",
@@ -65,20 +66,27 @@ class Person:
         text = _folded(cells)
         if self._has_address(text):
             return True
-        found = [name in text for name in self.names]  # perhaps as part of a word: a fast test of most rows
+        # Perhaps as part of a word: a fast test of most rows.
+        found = [name in text for name in self.names]
         may_have_name = self.is_whole_name and all(found)
         may_have_phone = any(found) and self._has_phone(text)
         if not may_have_name and not may_have_phone:
             return False
         words = _words(text)
-        return (may_have_name and self.names <= words) or (may_have_phone and not self.names.isdisjoint(words))
+        return (may_have_name and self.names <= words) or (
+            may_have_phone and not self.names.isdisjoint(words)
+        )
 
     def is_named_in(self, texts: Iterable[str]) -> bool:
         """True if the texts have the address, the number, or a word of the name; of a name of short words, all."""
         text = _folded(texts)
         words = _words(text)
         telling = {name for name in self.names if len(name) >= SHORT}
-        has_name = not telling.isdisjoint(words) if telling else bool(self.names) and self.names <= words
+        has_name = (
+            not telling.isdisjoint(words)
+            if telling
+            else bool(self.names) and self.names <= words
+        )
         return has_name or self._has_phone(text) or self._has_address(text)
 
     def _has_address(self, text: str) -> bool:
@@ -103,7 +111,11 @@ def forget_rows(lead: Lead) -> None:
 def _rows_of(company_id: int) -> LeadImportRowQuerySet:
     """The company's rows that are not empty, by their imports: there is no index of rows by company."""
     imports = LeadImport.objects.for_company(company_id)
-    return LeadImportRow.objects.for_company(company_id).filter(lead_import__in=imports.values("pk")).exclude(cells=[])
+    return (
+        LeadImportRow.objects.for_company(company_id)
+        .filter(lead_import__in=imports.values("pk"))
+        .exclude(cells=[])
+    )
 
 
 def _rows_about(lead: Lead) -> Iterator[int]:
@@ -112,7 +124,12 @@ def _rows_about(lead: Lead) -> Iterator[int]:
     Python reads them all, 100,000 in a second. PostgreSQL takes a minute to fold their letters.
     """
     person = Person.of(lead)
-    for pk, cells in _rows_of(lead.company_id).order_by().values_list("pk", "cells").iterator(AT_ONCE):
+    for pk, cells in (
+        _rows_of(lead.company_id)
+        .order_by()
+        .values_list("pk", "cells")
+        .iterator(AT_ONCE)
+    ):
         if person.is_in_row(cells):
             yield pk
 
@@ -120,10 +137,16 @@ def _rows_about(lead: Lead) -> Iterator[int]:
 def forget_names(lead: Lead) -> None:
     """Remove the person's name from the names of files and columns, and from the notes about a file."""
     person = Person.of(lead)
-    for each in LeadImport.objects.for_company(lead.company_id).order_by("pk").iterator(AT_ONCE):
+    for each in (
+        LeadImport.objects.for_company(lead.company_id).order_by("pk").iterator(AT_ONCE)
+    ):
         changed = {
-            "file_name": str(each) if person.is_named_in([each.file_name]) else each.file_name,
-            "header": _without_names(each.header) if person.is_named_in(each.header) else each.header,
+            "file_name": str(each)
+            if person.is_named_in([each.file_name])
+            else each.file_name,
+            "header": _without_names(each.header)
+            if person.is_named_in(each.header)
+            else each.header,
             "notes": [note for note in each.notes if not person.is_named_in([note])],
         }
         if any(getattr(each, name) != value for name, value in changed.items()):
@@ -132,4 +155,7 @@ def forget_names(lead: Lead) -> None:
 
 def _without_names(header: Sequence[str]) -> list[str]:
     """The header with nothing but names of fields: one that has a person may be a row of the file, and all theirs."""
-    return [name if field_named(name) in FIELDS else f"Column {index}" for index, name in enumerate(header, start=1)]
+    return [
+        name if field_named(name) in FIELDS else f"Column {index}"
+        for index, name in enumerate(header, start=1)
+    ]

@@ -9,16 +9,33 @@ from crm.data_exchange.importing.cells import SHARED
 from crm.data_exchange.importing.custom_columns import set_value
 from crm.data_exchange.importing.matching import TAGS, existing_leads, news_for
 from crm.data_exchange.importing.values import RowReader
-from crm.models import CrmEventKind, Lead, LeadImport, LeadImportRow, RowOutcome, RowProblem
+from crm.models import (
+    CrmEventKind,
+    Lead,
+    LeadImport,
+    LeadImportRow,
+    RowOutcome,
+    RowProblem,
+)
 
-LATER: Final = ":later"  # suffix of a CRM event in the counts: its leads have no e-mail address yet
+# Suffix of a CRM event in the counts: its leads have no e-mail address yet.
+LATER: Final = ":later"
 PROBLEM: Final = "bad:"  # prefix of the problem of a row in the counts
 CELL: Final = "cell:{}:{}"  # the problem of a cell there, with the index of its column
 
 
-KNOWN: Final = ("key", "outcome", "problem", "column", "of_row", "lead_id", "cell_problems")
+KNOWN: Final = (
+    "key",
+    "outcome",
+    "problem",
+    "column",
+    "of_row",
+    "lead_id",
+    "cell_problems",
+)
 STORED: Final = ("pk", "number", "cells", "is_opted_out", *KNOWN)
-UNKNOWN: Final = ("", "", "", None, None, None, None)  # the `KNOWN` of a row that is judged for the first time
+# The `KNOWN` of a row that is judged for the first time.
+UNKNOWN: Final = ("", "", "", None, None, None, None)
 JUDGEMENT: Final = (*KNOWN, "filled")
 
 OUTCOME: Final = KNOWN.index("outcome")
@@ -53,9 +70,15 @@ class JudgedRow:
     def judgement(self) -> tuple[object, ...]:
         """The values of `JUDGEMENT`."""
         return (
-            self.key, self.outcome, self.problem, self.column, self.of_row, self.lead_id, self.cell_problems,
+            self.key,
+            self.outcome,
+            self.problem,
+            self.column,
+            self.of_row,
+            self.lead_id,
+            self.cell_problems,
             self.filled,
-        )  # fmt: skip
+        )
 
     @property
     def is_new(self) -> bool:
@@ -129,18 +152,29 @@ def _read(row: StoredRow, reader: RowReader) -> JudgedRow:
         read.values[SHARED] = False
     outcome = RowOutcome.BAD.value if read.problem else ""
     return JudgedRow(
-        pk, number, tuple(before), read.values, read.key, outcome, read.problem, read.column,
+        pk,
+        number,
+        tuple(before),
+        read.values,
+        read.key,
+        outcome,
+        read.problem,
+        read.column,
         cell_problems=read.cells or None,
-    )  # fmt: skip
+    )
 
 
 def _first_rows(
-    lead_import: LeadImport, judged: Sequence[JudgedRow], known: Mapping[str, int] | None
+    lead_import: LeadImport,
+    judged: Sequence[JudgedRow],
+    known: Mapping[str, int] | None,
 ) -> dict[str, int]:
     """The number of the first row about each person, in this chunk or before it."""
     keys = {row.key for row in judged} - {""}
     if known is None:
-        own = LeadImportRow.objects.for_company(lead_import.company_id).filter(lead_import=lead_import, of_row=None)
+        own = LeadImportRow.objects.for_company(lead_import.company_id).filter(
+            lead_import=lead_import, of_row=None
+        )
         before = own.filter(key__one_of_texts=keys, number__lt=judged[0].number)
         first = dict(before.values_list("key", "number"))
     else:
@@ -155,7 +189,9 @@ def _leads(row: JudgedRow, first: dict[str, int]) -> bool:
     return first.get(row.key) == row.number
 
 
-def _decide(row: JudgedRow, first: dict[str, int], leads: dict[str, Lead], reader: RowReader) -> None:
+def _decide(
+    row: JudgedRow, first: dict[str, int], leads: dict[str, Lead], reader: RowReader
+) -> None:
     first.setdefault(row.key, row.number)
     if not _leads(row, first):
         row.outcome, row.of_row = RowOutcome.DUPLICATE.value, first[row.key]
@@ -175,6 +211,7 @@ def _decide(row: JudgedRow, first: dict[str, int], leads: dict[str, Lead], reade
         return
     row.news = row.filled = news_for(row.lead, row.values)
     row.outcome = RowOutcome.UPDATE.value if row.news else RowOutcome.DUPLICATE.value
-    for name, value in row.news.items():  # a later row about the same lead finds these fields filled
+    # A later row about the same lead finds these fields filled.
+    for name, value in row.news.items():
         if name != TAGS:
             set_value(row.lead, name, value)

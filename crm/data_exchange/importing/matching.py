@@ -17,12 +17,15 @@ from crm.models.lead import LeadQuerySet
 NAMED_BY: Final = ("first_name", "last_name", "phone", "organisation")
 ASCII_LOWER: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 TAGS: Final = "tags"
-LISTED_TAGS: Final = "listed_tags"  # an attribute of a lead. Prefetched `tags` and their lead are a reference cycle
+# An attribute of a lead. Prefetched `tags` and their lead are a reference cycle.
+LISTED_TAGS: Final = "listed_tags"
 
 Wanted = Mapping[str, Mapping[str, Any]]  # the values of rows, by their `person_key`
 
 
-def existing_leads(lead_import: LeadImport, wanted: Wanted, *, locks: bool) -> dict[str, Lead]:
+def existing_leads(
+    lead_import: LeadImport, wanted: Wanted, *, locks: bool
+) -> dict[str, Lead]:
     """The oldest lead of each of these people, by `person_key`. With `locks`, locked until the transaction ends.
 
     The name or address of a lead that was merged into another one finds that one. With `locks`, the leads that this
@@ -30,12 +33,20 @@ def existing_leads(lead_import: LeadImport, wanted: Wanted, *, locks: bool) -> d
     """
     own = Lead.objects.for_company(lead_import.company_id).filter(erased_at=None)
     pks: set[int] = set()
-    if addresses := [values["email"] for values in wanted.values() if "email" in values]:
-        by_address = own.alias(address=Lower("email")).filter(address__one_of_texts=_lower(addresses))
+    if addresses := [
+        values["email"] for values in wanted.values() if "email" in values
+    ]:
+        by_address = own.alias(address=Lower("email")).filter(
+            address__one_of_texts=_lower(addresses)
+        )
         pks |= set(by_address.values_list("pk", flat=True))
     if names := [_name(values) for values in wanted.values() if "email" not in values]:
         whole = Lower(Trim(Concat("first_name", Value(" "), "last_name")))
-        pks |= set(own.alias(whole=whole).filter(whole__one_of_texts=_lower(names)).values_list("pk", flat=True))
+        pks |= set(
+            own.alias(whole=whole)
+            .filter(whole__one_of_texts=_lower(names))
+            .values_list("pk", flat=True)
+        )
     written = _written(lead_import, pks) if locks else set()
     return _by_key(_with_kept(own, pks - written, locks=locks), wanted)
 
@@ -46,8 +57,14 @@ def _written(lead_import: LeadImport, pks: set[int]) -> set[int]:
     Python picks out the import's rows. PostgreSQL has no statistics on a new import: in a query it would expect one
     row, and read all rows of the import again for each lead, 46 seconds for 50,000 rows instead of 4.
     """
-    rows = LeadImportRow.objects.for_company(lead_import.company_id).filter(lead__in=pks)
-    return {lead for lead, import_id in rows.values_list("lead", "lead_import") if lead and import_id == lead_import.pk}
+    rows = LeadImportRow.objects.for_company(lead_import.company_id).filter(
+        lead__in=pks
+    )
+    return {
+        lead
+        for lead, import_id in rows.values_list("lead", "lead_import")
+        if lead and import_id == lead_import.pk
+    }
 
 
 def _with_kept(own: LeadQuerySet, pks: set[int], *, locks: bool) -> dict[int, Lead]:
@@ -59,7 +76,9 @@ def _with_kept(own: LeadQuerySet, pks: set[int], *, locks: bool) -> dict[int, Le
     wanted = pks | {pk for pk in merged.values_list("merged_into", flat=True) if pk}
     while True:
         found = {lead.pk: lead for lead in leads.filter(pk__in=wanted)}
-        missing = {lead.merged_into_id for lead in found.values() if lead.merged_into_id} - wanted
+        missing = {
+            lead.merged_into_id for lead in found.values() if lead.merged_into_id
+        } - wanted
         if not missing:
             return found
         wanted |= missing
@@ -69,7 +88,10 @@ def _by_key(leads: Mapping[int, Lead], wanted: Wanted) -> dict[str, Lead]:
     found: dict[str, Lead] = {}
     for lead in leads.values():
         unnamed = {name: getattr(lead, name) for name in NAMED_BY}
-        for key in (person_key({"email": lead.email}) if lead.email else "", person_key(unnamed)):
+        for key in (
+            person_key({"email": lead.email}) if lead.email else "",
+            person_key(unnamed),
+        ):
             if key in wanted:
                 found.setdefault(key, leads.get(lead.merged_into_id or lead.pk, lead))
     return found
@@ -80,8 +102,16 @@ def news_for(lead: Lead, values: Mapping[str, Any]) -> dict[str, Any]:
 
     New tags are added to those that the lead has.
     """
-    fillable = {name: value for name, value in values.items() if name in TEXTS or name.startswith(CUSTOM)}
-    news = {name: value for name, value in fillable.items() if value_of(lead, name) in (None, "")}
+    fillable = {
+        name: value
+        for name, value in values.items()
+        if name in TEXTS or name.startswith(CUSTOM)
+    }
+    news = {
+        name: value
+        for name, value in fillable.items()
+        if value_of(lead, name) in (None, "")
+    }
     if values.get(SHARED) is False and lead.share_with_ad_platforms:
         news[SHARED] = False
     has = {tag.name for tag in getattr(lead, LISTED_TAGS)} if TAGS in values else ()
@@ -96,4 +126,10 @@ def _name(values: Mapping[str, Any]) -> str:
 
 def _lower(texts: list[str]) -> list[str]:
     """The texts as LOWER() returns them: all letters, or only those of ASCII where the locale is C."""
-    return [*{lower for text in texts for lower in (text.lower(), text.translate(ASCII_LOWER))}]
+    return [
+        *{
+            lower
+            for text in texts
+            for lower in (text.lower(), text.translate(ASCII_LOWER))
+        }
+    ]

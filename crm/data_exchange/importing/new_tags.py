@@ -15,13 +15,24 @@ def new_tags(lead_import: LeadImport) -> list[str]:
     """Their names, each once, of the rows that are imported. Two queries, or none."""
     columns = [
         index
-        for index, (name, reading) in enumerate(zip(lead_import.columns, readings_of(lead_import), strict=True))
+        for index, (name, reading) in enumerate(
+            zip(lead_import.columns, readings_of(lead_import), strict=True)
+        )
         if name == "tags" and reading.otherwise == Otherwise.CREATE
     ]
     if not columns:
         return []
     reader = TagsReader(lead_import.company, adds=True)
-    rows = LeadImportRow.objects.of(lead_import).filter(outcome__in=WRITTEN).annotate(cell=KT(f"cells__{columns[0]}"))
-    for cell in rows.filter(cell__isnull=False).order_by("cell").values_list("cell", flat=True).distinct():
+    rows = (
+        LeadImportRow.objects.of(lead_import)
+        .filter(outcome__in=WRITTEN)
+        .annotate(cell=KT(f"cells__{columns[0]}"))
+    )
+    for cell in (
+        rows.filter(cell__isnull=False)
+        .order_by("cell")
+        .values_list("cell", flat=True)
+        .distinct()
+    ):
         reader(cell)
     return list(reader.added.values())

@@ -9,14 +9,23 @@ from itertools import chain, count
 from typing import Final
 
 from crm.data_exchange.importing.columns import FIELDS, field_named, looks_like_value
-from crm.data_exchange.importing.spreadsheets import UnreadableFile, as_csv, is_spreadsheet
-from crm.data_exchange.importing.text_formats import SEPARATOR_LINE, TextFormat, guess_format
+from crm.data_exchange.importing.spreadsheets import (
+    UnreadableFile,
+    as_csv,
+    is_spreadsheet,
+)
+from crm.data_exchange.importing.text_formats import (
+    SEPARATOR_LINE,
+    TextFormat,
+    guess_format,
+)
 
 MAX_BYTES: Final = 20 * 1024 * 1024
 MAX_ROWS: Final = 100_000
 MAX_COLUMNS: Final = 100
 COUNTED_COLUMNS: Final = 20_000
-LONGEST_CELL: Final = 20_001  # characters: one more than the longest text that a lead may have
+# Characters: one more than the longest text that a lead may have.
+LONGEST_CELL: Final = 20_001
 UNCLOSED_SHOWN: Final = 4  # rows
 EMPTY: Final = "This file is empty. Choose one that has a row for each lead."
 OTHER_KINDS: Final = {
@@ -62,7 +71,9 @@ class Table:
             next(rows)
         for number, row in enumerate(rows, start=1):
             if number > MAX_ROWS:
-                raise UnreadableFile(f"This file has more than {MAX_ROWS:,} rows. Split it, and import the parts.")
+                raise UnreadableFile(
+                    f"This file has more than {MAX_ROWS:,} rows. Split it, and import the parts."
+                )
             yield row
 
 
@@ -79,8 +90,12 @@ def read_table(content: bytes, chosen: TextFormat | None = None) -> Table:
     if first is None:
         raise UnreadableFile(EMPTY)
     if len(first.cells) > MAX_COLUMNS:
-        columns = f"{len(first.cells):,} columns, and at most {MAX_COLUMNS} can be imported"
-        raise UnreadableFile(f"This file has {columns}. Delete those that you don't need.")
+        columns = (
+            f"{len(first.cells):,} columns, and at most {MAX_COLUMNS} can be imported"
+        )
+        raise UnreadableFile(
+            f"This file has {columns}. Delete those that you don't need."
+        )
     if _is_header(first.cells):
         return Table(_distinct(first.cells), content, reading, True, found, notes)
     notes.append("The first row is a lead, so the columns have no names.")
@@ -102,7 +117,10 @@ def _rows(content: bytes, reading: TextFormat) -> Iterator[FileRow]:
     for number, row in enumerate(reading.rows(reading.text(content)), start=1):
         if number == 1 and SEPARATOR_LINE.fullmatch(reading.delimiter.join(row.cells)):
             continue
-        clean = [cell.replace("\0", "").strip()[:LONGEST_CELL] for cell in row.cells[:COUNTED_COLUMNS]]
+        clean = [
+            cell.replace("\0", "").strip()[:LONGEST_CELL]
+            for cell in row.cells[:COUNTED_COLUMNS]
+        ]
         while clean and not clean[-1]:
             clean.pop()
         if clean:
@@ -114,7 +132,11 @@ def unclosed_note(numbers: Sequence[int]) -> str:
     shown = ", ".join(f"{number:,}" for number in numbers[:UNCLOSED_SHOWN])
     if len(numbers) == 1:
         return f"A quotation mark in row {shown} isn't closed. Check this row and those after it."
-    more = f" and {len(numbers) - UNCLOSED_SHOWN:,} others" if len(numbers) > UNCLOSED_SHOWN else ""
+    more = (
+        f" and {len(numbers) - UNCLOSED_SHOWN:,} others"
+        if len(numbers) > UNCLOSED_SHOWN
+        else ""
+    )
     return f"Quotation marks in rows {shown}{more} aren't closed. Check these rows and those after them."
 
 
@@ -131,5 +153,7 @@ def _distinct(cells: Sequence[str]) -> list[str]:
     for index, cell in enumerate(cells, start=1):
         name = " ".join(cell.split())[:80] or f"Column {index}"
         numbered = (f"{name} ({number})" for number in count(2))
-        names[next(each for each in chain([name], numbered) if each not in names)] = None
+        names[next(each for each in chain([name], numbered) if each not in names)] = (
+            None
+        )
     return list(names)

@@ -23,7 +23,8 @@ import python_calamine
 MEMORY: Final = 768 * 2**20
 CPU_SECONDS: Final = 20
 OUTPUT: Final = 64 * 2**20
-ROWS: Final = 100_002  # the column names, as many leads as may be imported, and one more
+# The column names, as many leads as may be imported, and one more.
+ROWS: Final = 100_002
 HEADER_CELLS, CELLS = 20_000, 101
 LONGEST_CELL: Final = 20_001  # characters
 # What a file may unpack to, in bytes. A sheet of 64 MB is read in a second. Real files are packed to a tenth.
@@ -43,12 +44,17 @@ def main() -> None:
         resource.setrlimit(what, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     content = sys.stdin.buffer.read()
-    if _unpacks_to(content) > min(UNPACKED, max(UNPACKED_ANYWAY, UNPACKED_TIMES * len(content))):
+    if _unpacks_to(content) > min(
+        UNPACKED, max(UNPACKED_ANYWAY, UNPACKED_TIMES * len(content))
+    ):
         sys.exit(TOO_LARGE)
     try:
         found = _write_first_sheet(content)
     except BaseException as error:  # a panic in the library is not an Exception
-        is_too_large = isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.EFBIG
+        is_too_large = (
+            isinstance(error, MemoryError)
+            or getattr(error, "errno", None) == errno.EFBIG
+        )
         sys.exit(TOO_LARGE if is_too_large else NO_SPREADSHEET)
     if not found:
         sys.exit(EMPTY)
@@ -70,9 +76,16 @@ def _write_first_sheet(content: bytes) -> dict[str, Any]:
     name, sheet = next(_sheets(workbook), ("", None))
     if sheet is None:
         return {}
-    writer = csv.writer(io.TextIOWrapper(sys.stdout.buffer, "utf-8", "replace", newline="", write_through=True))
-    rows = sheet.iter_rows()  # from the first one on, even if it is empty: rows keep their numbers
-    for row in chain(_cut(islice(rows, 1), HEADER_CELLS), _cut(islice(rows, ROWS), CELLS)):
+    writer = csv.writer(
+        io.TextIOWrapper(
+            sys.stdout.buffer, "utf-8", "replace", newline="", write_through=True
+        )
+    )
+    # From the first one on, even if it is empty: rows keep their numbers.
+    rows = sheet.iter_rows()
+    for row in chain(
+        _cut(islice(rows, 1), HEADER_CELLS), _cut(islice(rows, ROWS), CELLS)
+    ):
         writer.writerow(row)
     return {"name": name, "count": len(workbook.sheet_names)}
 

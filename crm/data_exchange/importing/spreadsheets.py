@@ -36,17 +36,26 @@ def as_csv(content: bytes, notes: list[str]) -> bytes:
         try:
             # Isolated: neither the environment nor the current folder decides what the child imports.
             child = subprocess.run(  # noqa: S603 - no word of the command comes from anybody
-                [sys.executable, "-I", str(READER)], stdin=source, stdout=result, stderr=subprocess.PIPE, env={},
-                timeout=SECONDS, check=False,
-            )  # fmt: skip
+                [sys.executable, "-I", str(READER)],
+                stdin=source,
+                stdout=result,
+                stderr=subprocess.PIPE,
+                env={},
+                timeout=SECONDS,
+                check=False,
+            )
         except subprocess.TimeoutExpired:
             raise UnreadableFile(TOO_LARGE) from None
         if child.returncode:
             raise UnreadableFile(REFUSALS.get(child.returncode, TOO_LARGE))
         sheet = json.loads(child.stderr.rpartition(b"\n")[2])
         if sheet["count"] > 1:
-            name = without_bidi_controls("".join(filter(str.isprintable, sheet["name"])))[:LONGEST_NAME]
-            notes.append(f"The file has {sheet['count']} sheets, of which “{name}” is read.")
+            name = without_bidi_controls(
+                "".join(filter(str.isprintable, sheet["name"]))
+            )[:LONGEST_NAME]
+            notes.append(
+                f"The file has {sheet['count']} sheets, of which “{name}” is read."
+            )
         result.seek(0)
         return result.read()
 

@@ -7,8 +7,19 @@ from typing import Final
 
 from django.db import DEFAULT_DB_ALIAS, connection, transaction
 
-from crm.data_exchange.importing.column_readings import RowOfCells, as_json, readings_of, survey, with_usual
-from crm.data_exchange.importing.columns import GUESSED_FROM, LEFT_OUT, REASON, guess_columns
+from crm.data_exchange.importing.column_readings import (
+    RowOfCells,
+    as_json,
+    readings_of,
+    survey,
+    with_usual,
+)
+from crm.data_exchange.importing.columns import (
+    GUESSED_FROM,
+    LEFT_OUT,
+    REASON,
+    guess_columns,
+)
 from crm.data_exchange.importing.custom_columns import custom_columns
 from crm.data_exchange.importing.judging import (
     JUDGEMENT,
@@ -20,13 +31,25 @@ from crm.data_exchange.importing.judging import (
     first_rows,
     judge,
 )
-from crm.data_exchange.importing.reading import FileRow, Table, read_table, unclosed_note
+from crm.data_exchange.importing.reading import (
+    FileRow,
+    Table,
+    read_table,
+    unclosed_note,
+)
 from crm.data_exchange.importing.spreadsheets import UnreadableFile
 from crm.data_exchange.importing.text_formats import TextFormat
 from crm.data_exchange.importing.values import RowReader
 from crm.data_exchange.importing.writing import reserve_keys
 from crm.jobs.runner import JobRefused
-from crm.models import ImportStep, LeadImport, LeadImportFile, LeadImportRow, RowOutcome, many_rows
+from crm.models import (
+    ImportStep,
+    LeadImport,
+    LeadImportFile,
+    LeadImportRow,
+    RowOutcome,
+    many_rows,
+)
 from crm.models.contribution import active_author
 from crm.models.job import JobState
 from crm.models.lead_import import BYTES_OF_A_ROW, BYTES_OF_UNREAD, add_counts
@@ -39,7 +62,14 @@ CHUNK: Final = 5_000  # rows
 CHECKED_WHILE_READ: Final = 6.0  # seconds: an erasure waits while a file is being read
 REMEMBERED: Final = 20  # past imports that are searched for the same columns
 NUMBER, CELLS, KNOWN_FROM = map(STORED.index, ("number", "cells", "key"))
-NEW_ROW: Final = ("company_id", "lead_import_id", "number", "cells", "is_opted_out", *JUDGEMENT)
+NEW_ROW: Final = (
+    "company_id",
+    "lead_import_id",
+    "number",
+    "cells",
+    "is_opted_out",
+    *JUDGEMENT,
+)
 LOOKED_FOR: Final = ("company", "lead_import", "number", "key", "outcome", "lead")
 
 
@@ -67,13 +97,17 @@ def open_file(pk: int) -> Table | UnreadableFile | None:
         return error
 
 
-def read_rows(lead_import: LeadImport, table: Table | UnreadableFile, rows_at_once: int) -> None:
+def read_rows(
+    lead_import: LeadImport, table: Table | UnreadableFile, rows_at_once: int
+) -> None:
     """Turn the file into rows, in one transaction: a file that can't be read to its end leaves none.
 
     One that was read before keeps the rows that it has if the format that someone asked for makes no table of it.
     Raises LeftToWorker if the file has more than `rows_at_once` rows, and JobRefused if it can't be read.
     """
-    file = LeadImportFile.objects.for_company(lead_import.company_id).filter(lead_import=lead_import)
+    file = LeadImportFile.objects.for_company(lead_import.company_id).filter(
+        lead_import=lead_import
+    )
     try:
         if isinstance(table, UnreadableFile):
             raise table
@@ -91,7 +125,10 @@ def read_rows(lead_import: LeadImport, table: Table | UnreadableFile, rows_at_on
 
 
 def _keep_what_was_read(lead_import: LeadImport, error: UnreadableFile) -> None:
-    lead_import.notes = [*lead_import.notes, f"It can't be read in the format that you chose. {error}"]
+    lead_import.notes = [
+        *lead_import.notes,
+        f"It can't be read in the format that you chose. {error}",
+    ]
     checked = sum(lead_import.planned.get(outcome, 0) for outcome in RowOutcome)
     lead_import.step = ImportStep.CHECKING
     if checked == lead_import.row_count:
@@ -106,7 +143,9 @@ def _add_rows(lead_import: LeadImport, table: Table, rows_at_once: int) -> None:
     """
     sample = list(islice(table.rows, GUESSED_FROM))
     if not sample:
-        raise UnreadableFile("This file has the names of columns, but no leads below them.")
+        raise UnreadableFile(
+            "This file has the names of columns, but no leads below them."
+        )
     lead_import.header, lead_import.notes = list(table.header), table.notes
     lead_import.file_format = table.format.as_json if table.format else {}
     lead_import.row_count = lead_import.row_bytes = lead_import.reached = 0
@@ -115,7 +154,9 @@ def _add_rows(lead_import: LeadImport, table: Table, rows_at_once: int) -> None:
         lead_import.columns, lead_import.readings = _columns(lead_import, sample), []
     survey_columns(lead_import, ((row.number, row.cells) for row in table.rows))
     reader = reader_of(lead_import)
-    opted_out = set(reader.opted_out_elsewhere((row.number, row.cells) for row in table.rows))
+    opted_out = set(
+        reader.opted_out_elsewhere((row.number, row.cells) for row in table.rows)
+    )
     until = time.monotonic() + CHECKED_WHILE_READ
     space = space_of(lead_import.company_id)
     lead_import.state, lead_import.step = JobState.PAUSED, ImportStep.CHECKING
@@ -124,25 +165,36 @@ def _add_rows(lead_import: LeadImport, table: Table, rows_at_once: int) -> None:
         if lead_import.row_count + len(chunk) > rows_at_once:
             raise LeftToWorker
         unclosed += [row.number for row in chunk if row.is_unclosed]
-        new = [(0, row.number, row.cells, row.number in opted_out, *UNKNOWN) for row in chunk]
+        new = [
+            (0, row.number, row.cells, row.number in opted_out, *UNKNOWN)
+            for row in chunk
+        ]
         _add_chunk(lead_import, new, reader, first, checks=time.monotonic() < until)
         if lead_import.read_bytes > space.left + BYTES_OF_UNREAD * lead_import.size:
             raise UnreadableFile(space.refusal("Nothing was imported"))
     if unclosed:
         lead_import.notes = [*table.notes, unclosed_note(unclosed)]
-    if lead_import.row_count > CHANGED_ROWS:  # else PostgreSQL reads all rows of the file for each chunk of the import
+    # Else PostgreSQL reads all rows of the file for each chunk of the import.
+    if lead_import.row_count > CHANGED_ROWS:
         many_rows.count_now(LeadImportRow, *LOOKED_FOR, using=DEFAULT_DB_ALIAS)
 
 
 def _add_chunk(
-    lead_import: LeadImport, rows: Sequence[StoredRow], reader: RowReader, first: dict[str, int], *, checks: bool
+    lead_import: LeadImport,
+    rows: Sequence[StoredRow],
+    reader: RowReader,
+    first: dict[str, int],
+    *,
+    checks: bool,
 ) -> None:
     """Insert these rows, with their outcomes if it `checks` them. Adds the first row of each new key to `first`.
 
     All keys of the file are in memory, 20 MB for the largest file: to query them takes longer.
     """
     lead_import.row_count += len(rows)
-    lead_import.row_bytes += sum(BYTES_OF_A_ROW + sum(map(len, row[CELLS])) for row in rows)
+    lead_import.row_bytes += sum(
+        BYTES_OF_A_ROW + sum(map(len, row[CELLS])) for row in rows
+    )
     judged: list[JudgedRow] = []
     if checks:
         judged = judge(lead_import, rows, reader, locks=False, known=first)
@@ -155,22 +207,33 @@ def _add_chunk(
     _store(lead_import, rows, judged)
 
 
-def _store(lead_import: LeadImport, rows: Sequence[StoredRow], judged: Sequence[JudgedRow]) -> None:
+def _store(
+    lead_import: LeadImport, rows: Sequence[StoredRow], judged: Sequence[JudgedRow]
+) -> None:
     judgements = [row.judgement for row in judged] or [(*UNKNOWN, {})] * len(rows)
     both = zip(rows, judgements, strict=True)
-    new = ((lead_import.company_id, lead_import.pk, *row[NUMBER:KNOWN_FROM], *judgement) for row, judgement in both)
+    new = (
+        (lead_import.company_id, lead_import.pk, *row[NUMBER:KNOWN_FROM], *judgement)
+        for row, judgement in both
+    )
     many_rows.insert_rows(LeadImportRow, NEW_ROW, new, using=DEFAULT_DB_ALIAS)
 
 
 def _columns(lead_import: LeadImport, sample: Sequence[FileRow]) -> list[str]:
     """The field of each column, from the company's last import with the same column names, or else guessed."""
-    guesses = guess_columns(lead_import.header, [row.cells for row in sample], custom_columns(lead_import.company))
+    guesses = guess_columns(
+        lead_import.header,
+        [row.cells for row in sample],
+        custom_columns(lead_import.company),
+    )
     return _remembered(lead_import) or [guess.field for guess in guesses]
 
 
 def _remembered(lead_import: LeadImport) -> list[str]:
     """The fields of the columns in the company's last import with the same column names, or []."""
-    alike = LeadImport.objects.for_company(lead_import.company_id).filter(started_at__isnull=False)
+    alike = LeadImport.objects.for_company(lead_import.company_id).filter(
+        started_at__isnull=False
+    )
     names = [name for name in lead_import.header if name != REASON]
     for earlier in alike.order_by("-pk").values("header", "columns")[:REMEMBERED]:
         fields = dict(zip(earlier["header"], earlier["columns"], strict=True))
@@ -182,7 +245,9 @@ def _remembered(lead_import: LeadImport) -> list[str]:
 def survey_columns(lead_import: LeadImport, rows: Iterable[RowOfCells]) -> None:
     """Decide how each column is read, from all rows."""
     author = active_author(
-        company_id=lead_import.company_id, user_id=lead_import.made_by_id, api_key_id=lead_import.api_key_id
+        company_id=lead_import.company_id,
+        user_id=lead_import.made_by_id,
+        api_key_id=lead_import.api_key_id,
     )
     may_add = author is not None and author.may(Action.MANAGE_COMPANY)
     pairs = zip(lead_import.columns, readings_of(lead_import), strict=True)
@@ -192,4 +257,9 @@ def survey_columns(lead_import: LeadImport, rows: Iterable[RowOfCells]) -> None:
 
 
 def reader_of(lead_import: LeadImport, *, adds_tags: bool = True) -> RowReader:
-    return RowReader(lead_import.company, lead_import.columns, readings_of(lead_import), adds_tags=adds_tags)
+    return RowReader(
+        lead_import.company,
+        lead_import.columns,
+        readings_of(lead_import),
+        adds_tags=adds_tags,
+    )

@@ -36,21 +36,36 @@ ENCODINGS: Final = {
     "cp932": "Shift JIS (Japanese)",
     "gb18030": "GB 18030 (Chinese)",
 }
-DELIMITERS: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+DELIMITERS: Final = {
+    ",": "commas",
+    ";": "semicolons",
+    "\t": "tabs",
+    "|": "vertical bars",
+}
 QUOTES: Final = {'"': 'Double: "Ada"', "'": "Single: 'Ada'", "": "None"}
-BOMS: Final = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
-SEPARATOR_LINE: Final = re.compile(
-    r'"?sep=([^\w\s\x22\x27]|\t)"?\s*', re.IGNORECASE
-)  # Excel's own, above the column names
+BOMS: Final = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
+# Excel's own, above the column names.
+SEPARATOR_LINE: Final = re.compile(r'"?sep=([^\w\s\x22\x27]|\t)"?\s*', re.IGNORECASE)
 CONTROLS: Final = re.compile(rb"[\0-\x08\x0e-\x1f]")
-MANY: Final = 0.05  # of the bytes of a text in UTF-16 are zero, even if it is Cyrillic or Chinese
+# Of the bytes of a text in UTF-16 are zero, even if it is Cyrillic or Chinese.
+MANY: Final = 0.05
 # What shows that the encoding is none of Western Europe, or not Windows-1252, if a third of the letters are like that.
 UNUSUAL: Final = {
-    rb"[\x80-\xff]{3,}": ["cp1251", "cp1253", "cp932", "gb18030"],  # no unaccented ones between them
+    # No unaccented ones between them.
+    rb"[\x80-\xff]{3,}": ["cp1251", "cp1253", "cp932", "gb18030"],
     # In Windows-1252: nothing, or a capital or a sign where a word goes on.
-    rb"[\x81\x8d\x8f\x90\x9d]|(?<=[a-z])[\x80\x82-\x84\x86-\x8c\x8e\x98\x9b\x9f]": ["mac_roman", "cp850"],
+    rb"[\x81\x8d\x8f\x90\x9d]|(?<=[a-z])[\x80\x82-\x84\x86-\x8c\x8e\x98\x9b\x9f]": [
+        "mac_roman",
+        "cp850",
+    ],
 }
-_ENDED: Final = "The file ends in the middle of a character: its last row may be incomplete."
+_ENDED: Final = (
+    "The file ends in the middle of a character: its last row may be incomplete."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +102,9 @@ class TextFormat:
     def text(self, content: bytes) -> io.TextIOWrapper:
         """The file as text, without a byte order mark."""
         mark = next((mark for mark in BOMS if content.startswith(mark)), b"")
-        return io.TextIOWrapper(io.BytesIO(content[len(mark) :]), self.encoding, "replace", newline="")
+        return io.TextIOWrapper(
+            io.BytesIO(content[len(mark) :]), self.encoding, "replace", newline=""
+        )
 
     def rows(self, text: io.TextIOWrapper) -> Iterator[TextRow]:
         """The rows. Raises UnreadableFile.
@@ -101,7 +118,10 @@ class TextFormat:
                     yield TextRow(cells)
                 else:
                     for line in lines:
-                        yield TextRow(next(self._reader([line])), is_unclosed=not self._is_one_row([line]))
+                        yield TextRow(
+                            next(self._reader([line])),
+                            is_unclosed=not self._is_one_row([line]),
+                        )
                 lines.clear()
         except csv.Error:
             problem = "This file can't be read as a table. Perhaps a quotation mark is missing."
@@ -114,10 +134,16 @@ class TextFormat:
         except csv.Error:
             return False
 
-    def _reader(self, lines: Iterable[str], *, strict: bool = False) -> Iterator[list[str]]:
+    def _reader(
+        self, lines: Iterable[str], *, strict: bool = False
+    ) -> Iterator[list[str]]:
         if self.quote:
-            return csv.reader(lines, delimiter=self.delimiter, quotechar=self.quote, strict=strict)
-        return csv.reader(lines, delimiter=self.delimiter, quoting=csv.QUOTE_NONE, strict=strict)
+            return csv.reader(
+                lines, delimiter=self.delimiter, quotechar=self.quote, strict=strict
+            )
+        return csv.reader(
+            lines, delimiter=self.delimiter, quoting=csv.QUOTE_NONE, strict=strict
+        )
 
 
 def _kept(lines: Iterable[str], kept: list[str]) -> Iterator[str]:
@@ -131,7 +157,9 @@ def _lines(text: io.TextIOWrapper) -> Iterator[str]:
     """The lines. Raises UnreadableFile for one so long that its cells might not fit into memory."""
     while line := text.readline(LONGEST_LINE + 1):
         if len(line) > LONGEST_LINE:
-            raise UnreadableFile("A row of this file is too long to be a lead. Choose a file with a row for each lead.")
+            raise UnreadableFile(
+                "A row of this file is too long to be a lead. Choose a file with a row for each lead."
+            )
         yield line
 
 
@@ -140,7 +168,11 @@ def guess_format(content: bytes, notes: list[str]) -> TextFormat:
     found = TextFormat(_encoding(content, notes))
     lines = list(islice(_lines(found.text(content)), SAMPLE_ROWS))
     said = SEPARATOR_LINE.fullmatch(lines[0]) if lines else None
-    delimiter = said[1] if said else max(DELIMITERS, key=lambda delimiter: _regularity(lines, delimiter))
+    delimiter = (
+        said[1]
+        if said
+        else max(DELIMITERS, key=lambda delimiter: _regularity(lines, delimiter))
+    )
     return replace(found, delimiter=delimiter)
 
 
@@ -150,7 +182,9 @@ def _regularity(lines: Sequence[str], delimiter: str) -> tuple[int, int]:
     It has to split the first row too: a text in a later row may contain any of these characters many times.
     """
     try:
-        widths = [len(cells) for cells in csv.reader(lines, delimiter=delimiter) if cells]
+        widths = [
+            len(cells) for cells in csv.reader(lines, delimiter=delimiter) if cells
+        ]
     except csv.Error:
         return 0, 0
     if not widths or widths[0] < 2:
@@ -175,7 +209,9 @@ def _encoding(content: bytes, notes: list[str]) -> str:
         return "utf-8"
     sequences = sum(1 for _ in re.finditer(rb"[\xc3-\xf4][\x80-\xbf]+", content))
     if sequences > 10 * wrong:
-        notes.append(f"The file is in UTF-8, but for {wrong:,} of its characters. They are shown as \ufffd.")
+        notes.append(
+            f"The file is in UTF-8, but for {wrong:,} of its characters. They are shown as \ufffd."
+        )
         return "utf-8"
     notes.append("The file is not in UTF-8: check that names look right.")
     return _single_byte(content[:SAMPLE])
@@ -192,15 +228,21 @@ def _utf16(sample: bytes) -> str:
     encoding = "utf-16-le" if odd > even else "utf-16-be"
     text = sample[: len(sample) // 2 * 2].decode(encoding, "replace")
     if min(even, odd) * 10 > max(even, odd) or "\0" in text or text.count("\ufffd") > 1:
-        raise UnreadableFile("This is neither a CSV nor an XLSX or ODS file. Choose one of these.")
+        raise UnreadableFile(
+            "This is neither a CSV nor an XLSX or ODS file. Choose one of these."
+        )
     return encoding
 
 
 def _against_utf8(content: bytes) -> tuple[int, bool]:
     """How many characters are not in UTF-8, and whether the file ends in the middle of one that is."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    starts = range(0, len(content), SAMPLE)  # in parts: the text of a large file takes four times its size
-    replaced = sum(decoder.decode(content[start : start + SAMPLE]).count("\ufffd") for start in starts)
+    # In parts: the text of a large file takes four times its size.
+    starts = range(0, len(content), SAMPLE)
+    replaced = sum(
+        decoder.decode(content[start : start + SAMPLE]).count("\ufffd")
+        for start in starts
+    )
     pending, _ = decoder.getstate()
     return replaced - content.count("\ufffd".encode()), bool(pending)
 

@@ -40,8 +40,10 @@ from crm.models.audit_entries import Details, new_entry
 from crm.models.custom_lookups import with_keys_set
 from crm.models.recorder import take_back_with_counts
 
-WORK: Final[tuple[Any, ...]] = (Change, Deal, DealPerson, Task, Note, Attachment)  # what people do on a lead
-JUST_ADDED: Final = timedelta(seconds=1)  # a lead whose last change is later than this after its creation was edited
+# What people do on a lead.
+WORK: Final[tuple[Any, ...]] = (Change, Deal, DealPerson, Task, Note, Attachment)
+# A lead whose last change is later than this after its creation was edited.
+JUST_ADDED: Final = timedelta(seconds=1)
 
 
 def undo_chunk(lead_import: LeadImport, size: int) -> bool:
@@ -58,9 +60,12 @@ def undo_chunk(lead_import: LeadImport, size: int) -> bool:
     _remove([row for row in rows if row.outcome == RowOutcome.NEW], leads, lead_import)
     _empty([row for row in rows if row.outcome == RowOutcome.UPDATE], leads)
     for outcome in RowUndo:
-        own.filter(pk__in=[row.pk for row in rows if row.undo == outcome]).update(undo=outcome)
+        own.filter(pk__in=[row.pk for row in rows if row.undo == outcome]).update(
+            undo=outcome
+        )
     if rows:
-        lead_import.reached = rows[-1].number - 1  # the next chunk doesn't read these again
+        # The next chunk doesn't read these again.
+        lead_import.reached = rows[-1].number - 1
     return bool(rows)
 
 
@@ -69,31 +74,55 @@ def _locked(pks: Sequence[int]) -> dict[int, Lead]:
 
     They are locked here, before `take_back_with_counts` locks other rows.
     """
-    somebodys_work = (Exists(model.objects.filter(lead=OuterRef("pk"))) for model in WORK)
-    leads = Lead.objects.select_for_update(no_key=True, of=("self",)).filter(pk__in=pks).order_by("pk")
-    return {lead.pk: lead for lead in leads.annotate(is_touched=reduce(or_, map(Q, somebodys_work)))}
+    somebodys_work = (
+        Exists(model.objects.filter(lead=OuterRef("pk"))) for model in WORK
+    )
+    leads = (
+        Lead.objects.select_for_update(no_key=True, of=("self",))
+        .filter(pk__in=pks)
+        .order_by("pk")
+    )
+    return {
+        lead.pk: lead
+        for lead in leads.annotate(is_touched=reduce(or_, map(Q, somebodys_work)))
+    }
 
 
-def _remove(rows: Sequence[LeadImportRow], leads: dict[int, Lead], lead_import: LeadImport) -> None:
+def _remove(
+    rows: Sequence[LeadImportRow], leads: dict[int, Lead], lead_import: LeadImport
+) -> None:
     for row in rows:
         lead = leads.get(row.lead_id or 0)
-        row.undo = RowUndo.REMOVED if lead is None or _is_untouched(lead) else RowUndo.KEPT
+        row.undo = (
+            RowUndo.REMOVED if lead is None or _is_untouched(lead) else RowUndo.KEPT
+        )
     pks = [row.lead_id for row in rows if row.undo == RowUndo.REMOVED and row.lead_id]
     events = CrmEvent.objects.for_company(lead_import.company_id).filter(lead__in=pks)
-    told = take_back_with_counts(events.filter(history_only=False, taken_back_at=None), sender=Lead)
+    told = take_back_with_counts(
+        events.filter(history_only=False, taken_back_at=None), sender=Lead
+    )
     lead_import.already_told += sum(each.conversions for each in told)
     Lead.objects.for_company(lead_import.company_id).filter(pk__in=pks).delete()
 
 
 def _is_untouched(lead: Any) -> bool:
     is_just_added = lead.updated_at - lead.created_at < JUST_ADDED
-    return lead.erased_at is None and lead.merged_into_id is None and is_just_added and not lead.is_touched
+    return (
+        lead.erased_at is None
+        and lead.merged_into_id is None
+        and is_just_added
+        and not lead.is_touched
+    )
 
 
 def _empty(rows: Sequence[LeadImportRow], leads: dict[int, Lead]) -> None:
     """Empty each field that still has the import's value, and remove the tags that the import added."""
     links = {pk for row in rows for pk in row.filled.get(TAGS, ())}
-    links &= set(LeadTag.objects.filter(pk__in=links, lead__in=leads).values_list("pk", flat=True))
+    links &= set(
+        LeadTag.objects.filter(pk__in=links, lead__in=leads).values_list(
+            "pk", flat=True
+        )
+    )
     by_fields: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
     for row in rows:
         row.undo = RowUndo.KEPT
@@ -119,7 +148,9 @@ def _unchanged(row: LeadImportRow, lead: Lead) -> tuple[str, ...]:
 
 def _emptied(names: Sequence[str]) -> dict[str, Any]:
     """The values of these fields before the import filled them."""
-    old: dict[str, Any] = {name: name == SHARED or "" for name in names if not name.startswith(CUSTOM)}
+    old: dict[str, Any] = {
+        name: name == SHARED or "" for name in names if not name.startswith(CUSTOM)
+    }
     if keys := [name.removeprefix(CUSTOM) for name in names if name.startswith(CUSTOM)]:
         old["custom"] = with_keys_set(dict.fromkeys(keys))
     return old
@@ -128,14 +159,21 @@ def _emptied(names: Sequence[str]) -> dict[str, Any]:
 def take_back_created(lead_import: LeadImport) -> None:
     """Delete the tags that the import has added, except those that something else uses by now."""
     company_id = lead_import.company_id
-    added = Tag.objects.for_company(company_id).filter(pk__in=lead_import.created.get(TAGS, ()))
+    added = Tag.objects.for_company(company_id).filter(
+        pk__in=lead_import.created.get(TAGS, ())
+    )
     tags = list(added.select_for_update())  # from here on, no one else can use them
     used = set(LeadTag.objects.filter(tag__in=tags).values_list("tag", flat=True))
     used |= set(DealTag.objects.filter(tag__in=tags).values_list("tag", flat=True))
     views = SavedView.objects.for_company(company_id)
     for tag in tags:
-        if tag.pk not in used and not views.filter(query__regex=rf"(^|&)tag={tag.pk}(&|$)").exists():
+        if (
+            tag.pk not in used
+            and not views.filter(query__regex=rf"(^|&)tag={tag.pk}(&|$)").exists()
+        ):
             details: Details = {"kind": TAGS, "change": "deleted"}
-            new_entry(company_id, AuditAction.STEPS_CHANGED, tag, details, lead_import.author).save()
+            new_entry(
+                company_id, AuditAction.STEPS_CHANGED, tag, details, lead_import.author
+            ).save()
             tag.delete()
     lead_import.created = {}

@@ -10,7 +10,13 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final
 
-from crm.data_exchange.importing.cells import SHARED, SHARING, Cell, Reader, built_in_readers
+from crm.data_exchange.importing.cells import (
+    SHARED,
+    SHARING,
+    Cell,
+    Reader,
+    built_in_readers,
+)
 from crm.data_exchange.importing.column_readings import ColumnReading
 from crm.data_exchange.importing.columns import NAMES
 from crm.data_exchange.importing.custom_columns import CellReader, custom_columns
@@ -18,7 +24,8 @@ from crm.models import Company, CustomField, Otherwise, RowProblem
 from crm.models.lead_import import DOUBTS
 from crm.models.validators import is_seen
 
-DIFFERENT: Final = ("first_name", "last_name", "full_name", "email", "phone", "notes")  # in each row: not cached
+# In each row: not cached.
+DIFFERENT: Final = ("first_name", "last_name", "full_name", "email", "phone", "notes")
 REPEATED: Final = 1_000  # cached cells of each other column
 # Our own exports put an apostrophe before what a spreadsheet would take for a formula.
 _DEFUSED: Final = re.compile(r"\A'(?=[=+\-@])")
@@ -63,16 +70,28 @@ class RowReader:
     ) -> None:
         custom = custom_columns(company) if custom is None else custom
         required = [name for name, field in custom.items() if field.is_required]
-        self._required = {name: columns.index(name) for name in required if name in columns}
+        self._required = {
+            name: columns.index(name) for name in required if name in columns
+        }
         self._missing = len(self._required) < len(required)
         self._width = len(columns)
         self._says_who_is_shared = not set(SHARING).isdisjoint(columns)
-        self._addresses = [index for index, name in enumerate(columns) if name == "email"]
+        self._addresses = [
+            index for index, name in enumerate(columns) if name == "email"
+        ]
         self._names = [index for index, name in enumerate(columns) if name in NAMES]
-        self._readers = _readers(company, columns, readings, custom, adds_tags=adds_tags)
-        self._needed = [index for index, reading in enumerate(readings) if reading.otherwise == Otherwise.ROW]
+        self._readers = _readers(
+            company, columns, readings, custom, adds_tags=adds_tags
+        )
+        self._needed = [
+            index
+            for index, reading in enumerate(readings)
+            if reading.otherwise == Otherwise.ROW
+        ]
         # A whole name comes first: columns with its parts know better where it is split.
-        self._columns = sorted(self._readers.items(), key=lambda column: columns[column[0]] != "full_name")
+        self._columns = sorted(
+            self._readers.items(), key=lambda column: columns[column[0]] != "full_name"
+        )
 
     def read(self, cells: Sequence[str]) -> LeadValues:
         """The values of the row's cells, or the problem that makes it bad."""
@@ -81,18 +100,24 @@ class RowReader:
         if len(cells) > self._width:
             return LeadValues(problem=RowProblem.TOO_MANY_CELLS, column=self._width - 1)
         values, problems = self._read_cells(cells)
-        unread = next((cells[index] for index in self._addresses if str(index) in problems), "")
+        unread = next(
+            (cells[index] for index in self._addresses if str(index) in problems), ""
+        )
         for index in self._needed:
             problem = problems.get(str(index), "")
             if problem and problem not in DOUBTS:
                 return LeadValues(values, problem, index, unread_address=unread)
         if not _has_name(values):
-            values = {name: value for name, value in values.items() if name not in NAMES}
+            values = {
+                name: value for name, value in values.items() if name not in NAMES
+            }
             if "email" not in values:
                 return LeadValues(values, *self._nameless(problems))
         return LeadValues(values, cells=problems, unread_address=unread)
 
-    def _read_cells(self, cells: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
+    def _read_cells(
+        self, cells: Sequence[str]
+    ) -> tuple[dict[str, Any], dict[str, str]]:
         """The values by field name, and the problems by index.
 
         If one of two columns says that the person is not shared, the other one changes nothing about that.
@@ -111,7 +136,9 @@ class RowReader:
                     problems[str(index)] = str(problem)
         return values, problems
 
-    def opted_out_elsewhere(self, rows: Iterable[tuple[int, Sequence[str]]]) -> Iterator[int]:
+    def opted_out_elsewhere(
+        self, rows: Iterable[tuple[int, Sequence[str]]]
+    ) -> Iterator[int]:
         """The numbers of the rows about people whom only other rows say not to share. Bad rows may say so, too."""
         if not self._says_who_is_shared:
             return
@@ -130,7 +157,9 @@ class RowReader:
         read = self._readers.get(index)
         return read(_DEFUSED.sub("", cell)) if read and cell else ({}, "")
 
-    def lacks(self, values: Mapping[str, Any], problems: Mapping[str, str]) -> tuple[str, int | None] | None:
+    def lacks(
+        self, values: Mapping[str, Any], problems: Mapping[str, str]
+    ) -> tuple[str, int | None] | None:
         """Why there can be no new lead with these values: the problem, and the index of the cell that has it.
 
         A known lead needs neither a name nor what is required: it has that already, or someone may fill it in.
@@ -139,7 +168,11 @@ class RowReader:
             return self._nameless(problems)
         for name, index in self._required.items():
             if name not in values:
-                return (problems[str(index)], index) if str(index) in problems else (RowProblem.REQUIRED, None)
+                return (
+                    (problems[str(index)], index)
+                    if str(index) in problems
+                    else (RowProblem.REQUIRED, None)
+                )
         return (RowProblem.REQUIRED, None) if self._missing else None
 
     def _nameless(self, problems: Mapping[str, str]) -> tuple[str, int | None]:
@@ -162,13 +195,19 @@ def _readers(
 
     A custom field may have been archived or deleted since the columns were chosen.
     """
-    by_name = {name: reading for name, reading in zip(columns, readings, strict=True) if name}
-    adds_tags = adds_tags and by_name.get("tags", ColumnReading()).otherwise == Otherwise.CREATE
+    by_name = {
+        name: reading for name, reading in zip(columns, readings, strict=True) if name
+    }
+    adds_tags = (
+        adds_tags and by_name.get("tags", ColumnReading()).otherwise == Otherwise.CREATE
+    )
     readers: dict[str, Reader] = built_in_readers(company, adds_tags=adds_tags)
     for name in custom.keys() & by_name.keys():
         readers[name] = CellReader(custom[name], by_name[name])
     return {
-        index: readers[name] if name in DIFFERENT else lru_cache(REPEATED)(readers[name])
+        index: readers[name]
+        if name in DIFFERENT
+        else lru_cache(REPEATED)(readers[name])
         for index, name in enumerate(columns)
         if name in readers
     }
@@ -185,7 +224,9 @@ def person_key(values: Mapping[str, Any], unread_address: str = "") -> str:
     """
     if email := values.get("email", ""):
         return _hash(email.lower())
-    name = f"{values.get('first_name', '')} {values.get('last_name', '')}".strip().lower()
+    name = (
+        f"{values.get('first_name', '')} {values.get('last_name', '')}".strip().lower()
+    )
     digits = re.sub(r"\D", "", values.get("phone", ""))
     other = digits or values.get("organisation", "").lower()
     if unread_address and not other:

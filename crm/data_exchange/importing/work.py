@@ -20,9 +20,21 @@ from crm.data_exchange.importing.storing import (
     survey_columns,
 )
 from crm.data_exchange.importing.undoing import take_back_created, undo_chunk
-from crm.data_exchange.importing.writing import renew_keys, reserve_keys, save_rows, write
+from crm.data_exchange.importing.writing import (
+    renew_keys,
+    reserve_keys,
+    save_rows,
+    write,
+)
 from crm.jobs.runner import JobRunner
-from crm.models import ImportStep, Lead, LeadImport, LeadImportRow, RowOutcome, many_rows
+from crm.models import (
+    ImportStep,
+    Lead,
+    LeadImport,
+    LeadImportRow,
+    RowOutcome,
+    many_rows,
+)
 from crm.models.job import JobState
 from crm.models.lead_import import add_counts
 from crm.models.origin import acting_as
@@ -48,7 +60,11 @@ class ImportRunner(JobRunner[LeadImport]):
 
     def next_chunk(self, pk: int) -> bool:
         table = open_file(pk)
-        return super().next_chunk(pk) if table is None else self.transact(pk, partial(self._read, table))
+        return (
+            super().next_chunk(pk)
+            if table is None
+            else self.transact(pk, partial(self._read, table))
+        )
 
     def _read(self, table: Table | UnreadableFile, job: LeadImport) -> None:
         if job.step == ImportStep.READING:  # else another process has just read it
@@ -79,12 +95,16 @@ def _mark_opted_out(lead_import: LeadImport) -> None:
     numbers = list(reader_of(lead_import).opted_out_elsewhere(cells))
     rows.filter(is_opted_out=True).update(is_opted_out=False)
     for start in range(0, len(numbers), MARKED_AT_ONCE):
-        rows.filter(number__in=numbers[start : start + MARKED_AT_ONCE]).update(is_opted_out=True)
+        rows.filter(number__in=numbers[start : start + MARKED_AT_ONCE]).update(
+            is_opted_out=True
+        )
 
 
 def _run(lead_import: LeadImport, size: int) -> None:
     """Judge the next rows again, because leads may have been added since, and import them."""
-    many_rows.count_again(Lead, lead_import.done.get(RowOutcome.NEW, 0), using=DEFAULT_DB_ALIAS)
+    many_rows.count_again(
+        Lead, lead_import.done.get(RowOutcome.NEW, 0), using=DEFAULT_DB_ALIAS
+    )
     judged = _judge_next(lead_import, size, locks=True)
     renew_keys(lead_import, judged)
     write(lead_import, judged)
@@ -102,7 +122,8 @@ def _judge_next(lead_import: LeadImport, size: int, *, locks: bool) -> list[Judg
     any more, and the row would add it again. Once the leads are locked, an erasure waits for them.
     """
     rest = LeadImportRow.objects.of(lead_import).filter(number__gt=lead_import.reached)
-    reader = reader_of(lead_import, adds_tags=not locks)  # those of an import were added when it was started
+    # Those of an import were added when it was started.
+    reader = reader_of(lead_import, adds_tags=not locks)
     while rows := list(rest.values_list(*STORED)[:size]):
         lead_import.reached = rows[-1][NUMBER]
         judged = judge(lead_import, rows, reader, locks=locks)

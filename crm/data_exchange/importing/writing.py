@@ -10,7 +10,15 @@ from crm.data_exchange.importing.cells import SHARED
 from crm.data_exchange.importing.custom_columns import as_columns, column_names
 from crm.data_exchange.importing.judging import JUDGEMENT, JudgedRow
 from crm.data_exchange.importing.matching import TAGS
-from crm.models import Lead, LeadImport, LeadImportRow, LeadTag, RowOutcome, Tag, many_rows
+from crm.models import (
+    Lead,
+    LeadImport,
+    LeadImportRow,
+    LeadTag,
+    RowOutcome,
+    Tag,
+    many_rows,
+)
 from crm.models.origin import acting_as
 from crm.models.tag import add_links
 
@@ -38,7 +46,9 @@ def renew_keys(lead_import: LeadImport, judged: Sequence[JudgedRow]) -> None:
     """
     after = 0
     if reserved := [row.lead_id for row in judged if row.is_new and row.lead_id]:
-        newer = Lead.objects.for_company(lead_import.company_id).filter(pk__gte=min(reserved))
+        newer = Lead.objects.for_company(lead_import.company_id).filter(
+            pk__gte=min(reserved)
+        )
         after = newer.order_by("-pk").values_list("pk", flat=True).first() or 0
     reserve_keys(judged, after=after)
 
@@ -61,7 +71,9 @@ def save_rows(lead_import: LeadImport, judged: Sequence[JudgedRow]) -> None:
     changed = {row.pk: row.judgement for row in judged if row.has_changed}
     many_rows.update_rows(LeadImportRow, JUDGEMENT, changed, using=DEFAULT_DB_ALIAS)
     if changed:
-        own = LeadImportRow.objects.for_company(lead_import.company_id).filter(lead_import=lead_import)
+        own = LeadImportRow.objects.for_company(lead_import.company_id).filter(
+            lead_import=lead_import
+        )
         these = own.filter(number__range=(judged[0].number, judged[-1].number))
         these.filter(cells=[]).update(key="", filled={}, cell_problems=None)
 
@@ -70,18 +82,26 @@ def _add(judged: Sequence[JudgedRow], lead_import: LeadImport) -> None:
     """Add the leads of these rows."""
     template = Lead(company=lead_import.company, owner_id=lead_import.owner_id)
     reserved = [row.lead_id for row in judged if row.lead_id]
-    keys = Lead.objects.insert_like(template, [as_columns(row.values) for row in judged], keys=reserved)
+    keys = Lead.objects.insert_like(
+        template, [as_columns(row.values) for row in judged], keys=reserved
+    )
     for row, key in zip(judged, keys, strict=True):
         row.lead_id = key
     _tag([row for row in judged if TAGS in row.values], lead_import)
 
 
-def _tag(judged: Sequence[JudgedRow], lead_import: LeadImport) -> defaultdict[int, list[int]]:
+def _tag(
+    judged: Sequence[JudgedRow], lead_import: LeadImport
+) -> defaultdict[int, list[int]]:
     """Tag the leads of these rows. Returns the keys of the added links by row number.
 
     An undo removes these links: a tag may have been renamed by then, and one that a person has put on again stays.
     """
-    known = {tag.name: tag for tag in Tag.objects.for_company(lead_import.company_id)} if judged else {}
+    known = (
+        {tag.name: tag for tag in Tag.objects.for_company(lead_import.company_id)}
+        if judged
+        else {}
+    )
     added: dict[tuple[int, Tag], int] = {}
     for row in judged:
         for name in (row.news or row.values)[TAGS]:
@@ -92,9 +112,9 @@ def _tag(judged: Sequence[JudgedRow], lead_import: LeadImport) -> defaultdict[in
         return links
     add_links(Lead, lead_import.company_id, added)
     numbers = {(lead, tag.pk): number for (lead, tag), number in added.items()}
-    for pk, lead, tag_pk in LeadTag.objects.filter(lead__in={lead for lead, _ in added}).values_list(
-        "pk", "lead", "tag"
-    ):
+    for pk, lead, tag_pk in LeadTag.objects.filter(
+        lead__in={lead for lead, _ in added}
+    ).values_list("pk", "lead", "tag"):
         if number := numbers.get((lead, tag_pk)):
             links[number].append(pk)
     return links
@@ -113,8 +133,12 @@ def _fill(judged: Sequence[JudgedRow], lead_import: LeadImport) -> None:
                 opted_out.append(row.lead.pk)
     if opted_out:
         Lead.objects.filter(pk__in=opted_out).update(**{SHARED: False})
-    fields = sorted(set().union(*(column_names(row.news) for row in judged)) - {SHARED, TAGS})
-    values = {pk: [getattr(lead, name) for name in fields] for pk, lead in leads.items()}
+    fields = sorted(
+        set().union(*(column_names(row.news) for row in judged)) - {SHARED, TAGS}
+    )
+    values = {
+        pk: [getattr(lead, name) for name in fields] for pk, lead in leads.items()
+    }
     Lead.objects.update_rows(fields, values, updated_at=Now())
     tagged = [row for row in judged if TAGS in row.news]
     links = _tag(tagged, lead_import)

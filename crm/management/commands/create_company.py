@@ -27,7 +27,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", metavar="NAME", help="the company's name")
-        parser.add_argument("--admin", required=True, metavar="EMAIL", help="the e-mail address of its first admin")
+        parser.add_argument(
+            "--admin",
+            required=True,
+            metavar="EMAIL",
+            help="the e-mail address of its first admin",
+        )
 
     def handle(self, *, name: str, admin: str, **options: Any) -> None:
         try:
@@ -35,10 +40,18 @@ class Command(BaseCommand):
             user = _user_of(email) or _with_password(User(email=email))
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from None
-        password = "the password that you chose" if user._state.adding else "their existing password"
+        password = (
+            "the password that you chose"
+            if user._state.adding
+            else "their existing password"
+        )
         company = provision_company(name=name, admin=user)
-        self.stdout.write(f"Created the company {company} ({company.slug}), with user {user.pk} as its admin.")
-        self.stdout.write(f"Sign in at {settings.SITE_URL}/login/ with this address and {password}.")
+        self.stdout.write(
+            f"Created the company {company} ({company.slug}), with user {user.pk} as its admin."
+        )
+        self.stdout.write(
+            f"Sign in at {settings.SITE_URL}/login/ with this address and {password}."
+        )
         self.stdout.write(
             "Next: follow the three steps on the LinkedIn page, and invite colleagues from the Company page."
         )
@@ -49,7 +62,9 @@ def _new_name(name: str) -> str:
     Company._meta.get_field("name").clean(name, None)
     existing = Company.objects.filter(name__iexact=name).first()
     if existing is not None:
-        raise ValidationError(f"There is already a company “{existing}” ({existing.slug}).")
+        raise ValidationError(
+            f"There is already a company “{existing}” ({existing.slug})."
+        )
     return name
 
 
@@ -61,8 +76,15 @@ def _user_of(email: str) -> User | None:
     """
     user = User.objects.with_address(email)
     if user is not None and not user.is_active:
-        raise ValidationError(f"User {user.pk} is inactive. Activate them in /admin/ first, or choose another admin.")
-    if user is not None and EmailAddress.objects.filter(user=user, email=user.email, verified=False).exists():
+        raise ValidationError(
+            f"User {user.pk} is inactive. Activate them in /admin/ first, or choose another admin."
+        )
+    if (
+        user is not None
+        and EmailAddress.objects.filter(
+            user=user, email=user.email, verified=False
+        ).exists()
+    ):
         raise ValidationError(
             f"User {user.pk} signed up with this address but never confirmed it, so it may have been anyone. "
             "Ask its owner to set a new password with “Forgot your password?”, or delete the user in /admin/. "
@@ -81,7 +103,9 @@ def _with_password(user: User) -> User:
 
 def _prompted(email: str) -> str:
     if not sys.stdin.isatty():
-        raise ValidationError(f"There is no terminal to prompt for the password: set {PASSWORD}.")
+        raise ValidationError(
+            f"There is no terminal to prompt for the password: set {PASSWORD}."
+        )
     password = getpass.getpass(f"Password for {email}: ")
     if password != getpass.getpass("Repeat the password: "):
         raise ValidationError("The passwords don't match. Nothing was created.")

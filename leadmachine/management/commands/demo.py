@@ -19,7 +19,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--set-up", action="store_true", help="what make run does: migrate, and load only into its own database"
+            "--set-up",
+            action="store_true",
+            help="what make run does: migrate, and load only into its own database",
         )
 
     def handle(self, *args: Any, set_up: bool = False, **options: Any) -> None:
@@ -36,11 +38,15 @@ class Command(BaseCommand):
 
     def _load(self) -> None:
         loaded = demo.load(database_now())
-        self.stdout.write("Demo companies loaded." if loaded else "The demo companies already exist.")
+        self.stdout.write(
+            "Demo companies loaded." if loaded else "The demo companies already exist."
+        )
         self.stdout.write(f"\nSign in with the password {PASSWORD} as")
         for company in (NORTHWIND, CONTOSO):
             for person in company.people:
-                self.stdout.write(f"  {person.email:24} {person.role.label:6} at {company.name}")
+                self.stdout.write(
+                    f"  {person.email:24} {person.role.label:6} at {company.name}"
+                )
 
 
 def _other_database() -> str:

@@ -31,10 +31,21 @@ from crm.models import (
 from crm.models.company import DEFAULT_TYPES
 from crm.models.file_storage import store
 from crm.models.roles import Role
-from leadmachine.demo.people import FIRST_NAMES, LAST_NAMES, ORGANISATIONS, SOURCES, TITLES
+from leadmachine.demo.people import (
+    FIRST_NAMES,
+    LAST_NAMES,
+    ORGANISATIONS,
+    SOURCES,
+    TITLES,
+)
 
 LEADS_OF_THE_OTHERS: Final = 1_000
-SIZES_OF_THE_OTHERS: Final = {"deals": 200, "tasks": 1_000, "notes": 1_000, "duplicates": 100}
+SIZES_OF_THE_OTHERS: Final = {
+    "deals": 200,
+    "tasks": 1_000,
+    "notes": 1_000,
+    "duplicates": 100,
+}
 FILES_OF_THE_OTHERS: Final = 10
 CHUNK: Final = 100_000  # rows per statement
 MEMBERS: Final = (Role.ADMIN, Role.SALES, Role.SALES, Role.OPS)
@@ -135,53 +146,119 @@ class Command(BaseCommand):
     help = "Create companies with many leads, deals, tasks and notes, for measuring. PostgreSQL only."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--leads", type=int, default=500_000, help="of the large company")
+        parser.add_argument(
+            "--leads", type=int, default=500_000, help="of the large company"
+        )
         parser.add_argument("--deals", type=int, default=100_000)
         parser.add_argument("--tasks", type=int, default=500_000)
         parser.add_argument("--notes", type=int, default=500_000)
-        parser.add_argument("--duplicates", type=int, default=50_000, help="pairs of leads that may be one person")
-        parser.add_argument("--files", type=int, default=1_000, help="on leads, deals and notes in turn")
-        parser.add_argument("--history", action="store_true", help="also what has happened to the leads and deals")
-        parser.add_argument("--companies", type=int, default=20, help=f"the others have {LEADS_OF_THE_OTHERS:,} leads")
-        parser.add_argument("--name", default="Measured", help="what the names of the companies begin with")
-        parser.add_argument("--no-analyze", dest="analyze", action="store_false", help="leave out VACUUM ANALYZE")
-        parser.add_argument("--anyway", action="store_true", help="also where this is no development installation")
+        parser.add_argument(
+            "--duplicates",
+            type=int,
+            default=50_000,
+            help="pairs of leads that may be one person",
+        )
+        parser.add_argument(
+            "--files", type=int, default=1_000, help="on leads, deals and notes in turn"
+        )
+        parser.add_argument(
+            "--history",
+            action="store_true",
+            help="also what has happened to the leads and deals",
+        )
+        parser.add_argument(
+            "--companies",
+            type=int,
+            default=20,
+            help=f"the others have {LEADS_OF_THE_OTHERS:,} leads",
+        )
+        parser.add_argument(
+            "--name",
+            default="Measured",
+            help="what the names of the companies begin with",
+        )
+        parser.add_argument(
+            "--no-analyze",
+            dest="analyze",
+            action="store_false",
+            help="leave out VACUUM ANALYZE",
+        )
+        parser.add_argument(
+            "--anyway",
+            action="store_true",
+            help="also where this is no development installation",
+        )
 
     def handle(self, *args: Any, leads: int, companies: int, **options: Any) -> None:
         if not (settings.DEBUG or settings.LINKEDIN_SANDBOX or options["anyway"]):
-            raise CommandError("make_crm fills the database. Add --anyway if you want that on this installation.")
+            raise CommandError(
+                "make_crm fills the database. Add --anyway if you want that on this installation."
+            )
         name = options["name"]
         if Company.objects.filter(slug__startswith=slugify(name)).exists():
-            raise CommandError(f"There are companies whose names begin with {name}. Choose another --name.")
+            raise CommandError(
+                f"There are companies whose names begin with {name}. Choose another --name."
+            )
         for number in range(1, companies):
             other = _company(f"{name} {number + 1}")
-            _fill(other, LEADS_OF_THE_OTHERS, **SIZES_OF_THE_OTHERS, history=options["history"])
+            _fill(
+                other,
+                LEADS_OF_THE_OTHERS,
+                **SIZES_OF_THE_OTHERS,
+                history=options["history"],
+            )
             _add_files(other, FILES_OF_THE_OTHERS)
         large = _company(f"{name} 1")
-        _fill(large, leads, **{kind: options[kind] for kind in SIZES_OF_THE_OTHERS}, history=options["history"])
+        _fill(
+            large,
+            leads,
+            **{kind: options[kind] for kind in SIZES_OF_THE_OTHERS},
+            history=options["history"],
+        )
         _add_files(large, options["files"])
         if options["analyze"]:
             with connection.cursor() as cursor:
                 cursor.execute("VACUUM ANALYZE")
-        self.stdout.write(f"{name} 1 has {leads:,} leads. Its members, without a password, are {slugify(name)}-1-…")
+        self.stdout.write(
+            f"{name} 1 has {leads:,} leads. Its members, without a password, are {slugify(name)}-1-…"
+        )
 
 
 def _company(name: str) -> Company:
     company = Company.objects.create(name=name, slug=slugify(name))
     for number, role in enumerate(MEMBERS, 1):
         address = f"{company.slug}-{number}@example.com"
-        user = User.objects.create_user(address, address, first_name=FIRST_NAMES[number], last_name=LAST_NAMES[number])
+        user = User.objects.create_user(
+            address,
+            address,
+            first_name=FIRST_NAMES[number],
+            last_name=LAST_NAMES[number],
+        )
         Membership.objects.create(company=company, user=user, role=role)
     return company
 
 
-def _fill(company: Company, leads: int, *, deals: int, tasks: int, notes: int, duplicates: int, history: bool) -> None:
+def _fill(
+    company: Company,
+    leads: int,
+    *,
+    deals: int,
+    tasks: int,
+    notes: int,
+    duplicates: int,
+    history: bool,
+) -> None:
     values = _values(company)
-    sizes = {name: len(value) for name, value in values.items() if isinstance(value, list)}
+    sizes = {
+        name: len(value) for name, value in values.items() if isinstance(value, list)
+    }
     on_deals = min(deals // 2, tasks // 2)
     steps: list[tuple[str, dict[str, int]]] = [
         *(
-            (LEADS, {"total": leads, "first": first, "last": min(first + CHUNK, leads) - 1})
+            (
+                LEADS,
+                {"total": leads, "first": first, "last": min(first + CHUNK, leads) - 1},
+            )
             for first in range(0, leads, CHUNK)
         ),
         (DEALS, {"every": max(1, leads // max(1, deals)), "count": deals}),
@@ -195,12 +272,17 @@ def _fill(company: Company, leads: int, *, deals: int, tasks: int, notes: int, d
     ]
     with connection.cursor() as cursor:
         for statement, parameters in steps:
-            cursor.execute(statement.format(**TABLES, **sizes, days=DAYS), {**values, **parameters})
+            cursor.execute(
+                statement.format(**TABLES, **sizes, days=DAYS), {**values, **parameters}
+            )
 
 
 def _add_files(company: Company, count: int) -> None:
     """Add this many small files, a third each to the newest leads, deals and notes, as far as there are any."""
-    own = [model._default_manager.filter(company=company).order_by("-pk")[: count // 3] for model in (Lead, Deal, Note)]
+    own = [
+        model._default_manager.filter(company=company).order_by("-pk")[: count // 3]
+        for model in (Lead, Deal, Note)
+    ]
     subjects = [row for rows in own for row in rows]
     seller = company.memberships.filter(role=Role.SALES).earliest("pk").user
     Attachment.objects.bulk_create(
@@ -222,7 +304,9 @@ def _values(company: Company) -> dict[str, Any]:
     """The parameters of the statements: ids of the company's rows, and names for people."""
     return {
         "company": company.pk,
-        "statuses": list(LeadStatus.objects.for_company(company).values_list("pk", flat=True)),
+        "statuses": list(
+            LeadStatus.objects.for_company(company).values_list("pk", flat=True)
+        ),
         "stages": list(Stage.objects.for_company(company).values_list("pk", flat=True)),
         "owners": [*company.memberships.values_list("user_id", flat=True), None],
         "first_names": FIRST_NAMES,

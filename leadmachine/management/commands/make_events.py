@@ -37,19 +37,35 @@ class Command(BaseCommand):
     help = "Fill a company's event log with finished events, for measuring. Development only."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--company", required=True, help="the company's slug; it needs a rule and a lead")
+        parser.add_argument(
+            "--company",
+            required=True,
+            help="the company's slug; it needs a rule and a lead",
+        )
         parser.add_argument("--count", type=int, required=True)
 
     def handle(self, *args: Any, company: str, count: int, **options: Any) -> None:
         if not (settings.DEBUG or settings.LINKEDIN_SANDBOX):
-            raise CommandError("make_events is for measuring. It needs DEBUG or LINKEDIN_SANDBOX on.")
+            raise CommandError(
+                "make_events is for measuring. It needs DEBUG or LINKEDIN_SANDBOX on."
+            )
         owner = Company.objects.filter(slug=company).first()
         rule = ConversionRule.objects.filter(company=owner).first()
         if owner is None or rule is None or not owner.leads.exists():
-            raise CommandError(f"There is no company {company!r} with a rule and a lead.")
+            raise CommandError(
+                f"There is no company {company!r} with a rule and a lead."
+            )
         for first in range(0, count, CHUNK):
             last = min(first + CHUNK, count) - 1
-            _make({"company": owner.pk, "rule": rule.pk, "total": count, "first": first, "last": last})
+            _make(
+                {
+                    "company": owner.pk,
+                    "rule": rule.pk,
+                    "total": count,
+                    "first": first,
+                    "last": last,
+                }
+            )
             self.stdout.write(f"{last + 1:,} of {count:,}")
 
 

@@ -19,7 +19,11 @@ class Command(migrate.Command):
             if app in OURS and (app, name) not in loader.disk_migrations
         )
         if unknown:
-            names = unknown[-1] if len(unknown) == 1 else f"{unknown[-1]} and {len(unknown) - 1} more"
+            names = (
+                unknown[-1]
+                if len(unknown) == 1
+                else f"{unknown[-1]} and {len(unknown) - 1} more"
+            )
             raise CommandError(
                 "This database was made by a version of LeadMachine whose migrations this one does not have "
                 f"({names}), so nothing was changed. Run that version, restore a backup of before it, or start with an "

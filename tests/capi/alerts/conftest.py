@@ -46,9 +46,13 @@ def subjects() -> list[str]:
 
 
 def open_alerts() -> list[tuple[str, int | None]]:
-    return list(Alert.objects.still_open().order_by("pk").values_list("kind", "rule_id"))
+    return list(
+        Alert.objects.still_open().order_by("pk").values_list("kind", "rule_id")
+    )
 
 
 def make_mails_due() -> None:
     """Make every mail that has not got through due now."""
-    Mail.objects.exclude(due_at=None).update(due_at=datetime.now(UTC) - timedelta(seconds=1))
+    Mail.objects.exclude(due_at=None).update(
+        due_at=datetime.now(UTC) - timedelta(seconds=1)
+    )

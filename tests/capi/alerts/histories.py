@@ -20,7 +20,11 @@ from tests.capi.alerts.post_office import Died, PostOffice
 TODAY = datetime(2026, 11, 25, 12, tzinfo=UTC)
 REASONS = (Reason.TOKEN_REFUSED, Reason.TOKEN_UNREADABLE, Reason.VERSION_RETIRED)
 TOKEN_STAGES = (0, 1, 3, 7, 14)
-TOKEN_DATES = (None, TODAY.date() + timedelta(days=10), TODAY.date() + timedelta(days=30))
+TOKEN_DATES = (
+    None,
+    TODAY.date() + timedelta(days=10),
+    TODAY.date() + timedelta(days=30),
+)
 VERSION_STAGES = (0, 7, 30, 60)
 VERSIONS = ("202609", "202602", "202601")  # they end in 294, 82 and 51 days
 HOLD_STAGES = (3, 14)
@@ -44,19 +48,40 @@ STEP = st.one_of(
     st.tuples(st.just("switch_rule"), which_rule),
     st.tuples(st.just("token_date"), st.sampled_from(TOKEN_DATES)),
     st.tuples(st.just("version"), st.sampled_from(VERSIONS)),
-    st.tuples(st.just("events_end"), which_rule, st.sampled_from([(5, 0), (3, 2), (4, 16), (20, 0)])),
-    st.tuples(st.just("events_end"), which_rule, st.sampled_from([(5, 0), (3, 2), (4, 16), (20, 0)])),
-    st.tuples(st.just("events_end"), which_rule, st.sampled_from([(3, 17), (1, 4), (0, 1), (0, 80)])),
+    st.tuples(
+        st.just("events_end"),
+        which_rule,
+        st.sampled_from([(5, 0), (3, 2), (4, 16), (20, 0)]),
+    ),
+    st.tuples(
+        st.just("events_end"),
+        which_rule,
+        st.sampled_from([(5, 0), (3, 2), (4, 16), (20, 0)]),
+    ),
+    st.tuples(
+        st.just("events_end"),
+        which_rule,
+        st.sampled_from([(3, 17), (1, 4), (0, 1), (0, 80)]),
+    ),
     st.tuples(st.just("events_go_on_coming")),
-    st.tuples(st.just("old_event_is_held"), which_rule, st.sampled_from([60, 75, 76, 86, 87])),
+    st.tuples(
+        st.just("old_event_is_held"), which_rule, st.sampled_from([60, 75, 76, 86, 87])
+    ),
     st.tuples(st.just("days_go_by"), st.integers(1, 9)),
     st.tuples(st.just("days_go_by"), st.sampled_from([14, 30, 90, 240])),
-    st.tuples(st.just("person_chooses"), st.sampled_from([ADMIN, OPS]), st.booleans(), st.booleans()),
+    st.tuples(
+        st.just("person_chooses"),
+        st.sampled_from([ADMIN, OPS]),
+        st.booleans(),
+        st.booleans(),
+    ),
     st.tuples(st.just("look")),
     st.tuples(st.just("look")),
     st.tuples(st.just("look_that_dies")),
     st.tuples(st.just("look_by_two")),
-    st.tuples(st.just("post"), st.sampled_from(["", "away", "dies_before", "dies_after"])),
+    st.tuples(
+        st.just("post"), st.sampled_from(["", "away", "dies_before", "dies_after"])
+    ),
 )
 HISTORY = st.lists(STEP, min_size=5, max_size=14)
 EVERY_KIND = [  # each kind of alert occurs here, whatever chance brings
@@ -102,7 +127,9 @@ class History:
         if self.line is None or self.line[1] != reason:
             self.episode += 1
             self.line = (self.episode, reason)
-            Connection.objects.update(is_paused=True, paused_reason=reason, paused_at=Now())
+            Connection.objects.update(
+                is_paused=True, paused_reason=reason, paused_at=Now()
+            )
 
     def resume_line(self) -> None:
         if self.line is not None:
@@ -113,17 +140,23 @@ class History:
 
     def lane_rests(self, minutes: int) -> None:
         self.rest = since, until = self.now, self.now + timedelta(minutes=minutes)
-        Connection.objects.update(resting_since=since, next_attempt_at=until, rest_cause=RestCause.TROUBLE)
+        Connection.objects.update(
+            resting_since=since, next_attempt_at=until, rest_cause=RestCause.TROUBLE
+        )
 
     def lane_wakes(self) -> None:
         self.rest = None
-        Connection.objects.update(resting_since=None, next_attempt_at=None, rest_cause="")
+        Connection.objects.update(
+            resting_since=None, next_attempt_at=None, rest_cause=""
+        )
 
     def pause_rule(self, which: int) -> None:
         if which not in self.paused:
             self.episode += 1
             self.paused[which] = (self.episode, 0)
-            self._rule(which).update(is_paused=True, paused_reason=Reason.RULE_NOT_FOUND, paused_at=Now())
+            self._rule(which).update(
+                is_paused=True, paused_reason=Reason.RULE_NOT_FOUND, paused_at=Now()
+            )
 
     def resume_rule(self, which: int) -> None:
         self.paused.pop(which, None)
@@ -131,7 +164,9 @@ class History:
 
     def switch_rule(self, which: int) -> None:
         self.off ^= {which}
-        services.set_rule_active(rule=self._rule(which).get(), active=which not in self.off)
+        services.set_rule_active(
+            rule=self._rule(which).get(), active=which not in self.off
+        )
 
     def token_date_(self, date) -> None:
         self.token_date = date
@@ -149,7 +184,9 @@ class History:
     def old_event_is_held(self, which: int, days: int) -> None:
         self.pause_rule(which)
         self.held.append((which, self.now - timedelta(days=days)))
-        ConversionEvent.objects.create(company=self.company, rule=self.rules[which], happened_at=self.held[-1][1])
+        ConversionEvent.objects.create(
+            company=self.company, rule=self.rules[which], happened_at=self.held[-1][1]
+        )
 
     def hours_go_by(self, hours: int) -> None:
         self.now += timedelta(hours=hours)
@@ -159,7 +196,9 @@ class History:
 
     def person_chooses(self, address: str, alerts: bool, weekly: bool) -> None:
         self.people[address] = alerts, weekly
-        choose(company=self.company, user=self.users[address], alerts=alerts, weekly=weekly)
+        choose(
+            company=self.company, user=self.users[address], alerts=alerts, weekly=weekly
+        )
 
     # --- who looks, and who sends ---
 
@@ -200,7 +239,13 @@ class History:
         for subject in sorted(self.seen.keys() - now.keys(), key=str):
             kind, which = subject
             stands = bool(standing) if which is None else which in standing
-            if stands and kind in ("connection_paused", "rule_paused", "resting", "failing", "silent"):
+            if stands and kind in (
+                "connection_paused",
+                "rule_paused",
+                "resting",
+                "failing",
+                "silent",
+            ):
                 self._tell("closed", subject)
             del self.seen[subject]
         for subject, (episode, stage) in now.items():
@@ -217,7 +262,9 @@ class History:
         week = monday_from_six.date() - timedelta(days=monday_from_six.weekday() + 7)
         if self.mailed_week not in (None, week):
             self.expected += [
-                (address, ("week", str(week), None)) for address, (_, wants) in self.people.items() if wants
+                (address, ("week", str(week), None))
+                for address, (_, wants) in self.people.items()
+                if wants
             ]
         self.mailed_week = week
 
@@ -226,38 +273,75 @@ class History:
         on = self._rules_that_are_on()
         if not on:
             return {}  # nothing is to be sent, so nothing is wrong
-        state: Seen = {("rule_paused", which): (self.paused[which][0], 0) for which in on & self.paused.keys()}
+        state: Seen = {
+            ("rule_paused", which): (self.paused[which][0], 0)
+            for which in on & self.paused.keys()
+        }
         if self.line is not None:
             state["connection_paused", None] = (self.line[0], 0)
         state |= self._resting()
         version = self.settings.LINKEDIN_API_VERSION
-        state |= self._ending("token_ending", self.token_date, self.token_date, TOKEN_STAGES)
-        state |= self._ending("version_ending", SUNSETS[version], version, VERSION_STAGES)
-        held = [at for which, at in self.held if self.line is not None or which in self.paused]
+        state |= self._ending(
+            "token_ending", self.token_date, self.token_date, TOKEN_STAGES
+        )
+        state |= self._ending(
+            "version_ending", SUNSETS[version], version, VERSION_STAGES
+        )
+        held = [
+            at
+            for which, at in self.held
+            if self.line is not None or which in self.paused
+        ]
         state |= self._ending("hold_ending", min(held, default=None), "", HOLD_STAGES)
         for which in on:
             verdict = self.endings[which].verdict(self.now.date())
-            state |= self._measured("failing", which, opens=verdict == "fails", closes=verdict == "works")
+            state |= self._measured(
+                "failing", which, opens=verdict == "fails", closes=verdict == "works"
+            )
         silent = 0 in on and self.flow.is_silent(self.now)
-        return state | (self._measured("silent", 0, opens=silent, closes=not silent) if 0 in on else {})
+        return state | (
+            self._measured("silent", 0, opens=silent, closes=not silent)
+            if 0 in on
+            else {}
+        )
 
     def _resting(self) -> Seen:
         if self.line is not None:
-            return {subject: seen for subject, seen in self.seen.items() if subject[0] == "resting"}
+            return {
+                subject: seen
+                for subject, seen in self.seen.items()
+                if subject[0] == "resting"
+            }
         if self.rest is None:
             return {}
         since, until = self.rest
-        if until is not None and until - since > timedelta(minutes=5) and self.now < until + timedelta(minutes=5):
+        if (
+            until is not None
+            and until - since > timedelta(minutes=5)
+            and self.now < until + timedelta(minutes=5)
+        ):
             return {("resting", None): ("", 0)}
         # Between two attempts, which are at most 6 hours and a fifth apart, nothing new is known.
-        is_known = ("resting", None) in self.seen and self.now < (until or since) + timedelta(hours=7.2, minutes=5)
+        is_known = ("resting", None) in self.seen and self.now < (
+            until or since
+        ) + timedelta(hours=7.2, minutes=5)
         return {("resting", None): self.seen["resting", None]} if is_known else {}
 
-    def _ending(self, kind: str, at: date | datetime | None, episode: object, stages: tuple[int, ...]) -> Seen:
+    def _ending(
+        self,
+        kind: str,
+        at: date | datetime | None,
+        episode: object,
+        stages: tuple[int, ...],
+    ) -> Seen:
         if at is None:
             return {}
         is_moment = isinstance(at, datetime)
-        days = (at + timedelta(days=90) - self.now).days if is_moment else (at - self.now.date()).days
+        days = (
+            (at + timedelta(days=90) - self.now).days
+            if is_moment
+            else (at - self.now.date()).days
+        )
         reached = [stage for stage in stages if days <= stage]
         return {(kind, None): (episode, reached[0])} if reached else {}
 
@@ -271,7 +355,11 @@ class History:
         return {0, 1} - self.off
 
     def _tell(self, news: str, subject: Subject) -> None:
-        self.expected += [(address, (news, *subject)) for address, (alerts, _) in self.people.items() if alerts]
+        self.expected += [
+            (address, (news, *subject))
+            for address, (alerts, _) in self.people.items()
+            if alerts
+        ]
 
     # --- the end ---
 
@@ -285,7 +373,9 @@ class History:
         """The mails that the server accepted, without repeats; asserts that there are no more repeats than allowed."""
         rows = Mail.objects.order_by("pk").select_related("alert", "user")
         by_name = {f"<alert-mail-{row.pk}@localhost>": row for row in rows}
-        names = dict.fromkeys(mail.extra_headers["Message-ID"] for mail in PostOffice.taken)
+        names = dict.fromkeys(
+            mail.extra_headers["Message-ID"] for mail in PostOffice.taken
+        )
         assert len(PostOffice.taken) - len(names) <= self.may_be_doubled
         pks = {rule.pk: which for which, rule in enumerate(self.rules)}
         found = [by_name[name] for name in names]
@@ -293,7 +383,9 @@ class History:
 
     def open_ones(self) -> set[tuple[str, int | None]]:
         pks = {rule.pk: which for which, rule in enumerate(self.rules)}
-        return {(alert.kind, pks.get(alert.rule_id)) for alert in Alert.objects.still_open()}
+        return {
+            (alert.kind, pks.get(alert.rule_id)) for alert in Alert.objects.still_open()
+        }
 
     def _rule(self, which: int):
         return ConversionRule.objects.filter(pk=self.rules[which].pk)

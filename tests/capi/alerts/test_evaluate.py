@@ -8,7 +8,14 @@ from django.db.models.functions import Now
 from capi import services
 from capi.alerts import evaluate as looking
 from capi.delivery import sweep
-from capi.models import Alert, Connection, ConversionEvent, ConversionRule, DayCount, Mail
+from capi.models import (
+    Alert,
+    Connection,
+    ConversionEvent,
+    ConversionRule,
+    DayCount,
+    Mail,
+)
 from capi.selectors.explanations.alerts import explain_opening
 from capi.services.statistics import recount_days
 from crm.models import Company
@@ -25,11 +32,16 @@ NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
 def log(rule, state: str, count: int = 1, **fields) -> None:
     defaults = {"settled_at": Now(), "next_attempt_at": None, "state": state}
-    rows = [ConversionEvent(company_id=rule.company_id, rule=rule, **{**defaults, **fields}) for _ in range(count)]
+    rows = [
+        ConversionEvent(company_id=rule.company_id, rule=rule, **{**defaults, **fields})
+        for _ in range(count)
+    ]
     ConversionEvent.objects.bulk_create(rows)
 
 
-def test_a_revoked_token_is_told_once_and_its_mending_once(company, admin, connected, make_rule) -> None:
+def test_a_revoked_token_is_told_once_and_its_mending_once(
+    company, admin, connected, make_rule
+) -> None:
     make_rule()
     make_lead(company)
     services.save_token(company=company, token=f"{TOKEN}-revoked")
@@ -50,7 +62,9 @@ def test_a_revoked_token_is_told_once_and_its_mending_once(company, admin, conne
     assert open_alerts() == []
 
 
-def test_a_test_event_that_meets_the_same_pause_is_no_news(company, admin, connected, make_rule) -> None:
+def test_a_test_event_that_meets_the_same_pause_is_no_news(
+    company, admin, connected, make_rule
+) -> None:
     rule = make_rule()
     services.save_token(company=company, token=f"{TOKEN}-revoked")
     services.send_test_event(rule=rule)
@@ -85,7 +99,9 @@ def test_a_rule_that_linkedin_does_not_know_is_told_and_so_is_its_resumption(
 
 
 @pytest.mark.parametrize("end", ["off", "deleted"])
-def test_the_pause_of_a_rule_that_is_no_longer_used_ends_without_a_mail(company, line, make_rule, end) -> None:
+def test_the_pause_of_a_rule_that_is_no_longer_used_ends_without_a_mail(
+    company, line, make_rule, end
+) -> None:
     rule = make_rule(is_paused=True, paused_reason="rule_not_found", paused_at=Now())
     make_rule("deal_won", "104013")
     look(company)
@@ -100,17 +116,26 @@ def test_the_pause_of_a_rule_that_is_no_longer_used_ends_without_a_mail(company,
     assert len(subjects()) == 1
 
 
-def test_a_pause_that_ended_and_began_again_between_two_looks_is_a_new_one(company, line, make_rule) -> None:
+def test_a_pause_that_ended_and_began_again_between_two_looks_is_a_new_one(
+    company, line, make_rule
+) -> None:
     make_rule()
-    Connection.objects.update(is_paused=True, paused_reason="token_refused", paused_at=Now())
+    Connection.objects.update(
+        is_paused=True, paused_reason="token_refused", paused_at=Now()
+    )
     look(company)
 
     services.resume_connection(company=company)
-    Connection.objects.update(is_paused=True, paused_reason="token_refused", paused_at=Now())
+    Connection.objects.update(
+        is_paused=True, paused_reason="token_refused", paused_at=Now()
+    )
     look(company)
 
     assert subjects() == ["Northwind BV: sending to LinkedIn is paused"] * 2
-    assert list(Alert.objects.order_by("pk").values_list("ending", flat=True)) == ["replaced", ""]
+    assert list(Alert.objects.order_by("pk").values_list("ending", flat=True)) == [
+        "replaced",
+        "",
+    ]
 
 
 def test_a_retired_version_pauses_everybody_and_each_company_is_told(
@@ -135,7 +160,9 @@ def test_a_retired_version_pauses_everybody_and_each_company_is_told(
     assert looking.due_companies() == [company.pk, other_company.pk]
 
 
-def test_a_token_near_its_date_is_told_at_14_7_3_and_1_days_and_on_the_day(company, line, make_rule) -> None:
+def test_a_token_near_its_date_is_told_at_14_7_3_and_1_days_and_on_the_day(
+    company, line, make_rule
+) -> None:
     make_rule()
     Connection.objects.update(token_expires_on=NOON.date() + timedelta(days=20))
 
@@ -147,11 +174,19 @@ def test_a_token_near_its_date_is_told_at_14_7_3_and_1_days_and_on_the_day(compa
     assert told == [6, 13, 17, 19, 20]
     assert subjects() == [
         f"Northwind BV: the access token expires {left}"
-        for left in ("within 14 days", "within 7 days", "within 3 days", "within a day", "now")
+        for left in (
+            "within 14 days",
+            "within 7 days",
+            "within 3 days",
+            "within a day",
+            "now",
+        )
     ]
 
 
-def test_a_version_near_its_end_is_told_at_60_30_and_7_days_and_on_the_day(company, line, make_rule) -> None:
+def test_a_version_near_its_end_is_told_at_60_30_and_7_days_and_on_the_day(
+    company, line, make_rule
+) -> None:
     make_rule()
     end = datetime(2027, 9, 15, 12, tzinfo=UTC)
 
@@ -161,11 +196,16 @@ def test_a_version_near_its_end_is_told_at_60_30_and_7_days_and_on_the_day(compa
         told += [days] * (len(subjects()) - len(told))
 
     assert told == [60, 30, 7, 0]
-    assert subjects()[0] == "Northwind BV: LinkedIn retires API version 202609 within 60 days"
+    assert (
+        subjects()[0]
+        == "Northwind BV: LinkedIn retires API version 202609 within 60 days"
+    )
     assert subjects()[-1] == "Northwind BV: LinkedIn retires API version 202609 now"
 
 
-def test_so_is_one_that_the_table_does_not_know_at_the_earliest_day(company, line, make_rule, settings) -> None:
+def test_so_is_one_that_the_table_does_not_know_at_the_earliest_day(
+    company, line, make_rule, settings
+) -> None:
     settings.LINKEDIN_API_VERSION = "202610"
     make_rule()
 
@@ -182,7 +222,9 @@ def test_so_is_one_that_the_table_does_not_know_at_the_earliest_day(company, lin
     )
 
 
-def test_an_event_on_hold_near_its_90_days_is_told_at_14_and_3_days(company, line, make_rule) -> None:
+def test_an_event_on_hold_near_its_90_days_is_told_at_14_and_3_days(
+    company, line, make_rule
+) -> None:
     rule = make_rule(is_paused=True, paused_reason="rule_not_found", paused_at=Now())
     now = datetime.now(UTC)
     log(rule, "pending", settled_at=None, happened_at=now - timedelta(days=70))
@@ -190,7 +232,9 @@ def test_an_event_on_hold_near_its_90_days_is_told_at_14_and_3_days(company, lin
     told = []
     for day in range(20):
         look(company, now=now + timedelta(days=day))
-        told += [day] * (len([one for one in subjects() if "on hold expire" in one]) - len(told))
+        told += [day] * (
+            len([one for one in subjects() if "on hold expire" in one]) - len(told)
+        )
 
     assert told == [6, 17]  # with less than 15 days left, and with less than 4
     assert subjects()[-1] == "Northwind BV: events on hold expire within 3 days"
@@ -207,7 +251,8 @@ def test_failures_are_told_from_a_fifth_of_20_on_and_from_half_of_fewer(
     company, line, make_rule, failed, sent, opens
 ) -> None:
     rule = make_rule(name="New lead")
-    log(rule, "rejected", 4, created_at=Now() - timedelta(days=31))  # too long ago to count
+    # Too long ago to count.
+    log(rule, "rejected", 4, created_at=Now() - timedelta(days=31))
     log(rule, "rejected", failed - failed // 2)
     log(rule, "exhausted", failed // 2)
     log(rule, "accepted", sent)
@@ -222,7 +267,9 @@ def test_failures_are_told_from_a_fifth_of_20_on_and_from_half_of_fewer(
         assert Alert.objects.get().facts == {"failed": failed, "ended": failed + sent}
 
 
-def test_a_rule_that_begins_to_fail_is_told_though_it_sent_much_before(company, line, make_rule) -> None:
+def test_a_rule_that_begins_to_fail_is_told_though_it_sent_much_before(
+    company, line, make_rule
+) -> None:
     rule = make_rule()
     log(rule, "accepted", 200, created_at=Now() - timedelta(days=3))
     log(rule, "accepted", 18, created_at=Now() - timedelta(days=1))
@@ -243,18 +290,22 @@ def test_of_a_small_rule_the_last_five_are_looked_at(company, line, make_rule) -
     look(company)
     assert Alert.objects.get().facts == {"failed": 6, "ended": 6}
 
-    ConversionEvent.objects.filter(state="exhausted").update(state="accepted")  # retried manually, and accepted
+    # Retried manually, and accepted.
+    ConversionEvent.objects.filter(state="exhausted").update(state="accepted")
     recount_days()
     look(company)
 
     assert open_alerts() == []
 
 
-def test_a_small_rule_beside_a_big_one_is_not_told_of_falsely(company, line, make_rule) -> None:
+def test_a_small_rule_beside_a_big_one_is_not_told_of_falsely(
+    company, line, make_rule
+) -> None:
     small, big = make_rule(), make_rule("deal_won", "104013")
     log(small, "accepted", 30)
     log(small, "rejected", 5)
-    log(big, "accepted", 30)  # however many: they don't count towards the small rule's share
+    # However many: they don't count towards the small rule's share.
+    log(big, "accepted", 30)
     count_now()
     DayCount.objects.filter(rule=big).update(count=5_000_000)
 
@@ -286,7 +337,9 @@ def test_an_alert_about_failures_does_not_flap(company, line, make_rule) -> None
     ]  # fmt: skip
 
 
-def test_an_alert_about_failures_stays_while_nothing_comes_to_an_end(company, line, make_rule) -> None:
+def test_an_alert_about_failures_stays_while_nothing_comes_to_an_end(
+    company, line, make_rule
+) -> None:
     rule = make_rule()
     log(rule, "rejected", 20)
     count_now()
@@ -299,7 +352,9 @@ def test_an_alert_about_failures_stays_while_nothing_comes_to_an_end(company, li
     assert open_alerts() == [("failing", rule.pk)]
 
 
-def test_of_two_workers_that_look_at_once_one_finds_it_done(company, line, make_rule) -> None:
+def test_of_two_workers_that_look_at_once_one_finds_it_done(
+    company, line, make_rule
+) -> None:
     make_rule(is_paused=True, paused_reason="rule_not_found", paused_at=Now())
 
     assert [look(company), looking.evaluate(company.pk, now=NOON)] == [True, False]
@@ -307,7 +362,9 @@ def test_of_two_workers_that_look_at_once_one_finds_it_done(company, line, make_
     assert Alert.objects.count() == 1
 
 
-def test_a_look_that_dies_leaves_nothing_and_is_due_again(company, line, make_rule, monkeypatch) -> None:
+def test_a_look_that_dies_leaves_nothing_and_is_due_again(
+    company, line, make_rule, monkeypatch
+) -> None:
     make_rule(is_paused=True, paused_reason="rule_not_found", paused_at=Now())
     monkeypatch.setattr(Mail.objects, "bulk_create", None)
     with pytest.raises(TypeError):
@@ -318,7 +375,9 @@ def test_a_look_that_dies_leaves_nothing_and_is_due_again(company, line, make_ru
 
 def test_a_closed_company_hears_nothing(company, admin, line, make_rule) -> None:
     make_rule()
-    Connection.objects.update(is_paused=True, paused_reason="token_refused", paused_at=Now())
+    Connection.objects.update(
+        is_paused=True, paused_reason="token_refused", paused_at=Now()
+    )
     look(company)
 
     deactivate_company(company=company)
@@ -328,9 +387,13 @@ def test_a_closed_company_hears_nothing(company, admin, line, make_rule) -> None
     assert subjects() == []  # not even the mails written before: no one may sign in
 
 
-def test_nothing_is_told_of_a_company_without_rules_or_connection(company, other_company, admin) -> None:
+def test_nothing_is_told_of_a_company_without_rules_or_connection(
+    company, other_company, admin
+) -> None:
     services.save_token(company=company, token=TOKEN)
-    Connection.objects.update(is_paused=True, paused_reason="token_refused", paused_at=Now())
+    Connection.objects.update(
+        is_paused=True, paused_reason="token_refused", paused_at=Now()
+    )
 
     assert look(company)
     assert not looking.evaluate(other_company.pk, now=NOON)
@@ -344,12 +407,20 @@ def test_a_look_takes_as_many_queries_for_50_rules_as_for_one(
     for number in range(50):
         make_rule(linkedin_id=str(1_000 + number))
 
-    with django_assert_max_num_queries(20 + 50):  # one for each rule, for the time of its last event
+    # One for each rule, for the time of its last event.
+    with django_assert_max_num_queries(20 + 50):
         look(company)
 
 
-def test_alerts_of_one_company_are_not_anothers(company, other_company, line, make_rule) -> None:
-    make_rule(company=other_company, is_paused=True, paused_reason="rule_not_found", paused_at=Now())
+def test_alerts_of_one_company_are_not_anothers(
+    company, other_company, line, make_rule
+) -> None:
+    make_rule(
+        company=other_company,
+        is_paused=True,
+        paused_reason="rule_not_found",
+        paused_at=Now(),
+    )
     make_rule()
     Company.objects.get(pk=other_company.pk)
 

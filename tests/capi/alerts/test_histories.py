@@ -18,7 +18,8 @@ from tests.faults import figures
 
 pytestmark = [pytest.mark.django_db, pytest.mark.faults]
 
-NAMES_OF_STEPS = {"token_date": "token_date_", "version": "version_"}  # these are fields as well
+# These are fields as well.
+NAMES_OF_STEPS = {"token_date": "token_date_", "version": "version_"}
 
 
 @pytest.mark.sized
@@ -42,7 +43,9 @@ def test_each_alert_is_told_exactly_once_per_change_over_random_histories(
     def run(steps) -> None:
         PostOffice.open_anew()
         with transaction.atomic():
-            history = History(company, rules, {ADMIN: admin.user, OPS: ops.user}, settings)
+            history = History(
+                company, rules, {ADMIN: admin.user, OPS: ops.user}, settings
+            )
             history.look()
             for name, *values in steps:
                 step = getattr(history, NAMES_OF_STEPS.get(name, name))
@@ -51,7 +54,10 @@ def test_each_alert_is_told_exactly_once_per_change_over_random_histories(
 
             assert Counter(history.told()) == Counter(history.expected)
             assert history.open_ones() == set(history.seen)
-            told.update(kind if news != MailKind.WEEK else news for _, (news, kind, _) in history.told())
+            told.update(
+                kind if news != MailKind.WEEK else news
+                for _, (news, kind, _) in history.told()
+            )
             figures.count("histories of alerts")
             transaction.set_rollback(True)
 

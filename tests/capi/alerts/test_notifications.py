@@ -19,7 +19,9 @@ pytestmark = pytest.mark.django_db
 def paused(company, line, make_rule) -> None:
     """A paused connection, which has been evaluated."""
     make_rule(name="New lead")
-    Connection.objects.update(is_paused=True, paused_reason="token_refused", paused_at=Now())
+    Connection.objects.update(
+        is_paused=True, paused_reason="token_refused", paused_at=Now()
+    )
 
 
 def test_admins_get_mail_unless_they_choose_otherwise_and_ops_if_they_choose_so(
@@ -32,14 +34,20 @@ def test_admins_get_mail_unless_they_choose_otherwise_and_ops_if_they_choose_so(
     join(other_company, Role.ADMIN, email="neighbour@example.com")
     choose(company=company, user=keen.user, alerts=True, weekly=False)
     choose(company=company, user=quiet.user, alerts=False, weekly=True)
-    choose(company=company, user=sales.user, alerts=True, weekly=True)  # this role may not see alerts
+    # This role may not see alerts.
+    choose(company=company, user=sales.user, alerts=True, weekly=True)
 
     look(company)
 
-    assert [address for address, _ in mails()] == ["admin@example.com", "keen@example.com"]
+    assert [address for address, _ in mails()] == [
+        "admin@example.com",
+        "keen@example.com",
+    ]
 
 
-def test_a_mail_says_what_happened_to_whom_what_to_do_and_where(company, admin, paused) -> None:
+def test_a_mail_says_what_happened_to_whom_what_to_do_and_where(
+    company, admin, paused
+) -> None:
     look(company)
     notifications.send_due()
 
@@ -58,17 +66,24 @@ def test_a_mail_says_what_happened_to_whom_what_to_do_and_where(company, admin, 
     assert (mail.to, mail.cc, mail.bcc) == (["admin@example.com"], [], [])
 
 
-def test_a_name_with_a_line_break_makes_no_header_of_its_own(company, admin, paused) -> None:
+def test_a_name_with_a_line_break_makes_no_header_of_its_own(
+    company, admin, paused
+) -> None:
     type(company).objects.update(name="Northwind\r\nBcc: mallory@example.com")
 
     look(company)
     notifications.send_due()
 
     (mail,) = PostOffice.taken
-    assert mail.subject == "Northwind Bcc: mallory@example.com: sending to LinkedIn is paused"
+    assert (
+        mail.subject
+        == "Northwind Bcc: mallory@example.com: sending to LinkedIn is paused"
+    )
 
 
-def test_a_server_that_is_away_is_tried_again_and_then_gets_it_once(company, admin, paused, caplog) -> None:
+def test_a_server_that_is_away_is_tried_again_and_then_gets_it_once(
+    company, admin, paused, caplog
+) -> None:
     look(company)
     PostOffice.trouble = "away"
     notifications.send_due()
@@ -83,7 +98,9 @@ def test_a_server_that_is_away_is_tried_again_and_then_gets_it_once(company, adm
     assert "admin@example.com" not in caplog.text
 
 
-def test_a_mail_that_can_not_be_sent_for_days_is_given_up(company, admin, paused) -> None:
+def test_a_mail_that_can_not_be_sent_for_days_is_given_up(
+    company, admin, paused
+) -> None:
     look(company)
     PostOffice.trouble = "away"
     for _ in range(8):
@@ -96,7 +113,9 @@ def test_a_mail_that_can_not_be_sent_for_days_is_given_up(company, admin, paused
     assert Mail.objects.filter(due_at=None, sent_at=None, tries=8).count() == 1
 
 
-def test_a_worker_that_dies_before_the_server_took_a_mail_loses_nothing(company, admin, paused) -> None:
+def test_a_worker_that_dies_before_the_server_took_a_mail_loses_nothing(
+    company, admin, paused
+) -> None:
     look(company)
     PostOffice.trouble = "dies_before"
     with pytest.raises(Died):
@@ -108,7 +127,9 @@ def test_a_worker_that_dies_before_the_server_took_a_mail_loses_nothing(company,
     assert len(mails()) == 1
 
 
-def test_a_worker_that_dies_after_it_sends_the_same_mail_again_under_the_same_id(company, admin, paused) -> None:
+def test_a_worker_that_dies_after_it_sends_the_same_mail_again_under_the_same_id(
+    company, admin, paused
+) -> None:
     look(company)
     PostOffice.trouble = "dies_after"
     with pytest.raises(Died):
@@ -121,7 +142,9 @@ def test_a_worker_that_dies_after_it_sends_the_same_mail_again_under_the_same_id
     assert first.extra_headers["Message-ID"] == second.extra_headers["Message-ID"]
 
 
-def test_whoever_left_before_the_mail_went_out_does_not_get_it(company, admin, paused) -> None:
+def test_whoever_left_before_the_mail_went_out_does_not_get_it(
+    company, admin, paused
+) -> None:
     gone = join(company, Role.ADMIN, email="gone@example.com")
     look(company)
 
@@ -130,7 +153,9 @@ def test_whoever_left_before_the_mail_went_out_does_not_get_it(company, admin, p
     assert [address for address, _ in mails()] == ["admin@example.com"]
 
 
-def test_a_mail_that_fails_does_not_keep_the_others(company, admin, paused, monkeypatch) -> None:
+def test_a_mail_that_fails_does_not_keep_the_others(
+    company, admin, paused, monkeypatch
+) -> None:
     join(company, Role.ADMIN, email="second@example.com")
     look(company)
     Mail.objects.filter(user=admin.user).update(news="unknown", alert=None)

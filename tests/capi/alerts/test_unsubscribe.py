@@ -27,18 +27,29 @@ def address(membership, topic=MailTopic.ALERTS) -> str:
 
 
 def wants(membership) -> tuple[bool, bool]:
-    (own,) = [choice for choice in choices_of(membership.company) if choice.membership == membership]
+    (own,) = [
+        choice
+        for choice in choices_of(membership.company)
+        if choice.membership == membership
+    ]
     return own.alerts, own.weekly
 
 
-def test_a_mail_names_the_address_that_ends_such_mails(company, admin, line, make_rule, stranger):
+def test_a_mail_names_the_address_that_ends_such_mails(
+    company, admin, line, make_rule, stranger
+):
     make_rule(name="New lead")
-    Connection.objects.update(is_paused=True, paused_reason="token_refused", paused_at=Now())
+    Connection.objects.update(
+        is_paused=True, paused_reason="token_refused", paused_at=Now()
+    )
     look(company)
     notifications.send_due()
     (mail,) = PostOffice.taken
 
-    found = re.fullmatch(r"<https://crm\.example\.com(/mail/unsubscribe/\S+)>", mail.extra_headers["List-Unsubscribe"])
+    found = re.fullmatch(
+        r"<https://crm\.example\.com(/mail/unsubscribe/\S+)>",
+        mail.extra_headers["List-Unsubscribe"],
+    )
     assert found
     response = stranger.post(found[1], {"List-Unsubscribe": "One-Click"})
 
@@ -51,13 +62,19 @@ def test_a_browser_asks_first(admin, stranger):
     page = stranger.get(address(admin, MailTopic.WEEKLY))
 
     assert "Unsubscribe?" in page.content.decode()
-    assert "about the weekly reconcile from <bdi>Northwind BV</bdi>" in page.content.decode()
+    assert (
+        "about the weekly reconcile from <bdi>Northwind BV</bdi>"
+        in page.content.decode()
+    )
     assert wants(admin) == (True, True)
 
 
 def test_pressing_twice_is_as_once(admin, stranger):
     for _ in range(2):
-        assert "You are unsubscribed" in stranger.post(address(admin, MailTopic.WEEKLY)).content.decode()
+        assert (
+            "You are unsubscribed"
+            in stranger.post(address(admin, MailTopic.WEEKLY)).content.decode()
+        )
 
     assert wants(admin) == (True, False)
 

@@ -24,8 +24,13 @@ def watched(company, line, admin, make_rule):
     return rule
 
 
-@pytest.mark.parametrize(("zone", "utc_hour"), [("UTC", 6), ("Europe/Amsterdam", 5), ("America/New_York", 11)])
-def test_it_comes_from_six_on_by_the_companys_clock(company, watched, zone, utc_hour) -> None:
+@pytest.mark.parametrize(
+    ("zone", "utc_hour"),
+    [("UTC", 6), ("Europe/Amsterdam", 5), ("America/New_York", 11)],
+)
+def test_it_comes_from_six_on_by_the_companys_clock(
+    company, watched, zone, utc_hour
+) -> None:
     Company.objects.update(time_zone=zone)
 
     look(company, now=MONDAY + timedelta(hours=utc_hour, minutes=-1))
@@ -33,7 +38,9 @@ def test_it_comes_from_six_on_by_the_companys_clock(company, watched, zone, utc_
     look(company, now=MONDAY + timedelta(hours=utc_hour))
 
     assert before == []
-    assert subjects() == ["Northwind BV: LinkedIn reconcile, 16 November 2026 to 22 November 2026"]
+    assert subjects() == [
+        "Northwind BV: LinkedIn reconcile, 16 November 2026 to 22 November 2026"
+    ]
 
 
 def test_it_comes_once_a_week_however_often_one_looks(company, watched) -> None:
@@ -44,7 +51,9 @@ def test_it_comes_once_a_week_however_often_one_looks(company, watched) -> None:
     assert len(set(subjects())) == 3
 
 
-def test_a_company_that_is_new_hears_first_of_the_week_that_runs(company, line, admin, make_rule) -> None:
+def test_a_company_that_is_new_hears_first_of_the_week_that_runs(
+    company, line, admin, make_rule
+) -> None:
     choose(company=company, user=admin.user, alerts=False, weekly=True)
     make_rule()
 
@@ -53,15 +62,29 @@ def test_a_company_that_is_new_hears_first_of_the_week_that_runs(company, line, 
     look(company, now=MONDAY + timedelta(days=7, hours=6))
 
     assert first == []
-    assert subjects() == ["Northwind BV: LinkedIn reconcile, 23 November 2026 to 29 November 2026"]
+    assert subjects() == [
+        "Northwind BV: LinkedIn reconcile, 23 November 2026 to 29 November 2026"
+    ]
 
 
 def test_it_says_by_rule_what_became_and_names_no_lead(company, watched) -> None:
-    for state, reason in (("accepted", ""), ("accepted", ""), ("skipped", "opted_out"), (None, "")):
-        event = CrmEvent.objects.create(company=company, kind="lead_created", occurred_at=MONDAY - timedelta(days=2))
+    for state, reason in (
+        ("accepted", ""),
+        ("accepted", ""),
+        ("skipped", "opted_out"),
+        (None, ""),
+    ):
+        event = CrmEvent.objects.create(
+            company=company, kind="lead_created", occurred_at=MONDAY - timedelta(days=2)
+        )
         if state:
             ConversionEvent.objects.create(
-                company=company, rule=watched, crm_event=event, state=state, reason=reason, next_attempt_at=None
+                company=company,
+                rule=watched,
+                crm_event=event,
+                state=state,
+                reason=reason,
+                next_attempt_at=None,
             )
 
     look(company, now=MONDAY + timedelta(hours=6))

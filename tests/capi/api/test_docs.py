@@ -47,9 +47,15 @@ def test_each_part_names_its_addresses_filters_and_fields(client_as, sales):
         ("GET", "/api/v1/organisations/"),
         ("GET", "/api/v1/organisations/{key}/"),
     )
-    assert {"email", "organisation", "status", "updated_from", "search", "ordering", "view"} <= set(
-        parts["Leads"].filters
-    )
+    assert {
+        "email",
+        "organisation",
+        "status",
+        "updated_from",
+        "search",
+        "ordering",
+        "view",
+    } <= set(parts["Leads"].filters)
     assert parts["Leads"].operations == (
         ("GET", "/api/v1/leads/"),
         ("POST", "/api/v1/leads/"),
@@ -61,7 +67,9 @@ def test_each_part_names_its_addresses_filters_and_fields(client_as, sales):
         ("POST", "/api/v1/leads/{id}/erasure/"),
         ("POST", "/api/v1/leads/{id}/merge/"),
     )
-    fields = {field.name: (field.kind, field.writing) for field in parts["Deals"].fields}
+    fields = {
+        field.name: (field.kind, field.writing) for field in parts["Deals"].fields
+    }
     assert fields == {
         "id": ("integer", "no"),
         "lead": ("integer", "required"),

@@ -5,7 +5,13 @@ from rest_framework.test import APIClient
 
 from capi import services
 from capi.delivery.sent_hashes import pack_hashes
-from capi.models import Attempt, Connection, ConversionEvent, ConversionRule, EarlierAttempt
+from capi.models import (
+    Attempt,
+    Connection,
+    ConversionEvent,
+    ConversionRule,
+    EarlierAttempt,
+)
 from capi.selectors.explanations.reasons import REASONS
 from capi.selectors.explanations.states import STATES
 from tests.conftest import TOKEN, make_deal, make_lead
@@ -28,30 +34,54 @@ def rule(company):
 
 def make_rule(company):
     return ConversionRule.objects.create(
-        company=company, crm_event="lead_created", linkedin_id="104012", name="New leads"
+        company=company,
+        crm_event="lead_created",
+        linkedin_id="104012",
+        name="New leads",
     )
 
 
 def attempt(rule, **fields):
     return Attempt.objects.create(
-        company=rule.company, rule=rule, linkedin_id="104012", api_version="202609", started_at=NOON, **fields
+        company=rule.company,
+        rule=rule,
+        linkedin_id="104012",
+        api_version="202609",
+        started_at=NOON,
+        **fields,
     )
 
 
 def accepted(rule):
     """Ada's lead_created, sent at the second attempt."""
     event = ConversionEvent.objects.get(crm_event__lead=make_lead(rule.company))
-    EarlierAttempt.objects.create(event=event, attempt=attempt(rule, http_status=503, duration_ms=40, message="Busy"))
-    last = attempt(rule, http_status=201, duration_ms=120, sent_hashes=pack_hashes([(event.pk, "f" * 64)]))
+    EarlierAttempt.objects.create(
+        event=event,
+        attempt=attempt(rule, http_status=503, duration_ms=40, message="Busy"),
+    )
+    last = attempt(
+        rule,
+        http_status=201,
+        duration_ms=120,
+        sent_hashes=pack_hashes([(event.pk, "f" * 64)]),
+    )
     ConversionEvent.objects.filter(pk=event.pk).update(
-        state="accepted", attempts=2, http_status=201, next_attempt_at=None, last_attempt=last
+        state="accepted",
+        attempts=2,
+        http_status=201,
+        next_attempt_at=None,
+        last_attempt=last,
     )
     event.refresh_from_db()
     return event
 
 
 def words(catalogued):
-    return {"label": catalogued.label, "what": catalogued.what, "next_step": catalogued.next_step}
+    return {
+        "label": catalogued.label,
+        "what": catalogued.what,
+        "next_step": catalogued.next_step,
+    }
 
 
 def test_an_event_is_shown_in_full_with_its_attempts_oldest_first(rule, client):
@@ -112,15 +142,23 @@ def test_neither_the_address_nor_its_hash_nor_the_token_is_shown(rule, client):
 
 
 def test_a_deals_event_names_its_deal(company, client, rule):
-    ConversionRule.objects.create(company=company, crm_event="deal_created", linkedin_id="104013", name="Deals")
+    ConversionRule.objects.create(
+        company=company, crm_event="deal_created", linkedin_id="104013", name="Deals"
+    )
 
     deal = make_deal(make_lead(company))
 
     row = client.get(URL, {"deal": deal.pk}).json()["results"][0]
-    assert (row["crm_event"], row["lead"], row["deal"]) == ("deal_created", deal.lead_id, deal.pk)
+    assert (row["crm_event"], row["lead"], row["deal"]) == (
+        "deal_created",
+        deal.lead_id,
+        deal.pk,
+    )
 
 
-def test_what_holds_an_event_back_is_said_in_the_words_of_the_pages(company, client, rule):
+def test_what_holds_an_event_back_is_said_in_the_words_of_the_pages(
+    company, client, rule
+):
     make_lead(company)
     Connection.objects.update(is_paused=True, paused_reason="token_refused")
 
@@ -138,7 +176,10 @@ def test_a_test_event_is_marked_and_belongs_to_no_crm_event(client, rule):
 
 
 def test_events_are_found_by_rule_lead_and_state(company, client, rule):
-    sent, queued = accepted(rule), ConversionEvent.objects.get(lead=make_lead(company, email="grace@example.com"))
+    sent, queued = (
+        accepted(rule),
+        ConversionEvent.objects.get(lead=make_lead(company, email="grace@example.com")),
+    )
 
     def found(**query):
         return [row["id"] for row in client.get(URL, query).json()["results"]]
@@ -202,7 +243,9 @@ def test_nobody_writes_events(company, rule, path, method):
     assert event.state == "accepted"
 
 
-def test_the_neighbours_events_are_not_found_not_listed_and_not_filtered_for(other_company, rule):
+def test_the_neighbours_events_are_not_found_not_listed_and_not_filtered_for(
+    other_company, rule
+):
     event = accepted(rule)
     client = caller(other_company)
 
@@ -211,24 +254,32 @@ def test_the_neighbours_events_are_not_found_not_listed_and_not_filtered_for(oth
         assert client.get(URL, query).json()["results"] == []
 
 
-def test_a_list_costs_the_same_however_long_it_is(company, client, rule, django_assert_num_queries):
+def test_a_list_costs_the_same_however_long_it_is(
+    company, client, rule, django_assert_num_queries
+):
     client.get(URL)  # notes the use of the key
     for number in range(20):
         make_lead(company, email=f"ada{number}@example.com")
 
-    with django_assert_num_queries(3):  # the key and its company, the events, the connection
+    # The key and its company, the events, the connection.
+    with django_assert_num_queries(3):
         answer = client.get(URL)
 
     assert len(answer.json()["results"]) == 20
 
 
-def test_one_event_costs_the_same_however_many_attempts_it_took(client, rule, django_assert_num_queries):
+def test_one_event_costs_the_same_however_many_attempts_it_took(
+    client, rule, django_assert_num_queries
+):
     event = accepted(rule)
     client.get(URL)  # notes the use of the key
     for _ in range(5):
-        EarlierAttempt.objects.create(event=event, attempt=attempt(rule, http_status=503))
+        EarlierAttempt.objects.create(
+            event=event, attempt=attempt(rule, http_status=503)
+        )
 
-    with django_assert_num_queries(5):  # the key, the event, the connection, its earlier attempts, its last
+    # The key, the event, the connection, its earlier attempts, its last.
+    with django_assert_num_queries(5):
         answer = client.get(f"{URL}{event.pk}/")
 
     assert len(answer.json()["attempt_log"]) == 7

@@ -15,7 +15,12 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def event(company) -> ConversionEvent:
     services.save_token(company=company, token=TOKEN)
-    ConversionRule.objects.create(company=company, crm_event="lead_created", linkedin_id="104012", name="New leads")
+    ConversionRule.objects.create(
+        company=company,
+        crm_event="lead_created",
+        linkedin_id="104012",
+        name="New leads",
+    )
     return ConversionEvent.objects.get(crm_event__lead=make_lead(company))
 
 
@@ -28,7 +33,9 @@ def test_an_event_is_cancelled_and_retried(company, event) -> None:
 
     cancelled, retried = post(client, event, "cancel"), post(client, event, "retry")
 
-    assert [(answer.status_code, answer.json()["state"]) for answer in (cancelled, retried)] == [
+    assert [
+        (answer.status_code, answer.json()["state"]) for answer in (cancelled, retried)
+    ] == [
         (200, "cancelled"),
         (200, "pending"),
     ]
@@ -37,7 +44,9 @@ def test_an_event_is_cancelled_and_retried(company, event) -> None:
 
 def test_what_can_not_be_done_is_a_conflict_that_says_why(company, event) -> None:
     client = caller(company, "ops")
-    ConversionEvent.objects.update(state="exhausted", reason="timed_out", next_attempt_at=None)
+    ConversionEvent.objects.update(
+        state="exhausted", reason="timed_out", next_attempt_at=None
+    )
     event.lead.share_with_ad_platforms = False
     event.lead.save()
 
@@ -50,8 +59,13 @@ def test_what_can_not_be_done_is_a_conflict_that_says_why(company, event) -> Non
     assert ConversionEvent.objects.get().state == "exhausted"
 
 
-def test_a_sales_key_may_not_and_a_neighbour_finds_nothing(company, other_company, event) -> None:
-    answers = [post(caller(company, "sales"), event, "cancel"), post(caller(other_company, "admin"), event, "cancel")]
+def test_a_sales_key_may_not_and_a_neighbour_finds_nothing(
+    company, other_company, event
+) -> None:
+    answers = [
+        post(caller(company, "sales"), event, "cancel"),
+        post(caller(other_company, "admin"), event, "cancel"),
+    ]
 
     assert [answer.status_code for answer in answers] == [403, 404]
     assert ConversionEvent.objects.get().state == "pending"

@@ -85,7 +85,10 @@ def test_every_key_reads_the_schema(company, role):
         "/api/v1/tasks/",
         "/api/v1/tasks/{id}/",
     ]
-    assert sorted(answer.json()["components"]["securitySchemes"]) == ["apiKey", "session"]
+    assert sorted(answer.json()["components"]["securitySchemes"]) == [
+        "apiKey",
+        "session",
+    ]
 
 
 def test_a_signed_in_member_reads_the_schema(client_as, sales):

@@ -33,7 +33,8 @@ def date_back(days: float, **of) -> None:
 def make_leads(company, count: int, *, days: float = 5) -> None:
     """So many leads that were created so many days ago, before there was a rule."""
     Lead.objects.bulk_create(
-        Lead(company=company, first_name=f"Lead {n}", email=f"{n}@example.com") for n in range(count)
+        Lead(company=company, first_name=f"Lead {n}", email=f"{n}@example.com")
+        for n in range(count)
     )
     date_back(days, company=company)
 
@@ -48,10 +49,14 @@ def start(rule, *, days: float = 30, **fields) -> Backfill:
 
 def qualify(lead) -> None:
     for meaning in ("new", "qualified"):
-        Lead.objects.filter(pk=lead.pk).update(status=LeadStatus.objects.get(company=lead.company, meaning=meaning))
+        Lead.objects.filter(pk=lead.pk).update(
+            status=LeadStatus.objects.get(company=lead.company, meaning=meaning)
+        )
 
 
-def test_each_past_crm_event_has_its_row_in_the_plan_and_they_add_up(company, connected, sandbox, make_rule) -> None:
+def test_each_past_crm_event_has_its_row_in_the_plan_and_they_add_up(
+    company, connected, sandbox, make_rule
+) -> None:
     rule = make_rule("lead_qualified")
     sent, queued = make_lead(company), make_lead(company)
     qualify(sent)
@@ -79,10 +84,15 @@ def test_each_past_crm_event_has_its_row_in_the_plan_and_they_add_up(company, co
         "goes": 1, "no_email": 1, "opted_out": 1, "already_counted": 2, "too_old": 1, "sent": 1, "known": 1,
         "lead_deleted": 1,
     }  # fmt: skip
-    assert sum(foreseen.values()) == CrmEvent.objects.filter(company=company, kind="lead_qualified").count()
+    assert (
+        sum(foreseen.values())
+        == CrmEvent.objects.filter(company=company, kind="lead_qualified").count()
+    )
 
 
-def test_a_deal_that_was_deleted_is_in_the_plan_and_gets_no_event(company, connected, sandbox, make_rule) -> None:
+def test_a_deal_that_was_deleted_is_in_the_plan_and_gets_no_event(
+    company, connected, sandbox, make_rule
+) -> None:
     lead = make_lead(company)
     make_deal(lead)
     Deal.objects.filter(pk=make_deal(lead).pk).delete()
@@ -96,7 +106,9 @@ def test_a_deal_that_was_deleted_is_in_the_plan_and_gets_no_event(company, conne
     assert states(company) == ["accepted"]
 
 
-def test_what_comes_of_it_is_what_was_foreseen(company, connected, sandbox, make_rule, settings) -> None:
+def test_what_comes_of_it_is_what_was_foreseen(
+    company, connected, sandbox, make_rule, settings
+) -> None:
     settings.BATCH_SIZE = 7
     make_leads(company, 20)
     make_lead(company, email="")
@@ -110,16 +122,29 @@ def test_what_comes_of_it_is_what_was_foreseen(company, connected, sandbox, make
     backfill.refresh_from_db()
     assert backfill.state == "done"
     assert backfill.finished_at is not None
-    assert backfill.done == backfill.planned == {"goes": 20, "no_email": 1, "opted_out": 1, "lead_deleted": 1}
+    assert (
+        backfill.done
+        == backfill.planned
+        == {"goes": 20, "no_email": 1, "opted_out": 1, "lead_deleted": 1}
+    )
     assert sorted(states(company)) == ["accepted"] * 20 + ["skipped", "waiting"]
     assert len(received(sandbox)) == 20
     assert requests_made(sandbox) == [200, 200, 200]
-    event = ConversionEvent.objects.filter(state="accepted").select_related("crm_event").first()
+    event = (
+        ConversionEvent.objects.filter(state="accepted")
+        .select_related("crm_event")
+        .first()
+    )
     assert event.event_id == f"lm-{event.crm_event.public_id.hex}-{rule.pk}"
-    assert (event.backfill_id, event.happened_at) == (backfill.pk, event.crm_event.occurred_at)
+    assert (event.backfill_id, event.happened_at) == (
+        backfill.pk,
+        event.crm_event.occurred_at,
+    )
 
 
-def test_run_twice_it_sends_nothing_twice(company, connected, sandbox, make_rule) -> None:
+def test_run_twice_it_sends_nothing_twice(
+    company, connected, sandbox, make_rule
+) -> None:
     make_leads(company, 20)
     rule = make_rule()
     start(rule)
@@ -129,14 +154,22 @@ def test_run_twice_it_sends_nothing_twice(company, connected, sandbox, make_rule
     with pytest.raises(ValidationError, match="nothing to send"):
         start(rule)
     # Nor is anything sent again by a backfill that gets past this check.
-    Backfill.objects.create(company=company, rule=rule, since=ago(30), until=timezone.now())
+    Backfill.objects.create(
+        company=company, rule=rule, since=ago(30), until=timezone.now()
+    )
     send_all(company)
 
-    assert len({element["eventId"] for element in received(sandbox)}) == len(received(sandbox)) == 20
+    assert (
+        len({element["eventId"] for element in received(sandbox)})
+        == len(received(sandbox))
+        == 20
+    )
     assert Backfill.objects.first().done == {"sent": 20}
 
 
-def test_the_oldest_event_of_a_lead_takes_its_one_place(company, connected, sandbox, make_rule, settings) -> None:
+def test_the_oldest_event_of_a_lead_takes_its_one_place(
+    company, connected, sandbox, make_rule, settings
+) -> None:
     settings.BATCH_SIZE = 1
     lead = make_lead(company)
     qualify(lead)
@@ -148,11 +181,19 @@ def test_the_oldest_event_of_a_lead_takes_its_one_place(company, connected, sand
     start(make_rule("lead_qualified"))
     send_all(company)
 
-    events = {event.crm_event_id: (event.state, event.reason) for event in ConversionEvent.objects.all()}
-    assert events == {older.pk: ("accepted", ""), newer.pk: ("skipped", "already_counted")}
+    events = {
+        event.crm_event_id: (event.state, event.reason)
+        for event in ConversionEvent.objects.all()
+    }
+    assert events == {
+        older.pk: ("accepted", ""),
+        newer.pk: ("skipped", "already_counted"),
+    }
 
 
-def test_events_of_one_moment_are_all_gone_through(company, connected, sandbox, make_rule, settings) -> None:
+def test_events_of_one_moment_are_all_gone_through(
+    company, connected, sandbox, make_rule, settings
+) -> None:
     settings.BATCH_SIZE = 3
     make_leads(company, 10)
     assert CrmEvent.objects.values("occurred_at").distinct().count() == 1
@@ -186,7 +227,9 @@ def test_what_happens_meanwhile_waits_for_one_batch_and_no_more(
     assert states(company) == ["accepted"] * 51
 
 
-def test_a_rule_in_trouble_never_has_more_than_a_batch_queued(company, connected, sandbox, make_rule, settings) -> None:
+def test_a_rule_in_trouble_never_has_more_than_a_batch_queued(
+    company, connected, sandbox, make_rule, settings
+) -> None:
     settings.BATCH_SIZE = 5
     make_leads(company, 30)
     start(make_rule("lead_created", "503503"))
@@ -234,16 +277,22 @@ def test_cancelled_it_takes_back_what_is_queued_of_it_and_nothing_else(
     backfill.refresh_from_db()
     assert (backfill.state, backfill.reason) == ("cancelled", "")
     assert states(company) == ["cancelled"] * 5 + ["pending"]
-    assert set(ConversionEvent.objects.filter(state="cancelled").values_list("reason", flat=True)) == {
-        "backfill_cancelled"
-    }
+    assert set(
+        ConversionEvent.objects.filter(state="cancelled").values_list(
+            "reason", flat=True
+        )
+    ) == {"backfill_cancelled"}
     assert backfills.cancel(backfill=backfill) is None
 
 
 @pytest.mark.parametrize(
-    "held", [{"is_active": False}, {"is_paused": True, "paused_reason": "rule_not_found"}], ids=["off", "paused"]
+    "held",
+    [{"is_active": False}, {"is_paused": True, "paused_reason": "rule_not_found"}],
+    ids=["off", "paused"],
 )
-def test_it_holds_while_its_rule_does_not_send(company, connected, sandbox, make_rule, held) -> None:
+def test_it_holds_while_its_rule_does_not_send(
+    company, connected, sandbox, make_rule, held
+) -> None:
     make_leads(company, 3)
     rule = make_rule()
     start(rule)
@@ -256,7 +305,9 @@ def test_it_holds_while_its_rule_does_not_send(company, connected, sandbox, make
     assert requests_made(sandbox) == []
 
 
-def test_it_holds_while_the_connection_is_paused(company, connected, sandbox, make_rule) -> None:
+def test_it_holds_while_the_connection_is_paused(
+    company, connected, sandbox, make_rule
+) -> None:
     make_leads(company, 3)
     start(make_rule())
     Connection.objects.update(is_paused=True, paused_reason="token_refused")
@@ -277,7 +328,11 @@ def test_it_ends_with_its_rule(company, connected, sandbox, make_rule) -> None:
     sweep.tidy()
 
     backfill.refresh_from_db()
-    assert (backfill.state, backfill.reason, states(company)) == ("cancelled", "rule_deleted", [])
+    assert (backfill.state, backfill.reason, states(company)) == (
+        "cancelled",
+        "rule_deleted",
+        [],
+    )
 
 
 def test_it_ends_with_its_company(company, connected, sandbox, make_rule) -> None:
@@ -288,10 +343,16 @@ def test_it_ends_with_its_company(company, connected, sandbox, make_rule) -> Non
     send_all(company)
 
     backfill.refresh_from_db()
-    assert (backfill.state, backfill.reason, states(company)) == ("cancelled", "company_closed", [])
+    assert (backfill.state, backfill.reason, states(company)) == (
+        "cancelled",
+        "company_closed",
+        [],
+    )
 
 
-def test_who_opts_out_or_is_erased_meanwhile_is_not_sent(company, connected, sandbox, make_rule, settings) -> None:
+def test_who_opts_out_or_is_erased_meanwhile_is_not_sent(
+    company, connected, sandbox, make_rule, settings
+) -> None:
     settings.BATCH_SIZE = 1
     make_leads(company, 3)
     start(make_rule())
@@ -301,11 +362,15 @@ def test_who_opts_out_or_is_erased_meanwhile_is_not_sent(company, connected, san
 
     send_all(company)
 
-    assert {event["eventId"] for event in received(sandbox)} == {ConversionEvent.objects.get(lead=third).event_id}
+    assert {event["eventId"] for event in received(sandbox)} == {
+        ConversionEvent.objects.get(lead=third).event_id
+    }
     assert sorted(states(company)) == ["accepted", "skipped", "skipped"]
 
 
-def test_what_turns_90_days_while_it_waits_is_expired(company, connected, sandbox, make_rule) -> None:
+def test_what_turns_90_days_while_it_waits_is_expired(
+    company, connected, sandbox, make_rule
+) -> None:
     make_leads(company, 2, days=89)
     backfill = start(make_rule(), days=90)
     date_back(90.01, lead=Lead.objects.first())
@@ -316,11 +381,17 @@ def test_what_turns_90_days_while_it_waits_is_expired(company, connected, sandbo
     backfill.refresh_from_db()
     assert backfill.done == {"goes": 1, "too_old": 1}
     expired = ConversionEvent.objects.get(state="expired")
-    assert (expired.reason, expired.next_attempt_at, expired.once_key) == ("too_old", None, None)
+    assert (expired.reason, expired.next_attempt_at, expired.once_key) == (
+        "too_old",
+        None,
+        None,
+    )
     assert expired.settled_at is not None
 
 
-def test_a_neighbour_s_past_stays_its_own(company, other_company, connected, sandbox, make_rule) -> None:
+def test_a_neighbour_s_past_stays_its_own(
+    company, other_company, connected, sandbox, make_rule
+) -> None:
     make_leads(company, 3)
     make_leads(other_company, 4)
     theirs = make_rule(company=other_company)
@@ -333,7 +404,9 @@ def test_a_neighbour_s_past_stays_its_own(company, other_company, connected, san
     assert plan(theirs) == {"goes": 4}
 
 
-def test_of_two_that_are_started_at_once_one_is_refused(company, connected, sandbox, make_rule) -> None:
+def test_of_two_that_are_started_at_once_one_is_refused(
+    company, connected, sandbox, make_rule
+) -> None:
     make_leads(company, 5)
     rule = make_rule()
     refused: list[ValidationError] = []
@@ -348,13 +421,17 @@ def test_of_two_that_are_started_at_once_one_is_refused(company, connected, sand
     send_all(company)
 
     assert [error.messages for error in refused] == [
-        ["Lead created already has an unfinished backfill. Wait for it to end, or cancel it."]
+        [
+            "Lead created already has an unfinished backfill. Wait for it to end, or cancel it."
+        ]
     ]
     assert Backfill.objects.count() == 1
     assert len(received(sandbox)) == 5
 
 
-def test_eight_workers_send_each_past_event_once(company, connected, sandbox, make_rule, settings) -> None:
+def test_eight_workers_send_each_past_event_once(
+    company, connected, sandbox, make_rule, settings
+) -> None:
     settings.BATCH_SIZE = 5
     make_leads(company, 40)
     start(make_rule("lead_created", "104012"))
@@ -383,11 +460,15 @@ def test_each_step_is_on_record(company, connected, admin, make_rule) -> None:
     backfills.resume(backfill=backfill, user=admin.user)
     backfills.cancel(backfill=backfill, user=admin.user)
 
-    entries = AuditEntry.objects.for_company(company).filter(action__startswith="backfill").order_by("pk")
+    entries = (
+        AuditEntry.objects.for_company(company)
+        .filter(action__startswith="backfill")
+        .order_by("pk")
+    )
     assert [entry.action for entry in entries] == [
         "backfill_started", "backfill_paused", "backfill_resumed", "backfill_cancelled"
     ]  # fmt: skip
-    assert {(entry.actor_id, entry.object_kind, entry.object_id) for entry in entries} == {
-        (admin.user_id, "backfill", backfill.pk)
-    }
+    assert {
+        (entry.actor_id, entry.object_kind, entry.object_id) for entry in entries
+    } == {(admin.user_id, "backfill", backfill.pk)}
     assert entries[0].details["events"] == 3

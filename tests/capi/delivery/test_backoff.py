@@ -53,16 +53,24 @@ def test_a_retry_after_that_is_shorter_shortens_nothing() -> None:
     assert delay.total_seconds() == pytest.approx(600, rel=0.2)
 
 
-@pytest.mark.parametrize(("failures", "expected"), [(0, 30), (3, 30), (4, 300), (9, 300)])
-def test_a_lane_rests_ten_times_as_long_from_the_fifth_failure_on(failures: int, expected: int) -> None:
+@pytest.mark.parametrize(
+    ("failures", "expected"), [(0, 30), (3, 30), (4, 300), (9, 300)]
+)
+def test_a_lane_rests_ten_times_as_long_from_the_fifth_failure_on(
+    failures: int, expected: int
+) -> None:
     rest = trouble_rest(NOW, failures, retry_after=None)
 
     assert seconds(rest) == pytest.approx(expected, rel=0.2)
     assert rest.cause == RestCause.TROUBLE
 
 
-@pytest.mark.parametrize(("throttles", "expected"), [(0, 60), (1, 120), (2, 240), (3, 480)])
-def test_a_lane_rests_twice_as_long_after_each_429(throttles: int, expected: int) -> None:
+@pytest.mark.parametrize(
+    ("throttles", "expected"), [(0, 60), (1, 120), (2, 240), (3, 480)]
+)
+def test_a_lane_rests_twice_as_long_after_each_429(
+    throttles: int, expected: int
+) -> None:
     rest = throttle_rest(NOW, throttles, retry_after=None, day_limit=False)
 
     assert seconds(rest) == pytest.approx(expected, rel=0.2)
@@ -70,9 +78,12 @@ def test_a_lane_rests_twice_as_long_after_each_429(throttles: int, expected: int
 
 
 @pytest.mark.parametrize(
-    ("throttles", "day_limit", "cause"), [(0, True, RestCause.DAY_LIMIT), (4, False, RestCause.THROTTLED_OFTEN)]
+    ("throttles", "day_limit", "cause"),
+    [(0, True, RestCause.DAY_LIMIT), (4, False, RestCause.THROTTLED_OFTEN)],
 )
-def test_a_daily_limit_or_the_fifth_429_rests_until_midnight_utc(throttles: int, day_limit: bool, cause: str) -> None:
+def test_a_daily_limit_or_the_fifth_429_rests_until_midnight_utc(
+    throttles: int, day_limit: bool, cause: str
+) -> None:
     rest = throttle_rest(NOW, throttles, retry_after=None, day_limit=day_limit)
 
     assert MIDNIGHT <= rest.until <= MIDNIGHT + timedelta(minutes=10)
@@ -85,4 +96,6 @@ def test_a_lane_rests_as_long_as_linkedin_asks() -> None:
         throttle_rest(NOW, 9, retry_after=90, day_limit=True),
     ]
 
-    assert [(seconds(rest), rest.cause) for rest in rests] == [(90, RestCause.ASKED)] * 2
+    assert [(seconds(rest), rest.cause) for rest in rests] == [
+        (90, RestCause.ASKED)
+    ] * 2

@@ -12,7 +12,9 @@ from leadmachine.timers import Repeating
 
 @pytest.fixture(autouse=True)
 def _nothing_watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(connections["default"], "execute_wrappers", [*connection.execute_wrappers])
+    monkeypatch.setattr(
+        connections["default"], "execute_wrappers", [*connection.execute_wrappers]
+    )
     beats.forget()
     yield
     beats.forget()
@@ -154,7 +156,8 @@ def test_a_timer_whose_round_fails_comes_round_again_and_stands_nowhere(caplog) 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_timer_whose_thread_dies_stands_still(clock) -> None:
     once = Once(lambda: None)
-    once.seconds = fail  # called outside the round, where nothing catches what it raises
+    # Called outside the round, where nothing catches what it raises.
+    once.seconds = fail
     once.start()
     once.join(5)
 

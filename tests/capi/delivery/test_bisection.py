@@ -17,9 +17,15 @@ class Event(int):
         return SimpleNamespace(pk=int(self))
 
 
-def run(size: int, refuse, *, words=lambda event: f"Bad thing {event!r}") -> tuple[BatchBisection, list[int], int]:
+def run(
+    size: int, refuse, *, words=lambda event: f"Bad thing {event!r}"
+) -> tuple[BatchBisection, list[int], int]:
     """Bisect `size` events; `refuse(part)` plays LinkedIn. Returns the bisection, accepted events and requests."""
-    bisection, accepted, requests = BatchBisection([[Event(number) for number in range(size)]]), [], 0
+    bisection, accepted, requests = (
+        BatchBisection([[Event(number) for number in range(size)]]),
+        [],
+        0,
+    )
     while (part := bisection.next_part()) is not None and not bisection.blames_rule:
         requests += 1
         if not refuse(part):
@@ -42,9 +48,9 @@ def test_exactly_the_bad_ones_are_found_within_the_bound(data) -> None:
         size, lambda part: bool(bad.intersection(part)), words=lambda event: "x" * event
     )
 
-    if (
-        not bisection.blames_rule
-    ):  # three bad ones at the front and a bad probe look like a bad rule; then none is accepted
+    # Three bad ones at the front and a bad probe look like a bad rule; then none is
+    # accepted.
+    if not bisection.blames_rule:
         assert sorted(refusal.event for refusal in bisection.refusals) == sorted(bad)
         assert sorted(accepted) == sorted(set(range(size)) - bad)
         assert requests <= 2 + 2 * max(1, len(bad)) * 13
@@ -53,7 +59,9 @@ def test_exactly_the_bad_ones_are_found_within_the_bound(data) -> None:
 
 
 @given(size=st.integers(1, 5000), fits=st.integers(1, 5000))
-def test_of_what_is_too_large_the_front_goes_in_the_first_size_that_fits(size: int, fits: int) -> None:
+def test_of_what_is_too_large_the_front_goes_in_the_first_size_that_fits(
+    size: int, fits: int
+) -> None:
     bisection, sent, refused = BatchBisection([range(size)]), [], []
     while (part := bisection.next_part()) is not None:
         if len(part) > fits:
@@ -70,7 +78,9 @@ def test_of_what_is_too_large_the_front_goes_in_the_first_size_that_fits(size: i
 
 @pytest.mark.parametrize("size", [2, 3, 4, 100, 5000])
 def test_a_rule_that_refuses_everything_is_found_with_few_requests(size: int) -> None:
-    bisection, accepted, requests = run(size, lambda part: True, words=lambda event: "Off.")
+    bisection, accepted, requests = run(
+        size, lambda part: True, words=lambda event: "Off."
+    )
 
     assert bisection.blames_rule
     assert not accepted
@@ -86,7 +96,9 @@ def test_three_bad_events_at_the_front_do_not_condemn_the_rule() -> None:
 
 
 def test_two_events_refused_in_different_words_are_two_bad_events() -> None:
-    bisection, _, _ = run(2, lambda part: True, words=lambda event: ["Odd address.", "Odd moment."][event])
+    bisection, _, _ = run(
+        2, lambda part: True, words=lambda event: ["Odd address.", "Odd moment."][event]
+    )
 
     assert not bisection.blames_rule
     assert len(bisection.refusals) == 2

@@ -14,7 +14,13 @@ from capi.models import Attempt, Connection, ConversionEvent, ConversionRule
 from capi.selectors.deal_people import NOT_NOW, PERHAPS, SENT
 from capi.services.rules import delete_rule
 from crm.models import Deal, Lead, Stage
-from crm.services.deal_people import PeopleRefused, add_person, change_lead, remove_person, why_lead_stays
+from crm.services.deal_people import (
+    PeopleRefused,
+    add_person,
+    change_lead,
+    remove_person,
+    why_lead_stays,
+)
 from crm.services.editing import move_deal
 from crm.services.erasure import erase_lead
 from tests.capi.conftest import hashes, received, send_all, states, wait_is_over
@@ -49,14 +55,19 @@ def grace():
 
 
 def win(deal):
-    move_deal(deal=Deal.objects.get(pk=deal.pk), stage=Stage.objects.get(company=deal.company, meaning="won"))
+    move_deal(
+        deal=Deal.objects.get(pk=deal.pk),
+        stage=Stage.objects.get(company=deal.company, meaning="won"),
+    )
 
 
 def hashes_of(*addresses):
     return [email_sha256(address) for address in addresses]
 
 
-def test_who_is_added_or_removed_changes_nothing_about_conversions(company, deal, sandbox, make_rule) -> None:
+def test_who_is_added_or_removed_changes_nothing_about_conversions(
+    company, deal, sandbox, make_rule
+) -> None:
     make_rule("deal_won")
     make_rule("lead_created", linkedin_id="104099")
     before = list(ConversionEvent.objects.order_by("pk").values())
@@ -70,7 +81,9 @@ def test_who_is_added_or_removed_changes_nothing_about_conversions(company, deal
     assert hashes(sandbox) == hashes_of(ADA, ADA)
 
 
-def test_a_conversion_that_is_pending_is_about_the_new_lead_alone(company, deal, sandbox) -> None:
+def test_a_conversion_that_is_pending_is_about_the_new_lead_alone(
+    company, deal, sandbox
+) -> None:
     was = ConversionEvent.objects.get()
 
     change_lead(deal=deal, lead=grace())
@@ -81,7 +94,9 @@ def test_a_conversion_that_is_pending_is_about_the_new_lead_alone(company, deal,
     assert list(ConversionEvent.objects.values_list("lead", flat=True)) == [grace().pk]
 
 
-def test_what_happens_later_is_about_the_new_lead_too(company, deal, sandbox, make_rule) -> None:
+def test_what_happens_later_is_about_the_new_lead_too(
+    company, deal, sandbox, make_rule
+) -> None:
     make_rule("deal_won", linkedin_id="104099")
     change_lead(deal=deal, lead=grace())
 
@@ -91,7 +106,9 @@ def test_what_happens_later_is_about_the_new_lead_too(company, deal, sandbox, ma
     assert hashes(sandbox) == hashes_of(GRACE, GRACE)
 
 
-def test_once_it_was_sent_the_deal_keeps_its_lead_and_says_why(company, deal, sandbox) -> None:
+def test_once_it_was_sent_the_deal_keeps_its_lead_and_says_why(
+    company, deal, sandbox
+) -> None:
     assert why_lead_stays(deal) == ""
     send_all(company)
 
@@ -121,7 +138,9 @@ def test_so_it_does_if_linkedin_may_have_got_it(company, deal, sandbox) -> None:
     assert set(hashes(sandbox)) == set(hashes_of(ADA))
 
 
-def test_so_it_does_after_a_worker_has_died_in_the_middle_of_a_request(company, deal, sandbox, monkeypatch) -> None:
+def test_so_it_does_after_a_worker_has_died_in_the_middle_of_a_request(
+    company, deal, sandbox, monkeypatch
+) -> None:
     with monkeypatch.context() as patched, pytest.raises(RuntimeError):
         patched.setattr(http_session, "send", Mock(side_effect=RuntimeError))
         patched.setattr(lane, "release", lambda lease: None)
@@ -139,7 +158,9 @@ def test_so_it_does_after_a_worker_has_died_in_the_middle_of_a_request(company, 
     assert ConversionEvent.objects.get(deal=later).lead == grace()
 
 
-def test_so_it_does_if_the_result_of_a_request_could_not_be_written(company, deal, sandbox, monkeypatch) -> None:
+def test_so_it_does_if_the_result_of_a_request_could_not_be_written(
+    company, deal, sandbox, monkeypatch
+) -> None:
     monkeypatch.setattr(settle, "until_written", fail)
     with pytest.raises(DatabaseError):
         send_all(company)
@@ -154,7 +175,9 @@ def test_so_it_does_if_the_result_of_a_request_could_not_be_written(company, dea
         change_lead(deal=deal, lead=grace())
 
 
-def test_nothing_changes_while_a_request_may_have_it(company, deal, sandbox, monkeypatch) -> None:
+def test_nothing_changes_while_a_request_may_have_it(
+    company, deal, sandbox, monkeypatch
+) -> None:
     refused, send = [], http_session.send
 
     def send_and_change(**request):
@@ -173,7 +196,9 @@ def test_nothing_changes_while_a_request_may_have_it(company, deal, sandbox, mon
 
 @pytest.mark.parametrize("ending", ["opt-out", "rule"])
 @pytest.mark.django_db(transaction=True)
-def test_nor_if_it_has_ended_since_that_began(company, deal, sandbox, monkeypatch, ending) -> None:
+def test_nor_if_it_has_ended_since_that_began(
+    company, deal, sandbox, monkeypatch, ending
+) -> None:
     refused, send = [], http_session.send
 
     def send_and_change(**request):
@@ -217,13 +242,17 @@ def test_what_was_read_for_a_request_that_has_not_begun_is_sent_for_the_new_lead
 
 @pytest.mark.parametrize("frequency", ["once", "per_person", "every_time"])
 @pytest.mark.parametrize(
-    ("fields", "state"), [({"email": ""}, "waiting"), ({"share_with_ad_platforms": False}, "skipped")]
+    ("fields", "state"),
+    [({"email": ""}, "waiting"), ({"share_with_ad_platforms": False}, "skipped")],
 )
 def test_a_new_lead_who_can_not_be_sent_is_not_and_a_corrected_choice_loses_nothing(
     company, connected, make_rule, sandbox, frequency, fields, state
 ) -> None:
     make_rule("deal_created", frequency=frequency)
-    ada, deal = make_lead(company), make_deal(make_lead(company, email=GRACE, first_name="Grace"))
+    ada, deal = (
+        make_lead(company),
+        make_deal(make_lead(company, email=GRACE, first_name="Grace")),
+    )
     Lead.objects.filter(pk=ada.pk).update(**fields)
 
     change_lead(deal=deal, lead=ada)
@@ -240,7 +269,10 @@ def test_who_opted_out_since_is_not_sent_what_happened_before_even_if_they_opted
     company, connected, make_rule, sandbox, while_it_was
 ) -> None:
     make_rule("deal_created", frequency="every_time")
-    ada, deal = make_lead(company), make_deal(make_lead(company, email=GRACE, first_name="Grace"))
+    ada, deal = (
+        make_lead(company),
+        make_deal(make_lead(company, email=GRACE, first_name="Grace")),
+    )
     if while_it_was == "Ada's":
         change_lead(deal=deal, lead=ada)
     for choice in (False, True):
@@ -258,7 +290,9 @@ def test_who_opted_out_since_is_not_sent_what_happened_before_even_if_they_opted
     assert (states(company), hashes(sandbox)) == (["accepted"], hashes_of(ADA))
 
 
-def test_a_rule_that_counts_people_counts_the_new_lead(company, connected, make_rule, sandbox) -> None:
+def test_a_rule_that_counts_people_counts_the_new_lead(
+    company, connected, make_rule, sandbox
+) -> None:
     make_rule("deal_created", frequency="per_person")
     ada = make_lead(company)
     make_deal(ada)
@@ -270,10 +304,15 @@ def test_a_rule_that_counts_people_counts_the_new_lead(company, connected, make_
     change_lead(deal=second, lead=make_lead(company, first_name="Grace", email=GRACE))
     send_all(company)
 
-    assert (states(company), hashes(sandbox)) == (["accepted", "accepted"], hashes_of(ADA, GRACE))
+    assert (states(company), hashes(sandbox)) == (
+        ["accepted", "accepted"],
+        hashes_of(ADA, GRACE),
+    )
 
 
-def test_a_rule_that_has_counted_the_new_lead_skips_it(company, connected, make_rule, sandbox) -> None:
+def test_a_rule_that_has_counted_the_new_lead_skips_it(
+    company, connected, make_rule, sandbox
+) -> None:
     make_rule("deal_created", frequency="per_person")
     ada = make_lead(company)
     make_deal(ada)
@@ -283,11 +322,16 @@ def test_a_rule_that_has_counted_the_new_lead_skips_it(company, connected, make_
     change_lead(deal=second, lead=ada)
     send_all(company)
 
-    assert (states(company), hashes(sandbox)) == (["accepted", "skipped"], hashes_of(ADA))
+    assert (states(company), hashes(sandbox)) == (
+        ["accepted", "skipped"],
+        hashes_of(ADA),
+    )
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_former_lead_can_be_erased_and_the_conversion_of_the_new_one_goes_on(company, deal, sandbox) -> None:
+def test_a_former_lead_can_be_erased_and_the_conversion_of_the_new_one_goes_on(
+    company, deal, sandbox
+) -> None:
     ada = deal.lead
     change_lead(deal=deal, lead=grace())
 

@@ -21,7 +21,12 @@ ANSWERS = {"yes": [True], "no": [False], "yes or no": [True, False]}
 def table() -> Iterator[tuple[str, bool, bool, str]]:
     """Each case: the state, whether LinkedIn may have the event, whether its change was taken back, and the key."""
     lines = (deduplication.__doc__ or "").splitlines()
-    start = next(number for number, line in enumerate(lines) if line.split()[:1] == ["state"]) + 1
+    start = (
+        next(
+            number for number, line in enumerate(lines) if line.split()[:1] == ["state"]
+        )
+        + 1
+    )
     for line in lines[start : lines.index("", start)]:
         states, arrived, taken_back, key = re.split(r"\s{2,}", line.strip())
         for state in states.split(", "):
@@ -35,7 +40,9 @@ CASES = list(table())
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("state", "may_have_arrived", "is_taken_back", "key"), CASES)
-def test_the_key_is(company, connected, make_rule, state, may_have_arrived, is_taken_back, key) -> None:
+def test_the_key_is(
+    company, connected, make_rule, state, may_have_arrived, is_taken_back, key
+) -> None:
     make_rule("lead_qualified", frequency="once")
     Connection.objects.update(is_paused=True)
     lead = make_lead(company)
@@ -54,10 +61,18 @@ def test_the_key_is(company, connected, make_rule, state, may_have_arrived, is_t
     keys = dict(ConversionEvent.objects.values_list("pk", "once_key"))
     after = ConversionEvent.objects.get(pk=duplicate.pk)
     if key == "kept":
-        assert (keys, after.state) == ({holder.pk: lead.pk, duplicate.pk: None}, "skipped")
+        assert (keys, after.state) == (
+            {holder.pk: lead.pk, duplicate.pk: None},
+            "skipped",
+        )
     else:
-        assert (keys, after.state) == ({holder.pk: None, duplicate.pk: lead.pk}, "pending")
-        assert after.event_id == (holder if key == "handed over" else duplicate).event_id
+        assert (keys, after.state) == (
+            {holder.pk: None, duplicate.pk: lead.pk},
+            "pending",
+        )
+        assert (
+            after.event_id == (holder if key == "handed over" else duplicate).event_id
+        )
 
 
 def test_the_table_is_complete() -> None:
@@ -70,5 +85,6 @@ def test_the_table_is_complete() -> None:
         for state in State.values
         for arrived in (True, False)
         for taken_back in (True, False)
-        if (arrived or state != State.ACCEPTED) and not (taken_back and state in OPEN_STATES)
+        if (arrived or state != State.ACCEPTED)
+        and not (taken_back and state in OPEN_STATES)
     }

@@ -87,7 +87,9 @@ def cancel(lead: Lead) -> None:
 
 
 def expire(lead: Lead) -> None:
-    ConversionEvent.objects.filter(lead=lead).update(happened_at=Now() - timedelta(days=91))
+    ConversionEvent.objects.filter(lead=lead).update(
+        happened_at=Now() - timedelta(days=91)
+    )
     sweep.tidy()
 
 
@@ -109,7 +111,9 @@ def event_ids(sandbox) -> set[str]:
 
 def send_all_in_the_end(company) -> None:
     for _ in range(2):
-        Connection.objects.update(next_attempt_at=None, resting_since=None, is_paused=False, paused_reason="")
+        Connection.objects.update(
+            next_attempt_at=None, resting_since=None, is_paused=False, paused_reason=""
+        )
         wait_is_over()
         send_all(company)
 
@@ -118,7 +122,9 @@ def send_all_in_the_end(company) -> None:
 
 
 @pytest.mark.parametrize("status", [503, 429, 401])
-def test_what_was_made_again_during_a_request_that_failed_is_sent(company, lead, sandbox, monkeypatch, status) -> None:
+def test_what_was_made_again_during_a_request_that_failed_is_sent(
+    company, lead, sandbox, monkeypatch, status
+) -> None:
     action = pick(lead, "qualified")
     during_the_request(monkeypatch, lambda: undo_and_qualify_again(lead, action))
     sandbox.faults.add(Fault(status=status))
@@ -143,7 +149,9 @@ def test_what_was_made_again_during_a_request_without_an_answer_is_sent_under_it
     assert (len(received(sandbox)), len(event_ids(sandbox))) == (2, 1)
 
 
-@pytest.mark.parametrize(("fault", "requests"), [(Fault(status=503), 1), (NO_ANSWER, 2)])
+@pytest.mark.parametrize(
+    ("fault", "requests"), [(Fault(status=503), 1), (NO_ANSWER, 2)]
+)
 def test_what_was_given_up_and_undone_leaves_its_key_and_its_id_if_linkedin_may_have_it(
     company, lead, sandbox, fault, requests
 ) -> None:
@@ -177,7 +185,9 @@ def test_what_is_made_again_after_an_unclear_answer_and_an_undo_is_sent_under_th
 
 
 @pytest.mark.parametrize("fault", [Fault(status=503), NO_ANSWER])
-def test_what_had_ended_before_its_undo_leaves_its_key_to_what_came_after_it(company, lead, sandbox, fault) -> None:
+def test_what_had_ended_before_its_undo_leaves_its_key_to_what_came_after_it(
+    company, lead, sandbox, fault
+) -> None:
     action = pick(lead, "qualified")
     ConversionEvent.objects.update(attempts=100)
     sandbox.faults.add(fault)
@@ -205,7 +215,9 @@ def test_what_leaves_its_id_stands_in_the_way_of_no_preview_and_no_backfill(
     undo(company=company, action=action)
     since, until = database_now() - timedelta(days=1), database_now()
 
-    [expected] = of_leads(company, Lead.objects.filter(pk=lead.pk), CrmEventKind.LEAD_QUALIFIED)
+    [expected] = of_leads(
+        company, Lead.objects.filter(pk=lead.pk), CrmEventKind.LEAD_QUALIFIED
+    )
     tried = dry_run(rule, lead, None, connected)
     found = backfill.preview(rule, since=since, until=until)
     Backfill.objects.create(company=company, rule=rule, since=since, until=until)
@@ -216,8 +228,12 @@ def test_what_leaves_its_id_stands_in_the_way_of_no_preview_and_no_backfill(
     assert len(event_ids(sandbox)) == 1
 
 
-def test_many_that_are_made_again_take_over_each_its_own(company, rule, sandbox) -> None:
-    leads = [make_lead(company, email=f"lead{number}@example.com") for number in range(3)]
+def test_many_that_are_made_again_take_over_each_its_own(
+    company, rule, sandbox
+) -> None:
+    leads = [
+        make_lead(company, email=f"lead{number}@example.com") for number in range(3)
+    ]
     action = qualify_all(company)
     sandbox.faults.add(NO_ANSWER)
     send_all(company)
@@ -228,11 +244,15 @@ def test_many_that_are_made_again_take_over_each_its_own(company, rule, sandbox)
 
     assert states(company) == ["cancelled"] * 3 + ["accepted"] * 3
     assert len(event_ids(sandbox)) == 3
-    taken = ConversionEvent.objects.filter(state="accepted").values_list("lead", "once_key")
+    taken = ConversionEvent.objects.filter(state="accepted").values_list(
+        "lead", "once_key"
+    )
     assert sorted(taken) == [(lead.pk, lead.pk) for lead in leads]
 
 
-def test_an_event_id_of_someone_who_was_erased_is_left_to_nobody_else(company, connected, make_rule, sandbox) -> None:
+def test_an_event_id_of_someone_who_was_erased_is_left_to_nobody_else(
+    company, connected, make_rule, sandbox
+) -> None:
     make_rule("deal_won", frequency="once")
     ada, bob = make_lead(company), make_lead(company, email="bob@example.com")
     deals = [make_deal(ada), make_deal(bob)]
@@ -246,8 +266,13 @@ def test_an_event_id_of_someone_who_was_erased_is_left_to_nobody_else(company, c
     win(company)
     send_all_in_the_end(company)
 
-    won_by_bob = ConversionEvent.objects.filter(lead=bob, crm_event__taken_back_at=None).order_by("deal")
-    assert list(won_by_bob.values_list("deal", "state")) == [(deals[0].pk, "skipped"), (deals[1].pk, "accepted")]
+    won_by_bob = ConversionEvent.objects.filter(
+        lead=bob, crm_event__taken_back_at=None
+    ).order_by("deal")
+    assert list(won_by_bob.values_list("deal", "state")) == [
+        (deals[0].pk, "skipped"),
+        (deals[1].pk, "accepted"),
+    ]
 
 
 # --- what LinkedIn has or may have keeps its key ---
@@ -271,14 +296,21 @@ def test_what_was_ended_during_its_request_gets_its_key_back(
     send_all_in_the_end(company)
 
     first, second = ConversionEvent.objects.order_by("pk")
-    assert (first.state in (state, "cancelled", "skipped"), first.once_key) == (True, lead.pk)
+    assert (first.state in (state, "cancelled", "skipped"), first.once_key) == (
+        True,
+        lead.pk,
+    )
     assert (second.state, second.reason) == ("skipped", Reason.ALREADY_COUNTED)
     assert len(received(sandbox)) == 1
 
 
 @pytest.mark.parametrize("end", [cancel, opt_out_and_in, expire])
-@pytest.mark.parametrize(("fault", "left"), [(NO_ANSWER, "skipped"), (Fault(status=503), "accepted")])
-def test_only_what_linkedin_may_have_keeps_its_key_when_it_ends(company, lead, sandbox, end, fault, left) -> None:
+@pytest.mark.parametrize(
+    ("fault", "left"), [(NO_ANSWER, "skipped"), (Fault(status=503), "accepted")]
+)
+def test_only_what_linkedin_may_have_keeps_its_key_when_it_ends(
+    company, lead, sandbox, end, fault, left
+) -> None:
     pick(lead, "qualified")
     sandbox.faults.add(fault)
     send_all(company)
@@ -289,7 +321,9 @@ def test_only_what_linkedin_may_have_keeps_its_key_when_it_ends(company, lead, s
 
     ended = ConversionEvent.objects.earliest("pk")
     assert states(company)[1] == left
-    assert ("LinkedIn may have this event" in explain(ended, None).what) == (left == "skipped")
+    assert ("LinkedIn may have this event" in explain(ended, None).what) == (
+        left == "skipped"
+    )
 
 
 def test_after_a_retry_it_still_may_have_it(company, lead, sandbox) -> None:
@@ -319,11 +353,15 @@ def test_what_never_left_has_not_arrived(company, lead, monkeypatch) -> None:
 # --- a key that is released goes to the oldest duplicate ---
 
 
-def test_the_first_expires_and_the_younger_one_takes_its_key(company, lead, sandbox) -> None:
+def test_the_first_expires_and_the_younger_one_takes_its_key(
+    company, lead, sandbox
+) -> None:
     Connection.objects.update(is_paused=True)
     pick(lead, "qualified")
     qualify_again(lead)
-    ConversionEvent.objects.filter(state="pending").update(happened_at=Now() - timedelta(days=91))
+    ConversionEvent.objects.filter(state="pending").update(
+        happened_at=Now() - timedelta(days=91)
+    )
 
     sweep.tidy()
     send_all_in_the_end(company)
@@ -332,13 +370,19 @@ def test_the_first_expires_and_the_younger_one_takes_its_key(company, lead, sand
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_does_so_although_the_sweep_was_killed_on_the_way(company, lead, sandbox, monkeypatch) -> None:
+def test_it_does_so_although_the_sweep_was_killed_on_the_way(
+    company, lead, sandbox, monkeypatch
+) -> None:
     Connection.objects.update(is_paused=True)
     pick(lead, "qualified")
     qualify_again(lead)
-    ConversionEvent.objects.filter(state="pending").update(happened_at=Now() - timedelta(days=91))
+    ConversionEvent.objects.filter(state="pending").update(
+        happened_at=Now() - timedelta(days=91)
+    )
     with monkeypatch.context() as patched, pytest.raises(RuntimeError):
-        patched.setattr("capi.delivery.duplicates.pass_on", Mock(side_effect=RuntimeError))
+        patched.setattr(
+            "capi.delivery.duplicates.pass_on", Mock(side_effect=RuntimeError)
+        )
         sweep.tidy()
 
     sweep.tidy()
@@ -348,12 +392,18 @@ def test_it_does_so_although_the_sweep_was_killed_on_the_way(company, lead, sand
 
 
 @pytest.mark.parametrize("leads", [1, 2])
-def test_the_first_is_rejected_and_the_next_takes_its_key(company, lead, sandbox, leads) -> None:
+def test_the_first_is_rejected_and_the_next_takes_its_key(
+    company, lead, sandbox, leads
+) -> None:
     if leads == 2:
         pick(make_lead(company, email="bob@example.com"), "qualified")
     pick(lead, "qualified")
     qualify_again(lead)
-    body = '{"elements":[{"status":201},{"status":422}]}' if leads == 2 else '{"message":"odd","status":422}'
+    body = (
+        '{"elements":[{"status":201},{"status":422}]}'
+        if leads == 2
+        else '{"message":"odd","status":422}'
+    )
     sandbox.faults.add(Fault(status=200 if leads == 2 else 422, body=body))
 
     send_all(company)
@@ -362,9 +412,13 @@ def test_the_first_is_rejected_and_the_next_takes_its_key(company, lead, sandbox
     assert states(company)[-2:] == ["rejected", "accepted"]
 
 
-def test_what_a_backfill_kept_out_goes_once_it_is_cancelled(company, lead, rule, sandbox) -> None:
+def test_what_a_backfill_kept_out_goes_once_it_is_cancelled(
+    company, lead, rule, sandbox
+) -> None:
     pick(lead, "qualified")
-    backfill = Backfill.objects.create(company=company, rule=rule, since=Now() - timedelta(days=1), until=Now())
+    backfill = Backfill.objects.create(
+        company=company, rule=rule, since=Now() - timedelta(days=1), until=Now()
+    )
     ConversionEvent.objects.update(backfill=backfill)
     qualify_again(lead)
 
@@ -390,7 +444,9 @@ def test_nor_does_the_undo_of_another_one_later(company, lead, sandbox) -> None:
     qualify_again(lead)
     pick(lead, "new")
     action = pick(lead, "qualified")
-    cancellation.cancel(company_id=company.pk, pks=[ConversionEvent.objects.earliest("pk").pk])
+    cancellation.cancel(
+        company_id=company.pk, pks=[ConversionEvent.objects.earliest("pk").pk]
+    )
 
     undo(company=company, action=action)
     send_all_in_the_end(company)
@@ -398,7 +454,9 @@ def test_nor_does_the_undo_of_another_one_later(company, lead, sandbox) -> None:
     assert states(company) == ["cancelled", "skipped", "skipped"]
 
 
-def test_nor_does_the_failure_of_the_request_that_contained_it(company, lead, sandbox, monkeypatch) -> None:
+def test_nor_does_the_failure_of_the_request_that_contained_it(
+    company, lead, sandbox, monkeypatch
+) -> None:
     monkeypatch.setattr("capi.delivery.recall.wait_for", lambda requests: None)
     pick(lead, "qualified")
     qualify_again(lead)
@@ -416,7 +474,9 @@ def test_nobody_who_was_undone_or_opted_out_inherits(company, lead, sandbox) -> 
     pick(lead, "new")
     undone = pick(lead, "qualified")
     undo(company=company, action=undone)
-    ConversionEvent.objects.filter(state="pending").update(happened_at=Now() - timedelta(days=91))
+    ConversionEvent.objects.filter(state="pending").update(
+        happened_at=Now() - timedelta(days=91)
+    )
 
     sweep.tidy()
 
@@ -443,17 +503,22 @@ def test_of_what_waits_when_a_rule_begins_to_count_once_the_oldest_goes(
     send_all_in_the_end(company)
 
     assert states(company) == ["accepted", "skipped", "skipped"]
-    assert Connection.objects.get().recalls > before  # what was read for sending is checked again
+    # What was read for sending is checked again.
+    assert Connection.objects.get().recalls > before
 
 
 @pytest.mark.parametrize("frequency", ["every_time", "per_person"])
-def test_what_was_sent_before_a_rule_began_to_count_once_has_its_place(company, lead, rule, sandbox, frequency) -> None:
+def test_what_was_sent_before_a_rule_began_to_count_once_has_its_place(
+    company, lead, rule, sandbox, frequency
+) -> None:
     rule.frequency = frequency
     services.save_rule(rule=rule)
     pick(lead, "qualified")
     Connection.objects.update(is_paused=True)
     qualify_again(lead)
-    ConversionEvent.objects.filter(pk=ConversionEvent.objects.latest("pk").pk).update(state="accepted")
+    ConversionEvent.objects.filter(pk=ConversionEvent.objects.latest("pk").pk).update(
+        state="accepted"
+    )
 
     rule.frequency = "once"
     services.save_rule(rule=rule)
@@ -462,7 +527,9 @@ def test_what_was_sent_before_a_rule_began_to_count_once_has_its_place(company, 
     assert ConversionEvent.objects.get(state="accepted").once_key == lead.pk
 
 
-def test_a_rule_that_is_mapped_to_deals_counts_no_lead_of_the_same_number(company, lead, rule) -> None:
+def test_a_rule_that_is_mapped_to_deals_counts_no_lead_of_the_same_number(
+    company, lead, rule
+) -> None:
     pick(lead, "qualified")
     ConversionEvent.objects.update(state="accepted", once_key=1_000_000)
 
@@ -470,4 +537,6 @@ def test_a_rule_that_is_mapped_to_deals_counts_no_lead_of_the_same_number(compan
     services.save_rule(rule=rule)
     deal = make_deal(lead)
 
-    assert list(ConversionEvent.objects.order_by("pk").values_list("once_key", flat=True)) == [None, deal.pk]
+    assert list(
+        ConversionEvent.objects.order_by("pk").values_list("once_key", flat=True)
+    ) == [None, deal.pk]

@@ -45,7 +45,9 @@ def lose_address_unheard(event: ConversionEvent) -> None:
 
 
 def grow_old(event: ConversionEvent) -> None:
-    ConversionEvent.objects.update(happened_at=timezone.now() - timedelta(days=90, seconds=1))
+    ConversionEvent.objects.update(
+        happened_at=timezone.now() - timedelta(days=90, seconds=1)
+    )
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,9 @@ def grow_old(event: ConversionEvent) -> None:
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
-def test_what_changed_meanwhile_decides(change, state, reason, company, connected, sandbox, make_rule) -> None:
+def test_what_changed_meanwhile_decides(
+    change, state, reason, company, connected, sandbox, make_rule
+) -> None:
     make_rule("deal_won")
     deal = make_deal(make_lead(company))
     deal.stage = company.stage_set.get(meaning="won")
@@ -76,17 +80,23 @@ def test_what_changed_meanwhile_decides(change, state, reason, company, connecte
     assert requests_made(sandbox) == []
 
 
-def test_an_event_of_89_days_and_23_hours_is_sent(company, connected, sandbox, make_rule) -> None:
+def test_an_event_of_89_days_and_23_hours_is_sent(
+    company, connected, sandbox, make_rule
+) -> None:
     make_rule()
     make_lead(company)
-    ConversionEvent.objects.update(happened_at=timezone.now() - timedelta(days=89, hours=23))
+    ConversionEvent.objects.update(
+        happened_at=timezone.now() - timedelta(days=89, hours=23)
+    )
 
     send_all(company)
 
     assert ConversionEvent.objects.get().state == "accepted"
 
 
-def test_an_event_from_the_future_waits_for_its_time(company, connected, sandbox, make_rule) -> None:
+def test_an_event_from_the_future_waits_for_its_time(
+    company, connected, sandbox, make_rule
+) -> None:
     make_rule()
     make_lead(company)
     ConversionEvent.objects.update(happened_at=timezone.now() + timedelta(minutes=1))
@@ -97,7 +107,9 @@ def test_an_event_from_the_future_waits_for_its_time(company, connected, sandbox
     assert requests_made(sandbox) == []
 
 
-def test_the_address_and_the_rule_are_those_of_the_moment_of_sending(company, connected, sandbox, make_rule) -> None:
+def test_the_address_and_the_rule_are_those_of_the_moment_of_sending(
+    company, connected, sandbox, make_rule
+) -> None:
     rule = make_rule()
     lead = make_lead(company, email="old@example.com")
     Lead.objects.filter(pk=lead.pk).update(email="test@example.com")
@@ -121,7 +133,9 @@ def test_one_event_that_cannot_be_built_does_not_take_the_others_with_it(
 
     send_all(company)
 
-    assert list(ConversionEvent.objects.order_by("pk").values_list("state", flat=True)) == [
+    assert list(
+        ConversionEvent.objects.order_by("pk").values_list("state", flat=True)
+    ) == [
         "accepted",
         "rejected",
         "accepted",
@@ -147,9 +161,20 @@ def test_one_event_whose_building_raises_ends_with_a_plain_reason_and_the_others
 
     broken.refresh_from_db()
     assert (broken.state, broken.reason) == ("rejected", "data_refused")
-    assert broken.message == "LeadMachine could not build this event. The operator's log says why."
-    assert f"Conversion event {broken.pk} can't be turned into a request." in caplog.text
-    assert states(company) == ["accepted", "accepted", "rejected", "accepted", "accepted"]
+    assert (
+        broken.message
+        == "LeadMachine could not build this event. The operator's log says why."
+    )
+    assert (
+        f"Conversion event {broken.pk} can't be turned into a request." in caplog.text
+    )
+    assert states(company) == [
+        "accepted",
+        "accepted",
+        "rejected",
+        "accepted",
+        "accepted",
+    ]
     assert requests_made(sandbox) == [200]
 
 
@@ -159,7 +184,10 @@ def test_a_test_event_of_a_time_that_python_does_not_know_ends_and_holds_no_lane
 ) -> None:
     test_event = services.send_test_event(rule=make_rule())
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE capi_conversionevent SET happened_at = %s WHERE id = %s", [moment, test_event.pk])
+        cursor.execute(
+            "UPDATE capi_conversionevent SET happened_at = %s WHERE id = %s",
+            [moment, test_event.pk],
+        )
     make_lead(company)
 
     send_all(company)
@@ -167,8 +195,13 @@ def test_a_test_event_of_a_time_that_python_does_not_know_ends_and_holds_no_lane
     assert states(company) == ["rejected", "accepted"]
 
 
-@pytest.mark.parametrize(("send_value", "sent"), [(True, {"currencyCode": "JPY", "amount": "0.00"}), (False, None)])
-def test_a_value_is_sent_where_the_rule_says_so(send_value, sent, company, connected, sandbox, make_rule) -> None:
+@pytest.mark.parametrize(
+    ("send_value", "sent"),
+    [(True, {"currencyCode": "JPY", "amount": "0.00"}), (False, None)],
+)
+def test_a_value_is_sent_where_the_rule_says_so(
+    send_value, sent, company, connected, sandbox, make_rule
+) -> None:
     make_rule("deal_created", send_value=send_value)
     make_deal(make_lead(company), amount="0", currency="JPY")
 
@@ -177,7 +210,9 @@ def test_a_value_is_sent_where_the_rule_says_so(send_value, sent, company, conne
     assert received(sandbox)[0].get("conversionValue") == sent
 
 
-def test_a_deal_without_an_amount_goes_without_a_value(company, connected, sandbox, make_rule) -> None:
+def test_a_deal_without_an_amount_goes_without_a_value(
+    company, connected, sandbox, make_rule
+) -> None:
     make_rule("deal_created")
     make_deal(make_lead(company), amount=None)
 
@@ -186,9 +221,13 @@ def test_a_deal_without_an_amount_goes_without_a_value(company, connected, sandb
     assert "conversionValue" not in received(sandbox)[0]
 
 
-def test_a_lost_deal_has_no_value_although_the_rule_was_saved_with_one(company, connected, sandbox, make_rule) -> None:
+def test_a_lost_deal_has_no_value_although_the_rule_was_saved_with_one(
+    company, connected, sandbox, make_rule
+) -> None:
     rule = make_rule("deal_lost", send_value=True)
-    make_deal(make_lead(company), stage=Stage.objects.for_company(company).get(meaning="lost"))
+    make_deal(
+        make_lead(company), stage=Stage.objects.for_company(company).get(meaning="lost")
+    )
 
     send_all(company)
 
@@ -202,7 +241,12 @@ def test_a_lead_event_never_has_a_value(company, connected, sandbox, make_rule) 
 
     send_all(company)
 
-    assert sorted(received(sandbox)[0]) == ["conversion", "conversionHappenedAt", "eventId", "user"]
+    assert sorted(received(sandbox)[0]) == [
+        "conversion",
+        "conversionHappenedAt",
+        "eventId",
+        "user",
+    ]
 
 
 def test_a_token_that_is_saved_after_the_batch_was_read_is_the_one_that_is_used(
@@ -211,7 +255,12 @@ def test_a_token_that_is_saved_after_the_batch_was_read_is_the_one_that_is_used(
     services.save_token(company=company, token="AQV-this-one-is-revoked")
     make_rule()
     make_lead(company)
-    once(monkeypatch, selection, "next_batch", lambda: services.save_token(company=company, token=TOKEN))
+    once(
+        monkeypatch,
+        selection,
+        "next_batch",
+        lambda: services.save_token(company=company, token=TOKEN),
+    )
 
     send_all(company)
 
@@ -223,7 +272,12 @@ def test_a_pause_that_begins_after_the_batch_was_read_stops_it(
 ) -> None:
     make_rule()
     make_lead(company)
-    once(monkeypatch, selection, "next_batch", lambda: pauses.pause_all_for_version("202402"))
+    once(
+        monkeypatch,
+        selection,
+        "next_batch",
+        lambda: pauses.pause_all_for_version("202402"),
+    )
 
     send_all(company)
 
@@ -236,7 +290,12 @@ def test_a_token_that_is_removed_after_the_batch_was_read_sends_nothing(
 ) -> None:
     make_rule()
     make_lead(company)
-    once(monkeypatch, selection, "next_batch", lambda: services.remove_token(company=company))
+    once(
+        monkeypatch,
+        selection,
+        "next_batch",
+        lambda: services.remove_token(company=company),
+    )
 
     send_all(company)
 

@@ -46,14 +46,21 @@ def paused() -> tuple[bool, str]:
     return Connection.objects.values_list("is_paused", "paused_reason").get()
 
 
-def test_a_new_connection_sends_from_its_database(company, connected, sandbox, make_rule) -> None:
+def test_a_new_connection_sends_from_its_database(
+    company, connected, sandbox, make_rule
+) -> None:
     make_rule()
     make_lead(company)
 
     send_all(company)
 
     assert states(company) == ["accepted"]
-    assert Connection.objects.filter(sends_from=THIS_DATABASE).exclude(sends_from="").count() == 1
+    assert (
+        Connection.objects.filter(sends_from=THIS_DATABASE)
+        .exclude(sends_from="")
+        .count()
+        == 1
+    )
 
 
 def test_a_sweep_notes_the_database_of_a_connection_that_a_script_made(company) -> None:
@@ -61,7 +68,12 @@ def test_a_sweep_notes_the_database_of_a_connection_that_a_script_made(company) 
 
     sweep.due_companies()
 
-    assert Connection.objects.filter(sends_from=THIS_DATABASE).exclude(sends_from="").count() == 1
+    assert (
+        Connection.objects.filter(sends_from=THIS_DATABASE)
+        .exclude(sends_from="")
+        .count()
+        == 1
+    )
 
 
 def test_restored_events_are_not_sent(company, restored, sandbox) -> None:
@@ -84,7 +96,9 @@ def test_a_sweep_logs_the_pause_once(restored, caplog) -> None:
     assert "repeat_privacy_changes" in record.message
 
 
-def test_a_test_event_of_the_dump_is_held_back_too(company, connected, sandbox, make_rule) -> None:
+def test_a_test_event_of_the_dump_is_held_back_too(
+    company, connected, sandbox, make_rule
+) -> None:
     services.send_test_event(rule=make_rule())
     Connection.objects.update(sends_from=ELSEWHERE)
 
@@ -96,13 +110,18 @@ def test_a_test_event_of_the_dump_is_held_back_too(company, connected, sandbox, 
     assert states(company) == ["accepted"]
 
 
-def test_resuming_sends_everything_under_its_event_ids(company, restored, sandbox) -> None:
+def test_resuming_sends_everything_under_its_event_ids(
+    company, restored, sandbox
+) -> None:
     sweep.due_companies()
     event_id = ConversionEvent.objects.get().event_id
 
     said = told("resume_sending")
 
-    assert said == "Sending resumed (companies: 1). Workers send what is due within seconds.\n"
+    assert (
+        said
+        == "Sending resumed (companies: 1). Workers send what is due within seconds.\n"
+    )
     assert sweep.due_companies() == [company.pk]
     send_all(company)
     assert [element["eventId"] for element in received(sandbox)] == [event_id]
@@ -134,7 +153,9 @@ def test_the_operator_pauses_by_hand(company, connected, sandbox, make_rule) -> 
     assert states(company) == ["accepted"]
 
 
-def test_a_restore_during_a_turn_stops_the_turn(company, connected, sandbox, make_rule, settings, monkeypatch) -> None:
+def test_a_restore_during_a_turn_stops_the_turn(
+    company, connected, sandbox, make_rule, settings, monkeypatch
+) -> None:
     """As `pg_restore --clean` into the database of a running worker does, with the lease of the dump."""
     settings.BATCH_SIZE = 2
     make_rule()
@@ -176,13 +197,20 @@ def test_a_test_event_of_a_database_restored_during_its_turn_waits(
     assert states(company) == ["pending"]
 
 
-def test_recent_events_says_why_and_counts_them_as_on_hold(client_as, admin, restored) -> None:
+def test_recent_events_says_why_and_counts_them_as_on_hold(
+    client_as, admin, restored
+) -> None:
     sweep.due_companies()
     event = ConversionEvent.objects.get()
 
-    page = client_as(admin).get(reverse("events"), {"state": "on_hold"}).content.decode()
+    page = (
+        client_as(admin).get(reverse("events"), {"state": "on_hold"}).content.decode()
+    )
 
-    assert "LeadMachine was restored from a backup, or its operator has paused all sending." in page
+    assert (
+        "LeadMachine was restored from a backup, or its operator has paused all sending."
+        in page
+    )
     assert (
         "its operator has paused all sending"
         in client_as(admin).get(reverse("event", args=[event.pk])).content.decode()
@@ -195,8 +223,13 @@ def test_each_start_says_that_all_sending_is_paused(restored, caplog, settings) 
     sweep.due_companies()
     startup.refuse_wrong_settings()
 
-    said = [each.message for each in caplog.records if each.name == "leadmachine.startup"]
-    assert [line.startswith("capi.W112: All sending is paused") for line in said] == [True, True]
+    said = [
+        each.message for each in caplog.records if each.name == "leadmachine.startup"
+    ]
+    assert [line.startswith("capi.W112: All sending is paused") for line in said] == [
+        True,
+        True,
+    ]
     told("resume_sending")
     assert run_checks(tags=[Tags.database], databases=["default"]) == []
 
@@ -249,20 +282,27 @@ def test_play_says_why_no_test_is_sent(company, connected, make_rule) -> None:
     rule = make_rule()
     pauses.pause_all()
 
-    with pytest.raises(services.SendingPaused, match="The operator of LeadMachine has to resume it first"):
+    with pytest.raises(
+        services.SendingPaused,
+        match="The operator of LeadMachine has to resume it first",
+    ):
         services.send_test_event(rule=rule)
 
     assert not ConversionEvent.objects.exists()
 
 
-def test_another_database_table_or_server_has_another_identity(company, connected) -> None:
+def test_another_database_table_or_server_has_another_identity(
+    company, connected
+) -> None:
     sweep.due_companies()
     server, database_oid, table = Connection.objects.get().sends_from.split("/")
 
     with database.cursor() as cursor:
         cursor.execute("SELECT system_identifier::text FROM pg_control_system()")
         assert cursor.fetchone() == (server,)
-        cursor.execute("SELECT oid::text FROM pg_database WHERE datname = current_database()")
+        cursor.execute(
+            "SELECT oid::text FROM pg_database WHERE datname = current_database()"
+        )
         assert cursor.fetchone() == (database_oid,)
         cursor.execute("SELECT 'capi_connection'::regclass::oid::text")
         assert cursor.fetchone() == (table,)

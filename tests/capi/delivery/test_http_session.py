@@ -22,7 +22,9 @@ def test_after_hanging_up_the_same_address_is_reached_again(sandbox, tmp_path) -
     http_session.close()
     sandbox.stop()
 
-    with SandboxServer(sandbox.host, sandbox.port, RequestLog(tmp_path / "another.jsonl")):
+    with SandboxServer(
+        sandbox.host, sandbox.port, RequestLog(tmp_path / "another.jsonl")
+    ):
         assert send().status == 422
 
 

@@ -86,8 +86,12 @@ def ids(sandbox) -> list[str]:
 
 
 @ARRIVES
-@pytest.mark.parametrize("when", ["before the lane is taken over", "while it is on hold"])
-def test_what_is_undone_is_told_and_keeps_its_place(company, lead, sandbox, kill_in_mid_request, arrives, when) -> None:
+@pytest.mark.parametrize(
+    "when", ["before the lane is taken over", "while it is on hold"]
+)
+def test_what_is_undone_is_told_and_keeps_its_place(
+    company, lead, sandbox, kill_in_mid_request, arrives, when
+) -> None:
     action = pick(lead, "qualified")
     kill_in_mid_request(arrives)
     if when == "while it is on hold":
@@ -104,7 +108,9 @@ def test_what_is_undone_is_told_and_keeps_its_place(company, lead, sandbox, kill
     assert (states(company), len(ids(sandbox))) == (["cancelled", "accepted"], 1)
 
 
-def test_what_was_not_in_the_request_is_as_free_as_ever(company, lead, sandbox, settings, kill_in_mid_request) -> None:
+def test_what_was_not_in_the_request_is_as_free_as_ever(
+    company, lead, sandbox, settings, kill_in_mid_request
+) -> None:
     settings.BATCH_SIZE = 1
     behind = make_lead(company, email="bob@example.com")
     pick(lead, "qualified")
@@ -117,7 +123,10 @@ def test_what_was_not_in_the_request_is_as_free_as_ever(company, lead, sandbox, 
     resume(company)
 
     assert told == []
-    assert (states(company), len(ids(sandbox))) == (["accepted", "cancelled", "accepted"], 2)
+    assert (states(company), len(ids(sandbox))) == (
+        ["accepted", "cancelled", "accepted"],
+        2,
+    )
 
 
 def test_only_the_events_of_the_request_count_as_doubtful(
@@ -147,14 +156,19 @@ def test_it_comes_first_if_the_rule_begins_to_count_once(
     pick(lead, "qualified")
     qualify_again(lead)
     older, younger = ConversionEvent.objects.order_by("pk")
-    ConversionEvent.objects.filter(pk=older.pk).update(next_attempt_at=Now() + timedelta(minutes=1))
+    ConversionEvent.objects.filter(pk=older.pk).update(
+        next_attempt_at=Now() + timedelta(minutes=1)
+    )
     kill_in_mid_request(arrives)
 
     rule.frequency = "once"
     services.save_rule(rule=rule)
     resume(company)
 
-    assert (states(company), ids(sandbox)) == (["skipped", "accepted"], [younger.event_id])
+    assert (states(company), ids(sandbox)) == (
+        ["skipped", "accepted"],
+        [younger.event_id],
+    )
 
 
 def test_a_note_that_nobody_can_read_stops_neither_the_lane_nor_a_change(
@@ -164,7 +178,10 @@ def test_a_note_that_nobody_can_read_stops_neither_the_lane_nor_a_change(
     kill_in_mid_request(True)
     Connection.objects.update(request_events=b"of a later version")
 
-    undo(company=company, action=pick(make_lead(company, email="bob@example.com"), "qualified"))
+    undo(
+        company=company,
+        action=pick(make_lead(company, email="bob@example.com"), "qualified"),
+    )
     resume(company)
 
     assert states(company) == ["accepted", "cancelled"]
@@ -184,7 +201,9 @@ def cancel(lead: Lead) -> None:
 
 
 def expire(lead: Lead) -> None:
-    ConversionEvent.objects.filter(lead=lead).update(happened_at=Now() - timedelta(days=91))
+    ConversionEvent.objects.filter(lead=lead).update(
+        happened_at=Now() - timedelta(days=91)
+    )
     sweep.tidy()
 
 
@@ -196,8 +215,12 @@ def switch_the_rule_off_and_on(lead: Lead) -> None:
 
 
 @ARRIVES
-@pytest.mark.parametrize("when", ["before the lane is taken over", "while it is on hold"])
-@pytest.mark.parametrize("end", [cancel, opt_out_and_in, expire, switch_the_rule_off_and_on])
+@pytest.mark.parametrize(
+    "when", ["before the lane is taken over", "while it is on hold"]
+)
+@pytest.mark.parametrize(
+    "end", [cancel, opt_out_and_in, expire, switch_the_rule_off_and_on]
+)
 def test_however_it_ends_it_is_counted_once(
     company, lead, sandbox, kill_in_mid_request, monkeypatch, arrives, when, end
 ) -> None:
@@ -206,7 +229,8 @@ def test_however_it_ends_it_is_counted_once(
     if when == "while it is on hold":
         hold(company)
 
-    monkeypatch.setattr("capi.delivery.recall.wait_for", lambda requests: None)  # an hour may have passed
+    # An hour may have passed.
+    monkeypatch.setattr("capi.delivery.recall.wait_for", lambda requests: None)
     end(lead)
     qualify_again(lead)
     resume(company)
@@ -215,7 +239,9 @@ def test_however_it_ends_it_is_counted_once(
     assert ConversionEvent.objects.filter(once_key=lead.pk).count() == 1
 
 
-def test_after_a_merge_it_is_counted_once(company, lead, sandbox, kill_in_mid_request) -> None:
+def test_after_a_merge_it_is_counted_once(
+    company, lead, sandbox, kill_in_mid_request
+) -> None:
     other = make_lead(company, email="bob@example.com")
     pick(lead, "qualified")
     kill_in_mid_request(True)
@@ -230,7 +256,9 @@ def test_after_a_merge_it_is_counted_once(company, lead, sandbox, kill_in_mid_re
     assert len(ids(sandbox)) == 1
 
 
-def test_who_is_erased_is_in_no_later_request(company, lead, sandbox, kill_in_mid_request, monkeypatch) -> None:
+def test_who_is_erased_is_in_no_later_request(
+    company, lead, sandbox, kill_in_mid_request, monkeypatch
+) -> None:
     pick(lead, "qualified")
     kill_in_mid_request(True)
     hold(company)

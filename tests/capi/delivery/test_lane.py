@@ -44,7 +44,9 @@ def in_threads(count: int, work) -> None:
         raise errors[0]
 
 
-def test_a_lane_that_is_leased_is_left_alone(company, connected, sandbox, make_rule) -> None:
+def test_a_lane_that_is_leased_is_left_alone(
+    company, connected, sandbox, make_rule
+) -> None:
     make_rule()
     make_lead(company)
     assert not lane.are_any_leased()
@@ -61,7 +63,11 @@ def test_a_lane_that_is_leased_is_left_alone(company, connected, sandbox, make_r
     send_all(company)
     assert states(company) == ["accepted"]
     free = Connection.objects.get()
-    assert (free.lease_id, free.leased_until, free.next_attempt_at) == (None, None, None)
+    assert (free.lease_id, free.leased_until, free.next_attempt_at) == (
+        None,
+        None,
+        None,
+    )
 
 
 def test_an_expired_lease_is_taken_over_and_its_old_owner_writes_nothing(
@@ -80,7 +86,8 @@ def test_an_expired_lease_is_taken_over_and_its_old_owner_writes_nothing(
     monkeypatch.setattr(settle, "write", sleep_through_the_lease)
     send_all(company)
 
-    assert requests_made(sandbox) == [201, 201]  # the zombie's request went out before it slept
+    # The zombie's request went out before it slept.
+    assert requests_made(sandbox) == [201, 201]
     assert Attempt.objects.count() == 1
     event = ConversionEvent.objects.get()
     assert (event.state, event.attempts) == ("accepted", 1)
@@ -99,10 +106,15 @@ def test_a_stolen_lease_can_not_be_renewed_or_released(company, connected) -> No
     assert Connection.objects.get().lease_id == thief
 
 
-def test_eight_workers_send_each_event_once(company, connected, sandbox, make_rule, settings) -> None:
+def test_eight_workers_send_each_event_once(
+    company, connected, sandbox, make_rule, settings
+) -> None:
     settings.BATCH_SIZE = 10
     make_rule()
-    Lead.objects.bulk_create(Lead(company=company, first_name=f"Lead {n}", email=f"{n}@example.com") for n in range(80))
+    Lead.objects.bulk_create(
+        Lead(company=company, first_name=f"Lead {n}", email=f"{n}@example.com")
+        for n in range(80)
+    )
 
     in_threads(8, lambda: deliver(company.pk))
 
@@ -164,12 +176,20 @@ def test_the_purse_limits_requests_and_a_test_event_goes_ahead_of_it(
     assert test.state == "accepted"
 
 
-def test_a_slow_purse_still_sends_one_request_after_another(company, connected, settings) -> None:
+def test_a_slow_purse_still_sends_one_request_after_another(
+    company, connected, settings
+) -> None:
     settings.REQUESTS_PER_MINUTE = 6
     now = timezone.now()
     used = Connection(requests_left=2, requests_counted_at=now - timedelta(seconds=4))
     snapshot = lane.LaneSnapshot(
-        used, now, has_test=False, has_backfill=False, has_noted_recalls=False, is_held_back=False, read_at=0.0
+        used,
+        now,
+        has_test=False,
+        has_backfill=False,
+        has_noted_recalls=False,
+        is_held_back=False,
+        read_at=0.0,
     )
 
     assert 5.9 < snapshot.wait_seconds < 6.1
@@ -187,7 +207,9 @@ def test_the_sweep_finds_lanes_that_are_due_and_no_others(
 
     assert sweep.due_companies() == [company.pk]
 
-    Connection.objects.filter(company=company).update(next_attempt_at=timezone.now() + timedelta(seconds=30))
+    Connection.objects.filter(company=company).update(
+        next_attempt_at=timezone.now() + timedelta(seconds=30)
+    )
     assert sweep.due_companies() == []
 
 
@@ -197,9 +219,22 @@ def test_held_events_of_one_rule_do_not_stand_in_the_way_of_another(
     settings.BATCH_SIZE = 5
     make_rule("lead_created", "104012", is_paused=True)
     make_rule("lead_created", "104013")
-    Lead.objects.bulk_create(Lead(company=company, first_name=f"Lead {n}", email=f"{n}@example.com") for n in range(12))
+    Lead.objects.bulk_create(
+        Lead(company=company, first_name=f"Lead {n}", email=f"{n}@example.com")
+        for n in range(12)
+    )
 
     send_all(company)
 
-    assert ConversionEvent.objects.filter(rule__linkedin_id="104013", state="accepted").count() == 12
-    assert ConversionEvent.objects.filter(rule__linkedin_id="104012", state="pending").count() == 12
+    assert (
+        ConversionEvent.objects.filter(
+            rule__linkedin_id="104013", state="accepted"
+        ).count()
+        == 12
+    )
+    assert (
+        ConversionEvent.objects.filter(
+            rule__linkedin_id="104012", state="pending"
+        ).count()
+        == 12
+    )

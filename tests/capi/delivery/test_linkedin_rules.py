@@ -11,7 +11,9 @@ from capi.models.token import UnreadableToken
 pytestmark = pytest.mark.django_db
 
 
-def saved(company, token="AQX-good-token-0123456789", account="512345678") -> Connection:
+def saved(
+    company, token="AQX-good-token-0123456789", account="512345678"
+) -> Connection:
     return services.save_token(company=company, token=token, ad_account_id=account)
 
 
@@ -24,9 +26,12 @@ def test_the_rules_of_the_ad_account_come_back(company, sandbox) -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "outcome"), [("revoked", ReadStatus.TOKEN_REFUSED), ("sendonly", ReadStatus.CANNOT_TELL)]
+    ("word", "outcome"),
+    [("revoked", ReadStatus.TOKEN_REFUSED), ("sendonly", ReadStatus.CANNOT_TELL)],
 )
-def test_asking_changes_nothing_here_whatever_the_answer_is(company, sandbox, word, outcome) -> None:
+def test_asking_changes_nothing_here_whatever_the_answer_is(
+    company, sandbox, word, outcome
+) -> None:
     connection = saved(company, token=f"AQX-{word}-token-0123456789")
     before = Connection.objects.values().get()
 

@@ -24,17 +24,22 @@ UUID = "AAYc7WzGX3kq0tVx6f5qjQ=="
 def lines(caplog: pytest.LogCaptureFixture) -> Any:
     caplog.set_level(logging.INFO, "capi")
     return lambda: [
-        re.sub(r" in \d+ ms", " in … ms", text) for name, _, text in caplog.record_tuples if "log_lines" in name
+        re.sub(r" in \d+ ms", " in … ms", text)
+        for name, _, text in caplog.record_tuples
+        if "log_lines" in name
     ]
 
 
 def make_leads(company, count: int) -> None:
     Lead.objects.bulk_create(
-        Lead(company=company, first_name=f"Lead {n}", email=f"lead{n}@example.com") for n in range(count)
+        Lead(company=company, first_name=f"Lead {n}", email=f"lead{n}@example.com")
+        for n in range(count)
     )
 
 
-def test_a_request_is_one_line_with_company_rule_counts_and_its_number(company, connected, make_rule, lines) -> None:
+def test_a_request_is_one_line_with_company_rule_counts_and_its_number(
+    company, connected, make_rule, lines
+) -> None:
     rule = make_rule()
     make_leads(company, 3)
 
@@ -46,7 +51,9 @@ def test_a_request_is_one_line_with_company_rule_counts_and_its_number(company, 
     ]
 
 
-def test_linkedins_own_number_of_the_request_is_told(company, connected, sandbox, make_rule, lines) -> None:
+def test_linkedins_own_number_of_the_request_is_told(
+    company, connected, sandbox, make_rule, lines
+) -> None:
     make_rule()
     make_lead(company)
     sandbox.faults.add(Fault(status=503, headers={"X-LI-UUID": UUID}))
@@ -54,18 +61,28 @@ def test_linkedins_own_number_of_the_request_is_told(company, connected, sandbox
     send_all(company)
 
     [line] = lines()
-    assert line.endswith(f": HTTP 503 in … ms; 1 event: 1 pending (server_trouble). LinkedIn's number: {UUID}.")
+    assert line.endswith(
+        f": HTTP 503 in … ms; 1 event: 1 pending (server_trouble). LinkedIn's number: {UUID}."
+    )
 
 
 @pytest.mark.parametrize(
     "header",
-    ["ada@example.com", "973dfe463ec85785f5f95af5ba3906eedb2d931c24e69824a89ea65dba4e813b", "a b", "x" * 41, ""],
+    [
+        "ada@example.com",
+        "973dfe463ec85785f5f95af5ba3906eedb2d931c24e69824a89ea65dba4e813b",
+        "a b",
+        "x" * 41,
+        "",
+    ],
 )
 def test_what_is_no_number_of_linkedins_is_not_told(header: str) -> None:
     assert linkedin_id({"x-li-uuid": header}) == ""
 
 
-def test_a_request_without_an_answer_is_a_line_too(company, connected, sandbox, make_rule, lines) -> None:
+def test_a_request_without_an_answer_is_a_line_too(
+    company, connected, sandbox, make_rule, lines
+) -> None:
     make_rule()
     make_lead(company)
     sandbox.faults.add(Fault(drop=Drop.AFTER_BODY))
@@ -98,7 +115,9 @@ def test_each_request_of_a_refused_batch_is_a_line_and_all_events_come_to_an_end
     assert f"Request {first.pk} " in lines()[2]
 
 
-def test_nothing_but_ids_and_counts_is_told(company, connected, make_rule, lines) -> None:
+def test_nothing_but_ids_and_counts_is_told(
+    company, connected, make_rule, lines
+) -> None:
     make_rule(name="Named by somebody")
     make_lead(company, first_name="Kestrelquartz", email="kestrel@example.com")
 
@@ -111,7 +130,9 @@ def test_nothing_but_ids_and_counts_is_told(company, connected, make_rule, lines
 # --- and the way from the line into Recent Events ---
 
 
-def test_recent_events_shows_the_events_of_a_request(client_as, ops, company, connected, make_rule) -> None:
+def test_recent_events_shows_the_events_of_a_request(
+    client_as, ops, company, connected, make_rule
+) -> None:
     make_rule()
     make_leads(company, 2)
     send_all(company)
@@ -125,9 +146,16 @@ def test_recent_events_shows_the_events_of_a_request(client_as, ops, company, co
     assert {row.event.pk for row in page.context["page"].rows} == sent
 
 
-def test_a_request_of_another_company_shows_nothing(client_as, ops, company, connected, other_company) -> None:
+def test_a_request_of_another_company_shows_nothing(
+    client_as, ops, company, connected, other_company
+) -> None:
     services.save_token(company=other_company, token=TOKEN)
-    ConversionRule.objects.create(company=other_company, crm_event="lead_created", linkedin_id="104012", name="Theirs")
+    ConversionRule.objects.create(
+        company=other_company,
+        crm_event="lead_created",
+        linkedin_id="104012",
+        name="Theirs",
+    )
     make_lead(other_company)
     send_all(other_company)
     foreign = Attempt.objects.get()
@@ -138,7 +166,9 @@ def test_a_request_of_another_company_shows_nothing(client_as, ops, company, con
     assert page.context["page"].rows == []
 
 
-def test_an_events_page_says_which_requests_it_was_in(client_as, ops, company, connected, make_rule) -> None:
+def test_an_events_page_says_which_requests_it_was_in(
+    client_as, ops, company, connected, make_rule
+) -> None:
     make_rule()
     make_lead(company)
     send_all(company)
@@ -146,4 +176,6 @@ def test_an_events_page_says_which_requests_it_was_in(client_as, ops, company, c
 
     html = client_as(ops).get(event.get_absolute_url()).content.decode()
 
-    assert f'<a href="{reverse("events")}?request={request.pk}">{request.pk}</a>' in html
+    assert (
+        f'<a href="{reverse("events")}?request={request.pk}">{request.pk}</a>' in html
+    )

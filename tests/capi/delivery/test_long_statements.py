@@ -10,7 +10,12 @@ from django.utils import timezone
 
 from capi.delivery.backfill import preview
 from capi.models import ConversionEvent, Housekeeping
-from capi.selectors.event_actions import ChosenEvents, chosen_by_filter, preview_of_cancelling, preview_of_retrying
+from capi.selectors.event_actions import (
+    ChosenEvents,
+    chosen_by_filter,
+    preview_of_cancelling,
+    preview_of_retrying,
+)
 from capi.selectors.events import EventFilter
 from capi.selectors.reconcile import reconcile
 from leadmachine.housekeeping import keep_house_if_due
@@ -52,7 +57,9 @@ def test_the_reconcile_of_a_week(longest, company) -> None:
 
 
 def test_what_a_backfill_would_do(longest, make_rule) -> None:
-    preview(make_rule(), since=timezone.now() - timedelta(days=90), until=timezone.now())
+    preview(
+        make_rule(), since=timezone.now() - timedelta(days=90), until=timezone.now()
+    )
 
     assert longest() == 60
 
@@ -60,9 +67,15 @@ def test_what_a_backfill_would_do(longest, make_rule) -> None:
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda company_id: chosen_by_filter(company_id, EventFilter(), None, retry=True),
-        lambda company_id: preview_of_retrying(company_id, ChosenEvents([], ConversionEvent.objects.none())),
-        lambda company_id: preview_of_cancelling(company_id, ChosenEvents([], ConversionEvent.objects.none())),
+        lambda company_id: chosen_by_filter(
+            company_id, EventFilter(), None, retry=True
+        ),
+        lambda company_id: preview_of_retrying(
+            company_id, ChosenEvents([], ConversionEvent.objects.none())
+        ),
+        lambda company_id: preview_of_cancelling(
+            company_id, ChosenEvents([], ConversionEvent.objects.none())
+        ),
     ],
 )
 def test_the_question_before_a_retry_or_a_cancel(ask, longest, company) -> None:
@@ -85,7 +98,9 @@ def test_housekeeping(longest) -> None:
     assert longest() == 600
 
 
-def test_all_else_has_no_more_than_the_rest_of_the_web(longest, admin, client_as) -> None:
+def test_all_else_has_no_more_than_the_rest_of_the_web(
+    longest, admin, client_as
+) -> None:
     assert client_as(admin).get(reverse("dashboard")).status_code == 200
 
     assert longest() == 8

@@ -11,7 +11,13 @@ from capi.delivery import duplicates
 from capi.linkedin.sandbox.faults import Fault
 from crm.services.undo import undo
 from tests.capi.conftest import send_all, states
-from tests.capi.delivery.test_duplicates import NO_ANSWER, during_the_request, event_ids, pick, send_all_in_the_end
+from tests.capi.delivery.test_duplicates import (
+    NO_ANSWER,
+    during_the_request,
+    event_ids,
+    pick,
+    send_all_in_the_end,
+)
 from tests.conftest import make_lead
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -39,7 +39,9 @@ NO_CLEAR_ANSWER = {
     "half an answer": Fault(cut_after=12),
     "a success that is not plain": Fault(status=202, body=""),
     "a sign-in page": Fault(status=201, body="<html>Sign in</html>"),
-    "a gateway that got no answer": Fault(status=504, body="<html>504 Gateway Time-out</html>"),
+    "a gateway that got no answer": Fault(
+        status=504, body="<html>504 Gateway Time-out</html>"
+    ),
 }
 ANSWERS = [
     *(pytest.param(fault, False, id=name) for name, fault in PLAIN_REFUSALS.items()),
@@ -67,8 +69,13 @@ def test_an_undo_says_so_only_of_what_linkedin_may_have(
     assert undone.told == ([MAY_HAVE_IT] if may_have_it else [])
 
 
-@pytest.mark.parametrize(("fault", "may_have_it"), [(Fault(status=503), False), (Fault(drop=Drop.AFTER_BODY), True)])
-def test_nor_of_what_was_given_up(company: Company, rule: Any, sandbox: Any, fault: Fault, may_have_it: bool) -> None:
+@pytest.mark.parametrize(
+    ("fault", "may_have_it"),
+    [(Fault(status=503), False), (Fault(drop=Drop.AFTER_BODY), True)],
+)
+def test_nor_of_what_was_given_up(
+    company: Company, rule: Any, sandbox: Any, fault: Fault, may_have_it: bool
+) -> None:
     action = pick(make_lead(company), "qualified")
     ConversionEvent.objects.update(attempts=100)
     sandbox.faults.add(fault)
@@ -80,7 +87,9 @@ def test_nor_of_what_was_given_up(company: Company, rule: Any, sandbox: Any, fau
     assert undone.told == ([MAY_HAVE_IT] if may_have_it else [])
 
 
-def test_an_undo_says_so_of_what_was_cancelled_before_it(company: Company, rule: Any, sandbox: Any) -> None:
+def test_an_undo_says_so_of_what_was_cancelled_before_it(
+    company: Company, rule: Any, sandbox: Any
+) -> None:
     action = pick(make_lead(company), "qualified")
     sandbox.faults.add(Fault(drop=Drop.AFTER_BODY))
     send_all(company)
@@ -126,7 +135,12 @@ def test_so_it_does_of_one_that_was_given_up_or_rejected_after_an_unclear_answer
 
 @each_answer
 def test_the_report_of_an_import_counts_only_what_linkedin_may_have(
-    sales: Membership, connected: Connection, make_rule: Any, sandbox: Any, fault: Fault, may_have_it: bool
+    sales: Membership,
+    connected: Connection,
+    make_rule: Any,
+    sandbox: Any,
+    fault: Fault,
+    may_have_it: bool,
 ) -> None:
     make_rule("lead_created")
     done = run(upload(sales, PEOPLE), sales, tells_platforms=True)
@@ -141,7 +155,12 @@ def test_the_report_of_an_import_counts_only_what_linkedin_may_have(
 
 @each_answer
 def test_a_deal_keeps_its_main_person_only_if_linkedin_may_have_it(
-    company: Company, connected: Connection, make_rule: Any, sandbox: Any, fault: Fault, may_have_it: bool
+    company: Company,
+    connected: Connection,
+    make_rule: Any,
+    sandbox: Any,
+    fault: Fault,
+    may_have_it: bool,
 ) -> None:
     make_rule("deal_created")
     deal = make_deal(make_lead(company))
@@ -182,7 +201,9 @@ def test_after_a_plain_refusal_the_undo_of_a_later_change_records_it_again(
     assert undo(company=company, action=first).told == []
     undo(company=company, action=second)
 
-    assert list(ConversionEvent.objects.order_by("pk").values_list("state", "reason")) == [
+    assert list(
+        ConversionEvent.objects.order_by("pk").values_list("state", "reason")
+    ) == [
         (State.CANCELLED, Reason.TAKEN_BACK),
         (State.PENDING, Reason.NONE),
     ]

@@ -31,7 +31,10 @@ def qualify(lead, meaning="qualified"):
 
 def in_situation(company, situation, **fields):
     """A lead in this situation, except that `two_leads` adds pending and waiting events later."""
-    lead = make_lead(company, **{**fields, "email": "" if situation == "waiting" else fields["email"]})
+    lead = make_lead(
+        company,
+        **{**fields, "email": "" if situation == "waiting" else fields["email"]},
+    )
     if situation == "sent":
         qualify(lead)
         send_all(company)
@@ -60,7 +63,11 @@ def everything_is_sent(company):
         send_all(company)
 
 
-OF_PEOPLE = [("per_person", "pending", "pending"), ("per_person", "sent", "pending"), ("per_person", "pending", "sent")]
+OF_PEOPLE = [
+    ("per_person", "pending", "pending"),
+    ("per_person", "sent", "pending"),
+    ("per_person", "pending", "sent"),
+]
 CASES = [
     *(("once", *pair) for pair in product(SITUATIONS, SITUATIONS)),
     ("every_time", "sent", "waiting"),
@@ -78,9 +85,15 @@ def test_what_was_on_its_way_is_sent_and_what_waits_adds_nothing_that_was_report
     kept, gone = two_leads(company, first, second)
     count = ConversionEvent.objects.count()
     on_its_way = list(
-        ConversionEvent.objects.filter(state__in=["pending", "accepted"]).values_list("event_id", flat=True)
+        ConversionEvent.objects.filter(state__in=["pending", "accepted"]).values_list(
+            "event_id", flat=True
+        )
     )
-    waiting = list(ConversionEvent.objects.filter(state="waiting").values_list("event_id", flat=True))
+    waiting = list(
+        ConversionEvent.objects.filter(state="waiting").values_list(
+            "event_id", flat=True
+        )
+    )
 
     merge_leads(kept=kept, gone=gone, taken=["email"] if first == "waiting" else [])
     everything_is_sent(company)
@@ -100,14 +113,22 @@ def test_a_person_with_two_addresses_counts_under_the_one_that_was_chosen(
     merge_leads(kept=kept, gone=gone)
     everything_is_sent(company)
 
-    sent_before = [f"{name}@example.com" for name, each in (("ada", first), ("adah", second)) if each == "sent"]
-    assert set(hashes(sandbox)) == {email_sha256(address) for address in {*sent_before, "ada@example.com"}}
+    sent_before = [
+        f"{name}@example.com"
+        for name, each in (("ada", first), ("adah", second))
+        if each == "sent"
+    ]
+    assert set(hashes(sandbox)) == {
+        email_sha256(address) for address in {*sent_before, "ada@example.com"}
+    }
     assert len(hashes(sandbox)) == len(set(hashes(sandbox)))
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize(("frequency", "first", "second"), [*CASES, *OF_PEOPLE])
-def test_after_an_undo_all_is_as_it_would_have_been(company, connected, make_rule, sandbox, frequency, first, second):
+def test_after_an_undo_all_is_as_it_would_have_been(
+    company, connected, make_rule, sandbox, frequency, first, second
+):
     make_rule("lead_qualified", frequency=frequency)
     kept, gone = two_leads(company, first, second)
     columns = ("event_id", "lead", "once_key", "state")
@@ -117,10 +138,14 @@ def test_after_an_undo_all_is_as_it_would_have_been(company, connected, make_rul
     everything_is_sent(company)
 
     after = ConversionEvent.objects.order_by("pk").values_list(*columns)
-    assert list(after) == [(*row[:3], "accepted" if row[3] == "pending" else row[3]) for row in before]
+    assert list(after) == [
+        (*row[:3], "accepted" if row[3] == "pending" else row[3]) for row in before
+    ]
 
 
-def test_a_status_that_is_taken_reports_nothing_then_or_later(company, connected, make_rule, sandbox):
+def test_a_status_that_is_taken_reports_nothing_then_or_later(
+    company, connected, make_rule, sandbox
+):
     make_rule("lead_qualified", frequency="once")
     kept, gone = two_leads(company, "nothing", "sent")
 
@@ -136,7 +161,9 @@ def test_a_status_that_is_taken_reports_nothing_then_or_later(company, connected
     assert ConversionEvent.objects.latest("pk").reason == Reason.ALREADY_COUNTED
 
 
-def test_a_status_that_is_left_stops_nothing_in_its_grace_period(company, connected, make_rule, sandbox):
+def test_a_status_that_is_left_stops_nothing_in_its_grace_period(
+    company, connected, make_rule, sandbox
+):
     make_rule("lead_qualified")
     kept, gone = two_leads(company, "pending", "nothing")
     CrmEvent.objects.update(release_at=Now())
@@ -174,13 +201,17 @@ def test_a_skipped_repeat_of_one_lead_does_not_move_up_while_the_other_has_its_p
     merge_leads(kept=kept, gone=gone)
 
     pending = ConversionEvent.objects.get(state="pending")
-    ConversionEvent.objects.filter(pk=pending.pk).update(state="cancelled", next_attempt_at=None, once_key=None)
+    ConversionEvent.objects.filter(pk=pending.pk).update(
+        state="cancelled", next_attempt_at=None, once_key=None
+    )
     pass_on(IdList([pending.pk]))
 
     assert not ConversionEvent.objects.filter(state="pending").exists()
 
 
-def test_a_deal_that_waited_for_an_address_is_reported(company, connected, make_rule, sandbox):
+def test_a_deal_that_waited_for_an_address_is_reported(
+    company, connected, make_rule, sandbox
+):
     make_rule("deal_won", frequency="once")
     kept, gone = make_lead(company), make_lead(company, email="")
     make_deal(gone, stage=Stage.objects.get(company=company, meaning="won"))
@@ -193,9 +224,14 @@ def test_a_deal_that_waited_for_an_address_is_reported(company, connected, make_
     assert ConversionEvent.objects.get().lead == kept
 
 
-def test_an_opt_out_of_either_lead_holds_for_both(company, connected, make_rule, sandbox):
+def test_an_opt_out_of_either_lead_holds_for_both(
+    company, connected, make_rule, sandbox
+):
     make_rule()
-    kept, gone = make_lead(company), make_lead(company, share_with_ad_platforms=False, email="ada@example.org")
+    kept, gone = (
+        make_lead(company),
+        make_lead(company, share_with_ad_platforms=False, email="ada@example.org"),
+    )
 
     merge_leads(kept=kept, gone=gone, taken=["email"])
     everything_is_sent(company)
@@ -204,9 +240,14 @@ def test_an_opt_out_of_either_lead_holds_for_both(company, connected, make_rule,
     assert not Lead.objects.get(pk=kept.pk).share_with_ad_platforms
 
 
-def test_an_undo_opens_again_what_the_opt_out_of_the_other_had_ended(company, connected, make_rule, sandbox):
+def test_an_undo_opens_again_what_the_opt_out_of_the_other_had_ended(
+    company, connected, make_rule, sandbox
+):
     make_rule()
-    kept, gone = make_lead(company), make_lead(company, share_with_ad_platforms=False, email="ada@example.org")
+    kept, gone = (
+        make_lead(company),
+        make_lead(company, share_with_ad_platforms=False, email="ada@example.org"),
+    )
 
     undo_merge(merge=merge_leads(kept=kept, gone=gone))
     everything_is_sent(company)
@@ -214,7 +255,9 @@ def test_an_undo_opens_again_what_the_opt_out_of_the_other_had_ended(company, co
     assert len(received(sandbox)) == 1
 
 
-def test_an_opt_out_since_the_merge_holds_for_both_after_its_undo(company, connected, make_rule, sandbox):
+def test_an_opt_out_since_the_merge_holds_for_both_after_its_undo(
+    company, connected, make_rule, sandbox
+):
     make_rule()
     kept, gone = make_lead(company), make_lead(company, email="ada@example.org")
     merge = merge_leads(kept=kept, gone=gone)
@@ -247,7 +290,9 @@ def test_an_answer_to_a_request_that_was_on_the_wire_is_written_to_its_event(
     assert len(received(sandbox)) == 1
 
 
-def test_what_is_on_hold_is_sent_when_it_would_have_been(company, connected, make_rule, sandbox):
+def test_what_is_on_hold_is_sent_when_it_would_have_been(
+    company, connected, make_rule, sandbox
+):
     make_rule()
     kept, gone = make_lead(company), make_lead(company, email="ada@example.org")
     Connection.objects.update(is_paused=True, paused_reason=Reason.TOKEN_REFUSED)
@@ -259,11 +304,14 @@ def test_what_is_on_hold_is_sent_when_it_would_have_been(company, connected, mak
     everything_is_sent(company)
 
     assert len(set(sent_ids(sandbox))) == 2
-    assert len(set(hashes(sandbox))) == 1  # both under the address of the lead that was kept
+    # Both under the address of the lead that was kept.
+    assert len(set(hashes(sandbox))) == 1
 
 
 @pytest.mark.django_db(transaction=True)
-def test_erasing_the_kept_lead_cancels_what_came_with_the_other(company, connected, make_rule, sandbox):
+def test_erasing_the_kept_lead_cancels_what_came_with_the_other(
+    company, connected, make_rule, sandbox
+):
     make_rule()
     kept, gone = make_lead(company), make_lead(company, email="ada@example.org")
     merge_leads(kept=kept, gone=gone)
@@ -272,4 +320,6 @@ def test_erasing_the_kept_lead_cancels_what_came_with_the_other(company, connect
     everything_is_sent(company)
 
     assert received(sandbox) == []
-    assert set(ConversionEvent.objects.values_list("state", "reason", "lead")) == {("cancelled", "erased", None)}
+    assert set(ConversionEvent.objects.values_list("state", "reason", "lead")) == {
+        ("cancelled", "erased", None)
+    }

@@ -21,7 +21,12 @@ from crm.services.merge_undo import undo_merge
 from crm.signals import company_closed
 from tests.capi.conftest import hashes, send_all
 from tests.capi.delivery.test_duplicates import qualify_again
-from tests.capi.delivery.test_merges import everything_is_sent, qualify, sent_ids, two_leads
+from tests.capi.delivery.test_merges import (
+    everything_is_sent,
+    qualify,
+    sent_ids,
+    two_leads,
+)
 from tests.capi.delivery.test_result_stands import somebody_waits
 from tests.conftest import make_deal, make_lead
 from tests.faults.processes import wait_for
@@ -30,7 +35,9 @@ pytestmark = pytest.mark.django_db
 
 
 def hold(company):
-    Connection.objects.for_company(company).update(is_paused=True, paused_reason=Reason.TOKEN_REFUSED)
+    Connection.objects.for_company(company).update(
+        is_paused=True, paused_reason=Reason.TOKEN_REFUSED
+    )
 
 
 def go_on(company):
@@ -44,7 +51,9 @@ def events_of(lead):
 
 def expire(events):
     """As if 90 days had passed since these events happened."""
-    events.filter(state__in=["pending", "waiting"]).update(happened_at=Now() - timedelta(days=91))
+    events.filter(state__in=["pending", "waiting"]).update(
+        happened_at=Now() - timedelta(days=91)
+    )
     sweep.tidy()
 
 
@@ -56,11 +65,16 @@ def set_frequency(rule, frequency):
 # Several merges into one lead
 
 
-def test_an_opt_out_holds_until_the_last_merge_that_brought_one_is_undone(company, connected, make_rule, sandbox):
+def test_an_opt_out_holds_until_the_last_merge_that_brought_one_is_undone(
+    company, connected, make_rule, sandbox
+):
     make_rule()
     hold(company)
     kept = make_lead(company)
-    opted_out = [make_lead(company, share_with_ad_platforms=False, email=f"{n}@example.org") for n in range(2)]
+    opted_out = [
+        make_lead(company, share_with_ad_platforms=False, email=f"{n}@example.org")
+        for n in range(2)
+    ]
     first, second = (merge_leads(kept=kept, gone=lead) for lead in opted_out)
 
     with pytest.raises(MergeRefused, match="Undo that first"):
@@ -74,12 +88,16 @@ def test_an_opt_out_holds_until_the_last_merge_that_brought_one_is_undone(compan
     assert len(sent_ids(sandbox)) == 1
 
 
-def test_what_a_later_merge_has_ended_is_sent_after_both_are_undone(company, connected, make_rule, sandbox):
+def test_what_a_later_merge_has_ended_is_sent_after_both_are_undone(
+    company, connected, make_rule, sandbox
+):
     make_rule()
     hold(company)
     kept, first = make_lead(company), make_lead(company, email="first@example.org")
     merges = [merge_leads(kept=kept, gone=first)]
-    second = make_lead(company, email="second@example.org", share_with_ad_platforms=False)
+    second = make_lead(
+        company, email="second@example.org", share_with_ad_platforms=False
+    )
     merges.append(merge_leads(kept=kept, gone=second))
 
     for merge in reversed(merges):
@@ -90,10 +108,15 @@ def test_what_a_later_merge_has_ended_is_sent_after_both_are_undone(company, con
     assert Lead.objects.filter(share_with_ad_platforms=False).get() == second
 
 
-def test_an_opt_out_that_was_entered_again_since_holds_for_both(company, connected, make_rule, sandbox):
+def test_an_opt_out_that_was_entered_again_since_holds_for_both(
+    company, connected, make_rule, sandbox
+):
     make_rule()
     hold(company)
-    kept, gone = make_lead(company), make_lead(company, email="gone@example.org", share_with_ad_platforms=False)
+    kept, gone = (
+        make_lead(company),
+        make_lead(company, email="gone@example.org", share_with_ad_platforms=False),
+    )
     merge = merge_leads(kept=kept, gone=gone)
     for shares in (True, False):
         Lead.objects.filter(pk=kept.pk).update(share_with_ad_platforms=shares)
@@ -109,7 +132,9 @@ def test_an_opt_out_that_was_entered_again_since_holds_for_both(company, connect
 
 
 @pytest.mark.parametrize("frequency", ["once", "every_time"])
-def test_what_an_undo_has_opened_again_is_ended_by_the_next_merge(company, connected, make_rule, sandbox, frequency):
+def test_what_an_undo_has_opened_again_is_ended_by_the_next_merge(
+    company, connected, make_rule, sandbox, frequency
+):
     make_rule("lead_qualified", frequency=frequency)
     kept, gone = two_leads(company, "waiting", "sent")
     hold(company)
@@ -141,7 +166,9 @@ def test_an_event_on_hold_whose_lead_has_lost_its_address_waits_for_one(
 
 
 @pytest.mark.parametrize("frequency", ["once", "every_time", "per_person"])
-def test_what_was_ended_for_an_event_that_expires_is_sent_after_it(company, connected, make_rule, sandbox, frequency):
+def test_what_was_ended_for_an_event_that_expires_is_sent_after_it(
+    company, connected, make_rule, sandbox, frequency
+):
     make_rule("lead_qualified", frequency=frequency)
     kept, gone = two_leads(company, "pending", "waiting")
     hold(company)
@@ -151,10 +178,14 @@ def test_what_was_ended_for_an_event_that_expires_is_sent_after_it(company, conn
     expire(ConversionEvent.objects.filter(pk=own.pk))
     go_on(company)
 
-    assert sent_ids(sandbox) == list(ConversionEvent.objects.exclude(pk=own.pk).values_list("event_id", flat=True))
+    assert sent_ids(sandbox) == list(
+        ConversionEvent.objects.exclude(pk=own.pk).values_list("event_id", flat=True)
+    )
 
 
-def test_what_was_ended_by_a_merge_does_not_move_up_beside_another_event(company, connected, make_rule, sandbox):
+def test_what_was_ended_by_a_merge_does_not_move_up_beside_another_event(
+    company, connected, make_rule, sandbox
+):
     make_rule("lead_qualified", frequency="every_time")
     kept, gone = two_leads(company, "pending", "waiting")
     qualify_again(kept)
@@ -169,7 +200,9 @@ def test_what_was_ended_by_a_merge_does_not_move_up_beside_another_event(company
     assert ConversionEvent.objects.get(state="skipped").reason == Reason.MERGED
 
 
-def test_one_of_a_person_who_was_counted_waits_again_once_it_is_another_person(company, connected, make_rule, sandbox):
+def test_one_of_a_person_who_was_counted_waits_again_once_it_is_another_person(
+    company, connected, make_rule, sandbox
+):
     make_rule("lead_qualified", frequency="per_person")
     kept, gone = two_leads(company, "sent", "waiting")
     merge = merge_leads(kept=kept, gone=gone)
@@ -203,11 +236,16 @@ def test_what_has_come_to_wait_is_sent_once_its_lead_is_another_one_with_an_addr
 # What was skipped while the two were one
 
 
-def test_what_a_backfill_found_counted_already_is_sent_after_the_undo(company, connected, make_rule, sandbox):
+def test_what_a_backfill_found_counted_already_is_sent_after_the_undo(
+    company, connected, make_rule, sandbox
+):
     kept, gone = two_leads(company, "pending", "pending")
     merge = merge_leads(kept=kept, gone=gone)
     rule = make_rule("lead_qualified", frequency="once")
-    since, until = timezone.now() - timedelta(days=1), timezone.now() + timedelta(seconds=5)
+    since, until = (
+        timezone.now() - timedelta(days=1),
+        timezone.now() + timedelta(seconds=5),
+    )
     Backfill.objects.create(company=company, rule=rule, since=since, until=until)
     everything_is_sent(company)
     assert len(sent_ids(sandbox)) == 1
@@ -218,7 +256,9 @@ def test_what_a_backfill_found_counted_already_is_sent_after_the_undo(company, c
     assert len(set(hashes(sandbox))) == 2
 
 
-def test_what_a_rule_that_counts_once_since_has_skipped_is_sent_after_the_undo(company, connected, make_rule, sandbox):
+def test_what_a_rule_that_counts_once_since_has_skipped_is_sent_after_the_undo(
+    company, connected, make_rule, sandbox
+):
     rule = make_rule("lead_qualified", frequency="every_time")
     kept, gone = two_leads(company, "pending", "sent")
     hold(company)
@@ -232,7 +272,9 @@ def test_what_a_rule_that_counts_once_since_has_skipped_is_sent_after_the_undo(c
     assert len(sent_ids(sandbox)) == 2
 
 
-def test_both_have_their_keys_after_the_undo_if_the_rule_counts_once_since(company, connected, make_rule, sandbox):
+def test_both_have_their_keys_after_the_undo_if_the_rule_counts_once_since(
+    company, connected, make_rule, sandbox
+):
     rule = make_rule("lead_qualified", frequency="every_time")
     kept, gone = two_leads(company, "sent", "sent")
     merge = merge_leads(kept=kept, gone=gone)
@@ -265,10 +307,14 @@ def test_what_could_not_move_up_because_of_the_other_lead_does_so_after_the_undo
     assert second.event_id in sent_ids(sandbox)
 
 
-def test_what_was_cancelled_since_by_its_backfill_is_not_made_by_the_undo(company, connected, make_rule, sandbox):
+def test_what_was_cancelled_since_by_its_backfill_is_not_made_by_the_undo(
+    company, connected, make_rule, sandbox
+):
     rule = make_rule("lead_qualified", frequency="once")
     kept, gone = two_leads(company, "sent", "waiting")
-    backfill = Backfill.objects.create(company=company, rule=rule, since=gone.created_at, until=timezone.now())
+    backfill = Backfill.objects.create(
+        company=company, rule=rule, since=gone.created_at, until=timezone.now()
+    )
     events_of(gone).update(backfill=backfill)
     merge = merge_leads(kept=kept, gone=gone)
     cancel_backfill(backfill)
@@ -281,7 +327,9 @@ def test_what_was_cancelled_since_by_its_backfill_is_not_made_by_the_undo(compan
 
 
 @pytest.mark.django_db(transaction=True)
-def test_no_merge_is_undone_after_the_company_was_closed(company, connected, make_rule, sandbox):
+def test_no_merge_is_undone_after_the_company_was_closed(
+    company, connected, make_rule, sandbox
+):
     make_rule("lead_qualified", frequency="once")
     kept, gone = two_leads(company, "sent", "waiting")
     merge = merge_leads(kept=kept, gone=gone)
@@ -294,7 +342,9 @@ def test_no_merge_is_undone_after_the_company_was_closed(company, connected, mak
     assert not LeadMerge.objects.exists()
 
 
-def test_an_event_that_is_skipped_since_for_its_own_lead_stays_so(company, connected, make_rule, sandbox):
+def test_an_event_that_is_skipped_since_for_its_own_lead_stays_so(
+    company, connected, make_rule, sandbox
+):
     make_rule("lead_qualified", frequency="once")
     kept, gone = two_leads(company, "sent", "nothing")
     merge = merge_leads(kept=kept, gone=gone)
@@ -315,7 +365,10 @@ def test_what_happens_while_the_other_leads_opt_out_holds_is_sent_after_the_undo
     company, connected, make_rule, sandbox, frequency
 ):
     make_rule("lead_qualified", frequency=frequency)
-    kept, gone = make_lead(company), make_lead(company, email="gone@example.org", share_with_ad_platforms=False)
+    kept, gone = (
+        make_lead(company),
+        make_lead(company, email="gone@example.org", share_with_ad_platforms=False),
+    )
     merge = merge_leads(kept=kept, gone=gone)
     qualify(kept)
     assert events_of(kept).get().reason == Reason.OPTED_OUT
@@ -330,10 +383,16 @@ def test_what_happens_to_the_others_deal_while_an_opt_out_holds_is_sent_after_th
     company, connected, make_rule, sandbox
 ):
     make_rule("deal_won", frequency="once")
-    kept, gone = make_lead(company, share_with_ad_platforms=False), make_lead(company, email="gone@example.org")
+    kept, gone = (
+        make_lead(company, share_with_ad_platforms=False),
+        make_lead(company, email="gone@example.org"),
+    )
     deal = make_deal(gone)
     merge = merge_leads(kept=kept, gone=gone)
-    move_deal(deal=Deal.objects.get(pk=deal.pk), stage=Stage.objects.get(company=company, meaning="won"))
+    move_deal(
+        deal=Deal.objects.get(pk=deal.pk),
+        stage=Stage.objects.get(company=company, meaning="won"),
+    )
 
     undo_merge(merge=merge)
     everything_is_sent(company)
@@ -345,7 +404,10 @@ def test_of_two_that_were_skipped_for_an_opt_out_the_second_is_a_duplicate_after
     company, connected, make_rule, sandbox
 ):
     make_rule("lead_qualified", frequency="once")
-    kept, gone = make_lead(company), make_lead(company, email="gone@example.org", share_with_ad_platforms=False)
+    kept, gone = (
+        make_lead(company),
+        make_lead(company, email="gone@example.org", share_with_ad_platforms=False),
+    )
     merge = merge_leads(kept=kept, gone=gone)
     qualify(kept)
     qualify_again(kept)
@@ -358,7 +420,9 @@ def test_of_two_that_were_skipped_for_an_opt_out_the_second_is_a_duplicate_after
     ]  # fmt: skip
 
 
-def test_an_opt_out_of_three_that_were_one_holds_for_each_of_them(company, connected, make_rule, sandbox):
+def test_an_opt_out_of_three_that_were_one_holds_for_each_of_them(
+    company, connected, make_rule, sandbox
+):
     make_rule()
     hold(company)
     first = make_lead(company, email="first@example.org", share_with_ad_platforms=False)
@@ -376,9 +440,14 @@ def test_an_opt_out_of_three_that_were_one_holds_for_each_of_them(company, conne
     assert sent_ids(sandbox) == []
 
 
-def test_what_was_skipped_before_somebody_opted_the_person_in_stays_so(company, connected, make_rule, sandbox):
+def test_what_was_skipped_before_somebody_opted_the_person_in_stays_so(
+    company, connected, make_rule, sandbox
+):
     make_rule("lead_qualified")
-    kept, gone = make_lead(company), make_lead(company, email="gone@example.org", share_with_ad_platforms=False)
+    kept, gone = (
+        make_lead(company),
+        make_lead(company, email="gone@example.org", share_with_ad_platforms=False),
+    )
     merge = merge_leads(kept=kept, gone=gone)
     qualify(kept)
     Lead.objects.filter(pk=kept.pk).update(share_with_ad_platforms=True)
@@ -411,7 +480,13 @@ def test_what_a_merge_had_ended_moves_up_whatever_the_rule_counts_since(
 
 
 def reject(events):
-    events.update(state="rejected", reason=Reason.DATA_REFUSED, next_attempt_at=None, once_key=None, settled_at=Now())
+    events.update(
+        state="rejected",
+        reason=Reason.DATA_REFUSED,
+        next_attempt_at=None,
+        once_key=None,
+        settled_at=Now(),
+    )
 
 
 def retry(company):
@@ -419,7 +494,9 @@ def retry(company):
     return services.retry_events(company=company, pks=pks).events
 
 
-def test_a_retry_does_not_give_an_event_of_the_one_lead_the_place_of_the_other(company, connected, make_rule, sandbox):
+def test_a_retry_does_not_give_an_event_of_the_one_lead_the_place_of_the_other(
+    company, connected, make_rule, sandbox
+):
     make_rule("lead_qualified", frequency="once")
     kept, gone = two_leads(company, "nothing", "pending")
     rejected = ConversionEvent.objects.filter(pk=events_of(gone).get().pk)
@@ -455,14 +532,18 @@ def test_an_event_with_the_place_of_the_other_lead_gives_it_up_after_the_undo(
     # As after a backfill that found that nobody has the kept lead's key.
     events_of(kept).filter(pk=older.pk).update(once_key=gone.pk)
     waits = {"next_attempt_at": Now(), "settled_at": None} if state == "pending" else {}
-    events_of(kept).filter(pk=newer.pk).update(state=state, reason="", once_key=kept.pk, **waits)
+    events_of(kept).filter(pk=newer.pk).update(
+        state=state, reason="", once_key=kept.pk, **waits
+    )
 
     undo_merge(merge=merge)
     qualify(kept)
     everything_is_sent(company)
 
     assert events_of(gone).get(pk=newer.pk).once_key is None
-    assert events_of(gone).get(pk=newer.pk).state == ("skipped" if state == "pending" else "accepted")
+    assert events_of(gone).get(pk=newer.pk).state == (
+        "skipped" if state == "pending" else "accepted"
+    )
     assert events_of(kept).get().event_id in sent_ids(sandbox)
     assert len(sent_ids(sandbox)) == 2
 
@@ -478,19 +559,25 @@ def test_of_two_that_wait_one_is_sent_and_that_which_may_have_arrived(
     make_rule("lead_qualified", frequency=frequency)
     kept, gone = two_leads(company, "waiting", "waiting")
     events = {"kept": events_of(kept).get(), "gone": events_of(gone).get()}
-    ConversionEvent.objects.filter(pk__in=[events[each].pk for each in arrived]).update(may_have_arrived=True)
+    ConversionEvent.objects.filter(pk__in=[events[each].pk for each in arrived]).update(
+        may_have_arrived=True
+    )
 
     merge_leads(kept=kept, gone=gone)
     Lead.objects.filter(pk=kept.pk).update(email="kept@example.org")
     everything_is_sent(company)
 
-    assert sent_ids(sandbox) == [events["gone" if arrived == ("gone",) else "kept"].event_id]
+    assert sent_ids(sandbox) == [
+        events["gone" if arrived == ("gone",) else "kept"].event_id
+    ]
 
 
 # Rules that count in another way by then
 
 
-def test_a_repeat_under_a_rule_that_counts_people_since_stays_one(company, connected, make_rule, sandbox):
+def test_a_repeat_under_a_rule_that_counts_people_since_stays_one(
+    company, connected, make_rule, sandbox
+):
     rule = make_rule("lead_qualified", frequency="once")
     kept, gone = two_leads(company, "sent", "nothing")
     merge = merge_leads(kept=kept, gone=gone)
@@ -507,7 +594,9 @@ def test_a_repeat_under_a_rule_that_counts_people_since_stays_one(company, conne
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_event_that_ends_beside_an_undo_does_not_wait_for_an_address_again(company, connected, make_rule):
+def test_an_event_that_ends_beside_an_undo_does_not_wait_for_an_address_again(
+    company, connected, make_rule
+):
     make_rule("lead_qualified")
     kept, gone = two_leads(company, "pending", "nothing")
     merge = merge_leads(kept=kept, gone=gone)
@@ -520,16 +609,27 @@ def test_an_event_that_ends_beside_an_undo_does_not_wait_for_an_address_again(co
 
     undoing = threading.Thread(target=undo)
     with transaction.atomic():
-        ConversionEvent.objects.update(state="expired", reason=Reason.TOO_OLD, next_attempt_at=None, settled_at=Now())
+        ConversionEvent.objects.update(
+            state="expired",
+            reason=Reason.TOO_OLD,
+            next_attempt_at=None,
+            settled_at=Now(),
+        )
         undoing.start()
-        wait_for(somebody_waits, seconds=30, told="The undo did not come to wait for the event.")
+        wait_for(
+            somebody_waits,
+            seconds=30,
+            told="The undo did not come to wait for the event.",
+        )
     undoing.join()
 
     assert ConversionEvent.objects.get().state == "expired"
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_merge_that_a_deactivation_has_waited_for_can_not_be_undone_after_it(company, connected):
+def test_a_merge_that_a_deactivation_has_waited_for_can_not_be_undone_after_it(
+    company, connected
+):
     kept, gone = make_lead(company), make_lead(company, email="gone@example.org")
 
     def merge(**kwargs):

@@ -46,7 +46,10 @@ def before_payment(monkeypatch) -> Callable[..., None]:
                 do()
             return spend(*args, **kwargs)
 
-        for module, name in ((recall, "spend_unless_recalled"), (persons, "spend_for_people")):
+        for module, name in (
+            (recall, "spend_unless_recalled"),
+            (persons, "spend_for_people"),
+        ):
             monkeypatch.setattr(module, name, partial(first_do, getattr(module, name)))
 
     return have
@@ -88,7 +91,11 @@ def test_it_holds_where_the_process_dies_right_after_the_commit(
 
     def leave() -> None:
         with monkeypatch.context() as dying:
-            dying.setattr(BaseDatabaseWrapper, "run_and_clear_commit_hooks", lambda self: self.run_on_commit.clear())
+            dying.setattr(
+                BaseDatabaseWrapper,
+                "run_and_clear_commit_hooks",
+                lambda self: self.run_on_commit.clear(),
+            )
             LEAVING[how](deal)
 
     before_payment(leave, batch=2)
@@ -116,7 +123,11 @@ def test_it_holds_where_it_is_committed_while_the_payment_waits_for_the_lane(
     before_payment(lambda: (in_thread(lock_and_leave), locked.wait(SECONDS)))
     send_all(company)
 
-    assert (left.is_set(), states(company), received(sandbox)) == (True, ["skipped"], [])
+    assert (left.is_set(), states(company), received(sandbox)) == (
+        True,
+        ["skipped"],
+        [],
+    )
 
 
 def test_it_holds_where_it_was_made_before_the_batch_was_read_and_is_committed_after(
@@ -126,14 +137,18 @@ def test_it_holds_where_it_was_made_before_the_batch_was_read_and_is_committed_a
     lead = make_lead(company, email="wrong@example.com")
     with ExitStack() as correcting:
         change = Lead.objects.filter(pk=lead.pk)
-        correcting.enter_context(without_a_commit(lambda: change.update(email="right@example.com")))
+        correcting.enter_context(
+            without_a_commit(lambda: change.update(email="right@example.com"))
+        )
         before_payment(correcting.close)
         send_all(company)
 
     assert hashes(sandbox) == [email_sha256("right@example.com")]
 
 
-def test_what_was_recalled_before_the_turn_is_read_once(company, connected, make_rule, sandbox, monkeypatch) -> None:
+def test_what_was_recalled_before_the_turn_is_read_once(
+    company, connected, make_rule, sandbox, monkeypatch
+) -> None:
     make_rule("lead_created")
     make_lead(company).delete()
     Lead.objects.filter(pk=make_lead(company).pk).update(email="new@example.com")
@@ -142,7 +157,11 @@ def test_what_was_recalled_before_the_turn_is_read_once(company, connected, make
 
     send_all(company)
 
-    assert (states(company), read_again.call_count, Recall.objects.count()) == (["cancelled", "accepted"], 0, 0)
+    assert (states(company), read_again.call_count, Recall.objects.count()) == (
+        ["cancelled", "accepted"],
+        0,
+        0,
+    )
 
 
 def test_a_worker_that_has_lost_the_lane_counts_none(company, connected) -> None:
@@ -156,7 +175,9 @@ def test_a_worker_that_has_lost_the_lane_counts_none(company, connected) -> None
     assert (Recall.objects.count(), Connection.objects.get().recalls) == (1, 0)
 
 
-def test_a_change_of_a_lead_does_not_wait_for_whoever_has_locked_the_lane(company, connected, make_rule) -> None:
+def test_a_change_of_a_lead_does_not_wait_for_whoever_has_locked_the_lane(
+    company, connected, make_rule
+) -> None:
     make_rule("lead_created")
     lead = make_lead(company)
     lane.take_lease(company.pk)
@@ -170,7 +191,9 @@ def test_a_change_of_a_lead_does_not_wait_for_whoever_has_locked_the_lane(compan
     assert not Lead.objects.get().share_with_ad_platforms
 
 
-def test_a_company_can_be_deleted_together_with_its_leads(company, connected, make_rule) -> None:
+def test_a_company_can_be_deleted_together_with_its_leads(
+    company, connected, make_rule
+) -> None:
     make_rule("lead_created")
     make_lead(company)
 
@@ -199,7 +222,9 @@ def test_without_a_database_the_wait_for_a_request_lasts_until_it_must_have_ende
             deactivate_company(company=company)
         case "cancel":
             with transaction.atomic():
-                cancellation.cancel(company_id=company.pk, pks=[ConversionEvent.objects.get().pk])
+                cancellation.cancel(
+                    company_id=company.pk, pks=[ConversionEvent.objects.get().pk]
+                )
 
     took = time.monotonic() - before
     assert (states(company), query.call_count > 1) == (["cancelled"], True)

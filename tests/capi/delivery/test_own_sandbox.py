@@ -46,7 +46,13 @@ class Taker(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.requests.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
+        self.server.requests.append(
+            (
+                self.path,
+                {name.lower(): value for name, value in self.headers.items()},
+                body,
+            )
+        )
         self.send_response(201)
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -86,7 +92,9 @@ def test_events_go_to_our_own_sandbox(company, token, make_rule, ours) -> None:
     assert states(company) == ["accepted"]
 
 
-def test_no_token_and_no_event_goes_to_a_stranger(company, token, make_rule, settings, stranger, caplog) -> None:
+def test_no_token_and_no_event_goes_to_a_stranger(
+    company, token, make_rule, settings, stranger, caplog
+) -> None:
     use(settings, stranger.server_port)
     make_rule()
     make_lead(company)
@@ -96,10 +104,15 @@ def test_no_token_and_no_event_goes_to_a_stranger(company, token, make_rule, set
     stranger.assert_was_told_nothing()
     assert states(company) == ["pending"]
     assert Attempt.objects.get().http_status is None
-    assert f"No sandbox of this installation answers on port {stranger.server_port}" in caplog.text
+    assert (
+        f"No sandbox of this installation answers on port {stranger.server_port}"
+        in caplog.text
+    )
 
 
-def test_no_question_with_a_token_goes_to_a_stranger(company, token, settings, stranger) -> None:
+def test_no_question_with_a_token_goes_to_a_stranger(
+    company, token, settings, stranger
+) -> None:
     use(settings, stranger.server_port)
     token.ad_account_id = "512345678"
 
@@ -109,7 +122,9 @@ def test_no_question_with_a_token_goes_to_a_stranger(company, token, settings, s
     assert read.outcome == ReadStatus.UNREACHABLE
 
 
-def test_a_stranger_who_takes_the_port_in_between_gets_nothing(company, token, make_rule, ours) -> None:
+def test_a_stranger_who_takes_the_port_in_between_gets_nothing(
+    company, token, make_rule, ours
+) -> None:
     make_rule()
     make_lead(company)
     send_all(company)
@@ -147,11 +162,15 @@ def test_the_start_is_refused_where_a_stranger_has_the_port(settings, stranger) 
     stranger.assert_was_told_nothing()
 
 
-def test_a_second_web_process_is_content_and_takes_over_when_the_first_is_gone(ours, monkeypatch) -> None:
+def test_a_second_web_process_is_content_and_takes_over_when_the_first_is_gone(
+    ours, monkeypatch
+) -> None:
     monkeypatch.setattr(embedded, "TAKE_OVER_SECONDS", 0.05)
 
     second = embedded._start_sandbox()
     ours.stop()
 
-    wait_for(own_sandbox.proves_itself, seconds=10, told="the second process is the sandbox")
+    wait_for(
+        own_sandbox.proves_itself, seconds=10, told="the second process is the sandbox"
+    )
     second.stop()

@@ -41,7 +41,9 @@ def test_two_leads_with_one_address_are_one_conversion(company, rule, sandbox) -
     assert hashes(sandbox) == [email_sha256("ada@example.com")]
 
 
-def test_a_later_lead_of_the_same_person_is_skipped_at_once(company, rule, sandbox) -> None:
+def test_a_later_lead_of_the_same_person_is_skipped_at_once(
+    company, rule, sandbox
+) -> None:
     make_lead(company)
     send_all(company)
     make_lead(company, email=" ADA@example.com".strip())
@@ -51,7 +53,9 @@ def test_a_later_lead_of_the_same_person_is_skipped_at_once(company, rule, sandb
     assert states(company) == ["accepted", "skipped"]
 
 
-def test_two_deals_of_one_person_are_one_conversion(company, connected, make_rule, sandbox) -> None:
+def test_two_deals_of_one_person_are_one_conversion(
+    company, connected, make_rule, sandbox
+) -> None:
     make_rule("deal_created", frequency="per_person")
     make_deal(make_lead(company))
     send_all(company)
@@ -62,7 +66,9 @@ def test_two_deals_of_one_person_are_one_conversion(company, connected, make_rul
     assert states(company) == ["accepted", "skipped"]
 
 
-def test_another_person_rule_and_company_count_for_themselves(company, rule, make_rule, sandbox) -> None:
+def test_another_person_rule_and_company_count_for_themselves(
+    company, rule, make_rule, sandbox
+) -> None:
     make_rule("lead_created", "104020", frequency="per_person")
     make_lead(company)
     make_lead(company, email="bob@example.com")
@@ -73,7 +79,9 @@ def test_another_person_rule_and_company_count_for_themselves(company, rule, mak
     assert len(set(CountedPerson.objects.values_list("person", flat=True))) == 4
 
 
-def test_the_address_decides_that_is_sent_not_the_one_at_the_time_of_the_change(company, rule, sandbox) -> None:
+def test_the_address_decides_that_is_sent_not_the_one_at_the_time_of_the_change(
+    company, rule, sandbox
+) -> None:
     make_lead(company)
     wrong = make_lead(company)
     Lead.objects.filter(pk=wrong.pk).update(email="bob@example.com")
@@ -83,7 +91,9 @@ def test_the_address_decides_that_is_sent_not_the_one_at_the_time_of_the_change(
     assert states(company) == ["accepted", "accepted"]
 
 
-def test_two_that_wait_and_get_the_same_address_are_one_conversion(company, rule, sandbox) -> None:
+def test_two_that_wait_and_get_the_same_address_are_one_conversion(
+    company, rule, sandbox
+) -> None:
     leads = [make_lead(company, email="") for _ in range(2)]
     for lead in leads:
         Lead.objects.filter(pk=lead.pk).update(email="ada@example.com")
@@ -96,7 +106,9 @@ def test_two_that_wait_and_get_the_same_address_are_one_conversion(company, rule
     assert len(received(sandbox)) == 1
 
 
-def test_after_a_new_address_the_lead_is_another_person(company, rule, make_rule, sandbox) -> None:
+def test_after_a_new_address_the_lead_is_another_person(
+    company, rule, make_rule, sandbox
+) -> None:
     won = make_rule("deal_created", "104020", frequency="per_person")
     lead = make_lead(company)
     make_deal(lead)
@@ -106,10 +118,15 @@ def test_after_a_new_address_the_lead_is_another_person(company, rule, make_rule
 
     send_all(company)
 
-    assert list(ConversionEvent.objects.filter(rule=won).values_list("state", flat=True)) == ["accepted"] * 2
+    assert (
+        list(ConversionEvent.objects.filter(rule=won).values_list("state", flat=True))
+        == ["accepted"] * 2
+    )
 
 
-def test_if_the_first_is_cancelled_before_it_is_sent_the_second_goes(company, rule, sandbox) -> None:
+def test_if_the_first_is_cancelled_before_it_is_sent_the_second_goes(
+    company, rule, sandbox
+) -> None:
     make_lead(company)
     cancel(company, ConversionEvent.objects.get())
     make_lead(company)
@@ -119,7 +136,9 @@ def test_if_the_first_is_cancelled_before_it_is_sent_the_second_goes(company, ru
     assert states(company) == ["cancelled", "accepted"]
 
 
-def test_while_the_first_is_retried_the_second_waits_and_says_so(company, rule, sandbox) -> None:
+def test_while_the_first_is_retried_the_second_waits_and_says_so(
+    company, rule, sandbox
+) -> None:
     make_lead(company)
     sandbox.faults.add(Fault(drop=Drop.AFTER_BODY))
     send_all(company)
@@ -129,7 +148,11 @@ def test_while_the_first_is_retried_the_second_waits_and_says_so(company, rule, 
     send_all(company)
 
     second = ConversionEvent.objects.first()
-    assert (second.state, second.reason, second.attempts) == ("pending", Reason.ALREADY_COUNTED, 0)
+    assert (second.state, second.reason, second.attempts) == (
+        "pending",
+        Reason.ALREADY_COUNTED,
+        0,
+    )
     assert explain(second, Connection.objects.get()) == SAME_PERSON_FIRST
     assert len(received(sandbox)) == 1
 
@@ -151,7 +174,9 @@ def test_if_the_first_fails_for_good_the_second_goes(company, rule, sandbox) -> 
     assert len(received(sandbox)) == 1
 
 
-def test_an_event_whose_address_changes_after_an_unknown_answer_holds_both_rows(company, rule, sandbox) -> None:
+def test_an_event_whose_address_changes_after_an_unknown_answer_holds_both_rows(
+    company, rule, sandbox
+) -> None:
     first = make_lead(company)
     sandbox.faults.add(Fault(drop=Drop.AFTER_BODY))
     send_all(company)
@@ -167,7 +192,9 @@ def test_an_event_whose_address_changes_after_an_unknown_answer_holds_both_rows(
     assert states(company) == ["accepted", "skipped", "skipped"]
 
 
-def test_what_is_put_back_after_another_was_counted_is_skipped(company, rule, sandbox) -> None:
+def test_what_is_put_back_after_another_was_counted_is_skipped(
+    company, rule, sandbox
+) -> None:
     make_lead(company)
     cancel(company, ConversionEvent.objects.get())
     make_lead(company)
@@ -186,14 +213,18 @@ def test_nobody_is_counted_by_a_request_that_is_not_made(company, rule) -> None:
     batch = selection.next_batch(company.pk, size=10, now=snapshot.now)
     Connection.objects.update(token_version=snapshot.connection.token_version + 1)
 
-    sent, _ = persons.spend_for_people(lease, snapshot, rule, batch.sendable, recalls=snapshot.connection.recalls)
+    sent, _ = persons.spend_for_people(
+        lease, snapshot, rule, batch.sendable, recalls=snapshot.connection.recalls
+    )
 
     assert sent == []
     assert not CountedPerson.objects.exists()
 
 
 @pytest.mark.parametrize("change", [{"state": "cancelled"}, {"lead": None}])
-def test_nobody_is_counted_by_an_event_that_has_since_ended(company, rule, change) -> None:
+def test_nobody_is_counted_by_an_event_that_has_since_ended(
+    company, rule, change
+) -> None:
     make_lead(company)
     lease = lane.take_lease(company.pk)
     snapshot = lane.read_lane(lease)
@@ -201,7 +232,9 @@ def test_nobody_is_counted_by_an_event_that_has_since_ended(company, rule, chang
     recall.recall_unsent([company.pk])
     ConversionEvent.objects.update(**change)
 
-    sent, _ = persons.spend_for_people(lease, snapshot, rule, batch.sendable, recalls=snapshot.connection.recalls)
+    sent, _ = persons.spend_for_people(
+        lease, snapshot, rule, batch.sendable, recalls=snapshot.connection.recalls
+    )
 
     assert sent == []
     assert not CountedPerson.objects.exists()
@@ -229,7 +262,9 @@ def test_only_a_number_is_kept_of_the_address_and_it_differs_by_rule() -> None:
 
 
 @with_commits
-def test_erasing_the_only_lead_of_a_person_leaves_nothing_to_recognise_them_by(company, rule, sandbox) -> None:
+def test_erasing_the_only_lead_of_a_person_leaves_nothing_to_recognise_them_by(
+    company, rule, sandbox
+) -> None:
     lead = make_lead(company)
     send_all(company)
 
@@ -239,7 +274,9 @@ def test_erasing_the_only_lead_of_a_person_leaves_nothing_to_recognise_them_by(c
 
 
 @with_commits
-def test_a_person_who_is_left_under_another_lead_stays_counted(company, rule, sandbox) -> None:
+def test_a_person_who_is_left_under_another_lead_stays_counted(
+    company, rule, sandbox
+) -> None:
     first = make_lead(company)
     send_all(company)
     second = make_lead(company, status=first.status)
@@ -254,7 +291,8 @@ def test_a_person_who_is_left_under_another_lead_stays_counted(company, rule, sa
 
 @with_commits
 @pytest.mark.parametrize(
-    ("counted", "left"), [("ada@example.com", "ADA@example.com"), ("ren\u00e9@a.com", "RENE\u0301@a.com")]
+    ("counted", "left"),
+    [("ada@example.com", "ADA@example.com"), ("ren\u00e9@a.com", "RENE\u0301@a.com")],
 )
 @pytest.mark.parametrize("address", ["bob@example.com", None])
 def test_a_person_who_is_left_stays_counted_however_their_address_is_written(
@@ -273,7 +311,9 @@ def test_a_person_who_is_left_stays_counted_however_their_address_is_written(
 
 
 @with_commits
-def test_what_was_sent_under_an_earlier_address_is_forgotten_with_the_lead(company, rule, sandbox) -> None:
+def test_what_was_sent_under_an_earlier_address_is_forgotten_with_the_lead(
+    company, rule, sandbox
+) -> None:
     lead = make_lead(company)
     make_lead(company, email="carol@example.com")
     send_all(company)
@@ -285,7 +325,9 @@ def test_what_was_sent_under_an_earlier_address_is_forgotten_with_the_lead(compa
 
 
 @with_commits
-def test_if_the_first_is_erased_before_it_is_sent_the_second_goes(company, rule, sandbox) -> None:
+def test_if_the_first_is_erased_before_it_is_sent_the_second_goes(
+    company, rule, sandbox
+) -> None:
     first = make_lead(company)
     make_lead(company)
 

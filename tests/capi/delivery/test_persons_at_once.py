@@ -43,12 +43,16 @@ def test_a_worker_that_has_lost_the_lane_counts_nobody(company, rule) -> None:
     Connection.objects.update(lease_id=uuid.uuid4())
 
     with pytest.raises(lane.LeaseLost):
-        persons.spend_for_people(lease, snapshot, rule, batch.sendable, recalls=snapshot.connection.recalls)
+        persons.spend_for_people(
+            lease, snapshot, rule, batch.sendable, recalls=snapshot.connection.recalls
+        )
 
     assert not CountedPerson.objects.exists()
 
 
-def test_a_worker_that_dies_with_a_request_in_flight_leaves_the_place_taken(company, rule, monkeypatch) -> None:
+def test_a_worker_that_dies_with_a_request_in_flight_leaves_the_place_taken(
+    company, rule, monkeypatch
+) -> None:
     make_lead(company)
     with monkeypatch.context() as patch, pytest.raises(RuntimeError):
         patch.setattr(http_session, "send", Mock(side_effect=RuntimeError))
@@ -64,7 +68,9 @@ def test_a_worker_that_dies_with_a_request_in_flight_leaves_the_place_taken(comp
 
 
 @with_commits
-def test_if_the_first_is_cancelled_while_linkedin_takes_it_the_second_is_skipped(company, rule, sandbox) -> None:
+def test_if_the_first_is_cancelled_while_linkedin_takes_it_the_second_is_skipped(
+    company, rule, sandbox
+) -> None:
     make_lead(company)
     sandbox.faults.add(Fault(delay_ms=1000))
     sender = threading.Thread(target=lambda: (deliver(company.pk), database.close()))
@@ -82,10 +88,15 @@ def test_if_the_first_is_cancelled_while_linkedin_takes_it_the_second_is_skipped
 
 
 @with_commits
-def test_of_many_workers_that_send_at_once_one_sends_each_person(company, rule, sandbox) -> None:
+def test_of_many_workers_that_send_at_once_one_sends_each_person(
+    company, rule, sandbox
+) -> None:
     for number in range(20):
         make_lead(company, email=f"p{number % 4}@example.com")
-    workers = [threading.Thread(target=lambda: (deliver(company.pk), database.close())) for _ in range(4)]
+    workers = [
+        threading.Thread(target=lambda: (deliver(company.pk), database.close()))
+        for _ in range(4)
+    ]
 
     for worker in workers:
         worker.start()
@@ -100,15 +111,27 @@ def test_of_many_workers_that_send_at_once_one_sends_each_person(company, rule, 
 
 @with_commits
 @pytest.mark.parametrize("history", range(size.sized(10, small=3)))
-def test_over_random_histories_nobody_is_counted_twice_and_nobody_is_lost(company, rule, sandbox, history) -> None:
+def test_over_random_histories_nobody_is_counted_twice_and_nobody_is_lost(
+    company, rule, sandbox, history
+) -> None:
     addresses = ["ada@example.com", "bob@example.com", ""]
     steps = {
         "add": lambda: make_lead(company, email=random.choice(addresses)),
-        "address": lambda: Lead.objects.filter(pk=some(Lead.objects.all())).update(email=random.choice(addresses)),
-        "cancel": lambda: cancel(company, ConversionEvent.objects.get(pk=some(ConversionEvent.objects.all()))),
-        "refuse": lambda: sandbox.faults.add(Fault(status=random.choice([422, 429, 503]))),
+        "address": lambda: Lead.objects.filter(pk=some(Lead.objects.all())).update(
+            email=random.choice(addresses)
+        ),
+        "cancel": lambda: cancel(
+            company, ConversionEvent.objects.get(pk=some(ConversionEvent.objects.all()))
+        ),
+        "refuse": lambda: sandbox.faults.add(
+            Fault(status=random.choice([422, 429, 503]))
+        ),
         "unknown": lambda: sandbox.faults.add(Fault(drop=Drop.AFTER_BODY)),
-        "send": lambda: (wait_is_over(), Connection.objects.update(next_attempt_at=None), send_all(company)),
+        "send": lambda: (
+            wait_is_over(),
+            Connection.objects.update(next_attempt_at=None),
+            send_all(company),
+        ),
         "clear": sandbox.faults.clear,
     }
     weights = [6, 4, 2, 2, 1, 8, 0]
@@ -117,17 +140,33 @@ def test_over_random_histories_nobody_is_counted_twice_and_nobody_is_lost(compan
         return random.choice(list(rows.values_list("pk", flat=True)) or [0])
 
     make_lead(company)
-    skipped_as: dict[int, str] = {}  # the addresses that leads had when their events were skipped
-    for step in [*random.choices(list(steps), weights, k=30), "clear", "send", "send", "send"]:
+    # The addresses that leads had when their events were skipped.
+    skipped_as: dict[int, str] = {}
+    for step in [
+        *random.choices(list(steps), weights, k=30),
+        "clear",
+        "send",
+        "send",
+        "send",
+    ]:
         with suppress(Lead.DoesNotExist, ConversionEvent.DoesNotExist):
             steps[step]()
         assert_nobody_waits_for_ever(rule)
-        skipped = ConversionEvent.objects.filter(state="skipped").values_list("pk", "lead__email")
+        skipped = ConversionEvent.objects.filter(state="skipped").values_list(
+            "pk", "lead__email"
+        )
         skipped_as = {pk: skipped_as.get(pk, email) for pk, email in skipped}
 
-    sent = {(sha256, event["eventId"]) for sha256, event in zip(hashes(sandbox), received(sandbox), strict=True)}
+    sent = {
+        (sha256, event["eventId"])
+        for sha256, event in zip(hashes(sandbox), received(sandbox), strict=True)
+    }
     assert len(sent) == len({sha256 for sha256, _ in sent})
-    assert {address for address in skipped_as.values() if not persons.event_of_person(rule, address)} == set()
+    assert {
+        address
+        for address in skipped_as.values()
+        if not persons.event_of_person(rule, address)
+    } == set()
     assert not ConversionEvent.objects.pending().exists()
 
 

@@ -21,7 +21,9 @@ def small_batches(settings) -> None:
 @pytest.fixture
 def leads(company, connected, make_rule) -> list[Lead]:
     make_rule()
-    return [make_lead(company, email=f"lead{number}@example.com") for number in range(5)]
+    return [
+        make_lead(company, email=f"lead{number}@example.com") for number in range(5)
+    ]
 
 
 @pytest.fixture
@@ -44,12 +46,20 @@ def test_each_event_goes_out_once_and_in_order(company, leads, sandbox, reads) -
     send_all(company)
 
     events = ConversionEvent.objects.order_by("pk")
-    assert [element["eventId"] for element in received(sandbox)] == [event.event_id for event in events]
-    assert (states(company), requests_made(sandbox)) == (["accepted"] * 5, [200, 200, 201])
-    assert reads == [0, 2, 2, 0]  # the two in the middle were read while others were on the wire
+    assert [element["eventId"] for element in received(sandbox)] == [
+        event.event_id for event in events
+    ]
+    assert (states(company), requests_made(sandbox)) == (
+        ["accepted"] * 5,
+        [200, 200, 201],
+    )
+    # The two in the middle were read while others were on the wire.
+    assert reads == [0, 2, 2, 0]
 
 
-def test_who_opts_out_while_the_batch_before_is_on_the_wire_is_not_sent(company, leads, sandbox, monkeypatch) -> None:
+def test_who_opts_out_while_the_batch_before_is_on_the_wire_is_not_sent(
+    company, leads, sandbox, monkeypatch
+) -> None:
     read = scheduling.BatchQueue.read_ahead
 
     def opt_out_after(self, *args, **kwargs):
@@ -60,20 +70,31 @@ def test_who_opts_out_while_the_batch_before_is_on_the_wire_is_not_sent(company,
     monkeypatch.setattr(scheduling.BatchQueue, "read_ahead", opt_out_after)
     send_all(company)
 
-    assert states(company) == ["accepted", "accepted", "skipped", "accepted", "accepted"]
+    assert states(company) == [
+        "accepted",
+        "accepted",
+        "skipped",
+        "accepted",
+        "accepted",
+    ]
     assert len(received(sandbox)) == 4
 
 
-def test_an_answer_that_is_no_plain_yes_has_the_rest_read_anew(company, leads, sandbox, reads) -> None:
+def test_an_answer_that_is_no_plain_yes_has_the_rest_read_anew(
+    company, leads, sandbox, reads
+) -> None:
     sandbox.faults.add(Fault(status=503))
 
     turn = send_all(company)
 
-    assert (turn.requests, reads) == (1, [0, 2])  # the lane rests, and what was read ahead is not sent
+    # The lane rests, and what was read ahead is not sent.
+    assert (turn.requests, reads) == (1, [0, 2])
     assert states(company) == ["pending"] * 5
 
 
-def test_what_waited_behind_a_slow_answer_is_read_again(company, leads, sandbox, reads, monkeypatch) -> None:
+def test_what_waited_behind_a_slow_answer_is_read_again(
+    company, leads, sandbox, reads, monkeypatch
+) -> None:
     monkeypatch.setattr(scheduling, "FRESH_SECONDS", 0.0)
 
     send_all(company)
@@ -82,7 +103,9 @@ def test_what_waited_behind_a_slow_answer_is_read_again(company, leads, sandbox,
     assert (states(company), len(received(sandbox))) == (["accepted"] * 5, 5)
 
 
-def test_an_answer_is_written_also_where_the_database_fails_meanwhile(company, leads, sandbox, monkeypatch) -> None:
+def test_an_answer_is_written_also_where_the_database_fails_meanwhile(
+    company, leads, sandbox, monkeypatch
+) -> None:
     read = selection.next_batch
 
     def fail_ahead(company_id, *, size, now, behind=(), since=None):
@@ -93,4 +116,7 @@ def test_an_answer_is_written_also_where_the_database_fails_meanwhile(company, l
     monkeypatch.setattr(selection, "next_batch", fail_ahead)
     send_all(company)
 
-    assert (states(company), requests_made(sandbox)) == (["accepted"] * 5, [200, 200, 201])
+    assert (states(company), requests_made(sandbox)) == (
+        ["accepted"] * 5,
+        [200, 200, 201],
+    )

@@ -20,14 +20,23 @@ from crm.models import Lead, LeadStatus
 from crm.models.origin import acting_as
 from crm.services.editing import change_status
 from crm.services.undo import undo
-from tests.capi.conftest import hashes, received, requests_made, send_all, states, wait_is_over
+from tests.capi.conftest import (
+    hashes,
+    received,
+    requests_made,
+    send_all,
+    states,
+    wait_is_over,
+)
 from tests.conftest import make_deal, make_lead
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-REFUSED = Fault(status=400, body='{"message":"odd","status":400}')  # names no event, so the batch is halved
+# Names no event, so the batch is halved.
+REFUSED = Fault(status=400, body='{"message":"odd","status":400}')
 ON_ITS_WAY = (
-    "“Lead qualified”{} may be in a request to LinkedIn that had already begun. Recent Events shows the result."
+    "“Lead qualified”{} may be in a request to LinkedIn that had already begun. "
+    "Recent Events shows the result."
 )
 
 
@@ -48,7 +57,10 @@ def add(company: Any, count: int) -> uuid.UUID:
 
 def qualify(company: Any, count: int) -> uuid.UUID:
     """Set as many leads to Qualified in one action."""
-    leads = [make_lead(company, email=f"lead{number}@example.com").pk for number in range(count)]
+    leads = [
+        make_lead(company, email=f"lead{number}@example.com").pk
+        for number in range(count)
+    ]
     action = uuid.uuid4()
     with acting_as(None, action=action):
         status = LeadStatus.objects.get(company=company, meaning="qualified")
@@ -78,7 +90,9 @@ def on_the_wire(monkeypatch) -> Callable[..., None]:
 # --- what was undone ---
 
 
-def test_what_is_undone_is_in_no_request_of_another_rule(company, connected, make_rule, sandbox, on_the_wire) -> None:
+def test_what_is_undone_is_in_no_request_of_another_rule(
+    company, connected, make_rule, sandbox, on_the_wire
+) -> None:
     for linkedin_id in ("104011", "104012"):
         make_rule("lead_qualified", linkedin_id)
     action, told = qualify(company, 1), []
@@ -91,7 +105,10 @@ def test_what_is_undone_is_in_no_request_of_another_rule(company, connected, mak
     assert told == [ON_ITS_WAY.format("")]  # LinkedIn has nothing of the other one
 
 
-@pytest.mark.parametrize(("answer", "ended"), [(None, ["accepted"] * 2 + ["cancelled"] * 3), (500, ["cancelled"] * 5)])
+@pytest.mark.parametrize(
+    ("answer", "ended"),
+    [(None, ["accepted"] * 2 + ["cancelled"] * 3), (500, ["cancelled"] * 5)],
+)
 def test_what_is_undone_is_in_no_later_batch(
     company, connected, make_rule, sandbox, settings, on_the_wire, answer, ended
 ) -> None:
@@ -129,7 +146,9 @@ def test_what_is_undone_after_a_worker_was_killed_is_not_sent(
     assert (states(company), len(received(sandbox))) == (["cancelled"], 0)
 
 
-def test_what_waits_for_an_address_ends_with_its_undo(company, connected, make_rule, sandbox, on_the_wire) -> None:
+def test_what_waits_for_an_address_ends_with_its_undo(
+    company, connected, make_rule, sandbox, on_the_wire
+) -> None:
     """It is in no request, although another event is on the wire."""
     make_rule("lead_created")
     make_lead(company)
@@ -158,7 +177,9 @@ def test_what_is_undone_before_it_is_sent_again_for_its_time_ends(
     assert states(company) == ["cancelled"]
 
 
-def test_many_that_are_removed_are_named_in_one_sentence(company, connected, make_rule, sandbox) -> None:
+def test_many_that_are_removed_are_named_in_one_sentence(
+    company, connected, make_rule, sandbox
+) -> None:
     make_rule("lead_created")
     action = add(company, 3)
     send_all(company)
@@ -166,7 +187,9 @@ def test_many_that_are_removed_are_named_in_one_sentence(company, connected, mak
     undone = undo(company=company, action=action)
 
     assert len(undone.removed) == 3
-    assert undone.told == ["“Lead created” (3 conversions) had already been sent to LinkedIn."]
+    assert undone.told == [
+        "“Lead created” (3 conversions) had already been sent to LinkedIn."
+    ]
 
 
 # --- rules that are changed ---
@@ -211,11 +234,15 @@ def test_a_batch_that_was_read_ahead_follows_the_rule(
 
     assert states(company) == AFTERWARDS[how]
     sent_to = [element["conversion"][-6:] for element in received(sandbox)]
-    assert sent_to == ["104011"] * 2 + ["104099" if how == "id" else "104011"] * (len(sent_to) - 2)
+    assert sent_to == ["104011"] * 2 + ["104099" if how == "id" else "104011"] * (
+        len(sent_to) - 2
+    )
 
 
 @pytest.mark.parametrize("how", AFTERWARDS)
-def test_the_parts_of_a_refused_batch_follow_the_rule(company, connected, make_rule, sandbox, on_the_wire, how) -> None:
+def test_the_parts_of_a_refused_batch_follow_the_rule(
+    company, connected, make_rule, sandbox, on_the_wire, how
+) -> None:
     rule = make_rule("lead_created", "104011", frequency="every_time")
     for _ in range(4):
         make_lead(company, email="ada@example.com")
@@ -226,11 +253,17 @@ def test_the_parts_of_a_refused_batch_follow_the_rule(company, connected, make_r
     wait_is_over()
     send_all(company)
 
-    after = {"off": ["cancelled"] * 4, "delete": ["cancelled"] * 4, "per_person": ["accepted"] + ["skipped"] * 3}
+    after = {
+        "off": ["cancelled"] * 4,
+        "delete": ["cancelled"] * 4,
+        "per_person": ["accepted"] + ["skipped"] * 3,
+    }
     assert states(company) == after.get(how, ["accepted"] * 4)
     [_, *later] = requests_made(sandbox)
     assert (later == []) == (how in ("off", "delete"))
-    assert {element["conversion"][-6:] for element in received(sandbox)} <= {"104099" if how == "id" else "104011"}
+    assert {element["conversion"][-6:] for element in received(sandbox)} <= {
+        "104099" if how == "id" else "104011"
+    }
 
 
 # --- leads that are changed ---
@@ -241,7 +274,9 @@ def test_the_parts_of_a_refused_batch_go_to_the_address_that_was_corrected(
     company, connected, make_rule, sandbox, on_the_wire, frequency
 ) -> None:
     make_rule("lead_created", frequency=frequency)
-    leads = [make_lead(company, email=f"wrong{number}@example.com") for number in range(4)]
+    leads = [
+        make_lead(company, email=f"wrong{number}@example.com") for number in range(4)
+    ]
     sandbox.faults.add(REFUSED)
 
     def correct() -> None:
@@ -252,7 +287,9 @@ def test_the_parts_of_a_refused_batch_go_to_the_address_that_was_corrected(
     on_the_wire(correct)
     send_all(company)
 
-    assert hashes(sandbox) == [email_sha256(f"right{number}@example.com") for number in range(4)]
+    assert hashes(sandbox) == [
+        email_sha256(f"right{number}@example.com") for number in range(4)
+    ]
     assert states(company) == ["accepted"] * 4
 
 
@@ -263,7 +300,11 @@ def test_a_batch_that_was_read_ahead_goes_to_the_address_that_was_corrected(
     make_rule("lead_created")
     make_lead(company)
     make_lead(company, email="wrong@example.com")
-    on_the_wire(lambda: Lead.objects.filter(email="wrong@example.com").update(email="right@example.com"))
+    on_the_wire(
+        lambda: Lead.objects.filter(email="wrong@example.com").update(
+            email="right@example.com"
+        )
+    )
 
     send_all(company)
 
@@ -299,7 +340,9 @@ def test_what_is_deleted_is_not_in_a_batch_that_was_read_ahead(
     assert (states(company), len(received(sandbox))) == (["accepted", "cancelled"], 1)
 
 
-def test_a_test_event_is_read_again_and_sent(company, connected, make_rule, sandbox, monkeypatch) -> None:
+def test_a_test_event_is_read_again_and_sent(
+    company, connected, make_rule, sandbox, monkeypatch
+) -> None:
     rule = make_rule("lead_created")
     services.send_test_event(rule=rule)
     spend = recall.spend_unless_recalled

@@ -98,7 +98,9 @@ def test_it_is_sent_if_the_first_one_expires(company, lead, sandbox) -> None:
     assert not needs_recheck()
 
 
-def test_it_is_sent_if_the_first_one_is_rejected(company, lead, sandbox, reject) -> None:
+def test_it_is_sent_if_the_first_one_is_rejected(
+    company, lead, sandbox, reject
+) -> None:
     with qualified_again_without_a_commit(lead):
         reject(lead)
     send_all_in_the_end(company)
@@ -106,7 +108,9 @@ def test_it_is_sent_if_the_first_one_is_rejected(company, lead, sandbox, reject)
     assert states(company) == ["rejected", "accepted"]
 
 
-def test_it_stays_skipped_if_a_person_cancels_the_first_one(company, lead, sandbox) -> None:
+def test_it_stays_skipped_if_a_person_cancels_the_first_one(
+    company, lead, sandbox
+) -> None:
     with qualified_again_without_a_commit(lead):
         cancel(lead)
     send_all_in_the_end(company)
@@ -132,7 +136,9 @@ def test_the_sweep_rechecks_what_a_process_left_when_it_died_after_its_commit(
         if way == "killed":
             patched.setattr(planning, "recheck", lambda pks: None)
         else:
-            patched.setattr(deduplication, "about_the_same", Mock(side_effect=RuntimeError))
+            patched.setattr(
+                deduplication, "about_the_same", Mock(side_effect=RuntimeError)
+            )
         with qualified_again_without_a_commit(lead):
             expire_unseen(lead)
     assert states(company) == ["expired", "skipped"]
@@ -145,7 +151,9 @@ def test_the_sweep_rechecks_what_a_process_left_when_it_died_after_its_commit(
     assert not needs_recheck()
 
 
-def test_the_recheck_waits_for_nobody_who_is_ending_the_first_one(company, lead, sandbox) -> None:
+def test_the_recheck_waits_for_nobody_who_is_ending_the_first_one(
+    company, lead, sandbox
+) -> None:
     with ExitStack() as ending:
         with qualified_again_without_a_commit(lead):
             ending.enter_context(without_a_commit(lambda: expire(lead)))
@@ -159,7 +167,9 @@ def test_the_recheck_waits_for_nobody_who_is_ending_the_first_one(company, lead,
     assert not needs_recheck()
 
 
-def test_the_recheck_waits_for_nobody_who_has_locked_the_lane(company, lead, sandbox) -> None:
+def test_the_recheck_waits_for_nobody_who_has_locked_the_lane(
+    company, lead, sandbox
+) -> None:
     with transaction.atomic():
         Connection.objects.select_for_update().get()
         with qualified_again_in_one_step(lead):
@@ -173,27 +183,49 @@ def test_the_recheck_waits_for_nobody_who_has_locked_the_lane(company, lead, san
 
 def qualified_again_in_one_step(lead: Lead) -> AbstractContextManager[None]:
     """Without an action, so that nothing is taken back, which waits for the lane."""
-    return without_a_commit(lambda: [set_all(lead.company, meaning) for meaning in ("new", "qualified")])
+    return without_a_commit(
+        lambda: [set_all(lead.company, meaning) for meaning in ("new", "qualified")]
+    )
 
 
-def test_a_company_whose_lane_is_locked_keeps_no_other_waiting(company, lead, sandbox) -> None:
+def test_a_company_whose_lane_is_locked_keeps_no_other_waiting(
+    company, lead, sandbox
+) -> None:
     other = Company.objects.create(name="Elsewhere", slug="elsewhere", grace_seconds=0)
     services.save_token(company=other, token=TOKEN)
-    ConversionRule.objects.create(company=other, crm_event="lead_qualified", linkedin_id="104012", frequency="once")
+    ConversionRule.objects.create(
+        company=other,
+        crm_event="lead_qualified",
+        linkedin_id="104012",
+        frequency="once",
+    )
     hers = make_lead(other, email="grace@example.com")
     for each in (lead, hers, hers):
         qualify_again(each)
     assert states(other) == ["pending", "skipped"]
     ConversionEvent.objects.filter(state="skipped").update(needs_recheck=True)
 
-    with without_a_commit(lambda: Connection.objects.select_for_update().get(company=other)):
+    with without_a_commit(
+        lambda: Connection.objects.select_for_update().get(company=other)
+    ):
         sweep.tidy()
 
-    assert list(ConversionEvent.objects.filter(needs_recheck=True).values_list("company", flat=True)) == [other.pk]
+    assert list(
+        ConversionEvent.objects.filter(needs_recheck=True).values_list(
+            "company", flat=True
+        )
+    ) == [other.pk]
 
 
-def test_it_is_sent_if_the_first_one_was_given_up_and_is_rejected_after_a_retry(company, lead, sandbox, reject) -> None:
-    ConversionEvent.objects.update(state="exhausted", reason="server_trouble", next_attempt_at=None, settled_at=Now())
+def test_it_is_sent_if_the_first_one_was_given_up_and_is_rejected_after_a_retry(
+    company, lead, sandbox, reject
+) -> None:
+    ConversionEvent.objects.update(
+        state="exhausted",
+        reason="server_trouble",
+        next_attempt_at=None,
+        settled_at=Now(),
+    )
     with qualified_again_without_a_commit(lead):
         retry(company_id=company.pk, pks=[ConversionEvent.objects.get().pk])
         reject(lead)
@@ -225,12 +257,18 @@ def win_again(deal: Deal) -> None:
 def end_both(deals: list[Deal]) -> None:
     """A person cancels the first deal's event, and the second one's expires."""
     cancelled = ConversionEvent.objects.filter(deal=deals[0])
-    cancellation.cancel(company_id=deals[0].company_id, pks=list(cancelled.values_list("pk", flat=True)))
-    ConversionEvent.objects.filter(deal=deals[1]).update(happened_at=Now() - timedelta(days=91))
+    cancellation.cancel(
+        company_id=deals[0].company_id, pks=list(cancelled.values_list("pk", flat=True))
+    )
+    ConversionEvent.objects.filter(deal=deals[1]).update(
+        happened_at=Now() - timedelta(days=91)
+    )
     sweep.tidy()
 
 
-def test_it_is_sent_although_a_person_cancels_that_of_another_deal(company, two_won, sandbox) -> None:
+def test_it_is_sent_although_a_person_cancels_that_of_another_deal(
+    company, two_won, sandbox
+) -> None:
     with without_a_commit(lambda: win_again(two_won[1])):
         end_both(two_won)
     send_all_in_the_end(company)
@@ -238,31 +276,49 @@ def test_it_is_sent_although_a_person_cancels_that_of_another_deal(company, two_
     assert states(company) == ["cancelled", "expired", "accepted"]
 
 
-def test_it_stays_skipped_if_a_person_cancels_the_first_one_and_another_deal_s_expires(company, two_won) -> None:
+def test_it_stays_skipped_if_a_person_cancels_the_first_one_and_another_deal_s_expires(
+    company, two_won
+) -> None:
     win_again(two_won[0])
     end_both(two_won)
 
     assert states(company) == ["cancelled", "expired", "skipped"]
 
 
-def test_it_is_sent_after_a_merge_that_came_before_the_recheck_is_undone(company, lead, sandbox, monkeypatch) -> None:
+def test_it_is_sent_after_a_merge_that_came_before_the_recheck_is_undone(
+    company, lead, sandbox, monkeypatch
+) -> None:
     send_all(company)
     other = make_lead(company, email="grace@example.com")
     pick(other, "qualified")
     with monkeypatch.context() as patched:
         patched.setattr(planning, "recheck", lambda pks: None)
         with qualified_again_without_a_commit(other):
-            ConversionEvent.objects.filter(lead=other).update(happened_at=Now() - timedelta(days=91))
+            ConversionEvent.objects.filter(lead=other).update(
+                happened_at=Now() - timedelta(days=91)
+            )
             sweep.tidy()
 
-    undo_merge(merge=merge_leads(kept=Lead.objects.get(pk=lead.pk), gone=Lead.objects.get(pk=other.pk)))
+    undo_merge(
+        merge=merge_leads(
+            kept=Lead.objects.get(pk=lead.pk), gone=Lead.objects.get(pk=other.pk)
+        )
+    )
     send_all_in_the_end(company)
 
     assert states(company) == ["accepted", "expired", "accepted"]
 
 
-def test_what_others_keep_from_moving_up_moves_up_at_the_next_sweep(company, lead, sandbox, monkeypatch) -> None:
-    leads = [lead, *(make_lead(company, email=f"{at}@example.com") for at in range(duplicates.TRIES))]
+def test_what_others_keep_from_moving_up_moves_up_at_the_next_sweep(
+    company, lead, sandbox, monkeypatch
+) -> None:
+    leads = [
+        lead,
+        *(
+            make_lead(company, email=f"{at}@example.com")
+            for at in range(duplicates.TRIES)
+        ),
+    ]
     for each in leads[1:]:
         pick(each, "qualified")
     due_again, left = duplicates.due_again, leads[1:]
@@ -273,7 +329,9 @@ def test_what_others_keep_from_moving_up_moves_up_at_the_next_sweep(company, lea
         return due_again()
 
     monkeypatch.setattr(duplicates, "due_again", qualify_one_again)
-    with without_a_commit(lambda: [set_all(company, meaning) for meaning in ("new", "qualified")]):
+    with without_a_commit(
+        lambda: [set_all(company, meaning) for meaning in ("new", "qualified")]
+    ):
         ConversionEvent.objects.update(happened_at=Now() - timedelta(days=91))
         sweep.tidy()
     assert needs_recheck()
@@ -291,14 +349,22 @@ def qualify_at_once(lead: Lead) -> None:
 
 
 def set_all(company: Company, meaning: str) -> None:
-    Lead.objects.filter(company=company).update(status=LeadStatus.objects.get(company=company, meaning=meaning))
+    Lead.objects.filter(company=company).update(
+        status=LeadStatus.objects.get(company=company, meaning=meaning)
+    )
 
 
 def test_what_linkedin_has_gets_its_keys_back_however_often_others_take_one(
     company, lead, sandbox, monkeypatch
 ) -> None:
     """All ended in their request. Some are made again, in transactions that end one after the other."""
-    leads = [lead, *(make_lead(company, email=f"{at}@example.com") for at in range(duplicates.TRIES + 1))]
+    leads = [
+        lead,
+        *(
+            make_lead(company, email=f"{at}@example.com")
+            for at in range(duplicates.TRIES + 1)
+        ),
+    ]
     for each in leads[1:]:
         pick(each, "qualified")
     reclaim, retaken = duplicates.reclaim, ExitStack()

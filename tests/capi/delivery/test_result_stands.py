@@ -26,7 +26,11 @@ def while_a_result_is_written(change, *, state: str) -> None:
     with transaction.atomic():
         ConversionEvent.objects.update(state=state, next_attempt_at=None)
         changing.start()
-        wait_for(somebody_waits, seconds=30, told="The change did not come to wait for the row.")
+        wait_for(
+            somebody_waits,
+            seconds=30,
+            told="The change did not come to wait for the row.",
+        )
     changing.join()
 
 
@@ -36,23 +40,29 @@ def somebody_waits() -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def test_who_opts_out_while_linkedins_yes_is_written_was_sent(company, connected, make_rule) -> None:
+def test_who_opts_out_while_linkedins_yes_is_written_was_sent(
+    company, connected, make_rule
+) -> None:
     make_rule()
     lead = make_lead(company)
 
     while_a_result_is_written(
-        lambda: Lead.objects.filter(pk=lead.pk).update(share_with_ad_platforms=False), state="accepted"
+        lambda: Lead.objects.filter(pk=lead.pk).update(share_with_ad_platforms=False),
+        state="accepted",
     )
 
     assert ConversionEvent.objects.get().state == "accepted"
 
 
-def test_an_address_does_not_wake_what_was_cancelled_at_that_moment(company, connected, make_rule) -> None:
+def test_an_address_does_not_wake_what_was_cancelled_at_that_moment(
+    company, connected, make_rule
+) -> None:
     make_rule()
     lead = make_lead(company, email="")
 
     while_a_result_is_written(
-        lambda: Lead.objects.filter(pk=lead.pk).update(email="kestrel@example.com"), state="cancelled"
+        lambda: Lead.objects.filter(pk=lead.pk).update(email="kestrel@example.com"),
+        state="cancelled",
     )
 
     assert ConversionEvent.objects.get().state == "cancelled"

@@ -45,7 +45,10 @@ def pile_up(rule, lead) -> None:
 
 def requests(sandbox) -> list[list[str]]:
     """The event ids of each request, oldest first."""
-    return [[item["eventId"] for item in entry.elements] for entry in reversed(sandbox.ledger.tail(10_000))]
+    return [
+        [item["eventId"] for item in entry.elements]
+        for entry in reversed(sandbox.ledger.tail(10_000))
+    ]
 
 
 @pytest.mark.sized
@@ -54,7 +57,13 @@ def test_a_backlog_goes_out_in_its_order_and_new_events_wait_for_few_batches(
 ) -> None:
     settings.BATCH_SIZE = BATCH
     lead = make_lead(company)
-    held = make_rule("lead_qualified", "1", is_paused=True, paused_reason=Reason.RULE_NOT_FOUND, frequency="every_time")
+    held = make_rule(
+        "lead_qualified",
+        "1",
+        is_paused=True,
+        paused_reason=Reason.RULE_NOT_FOUND,
+        frequency="every_time",
+    )
     live = make_rule("lead_created", "2", frequency="every_time")
     pile_up(held, lead)
     planned_at: dict[str, int] = {}
@@ -65,7 +74,9 @@ def test_a_backlog_goes_out_in_its_order_and_new_events_wait_for_few_batches(
         if number < 15:
             for rule in (held, live):
                 event_id = f"new-{rule.pk}-{number}"
-                ConversionEvent.objects.create(company=company, rule=rule, lead=lead, event_id=event_id)
+                ConversionEvent.objects.create(
+                    company=company, rule=rule, lead=lead, event_id=event_id
+                )
                 planned_at[event_id] = number
         return encode(conversions)
 
@@ -85,7 +96,9 @@ def test_a_backlog_goes_out_in_its_order_and_new_events_wait_for_few_batches(
     assert max(sent_at.values()) > 20
 
 
-def test_new_events_are_sent_in_order_too(company, connected, sandbox, make_rule, settings) -> None:
+def test_new_events_are_sent_in_order_too(
+    company, connected, sandbox, make_rule, settings
+) -> None:
     settings.BATCH_SIZE = 2
     make_rule("lead_created", "2")
     for _ in range(9):
@@ -93,7 +106,9 @@ def test_new_events_are_sent_in_order_too(company, connected, sandbox, make_rule
 
     send_all(company)
 
-    planned = list(ConversionEvent.objects.order_by("pk").values_list("event_id", flat=True))
+    planned = list(
+        ConversionEvent.objects.order_by("pk").values_list("event_id", flat=True)
+    )
     assert [event_id for ids in requests(sandbox) for event_id in ids] == planned
 
 
@@ -101,7 +116,9 @@ def reads_of_the_lane(queries) -> int:
     return sum("has_backfill" in query["sql"] for query in queries)
 
 
-def test_a_turn_of_one_small_batch_reads_the_lane_once(company, connected, sandbox, make_rule, monkeypatch) -> None:
+def test_a_turn_of_one_small_batch_reads_the_lane_once(
+    company, connected, sandbox, make_rule, monkeypatch
+) -> None:
     monkeypatch.setattr(random, "randrange", lambda end: 0)
     make_rule("lead_created")
     for number in range(3):

@@ -33,26 +33,40 @@ def test_rows_come_as_the_orm_gives_them(events) -> None:
 def test_the_address_of_a_lead_that_has_opted_out_is_not_read(events) -> None:
     QuerySet(Lead).update(share_with_ad_platforms=False)
 
-    assert [Row(*row).email for row in fetch(ConversionEvent.objects.order_by("pk"), COLUMNS)] == [None] * 3
+    assert [
+        Row(*row).email
+        for row in fetch(ConversionEvent.objects.order_by("pk"), COLUMNS)
+    ] == [None] * 3
 
 
 def test_keys_are_one_parameter(events) -> None:
     first, second, third = events
-    found = ConversionEvent.objects.filter(pk__one_of=[third, first, first, 0]).order_by("pk")
+    found = ConversionEvent.objects.filter(
+        pk__one_of=[third, first, first, 0]
+    ).order_by("pk")
 
     assert list(found.values_list("pk", flat=True)) == [first, third]
     assert not ConversionEvent.objects.filter(pk__one_of=[]).exists()
-    assert ConversionEvent.objects.get(pk__one_of=lookups.IdList([second, 0])).pk == second
-    assert list(due_events(behind=lookups.IdList([first, third])).values_list("pk", flat=True)) == [second]
+    assert (
+        ConversionEvent.objects.get(pk__one_of=lookups.IdList([second, 0])).pk == second
+    )
+    assert list(
+        due_events(behind=lookups.IdList([first, third])).values_list("pk", flat=True)
+    ) == [second]
     assert due_events(behind=lookups.NO_IDS).count() == 2  # the third has no address
 
 
-def test_a_batch_is_read_in_its_order_by_one_process_without_sorting_or_joining_what_is_due(events) -> None:
+def test_a_batch_is_read_in_its_order_by_one_process_without_sorting_or_joining_what_is_due(
+    events,
+) -> None:
     rule = ConversionRule.objects.get(crm_event="lead_created")
     batch = due_events().filter(rule=rule).order_by("next_attempt_at", "pk")[:5]
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL random_page_cost = 1000000; SET LOCAL seq_page_cost = 0")
-    assert "Sort" in batch.explain()  # reading all and sorting it looks cheaper now, whatever other tests left behind
+        cursor.execute(
+            "SET LOCAL random_page_cost = 1000000; SET LOCAL seq_page_cost = 0"
+        )
+    # Reading all and sorting it looks cheaper now, whatever other tests left behind.
+    assert "Sort" in batch.explain()
 
     with connection.execute_wrapper(explained):
         plan = "\n".join(line for (line,) in fetch(batch, COLUMNS))
@@ -72,7 +86,9 @@ def test_how_it_is_read_holds_for_nothing_else(events) -> None:
 
 
 def explained(execute, sql, params, many, context):
-    return execute(f"EXPLAIN {sql}" if sql.startswith("SELECT") else sql, params, many, context)
+    return execute(
+        f"EXPLAIN {sql}" if sql.startswith("SELECT") else sql, params, many, context
+    )
 
 
 def test_the_hashes_of_a_request_are_stored_as_they_are() -> None:

@@ -15,7 +15,11 @@ ADA, GRACE = "a1" * 32, "b2" * 32
 def test_each_event_finds_its_own_hash() -> None:
     block = pack_hashes([(7, ADA), (2**40, GRACE)])
 
-    assert (hash_of(block, 7), hash_of(block, 2**40), hash_of(block, 8)) == (ADA, GRACE, "")
+    assert (hash_of(block, 7), hash_of(block, 2**40), hash_of(block, 8)) == (
+        ADA,
+        GRACE,
+        "",
+    )
     assert len(block) == 80
 
 
@@ -27,7 +31,9 @@ def test_a_blanked_hash_is_gone_and_the_others_stay() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_each_request_keeps_the_hash_that_it_carried(company, connected, sandbox, make_rule) -> None:
+def test_each_request_keeps_the_hash_that_it_carried(
+    company, connected, sandbox, make_rule
+) -> None:
     make_rule()
     lead = make_lead(company, email="old@example.com")
     sandbox.faults.add(Fault(status=503, body=""))
@@ -41,9 +47,17 @@ def test_each_request_keeps_the_hash_that_it_carried(company, connected, sandbox
     event = ConversionEvent.objects.get()
     first, second = Attempt.objects.order_by("pk")
     [element] = received(sandbox)
-    assert hash_of(second.sent_hashes, event.pk) == element["user"]["userIds"][0]["idValue"]
-    assert hash_of(first.sent_hashes, event.pk) not in ("", hash_of(second.sent_hashes, event.pk))
+    assert (
+        hash_of(second.sent_hashes, event.pk)
+        == element["user"]["userIds"][0]["idValue"]
+    )
+    assert hash_of(first.sent_hashes, event.pk) not in (
+        "",
+        hash_of(second.sent_hashes, event.pk),
+    )
 
     forget_hashes([event.pk])
 
-    assert {hash_of(attempt.sent_hashes, event.pk) for attempt in Attempt.objects.all()} == {""}
+    assert {
+        hash_of(attempt.sent_hashes, event.pk) for attempt in Attempt.objects.all()
+    } == {""}

@@ -22,7 +22,8 @@ def test_a_write_that_the_database_refuses_at_first_is_tried_again(
 ) -> None:
     make_rule()
     make_lead(company)
-    read_only = InternalError("cannot execute UPDATE in a read-only transaction")  # a standby, not promoted yet
+    # A standby, not promoted yet.
+    read_only = InternalError("cannot execute UPDATE in a read-only transaction")
     write, failures = settle.write, iter([OperationalError("gone"), read_only])
 
     def fail_twice(*args, **kwargs):
@@ -34,7 +35,11 @@ def test_a_write_that_the_database_refuses_at_first_is_tried_again(
     send_all(company)
 
     event = ConversionEvent.objects.get()
-    assert (event.state, event.attempts, requests_made(sandbox)) == ("accepted", 1, [201])
+    assert (event.state, event.attempts, requests_made(sandbox)) == (
+        "accepted",
+        1,
+        [201],
+    )
     assert list(failures) == []
 
 
@@ -56,7 +61,11 @@ def test_a_write_whose_commit_went_through_unseen_is_not_made_twice(
     send_all(company)
 
     event = ConversionEvent.objects.get()
-    assert (event.state, event.attempts, requests_made(sandbox)) == ("accepted", 1, [201])
+    assert (event.state, event.attempts, requests_made(sandbox)) == (
+        "accepted",
+        1,
+        [201],
+    )
     assert (calls, Attempt.objects.count()) == ([False, True], 1)
 
 

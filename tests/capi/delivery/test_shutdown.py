@@ -37,7 +37,9 @@ def nobody_holds_the_lane() -> bool:
     return not Connection.objects.exclude(lease_id=None).exists()
 
 
-def test_nothing_new_is_sent_and_the_rest_is_left_to_the_next(due, company, sandbox) -> None:
+def test_nothing_new_is_sent_and_the_rest_is_left_to_the_next(
+    due, company, sandbox
+) -> None:
     shutdown.begin()
 
     turn = send_all(company)
@@ -48,10 +50,14 @@ def test_nothing_new_is_sent_and_the_rest_is_left_to_the_next(due, company, sand
     assert nobody_holds_the_lane()
 
 
-def test_the_request_in_flight_is_written_down_and_is_the_last(due, company, sandbox, settings, monkeypatch) -> None:
+def test_the_request_in_flight_is_written_down_and_is_the_last(
+    due, company, sandbox, settings, monkeypatch
+) -> None:
     settings.BATCH_SIZE = 1
     send = http_session.send
-    monkeypatch.setattr(http_session, "send", lambda **request: (shutdown.begin(), send(**request))[1])
+    monkeypatch.setattr(
+        http_session, "send", lambda **request: (shutdown.begin(), send(**request))[1]
+    )
 
     send_all(company)
 
@@ -60,10 +66,16 @@ def test_the_request_in_flight_is_written_down_and_is_the_last(due, company, san
     assert nobody_holds_the_lane()
 
 
-def test_a_batch_that_is_cut_into_parts_stops_between_them(due, company, sandbox, monkeypatch) -> None:
-    sandbox.faults.add(Fault(status=400, body='{"message":"Something is off.","status":400}'))
+def test_a_batch_that_is_cut_into_parts_stops_between_them(
+    due, company, sandbox, monkeypatch
+) -> None:
+    sandbox.faults.add(
+        Fault(status=400, body='{"message":"Something is off.","status":400}')
+    )
     send = http_session.send
-    monkeypatch.setattr(http_session, "send", lambda **request: (shutdown.begin(), send(**request))[1])
+    monkeypatch.setattr(
+        http_session, "send", lambda **request: (shutdown.begin(), send(**request))[1]
+    )
 
     send_all(company)
 
@@ -74,7 +86,9 @@ def test_a_batch_that_is_cut_into_parts_stops_between_them(due, company, sandbox
 
 def test_its_task_has_another_worker_woken(due, company, monkeypatch) -> None:
     woken: list[tuple[int, float]] = []
-    monkeypatch.setattr(tasks, "wake", lambda pk, after_seconds: woken.append((pk, after_seconds)))
+    monkeypatch.setattr(
+        tasks, "wake", lambda pk, after_seconds: woken.append((pk, after_seconds))
+    )
     shutdown.begin()
 
     tasks.deliver(company.pk)
@@ -82,7 +96,9 @@ def test_its_task_has_another_worker_woken(due, company, monkeypatch) -> None:
     assert woken == [(company.pk, 0.0)]
 
 
-def test_a_sweep_wakes_and_delivers_nothing_more(due, company, sandbox, monkeypatch) -> None:
+def test_a_sweep_wakes_and_delivers_nothing_more(
+    due, company, sandbox, monkeypatch
+) -> None:
     woken: list[int] = []
     monkeypatch.setattr("leadmachine.timers.wake", woken.append)
     shutdown.begin()
@@ -93,7 +109,9 @@ def test_a_sweep_wakes_and_delivers_nothing_more(due, company, sandbox, monkeypa
     assert requests_made(sandbox) == []
 
 
-def test_no_mail_no_check_up_and_no_count_is_begun(due, company, admin, monkeypatch) -> None:
+def test_no_mail_no_check_up_and_no_count_is_begun(
+    due, company, admin, monkeypatch
+) -> None:
     examined: list[object] = []
     monkeypatch.setattr(checkups, "check_up", examined.append)
     letter = Mail.objects.create(company=company, user=admin.user)

@@ -20,7 +20,10 @@ from tests.conftest import TOKEN, make_lead
 pytestmark = pytest.mark.django_db(transaction=True)
 
 BARE = Fault(status=400, body='{"message": "x"}')
-PAGE = {"body": "<html><title>Forbidden</title></html>", "headers": {"Content-Type": "text/html"}}
+PAGE = {
+    "body": "<html><title>Forbidden</title></html>",
+    "headers": {"Content-Type": "text/html"},
+}
 NOT_LINKEDINS = [
     BARE,
     Fault(status=400, **PAGE),
@@ -47,7 +50,8 @@ def rule(connected: Connection, make_rule: Any) -> ConversionRule:
 
 def make_leads(company: Company, count: int) -> None:
     Lead.objects.bulk_create(
-        Lead(company=company, first_name=f"Lead {n}", email=f"lead{n}@example.com") for n in range(count)
+        Lead(company=company, first_name=f"Lead {n}", email=f"lead{n}@example.com")
+        for n in range(count)
     )
 
 
@@ -59,11 +63,17 @@ def send_again(company: Company) -> None:
 
 
 def log(*columns: str) -> list[Any]:
-    return list(ConversionEvent.objects.order_by("pk").values_list(*columns, flat=len(columns) == 1))
+    return list(
+        ConversionEvent.objects.order_by("pk").values_list(
+            *columns, flat=len(columns) == 1
+        )
+    )
 
 
 @pytest.mark.parametrize("count", [1, 3])
-@pytest.mark.parametrize("fault", NOT_LINKEDINS, ids=lambda fault: f"{fault.status} {fault.body}")
+@pytest.mark.parametrize(
+    "fault", NOT_LINKEDINS, ids=lambda fault: f"{fault.status} {fault.body}"
+)
 def test_it_ends_and_pauses_nothing_and_the_same_is_sent_again(
     company: Company, rule: ConversionRule, sandbox: Any, fault: Fault, count: int
 ) -> None:
@@ -89,7 +99,9 @@ def test_it_is_tried_a_few_times_with_growing_waits_and_then_a_person_may_retry(
     company: Company, rule: ConversionRule, sandbox: Any
 ) -> None:
     make_lead(company)
-    sandbox.faults.add(Fault(status=400, body='{"message": "x"}', times=backoff.UNCLEAR_TRIES))
+    sandbox.faults.add(
+        Fault(status=400, body='{"message": "x"}', times=backoff.UNCLEAR_TRIES)
+    )
     waits: list[float] = []
 
     for _ in range(backoff.UNCLEAR_TRIES):
@@ -97,9 +109,16 @@ def test_it_is_tried_a_few_times_with_growing_waits_and_then_a_person_may_retry(
         due: datetime | None = ConversionEvent.objects.get().next_attempt_at
         waits += [(due - timezone.now()).total_seconds()] if due else []
 
-    assert waits == [pytest.approx(wait, rel=0.25) for wait in (30, 120, 600, 1800, 3600, 7200, 14400)]
+    assert waits == [
+        pytest.approx(wait, rel=0.25)
+        for wait in (30, 120, 600, 1800, 3600, 7200, 14400)
+    ]
     event = ConversionEvent.objects.get()
-    assert (event.state, event.reason, event.attempts) == ("exhausted", "unclear", backoff.UNCLEAR_TRIES)
+    assert (event.state, event.reason, event.attempts) == (
+        "exhausted",
+        "unclear",
+        backoff.UNCLEAR_TRIES,
+    )
     assert event.once_key == event.lead_id
     assert [each.obstacle for each in retryable(ConversionEvent.objects.all())] == [""]
     services.retry_events(company=company, pks=[event.pk])
@@ -112,14 +131,25 @@ def test_one_unclear_answer_after_two_days_of_trouble_ends_nothing(
     company: Company, rule: ConversionRule, sandbox: Any
 ) -> None:
     make_lead(company)
-    sandbox.faults.add(Fault(status=503, times=backoff.UNCLEAR_TRIES), BARE, Fault(status=503), BARE, BARE)
+    sandbox.faults.add(
+        Fault(status=503, times=backoff.UNCLEAR_TRIES),
+        BARE,
+        Fault(status=503),
+        BARE,
+        BARE,
+    )
 
     found = []
     for _ in range(backoff.UNCLEAR_TRIES + 4):
         send_again(company)
         found += log("state", "http_status")
 
-    assert found[-4:] == [("pending", 400), ("pending", 503), ("pending", 400), ("exhausted", 400)]
+    assert found[-4:] == [
+        ("pending", 400),
+        ("pending", 503),
+        ("pending", 400),
+        ("exhausted", 400),
+    ]
 
 
 def test_in_the_middle_of_a_halving_it_stops_there_and_nothing_is_rejected_or_paused_for_it(
@@ -132,7 +162,10 @@ def test_in_the_middle_of_a_halving_it_stops_there_and_nothing_is_rejected_or_pa
     send_all(company)
 
     assert requests_made(sandbox) == [400, 400]
-    assert log("state", "reason", "attempts") == [("pending", "unclear", 1)] * 2 + [("pending", "", 0)] * 2
+    assert (
+        log("state", "reason", "attempts")
+        == [("pending", "unclear", 1)] * 2 + [("pending", "", 0)] * 2
+    )
     assert not ConversionRule.objects.get().is_paused
     send_again(company)
     assert states(company) == ["accepted"] * 4
@@ -158,7 +191,9 @@ def test_a_probe_that_gets_no_answer_of_linkedins_blames_no_rule(
     company: Company, rule: ConversionRule, sandbox: Any
 ) -> None:
     make_leads(company, 16)
-    unnamed = Fault(status=400, body='{"message": "Something is off.", "status": 400}', times=7)
+    unnamed = Fault(
+        status=400, body='{"message": "Something is off.", "status": 400}', times=7
+    )
     sandbox.faults.add(unnamed, Fault(status=403, **PAGE))
 
     send_all(company)
@@ -168,7 +203,9 @@ def test_a_probe_that_gets_no_answer_of_linkedins_blames_no_rule(
     assert not ConversionRule.objects.get().is_paused
 
 
-def test_the_page_says_who_answers_and_what_to_do(company: Company, rule: ConversionRule, sandbox: Any) -> None:
+def test_the_page_says_who_answers_and_what_to_do(
+    company: Company, rule: ConversionRule, sandbox: Any
+) -> None:
     make_lead(company)
     sandbox.faults.add(Fault(status=403, times=2, **PAGE))
     send_all(company)
@@ -182,11 +219,16 @@ def test_the_page_says_who_answers_and_what_to_do(company: Company, rule: Conver
     assert "does not look like LinkedIn's" in trying.what
     assert "retried for about eight hours" in trying.next_step
     assert (ended.label, ended.tone, ended.what) == ("Gave up", "bad", trying.what)
-    assert ended.next_step == "Ask the operator of LeadMachine to check the network to LinkedIn, then retry the event."
+    assert (
+        ended.next_step
+        == "Ask the operator of LeadMachine to check the network to LinkedIn, then retry the event."
+    )
     assert ConversionEvent.objects.get().last_attempt.message == "Forbidden"
 
 
-def test_a_long_rest_says_so_too(company: Company, rule: ConversionRule, sandbox: Any) -> None:
+def test_a_long_rest_says_so_too(
+    company: Company, rule: ConversionRule, sandbox: Any
+) -> None:
     make_lead(company)
     sandbox.faults.add(Fault(status=403, **PAGE))
     send_all(company)
@@ -205,7 +247,9 @@ def test_a_retry_after_of_something_in_between_makes_no_company_rest_for_a_day(
     company: Company, rule: ConversionRule, sandbox: Any
 ) -> None:
     make_lead(company)
-    sandbox.faults.add(Fault(status=403, body="<html>", headers={"Retry-After": "86400"}))
+    sandbox.faults.add(
+        Fault(status=403, body="<html>", headers={"Retry-After": "86400"})
+    )
 
     send_all(company)
 
@@ -217,7 +261,9 @@ def test_a_retry_after_of_something_in_between_makes_no_company_rest_for_a_day(
     assert lane.next_attempt_at - timezone.now() < timedelta(minutes=1)
 
 
-@pytest.mark.parametrize(("linkedin_id", "status"), [("201999", 201), ("400999", 400), ("403999", 403)])
+@pytest.mark.parametrize(
+    ("linkedin_id", "status"), [("201999", 201), ("400999", 400), ("403999", 403)]
+)
 def test_a_test_event_ends_and_says_so(company: Company, connected: Connection, make_rule: Any, sandbox: Any,
                                        linkedin_id: str, status: int) -> None:  # fmt: skip
     rule = make_rule(linkedin_id=linkedin_id)
@@ -226,14 +272,20 @@ def test_a_test_event_ends_and_says_so(company: Company, connected: Connection, 
     send_all(company)
 
     event = ConversionEvent.objects.get()
-    assert (event.state, event.reason, event.http_status) == ("exhausted", "unclear", status)
+    assert (event.state, event.reason, event.http_status) == (
+        "exhausted",
+        "unclear",
+        status,
+    )
     assert explain(event, None).next_step == (
         "Ask the operator of LeadMachine to check the network to LinkedIn, then press play again."
     )
     assert not ConversionRule.objects.get().is_paused
 
 
-def test_a_proxys_401_keeps_the_token(company: Company, sandbox: Any, make_rule: Any) -> None:
+def test_a_proxys_401_keeps_the_token(
+    company: Company, sandbox: Any, make_rule: Any
+) -> None:
     services.save_token(company=company, token=f"{TOKEN}-proxied")
     make_rule()
     make_lead(company)
@@ -247,7 +299,12 @@ def test_a_proxys_401_keeps_the_token(company: Company, sandbox: Any, make_rule:
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("linkedin_id", ["400400", "403403", "404404", "426426"])
 def test_linkedins_own_refusal_still_acts_at_once(
-    company: Company, connected: Connection, make_rule: Any, sandbox: Any, linkedin_id: str, count: int
+    company: Company,
+    connected: Connection,
+    make_rule: Any,
+    sandbox: Any,
+    linkedin_id: str,
+    count: int,
 ) -> None:
     make_rule(linkedin_id=linkedin_id)
     make_leads(company, count)

@@ -28,7 +28,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 def _fresh_line(settings: Any) -> Iterator[None]:
     def forget() -> None:
-        assert publisher.flush(10)  # an earlier test's wake-ups go to that test's broker
+        # An earlier test's wake-ups go to that test's broker.
+        assert publisher.flush(10)
         wakeup._broker_connection.cache_clear()
         wakeup.breaker.closed_at = wakeup.breaker.warn_again_at = 0.0
 
@@ -61,10 +62,13 @@ def dead_port() -> int:
 
 def point_broker_at(settings: Any, port: int) -> None:
     settings.REDIS_URL = f"redis://127.0.0.1:{port}/0"
-    wakeup._broker_connection.cache_clear()  # wake-ups requested until now went to the former broker
+    # wake-ups requested until now went to the former broker.
+    wakeup._broker_connection.cache_clear()
 
 
-def test_a_commit_sends_one_message_however_many_events_it_made(company, make_rule, queue) -> None:
+def test_a_commit_sends_one_message_however_many_events_it_made(
+    company, make_rule, queue
+) -> None:
     make_rule()
 
     with transaction.atomic():
@@ -82,7 +86,9 @@ def test_without_a_mapped_rule_there_is_no_message(company, queue) -> None:
     assert queue() == 0
 
 
-def test_a_change_with_a_grace_period_wakes_a_worker_at_its_end(company, make_rule, queue, settings) -> None:
+def test_a_change_with_a_grace_period_wakes_a_worker_at_its_end(
+    company, make_rule, queue, settings
+) -> None:
     make_rule()
     Company.objects.update(grace_seconds=30)
 
@@ -91,7 +97,9 @@ def test_a_change_with_a_grace_period_wakes_a_worker_at_its_end(company, make_ru
 
     assert queue() == 1
     with redis.Redis.from_url(settings.REDIS_URL) as broker:
-        message = json.loads(broker.lindex(f"leadmachine:{installation.name()}:leadmachine", 0))
+        message = json.loads(
+            broker.lindex(f"leadmachine:{installation.name()}:leadmachine", 0)
+        )
     due_at = datetime.fromisoformat(message["headers"]["eta"])
     assert timedelta(seconds=28) < due_at - datetime.now(UTC) <= timedelta(seconds=30)
 
@@ -106,7 +114,9 @@ def test_a_rollback_sends_no_message(company, make_rule, queue) -> None:
     assert queue() == 0
 
 
-def test_an_inner_rollback_does_not_swallow_the_outer_wake_up(company, make_rule, queue) -> None:
+def test_an_inner_rollback_does_not_swallow_the_outer_wake_up(
+    company, make_rule, queue
+) -> None:
     make_rule()
 
     with transaction.atomic():
@@ -118,19 +128,25 @@ def test_an_inner_rollback_does_not_swallow_the_outer_wake_up(company, make_rule
     assert queue() == 1
 
 
-def test_messages_hold_an_id_and_nothing_about_a_person(company, make_rule, queue, settings) -> None:
+def test_messages_hold_an_id_and_nothing_about_a_person(
+    company, make_rule, queue, settings
+) -> None:
     make_rule()
 
     make_lead(company, email="canary@example.com", first_name="Canary")
     assert queue() == 1
 
     with redis.Redis.from_url(settings.REDIS_URL) as broker:
-        [message] = broker.lrange(f"leadmachine:{installation.name()}:leadmachine", 0, -1)
+        [message] = broker.lrange(
+            f"leadmachine:{installation.name()}:leadmachine", 0, -1
+        )
     assert b"canary" not in message.lower()
     assert wakeup.wake(company.pk)
 
 
-def test_a_dead_broker_costs_a_save_nothing_and_is_warned_of_once(company, make_rule, settings, caplog) -> None:
+def test_a_dead_broker_costs_a_save_nothing_and_is_warned_of_once(
+    company, make_rule, settings, caplog
+) -> None:
     make_rule()
     point_broker_at(settings, dead_port())
 
@@ -140,7 +156,16 @@ def test_a_dead_broker_costs_a_save_nothing_and_is_warned_of_once(company, make_
             assert publisher.flush(10)
 
     assert ConversionEvent.objects.filter(state="pending").count() == 20
-    assert len([record for record in caplog.records if record.name == "capi.delivery.wakeup"]) == 1
+    assert (
+        len(
+            [
+                record
+                for record in caplog.records
+                if record.name == "capi.delivery.wakeup"
+            ]
+        )
+        == 1
+    )
 
 
 def test_a_broker_that_accepts_and_never_answers_does_not_hold_a_save(
@@ -155,14 +180,17 @@ def test_a_broker_that_accepts_and_never_answers_does_not_hold_a_save(
 
         make_lead(company)
 
-        assert not publisher.flush(0.2)  # the wake-up still waits for the broker; the save did not
+        # The wake-up still waits for the broker; the save did not.
+        assert not publisher.flush(0.2)
         assert Lead.objects.count() == 1
         assert publisher.flush(30)
     assert wakeup.breaker.is_open
 
 
 @pytest.mark.parametrize("end", [Proxy.reset, Proxy.silence])
-def test_a_wake_up_that_meets_a_dead_line_goes_once_more_on_a_new_one(end, company, queue, settings) -> None:
+def test_a_wake_up_that_meets_a_dead_line_goes_once_more_on_a_new_one(
+    end, company, queue, settings
+) -> None:
     address = urlsplit(settings.REDIS_URL)
     proxy = Proxy((address.hostname, address.port))
     point_broker_at(settings, proxy.port)
@@ -189,7 +217,9 @@ def test_saves_that_follow_each_other_send_a_message_at_once_and_one_for_all_the
     assert 1 <= queue() <= 2
 
 
-def test_the_breaker_closes_again_when_the_broker_is_back(company, make_rule, queue, settings) -> None:
+def test_the_breaker_closes_again_when_the_broker_is_back(
+    company, make_rule, queue, settings
+) -> None:
     make_rule()
     good = settings.REDIS_URL
     point_broker_at(settings, dead_port())

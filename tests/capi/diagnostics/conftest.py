@@ -27,4 +27,6 @@ def rows_of(company: Company) -> list[RuleRow]:
 
 def log(rule: ConversionRule, state: str, **fields: Any) -> ConversionEvent:
     """An event of the rule in the log."""
-    return ConversionEvent.objects.create(company_id=rule.company_id, rule=rule, state=state, **fields)
+    return ConversionEvent.objects.create(
+        company_id=rule.company_id, rule=rule, state=state, **fields
+    )

@@ -50,7 +50,10 @@ def test_a_rule_that_is_off_needs_no_token(company, make_rule) -> None:
 def test_a_saved_token_is_opened_and_told_by_its_fingerprint(company, saved) -> None:
     finding = about(found(company), "token")
 
-    assert (finding.level, finding.sentence) == ("green", "Saved and readable, fingerprint eb5b0f3c.")
+    assert (finding.level, finding.sentence) == (
+        "green",
+        "Saved and readable, fingerprint eb5b0f3c.",
+    )
 
 
 def test_a_token_that_no_key_opens_is_to_be_mended(company, saved, settings) -> None:
@@ -59,7 +62,10 @@ def test_a_token_that_no_key_opens_is_to_be_mended(company, saved, settings) -> 
     finding = about(found(company), "token")
 
     assert finding.level == "red"
-    assert finding.sentence == "The saved access token can't be decrypted with this installation's keys."
+    assert (
+        finding.sentence
+        == "The saved access token can't be decrypted with this installation's keys."
+    )
     assert "LEADMACHINE_TOKEN_KEYS" in finding.fix
 
 
@@ -69,7 +75,10 @@ def test_a_token_that_linkedin_refused_says_so(company, saved) -> None:
     finding = about(found(company), "token")
 
     assert finding.level == "red"
-    assert finding.sentence == "LinkedIn says 401: the access token is expired, revoked or invalid."
+    assert (
+        finding.sentence
+        == "LinkedIn says 401: the access token is expired, revoked or invalid."
+    )
 
 
 def test_a_retired_version_is_not_the_tokens_fault(company, saved) -> None:

@@ -33,7 +33,9 @@ def test_the_newest_result_takes_the_place_of_the_former(company) -> None:
     services.save_token(company=company, token=TOKEN)
     check_up(company)
 
-    found = {finding["check"]: finding["level"] for finding in Checkup.objects.get().findings}
+    found = {
+        finding["check"]: finding["level"] for finding in Checkup.objects.get().findings
+    }
     assert found["token"] == "green"
 
 
@@ -43,9 +45,13 @@ def test_every_connected_company_is_checked(connected_companies) -> None:
     assert checked() == ["contoso", "northwind"]
 
 
-def test_one_that_was_checked_within_the_day_is_left_alone(connected_companies, company, other_company) -> None:
+def test_one_that_was_checked_within_the_day_is_left_alone(
+    connected_companies, company, other_company
+) -> None:
     Checkup.objects.create(company=company, findings=["untouched"])
-    Checkup.objects.create(company=other_company, ran_at=Now() - timedelta(hours=24, minutes=1))
+    Checkup.objects.create(
+        company=other_company, ran_at=Now() - timedelta(hours=24, minutes=1)
+    )
 
     check_up_due(seconds=60)
 
@@ -53,7 +59,9 @@ def test_one_that_was_checked_within_the_day_is_left_alone(connected_companies, 
     assert len(Checkup.objects.get(company=other_company).findings) >= 10
 
 
-def test_companies_without_a_connection_and_closed_ones_are_left_out(connected_companies, company) -> None:
+def test_companies_without_a_connection_and_closed_ones_are_left_out(
+    connected_companies, company
+) -> None:
     Company.objects.create(name="Fabrikam", slug="fabrikam")
     Company.objects.filter(slug="contoso").update(is_active=False)
 
@@ -85,8 +93,12 @@ def test_what_one_worker_is_at_no_other_does(connected_companies, monkeypatch) -
 
 
 @pytest.mark.parametrize(("minutes", "is_tried"), [(59, False), (61, True)])
-def test_one_whose_worker_was_ended_is_tried_again_in_an_hour(connected_companies, minutes, is_tried) -> None:
-    Connection.objects.filter(company__slug="contoso").update(checkup_claimed_at=Now() - timedelta(minutes=minutes))
+def test_one_whose_worker_was_ended_is_tried_again_in_an_hour(
+    connected_companies, minutes, is_tried
+) -> None:
+    Connection.objects.filter(company__slug="contoso").update(
+        checkup_claimed_at=Now() - timedelta(minutes=minutes)
+    )
 
     check_up_due(seconds=60)
 
@@ -94,9 +106,15 @@ def test_one_whose_worker_was_ended_is_tried_again_in_an_hour(connected_companie
     assert "northwind" in checked()
 
 
-def test_one_that_fails_does_not_keep_the_others_waiting(connected_companies, company, monkeypatch, caplog) -> None:
+def test_one_that_fails_does_not_keep_the_others_waiting(
+    connected_companies, company, monkeypatch, caplog
+) -> None:
     examine = checkups.examine
-    monkeypatch.setattr(checkups, "examine", lambda each, **_: 1 / 0 if each == company else examine(each))
+    monkeypatch.setattr(
+        checkups,
+        "examine",
+        lambda each, **_: 1 / 0 if each == company else examine(each),
+    )
 
     check_up_due(seconds=60)
 
@@ -112,7 +130,9 @@ def test_a_check_up_changes_nothing_of_the_line(connected_companies, company) ->
     assert Connection.objects.values().get(company=company) == before
 
 
-def test_the_worker_s_timer_does_it_once_its_sweep_left_a_sign_of_life(connected_companies) -> None:
+def test_the_worker_s_timer_does_it_once_its_sweep_left_a_sign_of_life(
+    connected_companies,
+) -> None:
     watcher = Watcher()
 
     watcher.round(0)

@@ -16,7 +16,9 @@ from tests.conftest import TOKEN
 pytestmark = pytest.mark.django_db
 
 
-def test_a_company_that_has_not_begun_gets_every_check_that_can_be_made(company) -> None:
+def test_a_company_that_has_not_begun_gets_every_check_that_can_be_made(
+    company,
+) -> None:
     assert levels(examine(company)) == [
         ("sweep", "red"),
         ("token", "amber"), ("account", "amber"), ("active", "amber"),
@@ -27,7 +29,9 @@ def test_a_company_that_has_not_begun_gets_every_check_that_can_be_made(company)
     assert not Connection.objects.exists()
 
 
-def test_with_a_token_and_a_rule_no_check_is_left_out(company, sandbox, make_rule) -> None:
+def test_with_a_token_and_a_rule_no_check_is_left_out(
+    company, sandbox, make_rule
+) -> None:
     services.save_token(company=company, token=TOKEN, ad_account_id="512345678")
     make_rule()
 
@@ -35,10 +39,17 @@ def test_with_a_token_and_a_rule_no_check_is_left_out(company, sandbox, make_rul
 
 
 @pytest.mark.parametrize("rules", [1, 1000])
-def test_it_takes_the_same_queries_however_many_rules_there_are_and_writes_nothing(company, sandbox, rules) -> None:
+def test_it_takes_the_same_queries_however_many_rules_there_are_and_writes_nothing(
+    company, sandbox, rules
+) -> None:
     services.save_token(company=company, token=TOKEN, ad_account_id="512345678")
     ConversionRule.objects.bulk_create(
-        ConversionRule(company=company, crm_event="deal_won", linkedin_id=str(104_011 + number), name=f"Rule {number}")
+        ConversionRule(
+            company=company,
+            crm_event="deal_won",
+            linkedin_id=str(104_011 + number),
+            name=f"Rule {number}",
+        )
         for number in range(rules)
     )
 
@@ -55,11 +66,16 @@ def test_it_takes_the_same_queries_however_many_rules_there_are_and_writes_nothi
 def test_moments_are_told_in_the_time_zone_of_the_company(company) -> None:
     company.time_zone = "Asia/Tokyo"
     company.save()
-    Heartbeat.objects.create(name="sweep", beat_at=datetime(2026, 11, 20, 23, 10, tzinfo=UTC))
+    Heartbeat.objects.create(
+        name="sweep", beat_at=datetime(2026, 11, 20, 23, 10, tzinfo=UTC)
+    )
 
     finding = about(examine(company), "sweep")
 
-    assert finding.sentence == "No worker has checked for due events since 21 Nov, 08:10:00."
+    assert (
+        finding.sentence
+        == "No worker has checked for due events since 21 Nov, 08:10:00."
+    )
 
 
 def test_findings_survive_being_stored() -> None:
@@ -72,15 +88,17 @@ def test_findings_survive_being_stored() -> None:
 def test_stored_findings_of_a_check_that_is_no_more_are_left_out() -> None:
     stored = as_json([Finding(Check.CLOCK, Level.GREEN, "Fine.")])
 
-    assert from_json([{**stored[0], "check": "phlogiston"}, {**stored[0], "level": "mauve"}, *stored]) == [
-        Finding(Check.CLOCK, Level.GREEN, "Fine.")
-    ]
+    assert from_json(
+        [{**stored[0], "check": "phlogiston"}, {**stored[0], "level": "mauve"}, *stored]
+    ) == [Finding(Check.CLOCK, Level.GREEN, "Fine.")]
 
 
 def test_stored_findings_are_read_without_a_field_that_is_no_more() -> None:
     stored = as_json([Finding(Check.CLOCK, Level.GREEN, "Fine.")])
 
-    assert from_json([{**stored[0], "phlogiston": "Much."}]) == [Finding(Check.CLOCK, Level.GREEN, "Fine.")]
+    assert from_json([{**stored[0], "phlogiston": "Much."}]) == [
+        Finding(Check.CLOCK, Level.GREEN, "Fine.")
+    ]
 
 
 @pytest.mark.parametrize(

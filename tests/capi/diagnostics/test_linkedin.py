@@ -7,7 +7,13 @@ import pytest
 
 from capi import services
 from capi.diagnostics import linkedin
-from capi.diagnostics.linkedin import NO_CLOCK, NOT_ASKED, _clock, ask_for_rules, rules_findings
+from capi.diagnostics.linkedin import (
+    NO_CLOCK,
+    NOT_ASKED,
+    _clock,
+    ask_for_rules,
+    rules_findings,
+)
 from capi.models import Connection, ConversionRule
 from tests.capi.diagnostics.conftest import about, levels
 
@@ -22,10 +28,16 @@ def connect(company, token="AQX-good-token-0123456789", account=ACCOUNT) -> Conn
 
 def found(company):
     connection = Connection.objects.for_company(company).first()
-    return list(rules_findings(ask_for_rules(connection), list(ConversionRule.objects.for_company(company))))
+    return list(
+        rules_findings(
+            ask_for_rules(connection), list(ConversionRule.objects.for_company(company))
+        )
+    )
 
 
-def test_rules_that_linkedin_lists_enabled_and_for_the_api_are_fine(company, sandbox, make_rule) -> None:
+def test_rules_that_linkedin_lists_enabled_and_for_the_api_are_fine(
+    company, sandbox, make_rule
+) -> None:
     connect(company)
     make_rule("lead_created", "104011")
     make_rule("deal_won", "104014")
@@ -33,7 +45,10 @@ def test_rules_that_linkedin_lists_enabled_and_for_the_api_are_fine(company, san
     findings = found(company)
 
     assert levels(findings) == [("clock", "green"), ("at_linkedin", "green")]
-    assert findings[1].sentence == "LinkedIn lists 12 rules. All active ones are enabled and accept our events."
+    assert (
+        findings[1].sentence
+        == "LinkedIn lists 12 rules. All active ones are enabled and accept our events."
+    )
 
 
 @pytest.mark.parametrize(
@@ -44,7 +59,9 @@ def test_rules_that_linkedin_lists_enabled_and_for_the_api_are_fine(company, san
         ("999", "amber", "Not among the ad account's rules: Deal won (999)."),
     ],
 )
-def test_a_rule_that_linkedin_has_otherwise_is_named(company, sandbox, make_rule, linkedin_id, level, sentence) -> None:
+def test_a_rule_that_linkedin_has_otherwise_is_named(
+    company, sandbox, make_rule, linkedin_id, level, sentence
+) -> None:
     connect(company)
     make_rule("deal_won", linkedin_id)
     make_rule("lead_created", "104011")
@@ -58,7 +75,9 @@ def test_rules_are_compared_over_all_pages(company, sandbox, make_rule) -> None:
     connect(company, account="250250")
     make_rule("deal_won", "200246")
 
-    assert about(found(company), "at_linkedin").sentence.startswith("LinkedIn lists 250 rules.")
+    assert about(found(company), "at_linkedin").sentence.startswith(
+        "LinkedIn lists 250 rules."
+    )
 
 
 @pytest.mark.parametrize(
@@ -70,10 +89,30 @@ def test_rules_are_compared_over_all_pages(company, sandbox, make_rule) -> None:
             "unknown",
             "LinkedIn says 403: this token can send events but not read rules",
         ),
-        ("AQX-revoked-0123456789", ACCOUNT, "red", "LinkedIn says 401: the access token is expired, revoked or"),
-        ("AQX-throttled-0123456789", ACCOUNT, "unknown", "LinkedIn has technical problems, or asks us to slow down."),
-        ("AQX-good-token-0123456789", "500500", "unknown", "LinkedIn has technical problems"),
-        ("AQX-good-token-0123456789", "503503", "unknown", "LinkedIn has technical problems"),
+        (
+            "AQX-revoked-0123456789",
+            ACCOUNT,
+            "red",
+            "LinkedIn says 401: the access token is expired, revoked or",
+        ),
+        (
+            "AQX-throttled-0123456789",
+            ACCOUNT,
+            "unknown",
+            "LinkedIn has technical problems, or asks us to slow down.",
+        ),
+        (
+            "AQX-good-token-0123456789",
+            "500500",
+            "unknown",
+            "LinkedIn has technical problems",
+        ),
+        (
+            "AQX-good-token-0123456789",
+            "503503",
+            "unknown",
+            "LinkedIn has technical problems",
+        ),
         (
             "AQX-good-token-0123456789",
             "403403",
@@ -93,10 +132,15 @@ def test_an_answer_without_rules_says_why_and_changes_nothing(
 
     assert finding.level == level
     assert finding.sentence.startswith(sentence)
-    assert (Connection.objects.values().get(), ConversionRule.objects.values().get()) == before
+    assert (
+        Connection.objects.values().get(),
+        ConversionRule.objects.values().get(),
+    ) == before
 
 
-def test_a_retired_version_is_red_and_the_clock_is_compared_all_the_same(company, sandbox, settings) -> None:
+def test_a_retired_version_is_red_and_the_clock_is_compared_all_the_same(
+    company, sandbox, settings
+) -> None:
     connect(company)
     settings.LINKEDIN_API_VERSION = "202511"
 
@@ -110,21 +154,31 @@ def test_linkedin_out_of_reach_can_not_be_told(company) -> None:
     findings = found(company)
 
     assert levels(findings) == [("clock", "unknown"), ("at_linkedin", "unknown")]
-    assert findings[1].sentence == "LinkedIn did not respond in time, or could not be reached."
+    assert (
+        findings[1].sentence
+        == "LinkedIn did not respond in time, or could not be reached."
+    )
 
 
-def test_it_waits_for_an_answer_no_longer_than_its_limit(company, sandbox, monkeypatch) -> None:
+def test_it_waits_for_an_answer_no_longer_than_its_limit(
+    company, sandbox, monkeypatch
+) -> None:
     monkeypatch.setattr(linkedin, "ASK_SECONDS", 0.5)
     connect(company, account="408408")
     started = datetime.now(UTC)
 
     finding = about(found(company), "at_linkedin")
 
-    assert finding.sentence == "LinkedIn did not respond in time, or could not be reached."
+    assert (
+        finding.sentence == "LinkedIn did not respond in time, or could not be reached."
+    )
     assert datetime.now(UTC) - started < timedelta(seconds=3)
 
 
-@pytest.mark.parametrize("missing", [{"ad_account_id": ""}, {"sealed_token": ""}, {"sealed_token": "gAAAA-unreadable"}])
+@pytest.mark.parametrize(
+    "missing",
+    [{"ad_account_id": ""}, {"sealed_token": ""}, {"sealed_token": "gAAAA-unreadable"}],
+)
 def test_without_what_it_takes_linkedin_is_not_asked(company, sandbox, missing) -> None:
     connect(company)
     Connection.objects.update(**missing)
@@ -137,7 +191,10 @@ def test_without_what_it_takes_linkedin_is_not_asked(company, sandbox, missing) 
 
 
 def test_without_a_connection_linkedin_is_not_asked() -> None:
-    assert levels(rules_findings(ask_for_rules(None), [])) == [("at_linkedin", "unknown"), ("clock", "unknown")]
+    assert levels(rules_findings(ask_for_rules(None), [])) == [
+        ("at_linkedin", "unknown"),
+        ("clock", "unknown"),
+    ]
 
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)

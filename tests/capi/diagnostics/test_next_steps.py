@@ -9,7 +9,12 @@ from cryptography.fernet import Fernet
 from capi import services
 from capi.diagnostics import queue, rules, setup
 from capi.diagnostics.findings import Check, Finding, Level
-from capi.diagnostics.linkedin import _clock, ask_for_rules, rules_findings, version_findings
+from capi.diagnostics.linkedin import (
+    _clock,
+    ask_for_rules,
+    rules_findings,
+    version_findings,
+)
 from capi.linkedin.rules import LinkedInRule, ReadStatus, RulesRead
 from capi.models import Connection, Heartbeat
 from capi.models.choices import Reason
@@ -40,13 +45,19 @@ def of_token_and_account(company, connection, settings, make_rule) -> Iterator[F
     yield from setup.account_findings(connection, rows)
     for reason in Reason:
         connection.is_paused, connection.paused_reason = True, reason
-        yield from [*setup.token_findings(connection, rows, TODAY), *version_findings(connection, TODAY)]
+        yield from [
+            *setup.token_findings(connection, rows, TODAY),
+            *version_findings(connection, TODAY),
+        ]
         yield from setup.account_findings(connection, rows)
     for days in (14, 3, -1):
         connection.token_expires_on = TODAY + timedelta(days=days)
         yield from setup.token_findings(connection, rows, TODAY)
     settings.TOKEN_KEYS = [Fernet.generate_key().decode()]
-    yield from [*setup.token_findings(connection, rows, TODAY), *rules_findings(ask_for_rules(connection), [])]
+    yield from [
+        *setup.token_findings(connection, rows, TODAY),
+        *rules_findings(ask_for_rules(connection), []),
+    ]
 
 
 def of_the_version(company, connection, settings, make_rule) -> Iterator[Finding]:
@@ -64,7 +75,10 @@ def of_rules(company, connection, settings, make_rule) -> Iterator[Finding]:
     for reason in Reason:
         rule.is_paused, rule.paused_reason = True, reason
         rule.save()
-        yield from [*rules.findings(rows_of(company), NOW), *setup.account_findings(connection, rows_of(company))]
+        yield from [
+            *rules.findings(rows_of(company), NOW),
+            *setup.account_findings(connection, rows_of(company)),
+        ]
     rule.is_active = False
     rule.save()
     yield from rules.findings(rows_of(company), NOW)
@@ -75,14 +89,19 @@ def of_linkedins_answers(company, connection, settings, make_rule) -> Iterator[F
     yield from rules_findings(None, [rule])
     listed = [(LinkedInRule("104012", "", "LEAD", "CONVERSIONS_API", enabled=False),),
               (LinkedInRule("104012", "", "LEAD", "OTHER", enabled=True),), ()]  # fmt: skip
-    reads = [*map(RulesRead, ReadStatus), *(RulesRead(ReadStatus.FOUND, found) for found in listed)]
+    reads = [
+        *map(RulesRead, ReadStatus),
+        *(RulesRead(ReadStatus.FOUND, found) for found in listed),
+    ]
     for read in reads:
         yield from rules_findings(read, [rule])
     for header in ("Wed, 25 Nov 2026 12:00:20 GMT", "Wed, 25 Nov 2026 11:00:00 GMT"):
         yield _clock({"date": header}, NOW)
 
 
-def of_all_that_takes_a_query(company, connection, settings, make_rule) -> Iterator[Finding]:
+def of_all_that_takes_a_query(
+    company, connection, settings, make_rule
+) -> Iterator[Finding]:
     yield from [*setup.lead_findings(company), *queue.worker_findings(NOW)]
     make_lead(company, email="")
     beat = Heartbeat.objects.create(name="sweep", beat_at=NOW)
@@ -90,21 +109,40 @@ def of_all_that_takes_a_query(company, connection, settings, make_rule) -> Itera
     for minutes in (3, 30):
         yield from queue.worker_findings(beat.beat_at + timedelta(minutes=minutes))
     now = database_now()
-    event = log(make_rule(), "pending", next_attempt_at=now - timedelta(minutes=6), happened_at=now - timedelta(1))
+    event = log(
+        make_rule(),
+        "pending",
+        next_attempt_at=now - timedelta(minutes=6),
+        happened_at=now - timedelta(1),
+    )
     yield from queue.queue_findings(company.pk, connection, [], now)
-    yield from queue.queue_findings(company.pk, connection, [], now + timedelta(hours=2))
+    yield from queue.queue_findings(
+        company.pk, connection, [], now + timedelta(hours=2)
+    )
     connection.next_attempt_at = now + timedelta(hours=1)
     yield from queue.queue_findings(company.pk, connection, [], now)
-    connection.resting_since, connection.rest_cause, connection.body_limit = now, "throttled", 600_000
+    connection.resting_since, connection.rest_cause, connection.body_limit = (
+        now,
+        "throttled",
+        600_000,
+    )
     yield from queue.at_hand(connection, now)
     connection.is_paused, connection.paused_reason = True, Reason.TOKEN_REFUSED
     yield from queue.queue_findings(company.pk, connection, [], now)
-    yield from queue.queue_findings(company.pk, connection, [], event.happened_at + timedelta(days=89))
+    yield from queue.queue_findings(
+        company.pk, connection, [], event.happened_at + timedelta(days=89)
+    )
     connection.paused_reason = Reason.ALL_PAUSED
     yield from queue.at_hand(connection, now)
 
 
-SOURCES = (of_token_and_account, of_the_version, of_rules, of_linkedins_answers, of_all_that_takes_a_query)
+SOURCES = (
+    of_token_and_account,
+    of_the_version,
+    of_rules,
+    of_linkedins_answers,
+    of_all_that_takes_a_query,
+)
 
 
 def test_every_finding_that_is_not_green_has_a_mend_and_a_link_that_leads_somewhere(
@@ -119,19 +157,34 @@ def test_every_finding_that_is_not_green_has_a_mend_and_a_link_that_leads_somewh
 
     assert {finding.check for finding in findings} == set(Check)
     assert not [finding for finding in findings if not (finding.fix and finding.link)]
-    assert not [link for link in {link for finding in findings for link in finding.links} if _leads_nowhere(link)]
+    assert not [
+        link
+        for link in {link for finding in findings for link in finding.links}
+        if _leads_nowhere(link)
+    ]
     # Those of reasons are left out, as this test pauses with each reason, and most of them never pause anything.
-    of_checks = [finding for finding in findings if not finding.topic.startswith("reason-")]
-    assert not [finding for finding in of_checks if not finding.ask_admin and not _needs_no_admin(finding)]
+    of_checks = [
+        finding for finding in findings if not finding.topic.startswith("reason-")
+    ]
+    assert not [
+        finding
+        for finding in of_checks
+        if not finding.ask_admin and not _needs_no_admin(finding)
+    ]
 
 
 def _needs_no_admin(finding: Finding) -> bool:
     others = ("Press play", "No action needed", "Ask the operator", "The operator")
-    return finding.fix.startswith(others) or finding.check in (Check.LEADS, Check.ON_HOLD)
+    return finding.fix.startswith(others) or finding.check in (
+        Check.LEADS,
+        Check.ON_HOLD,
+    )
 
 
 def _leads_nowhere(link: str) -> bool:
     address, _, anchor = link.partition("#")
     if not address.startswith("/help/"):
         return bool(anchor) and anchor not in PARTS_OF_THE_PAGE
-    return anchor not in {section.anchor for section in all_pages()[address.split("/")[2]].sections}
+    return anchor not in {
+        section.anchor for section in all_pages()[address.split("/")[2]].sections
+    }

@@ -20,7 +20,11 @@ def found(company):
 def test_without_a_rule_there_is_one_to_add(company) -> None:
     active, ids = found(company)
 
-    assert (active.level, active.sentence, active.fix) == ("amber", "There are no rules yet.", "Add one in step 2.")
+    assert (active.level, active.sentence, active.fix) == (
+        "amber",
+        "There are no rules yet.",
+        "Add one in step 2.",
+    )
     assert (ids.level, ids.sentence) == ("unknown", rules.NO_ID)
 
 
@@ -49,19 +53,28 @@ def test_where_all_are_off_nothing_can_be_sent(company, make_rule) -> None:
     assert levels(found(company)) == [("active", "red"), ("paused", "unknown")]
 
 
-def test_an_id_is_confirmed_by_what_linkedin_accepted_or_listed_and_by_nothing_else(company, make_rule) -> None:
+def test_an_id_is_confirmed_by_what_linkedin_accepted_or_listed_and_by_nothing_else(
+    company, make_rule
+) -> None:
     log(make_rule("lead_created", "104011"), "accepted", settled_at=NOW)
     log(make_rule("lead_qualified", "104012"), "accepted", is_test=True, settled_at=NOW)
     make_rule("deal_won", "104013", linkedin_read_at=NOW)
     make_rule("deal_lost", "104014")
     log(make_rule("deal_created", "104015"), "exhausted", is_test=True, settled_at=NOW)
 
-    ids = [(finding.level, finding.sentence) for finding in found(company) if finding.check == "paused"]
+    ids = [
+        (finding.level, finding.sentence)
+        for finding in found(company)
+        if finding.check == "paused"
+    ]
 
     assert ids == [
         ("green", "LinkedIn accepts events of Lead created, Lead qualified."),
         ("green", "LinkedIn listed Deal won on 25 Nov, 12:00."),
-        ("unknown", "LinkedIn has not confirmed Deal lost (104014), Deal created (104015)."),
+        (
+            "unknown",
+            "LinkedIn has not confirmed Deal lost (104014), Deal created (104015).",
+        ),
     ]
 
 
@@ -71,8 +84,13 @@ def test_a_paused_rule_says_why_and_what_to_do(company, make_rule) -> None:
     finding = about(found(company), "paused")
 
     assert finding.level == "red"
-    assert finding.sentence == "Lead created (104012): LinkedIn says 404: there is no conversion rule with this id."
-    assert finding.fix == "Copy the rule id from Campaign Manager again and save the rule."
+    assert (
+        finding.sentence
+        == "Lead created (104012): LinkedIn says 404: there is no conversion rule with this id."
+    )
+    assert (
+        finding.fix == "Copy the rule id from Campaign Manager again and save the rule."
+    )
 
 
 def test_a_thousand_rules_with_two_troubles_make_two_findings(company) -> None:
@@ -97,18 +115,26 @@ def test_rules_say_when_they_last_sent(company, make_rule) -> None:
 
     finding = about(found(company), "seen")
 
-    assert (finding.level, finding.sentence) == ("green", "Lead created on 23 Nov, 09:00.")
+    assert (finding.level, finding.sentence) == (
+        "green",
+        "Lead created on 23 Nov, 09:00.",
+    )
 
 
 @pytest.mark.parametrize(
     ("days", "level", "sentence"),
-    [(29, "green", "Lead created on 27 Oct."), (30, "amber", "Nothing sent in the last 30 days: Lead created.")],
+    [
+        (29, "green", "Lead created on 27 Oct."),
+        (30, "amber", "Nothing sent in the last 30 days: Lead created."),
+    ],
 )
 def test_behind_the_newest_events_of_a_busy_company_the_counts_by_day_tell(
     company, make_rule, days, level, sentence
 ) -> None:
     day = (NOW - timedelta(days=days)).date()
-    DayCount.objects.create(company=company, rule=make_rule(), day=day, state="accepted", count=1)
+    DayCount.objects.create(
+        company=company, rule=make_rule(), day=day, state="accepted", count=1
+    )
 
     finding = about(found(company), "seen")
 
@@ -116,23 +142,33 @@ def test_behind_the_newest_events_of_a_busy_company_the_counts_by_day_tell(
 
 
 @pytest.mark.parametrize("sent", [NOW - timedelta(days=30), None])
-def test_a_rule_that_sent_nothing_lately_is_to_be_looked_at(company, make_rule, sent) -> None:
+def test_a_rule_that_sent_nothing_lately_is_to_be_looked_at(
+    company, make_rule, sent
+) -> None:
     rule = make_rule()
     if sent:
         log(rule, "accepted", settled_at=sent)
 
     finding = about(found(company), "seen")
 
-    assert (finding.level, finding.sentence) == ("amber", "Nothing sent in the last 30 days: Lead created.")
+    assert (finding.level, finding.sentence) == (
+        "amber",
+        "Nothing sent in the last 30 days: Lead created.",
+    )
     assert finding.link == "/integrations/linkedin/#map"
 
 
-def test_a_test_that_linkedin_took_is_proof_enough_for_a_new_rule(company, make_rule) -> None:
+def test_a_test_that_linkedin_took_is_proof_enough_for_a_new_rule(
+    company, make_rule
+) -> None:
     log(make_rule(), "accepted", is_test=True, settled_at=NOW)
 
     finding = about(found(company), "seen")
 
-    assert (finding.level, finding.sentence) == ("green", "Tested, no event yet: Lead created.")
+    assert (finding.level, finding.sentence) == (
+        "green",
+        "Tested, no event yet: Lead created.",
+    )
 
 
 def test_rules_that_are_off_or_paused_are_not_missed(company, make_rule) -> None:

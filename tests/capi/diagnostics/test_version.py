@@ -28,10 +28,26 @@ def finding(today=date(2026, 11, 25), connection=None):
             "amber",
             "LinkedIn switches off API version 202609 on 15 September 2027, in 60 days.",
         ),
-        (date(2027, 9, 7), "amber", "LinkedIn switches off API version 202609 on 15 September 2027, in 8 days."),
-        (date(2027, 9, 8), "red", "LinkedIn switches off API version 202609 on 15 September 2027, in 7 days."),
-        (date(2027, 9, 15), "red", "LinkedIn switched off API version 202609 on 15 September 2027, today."),
-        (date(2027, 9, 16), "red", "LinkedIn switched off API version 202609 on 15 September 2027."),
+        (
+            date(2027, 9, 7),
+            "amber",
+            "LinkedIn switches off API version 202609 on 15 September 2027, in 8 days.",
+        ),
+        (
+            date(2027, 9, 8),
+            "red",
+            "LinkedIn switches off API version 202609 on 15 September 2027, in 7 days.",
+        ),
+        (
+            date(2027, 9, 15),
+            "red",
+            "LinkedIn switched off API version 202609 on 15 September 2027, today.",
+        ),
+        (
+            date(2027, 9, 16),
+            "red",
+            "LinkedIn switched off API version 202609 on 15 September 2027.",
+        ),
     ],
 )
 def test_its_end_is_told_from_60_days_on(today, level, sentence) -> None:
@@ -87,13 +103,21 @@ def test_a_version_older_than_the_table_is_over(settings) -> None:
 
     found = finding()
 
-    assert (found.level, found.sentence) == ("red", "Version 202405 is older than any that LinkedIn still supports.")
+    assert (found.level, found.sentence) == (
+        "red",
+        "Version 202405 is older than any that LinkedIn still supports.",
+    )
 
 
 def test_what_linkedin_said_goes_before_the_table() -> None:
-    paused = Connection(is_paused=True, paused_reason="version_retired", paused_version="202609")
+    paused = Connection(
+        is_paused=True, paused_reason="version_retired", paused_version="202609"
+    )
 
     found = finding(connection=paused)
 
     assert found.level == "red"
-    assert found.sentence == "LinkedIn says 426: it has retired the API version that LeadMachine uses."
+    assert (
+        found.sentence
+        == "LinkedIn says 426: it has retired the API version that LeadMachine uses."
+    )

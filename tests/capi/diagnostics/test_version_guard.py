@@ -26,7 +26,9 @@ def ends_in(monkeypatch, settings):
 
     def end(days: int) -> None:
         settings.LINKEDIN_API_URL = settings.LINKEDIN_REAL_URL
-        monkeypatch.setitem(versions.SUNSETS, "202609", timezone.localdate() + timedelta(days=days))
+        monkeypatch.setitem(
+            versions.SUNSETS, "202609", timezone.localdate() + timedelta(days=days)
+        )
 
     return end
 
@@ -41,14 +43,19 @@ def ends_in(monkeypatch, settings):
         (0, "bad", "LinkedIn switched off API version 202609"),
     ],
 )
-def test_every_page_tells_admins_of_its_end(client_as, admin, ends_in, days, tone, words) -> None:
+def test_every_page_tells_admins_of_its_end(
+    client_as, admin, ends_in, days, tone, words
+) -> None:
     ends_in(days)
 
     page = client_as(admin).get(LEADS).content.decode()
 
     assert f'<div class="banner {tone}">' in page
     assert words in page
-    assert "The operator of LeadMachine must set LINKEDIN_API_VERSION to a newer version." in page
+    assert (
+        "The operator of LeadMachine must set LINKEDIN_API_VERSION to a newer version."
+        in page
+    )
 
 
 @pytest.mark.parametrize(
@@ -56,14 +63,22 @@ def test_every_page_tells_admins_of_its_end(client_as, admin, ends_in, days, ton
     [
         (60, "on 1 October 2027 at the earliest, in 60 days."),
         (1, "on 1 October 2027 at the earliest, tomorrow."),
-        (-20, "LinkedIn switches off API version 202610 on 1 October 2027 at the earliest: it may end any day."),
+        (
+            -20,
+            "LinkedIn switches off API version 202610 on 1 October 2027 at the earliest: it may end any day.",
+        ),
     ],
 )
 def test_so_it_does_of_a_version_that_the_table_does_not_know(
     client_as, admin, settings, monkeypatch, days, words
 ) -> None:
-    settings.LINKEDIN_API_URL, settings.LINKEDIN_API_VERSION = settings.LINKEDIN_REAL_URL, "202610"
-    monkeypatch.setattr(timezone, "localdate", lambda: date(2027, 10, 1) - timedelta(days=days))
+    settings.LINKEDIN_API_URL, settings.LINKEDIN_API_VERSION = (
+        settings.LINKEDIN_REAL_URL,
+        "202610",
+    )
+    monkeypatch.setattr(
+        timezone, "localdate", lambda: date(2027, 10, 1) - timedelta(days=days)
+    )
 
     page = client_as(admin).get(LEADS).content.decode()
 
@@ -77,15 +92,21 @@ def test_61_days_before_there_is_nothing_to_tell(client_as, admin, ends_in) -> N
     assert 'class="banner' not in client_as(admin).get(LEADS).content.decode()
 
 
-def test_sales_can_not_see_to_it_and_are_not_bothered(client_as, sales, ends_in) -> None:
+def test_sales_can_not_see_to_it_and_are_not_bothered(
+    client_as, sales, ends_in
+) -> None:
     ends_in(7)
 
     assert 'class="banner' not in client_as(sales).get(LEADS).content.decode()
 
 
-def test_a_token_that_ends_soon_is_told_the_same_way(client_as, admin, connected, settings) -> None:
+def test_a_token_that_ends_soon_is_told_the_same_way(
+    client_as, admin, connected, settings
+) -> None:
     settings.LINKEDIN_API_URL = settings.LINKEDIN_REAL_URL
-    Connection.objects.update(token_expires_on=timezone.localdate() + timedelta(days=14))
+    Connection.objects.update(
+        token_expires_on=timezone.localdate() + timedelta(days=14)
+    )
 
     page = client_as(admin).get(LEADS).content.decode()
 
@@ -93,7 +114,9 @@ def test_a_token_that_ends_soon_is_told_the_same_way(client_as, admin, connected
     assert "The access token expires on" in page
 
 
-@pytest.mark.parametrize(("days", "found"), [(61, []), (60, ["capi.W106"]), (-1, ["capi.W106"])])
+@pytest.mark.parametrize(
+    ("days", "found"), [(61, []), (60, ["capi.W106"]), (-1, ["capi.W106"])]
+)
 def test_the_system_checks_warn_of_its_end(ends_in, days, found) -> None:
     ends_in(days)
 
@@ -101,9 +124,17 @@ def test_the_system_checks_warn_of_its_end(ends_in, days, found) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "found"), [("202405", ["capi.W106"]), ("202610", []), ("203001", []), ("latest", ["capi.E105"])]
+    ("version", "found"),
+    [
+        ("202405", ["capi.W106"]),
+        ("202610", []),
+        ("203001", []),
+        ("latest", ["capi.E105"]),
+    ],
 )
-def test_a_newer_version_than_the_table_holds_is_fine_and_an_older_one_is_not(settings, version, found) -> None:
+def test_a_newer_version_than_the_table_holds_is_fine_and_an_older_one_is_not(
+    settings, version, found
+) -> None:
     settings.LINKEDIN_API_VERSION = version
 
     assert [message.id for message in checks.api_version()] == found
@@ -118,7 +149,9 @@ def test_a_newer_version_than_the_table_holds_is_fine_and_an_older_one_is_not(se
         ("202610", date(2027, 9, 25), 6),
     ],
 )
-def test_the_days_left_are_counted_to_the_day_of_the_sunset(version, today, left) -> None:
+def test_the_days_left_are_counted_to_the_day_of_the_sunset(
+    version, today, left
+) -> None:
     end = end_of_version(version, today)
 
     assert end is not None
@@ -142,8 +175,14 @@ def test_a_retired_version_holds_everything_burns_nothing_and_goes_on_with_the_n
     assert requests_made(sandbox) == [426]
     assert states(company) == ["pending"] * 6
     assert set(ConversionEvent.objects.values_list("attempts", flat=True)) == {0}
-    assert "LinkedIn says 426: it has retired the API version that LeadMachine uses." in held
-    assert "The operator of LeadMachine must set LINKEDIN_API_VERSION to a newer version." in held
+    assert (
+        "LinkedIn says 426: it has retired the API version that LeadMachine uses."
+        in held
+    )
+    assert (
+        "The operator of LeadMachine must set LINKEDIN_API_VERSION to a newer version."
+        in held
+    )
     assert "6 events are on hold" in held
     assert "LinkedIn says 426" in web.get(LEADS).content.decode()
 
@@ -151,13 +190,17 @@ def test_a_retired_version_holds_everything_burns_nothing_and_goes_on_with_the_n
     assert sweep.due_companies() == [company.pk]
     send_all(company)
 
-    ids = list(ConversionEvent.objects.order_by("pk").values_list("event_id", flat=True))
+    ids = list(
+        ConversionEvent.objects.order_by("pk").values_list("event_id", flat=True)
+    )
     assert [element["eventId"] for element in received(sandbox)] == ids
     assert states(company) == ["accepted"] * 6
     assert "LinkedIn says 426" not in web.get(LEADS).content.decode()
 
 
-def test_the_command_line_lets_it_go_on_too(company, connected, sandbox, make_rule, settings, capsys) -> None:
+def test_the_command_line_lets_it_go_on_too(
+    company, connected, sandbox, make_rule, settings, capsys
+) -> None:
     settings.LINKEDIN_API_VERSION = "202511"
     make_rule()
     make_lead(company)

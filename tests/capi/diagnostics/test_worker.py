@@ -17,13 +17,21 @@ ROUND = datetime(2026, 11, 25, 6, 10, 7, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("later", "level", "sentence"),
     [
-        (timedelta(seconds=119), "green", "The workers last checked for due events on 25 Nov, 06:10:07."),
+        (
+            timedelta(seconds=119),
+            "green",
+            "The workers last checked for due events on 25 Nov, 06:10:07.",
+        ),
         (
             timedelta(seconds=120),
             "amber",
             "The workers are late: they last checked for due events on 25 Nov, 06:10:07.",
         ),
-        (timedelta(minutes=15), "red", "No worker has checked for due events since 25 Nov, 06:10:07."),
+        (
+            timedelta(minutes=15),
+            "red",
+            "No worker has checked for due events since 25 Nov, 06:10:07.",
+        ),
     ],
 )
 def test_the_last_round_is_told_and_missed(later, level, sentence) -> None:
@@ -37,7 +45,10 @@ def test_the_last_round_is_told_and_missed(later, level, sentence) -> None:
 def test_where_no_worker_ever_ran_it_says_so() -> None:
     (found,) = queue.worker_findings(ROUND)
 
-    assert (found.level, found.sentence) == ("red", "No worker has ever checked for due events.")
+    assert (found.level, found.sentence) == (
+        "red",
+        "No worker has ever checked for due events.",
+    )
 
 
 def test_all_workers_share_one_row_and_the_last_one_counts() -> None:

@@ -9,7 +9,11 @@ def client_for():
     clients = []
 
     def make(url, *, timeout=10):
-        clients.append(Client(base_url=url, version="202609", timeout=timeout, connect_timeout=timeout))
+        clients.append(
+            Client(
+                base_url=url, version="202609", timeout=timeout, connect_timeout=timeout
+            )
+        )
         return clients[-1]
 
     yield make

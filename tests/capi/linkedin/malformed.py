@@ -20,20 +20,74 @@ from capi.linkedin.decisions import (
 from capi.models.choices import Reason
 from tests.capi.linkedin.said import answered
 
-STATUSES = (200, 200, 200, 201, 204, 299, 302, 400, 401, 403, 404, 408, 409, 413, 422, 426, 429, 500, 501, 503, 999)
+STATUSES = (
+    200,
+    200,
+    200,
+    201,
+    204,
+    299,
+    302,
+    400,
+    401,
+    403,
+    404,
+    408,
+    409,
+    413,
+    422,
+    426,
+    429,
+    500,
+    501,
+    503,
+    999,
+)
 TROUBLES = (*[None] * 45, *TransportError)
 WHOLE = [
     json.dumps(body).encode()
     for body in (
         *({"elements": [{"status": 201}] * count} for count in (1, 2, 3, 4)),
-        {"elements": [{"status": 201}, {"status": 400, "error": {"message": "Index: 0", "code": "X"}}]},
-        {"elements": [{"status": 201, "headers": {}}, {"status": 429}, {"status": 500}]},
-        {"message": "Index: 0, ERROR :: /user :: odd\nIndex: 2, ERROR :: /user :: odd", "status": 422},
-        {"message": "Conversion time should be within 90 days, indices [0, 1] (0-indexed).", "status": 400},
-        {"message": "com.linkedin.content.Exception: urn:lla:llaPartnerConversion:1 is disabled", "status": 400},
-        {"code": "VERSION_MISSING", "message": "A version must be present", "status": 400},
-        {"serviceErrorCode": 65601, "code": "REVOKED_ACCESS_TOKEN", "message": "revoked", "status": 401},
-        {"message": "Resource level throttle APPLICATION_AND_MEMBER DAY limit", "status": 429},
+        {
+            "elements": [
+                {"status": 201},
+                {"status": 400, "error": {"message": "Index: 0", "code": "X"}},
+            ]
+        },
+        {
+            "elements": [
+                {"status": 201, "headers": {}},
+                {"status": 429},
+                {"status": 500},
+            ]
+        },
+        {
+            "message": "Index: 0, ERROR :: /user :: odd\nIndex: 2, ERROR :: /user :: odd",
+            "status": 422,
+        },
+        {
+            "message": "Conversion time should be within 90 days, indices [0, 1] (0-indexed).",
+            "status": 400,
+        },
+        {
+            "message": "com.linkedin.content.Exception: urn:lla:llaPartnerConversion:1 is disabled",
+            "status": 400,
+        },
+        {
+            "code": "VERSION_MISSING",
+            "message": "A version must be present",
+            "status": 400,
+        },
+        {
+            "serviceErrorCode": 65601,
+            "code": "REVOKED_ACCESS_TOKEN",
+            "message": "revoked",
+            "status": 401,
+        },
+        {
+            "message": "Resource level throttle APPLICATION_AND_MEMBER DAY limit",
+            "status": 429,
+        },
         {},
         [],
     )
@@ -50,7 +104,9 @@ def spoilt(dice: Random) -> tuple[Answer, int]:
     body = bytearray(whole)
     for _ in range(dice.choice((0, 1, 1, 1, 2, 5))):
         _spoil(body, dice)
-    answer = answered(dice.choice((*STATUSES, *[_status_in(whole)] * len(STATUSES))), bytes(body))
+    answer = answered(
+        dice.choice((*STATUSES, *[_status_in(whole)] * len(STATUSES))), bytes(body)
+    )
     count = dice.choice((1, 2, 3, 4, *[max(1, body.count(b'"status"'))] * 6))
     return Answer(answer.status, {}, answer.body, dice.choice(TROUBLES), 1), count
 
@@ -82,7 +138,8 @@ def is_plainly_accepted(body: bytes, count: int) -> bool:
     try:
         found = json.loads(body.decode())["elements"]
         return len(found) == count and all(
-            type(each["status"]) is int and each["status"] in (200, 201) for each in found
+            type(each["status"]) is int and each["status"] in (200, 201)
+            for each in found
         )
     except (ValueError, TypeError, KeyError, RecursionError):
         return False
@@ -93,7 +150,9 @@ def is_created(answer: Answer) -> bool:
     if not answer.body.strip():
         return answer.status in (200, 201)
     try:
-        return answer.status == 201 and isinstance(json.loads(answer.body.decode()), dict)
+        return answer.status == 201 and isinstance(
+            json.loads(answer.body.decode()), dict
+        )
     except (ValueError, RecursionError):
         return False
 
@@ -102,7 +161,9 @@ def is_own_error(answer: Answer) -> bool:
     """Does the body state the answer's status, or that of each element?"""
     try:
         found = json.loads(answer.body.decode())
-        return found.get("status") == answer.status or (answer.status in (200, 201) and bool(found["elements"]))
+        return found.get("status") == answer.status or (
+            answer.status in (200, 201) and bool(found["elements"])
+        )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return False
 
@@ -113,16 +174,24 @@ def assert_sound(answer: Answer, count: int) -> None:
     if isinstance(decision, Accepted):
         assert answer.trouble is None
         assert answer.status in (200, 201)
-        assert is_plainly_accepted(answer.body, count) or (count == 1 and is_created(answer))
+        assert is_plainly_accepted(answer.body, count) or (
+            count == 1 and is_created(answer)
+        )
     if isinstance(decision, PerElement):
         assert len(decision.results) == count
-        assert all(result.status in (200, 201) for result in decision.results if result.verdict is Verdict.ACCEPTED)
+        assert all(
+            result.status in (200, 201)
+            for result in decision.results
+            if result.verdict is Verdict.ACCEPTED
+        )
     if isinstance(decision, RefusedNamed):
         assert decision.reasons
         assert set(decision.reasons) <= set(range(count))
     if isinstance(decision, RefusedUnnamed | TooLarge):
         assert count > 1
-    if isinstance(decision, RefusedNamed | PauseRule | PauseConnection | VersionRetired):
+    if isinstance(
+        decision, RefusedNamed | PauseRule | PauseConnection | VersionRetired
+    ):
         assert is_own_error(answer)
     if reason := getattr(decision, "reason", None):
         assert reason in Reason.values

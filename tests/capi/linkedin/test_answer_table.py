@@ -89,7 +89,10 @@ BATCH = 3
 
 def cells() -> Iterator[tuple[int, str, int, str]]:
     """Each cell: status, form of the body, number of events, and meaning."""
-    head, *rows = [[cell.strip() for cell in line.split("  ") if cell] for line in TABLE.strip().splitlines()]
+    head, *rows = [
+        [cell.strip() for cell in line.split("  ") if cell]
+        for line in TABLE.strip().splitlines()
+    ]
     for status, *meanings in rows:
         for form, meaning in zip(head[1:], meanings, strict=True):
             single, _, batch = meaning.partition("/")
@@ -110,9 +113,15 @@ def in_form(form: str, status: int, count: int) -> Answer:
         "wrong type": ("text/html", own),
         "cut": ("application/json", own[:-1]),
     }[form]
-    answer = answered(status, body, headers={"content-type": media_type} if media_type else {})
+    answer = answered(
+        status, body, headers={"content-type": media_type} if media_type else {}
+    )
     is_redirect = 300 <= status < 400
-    return replace(answer, body=b"", trouble=TransportError.REDIRECT) if is_redirect else answer
+    return (
+        replace(answer, body=b"", trouble=TransportError.REDIRECT)
+        if is_redirect
+        else answer
+    )
 
 
 @pytest.mark.parametrize(("status", "form", "count", "meaning"), cells())
@@ -128,15 +137,36 @@ def test_it_has_each_status_that_the_client_may_get_and_each_meaning() -> None:
 
 
 @pytest.mark.parametrize("count", [1, BATCH])
-def test_nothing_but_linkedins_own_form_decides_about_a_status_below_600(count: int) -> None:
-    bodies = (b"", b"<html>", b"{}", b"[]", b'{"message":"x"}', b'{"message":"x","status":"%d"}', b'{"status":%d}')
-    decided = Accepted, RefusedNamed, RefusedUnnamed, PauseRule, PauseConnection, VersionRetired
+def test_nothing_but_linkedins_own_form_decides_about_a_status_below_600(
+    count: int,
+) -> None:
+    bodies = (
+        b"",
+        b"<html>",
+        b"{}",
+        b"[]",
+        b'{"message":"x"}',
+        b'{"message":"x","status":"%d"}',
+        b'{"status":%d}',
+    )
+    decided = (
+        Accepted,
+        RefusedNamed,
+        RefusedUnnamed,
+        PauseRule,
+        PauseConnection,
+        VersionRetired,
+    )
 
     found = [
         (status, body, decision)
         for status in range(300, 600)
         for body in bodies
-        for decision in [decide(answered(status, body.replace(b"%d", str(status).encode())), count=count)]
+        for decision in [
+            decide(
+                answered(status, body.replace(b"%d", str(status).encode())), count=count
+            )
+        ]
         if isinstance(decision, decided)
     ]
 
@@ -146,10 +176,21 @@ def test_nothing_but_linkedins_own_form_decides_about_a_status_below_600(count: 
 LINKEDINS = [
     {"message": "No ad accounts found", "status": 403},
     {"status": 403, "code": "ACCESS_DENIED", "message": "Not enough permissions"},
-    {"status": 403, "serviceErrorCode": 100, "code": "ACCESS_DENIED", "message": "Not enough permissions"},
+    {
+        "status": 403,
+        "serviceErrorCode": 100,
+        "code": "ACCESS_DENIED",
+        "message": "Not enough permissions",
+    },
     {"status": 403, "serviceErrorCode": 100},
     {"status": 403, "code": "ACCESS_DENIED"},
-    {"status": 403, "message": "", "errorDetails": {"inputErrors": []}, "errorDetailType": "x", "requestId": "y"},
+    {
+        "status": 403,
+        "message": "",
+        "errorDetails": {"inputErrors": []},
+        "errorDetailType": "x",
+        "requestId": "y",
+    },
 ]
 OTHERS = [
     {"message": "Forbidden"},
@@ -162,7 +203,13 @@ OTHERS = [
     {"status": 403},
     {"status": 403, "message": None},
     {"type": "about:blank", "title": "Forbidden", "status": 403, "detail": "x"},
-    {"timestamp": "2026-12-01T10:00:00Z", "status": 403, "error": "Forbidden", "message": "", "path": "/rest"},
+    {
+        "timestamp": "2026-12-01T10:00:00Z",
+        "status": 403,
+        "error": "Forbidden",
+        "message": "",
+        "path": "/rest",
+    },
     {"kind": "Status", "status": "Failure", "message": "forbidden", "code": 403},
     {"error": {"code": 403, "message": "Forbidden", "status": "PERMISSION_DENIED"}},
     [{"status": 403, "message": "Forbidden"}],
@@ -216,7 +263,10 @@ def test_a_created_event_is_accepted_if_the_body_is_empty_or_json_without_a_cont
 
 
 def test_an_empty_201_is_linkedins_whatever_its_content_type_says() -> None:
-    assert decide(answered(201, b"", headers={"content-type": "text/html"}), count=1) == Accepted()
+    assert (
+        decide(answered(201, b"", headers={"content-type": "text/html"}), count=1)
+        == Accepted()
+    )
 
 
 @pytest.mark.parametrize(("status", "media_type", "count", "decision"), [
@@ -232,13 +282,22 @@ def test_of_an_answer_too_long_to_be_read_only_linkedins_refusal_of_a_batch_deci
 ) -> None:
     answer = answered(status, headers={"content-type": media_type})
 
-    assert decide(replace(answer, trouble=TransportError.TOO_LARGE), count=count) == decision
+    assert (
+        decide(replace(answer, trouble=TransportError.TOO_LARGE), count=count)
+        == decision
+    )
 
 
 def test_only_linkedin_can_send_us_to_bed_until_midnight() -> None:
     text = "Resource level throttle APPLICATION_AND_MEMBER DAY limit for calls to this resource is reached."
 
-    assert decide(answered(429, {"status": 429, "message": text}), count=1) == Throttled(None, until_midnight=True)
-    assert decide(answered(429, {"message": text}), count=1) == Throttled(None, until_midnight=False)
+    assert decide(
+        answered(429, {"status": 429, "message": text}), count=1
+    ) == Throttled(None, until_midnight=True)
+    assert decide(answered(429, {"message": text}), count=1) == Throttled(
+        None, until_midnight=False
+    )
     of_each = {"elements": [{"status": 429, "message": text}] * 2}
-    assert decide(answered(200, of_each), count=2) == Throttled(None, until_midnight=True)
+    assert decide(answered(200, of_each), count=2) == Throttled(
+        None, until_midnight=True
+    )

@@ -19,8 +19,13 @@ pytestmark = pytest.mark.faults
 
 EACH = sized(5_000, small=500)  # malformed answers for each seed
 
-odd_numbers = st.sampled_from([0, -1, 10**400, 201.0, float("nan"), True, "201", None, [], {}])
-statuses = st.sampled_from([200, 201, 204, 299, 400, 401, 403, 409, 422, 426, 429, 500, 501]) | odd_numbers
+odd_numbers = st.sampled_from(
+    [0, -1, 10**400, 201.0, float("nan"), True, "201", None, [], {}]
+)
+statuses = (
+    st.sampled_from([200, 201, 204, 299, 400, 401, 403, 409, 422, 426, 429, 500, 501])
+    | odd_numbers
+)
 texts = st.text(max_size=40) | st.sampled_from(
     [
         "Index: 0, ERROR :: \0",
@@ -34,12 +39,22 @@ texts = st.text(max_size=40) | st.sampled_from(
 )
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | texts,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
     max_leaves=12,
 )
-element = st.fixed_dictionaries({"status": statuses}, optional={"message": texts, "error": anything}) | anything
+element = (
+    st.fixed_dictionaries(
+        {"status": statuses}, optional={"message": texts, "error": anything}
+    )
+    | anything
+)
 created = st.just({"status": 201})
-nearly_good = st.lists(st.one_of(created, created, created, element), min_size=1, max_size=4)
+nearly_good = st.lists(
+    st.one_of(created, created, created, element), min_size=1, max_size=4
+)
 document = st.fixed_dictionaries(
     {},
     optional={
@@ -51,14 +66,29 @@ document = st.fixed_dictionaries(
     },
 )
 good_documents = nearly_good.map(lambda elements: {"elements": elements})
-written = st.one_of(document, good_documents, anything).map(lambda value: json.dumps(value).encode())
-cut = st.builds(lambda data, at: data[: at % (len(data) + 1)], written, st.integers(0, 300))
+written = st.one_of(document, good_documents, anything).map(
+    lambda value: json.dumps(value).encode()
+)
+cut = st.builds(
+    lambda data, at: data[: at % (len(data) + 1)], written, st.integers(0, 300)
+)
 noises = st.binary(max_size=6)
-noisy = st.builds(lambda data, at, noise: data[:at] + noise + data[at:], written, st.integers(0, 60), noises)
+noisy = st.builds(
+    lambda data, at, noise: data[:at] + noise + data[at:],
+    written,
+    st.integers(0, 60),
+    noises,
+)
 nested = st.integers(1, 3000).map(lambda depth: b'{"elements":[' * depth)
-doubled = written.map(lambda data: b'{"elements":[{"status":400,"status":201}],"elements":' + data + b"}")
-bodies = st.one_of(written, written, cut, noisy, nested, doubled, st.binary(max_size=200))
-headers = st.dictionaries(st.sampled_from(["retry-after", "date"]), st.text(max_size=30))
+doubled = written.map(
+    lambda data: b'{"elements":[{"status":400,"status":201}],"elements":' + data + b"}"
+)
+bodies = st.one_of(
+    written, written, cut, noisy, nested, doubled, st.binary(max_size=200)
+)
+headers = st.dictionaries(
+    st.sampled_from(["retry-after", "date"]), st.text(max_size=30)
+)
 answers = st.builds(
     Answer,
     status=st.sampled_from([200, 201, 400, 422]) | st.integers(100, 999) | st.none(),
@@ -78,12 +108,18 @@ def test_any_answer_gives_a_decision_and_accepts_only_what_was_accepted(answer, 
 
 @settings(max_examples=2000)
 @given(
-    elements=st.lists(st.one_of(created, created, created, element), min_size=2, max_size=4),
+    elements=st.lists(
+        st.one_of(created, created, created, element), min_size=2, max_size=4
+    ),
     start=st.integers(0, 80),
-    noise=st.sampled_from([b"", b"", b"}", b",", b"2", b"\0", b"\xff", b'"status":400,']),
+    noise=st.sampled_from(
+        [b"", b"", b"}", b",", b"2", b"\0", b"\xff", b'"status":400,']
+    ),
     skipped=st.sampled_from([0, 0, 0, 1, 2]),
 )
-def test_a_nearly_good_batch_is_accepted_only_if_each_element_plainly_is(elements, start, noise, skipped):
+def test_a_nearly_good_batch_is_accepted_only_if_each_element_plainly_is(
+    elements, start, noise, skipped
+):
     whole = json.dumps({"elements": elements}).encode()
     body = whole[:start] + noise + whole[start + skipped :]
 
@@ -101,7 +137,9 @@ def test_what_is_kept_of_any_answer_can_be_stored(answer):
 
     assert len(kept.code) <= 80
     assert len(kept.message) <= 2000
-    assert not any(category(character) in {"Cc", "Cs"} for character in kept.code + kept.message)
+    assert not any(
+        category(character) in {"Cc", "Cs"} for character in kept.code + kept.message
+    )
 
 
 @pytest.mark.sized

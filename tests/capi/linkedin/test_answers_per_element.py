@@ -47,30 +47,53 @@ def test_each_element_goes_by_its_own_status():
     )
 
 
-@pytest.mark.parametrize("status", [202, 204, 206, 299, 301, 401, 403, 404, 405, 408, 426, 501, 503])
+@pytest.mark.parametrize(
+    "status", [202, 204, 206, 299, 301, 401, 403, 404, 405, 408, 426, 501, 503]
+)
 def test_an_element_that_is_not_refused_for_its_data_is_tried_again(status):
     decision = decide(elements(CREATED, {"status": status}), count=2)
 
-    assert decision == PerElement((ElementResult(Verdict.ACCEPTED, 201, ""), ElementResult(Verdict.RETRY, status, "")))
+    assert decision == PerElement(
+        (
+            ElementResult(Verdict.ACCEPTED, 201, ""),
+            ElementResult(Verdict.RETRY, status, ""),
+        )
+    )
 
 
 def test_an_element_with_a_good_status_and_an_error_is_tried_again():
-    decision = decide(elements(CREATED, {"status": 201, "error": {"message": "Lost"}}), count=2)
+    decision = decide(
+        elements(CREATED, {"status": 201, "error": {"message": "Lost"}}), count=2
+    )
 
-    assert decision == PerElement((ElementResult(Verdict.ACCEPTED, 201, ""), ElementResult(Verdict.RETRY, 201, "Lost")))
+    assert decision == PerElement(
+        (
+            ElementResult(Verdict.ACCEPTED, 201, ""),
+            ElementResult(Verdict.RETRY, 201, "Lost"),
+        )
+    )
 
 
 def test_the_failures_among_five_thousand_are_found_by_their_place():
     failed = set(random.Random(37).sample(range(5000), 37))
-    answer = elements(*({"status": 422} if index in failed else CREATED for index in range(5000)))
+    answer = elements(
+        *({"status": 422} if index in failed else CREATED for index in range(5000))
+    )
 
     decision = decide(answer, count=5000)
 
     assert isinstance(decision, PerElement)
     assert len(decision.results) == 5000
-    rejected = {index for index, result in enumerate(decision.results) if result.verdict is Verdict.REJECTED}
+    rejected = {
+        index
+        for index, result in enumerate(decision.results)
+        if result.verdict is Verdict.REJECTED
+    }
     assert rejected == failed
-    assert {result.verdict for result in decision.results} == {Verdict.ACCEPTED, Verdict.REJECTED}
+    assert {result.verdict for result in decision.results} == {
+        Verdict.ACCEPTED,
+        Verdict.REJECTED,
+    }
 
 
 @pytest.mark.parametrize(
@@ -83,7 +106,9 @@ def test_the_failures_among_five_thousand_are_found_by_their_place():
         (429, Throttled(retry_after=None, until_midnight=False)),
     ],
 )
-def test_when_all_elements_are_refused_alike_it_is_as_if_the_whole_answer_was(status, decision):
+def test_when_all_elements_are_refused_alike_it_is_as_if_the_whole_answer_was(
+    status, decision
+):
     assert decide(elements({"status": status}, {"status": status}), count=2) == decision
 
 
@@ -101,10 +126,16 @@ def test_when_all_elements_are_rejected_for_one_reason_it_is_the_rule(messages):
 
 
 def test_when_all_elements_are_rejected_for_different_reasons_they_are_rejected():
-    answer = elements({"status": 400, "message": "Too old"}, {"status": 400, "message": "No identifier"})
+    answer = elements(
+        {"status": 400, "message": "Too old"},
+        {"status": 400, "message": "No identifier"},
+    )
 
     assert decide(answer, count=2) == PerElement(
-        (ElementResult(Verdict.REJECTED, 400, "Too old"), ElementResult(Verdict.REJECTED, 400, "No identifier"))
+        (
+            ElementResult(Verdict.REJECTED, 400, "Too old"),
+            ElementResult(Verdict.REJECTED, 400, "No identifier"),
+        )
     )
 
 
@@ -151,4 +182,7 @@ def test_a_batch_answer_of_any_other_shape_is_unclear(body):
 
 
 def test_keys_that_nobody_knows_do_no_harm():
-    assert decide(elements({**CREATED, "id": "1", "error": None}, CREATED), count=2) == Accepted()
+    assert (
+        decide(elements({**CREATED, "id": "1", "error": None}, CREATED), count=2)
+        == Accepted()
+    )

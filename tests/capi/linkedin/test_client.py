@@ -1,7 +1,17 @@
 import threading
 
 from capi.linkedin.decisions import TransportError
-from tests.capi.linkedin.wire import BODY, CREATED, TOKEN, Wire, headers_of, keeping_alive, ok, saying, send
+from tests.capi.linkedin.wire import (
+    BODY,
+    CREATED,
+    TOKEN,
+    Wire,
+    headers_of,
+    keeping_alive,
+    ok,
+    saying,
+    send,
+)
 
 
 def test_a_single_event_goes_out_with_exactly_the_documented_headers(client_for):
@@ -35,7 +45,11 @@ def test_a_batch_says_so_and_a_single_event_after_it_does_not(client_for):
 
 
 def test_the_answer_has_status_headers_in_lower_case_and_body(client_for):
-    with Wire(keeping_alive(b"HTTP/1.1 429 Too Many\r\nRetry-After: 7\r\nContent-Length: 2\r\n\r\n{}")) as wire:
+    with Wire(
+        keeping_alive(
+            b"HTTP/1.1 429 Too Many\r\nRetry-After: 7\r\nContent-Length: 2\r\n\r\n{}"
+        )
+    ) as wire:
         answer = send(client_for(wire.url))
 
     assert answer.status == 429
@@ -82,14 +96,19 @@ def test_a_connection_that_the_server_closed_meanwhile_is_not_used_again(client_
 
 def test_each_request_has_its_own_token_and_no_cookie_of_an_earlier_one(client_for):
     with Wire(
-        keeping_alive(b"HTTP/1.1 201 Created\r\nSet-Cookie: lidc=one; Path=/\r\nContent-Length: 0\r\n\r\n")
+        keeping_alive(
+            b"HTTP/1.1 201 Created\r\nSet-Cookie: lidc=one; Path=/\r\nContent-Length: 0\r\n\r\n"
+        )
     ) as wire:
         client = client_for(wire.url)
         send(client, token="token-of-one")
         send(client, token="token-of-two")
 
     first, second = map(headers_of, wire.requests)
-    assert (first["Authorization"], second["Authorization"]) == ("Bearer token-of-one", "Bearer token-of-two")
+    assert (first["Authorization"], second["Authorization"]) == (
+        "Bearer token-of-one",
+        "Bearer token-of-two",
+    )
     assert "Cookie" not in second
 
 
@@ -110,8 +129,17 @@ def test_netrc_and_proxy_variables_are_ignored(client_for, tmp_path, monkeypatch
 def test_a_redirect_is_not_followed(client_for):
     with Wire(keeping_alive(CREATED)) as elsewhere:
         location = f"{elsewhere.url}/rest/conversionEvents".encode()
-        with Wire(saying(b"HTTP/1.1 307 Temporary\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n" % location)) as wire:
+        with Wire(
+            saying(
+                b"HTTP/1.1 307 Temporary\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n"
+                % location
+            )
+        ) as wire:
             answer = send(client_for(wire.url))
 
-    assert (answer.status, answer.trouble, answer.body) == (307, TransportError.REDIRECT, b"")
+    assert (answer.status, answer.trouble, answer.body) == (
+        307,
+        TransportError.REDIRECT,
+        b"",
+    )
     assert (len(wire.requests), elsewhere.accepted) == (1, 0)

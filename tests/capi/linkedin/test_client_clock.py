@@ -14,7 +14,11 @@ def assert_given_up_after(seconds, client, **request):
     answer = send(client, **request)
     took = time.monotonic() - started_at
 
-    assert (answer.status, answer.trouble, answer.body) == (None, TransportError.TIMED_OUT, b"")
+    assert (answer.status, answer.trouble, answer.body) == (
+        None,
+        TransportError.TIMED_OUT,
+        b"",
+    )
     assert answer.duration_ms == pytest.approx(took * 1000, abs=200)
     assert seconds * 0.95 <= took <= seconds + 1
 
@@ -49,7 +53,9 @@ def test_chunks_without_end_are_given_up_in_time(client_for):
 
 def test_a_hundred_continues_without_end_are_given_up_in_time(client_for):
     with Wire(
-        lambda connection, request: wire.drip(connection, b"HTTP/1.1 100 Continue\r\n\r\n" * 99, seconds=0.002)
+        lambda connection, request: wire.drip(
+            connection, b"HTTP/1.1 100 Continue\r\n\r\n" * 99, seconds=0.002
+        )
     ) as wire:
         assert_given_up_after(0.5, client_for(wire.url, timeout=0.5))
 
@@ -77,7 +83,9 @@ def test_the_time_limit_holds_on_a_connection_that_is_used_again(client_for):
     assert (first.status, wire.accepted) == (201, 1)
 
 
-def test_after_a_time_out_the_next_request_has_a_new_connection_and_all_of_its_time(client_for):
+def test_after_a_time_out_the_next_request_has_a_new_connection_and_all_of_its_time(
+    client_for,
+):
     def answer(connection, request):
         if len(wire.requests) == 1:
             wire.drip(connection, CREATED)

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from capi.linkedin.client import MAX_BODY_BYTES
 from capi.linkedin.decisions import TransportError
-from tests.capi.linkedin.wire import CREATED, Wire, keeping_alive, ok, reset, saying, send
+from tests.capi.linkedin.wire import (
+    CREATED,
+    Wire,
+    keeping_alive,
+    ok,
+    reset,
+    saying,
+    send,
+)
 
 
 def test_a_refused_connection_is_unreachable(client_for):
@@ -31,7 +39,9 @@ def test_a_host_without_an_address_is_unreachable(client_for):
 
 
 @pytest.mark.parametrize("end", [socket.socket.close, reset])
-def test_a_connection_that_ends_before_the_answer_is_unreachable_and_sent_once_only(client_for, end):
+def test_a_connection_that_ends_before_the_answer_is_unreachable_and_sent_once_only(
+    client_for, end
+):
     with Wire(lambda connection, request: end(connection)) as wire:
         answer = send(client_for(wire.url))
 
@@ -43,7 +53,9 @@ def test_a_connection_that_ends_before_the_answer_is_unreachable_and_sent_once_o
 @pytest.fixture
 def noisy():
     """A server that answers with its `noise`, whatever that is, and closes the connection."""
-    with Wire(lambda connection, request: saying(wire.noise)(connection, request)) as wire:
+    with Wire(
+        lambda connection, request: saying(wire.noise)(connection, request)
+    ) as wire:
         yield wire
 
 
@@ -65,7 +77,11 @@ def test_an_answer_that_ends_early_is_cut(client_for, data):
     with Wire(saying(data)) as wire:
         answer = send(client_for(wire.url))
 
-    assert (answer.status, answer.trouble, answer.body) == (None, TransportError.CUT, b"")
+    assert (answer.status, answer.trouble, answer.body) == (
+        None,
+        TransportError.CUT,
+        b"",
+    )
     assert len(wire.requests) == 1
 
 
@@ -96,28 +112,45 @@ UNREADABLE_ANSWERS = {
 }
 
 
-@pytest.mark.parametrize("data", UNREADABLE_ANSWERS.values(), ids=UNREADABLE_ANSWERS.keys())
+@pytest.mark.parametrize(
+    "data", UNREADABLE_ANSWERS.values(), ids=UNREADABLE_ANSWERS.keys()
+)
 def test_an_answer_with_unreadable_framing_is_cut(client_for, data):
     with Wire(saying(data)) as wire:
         answer = send(client_for(wire.url))
 
-    assert (answer.status, answer.trouble, answer.body) == (None, TransportError.CUT, b"")
+    assert (answer.status, answer.trouble, answer.body) == (
+        None,
+        TransportError.CUT,
+        b"",
+    )
     assert len(wire.requests) == 1
 
 
-def test_after_an_answer_that_went_on_too_long_the_connection_is_not_used_again(client_for):
+def test_after_an_answer_that_went_on_too_long_the_connection_is_not_used_again(
+    client_for,
+):
     def answer(connection, request):
-        connection.sendall(CREATED + b"HTTP/1.1 403 Forbidden\r\n" if len(wire.requests) == 1 else CREATED)
+        connection.sendall(
+            CREATED + b"HTTP/1.1 403 Forbidden\r\n"
+            if len(wire.requests) == 1
+            else CREATED
+        )
 
     with Wire(answer) as wire:
         client = client_for(wire.url)
         answers = [send(client), send(client)]
 
-    assert [(answer.status, answer.trouble) for answer in answers] == [(None, TransportError.CUT), (201, None)]
+    assert [(answer.status, answer.trouble) for answer in answers] == [
+        (None, TransportError.CUT),
+        (201, None),
+    ]
     assert wire.accepted == 2
 
 
-@pytest.mark.parametrize("length", [b"Content-Length: 10485760\r\n", b""], ids=["announced", "not announced"])
+@pytest.mark.parametrize(
+    "length", [b"Content-Length: 10485760\r\n", b""], ids=["announced", "not announced"]
+)
 def test_an_answer_of_ten_megabytes_is_read_for_one_and_dropped(client_for, length):
     def answer(connection, request):
         connection.sendall(b"HTTP/1.1 422 Unprocessable\r\n" + length + b"\r\n")
@@ -129,7 +162,11 @@ def test_an_answer_of_ten_megabytes_is_read_for_one_and_dropped(client_for, leng
     with Wire(answer) as wire:
         answer_to_it = send(client_for(wire.url, timeout=10))
 
-    assert (answer_to_it.status, answer_to_it.trouble, answer_to_it.body) == (422, TransportError.TOO_LARGE, b"")
+    assert (answer_to_it.status, answer_to_it.trouble, answer_to_it.body) == (
+        422,
+        TransportError.TOO_LARGE,
+        b"",
+    )
     assert sum(sent) < 10_485_760
 
 
@@ -137,7 +174,11 @@ def test_an_answer_of_exactly_one_megabyte_is_whole(client_for):
     with Wire(keeping_alive(ok(b" " * MAX_BODY_BYTES))) as wire:
         answer = send(client_for(wire.url))
 
-    assert (answer.status, answer.trouble, len(answer.body)) == (200, None, MAX_BODY_BYTES)
+    assert (answer.status, answer.trouble, len(answer.body)) == (
+        200,
+        None,
+        MAX_BODY_BYTES,
+    )
 
 
 SOUND = b'HTTP/1.1 200 OK\r\nContent-Length: 17\r\nX: y\r\n\r\n{"elements":[{}]}'
@@ -151,10 +192,14 @@ mangled = st.builds(
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=mangled | st.binary(max_size=200))
-def test_any_bytes_end_in_an_answer_and_only_whole_headers_in_a_status(client_for, noisy, data):
+def test_any_bytes_end_in_an_answer_and_only_whole_headers_in_a_status(
+    client_for, noisy, data
+):
     noisy.noise = data
 
     answer = send(client_for(noisy.url))
 
-    assert (answer.status is None) == (answer.trouble is not None) or answer.trouble is TransportError.REDIRECT
+    assert (answer.status is None) == (
+        answer.trouble is not None
+    ) or answer.trouble is TransportError.REDIRECT
     assert answer.status is None or b"\n\r\n" in data or b"\n\n" in data

@@ -6,7 +6,14 @@ import pytest
 
 from capi.linkedin.decisions import TransportError
 from tests.capi.linkedin.wire import CREATED, Wire, keeping_alive, ok, send
-from tests.slow_servers import FRAMINGS, dripping, dripping_handshake, make_certificate, not_accepting, serving
+from tests.slow_servers import (
+    FRAMINGS,
+    dripping,
+    dripping_handshake,
+    make_certificate,
+    not_accepting,
+    serving,
+)
 
 pytestmark = pytest.mark.covers("F37")
 
@@ -14,7 +21,9 @@ pytestmark = pytest.mark.covers("F37")
 @pytest.fixture
 def trusted(monkeypatch):
     """Returns a function that makes the machine trust the certificate at a path."""
-    return lambda path: monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(path))
+    return lambda path: monkeypatch.setattr(
+        "requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(path)
+    )
 
 
 def test_one_connection_carries_many_requests(client_for, tmp_path, trusted):
@@ -30,7 +39,9 @@ def test_one_connection_carries_many_requests(client_for, tmp_path, trusted):
 
 
 @pytest.mark.parametrize("framing", FRAMINGS.values(), ids=FRAMINGS)
-def test_an_answer_that_drips_is_given_up_in_time_however_it_is_framed(client_for, tmp_path, trusted, framing):
+def test_an_answer_that_drips_is_given_up_in_time_however_it_is_framed(
+    client_for, tmp_path, trusted, framing
+):
     certificate = make_certificate(tmp_path)
     trusted(certificate)
 
@@ -83,8 +94,12 @@ def test_more_body_than_announced_is_cut(client_for, tmp_path, trusted):
     assert answer.trouble is TransportError.CUT
 
 
-@pytest.mark.parametrize("flaw", [{"address": "127.0.0.2"}, {"days": -1}], ids=["another host's", "expired"])
-def test_a_wrong_certificate_gets_no_byte_of_the_request(client_for, tmp_path, trusted, flaw):
+@pytest.mark.parametrize(
+    "flaw", [{"address": "127.0.0.2"}, {"days": -1}], ids=["another host's", "expired"]
+)
+def test_a_wrong_certificate_gets_no_byte_of_the_request(
+    client_for, tmp_path, trusted, flaw
+):
     certificate = make_certificate(tmp_path, **flaw)
     trusted(certificate)
 
@@ -95,7 +110,9 @@ def test_a_wrong_certificate_gets_no_byte_of_the_request(client_for, tmp_path, t
     assert (wire.accepted, wire.requests, answer.was_sent) == (1, [], False)
 
 
-def test_a_certificate_that_nobody_vouches_for_gets_no_byte_of_the_request(client_for, tmp_path):
+def test_a_certificate_that_nobody_vouches_for_gets_no_byte_of_the_request(
+    client_for, tmp_path
+):
     certificate = make_certificate(tmp_path)
 
     with Wire(keeping_alive(CREATED), tls=serving(certificate)) as wire:

@@ -4,20 +4,41 @@ import logging
 
 import pytest
 
-from tests.capi.linkedin.wire import CREATED, TOKEN, Wire, keeping_alive, ok, saying, send
+from tests.capi.linkedin.wire import (
+    CREATED,
+    TOKEN,
+    Wire,
+    keeping_alive,
+    ok,
+    saying,
+    send,
+)
 
 
-@pytest.mark.parametrize("bad", ["", "two words", "line\nbreak", "tab\t", "nul\0", "tökén", "\x7f"])
-def test_a_token_that_can_not_stand_in_a_header_is_refused_without_repeating_it(client_for, bad):
+@pytest.mark.parametrize(
+    "bad", ["", "two words", "line\nbreak", "tab\t", "nul\0", "tökén", "\x7f"]
+)
+def test_a_token_that_can_not_stand_in_a_header_is_refused_without_repeating_it(
+    client_for, bad
+):
     token = f"{bad}secret" if bad else ""
-    with Wire(keeping_alive(CREATED)) as wire, pytest.raises(ValueError, match="Paste it again") as refused:
+    with (
+        Wire(keeping_alive(CREATED)) as wire,
+        pytest.raises(ValueError, match="Paste it again") as refused,
+    ):
         send(client_for(wire.url), token=token)
 
     assert wire.accepted == 0
     assert "secret" not in str(refused.value)
-    own_frames = [entry.frame for entry in refused.traceback if entry.path.name == "client.py"]
+    own_frames = [
+        entry.frame for entry in refused.traceback if entry.path.name == "client.py"
+    ]
     assert own_frames
-    assert not any("secret" in repr(value) for frame in own_frames for value in frame.f_locals.values())
+    assert not any(
+        "secret" in repr(value)
+        for frame in own_frames
+        for value in frame.f_locals.values()
+    )
 
 
 def test_no_repr_shows_the_token_or_what_was_answered(client_for):
@@ -30,7 +51,9 @@ def test_no_repr_shows_the_token_or_what_was_answered(client_for):
 
 
 def test_a_token_that_the_answer_echoes_is_masked_at_once(client_for):
-    with Wire(keeping_alive(ok(f'{{"message":"no such token: {TOKEN}"}}'.encode()))) as wire:
+    with Wire(
+        keeping_alive(ok(f'{{"message":"no such token: {TOKEN}"}}'.encode()))
+    ) as wire:
         answer = send(client_for(wire.url))
 
     assert answer.body.decode() == '{"message":"no such token: •••"}'

@@ -19,24 +19,41 @@ ACCOUNT = "512345678"
 
 @pytest.fixture
 def sandbox(tmp_path):
-    with SandboxServer("127.0.0.1", 0, RequestLog(tmp_path / "ledger.jsonl"), hold_seconds=5) as server:
+    with SandboxServer(
+        "127.0.0.1", 0, RequestLog(tmp_path / "ledger.jsonl"), hold_seconds=5
+    ) as server:
         yield server
 
 
 @pytest.fixture
 def read(client_for):
     def read(url, *, token=TOKEN, account=ACCOUNT, seconds=5.0):
-        return read_rules(client_for(url), token=token, ad_account_id=account, seconds=seconds)
+        return read_rules(
+            client_for(url), token=token, ad_account_id=account, seconds=seconds
+        )
 
     return read
 
 
 def answering(*elements, **paging):
-    return ok(json.dumps({"paging": {"start": 0, "count": 100, "total": -1} | paging, "elements": elements}).encode())
+    return ok(
+        json.dumps(
+            {
+                "paging": {"start": 0, "count": 100, "total": -1} | paging,
+                "elements": elements,
+            }
+        ).encode()
+    )
 
 
 def element(**changes):
-    fields = {"id": 7, "name": "A", "type": "LEAD", "conversionMethod": "CONVERSIONS_API", "enabled": True} | changes
+    fields = {
+        "id": 7,
+        "name": "A",
+        "type": "LEAD",
+        "conversionMethod": "CONVERSIONS_API",
+        "enabled": True,
+    } | changes
     return {name: value for name, value in fields.items() if value is not ...}
 
 
@@ -62,9 +79,20 @@ def test_the_request_names_the_account_the_page_and_the_fields_and_has_no_body(r
 def test_rules_are_found_with_what_tells_whether_they_take_events(sandbox, read):
     result = read(sandbox.url)
 
-    assert (result.outcome, result.is_whole, len(result.rules)) == (ReadStatus.FOUND, True, 12)
-    assert result.rules[1] == LinkedInRule("104012", "Qualified lead", "QUALIFIED_LEAD", "CONVERSIONS_API", True)
-    assert [rule.id for rule in result.rules if not rule.takes_events] == ["400400", "400401", "104021", "104022"]
+    assert (result.outcome, result.is_whole, len(result.rules)) == (
+        ReadStatus.FOUND,
+        True,
+        12,
+    )
+    assert result.rules[1] == LinkedInRule(
+        "104012", "Qualified lead", "QUALIFIED_LEAD", "CONVERSIONS_API", True
+    )
+    assert [rule.id for rule in result.rules if not rule.takes_events] == [
+        "400400",
+        "400401",
+        "104021",
+        "104022",
+    ]
     assert result.headers["date"].endswith("GMT")
 
 
@@ -72,7 +100,9 @@ def test_250_rules_are_read_in_three_pages(sandbox, read):
     result = read(sandbox.url, account="250250")
 
     assert (result.outcome, result.is_whole) == (ReadStatus.FOUND, True)
-    assert [rule.id for rule in result.rules] == [str(200001 + number) for number in range(250)]
+    assert [rule.id for rule in result.rules] == [
+        str(200001 + number) for number in range(250)
+    ]
     assert len(sandbox.ledger.tail(10)) == 3
 
 
@@ -91,21 +121,33 @@ def test_pages_that_linkedin_makes_smaller_than_asked_are_read_to_the_end(read):
 
 
 def test_a_server_that_gives_the_same_page_for_ever_is_asked_twice(read):
-    with Wire(keeping_alive(answering(*[element(id=number) for number in range(1, 101)]))) as wire:
+    with Wire(
+        keeping_alive(answering(*[element(id=number) for number in range(1, 101)]))
+    ) as wire:
         result = read(wire.url)
 
-    assert (result.outcome, len(result.rules), len(wire.requests)) == (ReadStatus.FOUND, 100, 2)
+    assert (result.outcome, len(result.rules), len(wire.requests)) == (
+        ReadStatus.FOUND,
+        100,
+        2,
+    )
 
 
 def test_an_account_without_an_end_of_rules_is_left_after_twenty_pages(read):
     def answer(connection, request):
         start = int(request.partition(b"start=")[2].partition(b"&")[0])
-        connection.sendall(answering(*[element(id=start + number) for number in range(1, 101)]))
+        connection.sendall(
+            answering(*[element(id=start + number) for number in range(1, 101)])
+        )
 
     with Wire(answer) as wire:
         result = read(wire.url)
 
-    assert (result.outcome, result.is_whole, len(result.rules)) == (ReadStatus.FOUND, False, 2000)
+    assert (result.outcome, result.is_whole, len(result.rules)) == (
+        ReadStatus.FOUND,
+        False,
+        2000,
+    )
     assert len(wire.requests) == 20
 
 
@@ -131,7 +173,9 @@ def test_an_account_without_rules_is_found_empty(read):
         (TOKEN, "0", ReadStatus.REFUSED, "", "Invalid query parameters passed to request"),
     ],
 )  # fmt: skip
-def test_a_refusal_is_told_with_linkedins_words(sandbox, read, token, account, outcome, code, message):
+def test_a_refusal_is_told_with_linkedins_words(
+    sandbox, read, token, account, outcome, code, message
+):
     result = read(sandbox.url, token=token, account=account)
 
     assert (result.outcome, result.rules) == (outcome, ())
@@ -140,12 +184,17 @@ def test_a_refusal_is_told_with_linkedins_words(sandbox, read, token, account, o
 
 
 def test_a_retired_version_is_told(sandbox):
-    client = Client(base_url=sandbox.url, version="202511", timeout=5, connect_timeout=1)
+    client = Client(
+        base_url=sandbox.url, version="202511", timeout=5, connect_timeout=1
+    )
 
     result = read_rules(client, token=TOKEN, ad_account_id=ACCOUNT, seconds=5)
     client.close()
 
-    assert (result.outcome, result.api_message.code) == (ReadStatus.VERSION_RETIRED, "NONEXISTENT_VERSION")
+    assert (result.outcome, result.api_message.code) == (
+        ReadStatus.VERSION_RETIRED,
+        "NONEXISTENT_VERSION",
+    )
 
 
 def test_a_page_that_fails_after_good_ones_leaves_no_half_list(sandbox, read):
@@ -198,7 +247,12 @@ def test_what_is_no_list_of_rules_is_unreadable(sandbox, read, body):
 
 
 @pytest.mark.parametrize(
-    "fault", [Fault(cut_after=-5), Fault(status=302), Fault(status=200, body=" " * (1 << 20) + "  ")]
+    "fault",
+    [
+        Fault(cut_after=-5),
+        Fault(status=302),
+        Fault(status=200, body=" " * (1 << 20) + "  "),
+    ],
 )
 def test_a_cut_redirected_or_endless_answer_is_unreadable(sandbox, read, fault):
     sandbox.faults.add(fault)
@@ -209,7 +263,9 @@ def test_a_cut_redirected_or_endless_answer_is_unreadable(sandbox, read, fault):
 def test_elements_that_can_be_no_rule_are_passed_over(read):
     ids = [0, -1, True, None, 1.5, "7x", "", "07", [], {}, 10**19, ...]
 
-    with Wire(keeping_alive(answering(*[element(id=wrong) for wrong in ids], element(id="8")))) as wire:
+    with Wire(
+        keeping_alive(answering(*[element(id=wrong) for wrong in ids], element(id="8")))
+    ) as wire:
         result = read(wire.url)
 
     assert [rule.id for rule in result.rules] == ["8"]
@@ -233,7 +289,13 @@ def test_elements_that_can_be_no_rule_are_passed_over(read):
     ],
 )
 def test_odd_fields_are_made_harmless(read, changes, expected):
-    plain = {"id": "7", "name": "A", "type": "LEAD", "method": "CONVERSIONS_API", "enabled": True}
+    plain = {
+        "id": "7",
+        "name": "A",
+        "type": "LEAD",
+        "method": "CONVERSIONS_API",
+        "enabled": True,
+    }
 
     with Wire(keeping_alive(answering(element(**changes)))) as wire:
         result = read(wire.url)
@@ -245,7 +307,10 @@ def test_the_token_is_in_no_error_repr_or_log(read, caplog):
     caplog.set_level(logging.DEBUG)
 
     with Wire(
-        keeping_alive(b"HTTP/1.1 400 Bad\r\nContent-Length: %d\r\n\r\n%b" % (len(TOKEN), TOKEN.encode()))
+        keeping_alive(
+            b"HTTP/1.1 400 Bad\r\nContent-Length: %d\r\n\r\n%b"
+            % (len(TOKEN), TOKEN.encode())
+        )
     ) as wire:
         result = read(wire.url)
     with pytest.raises(ValueError, match="Paste it again") as refused:

@@ -9,26 +9,38 @@ TOKEN = "AQXdSP_W41_UPs5ioT_t8HESyODB4FqbkJ8LrV_5mff4gPODzOYR"
 
 
 def test_code_and_message_are_kept():
-    body = {"status": 401, "serviceErrorCode": 65600, "code": "INVALID_ACCESS_TOKEN", "message": "Invalid access token"}
+    body = {
+        "status": 401,
+        "serviceErrorCode": 65600,
+        "code": "INVALID_ACCESS_TOKEN",
+        "message": "Invalid access token",
+    }
 
-    assert api_message(answered(401, body)) == ApiMessage("INVALID_ACCESS_TOKEN", "Invalid access token")
+    assert api_message(answered(401, body)) == ApiMessage(
+        "INVALID_ACCESS_TOKEN", "Invalid access token"
+    )
 
 
 def test_without_a_code_the_number_is_kept():
-    assert api_message(answered(403, {"serviceErrorCode": 100, "message": "No"})) == ApiMessage("100", "No")
+    assert api_message(
+        answered(403, {"serviceErrorCode": 100, "message": "No"})
+    ) == ApiMessage("100", "No")
 
 
 def test_lines_become_one():
-    assert api_message(answered(422, {"message": "ERROR :: /a\r\nERROR :: /b\n"})) == ApiMessage(
-        "", "ERROR :: /a ERROR :: /b"
-    )
+    assert api_message(
+        answered(422, {"message": "ERROR :: /a\r\nERROR :: /b\n"})
+    ) == ApiMessage("", "ERROR :: /a ERROR :: /b")
 
 
 @pytest.mark.parametrize(
     ("page", "text"),
     [
         (b"<h1>502 Bad Gateway</h1>", "502 Bad Gateway"),
-        (b"<!DOCTYPE html>\n<html><head><TITLE>503 Busy</TITLE></head><body><p>Later.</p>", "503 Busy"),
+        (
+            b"<!DOCTYPE html>\n<html><head><TITLE>503 Busy</TITLE></head><body><p>Later.</p>",
+            "503 Busy",
+        ),
         (b"<html><title> </title><p>Try<br>again &amp; again", "Try again & again"),
         (b"<p>ada&#64;example.com", "•••"),
         (b"<" * 1_000_000, "<" * 1999 + "…"),
@@ -44,19 +56,32 @@ def test_a_body_without_a_message_is_kept_as_it_is(body):
 
 
 @pytest.mark.parametrize(
-    "answer", [answered(201), answered(200, {"elements": [{"status": 201}]}), troubled(TransportError.TIMED_OUT)]
+    "answer",
+    [
+        answered(201),
+        answered(200, {"elements": [{"status": 201}]}),
+        troubled(TransportError.TIMED_OUT),
+    ],
 )
 def test_where_nothing_was_said_nothing_is_kept(answer):
     assert api_message(answer) == ApiMessage("", "")
 
 
 def test_broken_utf_8_and_nuls_can_be_stored():
-    assert api_message(answered(500, b"a\0b\xff\xfe c")) == ApiMessage("", "a b\ufffd\ufffd c")
+    assert api_message(answered(500, b"a\0b\xff\xfe c")) == ApiMessage(
+        "", "a b\ufffd\ufffd c"
+    )
 
 
 def test_the_stored_words_are_shortened_after_they_were_masked():
     kept = api_message(
-        answered(400, {"code": "C" * 200, "message": "x " * 995 + "ada.lovelace@example.com " + "y " * 500})
+        answered(
+            400,
+            {
+                "code": "C" * 200,
+                "message": "x " * 995 + "ada.lovelace@example.com " + "y " * 500,
+            },
+        )
     )
 
     assert kept.code == "C" * 79 + "…"

@@ -28,7 +28,9 @@ def test_a_known_version_has_its_sunset(version, day):
         ("203012", date(2031, 12, 1)),
     ],
 )
-def test_a_version_that_the_table_does_not_know_ends_a_year_after_its_month_at_the_earliest(version, day):
+def test_a_version_that_the_table_does_not_know_ends_a_year_after_its_month_at_the_earliest(
+    version, day
+):
     assert not is_known(version)
     assert sunset(version) == day
 
@@ -50,7 +52,18 @@ def test_a_year_and_a_month_are_well_formed(version):
 
 
 @pytest.mark.parametrize(
-    "version", ["", "2026", "202600", "202613", "2026-09", "202609.01", "202609\n", " 202609", "v202609"]
+    "version",
+    [
+        "",
+        "2026",
+        "202600",
+        "202613",
+        "2026-09",
+        "202609.01",
+        "202609\n",
+        " 202609",
+        "v202609",
+    ],
 )
 def test_anything_else_is_malformed(version):
     assert not is_well_formed(version)

@@ -22,7 +22,12 @@ def ok(body: bytes) -> bytes:
 class Wire:
     """Listens on loopback; `answer(connection, request)` is called for each complete request."""
 
-    def __init__(self, answer: Callable[[socket.socket, bytes], None], *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        answer: Callable[[socket.socket, bytes], None],
+        *,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.accepted = 0
         self.requests: list[bytes] = []
         self._answer = answer
@@ -43,7 +48,9 @@ class Wire:
             thread.join(10)
         self._listener.close()
 
-    def drip(self, connection: socket.socket, data: bytes, *, seconds: float = 0.05) -> None:
+    def drip(
+        self, connection: socket.socket, data: bytes, *, seconds: float = 0.05
+    ) -> None:
         """Send one byte after the other until the test ends or the other side has had enough."""
         for byte in data:
             if self._stopping.wait(seconds):
@@ -59,7 +66,9 @@ class Wire:
             if select.select([self._listener], [], [], 0.02)[0]:
                 connection, _ = self._listener.accept()
                 self.accepted += 1
-                self._threads.append(threading.Thread(target=self._serve, args=[connection]))
+                self._threads.append(
+                    threading.Thread(target=self._serve, args=[connection])
+                )
                 self._threads[-1].start()
 
     def _serve(self, connection: socket.socket) -> None:
@@ -117,5 +126,7 @@ def headers_of(request: bytes) -> dict[str, str]:
     return dict(line.split(": ", 1) for line in lines)
 
 
-def send(client: Client, *, token: str = TOKEN, body: bytes = BODY, batch: bool = False) -> Answer:
+def send(
+    client: Client, *, token: str = TOKEN, body: bytes = BODY, batch: bool = False
+) -> Answer:
     return client.send(token=token, body=body, batch=batch)

@@ -36,7 +36,9 @@ def test_a_dry_run_tells_the_plan_and_starts_nothing(company, make_rule) -> None
     make_leads(company, 3)
     rule = make_rule()
 
-    printed = backfill("--company=northwind", f"--rule={rule.pk}", "--days=30", "--dry-run")
+    printed = backfill(
+        "--company=northwind", f"--rule={rule.pk}", "--days=30", "--dry-run"
+    )
 
     assert printed == PLAN.format(rule=rule)
     assert not Backfill.objects.exists()
@@ -55,8 +57,12 @@ def test_it_starts_one_for_each_active_rule_that_has_something_to_send(
     printed = backfill("--company=northwind", "--days=30")
 
     started = Backfill.objects.get()
-    assert printed.startswith(PLAN.format(rule=rule) + f"Backfill {started.pk} started.")
-    assert printed.endswith("Not started. Deal won has nothing to send in this period.\n")
+    assert printed.startswith(
+        PLAN.format(rule=rule) + f"Backfill {started.pk} started."
+    )
+    assert printed.endswith(
+        "Not started. Deal won has nothing to send in this period.\n"
+    )
     send_all(company)
     assert states(company) == ["accepted"] * 3
     assert states(other_company) == []
@@ -66,16 +72,27 @@ def test_it_starts_one_for_each_active_rule_that_has_something_to_send(
     ("arguments", "message"),
     [
         (("--company=nobody", "--days=30"), "There is no company 'nobody'."),
-        (("--company=northwind", "--days=91"), "--days must be from 1 to 90: LinkedIn accepts no older events."),
-        (("--company=northwind", "--days=0"), "--days must be from 1 to 90: LinkedIn accepts no older events."),
+        (
+            ("--company=northwind", "--days=91"),
+            "--days must be from 1 to 90: LinkedIn accepts no older events.",
+        ),
+        (
+            ("--company=northwind", "--days=0"),
+            "--days must be from 1 to 90: LinkedIn accepts no older events.",
+        ),
         (
             ("--company=northwind", "--days=30"),
             "Northwind BV: A backfill needs a rule that is switched on. Switch on a rule on the LinkedIn page.",
         ),
-        (("--company=northwind", "--days=30", "--rule=1"), "Northwind BV has no rule 1."),
+        (
+            ("--company=northwind", "--days=30", "--rule=1"),
+            "Northwind BV has no rule 1.",
+        ),
     ],
 )
-def test_what_it_can_not_do_is_refused(company, other_company, make_rule, arguments, message) -> None:
+def test_what_it_can_not_do_is_refused(
+    company, other_company, make_rule, arguments, message
+) -> None:
     with pytest.raises(CommandError) as refused:
         backfill(*arguments)
 

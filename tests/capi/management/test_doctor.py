@@ -39,11 +39,16 @@ def test_a_healthy_company_ends_with_0_and_a_table(healthy) -> None:
     lines = printed.splitlines()
     assert code == 0
     assert lines[0] == "Northwind BV (northwind): everything is OK"
-    assert lines[1] == "  OK            Access token          Saved and readable, fingerprint f08b8891."
+    assert (
+        lines[1]
+        == "  OK            Access token          Saved and readable, fingerprint f08b8891."
+    )
     assert len([line for line in lines if line.startswith("  OK ")]) == 16
 
 
-def test_something_to_mend_ends_with_1_and_comes_first(healthy, company, settings) -> None:
+def test_something_to_mend_ends_with_1_and_comes_first(
+    healthy, company, settings
+) -> None:
     settings.SITE_URL = "https://crm.example"
     services.save_token(company=company, token="AQX-revoked-token-0123456789")
 
@@ -53,7 +58,9 @@ def test_something_to_mend_ends_with_1_and_comes_first(healthy, company, setting
     assert code == 1
     assert lines[0] == "Northwind BV (northwind): 1 thing to fix, 1 unknown"
     sentence, fix = lines[1:3]
-    assert sentence.startswith("  Needs fixing  Rules at LinkedIn     LinkedIn says 401: the access token is expired,")
+    assert sentence.startswith(
+        "  Needs fixing  Rules at LinkedIn     LinkedIn says 401: the access token is expired,"
+    )
     assert fix.startswith(" " * 38 + "Generate a new token in Campaign Manager")
     assert [line.strip() for line in lines if "://" in line] == [
         "https://crm.example/integrations/linkedin/#connect",
@@ -72,7 +79,9 @@ def test_where_the_own_address_is_not_known_links_are_paths(company, settings) -
     assert "https:" not in printed
 
 
-def test_it_looks_at_every_open_company_or_at_the_one_that_is_named(healthy, other_company) -> None:
+def test_it_looks_at_every_open_company_or_at_the_one_that_is_named(
+    healthy, other_company
+) -> None:
     everybody, code = doctor()
     one, code_of_one = doctor("--company", "contoso")
 
@@ -83,7 +92,10 @@ def test_it_looks_at_every_open_company_or_at_the_one_that_is_named(healthy, oth
 
 
 def test_an_unknown_company_is_said_with_those_that_exist(company) -> None:
-    with pytest.raises(CommandError, match=r"There is no company “acme”. Existing companies: northwind."):
+    with pytest.raises(
+        CommandError,
+        match=r"There is no company “acme”. Existing companies: northwind.",
+    ):
         doctor("--company", "acme")
 
 
@@ -98,7 +110,9 @@ def test_it_stores_nothing_and_shows_nothing_of_the_token(healthy) -> None:
     assert GOOD["token"] not in printed
 
 
-def test_it_says_that_a_restored_database_sends_nothing_even_before_a_worker_has_run(healthy) -> None:
+def test_it_says_that_a_restored_database_sends_nothing_even_before_a_worker_has_run(
+    healthy,
+) -> None:
     Connection.objects.update(sends_from="7573000000000000000/16384/16590")
 
     printed, code = doctor()

@@ -46,10 +46,14 @@ def two_tokens(settings, company, other_company):
 
 def opened() -> dict[int, str]:
     rows = Connection.objects.values_list("company", "sealed_token")
-    return {company: unseal(company_id=company, sealed=sealed) for company, sealed in rows}
+    return {
+        company: unseal(company_id=company, sealed=sealed) for company, sealed in rows
+    }
 
 
-def test_all_tokens_are_sealed_under_the_newest_key(two_tokens, company, other_company) -> None:
+def test_all_tokens_are_sealed_under_the_newest_key(
+    two_tokens, company, other_company
+) -> None:
     newest, old = crypto.fingerprints()
 
     printed = rotate()
@@ -73,7 +77,10 @@ def test_a_second_run_has_nothing_left_to_do(two_tokens) -> None:
     printed = rotate()
 
     assert printed[1] == tokens(2, 0, 0)
-    assert printed[4:] == [f"0 encrypted again with {crypto.fingerprints()[0]}.", "0 left with older keys"]
+    assert printed[4:] == [
+        f"0 encrypted again with {crypto.fingerprints()[0]}.",
+        "0 left with older keys",
+    ]
     assert list(Connection.objects.values()) == before
 
 
@@ -85,7 +92,10 @@ def test_a_run_that_was_cut_short_is_taken_up_again(two_tokens, company) -> None
     printed = rotate()
 
     assert printed[1] == tokens(1, 1, 0)
-    assert printed[4:] == [f"1 encrypted again with {crypto.fingerprints()[0]}.", "0 left with older keys"]
+    assert printed[4:] == [
+        f"1 encrypted again with {crypto.fingerprints()[0]}.",
+        "0 left with older keys",
+    ]
 
 
 def test_a_dry_run_counts_and_writes_nothing(two_tokens) -> None:
@@ -98,14 +108,18 @@ def test_a_dry_run_counts_and_writes_nothing(two_tokens) -> None:
     assert list(Connection.objects.values()) == before
 
 
-def test_a_token_that_was_saved_meanwhile_is_not_overwritten(two_tokens, company, monkeypatch) -> None:
+def test_a_token_that_was_saved_meanwhile_is_not_overwritten(
+    two_tokens, company, monkeypatch
+) -> None:
     reseal = key_rotation.reseal
 
     def reseal_while_a_new_token_is_saved(**sealed):
         services.save_token(company=company, token="AQnew-token-of-this-minute-0123")
         return reseal(**sealed)
 
-    monkeypatch.setattr("capi.services.key_rotation.reseal", reseal_while_a_new_token_is_saved)
+    monkeypatch.setattr(
+        "capi.services.key_rotation.reseal", reseal_while_a_new_token_is_saved
+    )
 
     rotate()
 
@@ -118,8 +132,12 @@ def some_lost(two_tokens, company, sales, admin):
     set_up_app(sales.user)
     set_up_app(admin.user)
     gone = Fernet(Fernet.generate_key())
-    Connection.objects.filter(company=company).update(sealed_token=gone.encrypt(b"[1, 2]").decode())
-    Authenticator.objects.filter(user=sales.user).update(data={"secret": gone.encrypt(b"secret").decode()})
+    Connection.objects.filter(company=company).update(
+        sealed_token=gone.encrypt(b"[1, 2]").decode()
+    )
+    Authenticator.objects.filter(user=sales.user).update(
+        data={"secret": gone.encrypt(b"secret").decode()}
+    )
     two_tokens.TOKEN_KEYS = [Fernet.generate_key().decode(), *two_tokens.TOKEN_KEYS]
     return two_tokens
 
@@ -133,7 +151,10 @@ def test_what_no_key_opens_is_counted_and_named_by_company_and_person(
 
     printed = capsys.readouterr().out.splitlines()
     assert printed[1] == tokens(0, 1, 1)
-    assert printed[3] == "Second factors: 0 with the newest key, 1 with an older one, 1 unreadable."
+    assert (
+        printed[3]
+        == "Second factors: 0 with the newest key, 1 with an older one, 1 unreadable."
+    )
     assert str(refused.value).startswith(
         f"These keys can't decrypt the access tokens of northwind (company {company.pk}). "
         f"These keys can't decrypt the second factors of users {sales.user.pk}. Restore the missing key"
@@ -141,7 +162,9 @@ def test_what_no_key_opens_is_counted_and_named_by_company_and_person(
     assert "@" not in str(refused.value)
 
 
-def test_the_rest_is_sealed_again_and_what_is_lost_stays_as_it_is(some_lost, company, other_company, admin) -> None:
+def test_the_rest_is_sealed_again_and_what_is_lost_stays_as_it_is(
+    some_lost, company, other_company, admin
+) -> None:
     lost = (
         Connection.objects.get(company=company).sealed_token,
         Authenticator.objects.get(user__email__contains="sales").data,
@@ -167,14 +190,20 @@ def test_a_dry_run_writes_nothing_where_something_is_lost(some_lost) -> None:
     with pytest.raises(CommandError):
         rotate("--dry-run")
 
-    assert (list(Connection.objects.values()), list(Authenticator.objects.values())) == before
+    assert (
+        list(Connection.objects.values()),
+        list(Authenticator.objects.values()),
+    ) == before
 
 
-def test_once_the_key_is_back_nothing_is_lost(two_tokens, company, other_company) -> None:
+def test_once_the_key_is_back_nothing_is_lost(
+    two_tokens, company, other_company
+) -> None:
     kept, new = two_tokens.TOKEN_KEYS, Fernet.generate_key().decode()
     two_tokens.TOKEN_KEYS = [new]
     with pytest.raises(
-        CommandError, match=r"of contoso \(company \d+\), northwind|of northwind \(company \d+\), contoso"
+        CommandError,
+        match=r"of contoso \(company \d+\), northwind|of northwind \(company \d+\), contoso",
     ):
         rotate()
 
@@ -186,7 +215,9 @@ def test_once_the_key_is_back_nothing_is_lost(two_tokens, company, other_company
     assert opened() == {company.pk: TOKEN, other_company.pk: OTHER_TOKEN}
 
 
-def test_keys_in_the_wrong_order_lose_nothing(two_tokens, company, other_company) -> None:
+def test_keys_in_the_wrong_order_lose_nothing(
+    two_tokens, company, other_company
+) -> None:
     two_tokens.TOKEN_KEYS = two_tokens.TOKEN_KEYS[::-1]
 
     printed = rotate()
@@ -195,7 +226,9 @@ def test_keys_in_the_wrong_order_lose_nothing(two_tokens, company, other_company
     assert opened() == {company.pk: TOKEN, other_company.pk: OTHER_TOKEN}
 
 
-def test_a_token_in_another_companys_row_is_unreadable_and_not_made_theirs(two_tokens, company, other_company) -> None:
+def test_a_token_in_another_companys_row_is_unreadable_and_not_made_theirs(
+    two_tokens, company, other_company
+) -> None:
     theirs = Connection.objects.get(company=other_company).sealed_token
     Connection.objects.filter(company=company).update(sealed_token=theirs)
 
@@ -203,7 +236,10 @@ def test_a_token_in_another_companys_row_is_unreadable_and_not_made_theirs(two_t
         rotate()
 
     assert Connection.objects.get(company=company).sealed_token == theirs
-    assert [state for _, state in key_rotation.take_inventory().tokens] == [KeyState.UNREADABLE, KeyState.NEWEST]
+    assert [state for _, state in key_rotation.take_inventory().tokens] == [
+        KeyState.UNREADABLE,
+        KeyState.NEWEST,
+    ]
 
 
 def test_nothing_that_it_prints_holds_a_token(two_tokens) -> None:

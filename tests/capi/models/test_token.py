@@ -6,7 +6,14 @@ from django.db import connection as database
 
 from capi import services
 from capi.models import Connection
-from capi.models.token import UnreadableToken, fingerprint, key_state_of, reseal, seal, unseal
+from capi.models.token import (
+    UnreadableToken,
+    fingerprint,
+    key_state_of,
+    reseal,
+    seal,
+    unseal,
+)
 from crm.models.crypto import KeyState
 from tests.conftest import TOKEN
 
@@ -25,7 +32,9 @@ def test_another_company_s_token_does_not_open() -> None:
         unseal(company_id=8, sealed=sealed)
 
 
-def test_an_unknown_key_or_a_damaged_text_is_said_without_repeating_it(settings) -> None:
+def test_an_unknown_key_or_a_damaged_text_is_said_without_repeating_it(
+    settings,
+) -> None:
     sealed = seal(company_id=7, token=TOKEN)
     settings.TOKEN_KEYS = [Fernet.generate_key().decode()]
 
@@ -51,13 +60,20 @@ def test_keys_are_changed_without_losing_a_token(settings) -> None:
 
 @pytest.mark.django_db
 def test_no_column_of_the_database_holds_the_token(company) -> None:
-    services.save_token(company=company, token=f"  {TOKEN}\n", ad_account_id="urn:li:sponsoredAccount:512345678")
+    services.save_token(
+        company=company,
+        token=f"  {TOKEN}\n",
+        ad_account_id="urn:li:sponsoredAccount:512345678",
+    )
 
     connection = Connection.objects.get()
     with database.cursor() as cursor:
         cursor.execute("SELECT * FROM capi_connection")
         row = str(cursor.fetchone())
     assert TOKEN not in row
-    assert (connection.token_fingerprint, connection.ad_account_id) == (fingerprint(TOKEN), "512345678")
+    assert (connection.token_fingerprint, connection.ad_account_id) == (
+        fingerprint(TOKEN),
+        "512345678",
+    )
     assert TOKEN[-4:] not in row
     assert TOKEN not in f"{connection!r} {connection} {vars(connection)}"

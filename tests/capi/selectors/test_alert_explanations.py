@@ -8,9 +8,21 @@ from django.utils import timezone
 from capi.alerts.evaluate import END_IS_NEWS
 from capi.models import Alert, ConversionRule
 from capi.models.choices import AlertKind, Reason, RestCause
-from capi.selectors.explanations.alerts import CLOSED, OPENED, explain_closing, explain_opening
+from capi.selectors.explanations.alerts import (
+    CLOSED,
+    OPENED,
+    explain_closing,
+    explain_opening,
+)
 
-FACTS = {"failed": 4, "ended": 20, "days": 5, "per_week": 12, "on": "2026-12-07", "version": "202609"}
+FACTS = {
+    "failed": 4,
+    "ended": 20,
+    "days": 5,
+    "per_week": 12,
+    "on": "2026-12-07",
+    "version": "202609",
+}
 REST = {"since": "2026-12-07T09:30:00+00:00", "until": "2026-12-07T10:30:00+00:00"}
 
 
@@ -19,10 +31,14 @@ def made(kind: str, **fields) -> Alert:
     if kind == AlertKind.RESTING:
         fields["reason"] = RestCause.TROUBLE
     opened = datetime(2026, 12, 7, 9, 40, tzinfo=UTC)
-    return Alert(kind=kind, rule=rule, facts=FACTS | REST, stage=14, opened_at=opened, **fields)
+    return Alert(
+        kind=kind, rule=rule, facts=FACTS | REST, stage=14, opened_at=opened, **fields
+    )
 
 
-def test_every_kind_has_words_for_its_beginning_and_those_whose_end_is_news_for_it() -> None:
+def test_every_kind_has_words_for_its_beginning_and_those_whose_end_is_news_for_it() -> (
+    None
+):
     assert set(OPENED) == set(AlertKind)
     assert set(CLOSED) == END_IS_NEWS
 
@@ -34,7 +50,9 @@ def test_no_place_is_left_open(kind, reason) -> None:
         explain_opening(made(kind, reason=reason)),
         *([explain_closing(made(kind, reason=reason))] if kind in CLOSED else []),
     ):
-        text = " ".join((told.title, told.what, told.next_step, told.topic)).replace("New {lead}", "")
+        text = " ".join((told.title, told.what, told.next_step, told.topic)).replace(
+            "New {lead}", ""
+        )
         assert "{" not in text
         assert "}" not in text
         assert not told.title.endswith(".")

@@ -33,7 +33,14 @@ def rule(connected, make_rule):
 def history(company, connected, make_rule, sandbox):
     """A rule that was off for a while, has since counted Ada, and has Bob in its queue."""
     rule = make_rule("lead_created", frequency="per_person", is_active=False)
-    for email in ("ada@example.com", "bob@example.com", "cyd@example.com", "CYD@example.com", "dan@example.com", ""):
+    for email in (
+        "ada@example.com",
+        "bob@example.com",
+        "cyd@example.com",
+        "CYD@example.com",
+        "dan@example.com",
+        "",
+    ):
         make_lead(company, email=email)
     rule.is_active = True
     rule.save()
@@ -46,7 +53,10 @@ def history(company, connected, make_rule, sandbox):
 @with_commits
 def test_a_backfill_counts_people_and_says_so_before(company, history, sandbox) -> None:
     promised = {"goes": 2, "already_counted": 3, "no_email": 1, "sent": 1, "known": 1}
-    period = {"since": timezone.now() - timedelta(days=1), "until": timezone.now() + timedelta(seconds=5)}
+    period = {
+        "since": timezone.now() - timedelta(days=1),
+        "until": timezone.now() + timedelta(seconds=5),
+    }
     assert dict(backfill.preview(history, **period)) == promised
 
     backfills.start(rule=history, **period)
@@ -54,20 +64,31 @@ def test_a_backfill_counts_people_and_says_so_before(company, history, sandbox) 
     wait_is_over()
     send_all(company)
 
-    assert Backfill.objects.get().done == {"goes": 2, "already_counted": 3, "no_email": 1, "sent": 2}
+    assert Backfill.objects.get().done == {
+        "goes": 2,
+        "already_counted": 3,
+        "no_email": 1,
+        "sent": 2,
+    }
     assert len(received(sandbox)) == len(set(hashes(sandbox))) == 4
 
 
 def test_the_question_before_a_bulk_change_counts_people(company, history) -> None:
     leads = Lead.objects.for_company(company)
 
-    [expected] = expected_conversions.of_leads(company, leads, CrmEventKind.LEAD_CREATED)
+    [expected] = expected_conversions.of_leads(
+        company, leads, CrmEventKind.LEAD_CREATED
+    )
 
     assert (expected.now, expected.later) == (2, 1)
 
 
-def test_a_dry_run_names_the_event_that_has_counted_the_person(company, history) -> None:
-    lead = Lead.objects.get(first_name="Ada", email="ada@example.com", conversion_events=None)
+def test_a_dry_run_names_the_event_that_has_counted_the_person(
+    company, history
+) -> None:
+    lead = Lead.objects.get(
+        first_name="Ada", email="ada@example.com", conversion_events=None
+    )
 
     found = dry_run(history, lead, None, Connection.objects.get())
 

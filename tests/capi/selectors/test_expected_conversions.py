@@ -20,11 +20,15 @@ def qualified(company):
 def leads(company, token, make_rule, qualified):
     """Two that would be sent, one without an address, one that opted out, one counted before, one Qualified."""
     counted = make_rule("lead_qualified", name="Qualified once")
-    make_rule("lead_qualified", "104020", name="Qualified each time", frequency="every_time")
+    make_rule(
+        "lead_qualified", "104020", name="Qualified each time", frequency="every_time"
+    )
     make_rule("lead_qualified", "104028", name="Switched off", is_active=False)
     make_rule("lead_created", "104036", name="Another event")
     returning = make_lead(company, status=qualified)
-    Lead.objects.filter(pk=returning.pk).update(status=LeadStatus.objects.for_company(company).get(name="New"))
+    Lead.objects.filter(pk=returning.pk).update(
+        status=LeadStatus.objects.for_company(company).get(name="New")
+    )
     assert ConversionEvent.objects.filter(rule=counted, once_key=returning.pk).exists()
     return [
         make_lead(company),
@@ -38,11 +42,19 @@ def leads(company, token, make_rule, qualified):
 
 def post(client, leads, status, **fields):
     return client.post(
-        URL, {"lead": [lead.pk for lead in leads], "status": status.pk, "next": "/leads/?page=2", **fields}
+        URL,
+        {
+            "lead": [lead.pk for lead in leads],
+            "status": status.pk,
+            "next": "/leads/?page=2",
+            **fields,
+        },
     )
 
 
-def test_it_says_what_would_change_and_what_would_be_sent(client_as, sales, leads, qualified):
+def test_it_says_what_would_change_and_what_would_be_sent(
+    client_as, sales, leads, qualified
+):
     client, before = client_as(sales), ConversionEvent.objects.count()
 
     asked = client.get(post(client, leads, qualified).url)
@@ -63,7 +75,11 @@ def test_what_it_says_is_what_happens(client_as, sales, leads, qualified):
 
     assert answer.url == "/leads/?page=2"
     assert Lead.objects.filter(status=qualified).count() == 6
-    assert ConversionEvent.objects.filter(state__in=("pending", "waiting")).count() - before == 7
+    assert (
+        ConversionEvent.objects.filter(state__in=("pending", "waiting")).count()
+        - before
+        == 7
+    )
 
 
 def test_it_does_not_ask_where_nothing_would_be_sent(client_as, sales, company, leads):
@@ -73,17 +89,29 @@ def test_it_does_not_ask_where_nothing_would_be_sent(client_as, sales, company, 
     assert Lead.objects.filter(status=contacted).count() == 6
 
 
-def test_it_does_not_ask_about_leads_that_have_the_status(client_as, sales, leads, qualified):
+def test_it_does_not_ask_about_leads_that_have_the_status(
+    client_as, sales, leads, qualified
+):
     assert post(client_as(sales), leads[-1:], qualified).url == "/leads/?page=2"
 
 
-def test_the_question_fills_the_page_where_htmx_would_replace_a_part(client_as, sales, leads, qualified):
-    answer = client_as(sales).post(URL, {"lead": [leads[0].pk], "status": qualified.pk}, headers={"HX-Request": "true"})
+def test_the_question_fills_the_page_where_htmx_would_replace_a_part(
+    client_as, sales, leads, qualified
+):
+    answer = client_as(sales).post(
+        URL,
+        {"lead": [leads[0].pk], "status": qualified.pk},
+        headers={"HX-Request": "true"},
+    )
 
-    assert answer.headers["HX-Redirect"].startswith(f"{URL}?status={qualified.pk}&lead={leads[0].pk}")
+    assert answer.headers["HX-Redirect"].startswith(
+        f"{URL}?status={qualified.pk}&lead={leads[0].pk}"
+    )
 
 
-def test_leads_of_another_company_are_not_counted(client_as, sales, other_company, leads, qualified):
+def test_leads_of_another_company_are_not_counted(
+    client_as, sales, other_company, leads, qualified
+):
     foreign = make_lead(other_company)
     client = client_as(sales)
 

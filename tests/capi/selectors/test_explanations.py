@@ -39,7 +39,9 @@ from leadmachine.help.troubleshooting import ANSWERS, page
 ROOT = settings.BASE_DIR
 MODULES = [
     importlib.import_module(found.name)
-    for found in pkgutil.iter_modules(explanations.__path__, "capi.selectors.explanations.")
+    for found in pkgutil.iter_modules(
+        explanations.__path__, "capi.selectors.explanations."
+    )
 ]
 # Where each enumeration that people see has its words; for the others, why their labels are enough.
 CATALOGUE = {
@@ -63,9 +65,18 @@ LABELS_SAY_IT_ALL = {
 
 def all_words() -> list[Explanation]:
     """Every explanation in the catalogue, except those that are filled in."""
-    each = [value for module in MODULES for name, value in vars(module).items() if name[0] != "_"]
-    inside = [one for value in each if isinstance(value, dict) for one in value.values()]
-    return list(dict.fromkeys(one for one in (*each, *inside) if isinstance(one, Explanation)))
+    each = [
+        value
+        for module in MODULES
+        for name, value in vars(module).items()
+        if name[0] != "_"
+    ]
+    inside = [
+        one for value in each if isinstance(value, dict) for one in value.values()
+    ]
+    return list(
+        dict.fromkeys(one for one in (*each, *inside) if isinstance(one, Explanation))
+    )
 
 
 EVERYTHING = all_words()
@@ -79,7 +90,11 @@ def test_every_code_that_people_meet_has_words() -> None:
 def test_no_enumeration_of_reasons_is_forgotten() -> None:
     known = [*CATALOGUE, *LABELS_SAY_IT_ALL]
 
-    found = [one for one in vars(choices).values() if isinstance(one, type) and issubclass(one, TextChoices)]
+    found = [
+        one
+        for one in vars(choices).values()
+        if isinstance(one, type) and issubclass(one, TextChoices)
+    ]
 
     assert [one for one in found if one is not TextChoices and one not in known] == []
 
@@ -100,7 +115,9 @@ def test_each_state_and_each_code_says_what_to_do_next() -> None:
 def test_what_is_bad_leads_to_its_place_in_the_help() -> None:
     anchors = {section.anchor for section in page().sections}
     topics = {words.what: words.topic for words in EVERYTHING if words.tone == "bad"}
-    topics |= {told.title: told.topic for told in OPENED.values() if told.topic != "{topic}"}
+    topics |= {
+        told.title: told.topic for told in OPENED.values() if told.topic != "{topic}"
+    }
 
     assert {what: topic for what, topic in topics.items() if topic not in anchors} == {}
 
@@ -110,7 +127,9 @@ def test_words_say_what_happened_in_whole_sentences(words: Explanation) -> None:
     assert words.label
     assert words.what[0].isupper()
     assert words.what.endswith(".")
-    assert words.next_step == "" or (words.next_step[0].isupper() and words.next_step.endswith("."))
+    assert words.next_step == "" or (
+        words.next_step[0].isupper() and words.next_step.endswith(".")
+    )
     assert "counted" not in words.what.lower() or words is not STATES[State.ACCEPTED]
 
 
@@ -127,7 +146,9 @@ def reasons_of(status: int) -> tuple[Reason, ...]:
 
 
 def said_by_linkedin(status: int, **fields: str) -> Answer:
-    return Answer(status, {}, json.dumps({"status": status, **fields}).encode(), None, 1)
+    return Answer(
+        status, {}, json.dumps({"status": status, **fields}).encode(), None, 1
+    )
 
 
 @pytest.mark.parametrize("status", range(400, 600))
@@ -139,18 +160,38 @@ def test_every_answer_comes_to_a_reason_that_the_help_gives_for_it(status: int) 
     assert reason_of(of_others) in (Reason.UNCLEAR, *reasons_of(status))
 
 
-def test_a_refusal_that_is_about_the_version_or_the_rule_stands_in_the_help_too() -> None:
-    told = [{"code": "VERSION_MISSING"}, {"message": "Conversion's method should be CONVERSIONS_API"}]
+def test_a_refusal_that_is_about_the_version_or_the_rule_stands_in_the_help_too() -> (
+    None
+):
+    told = [
+        {"code": "VERSION_MISSING"},
+        {"message": "Conversion's method should be CONVERSIONS_API"},
+    ]
 
     for fields in told:
-        assert reason_of(decide(said_by_linkedin(400, **fields), count=1)) in reasons_of(400)
+        assert reason_of(
+            decide(said_by_linkedin(400, **fields), count=1)
+        ) in reasons_of(400)
 
 
 def test_each_answer_that_the_help_names_by_its_number_is_an_answer() -> None:
     named = {answer for answer in ANSWERS if answer.isdigit()}
 
     assert {int(answer) for answer in named} <= set(range(400, 600))
-    assert {"401", "403", "404", "400", "422", "426", "429", "408", "409", "413", "423", "501"} <= named
+    assert {
+        "401",
+        "403",
+        "404",
+        "400",
+        "422",
+        "426",
+        "429",
+        "408",
+        "409",
+        "413",
+        "423",
+        "501",
+    } <= named
 
 
 def test_the_help_has_a_place_for_each_of_them() -> None:
@@ -193,15 +234,26 @@ def test_words_are_made_in_the_catalogue_alone() -> None:
     makers = {
         str(path.relative_to(ROOT))
         for path in ROOT.glob("capi/**/*.py")
-        if re.search(r"\bExplanation\(", path.read_text()) and "explanations" not in path.parts
+        if re.search(r"\bExplanation\(", path.read_text())
+        and "explanations" not in path.parts
     }
 
     assert makers == set()
 
 
-@pytest.mark.parametrize(("status", "next_step"), [(400, "A time that is too old"), (422, "Correct it on the lead")])
-def test_a_refusal_with_400_reads_otherwise_than_one_with_422(status: int, next_step: str) -> None:
-    words = explain(ConversionEvent(state=State.REJECTED, reason=Reason.DATA_REFUSED, http_status=status), None)
+@pytest.mark.parametrize(
+    ("status", "next_step"),
+    [(400, "A time that is too old"), (422, "Correct it on the lead")],
+)
+def test_a_refusal_with_400_reads_otherwise_than_one_with_422(
+    status: int, next_step: str
+) -> None:
+    words = explain(
+        ConversionEvent(
+            state=State.REJECTED, reason=Reason.DATA_REFUSED, http_status=status
+        ),
+        None,
+    )
 
     assert str(status) in words.what
     assert next_step in words.next_step

@@ -18,8 +18,16 @@ from tests.plans import analyse, indexes, plans, read, read_whole, rows_read
 
 pytestmark = pytest.mark.django_db
 
-EVENTS = 200_000  # over 90 days: with so many, PostgreSQL reads a week from an index, not the table, if it can
-LARGE = {"crm_crmevent", "capi_conversionevent", "crm_lead", "capi_attempt", "crm_auditentry"}
+# Over 90 days: with so many, PostgreSQL reads a week from an index, not the table, if
+# it can.
+EVENTS = 200_000
+LARGE = {
+    "crm_crmevent",
+    "capi_conversionevent",
+    "crm_lead",
+    "capi_attempt",
+    "crm_auditentry",
+}
 LAST_WEEK = monday_of(timezone.localdate()) - timedelta(weeks=1)
 
 
@@ -33,9 +41,13 @@ def log(company, make_rule, settings) -> None:
 
 
 @pytest.mark.thorough
-def test_neither_the_page_nor_the_file_nor_the_mail_of_a_week_reads_a_large_table_whole(log, ops, client_as) -> None:
+def test_neither_the_page_nor_the_file_nor_the_mail_of_a_week_reads_a_large_table_whole(
+    log, ops, client_as
+) -> None:
     web = client_as(ops)
-    mail = Mail.objects.create(company=ops.company, user=ops.user, news=MailKind.WEEK, week=LAST_WEEK)
+    mail = Mail.objects.create(
+        company=ops.company, user=ops.user, news=MailKind.WEEK, week=LAST_WEEK
+    )
 
     with plans() as found:
         page = web.get(reverse("reconcile"))
@@ -68,9 +80,14 @@ def quiet(company, other_company, make_rule, settings, monkeypatch):
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("page", ["events", "events of a rule", "linkedin", "rule"])
-def test_a_page_of_a_company_does_not_read_the_newer_events_of_others(quiet, ops, client_as, page) -> None:
+def test_a_page_of_a_company_does_not_read_the_newer_events_of_others(
+    quiet, ops, client_as, page
+) -> None:
     rule = quiet.conversion_rules.get()
-    urls = {"events of a rule": f"{reverse('events')}?rule={rule.pk}", "rule": rule.get_absolute_url()}
+    urls = {
+        "events of a rule": f"{reverse('events')}?rule={rule.pk}",
+        "rule": rule.get_absolute_url(),
+    }
     web = client_as(ops)
 
     with plans(is_measured=True) as found:
@@ -80,17 +97,25 @@ def test_a_page_of_a_company_does_not_read_the_newer_events_of_others(quiet, ops
 
 
 @pytest.mark.thorough
-def test_recent_events_does_not_read_the_whole_log_whatever_is_chosen(log, ops, client_as) -> None:
+def test_recent_events_does_not_read_the_whole_log_whatever_is_chosen(
+    log, ops, client_as
+) -> None:
     # As after a delivery: updated rows are at the end of the table, so that reading by id costs more than in its order.
-    ConversionEvent.objects.filter(pk__in=ConversionEvent.objects.order_by("pk").values("pk")[: EVENTS // 4]).update(
-        attempts=1
-    )
+    ConversionEvent.objects.filter(
+        pk__in=ConversionEvent.objects.order_by("pk").values("pk")[: EVENTS // 4]
+    ).update(attempts=1)
     analyse()
     web = client_as(ops)
     url = reverse("events")
 
     with plans() as found:
-        for query in ({}, {"state": "test"}, {"state": "failed"}, {"reason": "opted_out"}, {"event": "deal_lost"}):
+        for query in (
+            {},
+            {"state": "test"},
+            {"state": "failed"},
+            {"reason": "opted_out"},
+            {"event": "deal_lost"},
+        ):
             assert web.get(url, query).status_code == 200
 
     assert "capi_conversionevent" in read(found)

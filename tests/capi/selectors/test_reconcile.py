@@ -29,9 +29,13 @@ def web(client_as, ops):
     return client_as(ops)
 
 
-def happen(company, kind: str = "lead_created", *, day: float = 0, monday: date = MONDAY) -> CrmEvent:
+def happen(
+    company, kind: str = "lead_created", *, day: float = 0, monday: date = MONDAY
+) -> CrmEvent:
     """A CRM event so many days after the Monday's midnight (UTC), without the conversion events planned for it."""
-    moment = datetime(monday.year, monday.month, monday.day, tzinfo=UTC) + timedelta(days=day)
+    moment = datetime(monday.year, monday.month, monday.day, tzinfo=UTC) + timedelta(
+        days=day
+    )
     return CrmEvent.objects.create(company=company, kind=kind, occurred_at=moment)
 
 
@@ -39,7 +43,12 @@ def become(rule, state: str, reason: str = "", count: int = 1, **fields) -> None
     for _ in range(count):
         event = happen(rule.company, rule.crm_event, day=3)
         ConversionEvent.objects.create(
-            company=rule.company, rule=rule, crm_event=event, state=state, reason=reason, **fields
+            company=rule.company,
+            rule=rule,
+            crm_event=event,
+            state=state,
+            reason=reason,
+            **fields,
         )
 
 
@@ -47,7 +56,9 @@ def told(week: RuleWeek) -> list[tuple[str, int]]:
     return [(line.words.label, line.count) for line in week.lines]
 
 
-def test_each_way_of_ending_is_a_line_and_all_lines_make_up_the_crm_events(company, make_rule) -> None:
+def test_each_way_of_ending_is_a_line_and_all_lines_make_up_the_crm_events(
+    company, make_rule
+) -> None:
     services.save_token(company=company, token=TOKEN)
     rule = make_rule()
     become(rule, "accepted", count=5)
@@ -73,7 +84,9 @@ def test_each_way_of_ending_is_a_line_and_all_lines_make_up_the_crm_events(compa
 
 
 @pytest.mark.parametrize("held_by", ["rule", "connection", "no token"])
-def test_what_is_queued_is_on_hold_while_its_rule_or_the_line_is(company, make_rule, held_by) -> None:
+def test_what_is_queued_is_on_hold_while_its_rule_or_the_line_is(
+    company, make_rule, held_by
+) -> None:
     connection = services.save_token(company=company, token=TOKEN)
     rule = make_rule(is_paused=held_by == "rule")
     become(rule, "pending")
@@ -85,7 +98,9 @@ def test_what_is_queued_is_on_hold_while_its_rule_or_the_line_is(company, make_r
     assert told(week.rules[0]) == [("On hold", 1)]
 
 
-def test_a_week_begins_on_monday_at_midnight_by_the_companys_clock(company, web, make_rule) -> None:
+def test_a_week_begins_on_monday_at_midnight_by_the_companys_clock(
+    company, web, make_rule
+) -> None:
     Company.objects.update(time_zone="America/Lima")  # five hours behind all year
     make_rule()
     for day in (4 / 24, 6 / 24, 7 + 4 / 24, 7 + 6 / 24):
@@ -99,7 +114,11 @@ def test_a_week_begins_on_monday_at_midnight_by_the_companys_clock(company, web,
 def test_numbers_add_up_over_random_data(company, other_company, make_rule) -> None:
     dice = random.Random(20261125)
     services.save_token(company=company, token=TOKEN)
-    rules = [make_rule(kind, str(number)) for kind in ("lead_created", "deal_won") for number in range(1_000, 1_003)]
+    rules = [
+        make_rule(kind, str(number))
+        for kind in ("lead_created", "deal_won")
+        for number in range(1_000, 1_003)
+    ]
     strangers = make_rule(company=other_company)
     events = [
         happen(dice.choice([company, company, other_company]), dice.choice(["lead_created", "deal_won", "deal_lost"]),
@@ -122,11 +141,20 @@ def test_numbers_add_up_over_random_data(company, other_company, make_rule) -> N
     for week in (-1, 0, 1):
         monday = MONDAY + timedelta(weeks=week)
         found = reconcile(company.pk, monday, Connection.objects.get())
-        span = [datetime(day.year, day.month, day.day, tzinfo=UTC) for day in (monday, monday + timedelta(weeks=1))]
+        span = [
+            datetime(day.year, day.month, day.day, tzinfo=UTC)
+            for day in (monday, monday + timedelta(weeks=1))
+        ]
         for one in found.rules:
-            own = [e for e in events if e.company == company and e.kind == one.rule.crm_event]
+            own = [
+                e
+                for e in events
+                if e.company == company and e.kind == one.rule.crm_event
+            ]
             happened = [e for e in own if span[0] <= e.occurred_at < span[1]]
-            planned = ConversionEvent.objects.filter(rule=one.rule, crm_event__in=happened)
+            planned = ConversionEvent.objects.filter(
+                rule=one.rule, crm_event__in=happened
+            )
             by_label = dict.fromkeys([line.words.label for line in one.lines], 0)
             for line in one.lines:
                 by_label[line.words.label] += line.count
@@ -142,7 +170,9 @@ def test_numbers_that_do_not_add_up_are_never_shown(make_rule, company) -> None:
         RuleWeek(make_rule(), 3, [])
 
 
-def test_the_page_shows_what_was_really_sent_with_links_to_it(web, company, connected, make_rule) -> None:
+def test_the_page_shows_what_was_really_sent_with_links_to_it(
+    web, company, connected, make_rule
+) -> None:
     rule = make_rule("deal_won", name="Won <deals>")
     lead = make_lead(company)
     won = Stage.objects.get(company=company, meaning="won")
@@ -157,24 +187,35 @@ def test_the_page_shows_what_was_really_sent_with_links_to_it(web, company, conn
     assert "<h2>Won &lt;deals&gt;</h2>" in html
     assert '<span class="badge">2 CRM events</span>' in html
     assert f'href="{reverse("events")}?state=sent&amp;{query}"' in html
-    assert f'href="{reverse("events")}?state=waiting&amp;{query}&amp;reason=no_email"' in html
+    assert (
+        f'href="{reverse("events")}?state=waiting&amp;{query}&amp;reason=no_email"'
+        in html
+    )
 
 
 def rows_behind(web, address: str) -> int:
     """How many rows Recent Events shows at this address, on all of its pages."""
     page = web.get(address).context["page"]
     older = f"{address.partition('&before=')[0]}&before={page.older or page.look_on}"
-    return len(page.rows) + (rows_behind(web, older) if page.older or page.look_on else 0)
+    return len(page.rows) + (
+        rows_behind(web, older) if page.older or page.look_on else 0
+    )
 
 
-def test_each_number_is_that_of_the_rows_behind_its_link(web, company, other_company, make_rule) -> None:
+def test_each_number_is_that_of_the_rows_behind_its_link(
+    web, company, other_company, make_rule
+) -> None:
     dice = random.Random(20261126)
     services.save_token(company=company, token=TOKEN)
-    rules = [make_rule(), make_rule("deal_won", "2", is_paused=True, paused_reason="rule_not_found")]
+    rules = [
+        make_rule(),
+        make_rule("deal_won", "2", is_paused=True, paused_reason="rule_not_found"),
+    ]
     become(make_rule("lead_created", "3"), "accepted", count=2)
     become(make_rule(company=other_company), "accepted", count=2)
     for rule in rules:
-        become(rule, "accepted", count=60)  # more than fits on a page, and more than any other week has
+        # More than fits on a page, and more than any other week has.
+        become(rule, "accepted", count=60)
         become(rule, "pending", "timed_out", count=2)
         for _ in range(40):
             event = happen(company, rule.crm_event, day=dice.uniform(-2, 9))
@@ -191,7 +232,9 @@ def test_each_number_is_that_of_the_rows_behind_its_link(web, company, other_com
         assert rows_behind(web, unescape(address)) == int(number), address
 
 
-def test_a_deleted_rule_is_shown_for_the_weeks_in_which_it_had_events(web, company, make_rule) -> None:
+def test_a_deleted_rule_is_shown_for_the_weeks_in_which_it_had_events(
+    web, company, make_rule
+) -> None:
     gone, never = make_rule(name="Gone"), make_rule(linkedin_id="2", name="Never used")
     become(gone, "accepted")
     gone.delete()
@@ -203,9 +246,12 @@ def test_a_deleted_rule_is_shown_for_the_weeks_in_which_it_had_events(web, compa
 
 
 @pytest.mark.parametrize(
-    ("asked", "weeks_ago", "has_next"), [("", 1, True), ("nonsense", 1, True), ("2199-01-01", 0, False)]
+    ("asked", "weeks_ago", "has_next"),
+    [("", 1, True), ("nonsense", 1, True), ("2199-01-01", 0, False)],
 )
-def test_the_week_is_the_last_whole_one_unless_another_is_asked_for(web, asked, weeks_ago, has_next) -> None:
+def test_the_week_is_the_last_whole_one_unless_another_is_asked_for(
+    web, asked, weeks_ago, has_next
+) -> None:
     page = web.get(PAGE, {"week": asked})
 
     week = page.context["week"]
@@ -223,7 +269,9 @@ def test_weeks_whose_events_are_no_longer_kept_are_not_offered(web, settings) ->
     assert week.previous is None
 
 
-def test_the_file_has_a_line_for_each_rule_and_ending_and_stays_text(web, company, make_rule) -> None:
+def test_the_file_has_a_line_for_each_rule_and_ending_and_stays_text(
+    web, company, make_rule
+) -> None:
     rule = make_rule(name="=HYPERLINK(1)", linkedin_id="77")
     become(rule, "accepted", count=2)
     become(rule, "skipped", "opted_out")
@@ -231,7 +279,10 @@ def test_the_file_has_a_line_for_each_rule_and_ending_and_stays_text(web, compan
     answer = web.post(EXPORT, {"week": MONDAY.isoformat()})
 
     assert answer.streaming
-    assert answer["Content-Disposition"] == f'attachment; filename="reconcile-{MONDAY}.csv"'
+    assert (
+        answer["Content-Disposition"]
+        == f'attachment; filename="reconcile-{MONDAY}.csv"'
+    )
     assert b"".join(answer).decode().splitlines() == [
         "week,rule,linkedin_id,crm_event,crm_event_label,crm_events,state_label,why,count",
         f"{MONDAY},'=HYPERLINK(1),77,lead_created,Lead created,3,Sent,LinkedIn accepted the event.,2",
@@ -242,7 +293,9 @@ def test_the_file_has_a_line_for_each_rule_and_ending_and_stays_text(web, compan
     )  # fmt: skip
 
 
-def test_the_page_takes_as_many_queries_for_many_rules_as_for_one(web, make_rule, django_assert_num_queries) -> None:
+def test_the_page_takes_as_many_queries_for_many_rules_as_for_one(
+    web, make_rule, django_assert_num_queries
+) -> None:
     for number in range(20):
         become(make_rule(linkedin_id=str(1_000 + number)), "accepted")
     web.get(PAGE)

@@ -23,16 +23,26 @@ def web(client_as, admin):
     return client_as(admin)
 
 
-def happened(company, kind: str, *, days_ago: float = 1, lead=None, deal=None) -> CrmEvent:
+def happened(
+    company, kind: str, *, days_ago: float = 1, lead=None, deal=None
+) -> CrmEvent:
     return CrmEvent.objects.create(
-        company=company, kind=kind, lead=lead, deal=deal, occurred_at=Now() - timedelta(days=days_ago)
+        company=company,
+        kind=kind,
+        lead=lead,
+        deal=deal,
+        occurred_at=Now() - timedelta(days=days_ago),
     )
 
 
 @pytest.fixture
 def history(company, other_company) -> None:
     """Qualified: Ada twice, Bea once, and one long ago; won: one deal twice. Another company has some too."""
-    ada, bea, eve = make_lead(company), make_lead(company, first_name="Bea"), make_lead(other_company)
+    ada, bea, eve = (
+        make_lead(company),
+        make_lead(company, first_name="Bea"),
+        make_lead(other_company),
+    )
     deal = make_deal(ada)
     for lead in (ada, ada, bea):
         happened(company, "lead_qualified", lead=lead)
@@ -63,7 +73,9 @@ def test_the_last_30_days_are_counted_as_the_rule_would(
 
 
 @pytest.mark.parametrize("unknown", ["", "lead_lost", "<script>"])
-def test_no_event_chosen_counts_nothing(company, unknown, django_assert_num_queries) -> None:
+def test_no_event_chosen_counts_nothing(
+    company, unknown, django_assert_num_queries
+) -> None:
     with django_assert_num_queries(0):
         assert firing_of(company, crm_event=unknown, frequency="once") is None
 
@@ -71,27 +83,44 @@ def test_no_event_chosen_counts_nothing(company, unknown, django_assert_num_quer
 def test_beyond_a_bound_it_says_at_least(web, company, history, monkeypatch) -> None:
     monkeypatch.setattr(rule_health, "COUNTED_AT_MOST", 2)
 
-    part = web.get(NEW, {"crm_event": "lead_qualified", "frequency": "every_time"}, headers=HTMX).content.decode()
+    part = web.get(
+        NEW, {"crm_event": "lead_qualified", "frequency": "every_time"}, headers=HTMX
+    ).content.decode()
 
     assert "at least 2 times" in part
 
 
 def test_a_change_in_the_form_brings_the_sentence_alone(web, company, history) -> None:
-    part = web.get(NEW, {"crm_event": "lead_qualified", "frequency": "once"}, headers=HTMX).content.decode()
+    part = web.get(
+        NEW, {"crm_event": "lead_qualified", "frequency": "once"}, headers=HTMX
+    ).content.decode()
 
-    assert part.startswith("<p>This rule would have fired <strong>2 times</strong> in the last 30 days.")
+    assert part.startswith(
+        "<p>This rule would have fired <strong>2 times</strong> in the last 30 days."
+    )
     assert "“Lead qualified” happened 3 times, and each lead counts once." in part
 
 
-def test_a_preview_without_javascript_saves_nothing_and_keeps_what_was_typed(web, history) -> None:
-    typed = {"crm_event": "lead_qualified", "frequency": "every_time", "name": "Half", "is_active": "on"}
+def test_a_preview_without_javascript_saves_nothing_and_keeps_what_was_typed(
+    web, history
+) -> None:
+    typed = {
+        "crm_event": "lead_qualified",
+        "frequency": "every_time",
+        "name": "Half",
+        "is_active": "on",
+    }
 
     page = web.post(NEW, {**typed, "preview": "1"})
 
     form = page.context["form"]
     assert "<strong>3 times</strong>" in page.content.decode()
     assert not form.errors
-    assert (form["name"].value(), form["frequency"].value(), form["crm_event"].value()) == (
+    assert (
+        form["name"].value(),
+        form["frequency"].value(),
+        form["crm_event"].value(),
+    ) == (
         "Half",
         "every_time",
         "lead_qualified",
@@ -100,7 +129,9 @@ def test_a_preview_without_javascript_saves_nothing_and_keeps_what_was_typed(web
     assert not ConversionRule.objects.exists()
 
 
-def test_an_edited_rule_shows_its_own_event_at_once_and_in_a_preview(web, company, history, make_rule) -> None:
+def test_an_edited_rule_shows_its_own_event_at_once_and_in_a_preview(
+    web, company, history, make_rule
+) -> None:
     rule = make_rule("lead_qualified")
     address = reverse("rule_edit", args=[rule.pk])
 
@@ -131,11 +162,16 @@ def test_a_rule_of_the_type_purchase_warns_that_every_event_counts(
 
     page = web.get(reverse("rule_edit", args=[rule.pk])).content.decode()
 
-    assert ("An event sent twice counts twice. “Once per lead or deal” is the safe choice." in page) is is_warned
+    assert (
+        "An event sent twice counts twice. “Once per lead or deal” is the safe choice."
+        in page
+    ) is is_warned
 
 
 def test_a_refused_form_still_says_how_often(web, history) -> None:
-    page = web.post(NEW, {"crm_event": "deal_won", "frequency": "once", "linkedin_id": "abc"})
+    page = web.post(
+        NEW, {"crm_event": "deal_won", "frequency": "once", "linkedin_id": "abc"}
+    )
 
     assert page.context["form"].errors
     assert "<strong>1 time</strong>" in page.content.decode()

@@ -26,7 +26,9 @@ BAD_TOKENS = {
 
 
 @pytest.mark.parametrize("token", BAD_TOKENS.values(), ids=BAD_TOKENS.keys())
-def test_a_token_that_can_not_be_one_is_refused_without_being_repeated(company, token) -> None:
+def test_a_token_that_can_not_be_one_is_refused_without_being_repeated(
+    company, token
+) -> None:
     with pytest.raises(ValidationError) as raised:
         services.save_token(company=company, token=token)
 
@@ -37,17 +39,35 @@ def test_a_token_that_can_not_be_one_is_refused_without_being_repeated(company, 
 
 
 def test_a_token_is_trimmed_numbered_and_credited(company, admin) -> None:
-    first = services.save_token(company=company, token=f"\t{TOKEN} \r\n", user=admin.user)
-    second = services.save_token(company=company, token="AQVsecondtokenthatisjustaslong", ad_account_id="512345678")
+    first = services.save_token(
+        company=company, token=f"\t{TOKEN} \r\n", user=admin.user
+    )
+    second = services.save_token(
+        company=company,
+        token="AQVsecondtokenthatisjustaslong",
+        ad_account_id="512345678",
+    )
     third = services.save_token(company=company, token=TOKEN)
 
-    assert (first.token_version, first.token_saved_by, first.token_fingerprint) == (1, admin.user, fingerprint(TOKEN))
-    assert (second.token_version, second.token_saved_by, second.ad_account_id) == (2, None, "512345678")
+    assert (first.token_version, first.token_saved_by, first.token_fingerprint) == (
+        1,
+        admin.user,
+        fingerprint(TOKEN),
+    )
+    assert (second.token_version, second.token_saved_by, second.ad_account_id) == (
+        2,
+        None,
+        "512345678",
+    )
     assert (third.token_version, third.ad_account_id) == (3, "512345678")
 
 
-@pytest.mark.parametrize("account", ["51 23", "abc", "-5", "0", "5" * 20, "urn:li:person:5"])
-def test_an_account_id_that_can_not_be_one_is_refused_and_the_token_is_not_saved(company, account) -> None:
+@pytest.mark.parametrize(
+    "account", ["51 23", "abc", "-5", "0", "5" * 20, "urn:li:person:5"]
+)
+def test_an_account_id_that_can_not_be_one_is_refused_and_the_token_is_not_saved(
+    company, account
+) -> None:
     with pytest.raises(ValidationError):
         services.save_token(company=company, token=TOKEN, ad_account_id=account)
 
@@ -56,13 +76,23 @@ def test_an_account_id_that_can_not_be_one_is_refused_and_the_token_is_not_saved
 
 def test_a_new_token_resumes_what_the_old_one_held_up(company, make_rule) -> None:
     services.save_token(company=company, token=TOKEN)
-    forbidden = make_rule("lead_created", is_paused=True, paused_reason="rule_forbidden")
-    misconfigured = make_rule("deal_won", is_paused=True, paused_reason="rule_misconfigured")
-    Connection.objects.update(is_paused=True, paused_reason="token_refused", failures_in_a_row=7)
+    forbidden = make_rule(
+        "lead_created", is_paused=True, paused_reason="rule_forbidden"
+    )
+    misconfigured = make_rule(
+        "deal_won", is_paused=True, paused_reason="rule_misconfigured"
+    )
+    Connection.objects.update(
+        is_paused=True, paused_reason="token_refused", failures_in_a_row=7
+    )
 
     connection = services.save_token(company=company, token=TOKEN)
 
-    assert (connection.is_paused, connection.paused_reason, connection.failures_in_a_row) == (False, "", 0)
+    assert (
+        connection.is_paused,
+        connection.paused_reason,
+        connection.failures_in_a_row,
+    ) == (False, "", 0)
     forbidden.refresh_from_db()
     misconfigured.refresh_from_db()
     assert (forbidden.is_paused, misconfigured.is_paused) == (False, True)
@@ -70,7 +100,9 @@ def test_a_new_token_resumes_what_the_old_one_held_up(company, make_rule) -> Non
 
 def test_two_active_rules_with_one_event_and_id_are_refused(company, make_rule) -> None:
     make_rule("deal_won", "104012")
-    twin = ConversionRule(company=company, crm_event="deal_won", linkedin_id="104012", name="Twin")
+    twin = ConversionRule(
+        company=company, crm_event="deal_won", linkedin_id="104012", name="Twin"
+    )
 
     with pytest.raises(ValidationError, match="already"):
         services.save_rule(rule=twin)
@@ -85,7 +117,9 @@ def test_two_active_rules_with_one_event_and_id_are_refused(company, make_rule) 
 @pytest.mark.django_db(transaction=True)
 def test_the_same_rule_saved_twice_at_once_is_one_rule_and_a_message(company) -> None:
     def save() -> str:
-        rule = ConversionRule(company=company, crm_event="deal_won", linkedin_id="104012", name="Purchase")
+        rule = ConversionRule(
+            company=company, crm_event="deal_won", linkedin_id="104012", name="Purchase"
+        )
         try:
             services.save_rule(rule=rule)
         except ValidationError as refused:
@@ -95,14 +129,18 @@ def test_the_same_rule_saved_twice_at_once_is_one_rule_and_a_message(company) ->
         return "saved"
 
     with ThreadPoolExecutor(4) as pool:
-        answers = sorted(answer.result() for answer in [pool.submit(save) for _ in range(4)])
+        answers = sorted(
+            answer.result() for answer in [pool.submit(save) for _ in range(4)]
+        )
 
     assert ConversionRule.objects.count() == 1
     assert answers[-1] == "saved"
     assert all("already" in answer for answer in answers[:-1])
 
 
-def test_a_deleted_rule_leaves_its_log_and_makes_room_for_a_new_one(company, make_rule) -> None:
+def test_a_deleted_rule_leaves_its_log_and_makes_room_for_a_new_one(
+    company, make_rule
+) -> None:
     rule = make_rule("lead_created", "104012")
     make_lead(company)
 

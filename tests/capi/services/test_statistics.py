@@ -23,7 +23,9 @@ NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 
 
-def test_each_day_is_counted_by_state_and_reason_without_tests(company, make_rule) -> None:
+def test_each_day_is_counted_by_state_and_reason_without_tests(
+    company, make_rule
+) -> None:
     rule = make_rule()
     record(rule, "accepted", NOON - DAY)
     record(rule, "rejected", NOON - DAY, reason="data_refused")
@@ -64,22 +66,34 @@ def test_what_comes_in_is_counted_with_the_next_turn(company, make_rule) -> None
     count_now()
 
     today = timezone.localdate().isoformat()
-    assert counts(company) == {(today, "accepted", ""): 1, (today, "skipped", "opted_out"): 1}
+    assert counts(company) == {
+        (today, "accepted", ""): 1,
+        (today, "skipped", "opted_out"): 1,
+    }
 
 
-def test_a_day_long_past_is_counted_again_once_something_of_it_ends(company, make_rule) -> None:
+def test_a_day_long_past_is_counted_again_once_something_of_it_ends(
+    company, make_rule
+) -> None:
     rule = make_rule()
     old = record(rule, "waiting", NOON, reason="no_email")
     record(rule, "accepted", NOON + DAY)
     count_now()
 
-    ConversionEvent.objects.filter(pk=old.pk).update(state="accepted", reason="", settled_at=NOON + 3 * DAY)
+    ConversionEvent.objects.filter(pk=old.pk).update(
+        state="accepted", reason="", settled_at=NOON + 3 * DAY
+    )
     count_now()
 
-    assert counts(company) == {("2026-03-10", "accepted", ""): 1, ("2026-03-11", "accepted", ""): 1}
+    assert counts(company) == {
+        ("2026-03-10", "accepted", ""): 1,
+        ("2026-03-11", "accepted", ""): 1,
+    }
 
 
-def test_an_event_that_is_tried_again_by_hand_leaves_its_old_state(company, make_rule) -> None:
+def test_an_event_that_is_tried_again_by_hand_leaves_its_old_state(
+    company, make_rule
+) -> None:
     event = record(make_rule(), "exhausted", NOON, reason="timed_out")
     count_now()
 
@@ -91,21 +105,33 @@ def test_an_event_that_is_tried_again_by_hand_leaves_its_old_state(company, make
 
 def test_one_that_ends_while_another_begins_is_noticed(company, make_rule) -> None:
     rule = make_rule()
-    first, second = record(rule, "pending", NOON), record(rule, "exhausted", NOON, reason="timed_out")
+    first, second = (
+        record(rule, "pending", NOON),
+        record(rule, "exhausted", NOON, reason="timed_out"),
+    )
     count_now()
 
-    ConversionEvent.objects.filter(pk=first.pk).update(state="rejected", reason="data_refused")
+    ConversionEvent.objects.filter(pk=first.pk).update(
+        state="rejected", reason="data_refused"
+    )
     ConversionEvent.objects.filter(pk=second.pk).update(state="pending", reason="")
     count_now()
 
-    assert counts(company) == {("2026-03-10", "pending", ""): 1, ("2026-03-10", "rejected", "data_refused"): 1}
+    assert counts(company) == {
+        ("2026-03-10", "pending", ""): 1,
+        ("2026-03-10", "rejected", "data_refused"): 1,
+    }
 
 
-def test_what_a_turn_can_not_see_is_put_right_by_the_nightly_count(company, make_rule) -> None:
+def test_what_a_turn_can_not_see_is_put_right_by_the_nightly_count(
+    company, make_rule
+) -> None:
     event = record(make_rule(), "cancelled", NOON, reason="lead_deleted")
     count_now()
 
-    ConversionEvent.objects.filter(pk=event.pk).update(state="accepted", reason="", settled_at=NOON)
+    ConversionEvent.objects.filter(pk=event.pk).update(
+        state="accepted", reason="", settled_at=NOON
+    )
     count_now()
     before = counts(company)
     recount_days()
@@ -115,20 +141,28 @@ def test_what_a_turn_can_not_see_is_put_right_by_the_nightly_count(company, make
 
 
 def test_days_begin_at_midnight_in_the_companys_time_zone(company, make_rule) -> None:
-    Company.objects.filter(pk=company.pk).update(time_zone="Pacific/Auckland")  # thirteen hours ahead in March
+    # Thirteen hours ahead in March.
+    Company.objects.filter(pk=company.pk).update(time_zone="Pacific/Auckland")
     rule = make_rule()
     record(rule, "accepted", datetime(2026, 3, 10, 10, 59, 59, tzinfo=UTC))
     record(rule, "rejected", datetime(2026, 3, 10, 11, 0, tzinfo=UTC))
 
     count_now()
 
-    assert counts(company) == {("2026-03-10", "accepted", ""): 1, ("2026-03-11", "rejected", ""): 1}
+    assert counts(company) == {
+        ("2026-03-10", "accepted", ""): 1,
+        ("2026-03-11", "rejected", ""): 1,
+    }
 
 
 def test_a_day_of_23_hours_and_one_of_25_lose_nothing(company, make_rule) -> None:
     Company.objects.filter(pk=company.pk).update(time_zone="Europe/Amsterdam")
     rule = make_rule()
-    for day in (datetime(2026, 3, 28, 23, tzinfo=UTC), datetime(2026, 10, 24, 22, tzinfo=UTC)):  # midnight, local
+    # Midnight, local.
+    for day in (
+        datetime(2026, 3, 28, 23, tzinfo=UTC),
+        datetime(2026, 10, 24, 22, tzinfo=UTC),
+    ):
         for hour in range(30):
             record(rule, "accepted", day + timedelta(hours=hour))
 
@@ -140,7 +174,9 @@ def test_a_day_of_23_hours_and_one_of_25_lose_nothing(company, make_rule) -> Non
     }  # fmt: skip
 
 
-def test_a_company_that_moves_to_another_time_zone_is_counted_anew(company, make_rule) -> None:
+def test_a_company_that_moves_to_another_time_zone_is_counted_anew(
+    company, make_rule
+) -> None:
     rule = make_rule()
     record(rule, "accepted", datetime(2026, 3, 10, 23, 30, tzinfo=UTC))
     count_now()
@@ -163,7 +199,9 @@ def test_companies_are_counted_apart(company, other_company, make_rule) -> None:
     assert counts(other_company) == {("2026-03-10", "rejected", ""): 1}
 
 
-def test_a_company_is_counted_by_one_worker_at_a_time_and_not_all_the_time(company, make_rule) -> None:
+def test_a_company_is_counted_by_one_worker_at_a_time_and_not_all_the_time(
+    company, make_rule
+) -> None:
     rule = make_rule()
     refresh_counts()
 
@@ -187,7 +225,9 @@ def test_where_nothing_happened_a_turn_counts_no_day(company, make_rule) -> None
     assert len(queries) == 7, [query["sql"][:100] for query in queries]
 
 
-def test_pruning_keeps_the_counts_and_takes_the_rows(company, make_rule, settings) -> None:
+def test_pruning_keeps_the_counts_and_takes_the_rows(
+    company, make_rule, settings
+) -> None:
     settings.RETENTION_DAYS = 30
     rule, now = make_rule(), timezone.now()
     old = record(rule, "accepted", now - 40 * DAY)
@@ -250,5 +290,8 @@ def test_a_real_delivery_is_counted_as_it_went(company, connected, make_rule) ->
 
     today = timezone.localdate().isoformat()
     assert queued == {(today, "pending", ""): 1, (today, "waiting", "no_email"): 1}
-    assert counts(company) == {(today, "accepted", ""): 1, (today, "waiting", "no_email"): 1}
+    assert counts(company) == {
+        (today, "accepted", ""): 1,
+        (today, "waiting", "no_email"): 1,
+    }
     assert date.fromisoformat(today) == DayCount.objects.get(state="accepted").day

@@ -27,7 +27,11 @@ A_MONTH_AGO = timezone.now() - timedelta(days=30)
 def quiet(company, other_company, make_rule, settings):
     """A company whose events lie between those of two others."""
     settings.LINKEDIN_SANDBOX = True
-    for owner in (other_company, company, Company.objects.create(name="Fabrikam Inc", slug="fabrikam")):
+    for owner in (
+        other_company,
+        company,
+        Company.objects.create(name="Fabrikam Inc", slug="fabrikam"),
+    ):
         make_lead(owner)
         make_rule(company=owner)
         call_command("make_events", company=owner.slug, count=EACH, stdout=StringIO())
@@ -54,7 +58,9 @@ def test_counting_the_days_again(quiet) -> None:
 
 def test_finding_what_is_old(quiet) -> None:
     before = timezone.now() - timedelta(days=365)  # no event is that old
-    attempt = Attempt.objects.create(company=quiet, rule=ConversionRule.objects.get(company=quiet))
+    attempt = Attempt.objects.create(
+        company=quiet, rule=ConversionRule.objects.get(company=quiet)
+    )
 
     with plans(is_measured=True) as found:
         assert not any(events.order_by("pk")[:1_000] for events in ended_events(before))

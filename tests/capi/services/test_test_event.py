@@ -12,7 +12,9 @@ from tests.conftest import TOKEN, make_lead
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_a_test_event_is_sent_with_an_address_that_belongs_to_nobody(company, connected, sandbox, make_rule) -> None:
+def test_a_test_event_is_sent_with_an_address_that_belongs_to_nobody(
+    company, connected, sandbox, make_rule
+) -> None:
     rule = make_rule("deal_won")
 
     event = services.send_test_event(rule=rule)
@@ -28,7 +30,9 @@ def test_a_test_event_is_sent_with_an_address_that_belongs_to_nobody(company, co
     )
     [element] = received(sandbox)
     assert sorted(element) == ["conversion", "conversionHappenedAt", "eventId", "user"]
-    assert element["user"]["userIds"][0]["idValue"] == hash_of(event.last_attempt.sent_hashes, event.pk)
+    assert element["user"]["userIds"][0]["idValue"] == hash_of(
+        event.last_attempt.sent_hashes, event.pk
+    )
     assert event.event_id.startswith("lm-test-")
 
 
@@ -58,15 +62,37 @@ def test_it_goes_ahead_of_the_queue(company, connected, sandbox, make_rule) -> N
     [
         (Fault(status=503, body=""), "exhausted", "server_trouble"),
         (Fault(status=429, body="{}"), "exhausted", "throttled"),
-        (Fault(status=422, body='{"message":"ERROR :: /user :: odd","status":422}'), "rejected", "data_refused"),
-        (Fault(status=403, body='{"message":"No ad accounts found","status":403}'), "rejected", "rule_forbidden"),
-        (Fault(status=404, body='{"message":"No such rule","status":404}'), "rejected", "rule_not_found"),
-        (Fault(status=401, body='{"status":401,"code":"REVOKED_ACCESS_TOKEN"}'), "rejected", "token_refused"),
-        (Fault(status=426, body='{"status":426,"code":"NONEXISTENT_VERSION"}'), "rejected", "version_retired"),
+        (
+            Fault(status=422, body='{"message":"ERROR :: /user :: odd","status":422}'),
+            "rejected",
+            "data_refused",
+        ),
+        (
+            Fault(status=403, body='{"message":"No ad accounts found","status":403}'),
+            "rejected",
+            "rule_forbidden",
+        ),
+        (
+            Fault(status=404, body='{"message":"No such rule","status":404}'),
+            "rejected",
+            "rule_not_found",
+        ),
+        (
+            Fault(status=401, body='{"status":401,"code":"REVOKED_ACCESS_TOKEN"}'),
+            "rejected",
+            "token_refused",
+        ),
+        (
+            Fault(status=426, body='{"status":426,"code":"NONEXISTENT_VERSION"}'),
+            "rejected",
+            "version_retired",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
-def test_it_gets_one_try_whatever_the_answer(fault, state, reason, company, connected, sandbox, make_rule) -> None:
+def test_it_gets_one_try_whatever_the_answer(
+    fault, state, reason, company, connected, sandbox, make_rule
+) -> None:
     event = services.send_test_event(rule=make_rule())
     sandbox.faults.add(fault)
 
@@ -74,12 +100,18 @@ def test_it_gets_one_try_whatever_the_answer(fault, state, reason, company, conn
     send_all(company)
 
     event.refresh_from_db()
-    assert (event.state, event.reason, event.http_status) == (state, reason, fault.status)
+    assert (event.state, event.reason, event.http_status) == (
+        state,
+        reason,
+        fault.status,
+    )
     assert (event.next_attempt_at, event.attempts) == (None, 1)
     assert len(requests_made(sandbox)) == 1
 
 
-def test_it_goes_although_the_rule_and_the_connection_are_paused(company, connected, sandbox, make_rule) -> None:
+def test_it_goes_although_the_rule_and_the_connection_are_paused(
+    company, connected, sandbox, make_rule
+) -> None:
     rule = make_rule(is_paused=True)
     Connection.objects.update(is_paused=True, paused_reason="token_refused")
     make_lead(company)
@@ -92,16 +124,22 @@ def test_it_goes_although_the_rule_and_the_connection_are_paused(company, connec
     assert ConversionEvent.objects.get(is_test=False).state == "pending"
 
 
-def test_without_a_token_it_says_what_to_do_and_makes_nothing(company, make_rule) -> None:
+def test_without_a_token_it_says_what_to_do_and_makes_nothing(
+    company, make_rule
+) -> None:
     rule = make_rule()
 
-    with pytest.raises(services.NotConnected, match="Save an access token in step 1 first"):
+    with pytest.raises(
+        services.NotConnected, match="Save an access token in step 1 first"
+    ):
         services.send_test_event(rule=rule)
 
     assert not ConversionEvent.objects.exists()
 
 
-def test_a_token_that_went_missing_meanwhile_ends_it_with_that_reason(company, connected, sandbox, make_rule) -> None:
+def test_a_token_that_went_missing_meanwhile_ends_it_with_that_reason(
+    company, connected, sandbox, make_rule
+) -> None:
     event = services.send_test_event(rule=make_rule())
     services.remove_token(company=company)
 
@@ -112,7 +150,9 @@ def test_a_token_that_went_missing_meanwhile_ends_it_with_that_reason(company, c
     assert requests_made(sandbox) == []
 
 
-def test_a_refused_test_pauses_what_a_refused_event_would_pause(company, connected, sandbox, make_rule) -> None:
+def test_a_refused_test_pauses_what_a_refused_event_would_pause(
+    company, connected, sandbox, make_rule
+) -> None:
     services.send_test_event(rule=make_rule("lead_created", "403403"))
     send_all(company)
     assert ConversionRule.objects.get().paused_reason == "rule_forbidden"

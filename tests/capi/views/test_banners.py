@@ -33,16 +33,24 @@ def test_there_is_none_where_events_go_to_linkedin(client_as, admin, settings) -
     assert 'class="banner' not in page
 
 
-def test_every_page_says_that_the_sandbox_is_on(client_as, sales, ops, settings) -> None:
+def test_every_page_says_that_the_sandbox_is_on(
+    client_as, sales, ops, settings
+) -> None:
     settings.LINKEDIN_SANDBOX = True
 
     pages = [client_as(member).get(LEADS).content.decode() for member in (sales, ops)]
 
-    assert ["Events go to a stand-in for LinkedIn" in page for page in pages] == [True, True]
-    assert [reverse("sandbox") in page for page in pages] == [False, True]  # sales don't see what it received
+    assert ["Events go to a stand-in for LinkedIn" in page for page in pages] == [
+        True,
+        True,
+    ]
+    # Sales don't see what it received.
+    assert [reverse("sandbox") in page for page in pages] == [False, True]
 
 
-def test_every_page_says_where_events_go_if_not_to_linkedin(client_as, sales, settings) -> None:
+def test_every_page_says_where_events_go_if_not_to_linkedin(
+    client_as, sales, settings
+) -> None:
     settings.LINKEDIN_API_URL = "http://127.0.0.1:9"
 
     page = client_as(sales).get(LEADS).content.decode()
@@ -50,22 +58,38 @@ def test_every_page_says_where_events_go_if_not_to_linkedin(client_as, sales, se
     assert "Events go to http://127.0.0.1:9, not to LinkedIn." in page
 
 
-def test_admins_and_ops_see_that_the_line_is_paused_and_sales_do_not(client_as, admin, ops, sales, paused) -> None:
-    pages = [client_as(member).get(LEADS).content.decode() for member in (admin, ops, sales)]
+def test_admins_and_ops_see_that_the_line_is_paused_and_sales_do_not(
+    client_as, admin, ops, sales, paused
+) -> None:
+    pages = [
+        client_as(member).get(LEADS).content.decode() for member in (admin, ops, sales)
+    ]
 
     assert [PAUSED in page for page in pages] == [True, True, False]
     assert "LinkedIn says 401" in pages[0]
 
 
-def test_a_pause_of_all_sending_is_on_every_page_and_no_admin_can_end_it(client_as, admin, ops, sales, company) -> None:
+def test_a_pause_of_all_sending_is_on_every_page_and_no_admin_can_end_it(
+    client_as, admin, ops, sales, company
+) -> None:
     services.save_token(company=company, token=TOKEN)
     pauses.pause_all()
 
-    pages = [client_as(member).get(LEADS).content.decode() for member in (admin, ops, sales)]
+    pages = [
+        client_as(member).get(LEADS).content.decode() for member in (admin, ops, sales)
+    ]
     page = client_as(admin).get(reverse("linkedin")).content.decode()
-    answer = client_as(admin).post(reverse("connection_resume"), follow=True).content.decode()
+    answer = (
+        client_as(admin)
+        .post(reverse("connection_resume"), follow=True)
+        .content.decode()
+    )
 
-    assert ["its operator has paused all sending" in page for page in pages] == [True, True, False]
+    assert ["its operator has paused all sending" in page for page in pages] == [
+        True,
+        True,
+        False,
+    ]
     assert "manage.py resume_sending" in page
     assert reverse("connection_resume") not in page
     assert "The operator of LeadMachine has to resume it first." in answer
@@ -79,10 +103,14 @@ def test_the_linkedin_page_says_it_at_length_instead(client_as, admin, paused) -
     assert "Sending is paused." in page
 
 
-def test_elsewhere_a_paused_rule_is_a_number_in_the_menu(client_as, ops, sales, paused, make_rule) -> None:
+def test_elsewhere_a_paused_rule_is_a_number_in_the_menu(
+    client_as, ops, sales, paused, make_rule
+) -> None:
     Connection.objects.update(is_paused=False)
     make_rule(is_paused=True, paused_reason="rule_not_found")
-    make_rule("deal_won", is_active=False, is_paused=True, paused_reason="rule_not_found")
+    make_rule(
+        "deal_won", is_active=False, is_paused=True, paused_reason="rule_not_found"
+    )
 
     pages = [client_as(member).get(LEADS).content.decode() for member in (ops, sales)]
 
@@ -92,10 +120,15 @@ def test_elsewhere_a_paused_rule_is_a_number_in_the_menu(client_as, ops, sales, 
     assert "paused" not in pages[1]
 
 
-def test_the_pages_about_linkedin_say_how_much_is_on_hold_and_until_when(client_as, ops, company, paused, make_rule):
+def test_the_pages_about_linkedin_say_how_much_is_on_hold_and_until_when(
+    client_as, ops, company, paused, make_rule
+):
     make_rule()
     make_lead(company)
-    pages = [client_as(ops).get(reverse(name)).content.decode() for name in ("overview", "reconcile", "alerts")]
+    pages = [
+        client_as(ops).get(reverse(name)).content.decode()
+        for name in ("overview", "reconcile", "alerts")
+    ]
 
     for page in pages:
         assert "<strong>1 event is on hold.</strong> LinkedIn says 401" in page
@@ -103,7 +136,9 @@ def test_the_pages_about_linkedin_say_how_much_is_on_hold_and_until_when(client_
         assert PAUSED not in page
 
 
-def test_after_the_token_was_removed_they_say_it_too(client_as, ops, company, paused, make_rule) -> None:
+def test_after_the_token_was_removed_they_say_it_too(
+    client_as, ops, company, paused, make_rule
+) -> None:
     make_rule()
     make_lead(company)
     services.remove_token(company=company)
@@ -119,13 +154,25 @@ def test_the_versions_end_is_told_to_ops_and_the_tokens_to_admins_alone(
     settings.LINKEDIN_API_VERSION = "202511"
     Connection.objects.update(token_expires_on=timezone.localdate())
 
-    pages = [client_as(member).get(LEADS).content.decode() for member in (admin, ops, sales)]
+    pages = [
+        client_as(member).get(LEADS).content.decode() for member in (admin, ops, sales)
+    ]
 
-    assert ["switched off API version 202511" in page for page in pages] == [True, True, False]
-    assert ["The access token was due to expire on" in page for page in pages] == [True, False, False]
+    assert ["switched off API version 202511" in page for page in pages] == [
+        True,
+        True,
+        False,
+    ]
+    assert ["The access token was due to expire on" in page for page in pages] == [
+        True,
+        False,
+        False,
+    ]
 
 
-def test_while_all_is_well_the_pages_about_linkedin_ask_for_nothing_more(client_as, ops, company, make_rule) -> None:
+def test_while_all_is_well_the_pages_about_linkedin_ask_for_nothing_more(
+    client_as, ops, company, make_rule
+) -> None:
     services.save_token(company=company, token=TOKEN)
     make_rule()
     make_lead(company)
@@ -134,7 +181,9 @@ def test_while_all_is_well_the_pages_about_linkedin_ask_for_nothing_more(client_
     with CaptureQueriesContext(database) as queries:
         web.get(reverse("alerts"))
 
-    assert len([query for query in queries if "capi_conversionevent" in query["sql"]]) == 0
+    assert (
+        len([query for query in queries if "capi_conversionevent" in query["sql"]]) == 0
+    )
 
 
 def test_it_costs_one_query_and_none_for_sales(client_as, admin, sales, paused) -> None:

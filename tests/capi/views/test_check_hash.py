@@ -28,7 +28,9 @@ def test_it_shows_the_normal_form_and_the_hash(web) -> None:
 
 @pytest.mark.parametrize("address", ["", "  \t", TEST, TEST.upper()])
 def test_it_says_why_there_is_nothing_to_hash(web, address) -> None:
-    page = web.post(PAGE, {"address": address, "csrfmiddlewaretoken": "-"}).content.decode()
+    page = web.post(
+        PAGE, {"address": address, "csrfmiddlewaretoken": "-"}
+    ).content.decode()
 
     assert "Nothing to hash: " in page
     assert "SHA-256</dt>" not in page
@@ -68,4 +70,6 @@ def test_the_address_is_neither_stored_nor_logged(web, company, caplog) -> None:
 
 
 def test_a_sales_rep_may_not(client_as, sales) -> None:
-    assert client_as(sales).post(PAGE, {"address": "ada@example.com"}).status_code == 403
+    assert (
+        client_as(sales).post(PAGE, {"address": "ada@example.com"}).status_code == 403
+    )

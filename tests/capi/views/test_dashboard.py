@@ -21,7 +21,11 @@ def log(rule, state: str, *, days_ago: int = 0, **fields) -> ConversionEvent:
     """An event of the rule as the log keeps it."""
     moment = Now() - timedelta(days=days_ago)
     return ConversionEvent.objects.create(
-        company_id=rule.company_id, rule=rule, state=state, created_at=moment, **{"lead": None, **fields}
+        company_id=rule.company_id,
+        rule=rule,
+        state=state,
+        created_at=moment,
+        **{"lead": None, **fields},
     )
 
 
@@ -49,7 +53,9 @@ def test_it_counts_no_lead_that_was_erased_or_merged(client_as, sales, company) 
     assert (shown.open, shown.new_this_week) == (1, 1)
 
 
-def test_it_sums_open_deals_in_the_companys_currency_and_others_apart(client_as, sales, company) -> None:
+def test_it_sums_open_deals_in_the_companys_currency_and_others_apart(
+    client_as, sales, company
+) -> None:
     lead, won = make_lead(company), Stage.objects.get(company=company, meaning="won")
     for amount, currency, fields in [
         ("1000", "EUR", {}), ("250.50", "EUR", {}), (None, "EUR", {}), ("300", "CHF", {}),
@@ -60,11 +66,17 @@ def test_it_sums_open_deals_in_the_companys_currency_and_others_apart(client_as,
     page = client_as(sales).get("/dashboard/")
 
     pipeline = page.context["pipeline"]
-    assert (pipeline.own, pipeline.others, pipeline.deals) == (Decimal("1250.50"), [(Decimal(300), "CHF")], 4)
+    assert (pipeline.own, pipeline.others, pipeline.deals) == (
+        Decimal("1250.50"),
+        [(Decimal(300), "CHF")],
+        4,
+    )
     assert "€1,250.50" in page.content.decode()
 
 
-def test_it_counts_outcomes_of_fourteen_days_without_tests(client_as, sales, make_rule) -> None:
+def test_it_counts_outcomes_of_fourteen_days_without_tests(
+    client_as, sales, make_rule
+) -> None:
     rule = make_rule()
     for state, days_ago, is_test in [
         ("accepted", 14, False), ("accepted", 13, False), ("expired", 1, False), ("accepted", 0, False),
@@ -86,7 +98,12 @@ def test_open_events_are_told_apart(client_as, sales, company, make_rule) -> Non
     services.save_token(company=company, token=TOKEN)
     going = make_rule("lead_created")
     paused = make_rule("deal_won", is_paused=True, paused_reason="rule_not_found")
-    for rule, state in [(going, "pending"), (paused, "pending"), (paused, "pending"), (going, "waiting")]:
+    for rule, state in [
+        (going, "pending"),
+        (paused, "pending"),
+        (paused, "pending"),
+        (going, "waiting"),
+    ]:
         log(rule, state)
     log(going, "pending", is_test=True)
 
@@ -95,7 +112,9 @@ def test_open_events_are_told_apart(client_as, sales, company, make_rule) -> Non
     assert (shown.queued, shown.on_hold, shown.waiting) == (1, 2, 1)
 
 
-def test_everything_open_is_on_hold_without_a_token(client_as, sales, make_rule) -> None:
+def test_everything_open_is_on_hold_without_a_token(
+    client_as, sales, make_rule
+) -> None:
     log(make_rule(), "pending")
 
     shown = client_as(sales).get("/dashboard/").context["open"]
@@ -103,7 +122,9 @@ def test_everything_open_is_on_hold_without_a_token(client_as, sales, make_rule)
     assert (shown.queued, shown.on_hold) == (0, 1)
 
 
-def test_the_latest_events_are_for_those_who_may_see_the_log(client_as, admin, ops, sales, company, make_rule) -> None:
+def test_the_latest_events_are_for_those_who_may_see_the_log(
+    client_as, admin, ops, sales, company, make_rule
+) -> None:
     make_rule()
     make_lead(company, first_name="Grace", last_name="Hopper")
 
@@ -112,13 +133,19 @@ def test_the_latest_events_are_for_those_who_may_see_the_log(client_as, admin, o
         for role, member in [("admin", admin), ("ops", ops), ("sales", sales)]
     }
 
-    assert [row.event.lead.name for row in pages["admin"].context["latest"]] == ["Grace Hopper"]
-    assert [row.event.lead.name for row in pages["ops"].context["latest"]] == ["Grace Hopper"]
+    assert [row.event.lead.name for row in pages["admin"].context["latest"]] == [
+        "Grace Hopper"
+    ]
+    assert [row.event.lead.name for row in pages["ops"].context["latest"]] == [
+        "Grace Hopper"
+    ]
     assert pages["sales"].context["latest"] is None
     assert "Grace Hopper" not in pages["sales"].content.decode()
 
 
-def test_getting_started_goes_once_all_is_done(client_as, admin, company, make_rule) -> None:
+def test_getting_started_goes_once_all_is_done(
+    client_as, admin, company, make_rule
+) -> None:
     web = client_as(admin)
 
     at_first = web.get("/dashboard/").context["start"]
@@ -129,14 +156,29 @@ def test_getting_started_goes_once_all_is_done(client_as, admin, company, make_r
     make_lead(company)
     after_test = web.get("/dashboard/")
 
-    assert [is_done for is_done, _, _ in at_first.steps] == [False, False, False, False, False]
-    assert [is_done for is_done, _, _ in before_test.context["start"].steps] == [True, True, False, False, False]
+    assert [is_done for is_done, _, _ in at_first.steps] == [
+        False,
+        False,
+        False,
+        False,
+        False,
+    ]
+    assert [is_done for is_done, _, _ in before_test.context["start"].steps] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
     assert "Getting started" in before_test.content.decode()
     assert "Getting started" not in after_test.content.decode()
 
 
 def test_only_those_who_may_invite_are_asked_to(client_as, admin, ops) -> None:
-    steps = {member: client_as(member).get("/dashboard/").context["start"].steps for member in (admin, ops)}
+    steps = {
+        member: client_as(member).get("/dashboard/").context["start"].steps
+        for member in (admin, ops)
+    }
 
     assert [label for _, label, _ in steps[admin]][3:] == [
         "Add your leads, manually or through the API", "Invite your colleagues",

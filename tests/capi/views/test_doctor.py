@@ -36,7 +36,9 @@ def test_before_the_first_check_up_it_tells_what_is_at_hand(client_as, admin) ->
     assert reverse("check") in page
 
 
-def test_the_button_checks_everything_and_keeps_it(client_as, ops, company, sandbox, token, make_rule) -> None:
+def test_the_button_checks_everything_and_keeps_it(
+    client_as, ops, company, sandbox, token, make_rule
+) -> None:
     make_rule("deal_won", "400401")
     web = client_as(ops)
 
@@ -50,7 +52,9 @@ def test_the_button_checks_everything_and_keeps_it(client_as, ops, company, sand
     assert "No worker has ever checked for due events." in page
 
 
-def test_htmx_gets_the_card_and_a_sentence_to_read_out(client_as, admin, sandbox, token) -> None:
+def test_htmx_gets_the_card_and_a_sentence_to_read_out(
+    client_as, admin, sandbox, token
+) -> None:
     answer = client_as(admin).post(CHECK, headers=HTMX).content.decode()
 
     assert answer.startswith('<section class="card doctor" id="doctor">')
@@ -59,8 +63,13 @@ def test_htmx_gets_the_card_and_a_sentence_to_read_out(client_as, admin, sandbox
     assert "Go there" in answer
 
 
-def test_what_is_at_hand_is_told_as_it_stands_now_and_not_as_it_was(client_as, admin, company, token) -> None:
-    was = [Finding(Check.TOKEN, Level.RED, "It was refused then."), Finding(Check.LEADS, Level.AMBER, "As it was.")]
+def test_what_is_at_hand_is_told_as_it_stands_now_and_not_as_it_was(
+    client_as, admin, company, token
+) -> None:
+    was = [
+        Finding(Check.TOKEN, Level.RED, "It was refused then."),
+        Finding(Check.LEADS, Level.AMBER, "As it was."),
+    ]
     Checkup.objects.create(company=company, findings=as_json(was))
 
     page = card(client_as(admin).get(PAGE))
@@ -70,7 +79,9 @@ def test_what_is_at_hand_is_told_as_it_stands_now_and_not_as_it_was(client_as, a
     assert "As it was." in page
 
 
-def test_what_linkedin_said_of_an_earlier_token_is_not_repeated(client_as, admin, company) -> None:
+def test_what_linkedin_said_of_an_earlier_token_is_not_repeated(
+    client_as, admin, company
+) -> None:
     was = [Finding(Check.AT_LINKEDIN, Level.RED, "LinkedIn refused it.")]
     Checkup.objects.create(company=company, findings=as_json(was))
     web = client_as(admin)
@@ -82,13 +93,20 @@ def test_what_linkedin_said_of_an_earlier_token_is_not_repeated(client_as, admin
     assert "LinkedIn refused it." not in card(web.get(PAGE))
 
 
-def test_one_company_never_sees_anothers_check_up(client_as, admin, other_company) -> None:
-    Checkup.objects.create(company=other_company, findings=as_json([Finding(Check.LEADS, Level.AMBER, "Contoso's.")]))
+def test_one_company_never_sees_anothers_check_up(
+    client_as, admin, other_company
+) -> None:
+    Checkup.objects.create(
+        company=other_company,
+        findings=as_json([Finding(Check.LEADS, Level.AMBER, "Contoso's.")]),
+    )
 
     assert "Contoso's." not in card(client_as(admin).get(PAGE))
 
 
-def test_ten_a_minute_are_enough_and_the_next_says_so(client_as, admin, monkeypatch, company, one_minute) -> None:
+def test_ten_a_minute_are_enough_and_the_next_says_so(
+    client_as, admin, monkeypatch, company, one_minute
+) -> None:
     monkeypatch.setattr(connection, "CHECKS_PER_MINUTE", 1)
     web = client_as(admin)
 
@@ -107,12 +125,22 @@ def test_sales_may_not_ask_and_nothing_is_kept(client_as, sales) -> None:
     assert not Checkup.objects.exists()
 
 
-def test_all_is_well_is_one_folded_line(client_as, admin, company, sandbox, token, make_rule) -> None:
+def test_all_is_well_is_one_folded_line(
+    client_as, admin, company, sandbox, token, make_rule
+) -> None:
     rule, web = make_rule("deal_won", "104014"), client_as(admin)
     Heartbeat.objects.beat("sweep")
-    rule.events.create(company=company, state="accepted", settled_at=token.token_saved_at - timedelta(minutes=1))
+    rule.events.create(
+        company=company,
+        state="accepted",
+        settled_at=token.token_saved_at - timedelta(minutes=1),
+    )
     web.post(CHECK)
-    Checkup.objects.update(findings=[each for each in Checkup.objects.get().findings if each["check"] != "leads"])
+    Checkup.objects.update(
+        findings=[
+            each for each in Checkup.objects.get().findings if each["check"] != "leads"
+        ]
+    )
 
     page = card(web.get(PAGE))
 
@@ -134,7 +162,9 @@ def test_it_opens_at_what_is_wrong(client_as, admin, sandbox, token, make_rule) 
     assert "<strong>Clock</strong>" in fine
 
 
-def test_what_the_banner_says_of_events_on_hold_it_says_too(client_as, admin, company, sandbox, make_rule) -> None:
+def test_what_the_banner_says_of_events_on_hold_it_says_too(
+    client_as, admin, company, sandbox, make_rule
+) -> None:
     rule = make_rule()
     services.save_token(company=company, token=TOKEN)
     web = client_as(admin)
@@ -164,20 +194,30 @@ def test_ops_staff_are_told_to_ask_an_admin_for_what_they_cannot_do(
 
 
 def test_what_was_found_earlier_is_dated(client_as, admin, company, token) -> None:
-    Checkup.objects.create(company=company, findings=as_json([Finding(Check.LEADS, Level.AMBER, "As it was.")]))
+    Checkup.objects.create(
+        company=company,
+        findings=as_json([Finding(Check.LEADS, Level.AMBER, "As it was.")]),
+    )
     Checkup.objects.update(ran_at=Now() - timedelta(hours=5))
 
     page = card(client_as(admin).get(PAGE))
 
-    assert re.search(r"As it was\. <span class=\"muted\">\(<time [^>]+>5\xa0h ago</time>\)", page)
+    assert re.search(
+        r"As it was\. <span class=\"muted\">\(<time [^>]+>5\xa0h ago</time>\)", page
+    )
 
 
-def test_what_a_check_up_heard_of_the_rules_is_kept_with_them(client_as, admin, sandbox, token, make_rule) -> None:
+def test_what_a_check_up_heard_of_the_rules_is_kept_with_them(
+    client_as, admin, sandbox, token, make_rule
+) -> None:
     listed, unknown = make_rule("deal_won", "104014"), make_rule("deal_lost", "999")
 
     client_as(admin).post(CHECK)
 
     listed.refresh_from_db()
     unknown.refresh_from_db()
-    assert (listed.linkedin_method, listed.linkedin_enabled) == ("CONVERSIONS_API", True)
+    assert (listed.linkedin_method, listed.linkedin_enabled) == (
+        "CONVERSIONS_API",
+        True,
+    )
     assert unknown.linkedin_read_at is None

@@ -31,18 +31,25 @@ def web(client_as, ops):
 
 def shown(page: str) -> list[str]:
     """Request line and headers, and the body."""
-    return [unescape(part.split(">", 1)[1].split("</pre>")[0]) for part in page.split('<pre class="code"')[1:]]
+    return [
+        unescape(part.split(">", 1)[1].split("</pre>")[0])
+        for part in page.split('<pre class="code"')[1:]
+    ]
 
 
 def words(web, **query) -> str:
     return web.get(PAGE, query).context["found"].words.what
 
 
-def test_it_shows_the_very_request_that_is_sent_afterwards(web, company, token, make_rule, settings) -> None:
+def test_it_shows_the_very_request_that_is_sent_afterwards(
+    web, company, token, make_rule, settings
+) -> None:
     with Wire(keeping_alive(CREATED)) as linkedin:
         settings.LINKEDIN_API_URL = linkedin.url
         rule = make_rule("deal_created", "104012")
-        deal = make_deal(make_lead(company, email=" Test@Example.COM "), amount="1250.50")
+        deal = make_deal(
+            make_lead(company, email=" Test@Example.COM "), amount="1250.50"
+        )
 
         page = web.get(PAGE, {"deal": deal.pk, "rule": rule.pk})
         asked_before = len(linkedin.requests)
@@ -62,18 +69,25 @@ def test_it_shows_the_very_request_that_is_sent_afterwards(web, company, token, 
     assert TOKEN not in page.content.decode()
 
 
-def test_address_and_hash_are_shown_as_they_are_hashed(web, company, token, make_rule) -> None:
+def test_address_and_hash_are_shown_as_they_are_hashed(
+    web, company, token, make_rule
+) -> None:
     make_rule()
     lead = make_lead(company, email="Test@Example.COM")
 
     page = web.get(PAGE, {"lead": lead.pk})
 
     found = page.context["found"]
-    assert (found.address, found.sha256) == ("test@example.com", email_sha256("test@example.com"))
+    assert (found.address, found.sha256) == (
+        "test@example.com",
+        email_sha256("test@example.com"),
+    )
     assert "<code>test@example.com</code>" in page.content.decode()
 
 
-def test_what_has_not_happened_yet_is_shown_as_it_would_be(web, company, token, make_rule) -> None:
+def test_what_has_not_happened_yet_is_shown_as_it_would_be(
+    web, company, token, make_rule
+) -> None:
     lead = make_lead(company)
     rule = make_rule("lead_qualified")
 
@@ -92,7 +106,9 @@ def test_it_leaves_no_trace(web, company, connected, sandbox, make_rule) -> None
     with CaptureQueriesContext(database) as queries:
         web.get(PAGE, {"lead": lead.pk, "rule": rule.pk})
 
-    assert not [query["sql"] for query in queries if not query["sql"].startswith("SELECT")]
+    assert not [
+        query["sql"] for query in queries if not query["sql"].startswith("SELECT")
+    ]
     assert requests_made(sandbox) == []
     assert not ConversionEvent.objects.exists()
 
@@ -100,7 +116,10 @@ def test_it_leaves_no_trace(web, company, connected, sandbox, make_rule) -> None
 def test_each_reason_against_it_is_named(web, company, make_rule) -> None:
     rule = make_rule("lead_qualified")
     lead, off = make_lead(company), make_rule("lead_created", is_active=False)
-    silent, opted_out = make_lead(company, email=""), make_lead(company, share_with_ad_platforms=False)
+    silent, opted_out = (
+        make_lead(company, email=""),
+        make_lead(company, share_with_ad_platforms=False),
+    )
 
     said = {"no token": words(web, lead=lead.pk, rule=rule.pk)}
     services.save_token(company=company, token=TOKEN)
@@ -126,7 +145,9 @@ def test_each_reason_against_it_is_named(web, company, make_rule) -> None:
 
 
 @pytest.mark.parametrize("why", ["opted out", "rule off", "too old"])
-def test_what_is_refused_is_shown_with_the_request_that_it_would_be(web, company, token, make_rule, why) -> None:
+def test_what_is_refused_is_shown_with_the_request_that_it_would_be(
+    web, company, token, make_rule, why
+) -> None:
     rule = make_rule("lead_created", "104012")
     lead = make_lead(company, email="Test@Example.COM")
     if why == "too old":
@@ -140,21 +161,30 @@ def test_what_is_refused_is_shown_with_the_request_that_it_would_be(web, company
 
     found, (_, body) = page.context["found"], shown(page.content.decode())
     assert (found.is_refused, found.address) == (True, "test@example.com")
-    assert json.loads(body)["user"]["userIds"] == [{"idType": "SHA256_EMAIL", "idValue": found.sha256}]
+    assert json.loads(body)["user"]["userIds"] == [
+        {"idType": "SHA256_EMAIL", "idValue": found.sha256}
+    ]
     assert "The request that would have been sent" in page.content.decode()
 
 
 @pytest.mark.parametrize(
-    ("currency", "send_value", "is_told"), [("", True, True), ("EUR", True, False), ("", False, False)]
+    ("currency", "send_value", "is_told"),
+    [("", True, True), ("EUR", True, False), ("", False, False)],
 )
-def test_an_amount_without_a_currency_is_told(web, company, token, make_rule, currency, send_value, is_told) -> None:
+def test_an_amount_without_a_currency_is_told(
+    web, company, token, make_rule, currency, send_value, is_told
+) -> None:
     rule = make_rule("deal_won", send_value=send_value)
     deal = make_deal(make_lead(company), currency=currency)
 
     page = web.get(PAGE, {"deal": deal.pk, "rule": rule.pk})
 
-    assert ("conversionValue" in page.context["found"].request.body) == (bool(currency) and send_value)
-    assert ("The deal had an amount but no currency" in page.content.decode()) == is_told
+    assert ("conversionValue" in page.context["found"].request.body) == (
+        bool(currency) and send_value
+    )
+    assert (
+        "The deal had an amount but no currency" in page.content.decode()
+    ) == is_told
 
 
 def test_without_an_address_there_is_no_request_and_without_a_deal_just_the_hash(
@@ -171,7 +201,9 @@ def test_without_an_address_there_is_no_request_and_without_a_deal_just_the_hash
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_is_refused_is_shown_and_still_goes_nowhere(web, company, connected, sandbox, make_rule) -> None:
+def test_what_is_refused_is_shown_and_still_goes_nowhere(
+    web, company, connected, sandbox, make_rule
+) -> None:
     rule = make_rule()
     lead = make_lead(company, share_with_ad_platforms=False)
 
@@ -181,14 +213,18 @@ def test_what_is_refused_is_shown_and_still_goes_nowhere(web, company, connected
     assert requests_made(sandbox) == []
 
 
-def test_a_place_that_is_taken_is_named_with_the_event_that_has_it(web, company, token, make_rule) -> None:
+def test_a_place_that_is_taken_is_named_with_the_event_that_has_it(
+    web, company, token, make_rule
+) -> None:
     rule = make_rule()
     lead = make_lead(company)
     ConversionEvent.objects.update(state="accepted", next_attempt_at=None)
 
     found = web.get(PAGE, {"lead": lead.pk, "rule": rule.pk}).context["found"]
 
-    assert found.words.what.startswith("This rule sends one event for each lead or deal")
+    assert found.words.what.startswith(
+        "This rule sends one event for each lead or deal"
+    )
     assert found.taken_by == ConversionEvent.objects.get()
 
 
@@ -217,7 +253,9 @@ def test_from_a_rule_one_searches_for_a_lead(web, company, token, make_rule) -> 
     assert f"{PAGE}?rule={rule.pk}&amp;lead={grace.pk}" in found.content.decode()
 
 
-def test_another_companys_rows_are_not_found(web, company, other_company, token, make_rule) -> None:
+def test_another_companys_rows_are_not_found(
+    web, company, other_company, token, make_rule
+) -> None:
     rule, theirs = make_rule(), make_rule(company=other_company)
     own, lead = make_lead(company), make_lead(other_company)
     deal = make_deal(lead)
@@ -228,11 +266,18 @@ def test_another_companys_rows_are_not_found(web, company, other_company, token,
         {"lead": "x"},
     ]
 
-    assert [web.get(PAGE, query).status_code for query in queries] == [404, 404, 404, 404]
+    assert [web.get(PAGE, query).status_code for query in queries] == [
+        404,
+        404,
+        404,
+        404,
+    ]
 
 
 @pytest.mark.parametrize("role", ["admin", "ops", "sales"])
-def test_leads_and_deals_lead_to_it_for_those_who_see_the_log(request, client_as, company, role) -> None:
+def test_leads_and_deals_lead_to_it_for_those_who_see_the_log(
+    request, client_as, company, role
+) -> None:
     lead = make_lead(company)
     deal = make_deal(lead)
     web = client_as(request.getfixturevalue(role))
@@ -240,5 +285,7 @@ def test_leads_and_deals_lead_to_it_for_those_who_see_the_log(request, client_as
     pages = [web.get(row.get_absolute_url()).content.decode() for row in (lead, deal)]
 
     links = [f"{PAGE}?lead={lead.pk}", f"{PAGE}?deal={deal.pk}"]
-    assert [link in page for link, page in zip(links, pages, strict=True)] == [role != "sales"] * 2
+    assert [link in page for link, page in zip(links, pages, strict=True)] == [
+        role != "sales"
+    ] * 2
     assert (web.get(PAGE, {"lead": lead.pk}).status_code == 403) == (role == "sales")

@@ -16,7 +16,8 @@ from tests.conftest import TOKEN, make_deal, make_lead
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-ADA = "973dfe463ec85785f5f95af5ba3906eedb2d931c24e69824a89ea65dba4e813b"  # of test@example.com
+# Of test@example.com.
+ADA = "973dfe463ec85785f5f95af5ba3906eedb2d931c24e69824a89ea65dba4e813b"
 
 
 @pytest.fixture
@@ -38,10 +39,14 @@ def page_of(web, event) -> str:
 
 
 def json_on(page: str) -> dict:
-    return json.loads(unescape(page.split('<pre class="code"')[1].split(">", 1)[1].split("</pre>")[0]))
+    return json.loads(
+        unescape(page.split('<pre class="code"')[1].split(">", 1)[1].split("</pre>")[0])
+    )
 
 
-def test_a_sent_event_shows_the_very_json_that_linkedin_got(web, company, connected, sandbox, make_rule) -> None:
+def test_a_sent_event_shows_the_very_json_that_linkedin_got(
+    web, company, connected, sandbox, make_rule
+) -> None:
     make_rule("deal_won", "104012")
     event = win_a_deal(company)
     send_all(company)
@@ -50,8 +55,13 @@ def test_a_sent_event_shows_the_very_json_that_linkedin_got(web, company, connec
 
     assert "What was sent" in page
     assert [json_on(page)] == received(sandbox)
-    assert json_on(page)["user"]["userIds"] == [{"idType": "SHA256_EMAIL", "idValue": ADA}]
-    assert json_on(page)["conversionValue"] == {"currencyCode": "EUR", "amount": "1250.00"}
+    assert json_on(page)["user"]["userIds"] == [
+        {"idType": "SHA256_EMAIL", "idValue": ADA}
+    ]
+    assert json_on(page)["conversionValue"] == {
+        "currencyCode": "EUR",
+        "amount": "1250.00",
+    }
     assert "test@example.com" not in page.lower()
 
 
@@ -103,7 +113,9 @@ def test_a_queued_event_shows_what_would_be_sent_now(web, company, make_rule) ->
     assert "test@example.com" not in page.lower()
 
 
-def test_a_waiting_event_would_send_nothing_and_says_why(web, company, make_rule) -> None:
+def test_a_waiting_event_would_send_nothing_and_says_why(
+    web, company, make_rule
+) -> None:
     make_rule("deal_won")
     event = win_a_deal(company, email="")
 
@@ -124,7 +136,9 @@ def test_a_skipped_event_sent_nothing_and_says_why(web, company, make_rule) -> N
     assert "The lead is not shared with ad platforms." in page
 
 
-def test_every_attempt_is_listed_newest_first(web, company, connected, sandbox, make_rule) -> None:
+def test_every_attempt_is_listed_newest_first(
+    web, company, connected, sandbox, make_rule
+) -> None:
     make_rule("deal_won")
     event = win_a_deal(company)
     sandbox.faults.add(Fault(status=503, body="<h1>Service Unavailable</h1>"))
@@ -156,7 +170,9 @@ def test_a_held_event_says_what_to_do(web, company, make_rule) -> None:
     assert "data-live" not in page
 
 
-def test_an_admin_is_told_what_ops_ask_an_admin_for(client_as, admin, company, make_rule) -> None:
+def test_an_admin_is_told_what_ops_ask_an_admin_for(
+    client_as, admin, company, make_rule
+) -> None:
     services.save_token(company=company, token=TOKEN)
     make_rule("deal_won")
     event = win_a_deal(company)
@@ -168,7 +184,9 @@ def test_an_admin_is_told_what_ops_ask_an_admin_for(client_as, admin, company, m
     assert "Ask an admin" not in page
 
 
-def test_an_event_on_its_way_refreshes_itself_until_it_is_sent(web, company, connected, make_rule) -> None:
+def test_an_event_on_its_way_refreshes_itself_until_it_is_sent(
+    web, company, connected, make_rule
+) -> None:
     make_rule("deal_won")
     event = win_a_deal(company)
 
@@ -176,11 +194,15 @@ def test_an_event_on_its_way_refreshes_itself_until_it_is_sent(web, company, con
     send_all(company)
     after = page_of(web, event)
 
-    assert f'data-live hx-get="{event.get_absolute_url()}" hx-trigger="every 2s"' in before
+    assert (
+        f'data-live hx-get="{event.get_absolute_url()}" hx-trigger="every 2s"' in before
+    )
     assert "data-live" not in after
 
 
-def test_a_test_event_shows_the_hash_of_an_address_that_nobody_has(web, company, connected, sandbox, make_rule) -> None:
+def test_a_test_event_shows_the_hash_of_an_address_that_nobody_has(
+    web, company, connected, sandbox, make_rule
+) -> None:
     rule = make_rule("deal_won", "104012")
     event = services.send_test_event(rule=rule)
 
@@ -193,7 +215,9 @@ def test_a_test_event_shows_the_hash_of_an_address_that_nobody_has(web, company,
     assert "conversionValue" not in after
 
 
-def test_an_event_of_a_deleted_rule_and_lead_can_still_be_read(web, company, connected, make_rule) -> None:
+def test_an_event_of_a_deleted_rule_and_lead_can_still_be_read(
+    web, company, connected, make_rule
+) -> None:
     rule = make_rule("lead_created")
     lead = make_lead(company)
     send_all(company)
@@ -207,12 +231,18 @@ def test_an_event_of_a_deleted_rule_and_lead_can_still_be_read(web, company, con
     assert "deleted</span>" in page
 
 
-def test_an_erased_lead_is_not_called_deleted(web, company, connected, make_rule) -> None:
+def test_an_erased_lead_is_not_called_deleted(
+    web, company, connected, make_rule
+) -> None:
     make_rule("lead_created")
     erase_lead(lead=make_lead(company))
     event = ConversionEvent.objects.get()
 
-    pages = [page_of(web, event), web.get(reverse("events")).content.decode(), web.get("/dashboard/").content.decode()]
+    pages = [
+        page_of(web, event),
+        web.get(reverse("events")).content.decode(),
+        web.get("/dashboard/").content.decode(),
+    ]
 
     assert "The lead was erased" in pages[0]
     assert '<span class="muted">erased</span>' in pages[1]
@@ -221,12 +251,21 @@ def test_an_erased_lead_is_not_called_deleted(web, company, connected, make_rule
 
 @pytest.mark.parametrize(
     ("is_test", "step"),
-    [(False, "Correct the data, then retry the event"), (True, "A test event contains none of your data")],
+    [
+        (False, "Correct the data, then retry the event"),
+        (True, "A test event contains none of your data"),
+    ],
 )
-def test_a_refused_event_says_what_to_do_about_it(web, make_rule, is_test, step) -> None:
+def test_a_refused_event_says_what_to_do_about_it(
+    web, make_rule, is_test, step
+) -> None:
     rule = make_rule()
     event = ConversionEvent.objects.create(
-        company=rule.company, rule=rule, state="rejected", reason="data_refused", is_test=is_test
+        company=rule.company,
+        rule=rule,
+        state="rejected",
+        reason="data_refused",
+        is_test=is_test,
     )
 
     page = page_of(web, event)

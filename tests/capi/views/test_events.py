@@ -28,7 +28,9 @@ def web(client_as, ops):
     return client_as(ops)
 
 
-def log(rule, state: str = "accepted", *, days_ago: float = 0, **fields) -> ConversionEvent:
+def log(
+    rule, state: str = "accepted", *, days_ago: float = 0, **fields
+) -> ConversionEvent:
     moment = Now() - timedelta(days=days_ago)
     return ConversionEvent.objects.create(
         company_id=rule.company_id, rule=rule, state=state, created_at=moment, **fields
@@ -40,9 +42,13 @@ def ids(web, **query) -> list[int]:
     return [row.event.pk for row in web.get(PAGE, query).context["page"].rows]
 
 
-def test_it_shows_the_newest_first_with_lead_rule_state_and_reason(web, company, make_rule) -> None:
+def test_it_shows_the_newest_first_with_lead_rule_state_and_reason(
+    web, company, make_rule
+) -> None:
     rule = make_rule("lead_qualified", name="Qualified by us")
-    lead = make_lead(company, first_name="Grace", last_name="Hopper", organisation="Navy", email="")
+    lead = make_lead(
+        company, first_name="Grace", last_name="Hopper", organisation="Navy", email=""
+    )
     sent = log(rule, lead=lead, http_status=201)
     waiting = log(rule, "waiting", lead=lead, reason="no_email", next_attempt_at=Now())
 
@@ -50,23 +56,52 @@ def test_it_shows_the_newest_first_with_lead_rule_state_and_reason(web, company,
 
     html = page.content.decode()
     assert [row.event for row in page.context["page"].rows] == [waiting, sent]
-    assert [row.words.label for row in page.context["page"].rows] == ["Waiting for an e-mail", "Sent"]
+    assert [row.words.label for row in page.context["page"].rows] == [
+        "Waiting for an e-mail",
+        "Sent",
+    ]
     assert f'<a href="{lead.get_absolute_url()}"><bdi>Grace Hopper</bdi></a>' in html
-    assert f'<a href="{sent.get_absolute_url()}">Lead qualified</a><small>Qualified by us</small>' in html
+    assert (
+        f'<a href="{sent.get_absolute_url()}">Lead qualified</a><small>Qualified by us</small>'
+        in html
+    )
 
 
-def test_each_chip_shows_its_states_and_leaves_tests_out(web, company, make_rule) -> None:
+def test_each_chip_shows_its_states_and_leaves_tests_out(
+    web, company, make_rule
+) -> None:
     services.save_token(company=company, token=TOKEN)
-    going, paused = make_rule(), make_rule("deal_won", is_paused=True, paused_reason="rule_not_found")
+    going, paused = (
+        make_rule(),
+        make_rule("deal_won", is_paused=True, paused_reason="rule_not_found"),
+    )
     by_state = {
         state: log(going, state).pk
-        for state in ("accepted", "pending", "waiting", "rejected", "expired", "exhausted", "skipped", "cancelled")
+        for state in (
+            "accepted",
+            "pending",
+            "waiting",
+            "rejected",
+            "expired",
+            "exhausted",
+            "skipped",
+            "cancelled",
+        )
     }
     held = log(paused, "pending").pk
     test = log(going, "accepted", is_test=True).pk
 
     shown = {
-        chip: ids(web, state=chip) for chip in ("sent", "queued", "on_hold", "waiting", "failed", "not_sent", "test")
+        chip: ids(web, state=chip)
+        for chip in (
+            "sent",
+            "queued",
+            "on_hold",
+            "waiting",
+            "failed",
+            "not_sent",
+            "test",
+        )
     }
 
     assert shown == {
@@ -92,18 +127,22 @@ def test_each_chip_shows_its_states_and_leaves_tests_out(web, company, make_rule
         ("cancelled", "Not sent", ["Skipped", "Cancelled"]),
     ],
 )
-def test_a_chip_of_several_states_offers_each_of_them(web, chosen, whole, parts) -> None:
+def test_a_chip_of_several_states_offers_each_of_them(
+    web, chosen, whole, parts
+) -> None:
     page = web.get(PAGE, {"state": chosen})
 
     assert [chip.label for chip in page.context["chips"] if chip.is_current] == [whole]
     assert [chip.label for chip in page.context["parts"]] == parts
-    assert [chip.value for chip in page.context["parts"] if chip.is_current] == [chosen] * (
-        chosen not in ("", "failed")
-    )
+    assert [chip.value for chip in page.context["parts"] if chip.is_current] == [
+        chosen
+    ] * (chosen not in ("", "failed"))
     assert ('aria-label="State, exactly"' in page.content.decode()) == bool(parts)
 
 
-def test_all_that_is_queued_is_on_hold_while_the_line_is_paused(web, company, make_rule) -> None:
+def test_all_that_is_queued_is_on_hold_while_the_line_is_paused(
+    web, company, make_rule
+) -> None:
     connection = services.save_token(company=company, token=TOKEN)
     event = log(make_rule(), "pending")
     connection.is_paused, connection.paused_reason = True, "token_refused"
@@ -111,7 +150,9 @@ def test_all_that_is_queued_is_on_hold_while_the_line_is_paused(web, company, ma
 
     page = web.get(PAGE, {"state": "on_hold"})
 
-    assert [(row.event, row.words.label) for row in page.context["page"].rows] == [(event, "On hold")]
+    assert [(row.event, row.words.label) for row in page.context["page"].rows] == [
+        (event, "On hold")
+    ]
     assert ids(web, state="queued") == []
 
 
@@ -150,7 +191,9 @@ def test_a_period_counts_whole_days(web, make_rule) -> None:
     }
 
 
-def test_from_and_until_hold_both_days_in_the_company_s_time_zone(web, make_rule) -> None:
+def test_from_and_until_hold_both_days_in_the_company_s_time_zone(
+    web, make_rule
+) -> None:
     rule = make_rule()
     Company.objects.filter(pk=rule.company_id).update(time_zone="Europe/Amsterdam")
     amsterdam = ZoneInfo("Europe/Amsterdam")
@@ -160,7 +203,12 @@ def test_from_and_until_hold_both_days_in_the_company_s_time_zone(web, make_rule
         datetime(2026, 3, 3, 23, 59, 59, tzinfo=amsterdam),
         datetime(2026, 3, 4, 0, 0, tzinfo=amsterdam),
     ]
-    pks = [ConversionEvent.objects.create(company=rule.company, rule=rule, created_at=at).pk for at in moments]
+    pks = [
+        ConversionEvent.objects.create(
+            company=rule.company, rule=rule, created_at=at
+        ).pk
+        for at in moments
+    ]
 
     shown = ids(web, since="2026-03-02", until="2026-03-03")
 
@@ -181,20 +229,31 @@ def test_a_value_that_makes_no_sense_narrows_nothing(web, make_rule, query) -> N
     assert ids(web, **query) == [event.pk]
 
 
-@pytest.mark.parametrize(("query", "name"), [({"state": "zzz"}, "State"), ({"since": "soon"}, "From")])
+@pytest.mark.parametrize(
+    ("query", "name"), [({"state": "zzz"}, "State"), ({"since": "soon"}, "From")]
+)
 def test_a_value_that_makes_no_sense_is_said_to_be_left_out(web, query, name) -> None:
-    pages = [web.get(PAGE, asked).content.decode() for asked in (query, {"state": "sent"})]
+    pages = [
+        web.get(PAGE, asked).content.decode() for asked in (query, {"state": "sent"})
+    ]
 
-    assert [f"Not valid, so ignored: {name}." in page for page in pages] == [True, False]
+    assert [f"Not valid, so ignored: {name}." in page for page in pages] == [
+        True,
+        False,
+    ]
 
 
 def test_a_period_that_ends_before_it_begins_says_so(web) -> None:
-    page = web.get(PAGE, {"since": "2026-03-03", "until": "2026-03-02"}).content.decode()
+    page = web.get(
+        PAGE, {"since": "2026-03-03", "until": "2026-03-02"}
+    ).content.decode()
 
     assert "The end date is before the start date." in page
 
 
-def test_pages_follow_each_other_and_stay_put_while_rows_come_in(web, make_rule) -> None:
+def test_pages_follow_each_other_and_stay_put_while_rows_come_in(
+    web, make_rule
+) -> None:
     rule = make_rule()
     pks = [log(rule).pk for _ in range(120)][::-1]
 
@@ -225,7 +284,9 @@ def test_a_page_of_several_states_is_in_the_order_of_the_log(web, make_rule) -> 
     assert [row.event.pk for row in back.rows] == pks[:50]
 
 
-def test_a_long_search_stops_and_says_where_to_go_on(web, make_rule, monkeypatch) -> None:
+def test_a_long_search_stops_and_says_where_to_go_on(
+    web, make_rule, monkeypatch
+) -> None:
     monkeypatch.setattr(log_module, "STRETCH", 10)
     rare, common = make_rule("deal_won"), make_rule()
     old = log(rare)
@@ -242,7 +303,9 @@ def test_a_long_search_stops_and_says_where_to_go_on(web, make_rule, monkeypatch
 
 
 @pytest.mark.parametrize("is_of_rule", [False, True])
-def test_an_old_test_event_is_found_at_once_and_counted(web, make_rule, monkeypatch, is_of_rule) -> None:
+def test_an_old_test_event_is_found_at_once_and_counted(
+    web, make_rule, monkeypatch, is_of_rule
+) -> None:
     monkeypatch.setattr(log_module, "STRETCH", 10)
     rule = make_rule()
     old = log(rule, is_test=True)
@@ -251,7 +314,10 @@ def test_an_old_test_event_is_found_at_once_and_counted(web, make_rule, monkeypa
 
     page = web.get(PAGE, {"state": "test", **({"rule": rule.pk} if is_of_rule else {})})
 
-    assert ([row.event for row in page.context["page"].rows], page.context["page"].look_on) == ([old], None)
+    assert (
+        [row.event for row in page.context["page"].rows],
+        page.context["page"].look_on,
+    ) == ([old], None)
     assert counts(page)["Test"] == "1"
 
 
@@ -296,33 +362,51 @@ def test_filters_that_match_nothing_say_so(web, make_rule) -> None:
         {"week": "2026-11-23", "state": "failed"},
     ],
 )  # fmt: skip
-def test_it_takes_the_same_queries_however_long_the_log_is(web, company, make_rule, query) -> None:
+def test_it_takes_the_same_queries_however_long_the_log_is(
+    web, company, make_rule, query
+) -> None:
     rules = [make_rule("deal_won"), make_rule()]
     log(rules[0], lead=make_lead(company))
     with CaptureQueriesContext(database) as short:
         web.get(PAGE, query)
     for number in range(60):
-        log(rules[number % 2], "rejected" if number % 3 else "accepted", lead=make_lead(company))
+        log(
+            rules[number % 2],
+            "rejected" if number % 3 else "accepted",
+            lead=make_lead(company),
+        )
 
     with CaptureQueriesContext(database) as long:
         web.get(PAGE, query)
 
     assert len(long) == len(short) <= 15
-    assert not [query["sql"] for query in long if "COUNT" in query["sql"] and "LIMIT" not in query["sql"]]
+    assert not [
+        query["sql"]
+        for query in long
+        if "COUNT" in query["sql"] and "LIMIT" not in query["sql"]
+    ]
 
 
-def test_the_first_id_since_a_moment_is_found_between_gaps(company, other_company, make_rule) -> None:
+def test_the_first_id_since_a_moment_is_found_between_gaps(
+    company, other_company, make_rule
+) -> None:
     rule = make_rule()
     start = datetime(2026, 1, 1, tzinfo=ZoneInfo("UTC"))
     pks = [
-        ConversionEvent.objects.create(company=company, rule=rule, created_at=start + timedelta(hours=hour)).pk
+        ConversionEvent.objects.create(
+            company=company, rule=rule, created_at=start + timedelta(hours=hour)
+        ).pk
         for hour in range(40)
     ]
     ConversionEvent.objects.filter(pk__in=pks[10:20]).delete()
 
     def found(hour: float) -> list[int]:
         since = first_id_since(company.pk, start + timedelta(hours=hour))
-        return list(ConversionEvent.objects.filter(pk__gte=since).order_by("pk").values_list("pk", flat=True))
+        return list(
+            ConversionEvent.objects.filter(pk__gte=since)
+            .order_by("pk")
+            .values_list("pk", flat=True)
+        )
 
     left = pks[:10] + pks[20:]
     assert found(-1) == left
@@ -346,8 +430,12 @@ def test_a_reason_can_be_asked_for_whatever_the_state(web, make_rule) -> None:
     assert ids(web, reason="nonsense") == [tried, given_up, refused]
 
 
-@pytest.mark.parametrize(("chip", "state"), [("failed", "expired"), ("not_sent", "cancelled")])
-def test_a_rare_reason_is_looked_for_in_a_stretch_of_its_states(web, make_rule, monkeypatch, chip, state) -> None:
+@pytest.mark.parametrize(
+    ("chip", "state"), [("failed", "expired"), ("not_sent", "cancelled")]
+)
+def test_a_rare_reason_is_looked_for_in_a_stretch_of_its_states(
+    web, make_rule, monkeypatch, chip, state
+) -> None:
     monkeypatch.setattr(log_module, "STRETCH", 10)
     rule = make_rule()
     rare = log(rule, state, reason="data_refused")
@@ -363,7 +451,9 @@ def test_a_rare_reason_is_looked_for_in_a_stretch_of_its_states(web, make_rule, 
     assert [row.event for row in second.rows] == [rare]
 
 
-def test_a_week_is_that_of_what_happened_and_not_of_its_record(web, company, make_rule) -> None:
+def test_a_week_is_that_of_what_happened_and_not_of_its_record(
+    web, company, make_rule
+) -> None:
     rule = make_rule()
     Company.objects.filter(pk=company.pk).update(time_zone="Europe/Amsterdam")
     amsterdam = ZoneInfo("Europe/Amsterdam")
@@ -373,7 +463,10 @@ def test_a_week_is_that_of_what_happened_and_not_of_its_record(web, company, mak
         datetime(2026, 3, 8, 23, 59, 59, tzinfo=amsterdam),
         datetime(2026, 3, 9, 0, 0, tzinfo=amsterdam),
     ]
-    happened = [CrmEvent.objects.create(company=company, kind="lead_created", occurred_at=at) for at in moments]
+    happened = [
+        CrmEvent.objects.create(company=company, kind="lead_created", occurred_at=at)
+        for at in moments
+    ]
     pks = [log(rule, crm_event=event).pk for event in happened]
     log(rule, is_test=True)
 
@@ -386,33 +479,59 @@ def test_a_week_is_that_of_what_happened_and_not_of_its_record(web, company, mak
     assert "data-live" not in page.content.decode()
 
 
-def test_an_old_week_is_found_at_once_however_much_was_recorded_since(web, company, make_rule, monkeypatch) -> None:
+def test_an_old_week_is_found_at_once_however_much_was_recorded_since(
+    web, company, make_rule, monkeypatch
+) -> None:
     monkeypatch.setattr(log_module, "STRETCH", 10)
     rule = make_rule()
     at = datetime(2026, 3, 4, tzinfo=ZoneInfo("UTC"))
-    old = log(rule, crm_event=CrmEvent.objects.create(company=company, kind="lead_created", occurred_at=at))
+    old = log(
+        rule,
+        crm_event=CrmEvent.objects.create(
+            company=company, kind="lead_created", occurred_at=at
+        ),
+    )
     for _ in range(15):
         log(rule)
 
-    page = web.get(PAGE, {"week": "2026-03-02", "state": "sent", "rule": rule.pk}).context["page"]
+    page = web.get(
+        PAGE, {"week": "2026-03-02", "state": "sent", "rule": rule.pk}
+    ).context["page"]
 
     assert ([row.event for row in page.rows], page.look_on) == ([old], None)
 
 
 def test_events_without_a_reason_can_be_asked_for(web, make_rule) -> None:
-    plain, _ = log(make_rule(), "rejected"), log(make_rule("deal_won"), "rejected", reason="data_refused")
+    plain, _ = (
+        log(make_rule(), "rejected"),
+        log(make_rule("deal_won"), "rejected", reason="data_refused"),
+    )
 
     assert ids(web, reason="none") == [plain.pk]
 
 
 def counts(page) -> dict[str, str]:
-    return {chip.label: str(chip.count) for chip in [*page.context["chips"], *page.context["parts"]]}
+    return {
+        chip.label: str(chip.count)
+        for chip in [*page.context["chips"], *page.context["parts"]]
+    }
 
 
 def test_each_chip_says_how_many_events_it_has(web, company, make_rule) -> None:
     services.save_token(company=company, token=TOKEN)
-    rule, paused = make_rule(), make_rule("deal_won", is_paused=True, paused_reason="rule_not_found")
-    for state in ("accepted", "accepted", "pending", "waiting", "rejected", "expired", "skipped"):
+    rule, paused = (
+        make_rule(),
+        make_rule("deal_won", is_paused=True, paused_reason="rule_not_found"),
+    )
+    for state in (
+        "accepted",
+        "accepted",
+        "pending",
+        "waiting",
+        "rejected",
+        "expired",
+        "skipped",
+    ):
         log(rule, state)
     log(paused, "pending")
     log(rule, "accepted", is_test=True)
@@ -449,7 +568,9 @@ def test_counting_stops_where_it_would_take_long(web, make_rule, monkeypatch) ->
     assert counts(web.get(PAGE, {"week": "2026-11-23"}))["All"] == "None"
 
 
-def test_what_a_short_scan_misses_is_counted_by_a_long_one(web, make_rule, monkeypatch) -> None:
+def test_what_a_short_scan_misses_is_counted_by_a_long_one(
+    web, make_rule, monkeypatch
+) -> None:
     monkeypatch.setattr(event_counts, "COUNT_LIMIT", 3)
     monkeypatch.setattr(event_counts, "SHORT_STRETCH", 4)
     rule = make_rule()
@@ -469,7 +590,9 @@ def test_what_a_short_scan_misses_is_counted_by_a_long_one(web, make_rule, monke
     assert counts(web.get(PAGE))["Sent"] == "5"
 
 
-def test_exactly_as_many_as_are_counted_are_not_more(web, make_rule, monkeypatch) -> None:
+def test_exactly_as_many_as_are_counted_are_not_more(
+    web, make_rule, monkeypatch
+) -> None:
     monkeypatch.setattr(event_counts, "COUNT_LIMIT", 3)
     monkeypatch.setattr(event_counts, "SHORT_STRETCH", 4)
     rule = make_rule()
@@ -487,7 +610,12 @@ def test_only_reasons_that_occur_are_offered_in_groups(web, make_rule) -> None:
     record(rule, "exhausted", reason="timed_out")
     count_now()
 
-    offered = web.get(PAGE, {"reason": "no_token"}).context["form"].fields["reason"].widget.choices
+    offered = (
+        web.get(PAGE, {"reason": "no_token"})
+        .context["form"]
+        .fields["reason"]
+        .widget.choices
+    )
 
     assert offered == [
         ("", "Any reason"),
@@ -498,7 +626,9 @@ def test_only_reasons_that_occur_are_offered_in_groups(web, make_rule) -> None:
     ]
 
 
-def test_a_lead_is_found_by_name_and_the_name_is_in_no_url(web, company, make_rule) -> None:
+def test_a_lead_is_found_by_name_and_the_name_is_in_no_url(
+    web, company, make_rule
+) -> None:
     rule = make_rule()
     found = log(rule, lead=make_lead(company, first_name="Grace", last_name="Hopper"))
     log(rule, lead=make_lead(company, first_name="Ada", last_name="Lovelace"))
@@ -513,24 +643,40 @@ def test_a_lead_is_found_by_name_and_the_name_is_in_no_url(web, company, make_ru
     assert counts(page)["Sent"] == "1"
 
 
-def test_another_member_s_search_finds_nothing_of_it(web, client_as, admin, company, make_rule) -> None:
+def test_another_member_s_search_finds_nothing_of_it(
+    web, client_as, admin, company, make_rule
+) -> None:
     lead = make_lead(company, first_name="Grace")
     event = log(make_rule(), lead=lead)
     url = web.post(PAGE, {"search": "nobody of this name"}).url
 
-    assert [row.event for row in client_as(admin).get(url).context["page"].rows] == [event]
+    assert [row.event for row in client_as(admin).get(url).context["page"].rows] == [
+        event
+    ]
     assert web.get(url).context["page"].rows == []
 
 
 def test_a_changed_filter_gets_the_whole_page_for_its_counts(web) -> None:
-    page = web.get(PAGE, headers={"HX-Request": "true", "HX-Trigger": "filters"}).content.decode()
+    page = web.get(
+        PAGE, headers={"HX-Request": "true", "HX-Trigger": "filters"}
+    ).content.decode()
 
     assert 'id="chips"' in page
     assert 'id="rows"' in page
 
 
-def test_a_name_that_turns_the_direction_of_text_turns_only_itself(web, company, make_rule) -> None:
-    log(make_rule(), lead=make_lead(company, first_name="Ada\u202e", last_name="Byron", organisation="Acme\u202e"))
+def test_a_name_that_turns_the_direction_of_text_turns_only_itself(
+    web, company, make_rule
+) -> None:
+    log(
+        make_rule(),
+        lead=make_lead(
+            company,
+            first_name="Ada\u202e",
+            last_name="Byron",
+            organisation="Acme\u202e",
+        ),
+    )
 
     page = web.get(PAGE).content.decode()
 

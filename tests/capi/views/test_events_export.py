@@ -19,10 +19,14 @@ EXPORT = "/integrations/linkedin/events/export/"
 
 
 def rows_of(response) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(b"".join(response.streaming_content).decode())))
+    return list(
+        csv.DictReader(io.StringIO(b"".join(response.streaming_content).decode()))
+    )
 
 
-def test_a_row_tells_what_the_page_tells_but_who_it_is_about(client_as, ops, company, make_rule) -> None:
+def test_a_row_tells_what_the_page_tells_but_who_it_is_about(
+    client_as, ops, company, make_rule
+) -> None:
     rule = make_rule(name="New lead")
     lead = make_lead(company, first_name="Grace", last_name="Hopper", email="")
     event = ConversionEvent.objects.get()
@@ -43,7 +47,12 @@ def test_a_row_tells_what_the_page_tells_but_who_it_is_about(client_as, ops, com
 
 def test_the_filters_of_the_page_hold_for_the_file(client_as, ops, make_rule) -> None:
     rule, other = make_rule("lead_created"), make_rule("deal_won")
-    for state, reason in [("accepted", ""), ("rejected", "data_refused"), ("exhausted", "timed_out"), ("skipped", "")]:
+    for state, reason in [
+        ("accepted", ""),
+        ("rejected", "data_refused"),
+        ("exhausted", "timed_out"),
+        ("skipped", ""),
+    ]:
         record(rule, state, reason=reason)
     record(other, "rejected", reason="data_refused")
     web = client_as(ops)
@@ -55,10 +64,17 @@ def test_the_filters_of_the_page_hold_for_the_file(client_as, ops, make_rule) ->
         )
     ]  # fmt: skip
 
-    assert found == [["Rejected", "Gave up", "Rejected"], ["Gave up"], ["Skipped", "Gave up", "Rejected", "Sent"], []]
+    assert found == [
+        ["Rejected", "Gave up", "Rejected"],
+        ["Gave up"],
+        ["Skipped", "Gave up", "Rejected", "Sent"],
+        [],
+    ]
 
 
-def test_it_is_read_piece_by_piece_while_it_is_sent(client_as, ops, make_rule, monkeypatch) -> None:
+def test_it_is_read_piece_by_piece_while_it_is_sent(
+    client_as, ops, make_rule, monkeypatch
+) -> None:
     monkeypatch.setattr(events, "ROWS_AT_ONCE", 10)
     rule = make_rule()
     ids = [record(rule, "accepted").event_id for _ in range(25)]
@@ -88,7 +104,9 @@ def test_the_export_is_on_record_and_not_made_by_a_link(client_as, ops) -> None:
 
 
 @pytest.mark.covers("S21")
-def test_a_rule_whose_name_might_be_a_formula_is_exported_as_text(client_as, ops, make_rule) -> None:
+def test_a_rule_whose_name_might_be_a_formula_is_exported_as_text(
+    client_as, ops, make_rule
+) -> None:
     record(make_rule(name="@SUM(1)"), "accepted")
 
     (row,) = rows_of(client_as(ops).post(EXPORT))
@@ -96,7 +114,9 @@ def test_a_rule_whose_name_might_be_a_formula_is_exported_as_text(client_as, ops
     assert row["rule"] == "'@SUM(1)"
 
 
-def test_nothing_of_another_company_is_in_it(client_as, ops, other_company, make_rule) -> None:
+def test_nothing_of_another_company_is_in_it(
+    client_as, ops, other_company, make_rule
+) -> None:
     theirs = make_rule(company=other_company)
     record(theirs, "accepted")
 

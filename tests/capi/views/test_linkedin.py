@@ -37,11 +37,18 @@ def step(page, name: str) -> str:
 
 def row_of(page, rule) -> str:
     """The HTML of one rule's row."""
-    return page.content.decode().split(f'id="rule-{rule.pk}"')[1].split("</section>")[0].split('<li class="rule')[0]
+    return (
+        page.content.decode()
+        .split(f'id="rule-{rule.pk}"')[1]
+        .split("</section>")[0]
+        .split('<li class="rule')[0]
+    )
 
 
 def log(rule, state: str, **fields) -> ConversionEvent:
-    return ConversionEvent.objects.create(company_id=rule.company_id, rule=rule, state=state, **fields)
+    return ConversionEvent.objects.create(
+        company_id=rule.company_id, rule=rule, state=state, **fields
+    )
 
 
 def test_at_first_nothing_is_done(client_as, admin) -> None:
@@ -68,7 +75,13 @@ def test_import_waits_for_a_token(client_as, admin, company) -> None:
 
 def test_each_step_says_when_it_is_done(client_as, admin, token, make_rule) -> None:
     for crm_event, linkedin_id in [("lead_created", "104011"), ("deal_won", "104012")]:
-        log(make_rule(crm_event, linkedin_id), "accepted", is_test=True, settled_at=Now(), http_status=201)
+        log(
+            make_rule(crm_event, linkedin_id),
+            "accepted",
+            is_test=True,
+            settled_at=Now(),
+            http_status=201,
+        )
     make_rule("deal_lost", "104013", is_active=False)
 
     page = page_of(client_as, admin)
@@ -77,12 +90,16 @@ def test_each_step_says_when_it_is_done(client_as, admin, token, make_rule) -> N
     assert '<span class="mark good">Connected</span>' in step(page, "connect")
     assert "2 of 3 active" in step(page, "map")
     assert "2 of 2 working" in step(page, "verify")
-    assert [step(page, name).count("done</span>") for name in ("connect", "map", "verify")] == [1, 1, 1]
+    assert [
+        step(page, name).count("done</span>") for name in ("connect", "map", "verify")
+    ] == [1, 1, 1]
     assert "Campaign Manager may take 24 hours" in step(page, "verify")
     assert "assigned to an active campaign" in step(page, "verify")
 
 
-def test_a_rule_shows_when_it_last_sent_and_failed(client_as, admin, token, make_rule) -> None:
+def test_a_rule_shows_when_it_last_sent_and_failed(
+    client_as, admin, token, make_rule
+) -> None:
     rule = make_rule()
     sent = log(rule, "accepted", settled_at=Now() - timedelta(days=2))
     failed = log(rule, "rejected", settled_at=Now() - timedelta(days=1))
@@ -92,11 +109,15 @@ def test_a_rule_shows_when_it_last_sent_and_failed(client_as, admin, token, make
 
     sent.refresh_from_db()
     failed.refresh_from_db()
-    assert (row.last_sent_at, row.last_failed_at) == (sent.settled_at, failed.settled_at)
+    assert (row.last_sent_at, row.last_failed_at) == (
+        sent.settled_at,
+        failed.settled_at,
+    )
 
 
 @pytest.mark.parametrize(
-    ("sent", "failed", "shown", "is_red"), [(2, 1, "Failed 1 h ago", True), (1, 2, "Sent 1 h ago", False)]
+    ("sent", "failed", "shown", "is_red"),
+    [(2, 1, "Failed 1 h ago", True), (1, 2, "Sent 1 h ago", False)],
 )
 def test_health_is_what_happened_last_and_red_only_if_that_failed(
     client_as, admin, token, make_rule, sent, failed, shown, is_red
@@ -111,7 +132,9 @@ def test_health_is_what_happened_last_and_red_only_if_that_failed(
     assert ("bad-text" in health) == is_red
 
 
-def test_each_rule_shows_its_events_code_and_has_everything_in_one_row(client_as, admin, token, make_rule) -> None:
+def test_each_rule_shows_its_events_code_and_has_everything_in_one_row(
+    client_as, admin, token, make_rule
+) -> None:
     rule = make_rule("deal_won", "104014", name="Purchase")
 
     row = row_of(page_of(client_as, admin), rule)
@@ -124,7 +147,9 @@ def test_each_rule_shows_its_events_code_and_has_everything_in_one_row(client_as
         assert f"{reverse(name)}?rule={rule.pk}" in row
 
 
-def test_a_rule_that_is_off_has_nothing_green(client_as, admin, token, make_rule) -> None:
+def test_a_rule_that_is_off_has_nothing_green(
+    client_as, admin, token, make_rule
+) -> None:
     rule = make_rule(is_active=False)
     log(rule, "accepted", is_test=True, settled_at=Now(), http_status=201)
 
@@ -137,13 +162,21 @@ def test_a_rule_that_is_off_has_nothing_green(client_as, admin, token, make_rule
 @pytest.mark.parametrize(
     ("second", "told"),
     [
-        (("deal_won", "104011", "Won"), "“Won” sends “Deal won” to the same LinkedIn rule"),
-        (("lead_created", "104012", "Copy"), "“Copy” sends “Lead created” too: each one counts as two conversions"),
+        (
+            ("deal_won", "104011", "Won"),
+            "“Won” sends “Deal won” to the same LinkedIn rule",
+        ),
+        (
+            ("lead_created", "104012", "Copy"),
+            "“Copy” sends “Lead created” too: each one counts as two conversions",
+        ),
         (("deal_won", "104012", "new LEAD"), "Another rule is called “New lead” too"),
         (("deal_won", "104012", "Won"), ""),
     ],
 )
-def test_a_rule_that_repeats_another_says_what_that_causes(client_as, admin, token, make_rule, second, told) -> None:
+def test_a_rule_that_repeats_another_says_what_that_causes(
+    client_as, admin, token, make_rule, second, told
+) -> None:
     first = make_rule("lead_created", "104011", name="New lead")
     event, linkedin_id, name = second
     make_rule(event, linkedin_id, name=name)
@@ -154,14 +187,18 @@ def test_a_rule_that_repeats_another_says_what_that_causes(client_as, admin, tok
     assert ("strip" in row) == bool(told)
 
 
-def test_a_rule_that_is_off_repeats_no_event(client_as, admin, token, make_rule) -> None:
+def test_a_rule_that_is_off_repeats_no_event(
+    client_as, admin, token, make_rule
+) -> None:
     first = make_rule("lead_created", "104011", name="New lead")
     make_rule("lead_created", "104012", name="Old lead", is_active=False)
 
     assert "strip" not in row_of(page_of(client_as, admin), first)
 
 
-@pytest.mark.parametrize("address", ["linkedin", "overview", "events", "alerts", "reconcile"])
+@pytest.mark.parametrize(
+    "address", ["linkedin", "overview", "events", "alerts", "reconcile"]
+)
 def test_linkedins_pages_are_tabs(client_as, ops, token, address) -> None:
     page = client_as(ops).get(reverse(address)).content.decode()
 
@@ -191,7 +228,9 @@ def test_a_rule_behind_the_newest_events_of_a_busy_company_shows_the_day_it_last
     assert "Nothing sent" not in step(page, "map").split(f'id="rule-{busy.pk}"')[0]
 
 
-def test_the_last_test_of_a_rule_is_shown_however_far_back(client_as, admin, token, make_rule, monkeypatch) -> None:
+def test_the_last_test_of_a_rule_is_shown_however_far_back(
+    client_as, admin, token, make_rule, monkeypatch
+) -> None:
     monkeypatch.setattr(rules, "HEALTH_ROWS", 1)
     tested, busy = make_rule(), make_rule("deal_won", "104013")
     log(tested, "accepted", is_test=True)
@@ -204,13 +243,22 @@ def test_the_last_test_of_a_rule_is_shown_however_far_back(client_as, admin, tok
     assert row.last_test.event == test
 
 
-@pytest.mark.parametrize(("sent_days_ago", "rows", "is_proven"), [(1, 20_000, True), (1, 0, True), (9, 20_000, False)])
+@pytest.mark.parametrize(
+    ("sent_days_ago", "rows", "is_proven"),
+    [(1, 20_000, True), (1, 0, True), (9, 20_000, False)],
+)
 def test_an_event_that_linkedin_accepted_after_a_failed_test_proves_the_rule(
     client_as, admin, token, make_rule, monkeypatch, sent_days_ago, rows, is_proven
 ) -> None:
     monkeypatch.setattr(rules, "HEALTH_ROWS", rows)
     rule, now = make_rule(), timezone.now()
-    record(rule, "rejected", now - timedelta(days=10), is_test=True, settled_at=now - timedelta(days=4))
+    record(
+        rule,
+        "rejected",
+        now - timedelta(days=10),
+        is_test=True,
+        settled_at=now - timedelta(days=4),
+    )
     sent_at = now - timedelta(days=sent_days_ago)
     record(rule, "accepted", sent_at, settled_at=sent_at)
     count_now()
@@ -220,8 +268,14 @@ def test_an_event_that_linkedin_accepted_after_a_failed_test_proves_the_rule(
     assert row.is_proven == is_proven
 
 
-def test_a_paused_rule_shows_why_what_waits_and_how_to_go_on(client_as, admin, token, make_rule) -> None:
-    rule = make_rule(is_paused=True, paused_reason="rule_misconfigured", paused_message="Conversion is disabled")
+def test_a_paused_rule_shows_why_what_waits_and_how_to_go_on(
+    client_as, admin, token, make_rule
+) -> None:
+    rule = make_rule(
+        is_paused=True,
+        paused_reason="rule_misconfigured",
+        paused_message="Conversion is disabled",
+    )
     log(rule, "pending")
     log(rule, "pending")
 
@@ -233,7 +287,9 @@ def test_a_paused_rule_shows_why_what_waits_and_how_to_go_on(client_as, admin, t
     assert reverse("rule_resume", args=[rule.pk]) in page
 
 
-def test_a_paused_connection_shows_why_and_how_many_are_on_hold(client_as, admin, token, make_rule) -> None:
+def test_a_paused_connection_shows_why_and_how_many_are_on_hold(
+    client_as, admin, token, make_rule
+) -> None:
     Connection.objects.update(is_paused=True, paused_reason="token_refused")
     rule = make_rule()
     for _ in range(3):
@@ -259,11 +315,19 @@ def test_ops_read_and_play_and_change_nothing(client_as, ops, token, make_rule) 
         assert f'"{reverse(name, args=[rule.pk])}"' not in page
 
 
-def test_ops_may_not_post_what_only_admins_may(client_as, ops, token, make_rule) -> None:
+def test_ops_may_not_post_what_only_admins_may(
+    client_as, ops, token, make_rule
+) -> None:
     rule, web = make_rule(), client_as(ops)
     addresses = [
-        *(reverse(name) for name in ("token_save", "token_remove", "rule_new", "connection_resume")),
-        *(reverse(name, args=[rule.pk]) for name in ("rule_edit", "rule_active", "rule_resume", "rule_delete")),
+        *(
+            reverse(name)
+            for name in ("token_save", "token_remove", "rule_new", "connection_resume")
+        ),
+        *(
+            reverse(name, args=[rule.pk])
+            for name in ("rule_edit", "rule_active", "rule_resume", "rule_delete")
+        ),
     ]
 
     statuses = {web.post(address, {"active": "0"}).status_code for address in addresses}
@@ -315,7 +379,9 @@ def test_ops_are_told_what_they_can_do_and_are_offered_nothing_that_they_cannot(
     company.grace_seconds = 60
     company.save()
     make_rule(is_paused=True, paused_reason="rule_not_found")
-    theirs, admins = (client_as(member).get(PAGE).content.decode() for member in (ops, admin))
+    theirs, admins = (
+        client_as(member).get(PAGE).content.decode() for member in (ops, admin)
+    )
 
     assert "Ask an admin to copy the rule id from Campaign Manager again." in theirs
     assert "Ask an admin" not in admins
@@ -326,8 +392,14 @@ def test_ops_are_told_what_they_can_do_and_are_offered_nothing_that_they_cannot(
 
 def test_no_explanation_is_shown_without_what_the_reader_may_do() -> None:
     """With `only`, a part does not see `may` unless it is given: ops would be told to do what only an admin can."""
-    include = re.compile(r'_parts/(?:explanation|note|next_step)\.html" with [^%]* only')
-    found = [found for path in Path("templates").rglob("*.html") for found in include.findall(path.read_text())]
+    include = re.compile(
+        r'_parts/(?:explanation|note|next_step)\.html" with [^%]* only'
+    )
+    found = [
+        found
+        for path in Path("templates").rglob("*.html")
+        for found in include.findall(path.read_text())
+    ]
 
     assert len(found) >= 10
     assert [each for each in found if "may=may" not in each] == []

@@ -26,20 +26,28 @@ def rule(company, make_rule):
 
 
 def held(company):
-    return on_hold(company.pk, Connection.objects.filter(company=company).first(), company.conversion_rules.all())
+    return on_hold(
+        company.pk,
+        Connection.objects.filter(company=company).first(),
+        company.conversion_rules.all(),
+    )
 
 
 def grow_old(days: float) -> None:
     """Date the first event back to so many days ago."""
     first = ConversionEvent.objects.order_by("pk").first()
-    ConversionEvent.objects.filter(pk=first.pk).update(happened_at=Now() - timedelta(days=days))
+    ConversionEvent.objects.filter(pk=first.pk).update(
+        happened_at=Now() - timedelta(days=days)
+    )
 
 
 def pause(**fields) -> None:
     Connection.objects.update(is_paused=True, paused_reason="token_refused", **fields)
 
 
-def test_each_page_says_how_much_why_and_until_when(client_as, admin, company, rule) -> None:
+def test_each_page_says_how_much_why_and_until_when(
+    client_as, admin, company, rule
+) -> None:
     make_lead(company)
     make_lead(company)
     grow_old(78)
@@ -51,13 +59,24 @@ def test_each_page_says_how_much_why_and_until_when(client_as, admin, company, r
     for page in pages:
         assert "2 events are on hold" in page
         assert "LinkedIn says 401" in page
-        assert f"Fix this by {on.day} {on:%B} (in 12 days): LinkedIn rejects events older than 90 days." in page
-        assert "Nothing is sent at the moment." not in page  # the banner of all other pages
+        assert (
+            f"Fix this by {on.day} {on:%B} (in 12 days): LinkedIn rejects events older than 90 days."
+            in page
+        )
+        # The banner of all other pages.
+        assert "Nothing is sent at the moment." not in page
 
 
-def test_a_paused_rule_holds_its_own_events_alone(client_as, admin, company, rule, make_rule) -> None:
+def test_a_paused_rule_holds_its_own_events_alone(
+    client_as, admin, company, rule, make_rule
+) -> None:
     make_lead(company)
-    wrong = make_rule(linkedin_id="404404", name="Wrong one", is_paused=True, paused_reason="rule_not_found")
+    wrong = make_rule(
+        linkedin_id="404404",
+        name="Wrong one",
+        is_paused=True,
+        paused_reason="rule_not_found",
+    )
     make_lead(company)
 
     found = held(company)
@@ -90,7 +109,9 @@ def test_nothing_is_said_where_nothing_is_held(client_as, admin, company, rule) 
     assert "Nothing is sent at the moment." in pages[0]
 
 
-def test_tests_and_neighbours_are_not_counted(company, rule, other_company, make_rule) -> None:
+def test_tests_and_neighbours_are_not_counted(
+    company, rule, other_company, make_rule
+) -> None:
     make_rule(company=other_company)
     make_lead(other_company)
     ConversionEvent.objects.create(company=company, rule=rule, is_test=True)
@@ -99,7 +120,9 @@ def test_tests_and_neighbours_are_not_counted(company, rule, other_company, make
     assert held(company) is None
 
 
-def test_of_a_great_many_it_is_said_that_there_are_more(company, rule, monkeypatch) -> None:
+def test_of_a_great_many_it_is_said_that_there_are_more(
+    company, rule, monkeypatch
+) -> None:
     monkeypatch.setattr(module, "COUNT_LIMIT", 2)
     for _ in range(3):
         make_lead(company)
@@ -118,12 +141,20 @@ def test_it_is_one_query(company, rule, django_assert_num_queries) -> None:
 
 
 @pytest.mark.parametrize(
-    ("days", "words"), [(-1, "now"), (0, "today"), (1, "by 2 December (tomorrow)"), (9, "by 10 December (in 9 days)")]
+    ("days", "words"),
+    [
+        (-1, "now"),
+        (0, "today"),
+        (1, "by 2 December (tomorrow)"),
+        (9, "by 10 December (in 9 days)"),
+    ],
 )
 def test_the_countdown_reads_like_a_sentence(days, words) -> None:
     today = timezone.datetime(2026, 12, 1).date()
 
-    assert f"Fix this {words}: LinkedIn rejects" in countdown(today + timedelta(days=days), today)
+    assert f"Fix this {words}: LinkedIn rejects" in countdown(
+        today + timedelta(days=days), today
+    )
 
 
 def test_a_sales_rep_sees_none_of_it(client_as, sales, company, rule) -> None:

@@ -16,7 +16,10 @@ from tests.conftest import make_lead
 
 pytestmark = pytest.mark.django_db
 
-PAGE, EXPORT = "/integrations/linkedin/overview/", "/integrations/linkedin/overview/export/"
+PAGE, EXPORT = (
+    "/integrations/linkedin/overview/",
+    "/integrations/linkedin/overview/export/",
+)
 
 
 def days_ago(days: int) -> datetime:
@@ -30,7 +33,10 @@ def rows_of(response) -> list[list[str]]:
 @pytest.fixture
 def history(make_rule) -> None:
     """Two rules: one sent 6 and had trouble with 4, the other sent one. The oldest of all is 40 days old."""
-    rule, other = make_rule("lead_created", name="New lead"), make_rule("deal_won", name="Purchase")
+    rule, other = (
+        make_rule("lead_created", name="New lead"),
+        make_rule("deal_won", name="Purchase"),
+    )
     for number in range(6):
         moment = days_ago(40 - number)
         record(rule, "accepted", moment, settled_at=moment + timedelta(seconds=2))
@@ -44,25 +50,35 @@ def history(make_rule) -> None:
     count_now()
 
 
-def test_the_last_thirty_days_are_shown_unless_others_are_asked_for(client_as, ops, history) -> None:
+def test_the_last_thirty_days_are_shown_unless_others_are_asked_for(
+    client_as, ops, history
+) -> None:
     web = client_as(ops)
 
     pages = [web.get(PAGE + query).context for query in ("", "?period=90", "?period=7")]
 
-    totals = [(one["outcomes"].sent, one["outcomes"].failed, one["outcomes"].total) for one in pages]
+    totals = [
+        (one["outcomes"].sent, one["outcomes"].failed, one["outcomes"].total)
+        for one in pages
+    ]
     assert totals == [(1, 2, 5), (7, 2, 11), (1, 2, 5)]
     assert [len(one["outcomes"].chart.days) for one in pages] == [30, 90, 7]
 
 
-def test_it_tells_the_share_with_an_address_and_the_time_until_acceptance(client_as, ops, history) -> None:
+def test_it_tells_the_share_with_an_address_and_the_time_until_acceptance(
+    client_as, ops, history
+) -> None:
     tally = client_as(ops).get(PAGE + "?period=90").context["details"].tally
 
-    assert tally.with_email_percent == 90  # seven accepted and two rejected, and one that waits
+    # Seven accepted and two rejected, and one that waits.
+    assert tally.with_email_percent == 90
     assert tally.typical_seconds == pytest.approx(2, rel=0.1)
     assert tally.slow_seconds == pytest.approx(180, rel=0.1)
 
 
-def test_the_reasons_come_most_frequent_first_and_lead_to_their_events(client_as, ops, history) -> None:
+def test_the_reasons_come_most_frequent_first_and_lead_to_their_events(
+    client_as, ops, history
+) -> None:
     web = client_as(ops)
 
     page = web.get(PAGE)
@@ -74,7 +90,11 @@ def test_the_reasons_come_most_frequent_first_and_lead_to_their_events(client_as
     asked = page.context["asked"]
     query = f"state=rejected&amp;reason=data_refused&amp;since={asked.since}&amp;until={asked.until}"
     assert f'href="/integrations/linkedin/events/?{query}"' in text
-    found = web.get(f"/integrations/linkedin/events/?{query.replace('&amp;', '&')}").context["page"].rows
+    found = (
+        web.get(f"/integrations/linkedin/events/?{query.replace('&amp;', '&')}")
+        .context["page"]
+        .rows
+    )
     assert [row.event.reason for row in found] == ["data_refused", "data_refused"]
 
 
@@ -90,7 +110,9 @@ def test_one_rule_alone_can_be_asked_for(client_as, ops, company, history) -> No
 def test_other_dates_go_before_the_period(client_as, ops, history) -> None:
     first, last = (timezone.localdate() - timedelta(days=days) for days in (40, 38))
 
-    page = client_as(ops).get(PAGE, {"period": 7, "since": first, "until": last}).context
+    page = (
+        client_as(ops).get(PAGE, {"period": 7, "since": first, "until": last}).context
+    )
 
     assert (page["outcomes"].sent, page["form"]["period"].value()) == (3, "")
 
@@ -98,7 +120,10 @@ def test_other_dates_go_before_the_period(client_as, ops, history) -> None:
 @pytest.mark.parametrize(
     ("query", "told"),
     [
-        ("?since=2026-03-03&until=2026-03-02", "The end date is before the start date."),
+        (
+            "?since=2026-03-03&until=2026-03-02",
+            "The end date is before the start date.",
+        ),
         ("?since=2020-01-01&until=2026-03-02", "Choose at most 366 days."),
         ("?period=12", "Not valid, so ignored: Period."),
         ("?since=yesterday", "Not valid, so ignored: From."),
@@ -128,19 +153,23 @@ def test_an_empty_company_is_told_what_will_appear(client_as, ops) -> None:
 
 
 def test_the_days_are_those_of_the_company(client_as, ops, company, make_rule) -> None:
-    Company.objects.filter(pk=company.pk).update(time_zone="Pacific/Kiritimati")  # fourteen hours ahead
+    # Fourteen hours ahead.
+    Company.objects.filter(pk=company.pk).update(time_zone="Pacific/Kiritimati")
     record(make_rule(), "accepted", datetime(2026, 3, 10, 10, 30, tzinfo=UTC))
     count_now()
     web = client_as(ops)
 
     sent = [
-        web.get(PAGE, {"since": day, "until": day}).context["outcomes"].sent for day in ("2026-03-10", "2026-03-11")
+        web.get(PAGE, {"since": day, "until": day}).context["outcomes"].sent
+        for day in ("2026-03-10", "2026-03-11")
     ]
 
     assert sent == [0, 1]
 
 
-def test_nothing_of_another_company_is_shown_or_exported(client_as, ops, other_company, make_rule) -> None:
+def test_nothing_of_another_company_is_shown_or_exported(
+    client_as, ops, other_company, make_rule
+) -> None:
     theirs = make_rule(company=other_company, name="Theirs")
     record(theirs, "accepted")
     count_now()
@@ -161,13 +190,17 @@ def test_sales_have_no_overview(client_as, sales, history) -> None:
     assert "/overview/" not in web.get("/dashboard/").content.decode()
 
 
-def test_the_numbers_are_exported_as_they_are_shown_and_on_record(client_as, ops, history) -> None:
+def test_the_numbers_are_exported_as_they_are_shown_and_on_record(
+    client_as, ops, history
+) -> None:
     web = client_as(ops)
 
     rows = rows_of(web.post(EXPORT, {"period": "7"}))
 
     today = timezone.localdate()
-    refused = "LinkedIn rejected the event's data as wrong or incomplete (400, 409 or 422)."
+    refused = (
+        "LinkedIn rejected the event's data as wrong or incomplete (400, 409 or 422)."
+    )
     assert rows == [
         ["day", "rule", "state_label", "why", "events"],
         [str(today - timedelta(days=3)), "New lead", "Rejected", refused, "2"],
@@ -178,10 +211,14 @@ def test_the_numbers_are_exported_as_they_are_shown_and_on_record(client_as, ops
             "The lead has no e-mail address. LinkedIn would reject the event (422).", "1",
         ],
     ]  # fmt: skip
-    assert AuditEntry.objects.get(action="export").details == {"what": "conversion numbers"}
+    assert AuditEntry.objects.get(action="export").details == {
+        "what": "conversion numbers"
+    }
 
 
-def test_the_days_are_exported_with_their_times_and_their_share_with_an_address(client_as, ops, history) -> None:
+def test_the_days_are_exported_with_their_times_and_their_share_with_an_address(
+    client_as, ops, history
+) -> None:
     web = client_as(ops)
 
     answer = web.post(EXPORT, {"period": "7", "by": "day"})
@@ -198,10 +235,14 @@ def test_the_days_are_exported_with_their_times_and_their_share_with_an_address(
         [str(today - timedelta(days=2)), "0", "0", "0", "1", "", "", ""],
         [str(today - timedelta(days=1)), "0", "1", "0", "0", "0.0", "", ""],
     ]
-    assert AuditEntry.objects.get(action="export").details == {"what": "conversion numbers by day"}
+    assert AuditEntry.objects.get(action="export").details == {
+        "what": "conversion numbers by day"
+    }
 
 
-def test_the_days_of_one_rule_alone_can_be_exported(client_as, ops, company, history) -> None:
+def test_the_days_of_one_rule_alone_can_be_exported(
+    client_as, ops, company, history
+) -> None:
     rule = company.conversion_rules.get(name="Purchase")
 
     rows = rows_of(client_as(ops).post(EXPORT, {"rule": rule.pk, "by": "day"}))
@@ -210,7 +251,9 @@ def test_the_days_of_one_rule_alone_can_be_exported(client_as, ops, company, his
 
 
 @pytest.mark.covers("S21")
-def test_a_rule_whose_name_might_be_a_formula_is_exported_as_text(client_as, ops, make_rule) -> None:
+def test_a_rule_whose_name_might_be_a_formula_is_exported_as_text(
+    client_as, ops, make_rule
+) -> None:
     record(make_rule(name="=HYPERLINK(1)"), "accepted")
     count_now()
 
@@ -220,7 +263,9 @@ def test_a_rule_whose_name_might_be_a_formula_is_exported_as_text(client_as, ops
 
 
 @pytest.mark.covers("S42")
-def test_exports_are_limited_and_then_lead_back_with_a_sentence(client_as, ops, settings, one_minute) -> None:
+def test_exports_are_limited_and_then_lead_back_with_a_sentence(
+    client_as, ops, settings, one_minute
+) -> None:
     settings.EXPORTS_PER_MINUTE = 1
     web = client_as(ops)
 
@@ -232,7 +277,9 @@ def test_exports_are_limited_and_then_lead_back_with_a_sentence(client_as, ops, 
     assert AuditEntry.objects.filter(action="export").count() == 1
 
 
-def test_an_erased_person_stays_in_the_numbers_and_in_nothing_else(client_as, ops, company, make_rule) -> None:
+def test_an_erased_person_stays_in_the_numbers_and_in_nothing_else(
+    client_as, ops, company, make_rule
+) -> None:
     make_rule()
     lead = make_lead(company, first_name="Grace")
     count_now()
@@ -253,7 +300,9 @@ def test_it_takes_the_same_queries_however_much_there_is(
 ) -> None:
     rule = make_rule()
     for number in range(events):
-        record(rule, "accepted" if number % 2 else "rejected", days_ago(events - number))
+        record(
+            rule, "accepted" if number % 2 else "rejected", days_ago(events - number)
+        )
     count_now()
     web = client_as(ops)
 
@@ -266,7 +315,14 @@ def test_it_takes_the_same_queries_however_much_there_is(
 
 @pytest.mark.parametrize(
     ("seconds", "told"),
-    [(0.11, "0.1 s"), (1.4, "1.4 s"), (119, "119 s"), (720, "12 min"), (12_600, "3.5 h"), (3_456_000, "40 days")],
+    [
+        (0.11, "0.1 s"),
+        (1.4, "1.4 s"),
+        (119, "119 s"),
+        (720, "12 min"),
+        (12_600, "3.5 h"),
+        (3_456_000, "40 days"),
+    ],
 )
 def test_a_time_is_told_in_one_unit(seconds, told) -> None:
     assert duration(seconds).replace("\u00a0", " ") == told

@@ -30,18 +30,25 @@ def result(web, event, query: str = ""):
     return web.get(reverse("test_result", args=[event.pk]) + query, headers=HTMX)
 
 
-def test_play_answers_with_a_part_that_asks_for_its_result(web, connected, make_rule) -> None:
+def test_play_answers_with_a_part_that_asks_for_its_result(
+    web, connected, make_rule
+) -> None:
     rule = make_rule()
 
     page = web.post(reverse("rule_test", args=[rule.pk]), headers=HTMX).content.decode()
 
     event = ConversionEvent.objects.get()
     assert (event.is_test, event.rule, event.state) == (True, rule, "pending")
-    assert f'hx-get="{reverse("test_result", args=[event.pk])}?shown=queued" hx-trigger="every 500ms"' in page
+    assert (
+        f'hx-get="{reverse("test_result", args=[event.pk])}?shown=queued" hx-trigger="every 500ms"'
+        in page
+    )
     assert "<html" not in page
 
 
-def test_there_is_no_content_while_the_page_shows_how_far_the_test_is(web, connected, make_rule) -> None:
+def test_there_is_no_content_while_the_page_shows_how_far_the_test_is(
+    web, connected, make_rule
+) -> None:
     event = play(web, make_rule())
 
     answer = result(web, event, "?shown=queued")
@@ -90,7 +97,9 @@ def test_a_result_that_pauses_something_shows_it_without_a_second_alert(
     assert 'role="alert"' not in part
 
 
-def test_a_refused_test_says_why_in_plain_words_and_in_linkedins(web, company, connected, make_rule) -> None:
+def test_a_refused_test_says_why_in_plain_words_and_in_linkedins(
+    web, company, connected, make_rule
+) -> None:
     event = play(web, make_rule(linkedin_id="404404"))
     send_all(company)
 
@@ -105,11 +114,17 @@ def waited(event, connected, *, seconds: int, **lane) -> None:
     """As if the button had been pressed so long ago, with the lane in this state."""
     at = Now() - timedelta(seconds=seconds)
     ConversionEvent.objects.filter(pk=event.pk).update(created_at=at)
-    times = {"leased_until": Now() + timedelta(seconds=60), "request_started_at": at} if lane.get("is_asking") else {}
+    times = (
+        {"leased_until": Now() + timedelta(seconds=60), "request_started_at": at}
+        if lane.get("is_asking")
+        else {}
+    )
     type(connected).objects.update(**times)
 
 
-def test_no_worker_is_said_only_where_none_has_shown_a_sign_of_life(web, connected, make_rule) -> None:
+def test_no_worker_is_said_only_where_none_has_shown_a_sign_of_life(
+    web, connected, make_rule
+) -> None:
     event = play(web, make_rule())
     waited(event, connected, seconds=11)
 
@@ -123,7 +138,9 @@ def test_no_worker_is_said_only_where_none_has_shown_a_sign_of_life(web, connect
     assert "Queued" in with_one
 
 
-def test_a_silent_linkedin_is_waited_for_aloud_every_ten_seconds(web, connected, make_rule) -> None:
+def test_a_silent_linkedin_is_waited_for_aloud_every_ten_seconds(
+    web, connected, make_rule
+) -> None:
     event = play(web, make_rule())
 
     waited(event, connected, seconds=5, is_asking=True)
@@ -134,7 +151,10 @@ def test_a_silent_linkedin_is_waited_for_aloud_every_ten_seconds(web, connected,
     later = result(web, event, "?shown=silent-10").content.decode()
 
     assert "Sending" in early
-    assert "LinkedIn has not answered for 10 s<small>We wait up to 45 s</small>" in first.content.decode()
+    assert (
+        "LinkedIn has not answered for 10 s<small>We wait up to 45 s</small>"
+        in first.content.decode()
+    )
     assert again.status_code == 204
     assert "LinkedIn has not answered for 30 s" in later
 
@@ -148,7 +168,9 @@ def test_a_test_behind_another_says_whose(web, connected, make_rule) -> None:
     assert "Waits behind the test of New lead" in result(web, event).content.decode()
 
 
-def test_a_test_on_its_way_is_followed_after_a_reload_too(web, connected, make_rule) -> None:
+def test_a_test_on_its_way_is_followed_after_a_reload_too(
+    web, connected, make_rule
+) -> None:
     event = play(web, make_rule())
 
     page = web.get(reverse("linkedin")).content.decode()
@@ -165,26 +187,38 @@ def test_without_a_token_it_says_so_and_sends_nothing(web, make_rule) -> None:
     assert not ConversionEvent.objects.exists()
 
 
-def test_without_a_token_and_without_javascript_the_page_says_so(web, make_rule) -> None:
+def test_without_a_token_and_without_javascript_the_page_says_so(
+    web, make_rule
+) -> None:
     rule = make_rule()
 
     page = web.post(reverse("rule_test", args=[rule.pk]), follow=True)
 
-    assert "Save an access token in step 1 first, then press play again." in page.content.decode()
+    assert (
+        "Save an access token in step 1 first, then press play again."
+        in page.content.decode()
+    )
     assert not ConversionEvent.objects.exists()
 
 
-def test_without_javascript_play_leads_to_the_events_page_which_refreshes(web, connected, make_rule) -> None:
+def test_without_javascript_play_leads_to_the_events_page_which_refreshes(
+    web, connected, make_rule
+) -> None:
     rule = make_rule()
 
     answer = web.post(reverse("rule_test", args=[rule.pk]))
 
     event = ConversionEvent.objects.get()
     assert answer.url == event.get_absolute_url()
-    assert '<meta http-equiv="refresh" content="3">' in web.get(answer.url).content.decode()
+    assert (
+        '<meta http-equiv="refresh" content="3">'
+        in web.get(answer.url).content.decode()
+    )
 
 
-def test_a_result_asked_for_without_htmx_leads_to_the_events_page(web, connected, make_rule) -> None:
+def test_a_result_asked_for_without_htmx_leads_to_the_events_page(
+    web, connected, make_rule
+) -> None:
     event = play(web, make_rule())
 
     answer = web.get(reverse("test_result", args=[event.pk]))

@@ -16,7 +16,11 @@ from tests.conftest import TOKEN, make_lead
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-LINKEDIN, LEADS, RESUME = reverse("linkedin"), reverse("leads"), reverse("connection_resume")
+LINKEDIN, LEADS, RESUME = (
+    reverse("linkedin"),
+    reverse("leads"),
+    reverse("connection_resume"),
+)
 SAID = "Nothing is sent at the moment."
 
 
@@ -30,7 +34,9 @@ def throttle(company, sandbox, make_rule, seconds: int) -> ConversionEvent:
     return ConversionEvent.objects.get()
 
 
-def test_a_short_rest_is_nothing_to_speak_of(client_as, admin, company, sandbox, make_rule) -> None:
+def test_a_short_rest_is_nothing_to_speak_of(
+    client_as, admin, company, sandbox, make_rule
+) -> None:
     throttle(company, sandbox, make_rule, 290)
 
     web = client_as(admin)
@@ -44,35 +50,52 @@ def test_a_long_rest_is_on_every_page_for_those_who_may_know(
 ) -> None:
     throttle(company, sandbox, make_rule, 7200)
 
-    pages = [client_as(member).get(LEADS).content.decode() for member in (admin, ops, sales)]
+    pages = [
+        client_as(member).get(LEADS).content.decode() for member in (admin, ops, sales)
+    ]
 
     assert [SAID in page for page in pages] == [True, True, False]
     until = timezone.localtime(Connection.objects.get().next_attempt_at)
-    assert f"LinkedIn asked us to wait. Sending continues at {until:%H:%M} on {until.day} {until:%B}." in pages[0]
+    assert (
+        f"LinkedIn asked us to wait. Sending continues at {until:%H:%M} on {until.day} {until:%B}."
+        in pages[0]
+    )
 
 
-def test_the_linkedin_page_offers_to_try_now_to_whoever_may(client_as, admin, ops, company, sandbox, make_rule) -> None:
+def test_the_linkedin_page_offers_to_try_now_to_whoever_may(
+    client_as, admin, ops, company, sandbox, make_rule
+) -> None:
     throttle(company, sandbox, make_rule, 7200)
 
-    pages = [client_as(member).get(LINKEDIN).content.decode() for member in (admin, ops)]
+    pages = [
+        client_as(member).get(LINKEDIN).content.decode() for member in (admin, ops)
+    ]
 
     assert [page.count(SAID) for page in pages] == [1, 1]
     assert ['id="try-now"' in page for page in pages] == [True, False]
 
 
-def test_the_page_of_an_event_tells_why_it_waits_and_when_it_goes_out(client_as, ops, company, sandbox, make_rule):
+def test_the_page_of_an_event_tells_why_it_waits_and_when_it_goes_out(
+    client_as, ops, company, sandbox, make_rule
+):
     event = throttle(company, sandbox, make_rule, 7200)
-    make_lead(company, email="grace@example.com")  # never attempted, and due at once by its own row
+    # Never attempted, and due at once by its own row.
+    make_lead(company, email="grace@example.com")
     web = client_as(ops)
 
     until = Connection.objects.get().next_attempt_at
     for each in (event, ConversionEvent.objects.exclude(pk=event.pk).get()):
         page = web.get(each.get_absolute_url()).content.decode()
         assert "LinkedIn asked us to wait." in page
-        assert f'<dt>Next attempt</dt><dd><time datetime="{timezone.localtime(until).isoformat()}"' in page
+        assert (
+            f'<dt>Next attempt</dt><dd><time datetime="{timezone.localtime(until).isoformat()}"'
+            in page
+        )
 
 
-def test_try_now_sends_what_waits_and_is_on_record(client_as, admin, company, sandbox, make_rule) -> None:
+def test_try_now_sends_what_waits_and_is_on_record(
+    client_as, admin, company, sandbox, make_rule
+) -> None:
     throttle(company, sandbox, make_rule, 7200)
     ConversionEvent.objects.update(next_attempt_at=timezone.now() + timedelta(hours=5))
 
@@ -82,7 +105,12 @@ def test_try_now_sends_what_waits_and_is_on_record(client_as, admin, company, sa
     assert "Trying again now." in answer.content.decode()
     assert (states(company), requests_made(sandbox)) == (["accepted"], [429, 201])
     lane = Connection.objects.get()
-    assert (lane.next_attempt_at, lane.resting_since, lane.rest_cause, lane.throttles_in_a_row) == (None, None, "", 0)
+    assert (
+        lane.next_attempt_at,
+        lane.resting_since,
+        lane.rest_cause,
+        lane.throttles_in_a_row,
+    ) == (None, None, "", 0)
     assert AuditEntry.objects.filter(action="connection_resumed").count() == 1
 
 
@@ -91,8 +119,12 @@ def test_try_now_wakes_nothing_that_is_settled_or_another_companys(
 ) -> None:
     services.save_token(company=company, token=TOKEN)
     later = timezone.now() + timedelta(hours=5)
-    theirs = make_rule(company=other_company).events.create(company=other_company, next_attempt_at=later)
-    ended = make_rule().events.create(company=company, state="exhausted", next_attempt_at=None)
+    theirs = make_rule(company=other_company).events.create(
+        company=other_company, next_attempt_at=later
+    )
+    ended = make_rule().events.create(
+        company=company, state="exhausted", next_attempt_at=None
+    )
 
     client_as(admin).post(RESUME)
 
@@ -102,7 +134,9 @@ def test_try_now_wakes_nothing_that_is_settled_or_another_companys(
         assert (event.next_attempt_at, event.state) == before
 
 
-def test_a_long_rest_is_told_once_and_its_end_too(company, admin, sandbox, make_rule) -> None:
+def test_a_long_rest_is_told_once_and_its_end_too(
+    company, admin, sandbox, make_rule
+) -> None:
     throttle(company, sandbox, make_rule, 7200)
     assert evaluate.due_companies() == [company.pk]  # at once, and not within the hour
     evaluate.evaluate(company.pk, now=timezone.now())
@@ -117,7 +151,9 @@ def test_a_long_rest_is_told_once_and_its_end_too(company, admin, sandbox, make_
     assert [mail.news for mail in alert.mails.order_by("pk")] == ["opened", "closed"]
 
 
-def test_an_open_alert_names_the_next_try_and_not_the_first_one(company, admin, sandbox, make_rule, client_as) -> None:
+def test_an_open_alert_names_the_next_try_and_not_the_first_one(
+    company, admin, sandbox, make_rule, client_as
+) -> None:
     throttle(company, sandbox, make_rule, 7200)
     evaluate.evaluate(company.pk, now=timezone.now())
     later = timezone.now() + timedelta(hours=9)
@@ -140,27 +176,38 @@ def test_trouble_that_lasts_is_a_long_rest_though_each_single_one_is_short(
     send_all(company)
     first = timezone.now() - timedelta(minutes=10)
     Connection.objects.update(next_attempt_at=None, resting_since=first)
-    ConversionEvent.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=1))
+    ConversionEvent.objects.update(
+        next_attempt_at=timezone.now() - timedelta(seconds=1)
+    )
 
     send_all(company)
 
     lane = Connection.objects.get()
     assert (lane.resting_since, lane.failures_in_a_row) == (first, 2)
     page = client_as(admin).get(LEADS).content.decode()
-    assert f"no request has succeeded since {timezone.localtime(first):%H:%M} on" in page
+    assert (
+        f"no request has succeeded since {timezone.localtime(first):%H:%M} on" in page
+    )
 
 
-def test_the_linkedin_page_says_how_large_requests_are_while_they_are_limited(client_as, ops, company) -> None:
+def test_the_linkedin_page_says_how_large_requests_are_while_they_are_limited(
+    client_as, ops, company
+) -> None:
     services.save_token(company=company, token=TOKEN)
     web = client_as(ops)
     assert "Size of requests</dt>" not in web.get(LINKEDIN).content.decode()
 
     Connection.objects.update(body_limit=614_400)
 
-    assert "<dt>Size of requests</dt><dd>at most 600.0\xa0KB for now" in web.get(LINKEDIN).content.decode()
+    assert (
+        "<dt>Size of requests</dt><dd>at most 600.0\xa0KB for now"
+        in web.get(LINKEDIN).content.decode()
+    )
 
 
-def test_between_two_tries_nothing_is_said_to_work_again(company, admin, sandbox, make_rule) -> None:
+def test_between_two_tries_nothing_is_said_to_work_again(
+    company, admin, sandbox, make_rule
+) -> None:
     throttle(company, sandbox, make_rule, 7200)
     evaluate.evaluate(company.pk, now=timezone.now())
 
@@ -171,7 +218,9 @@ def test_between_two_tries_nothing_is_said_to_work_again(company, admin, sandbox
     assert Alert.objects.get(kind="resting").is_open
 
 
-def test_try_now_says_nothing_of_linkedin_before_it_was_asked(client_as, admin, company, sandbox, make_rule) -> None:
+def test_try_now_says_nothing_of_linkedin_before_it_was_asked(
+    client_as, admin, company, sandbox, make_rule
+) -> None:
     throttle(company, sandbox, make_rule, 7200)
     evaluate.evaluate(company.pk, now=timezone.now())
 
@@ -182,10 +231,14 @@ def test_try_now_says_nothing_of_linkedin_before_it_was_asked(client_as, admin, 
     assert SAID not in client_as(admin).get(LEADS).content.decode()
 
 
-def test_a_trouble_of_days_ago_makes_none_of_today_long(company, sandbox, make_rule) -> None:
+def test_a_trouble_of_days_ago_makes_none_of_today_long(
+    company, sandbox, make_rule
+) -> None:
     throttle(company, sandbox, make_rule, 1)
     days_ago = timezone.now() - timedelta(days=3)
-    Connection.objects.update(resting_since=days_ago, next_attempt_at=days_ago + timedelta(seconds=1))
+    Connection.objects.update(
+        resting_since=days_ago, next_attempt_at=days_ago + timedelta(seconds=1)
+    )
     sandbox.faults.add(Fault(status=503))
 
     send_all(company)
@@ -195,12 +248,16 @@ def test_a_trouble_of_days_ago_makes_none_of_today_long(company, sandbox, make_r
     assert not lane.rests_long(timezone.now())
 
 
-def test_a_failure_hours_after_one_whose_event_is_gone_is_another_one(company, sandbox, make_rule) -> None:
+def test_a_failure_hours_after_one_whose_event_is_gone_is_another_one(
+    company, sandbox, make_rule
+) -> None:
     event = throttle(company, sandbox, make_rule, 1)
     event.lead.delete()
     hours_ago = timezone.now() - timedelta(hours=6)
     Connection.objects.update(
-        resting_since=hours_ago, next_attempt_at=hours_ago + timedelta(seconds=1), failures_in_a_row=4
+        resting_since=hours_ago,
+        next_attempt_at=hours_ago + timedelta(seconds=1),
+        failures_in_a_row=4,
     )
     make_lead(company, email="grace@example.com")
     sandbox.faults.add(Fault(status=503))
@@ -212,11 +269,17 @@ def test_a_failure_hours_after_one_whose_event_is_gone_is_another_one(company, s
     assert lane.failures_in_a_row == 1
 
 
-def test_a_failure_hours_after_one_of_the_same_event_is_the_same_trouble(company, sandbox, make_rule) -> None:
+def test_a_failure_hours_after_one_of_the_same_event_is_the_same_trouble(
+    company, sandbox, make_rule
+) -> None:
     throttle(company, sandbox, make_rule, 1)
     hours_ago = timezone.now() - timedelta(hours=6)
-    Connection.objects.update(resting_since=hours_ago, next_attempt_at=hours_ago + timedelta(seconds=1))
-    ConversionEvent.objects.update(attempts=5, next_attempt_at=timezone.now() - timedelta(seconds=1))
+    Connection.objects.update(
+        resting_since=hours_ago, next_attempt_at=hours_ago + timedelta(seconds=1)
+    )
+    ConversionEvent.objects.update(
+        attempts=5, next_attempt_at=timezone.now() - timedelta(seconds=1)
+    )
     sandbox.faults.add(Fault(status=503))
 
     send_all(company)
@@ -239,7 +302,9 @@ def test_a_test_event_that_linkedin_takes_wakes_no_lane_that_linkedin_asked_to_w
     assert event.state == "pending"
 
 
-def test_an_event_that_goes_out_at_once_has_no_next_try_in_the_past(client_as, ops, company, make_rule) -> None:
+def test_an_event_that_goes_out_at_once_has_no_next_try_in_the_past(
+    client_as, ops, company, make_rule
+) -> None:
     services.save_token(company=company, token=TOKEN)
     Connection.objects.update(next_attempt_at=timezone.now() - timedelta(minutes=1))
     event = make_rule().events.create(company=company)

@@ -39,7 +39,11 @@ def connect(company, sandbox):
 
 
 def rules() -> list[tuple[str, str, str]]:
-    return list(ConversionRule.objects.order_by("pk").values_list("crm_event", "linkedin_id", "name"))
+    return list(
+        ConversionRule.objects.order_by("pk").values_list(
+            "crm_event", "linkedin_id", "name"
+        )
+    )
 
 
 def read(web):
@@ -54,18 +58,35 @@ def offered(page) -> list[str]:
 def listing(*names: str) -> Fault:
     """LinkedIn listing rules with these names, numbered from 1."""
     elements = [
-        {"id": number, "name": name, "type": "LEAD", "conversionMethod": "CONVERSIONS_API", "enabled": True}
+        {
+            "id": number,
+            "name": name,
+            "type": "LEAD",
+            "conversionMethod": "CONVERSIONS_API",
+            "enabled": True,
+        }
         for number, name in enumerate(names, 1)
     ]
     return Fault(status=200, body=json.dumps({"elements": elements}))
 
 
-def test_only_enabled_rules_of_the_conversions_api_are_offered_and_the_others_are_said(web, connect) -> None:
+def test_only_enabled_rules_of_the_conversions_api_are_offered_and_the_others_are_said(
+    web, connect
+) -> None:
     connect()
 
     page = read(web)
 
-    assert offered(page) == ["104011", "104012", "104013", "104014", "104015", "104016", "104017", "104018"]
+    assert offered(page) == [
+        "104011",
+        "104012",
+        "104013",
+        "104014",
+        "104015",
+        "104016",
+        "104017",
+        "104018",
+    ]
     assert [(one.rule.id, one.why.what) for one in page.context["left_out"]] == [
         ("400400", "Its source is not the Conversions API."),
         ("400401", "It is switched off in Campaign Manager."),
@@ -75,37 +96,65 @@ def test_only_enabled_rules_of_the_conversions_api_are_offered_and_the_others_ar
     assert "4 rules left out" in page.content.decode()
 
 
-def test_the_usual_event_of_a_type_is_preset_once_and_never_where_it_has_a_rule(web, connect, make_rule) -> None:
+def test_the_usual_event_of_a_type_is_preset_once_and_never_where_it_has_a_rule(
+    web, connect, make_rule
+) -> None:
     connect()
     make_rule("lead_qualified", "99")
 
     page = read(web)
 
-    preset = {offer.rule.id: offer.preset for offer, _ in page.context["form"].rows() if offer.preset}
-    assert preset == {"104011": "lead_created", "104014": "deal_won"}  # 104016, Sign Up, would be a second one
+    preset = {
+        offer.rule.id: offer.preset
+        for offer, _ in page.context["form"].rows()
+        if offer.preset
+    }
+    # 104016, Sign Up, would be a second one.
+    assert preset == {"104011": "lead_created", "104014": "deal_won"}
 
 
-def test_several_rules_are_saved_at_once_with_what_linkedin_says_of_them(web, company, connect) -> None:
+def test_several_rules_are_saved_at_once_with_what_linkedin_says_of_them(
+    web, company, connect
+) -> None:
     connect()
-    chosen = {"event_104012": "lead_qualified", "event_104014": "deal_won", "event_104016": ""}
+    chosen = {
+        "event_104012": "lead_qualified",
+        "event_104014": "deal_won",
+        "event_104016": "",
+    }
 
     answer = web.post(PAGE, chosen, follow=True)
 
     assert answer.redirect_chain == [("/integrations/linkedin/#map", 302)]
     assert "2 rules imported." in answer.content.decode()
-    assert rules() == [("lead_qualified", "104012", "Qualified lead"), ("deal_won", "104014", "Purchase")]
+    assert rules() == [
+        ("lead_qualified", "104012", "Qualified lead"),
+        ("deal_won", "104014", "Purchase"),
+    ]
     purchase = ConversionRule.objects.for_company(company).get(linkedin_id="104014")
-    assert (purchase.linkedin_type, purchase.linkedin_method, purchase.linkedin_enabled) == (
+    assert (
+        purchase.linkedin_type,
+        purchase.linkedin_method,
+        purchase.linkedin_enabled,
+    ) == (
         "PURCHASE",
         "CONVERSIONS_API",
         True,
     )
     assert purchase.linkedin_read_at is not None
-    assert (purchase.frequency, purchase.send_value, purchase.is_active) == ("once", True, True)
-    assert AuditEntry.objects.filter(company=company, action="rule_created").count() == 2
+    assert (purchase.frequency, purchase.send_value, purchase.is_active) == (
+        "once",
+        True,
+        True,
+    )
+    assert (
+        AuditEntry.objects.filter(company=company, action="rule_created").count() == 2
+    )
 
 
-def test_it_says_how_often_each_event_would_have_fired_lately(web, company, other_company, connect) -> None:
+def test_it_says_how_often_each_event_would_have_fired_lately(
+    web, company, other_company, connect
+) -> None:
     connect()
     make_deal(make_lead(company))
     make_lead(company)
@@ -113,23 +162,33 @@ def test_it_says_how_often_each_event_would_have_fired_lately(web, company, othe
 
     page = read(web).content.decode()
 
-    told = re.findall(r"<dt>([^<]+)</dt><dd>([^<]+)</dd>", page.split('id="firings"')[1].split("</dl>")[0])
+    told = re.findall(
+        r"<dt>([^<]+)</dt><dd>([^<]+)</dd>",
+        page.split('id="firings"')[1].split("</dl>")[0],
+    )
     assert told == [
         ("Lead created", "2 times"), ("Lead qualified", "0 times"), ("Deal created", "1 time"), ("Deal won", "0 times"),
         ("Deal lost", "0 times"),
     ]  # fmt: skip
 
 
-def test_a_rule_for_lost_deals_starts_switched_off_and_without_a_value(web, company, connect) -> None:
+def test_a_rule_for_lost_deals_starts_switched_off_and_without_a_value(
+    web, company, connect
+) -> None:
     connect()
 
-    answer = web.post(PAGE, {"event_104015": "deal_lost", "event_104014": "deal_won"}, follow=True)
+    answer = web.post(
+        PAGE, {"event_104015": "deal_lost", "event_104014": "deal_won"}, follow=True
+    )
 
     lost = ConversionRule.objects.for_company(company).get(crm_event="deal_lost")
     won = ConversionRule.objects.for_company(company).get(crm_event="deal_won")
     assert (lost.is_active, lost.send_value) == (False, False)
     assert (won.is_active, won.send_value) == (True, True)
-    assert "Rules for “Deal lost” start switched off and without a value." in answer.content.decode()
+    assert (
+        "Rules for “Deal lost” start switched off and without a value."
+        in answer.content.decode()
+    )
 
 
 def test_no_event_is_guessed_from_the_type_other(web, connect) -> None:
@@ -137,7 +196,11 @@ def test_no_event_is_guessed_from_the_type_other(web, connect) -> None:
 
     page = read(web)
 
-    assert {offer.suggested for offer, _ in page.context["form"].rows() if offer.rule.type == "OTHER"} == {""}
+    assert {
+        offer.suggested
+        for offer, _ in page.context["form"].rows()
+        if offer.rule.type == "OTHER"
+    } == {""}
 
 
 def test_importing_twice_makes_nothing_the_second_time(web, connect) -> None:
@@ -147,11 +210,20 @@ def test_importing_twice_makes_nothing_the_second_time(web, connect) -> None:
     web.post(PAGE, chosen)
     answer = web.post(PAGE, {**chosen, "event_104011": "lead_created"}, follow=True)
 
-    assert "1 rule imported. Press play to test it. 2 of the chosen rules already existed." in (answer.content.decode())
-    assert [linkedin_id for _, linkedin_id, _ in rules()] == ["104012", "104014", "104011"]
+    assert (
+        "1 rule imported. Press play to test it. 2 of the chosen rules already existed."
+        in (answer.content.decode())
+    )
+    assert [linkedin_id for _, linkedin_id, _ in rules()] == [
+        "104012",
+        "104014",
+        "104011",
+    ]
 
 
-def test_what_is_mapped_already_is_shown_as_such_and_comes_last(web, connect, make_rule) -> None:
+def test_what_is_mapped_already_is_shown_as_such_and_comes_last(
+    web, connect, make_rule
+) -> None:
     connect()
     make_rule("deal_won", "104011", name="Ours")
 
@@ -162,7 +234,9 @@ def test_what_is_mapped_already_is_shown_as_such_and_comes_last(web, connect, ma
     assert 'name="event_104011"' not in page.content.decode()
 
 
-def test_reading_keeps_what_linkedin_says_with_the_rules_that_are_there(web, connect, make_rule, other_company) -> None:
+def test_reading_keeps_what_linkedin_says_with_the_rules_that_are_there(
+    web, connect, make_rule, other_company
+) -> None:
     connect()
     off = make_rule("deal_won", "400401")
     theirs = make_rule("deal_won", "400401", company=other_company)
@@ -171,8 +245,16 @@ def test_reading_keeps_what_linkedin_says_with_the_rules_that_are_there(web, con
 
     off.refresh_from_db()
     theirs.refresh_from_db()
-    assert (off.linkedin_type, off.linkedin_method, off.linkedin_enabled) == ("PURCHASE", "CONVERSIONS_API", False)
-    assert (theirs.linkedin_type, theirs.linkedin_enabled, theirs.linkedin_read_at) == ("", None, None)
+    assert (off.linkedin_type, off.linkedin_method, off.linkedin_enabled) == (
+        "PURCHASE",
+        "CONVERSIONS_API",
+        False,
+    )
+    assert (theirs.linkedin_type, theirs.linkedin_enabled, theirs.linkedin_read_at) == (
+        "",
+        None,
+        None,
+    )
 
 
 def test_what_linkedin_said_goes_with_the_id(web, connect, make_rule) -> None:
@@ -188,7 +270,12 @@ def test_what_linkedin_said_goes_with_the_id(web, connect, make_rule) -> None:
 
     rule.refresh_from_db()
     assert kept == "PURCHASE"
-    assert (rule.linkedin_type, rule.linkedin_method, rule.linkedin_enabled, rule.linkedin_read_at) == (
+    assert (
+        rule.linkedin_type,
+        rule.linkedin_method,
+        rule.linkedin_enabled,
+        rule.linkedin_read_at,
+    ) == (
         "",
         "",
         None,
@@ -201,12 +288,20 @@ def test_what_linkedin_said_goes_with_the_id(web, connect, make_rule) -> None:
     [
         ({}, "Choose a CRM event for at least one rule."),
         ({"event_104011": ""}, "Choose a CRM event for at least one rule."),
-        ({"event_104011": "lead_lost", "event_104012": "deal_won"}, "Choose one of the CRM events"),
-        ({"event_400401": "deal_won", "event_104012": "deal_won"}, "LinkedIn no longer lists one of the rules"),
+        (
+            {"event_104011": "lead_lost", "event_104012": "deal_won"},
+            "Choose one of the CRM events",
+        ),
+        (
+            {"event_400401": "deal_won", "event_104012": "deal_won"},
+            "LinkedIn no longer lists one of the rules",
+        ),
         ({"event_666": "deal_won"}, "LinkedIn no longer lists one of the rules"),
     ],
 )
-def test_a_choice_that_makes_no_sense_is_refused_and_nothing_is_saved(web, connect, data, message) -> None:
+def test_a_choice_that_makes_no_sense_is_refused_and_nothing_is_saved(
+    web, connect, data, message
+) -> None:
     connect()
 
     page = web.post(PAGE, data)
@@ -221,7 +316,10 @@ def test_one_bad_row_keeps_all_from_being_saved(company, connect) -> None:
     bad = LinkedInRule("x", "Bad", "LEAD", "CONVERSIONS_API", True)
 
     with pytest.raises(Exception, match="digits"):
-        import_rules(company=company, chosen=[ChosenRule(good, "lead_created"), ChosenRule(bad, "lead_created")])
+        import_rules(
+            company=company,
+            chosen=[ChosenRule(good, "lead_created"), ChosenRule(bad, "lead_created")],
+        )
 
     assert rules() == []
 
@@ -237,7 +335,9 @@ def test_250_rules_are_offered_in_pages(web, connect) -> None:
     assert "82 rules left out" in first.content.decode()
 
 
-def test_the_list_is_read_once_for_all_pages_and_only_when_asked(web, connect, sandbox) -> None:
+def test_the_list_is_read_once_for_all_pages_and_only_when_asked(
+    web, connect, sandbox
+) -> None:
     connect()
 
     unread = web.get(PAGE)
@@ -252,7 +352,9 @@ def test_the_list_is_read_once_for_all_pages_and_only_when_asked(web, connect, s
     assert (before, once, len(sandbox.ledger.tail(10))) == (0, 1, 2)
 
 
-def test_a_page_that_is_only_opened_asks_nobody_and_changes_nothing(web, connect, sandbox, make_rule) -> None:
+def test_a_page_that_is_only_opened_asks_nobody_and_changes_nothing(
+    web, connect, sandbox, make_rule
+) -> None:
     connect()
     make_rule("deal_won", "400401")
     before = checksum_of_everything(without=WRITTEN_BY_READING)
@@ -274,9 +376,15 @@ def test_another_token_or_account_has_its_own_list(web, connect, sandbox) -> Non
     assert offered(page)[0] == "200001"
 
 
-def test_a_list_is_never_shown_to_another_company(client_as, web, connect, other_company) -> None:
+def test_a_list_is_never_shown_to_another_company(
+    client_as, web, connect, other_company
+) -> None:
     connect()
-    services.save_token(company=other_company, token="AQX-sendonly-token-0123456789", ad_account_id="512345678")
+    services.save_token(
+        company=other_company,
+        token="AQX-sendonly-token-0123456789",
+        ad_account_id="512345678",
+    )
     read(web)
 
     theirs = client_as(join(other_company, Role.ADMIN, email="eve@example.com"))
@@ -289,7 +397,11 @@ def test_a_list_is_never_shown_to_another_company(client_as, web, connect, other
 @pytest.mark.parametrize(
     ("token", "account", "said"),
     [
-        ("AQX-sendonly-token-0123456789", "512345678", "The first is normal for a Direct API token"),
+        (
+            "AQX-sendonly-token-0123456789",
+            "512345678",
+            "The first is normal for a Direct API token",
+        ),
         (TOKEN, "403403", "LinkedIn&#x27;s message: “No ad accounts found”"),
         ("AQX-revoked-token-0123456789", "512345678", "LinkedIn says 401"),
         (TOKEN, "500500", "LinkedIn has technical problems"),
@@ -312,10 +424,19 @@ def test_where_the_list_can_not_be_read_the_page_says_why_and_leads_to_pasting(
     [
         (Fault(status=200, body="<html>"), "not a readable list of rules"),
         (Fault(cut_after=40), "not a readable list of rules"),
-        (Fault(status=426, body='{"status":426,"code":"NONEXISTENT_VERSION"}'), "LinkedIn says 426"),
+        (
+            Fault(status=426, body='{"status":426,"code":"NONEXISTENT_VERSION"}'),
+            "LinkedIn says 426",
+        ),
         (Fault(status=426, body="Upgrade Required"), "not a readable list of rules"),
-        (Fault(status=401, body='{"message":"Unauthorized"}'), "not a readable list of rules"),
-        (Fault(status=403, body="<html>Forbidden</html>"), "not a readable list of rules"),
+        (
+            Fault(status=401, body='{"message":"Unauthorized"}'),
+            "not a readable list of rules",
+        ),
+        (
+            Fault(status=403, body="<html>Forbidden</html>"),
+            "not a readable list of rules",
+        ),
         (Fault(status=404, body=""), "not a readable list of rules"),
         (Fault(status=400), "LinkedIn rejected the request for the rules"),
     ],
@@ -331,8 +452,12 @@ def test_garbage_changes_nothing_here(web, connect, sandbox, fault, said) -> Non
     assert Connection.objects.values().get() == before
 
 
-def test_a_linkedin_that_does_not_answer_holds_the_page_for_its_time_only(web, connect, sandbox, monkeypatch) -> None:
-    monkeypatch.setattr("capi.delivery.linkedin_rules.fetch_rules.__kwdefaults__", {"seconds": 0.3})
+def test_a_linkedin_that_does_not_answer_holds_the_page_for_its_time_only(
+    web, connect, sandbox, monkeypatch
+) -> None:
+    monkeypatch.setattr(
+        "capi.delivery.linkedin_rules.fetch_rules.__kwdefaults__", {"seconds": 0.3}
+    )
     connect()
     sandbox.faults.add(Fault(delay_ms=2_000))
 
@@ -343,7 +468,9 @@ def test_a_linkedin_that_does_not_answer_holds_the_page_for_its_time_only(web, c
 
 def test_odd_names_are_text_and_nothing_else(web, connect, sandbox) -> None:
     connect()
-    sandbox.faults.add(listing('"><script>alert(1)</script>', "{{ 7|add:7 }}", "", "x" * 400))
+    sandbox.faults.add(
+        listing('"><script>alert(1)</script>', "{{ 7|add:7 }}", "", "x" * 400)
+    )
 
     page = read(web).content.decode()
     web.post(PAGE, {f"event_{number}": "deal_won" for number in range(1, 5)})
@@ -375,11 +502,15 @@ def test_a_token_that_can_not_be_opened_is_said(web, company, connect, sandbox) 
     assert sandbox.ledger.tail(10) == []
 
 
-def test_a_missing_ad_account_is_asked_for_and_then_its_rules_are_shown(web, company, connect, sandbox) -> None:
+def test_a_missing_ad_account_is_asked_for_and_then_its_rules_are_shown(
+    web, company, connect, sandbox
+) -> None:
     connect(account="")
 
     asked = web.get(PAGE).content.decode()
-    answer = web.post(ACCOUNT, {"ad_account_id": " urn:li:sponsoredAccount:512345678 "}, follow=True)
+    answer = web.post(
+        ACCOUNT, {"ad_account_id": " urn:li:sponsoredAccount:512345678 "}, follow=True
+    )
 
     assert "Which ad account are the rules in?" in asked
     assert answer.redirect_chain == [(PAGE, 302)]
@@ -390,7 +521,9 @@ def test_a_missing_ad_account_is_asked_for_and_then_its_rules_are_shown(web, com
 
 
 @pytest.mark.parametrize("wrong", ["", "abc", "-1", "0123", "9" * 20, "9" * 101])
-def test_what_can_be_no_ad_account_is_refused(web, company, connect, sandbox, wrong) -> None:
+def test_what_can_be_no_ad_account_is_refused(
+    web, company, connect, sandbox, wrong
+) -> None:
     connect(account="")
 
     page = web.post(ACCOUNT, {"ad_account_id": wrong})
@@ -400,7 +533,9 @@ def test_what_can_be_no_ad_account_is_refused(web, company, connect, sandbox, wr
     assert sandbox.ledger.tail(10) == []
 
 
-def test_asking_linkedin_too_often_is_held_back(web, connect, sandbox, one_minute) -> None:
+def test_asking_linkedin_too_often_is_held_back(
+    web, connect, sandbox, one_minute
+) -> None:
     connect()
 
     pages = [read(web) for _ in range(11)]
@@ -417,7 +552,10 @@ def test_the_page_asks_the_database_as_often_for_many_rules_as_for_few(
     read(web)
     for number in range(30):
         ConversionRule.objects.create(
-            company=company, crm_event="lead_created", linkedin_id=str(200001 + number), name="Ours"
+            company=company,
+            crm_event="lead_created",
+            linkedin_id=str(200001 + number),
+            name="Ours",
         )
 
     with django_assert_max_num_queries(13):
@@ -428,7 +566,12 @@ def test_the_page_asks_the_database_as_often_for_many_rules_as_for_few(
 def test_two_admins_who_import_at_once_make_each_rule_once(company, connect) -> None:
     connect()
     chosen = [
-        ChosenRule(LinkedInRule(str(number), f"Rule {number}", "LEAD", "CONVERSIONS_API", True), "lead_created")
+        ChosenRule(
+            LinkedInRule(
+                str(number), f"Rule {number}", "LEAD", "CONVERSIONS_API", True
+            ),
+            "lead_created",
+        )
         for number in range(1, 21)
     ]
     gate, done = threading.Barrier(2), []

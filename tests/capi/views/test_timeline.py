@@ -77,7 +77,10 @@ def test_an_event_on_hold_can_be_cancelled_from_the_lead_by_those_who_may(
     lead = make_lead(company)
     link = f'href="{reverse("events_cancel")}?event={ConversionEvent.objects.get().pk}"'
 
-    pages = [client_as(member).get(lead.get_absolute_url()).content.decode() for member in (admin, ops, sales)]
+    pages = [
+        client_as(member).get(lead.get_absolute_url()).content.decode()
+        for member in (admin, ops, sales)
+    ]
 
     assert [link in page for page in pages] == [True, True, False]
 
@@ -93,22 +96,30 @@ def test_an_event_in_its_grace_period_says_when_it_goes_out(company, make_rule) 
     ((text, tone),) = notes_of(lead)
 
     assert re.fullmatch(
-        r"In (30|2[5-9]) s \(New lead\): It is sent in \1 s. Until then, the change can be undone.", text
+        r"In (30|2[5-9]) s \(New lead\): It is sent in \1 s. Until then, the change can be undone.",
+        text,
     )
     assert tone == "wait"
 
 
-def test_who_may_edit_the_lead_is_led_to_the_missing_address(client_as, sales, ops, company, make_rule) -> None:
+def test_who_may_edit_the_lead_is_led_to_the_missing_address(
+    client_as, sales, ops, company, make_rule
+) -> None:
     make_rule()
     lead = make_lead(company, email="")
 
-    pages = [client_as(member).get(lead.get_absolute_url()).content.decode() for member in (sales, ops)]
+    pages = [
+        client_as(member).get(lead.get_absolute_url()).content.decode()
+        for member in (sales, ops)
+    ]
 
     link = f'<a class="small" href="{reverse("lead_edit", args=[lead.pk])}">Enter an address</a>'
     assert [link in page for page in pages] == [True, False]
 
 
-def test_all_notes_together_take_one_query(company, make_rule, django_assert_num_queries) -> None:
+def test_all_notes_together_take_one_query(
+    company, make_rule, django_assert_num_queries
+) -> None:
     make_rule("lead_created")
     make_rule("lead_qualified")
     lead = make_lead(company)
@@ -122,12 +133,17 @@ def test_all_notes_together_take_one_query(company, make_rule, django_assert_num
     assert len(notes) == 2
 
 
-def test_the_note_leads_to_the_event_for_those_who_may_see_the_log(client_as, admin, sales, company, make_rule) -> None:
+def test_the_note_leads_to_the_event_for_those_who_may_see_the_log(
+    client_as, admin, sales, company, make_rule
+) -> None:
     make_rule()
     lead = make_lead(company)
     address = ConversionEvent.objects.get().get_absolute_url()
 
-    pages = [client_as(member).get(lead.get_absolute_url()).content.decode() for member in (admin, sales)]
+    pages = [
+        client_as(member).get(lead.get_absolute_url()).content.decode()
+        for member in (admin, sales)
+    ]
 
     assert [address in page for page in pages] == [True, False]
     assert "On hold (Lead created)" in pages[1]

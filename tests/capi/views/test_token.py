@@ -24,27 +24,43 @@ def web(client_as, admin):
     return give_password(client_as(admin))
 
 
-def test_a_pasted_token_is_saved_without_the_white_space_around_it(web, company, admin) -> None:
-    answer = web.post(SAVE, {"token": f"  {TOKEN}\n", "ad_account_id": "urn:li:sponsoredAccount:512345678"})
+def test_a_pasted_token_is_saved_without_the_white_space_around_it(
+    web, company, admin
+) -> None:
+    answer = web.post(
+        SAVE,
+        {"token": f"  {TOKEN}\n", "ad_account_id": "urn:li:sponsoredAccount:512345678"},
+    )
 
     connection = Connection.objects.for_company(company).get()
     assert answer.url == PAGE
-    assert (connection.token_fingerprint, connection.ad_account_id) == (fingerprint(TOKEN), "512345678")
+    assert (connection.token_fingerprint, connection.ad_account_id) == (
+        fingerprint(TOKEN),
+        "512345678",
+    )
     assert connection.token_saved_by == admin.user
 
 
 @pytest.mark.parametrize("address", [PAGE, SAVE, REMOVE])
-def test_after_saving_no_page_shows_any_four_characters_of_the_token(web, company, admin, address) -> None:
-    services.save_token(company=company, token=TOKEN, user=admin.user, ad_account_id="512345678")
+def test_after_saving_no_page_shows_any_four_characters_of_the_token(
+    web, company, admin, address
+) -> None:
+    services.save_token(
+        company=company, token=TOKEN, user=admin.user, ad_account_id="512345678"
+    )
 
     page = CSRF.sub("", web.get(address).content.decode())
 
     assert fingerprint(TOKEN) in page
-    assert [TOKEN[at : at + 4] for at in range(len(TOKEN) - 3) if TOKEN[at : at + 4] in page] == []
+    assert [
+        TOKEN[at : at + 4] for at in range(len(TOKEN) - 3) if TOKEN[at : at + 4] in page
+    ] == []
 
 
 def test_the_page_says_who_saved_which_token(web, company, admin) -> None:
-    services.save_token(company=company, token=TOKEN, user=admin.user, ad_account_id="512345678")
+    services.save_token(
+        company=company, token=TOKEN, user=admin.user, ad_account_id="512345678"
+    )
 
     page = web.get(PAGE).content.decode()
 
@@ -56,7 +72,10 @@ def test_the_page_says_who_saved_which_token(web, company, admin) -> None:
 def test_the_field_for_the_token_has_no_value(web, company) -> None:
     page = web.post(SAVE, {"token": "too short"}).content.decode()
 
-    assert "value=" not in page.split('<input type="password" name="token"')[1].split(">")[0]
+    assert (
+        "value="
+        not in page.split('<input type="password" name="token"')[1].split(">")[0]
+    )
 
 
 @pytest.mark.parametrize(
@@ -64,9 +83,18 @@ def test_the_field_for_the_token_has_no_value(web, company) -> None:
     [
         ("", "Paste the access token from Campaign Manager."),
         ("   ", "Paste the access token from Campaign Manager."),
-        ("SecretSecretSecret\nSecretSecretSecret", "An access token is one line of ASCII characters without spaces."),
-        ("SecretSecretSecretßSecret", "An access token is one line of ASCII characters without spaces."),
-        ("SecretSecretSecret\x07Secret", "An access token is one line of ASCII characters without spaces."),
+        (
+            "SecretSecretSecret\nSecretSecretSecret",
+            "An access token is one line of ASCII characters without spaces.",
+        ),
+        (
+            "SecretSecretSecretßSecret",
+            "An access token is one line of ASCII characters without spaces.",
+        ),
+        (
+            "SecretSecretSecret\x07Secret",
+            "An access token is one line of ASCII characters without spaces.",
+        ),
         ("SecretSecretSecret\x00Secret", "Null characters are not allowed."),
         ("Secret", "An access token has 20 to 2048 characters."),
         ("Secret" * 400, "An access token has 20 to 2048 characters."),
@@ -82,12 +110,17 @@ def test_what_can_be_no_token_is_refused_and_not_repeated(web, token, message) -
 
 @pytest.mark.parametrize("account", ["51 23", "abc", "-5", "0", "9" * 20, "9" * 101])
 def test_what_can_be_no_account_id_is_refused(web, account) -> None:
-    page = web.post(SAVE, {"token": TOKEN, "ad_account_id": account, "expires_on": "2190-01-01"})
+    page = web.post(
+        SAVE, {"token": TOKEN, "ad_account_id": account, "expires_on": "2190-01-01"}
+    )
 
     connection = Connection.objects.get()
     assert page.context["form"].errors.keys() == {"ad_account_id"}
     assert TOKEN not in page.content.decode()
-    assert (connection.token_fingerprint, connection.ad_account_id) == (fingerprint(TOKEN), "")
+    assert (connection.token_fingerprint, connection.ad_account_id) == (
+        fingerprint(TOKEN),
+        "",
+    )
     assert connection.token_expires_on == date(2190, 1, 1)
 
 
@@ -99,7 +132,10 @@ def test_a_wrong_account_id_costs_no_token(web, company) -> None:
     assert "Access token saved. Please check:" in page
     assert f"Leave it empty to keep the saved token, {fingerprint(TOKEN)}." in page
     assert answer.url == PAGE
-    assert (connection.token_fingerprint, connection.ad_account_id) == (fingerprint(TOKEN), "5123")
+    assert (connection.token_fingerprint, connection.ad_account_id) == (
+        fingerprint(TOKEN),
+        "5123",
+    )
     assert connection.token_version == 1
 
 
@@ -111,18 +147,27 @@ def test_account_and_date_are_changed_without_the_token(web, company) -> None:
 
     connection = Connection.objects.get()
     assert form["ad_account_id"].initial == "1"
-    assert (connection.ad_account_id, connection.token_expires_on) == ("2", date(2190, 1, 1))
+    assert (connection.ad_account_id, connection.token_expires_on) == (
+        "2",
+        date(2190, 1, 1),
+    )
     assert connection.token_version == 1
 
 
-def test_a_saved_token_is_tried_at_once_where_the_account_is_known(web, company, sandbox) -> None:
-    page = web.post(SAVE, {"token": TOKEN, "ad_account_id": "512345678"}, follow=True).content.decode()
+def test_a_saved_token_is_tried_at_once_where_the_account_is_known(
+    web, company, sandbox
+) -> None:
+    page = web.post(
+        SAVE, {"token": TOKEN, "ad_account_id": "512345678"}, follow=True
+    ).content.decode()
 
     assert "Access token saved. LinkedIn accepts it." in page
     assert "Connected</span>, LinkedIn answered <time" in page
 
 
-def test_what_linkedin_says_against_a_saved_token_is_said_at_once(web, company, sandbox) -> None:
+def test_what_linkedin_says_against_a_saved_token_is_said_at_once(
+    web, company, sandbox
+) -> None:
     form = {"token": "AQV-this-one-is-revoked", "ad_account_id": "512345678"}
 
     page = web.post(SAVE, form, follow=True).content.decode()
@@ -131,7 +176,9 @@ def test_what_linkedin_says_against_a_saved_token_is_said_at_once(web, company, 
     assert "Saved, not tested yet" in page
 
 
-def test_without_an_account_it_is_saved_and_not_tested_yet(web, company, sandbox) -> None:
+def test_without_an_account_it_is_saved_and_not_tested_yet(
+    web, company, sandbox
+) -> None:
     page = web.post(SAVE, {"token": TOKEN}, follow=True).content.decode()
 
     assert "Saved, not tested yet" in page
@@ -139,7 +186,9 @@ def test_without_an_account_it_is_saved_and_not_tested_yet(web, company, sandbox
 
 
 def test_an_answer_to_an_earlier_token_confirms_nothing(company, sandbox) -> None:
-    former = services.save_token(company=company, token=TOKEN, ad_account_id="512345678")
+    former = services.save_token(
+        company=company, token=TOKEN, ad_account_id="512345678"
+    )
     services.save_token(company=company, token=TOKEN + "x")
 
     note_confirmed(former)
@@ -219,7 +268,10 @@ def test_a_date_that_is_over_is_shown_as_over(web, company) -> None:
     assert '<span class="badge bad">Expired</span>' in web.get(PAGE).content.decode()
 
 
-@pytest.mark.parametrize("day", ["yesterday", "2026-02-30", "0000-01-01", "1999-12-31", "2200-01-01", "2020-01-01"])
+@pytest.mark.parametrize(
+    "day",
+    ["yesterday", "2026-02-30", "0000-01-01", "1999-12-31", "2200-01-01", "2020-01-01"],
+)
 def test_what_can_be_no_expiry_date_is_refused(web, day) -> None:
     page = web.post(SAVE, {"token": TOKEN, "expires_on": day})
 
@@ -229,6 +281,10 @@ def test_what_can_be_no_expiry_date_is_refused(web, day) -> None:
 
 
 def test_a_token_that_ends_today_is_refused(web) -> None:
-    page = web.post(SAVE, {"token": TOKEN, "expires_on": timezone.localdate().isoformat()})
+    page = web.post(
+        SAVE, {"token": TOKEN, "expires_on": timezone.localdate().isoformat()}
+    )
 
-    assert page.context["form"].errors == {"expires_on": ["This token has expired or expires today."]}
+    assert page.context["form"].errors == {
+        "expires_on": ["This token has expired or expires today."]
+    }

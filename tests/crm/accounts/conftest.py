@@ -18,9 +18,20 @@ def _site(settings):
     settings.SIGNUP = True
 
 
-def sign_in(client, email="sales@example.com", password=PASSWORD, address="198.51.100.7", **headers):
+def sign_in(
+    client,
+    email="sales@example.com",
+    password=PASSWORD,
+    address="198.51.100.7",
+    **headers,
+):
     """Post the sign-in form from this address on the net."""
-    return client.post("/login/", {"username": email, "password": password}, REMOTE_ADDR=address, headers=headers)
+    return client.post(
+        "/login/",
+        {"username": email, "password": password},
+        REMOTE_ADDR=address,
+        headers=headers,
+    )
 
 
 def is_in(client):

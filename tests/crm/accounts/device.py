@@ -29,14 +29,22 @@ class Device:
         options = options["publicKey"]
         self.handle = options["user"]["id"]
         public_key = ES256.from_cryptography_key(self.key.public_key())
-        attested = bytes(16) + len(self.id).to_bytes(2, "big") + self.id + cbor.encode(dict(public_key))
+        attested = (
+            bytes(16)
+            + len(self.id).to_bytes(2, "big")
+            + self.id
+            + cbor.encode(dict(public_key))
+        )
         statement = {
             "fmt": "none",
             "attStmt": {},
-            "authData": self._data(options["rp"]["id"], self.flags | self.attested) + attested,
+            "authData": self._data(options["rp"]["id"], self.flags | self.attested)
+            + attested,
         }
         response = {
-            "clientDataJSON": websafe_encode(self._client_data("webauthn.create", options["challenge"])),
+            "clientDataJSON": websafe_encode(
+                self._client_data("webauthn.create", options["challenge"])
+            ),
             "attestationObject": websafe_encode(cbor.encode(statement)),
         }
         return self._credential(response, {"credProps": {"rk": True}})
@@ -46,7 +54,9 @@ class Device:
         options = options["publicKey"]
         data = self._data(options["rpId"], self.flags)
         client_data = self._client_data("webauthn.get", options["challenge"])
-        signature = self.key.sign(data + sha256(client_data).digest(), ec.ECDSA(hashes.SHA256()))
+        signature = self.key.sign(
+            data + sha256(client_data).digest(), ec.ECDSA(hashes.SHA256())
+        )
         response = {
             "clientDataJSON": websafe_encode(client_data),
             "authenticatorData": websafe_encode(data),
@@ -58,11 +68,19 @@ class Device:
     def _credential(self, response, extensions):
         own = websafe_encode(self.id)
         return json.dumps(
-            {"id": own, "rawId": own, "type": "public-key", "response": response, "clientExtensionResults": extensions}
+            {
+                "id": own,
+                "rawId": own,
+                "type": "public-key",
+                "response": response,
+                "clientExtensionResults": extensions,
+            }
         )
 
     def _client_data(self, kind, challenge):
-        return json.dumps({"type": kind, "challenge": challenge, "origin": self.origin}).encode()
+        return json.dumps(
+            {"type": kind, "challenge": challenge, "origin": self.origin}
+        ).encode()
 
     def _data(self, host, flags):
         return sha256(host.encode()).digest() + bytes([flags]) + bytes(4)

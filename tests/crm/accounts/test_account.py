@@ -14,7 +14,12 @@ from tests.crm.accounts.conftest import confirm_password, link, sign_in
 
 pytestmark = pytest.mark.django_db
 
-PROFILE = {"first_name": "Grace", "last_name": "Hopper", "date_style": "named", "time_zone": ""}
+PROFILE = {
+    "first_name": "Grace",
+    "last_name": "Hopper",
+    "date_style": "named",
+    "time_zone": "",
+}
 
 
 def without_tokens(page):
@@ -55,7 +60,9 @@ def test_dates_are_shown_as_the_person_chose(client, company, style, zone, shown
     company.time_zone = "UTC"
     company.save()
     lead = make_lead(company)
-    Lead.objects.filter(pk=lead.pk).update(created_at=datetime(2020, 1, 15, 23, 30, tzinfo=UTC))
+    Lead.objects.filter(pk=lead.pk).update(
+        created_at=datetime(2020, 1, 15, 23, 30, tzinfo=UTC)
+    )
 
     client.post("/account/", {**PROFILE, "date_style": style, "time_zone": zone})
 
@@ -74,18 +81,27 @@ def test_a_new_address_counts_once_it_is_confirmed(client, sales):
     assert before == "sales@example.com"
     assert "grace@example.com" in account
     assert (user.email, user.username) == ("grace@example.com", "grace@example.com")
-    assert [(each.email, each.verified) for each in EmailAddress.objects.filter(user=user)] == [(user.email, True)]
-    assert (mail.outbox[-1].subject, mail.outbox[-1].to) == ("Your e-mail address was changed", ["sales@example.com"])
+    assert [
+        (each.email, each.verified) for each in EmailAddress.objects.filter(user=user)
+    ] == [(user.email, True)]
+    assert (mail.outbox[-1].subject, mail.outbox[-1].to) == (
+        "Your e-mail address was changed",
+        ["sales@example.com"],
+    )
     assert sign_in(Client(), "grace@example.com").url == "/"
 
 
 @pytest.mark.parametrize("is_confirmed", [False, True])
-def test_an_address_that_was_taken_before_it_was_confirmed_is_explained(client, sales, is_confirmed):
+def test_an_address_that_was_taken_before_it_was_confirmed_is_explained(
+    client, sales, is_confirmed
+):
     confirm_password(client)
     client.post("/account/address/", {"action_add": "1", "email": "grace@example.com"})
     other = User.objects.create(username="grace", email="grace@example.com")
     if is_confirmed:
-        EmailAddress.objects.create(user=other, email="grace@example.com", verified=True, primary=True)
+        EmailAddress.objects.create(
+            user=other, email="grace@example.com", verified=True, primary=True
+        )
     sent = len(mail.outbox)
 
     page = client.post(link(), follow=True)
@@ -95,7 +111,9 @@ def test_an_address_that_was_taken_before_it_was_confirmed_is_explained(client, 
     ]
     user = User.objects.get(pk=sales.user_id)
     assert (user.email, len(mail.outbox)) == ("sales@example.com", sent)
-    assert [each.email for each in EmailAddress.objects.filter(user=user)] == ["sales@example.com"]
+    assert [each.email for each in EmailAddress.objects.filter(user=user)] == [
+        "sales@example.com"
+    ]
     assert "grace@example.com" not in client.get("/account/").content.decode()
 
 
@@ -108,12 +126,18 @@ def test_the_password_is_asked_for_before_the_new_address(client, clock):
 
 
 @pytest.mark.covers("S14")
-def test_the_page_does_not_tell_that_somebody_else_has_the_address_and_they_get_a_mail(client, sales, admin):
+def test_the_page_does_not_tell_that_somebody_else_has_the_address_and_they_get_a_mail(
+    client, sales, admin
+):
     confirm_password(client)
     pages = []
     for email in ("free1@example.com", admin.user.email.upper()):
-        answer = client.post("/account/address/", {"action_add": "1", "email": email}, follow=True)
-        pages.append(answer.content.decode().lower().replace(email.lower(), "free1@example.com"))
+        answer = client.post(
+            "/account/address/", {"action_add": "1", "email": email}, follow=True
+        )
+        pages.append(
+            answer.content.decode().lower().replace(email.lower(), "free1@example.com")
+        )
 
     assert without_tokens(pages[0]) == without_tokens(pages[1])
     assert [(message.subject, message.to[0]) for message in mail.outbox] == [

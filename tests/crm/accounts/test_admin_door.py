@@ -30,7 +30,10 @@ def test_who_is_not_staff_is_refused(client_as, admin):
     response = client_as(admin).get("/admin/", follow=True)
 
     assert response.status_code == 403
-    assert "The administration is for the staff of this installation." in response.content.decode()
+    assert (
+        "The administration is for the staff of this installation."
+        in response.content.decode()
+    )
 
 
 def test_staff_without_a_second_factor_are_sent_to_set_one_up(staff):
@@ -58,7 +61,9 @@ def test_a_session_from_before_the_second_factor_is_asked_for_a_code(staff):
     secret = set_up_app(staff)
 
     asked = client.get("/admin/crm/lead/", follow=True).redirect_chain[-1][0]
-    answer = client.post("/account/confirm/code/", {"code": code_now(secret), "next": "/admin/crm/lead/"})
+    answer = client.post(
+        "/account/confirm/code/", {"code": code_now(secret), "next": "/admin/crm/lead/"}
+    )
 
     assert asked == "/account/confirm/code/?next=/admin/crm/lead/"
     assert answer.url == "/admin/crm/lead/"
@@ -68,7 +73,9 @@ def test_a_session_from_before_the_second_factor_is_asked_for_a_code(staff):
 def test_nothing_secret_is_shown(company):
     client = staff_client()
     authenticator = Authenticator.objects.get()
-    invitation = Invitation.objects.create(company=company, email="x@example.com", role="ops", token_sha256="f00d" * 16)
+    invitation = Invitation.objects.create(
+        company=company, email="x@example.com", role="ops", token_sha256="f00d" * 16
+    )
 
     pages = [
         client.get(f"/admin/mfa/authenticator/{authenticator.pk}/change/"),
@@ -82,7 +89,9 @@ def test_nothing_secret_is_shown(company):
 
 def act(client, action, *members):
     return client.post(
-        "/admin/crm/membership/", {"action": action, "_selected_action": [member.pk for member in members]}, follow=True
+        "/admin/crm/membership/",
+        {"action": action, "_selected_action": [member.pk for member in members]},
+        follow=True,
     )
 
 
@@ -112,8 +121,12 @@ def test_a_membership_is_never_changed_or_deleted_in_a_form(company, admin):
     client = staff_client()
 
     codes = [
-        client.post(f"/admin/crm/membership/{admin.pk}/change/", {"role": "ops"}).status_code,
-        client.post(f"/admin/crm/membership/{admin.pk}/delete/", {"post": "yes"}).status_code,
+        client.post(
+            f"/admin/crm/membership/{admin.pk}/change/", {"role": "ops"}
+        ).status_code,
+        client.post(
+            f"/admin/crm/membership/{admin.pk}/delete/", {"post": "yes"}
+        ).status_code,
     ]
 
     assert codes == [403, 403]

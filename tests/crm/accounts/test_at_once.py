@@ -98,7 +98,9 @@ def test_two_people_register_one_passkey(first, sales, ops):
         client = browser()
         sign_in(client, member.user.email)
         confirm_password(client)
-        clients.append((client, device.create(client.get(NEW).context["passkey_options"])))
+        clients.append(
+            (client, device.create(client.get(NEW).context["passkey_options"]))
+        )
     (client, credential), (other, same) = clients
     first(Authenticator, lambda: other.post(NEW, {"name": "A", "credential": same}))
 
@@ -108,8 +110,12 @@ def test_two_people_register_one_passkey(first, sales, ops):
     assert Authenticator.objects.get(type="webauthn").user == ops.user
 
 
-@pytest.mark.parametrize(("second", "answered"), [("grace@example.com", 200), ("hopper@example.com", 302)])
-def test_one_person_changes_the_address_twice(monkeypatch, client_as, sales, second, answered):
+@pytest.mark.parametrize(
+    ("second", "answered"), [("grace@example.com", 200), ("hopper@example.com", 302)]
+)
+def test_one_person_changes_the_address_twice(
+    monkeypatch, client_as, sales, second, answered
+):
     confirm_address(sales.user)
     clients = [give_password(client_as(sales)) for _ in range(2)]
     both, get_new = threading.Barrier(2), EmailAddressManager.get_new
@@ -129,7 +135,11 @@ def test_one_person_changes_the_address_twice(monkeypatch, client_as, sales, sec
     in_threads(2, change)
 
     assert sorted(answer.status_code for answer in answers) == [answered, 302]
-    assert all("you have yet to confirm" in answer.content.decode() for answer in answers if answer.status_code == 200)
+    assert all(
+        "you have yet to confirm" in answer.content.decode()
+        for answer in answers
+        if answer.status_code == 200
+    )
     assert EmailAddress.objects.filter(user=sales.user, verified=False).count() == 1
 
 
@@ -148,7 +158,9 @@ def test_two_admins_set_up_a_provider(first, client_as, admin, company, server):
 def back_from(server, client, provider, **person):  # noqa: F811
     """The path that the provider sends this person back to."""
     server.person = {**server.person, **person}
-    return server.authorize(begin(client, provider)).removeprefix("https://crm.example.com")
+    return server.authorize(begin(client, provider)).removeprefix(
+        "https://crm.example.com"
+    )
 
 
 def test_one_person_comes_in_twice_at_first(monkeypatch, provider, server, sales):  # noqa: F811
@@ -168,9 +180,17 @@ def test_one_person_comes_in_twice_at_first(monkeypatch, provider, server, sales
     assert is_in(other)
 
 
-def test_of_two_ids_with_one_address_only_one_comes_in(monkeypatch, provider, server, sales):  # noqa: F811
+def test_of_two_ids_with_one_address_only_one_comes_in(
+    monkeypatch,
+    provider,  # noqa: F811
+    server,  # noqa: F811
+    sales,
+):
     clients = [Client(), Client()]
-    paths = [back_from(server, each, provider, sub=f"sub-{number}") for number, each in enumerate(clients)]
+    paths = [
+        back_from(server, each, provider, sub=f"sub-{number}")
+        for number, each in enumerate(clients)
+    ]
     both, connect = threading.Barrier(2), SocialLogin.connect
 
     def when_both_were_checked(*args):

@@ -18,7 +18,10 @@ def known() -> KnownCallers:
 
 
 def environ(**headers: str) -> dict[str, str]:
-    return {"REMOTE_ADDR": ADDRESS, **{f"HTTP_{name.upper()}": value for name, value in headers.items()}}
+    return {
+        "REMOTE_ADDR": ADDRESS,
+        **{f"HTTP_{name.upper()}": value for name, value in headers.items()},
+    }
 
 
 def answered(known: KnownCallers, response, **headers: str) -> Caller:
@@ -51,7 +54,9 @@ def test_a_member_is_known_from_the_second_request(known, client_as, sales) -> N
     assert known.find(environ(cookie="sessionid=another")) == Caller(ADDRESS)
 
 
-def test_an_api_key_is_known_from_the_second_request_until_it_is_revoked(known, client, admin) -> None:
+def test_an_api_key_is_known_from_the_second_request_until_it_is_revoked(
+    known, client, admin
+) -> None:
     key, text = ApiKey.objects.issue(company=admin.company, role="admin", name="Import")
     headers = {"authorization": f"Bearer {text}"}
     response = client.get("/api/v1/leads/", headers=headers)
@@ -59,21 +64,37 @@ def test_an_api_key_is_known_from_the_second_request_until_it_is_revoked(known, 
 
     key.delete()
 
-    assert answered(known, client.get("/api/v1/leads/", headers=headers), **headers) == Caller(ADDRESS)
+    assert answered(
+        known, client.get("/api/v1/leads/", headers=headers), **headers
+    ) == Caller(ADDRESS)
 
 
-def test_a_person_without_a_company_is_their_address(known, client, django_user_model) -> None:
-    client.force_login(django_user_model.objects.create_user("new@example.com", "new@example.com"))
+def test_a_person_without_a_company_is_their_address(
+    known, client, django_user_model
+) -> None:
+    client.force_login(
+        django_user_model.objects.create_user("new@example.com", "new@example.com")
+    )
 
-    assert answered(known, client.get(reverse("leads")), cookie="sessionid=theirs") == Caller(ADDRESS)
+    assert answered(
+        known, client.get(reverse("leads")), cookie="sessionid=theirs"
+    ) == Caller(ADDRESS)
 
 
 def test_who_varies_what_is_not_read_stays_who_they_are(known) -> None:
     known.learn({**environ(cookie="sessionid=theirs"), COMPANY: 7})
     known.learn({**environ(authorization="Bearer lm_theirs"), COMPANY: 8})
 
-    assert known.find(environ(cookie="sessionid=theirs", authorization="Basic 1")).company == 7
-    assert known.find(environ(cookie="sessionid=forged", authorization="Bearer lm_theirs")).company == 8
+    assert (
+        known.find(environ(cookie="sessionid=theirs", authorization="Basic 1")).company
+        == 7
+    )
+    assert (
+        known.find(
+            environ(cookie="sessionid=forged", authorization="Bearer lm_theirs")
+        ).company
+        == 8
+    )
 
 
 def test_what_names_no_company_changes_nothing(known) -> None:
@@ -88,4 +109,6 @@ def test_the_memory_is_bounded(known, monkeypatch) -> None:
     for number in range(3):
         known.learn({**environ(cookie=f"sessionid={number}"), COMPANY: number})
 
-    assert [known.find(environ(cookie=f"sessionid={number}")).company for number in range(3)] == [ADDRESS, ADDRESS, 2]
+    assert [
+        known.find(environ(cookie=f"sessionid={number}")).company for number in range(3)
+    ] == [ADDRESS, ADDRESS, 2]

@@ -30,7 +30,11 @@ def create(name="Northwind BV", email="Ada@Example.com"):
 
 
 def nothing_was_made():
-    return not (Company.objects.exists() or User.objects.exists() or EmailAddress.objects.exists())
+    return not (
+        Company.objects.exists()
+        or User.objects.exists()
+        or EmailAddress.objects.exists()
+    )
 
 
 def test_the_admin_signs_in_and_sees_the_dashboard_without_any_mail():
@@ -49,11 +53,18 @@ def test_it_makes_one_company_with_one_admin_and_puts_it_on_record():
     create()
 
     membership = Membership.objects.get()
-    assert (membership.company.name, membership.company.slug) == ("Northwind BV", "northwind-bv")
+    assert (membership.company.name, membership.company.slug) == (
+        "Northwind BV",
+        "northwind-bv",
+    )
     assert (membership.user.email, membership.role) == ("ada@example.com", Role.ADMIN)
     assert not membership.user.is_staff
     entry = AuditEntry.objects.get()
-    assert (entry.action, entry.actor_kind, entry.object_id) == ("member_joined", "system", membership.user_id)
+    assert (entry.action, entry.actor_kind, entry.object_id) == (
+        "member_joined",
+        "system",
+        membership.user_id,
+    )
 
 
 def test_it_says_what_to_do_next_and_never_the_password():
@@ -61,14 +72,17 @@ def test_it_says_what_to_do_next_and_never_the_password():
 
     user = User.objects.get()
     assert (
-        printed.splitlines()[0] == f"Created the company Northwind BV (northwind-bv), with user {user.pk} as its admin."
+        printed.splitlines()[0]
+        == f"Created the company Northwind BV (northwind-bv), with user {user.pk} as its admin."
     )
     assert "Sign in at https://crm.example.com/login/" in printed
     assert GOOD not in printed
     assert user.check_password(GOOD)
 
 
-def test_somebody_who_is_known_becomes_the_admin_and_keeps_their_password(other_company):
+def test_somebody_who_is_known_becomes_the_admin_and_keeps_their_password(
+    other_company,
+):
     user = join(other_company, Role.SALES).user
     before = user.password
 
@@ -89,21 +103,34 @@ def stranger():
     """Someone who signed up with the admin's address, and can't confirm it."""
     address = {"email": "ada@example.com", "password1": "the password of a stranger"}
     company = {"company": "Elsewhere", "currency": "EUR", "time_zone": "UTC"}
-    Client().post("/signup/", {**company, "first_name": "A", "last_name": "B", **address})
+    Client().post(
+        "/signup/", {**company, "first_name": "A", "last_name": "B", **address}
+    )
     return User.objects.get()
 
 
-def test_anyone_who_signed_up_with_the_address_and_never_confirmed_it_is_not_let_in_by_it(stranger):
-    with pytest.raises(CommandError, match=f"^User {stranger.pk} signed up with this address but never confirmed it"):
+def test_anyone_who_signed_up_with_the_address_and_never_confirmed_it_is_not_let_in_by_it(
+    stranger,
+):
+    with pytest.raises(
+        CommandError,
+        match=f"^User {stranger.pk} signed up with this address but never confirmed it",
+    ):
         create()
 
-    sign_in(client := Client(), email="ada@example.com", password="the password of a stranger")
+    sign_in(
+        client := Client(),
+        email="ada@example.com",
+        password="the password of a stranger",
+    )
     assert not is_in(client)
     assert [company.name for company in Company.objects.all()] == ["Elsewhere"]
     assert not EmailAddress.objects.get().verified
 
 
-def test_the_owner_of_the_address_becomes_the_admin_once_they_have_chosen_a_password(stranger):
+def test_the_owner_of_the_address_becomes_the_admin_once_they_have_chosen_a_password(
+    stranger,
+):
     client = Client()
     mail.outbox.clear()
     client.post("/password/reset/", {"email": "ada@example.com"})
@@ -111,8 +138,14 @@ def test_the_owner_of_the_address_becomes_the_admin_once_they_have_chosen_a_pass
 
     create()
 
-    assert Membership.objects.filter(user=stranger, company__name="Northwind BV", role=Role.ADMIN).exists()
-    sign_in(other := Client(), email="ada@example.com", password="the password of a stranger")
+    assert Membership.objects.filter(
+        user=stranger, company__name="Northwind BV", role=Role.ADMIN
+    ).exists()
+    sign_in(
+        other := Client(),
+        email="ada@example.com",
+        password="the password of a stranger",
+    )
     assert not is_in(other)
 
 
@@ -127,7 +160,10 @@ def test_a_person_who_is_switched_off_is_not_let_in_by_it(other_company):
 
 
 def test_the_same_name_again_is_refused_with_what_there_is(company):
-    with pytest.raises(CommandError, match=r"^There is already a company “Northwind BV” \(northwind\)\.$"):
+    with pytest.raises(
+        CommandError,
+        match=r"^There is already a company “Northwind BV” \(northwind\)\.$",
+    ):
         create(name=" northwind bv ")
 
     assert not User.objects.exists()
@@ -151,9 +187,15 @@ def test_what_can_be_no_name_and_no_address_is_refused(name, email, said):
 
 @pytest.mark.parametrize(
     ("password", "said"),
-    [("brief one", "too short"), ("12345678901234", "entirely numeric"), ("ada@example.com", "similar")],
+    [
+        ("brief one", "too short"),
+        ("12345678901234", "entirely numeric"),
+        ("ada@example.com", "similar"),
+    ],
 )
-def test_a_password_that_no_form_would_take_is_refused_and_not_repeated(monkeypatch, password, said):
+def test_a_password_that_no_form_would_take_is_refused_and_not_repeated(
+    monkeypatch, password, said
+):
     monkeypatch.setenv("LEADMACHINE_ADMIN_PASSWORD", password)
 
     with pytest.raises(CommandError, match=said) as refused:
@@ -214,12 +256,19 @@ def test_without_a_terminal_and_without_a_password_it_says_how_to_give_one(monke
 @pytest.mark.parametrize("typed_address", ["root@example.com", "Root@Example.COM"])
 def test_a_superuser_signs_in_without_any_mail_too(monkeypatch, typed_address):
     monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", GOOD)
-    call_command("createsuperuser", "--no-input", username="root", email="Root@Example.com", stdout=StringIO())
+    call_command(
+        "createsuperuser",
+        "--no-input",
+        username="root",
+        email="Root@Example.com",
+        stdout=StringIO(),
+    )
     client = Client()
 
     response = sign_in(client, email=typed_address, password=GOOD)
     admin = client.get("/admin/", follow=True)
 
     assert response.url == "/"
-    assert admin.redirect_chain[1][0].startswith("/account/app/on/")  # it asks for an app first, and for no mail
+    # It asks for an app first, and for no mail.
+    assert admin.redirect_chain[1][0].startswith("/account/app/on/")
     assert mail.outbox == []

@@ -22,7 +22,9 @@ pytestmark = [pytest.mark.django_db, pytest.mark.covers("S15")]
 
 ATTACKER, HOME = "203.0.113.9", "198.51.100.7"
 HERE = "Too many wrong codes. Wait 15 minutes, then try again."
-IN_ALL = "Too many wrong codes were entered for your account today, from several addresses."
+IN_ALL = (
+    "Too many wrong codes were entered for your account today, from several addresses."
+)
 
 
 def guess(times, address=ATTACKER, code="000000"):
@@ -63,7 +65,9 @@ def test_five_wrong_codes_lock_the_step_at_that_address_and_nowhere_else(sales):
     assert is_in(client)
 
 
-def test_guesses_at_recovery_codes_lock_them_at_that_address_and_nowhere_else(client_as, sales):
+def test_guesses_at_recovery_codes_lock_them_at_that_address_and_nowhere_else(
+    client_as, sales
+):
     own = recovery_codes(client_as(sales))
 
     pages = guess(6, code="00000000")
@@ -108,10 +112,14 @@ def test_a_network_of_ipv6_addresses_counts_as_one(sales):
     assert WRONG in guess(1, "2001:db8:1:3::1")[0]
 
 
-def test_from_however_many_addresses_a_hundred_codes_a_day_are_compared(sales, monkeypatch):
+def test_from_however_many_addresses_a_hundred_codes_a_day_are_compared(
+    sales, monkeypatch
+):
     set_up_app(sales.user)
     compared = []
-    monkeypatch.setattr("crm.accounts.mfa.use_code", lambda user, code: compared.append(code))
+    monkeypatch.setattr(
+        "crm.accounts.mfa.use_code", lambda user, code: compared.append(code)
+    )
 
     for number in range(25):
         guess(6, f"203.0.113.{number}")
@@ -119,12 +127,16 @@ def test_from_however_many_addresses_a_hundred_codes_a_day_are_compared(sales, m
     assert len(compared) == 100
 
 
-def test_an_account_that_was_guessed_at_from_everywhere_opens_with_a_new_password(sales, few, clock):
+def test_an_account_that_was_guessed_at_from_everywhere_opens_with_a_new_password(
+    sales, few, clock
+):
     secret = set_up_app(sales.user)
     confirm_address(sales.user)
     guess_from_everywhere(4)
     shut_out, page = owner(code_now(secret))
-    warned = [message.subject for message in mail.outbox].count("Someone may know your password")
+    warned = [message.subject for message in mail.outbox].count(
+        "Someone may know your password"
+    )
 
     client = Client()
     client.post("/password/reset/", {"email": "sales@example.com"})
@@ -139,7 +151,9 @@ def test_an_account_that_was_guessed_at_from_everywhere_opens_with_a_new_passwor
     assert is_in(client)
 
 
-def test_an_account_that_was_guessed_at_from_everywhere_opens_the_next_day(sales, few, clock):
+def test_an_account_that_was_guessed_at_from_everywhere_opens_the_next_day(
+    sales, few, clock
+):
     secret = set_up_app(sales.user)
     guess_from_everywhere(4)
 
@@ -153,12 +167,16 @@ def test_the_owner_gets_one_mail_about_it(sales, few):
     set_up_app(sales.user)
     guess_from_everywhere(4)
 
-    [message] = [each for each in mail.outbox if each.subject == "Someone may know your password"]
+    [message] = [
+        each for each in mail.outbox if each.subject == "Someone may know your password"
+    ]
     assert message.to == ["sales@example.com"]
     assert "Passkeys still work." in message.body
 
 
-def test_whoever_guesses_after_a_provider_s_word_shuts_nobody_with_a_password_out(provider, server, sales, few):
+def test_whoever_guesses_after_a_provider_s_word_shuts_nobody_with_a_password_out(
+    provider, server, sales, few
+):
     secret = set_up_app(sales.user)
     for number in range(4):
         client = Client(REMOTE_ADDR=f"203.0.113.{number}")
@@ -184,11 +202,23 @@ def test_neither_wrong_codes_nor_wrong_passkeys_lock_a_passkey(sales):
         client.post("/login/code/", {"code": "00000000"})
     for _ in range(20):
         page = client.post(
-            "/login/code/", {"credential": Device().get(client.get("/login/code/").context["passkey_options"])}
+            "/login/code/",
+            {
+                "credential": Device().get(
+                    client.get("/login/code/").context["passkey_options"]
+                )
+            },
         )
     assert page.status_code == 200
     assert not is_in(client)
-    client.post("/login/code/", {"credential": device.get(client.get("/login/code/").context["passkey_options"])})
+    client.post(
+        "/login/code/",
+        {
+            "credential": device.get(
+                client.get("/login/code/").context["passkey_options"]
+            )
+        },
+    )
 
     assert is_in(client)
 

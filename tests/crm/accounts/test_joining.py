@@ -19,7 +19,9 @@ pytestmark = pytest.mark.django_db
 
 def test_an_invitation_changes_no_member_s_role(client_as, admin, company):
     """Not even of a member who took the invited address after the invitation was sent: here, the only admin."""
-    _, token = people.invite(company=company, email="boss@example.com", role="sales", invited_by=admin.user)
+    _, token = people.invite(
+        company=company, email="boss@example.com", role="sales", invited_by=admin.user
+    )
     User.objects.filter(pk=admin.user_id).update(email="boss@example.com")
 
     told = client_as(admin).get(f"/invitations/{token}/")
@@ -33,9 +35,13 @@ def test_an_invitation_changes_no_member_s_role(client_as, admin, company):
 
 
 @pytest.mark.parametrize("role", ["sales", "admin"])
-def test_an_invitation_lets_no_deactivated_member_in_again(client_as, admin, sales, company, role):
+def test_an_invitation_lets_no_deactivated_member_in_again(
+    client_as, admin, sales, company, role
+):
     """They take the address after their deactivation, which would have revoked an invitation to it."""
-    _, token = people.invite(company=company, email="mm@example.com", role=role, invited_by=admin.user)
+    _, token = people.invite(
+        company=company, email="mm@example.com", role=role, invited_by=admin.user
+    )
     people.deactivate(membership=sales)
     User.objects.filter(pk=sales.user_id).update(email="mm@example.com")
 
@@ -46,8 +52,12 @@ def test_an_invitation_lets_no_deactivated_member_in_again(client_as, admin, sal
     assert (sales.role, sales.is_active) == ("sales", False)
 
 
-def test_a_member_whom_somebody_else_has_just_added_keeps_their_role(company, admin, sales):
-    _, token = people.invite(company=company, email=sales.user.email, role="admin", invited_by=admin.user)
+def test_a_member_whom_somebody_else_has_just_added_keeps_their_role(
+    company, admin, sales
+):
+    _, token = people.invite(
+        company=company, email=sales.user.email, role="admin", invited_by=admin.user
+    )
 
     with pytest.raises(people.AlreadyMember):
         people.accept_invitation(token=token, user=sales.user)
@@ -69,8 +79,15 @@ def shut_out(membership, how):
 def test_invitations_end_with_whoever_sent_them(company, admin, how):
     """S08"""
     second = join(company, Role.ADMIN, email="second@example.com")
-    _, theirs = people.invite(company=company, email="mallory@example.com", role="admin", invited_by=second.user)
-    _, other = people.invite(company=company, email="grace@example.com", role="sales", invited_by=admin.user)
+    _, theirs = people.invite(
+        company=company,
+        email="mallory@example.com",
+        role="admin",
+        invited_by=second.user,
+    )
+    _, other = people.invite(
+        company=company, email="grace@example.com", role="sales", invited_by=admin.user
+    )
 
     shut_out(second, how)
 
@@ -79,7 +96,9 @@ def test_invitations_end_with_whoever_sent_them(company, admin, how):
 
 
 def test_invitations_to_a_member_end_when_they_are_deactivated(company, admin, sales):
-    people.invite(company=company, email=sales.user.email, role="admin", invited_by=admin.user)
+    people.invite(
+        company=company, email=sales.user.email, role="admin", invited_by=admin.user
+    )
 
     people.deactivate(membership=sales)
 
@@ -88,7 +107,12 @@ def test_invitations_to_a_member_end_when_they_are_deactivated(company, admin, s
 
 def test_invitations_that_ended_do_not_come_back(company, admin):
     second = join(company, Role.ADMIN, email="second@example.com")
-    _, token = people.invite(company=company, email="mallory@example.com", role="admin", invited_by=second.user)
+    _, token = people.invite(
+        company=company,
+        email="mallory@example.com",
+        role="admin",
+        invited_by=second.user,
+    )
 
     people.deactivate(membership=second)
     people.reactivate(membership=second)
@@ -98,7 +122,9 @@ def test_invitations_that_ended_do_not_come_back(company, admin):
 
 
 @pytest.mark.covers("S51")
-def test_a_session_of_a_provider_joins_no_other_company(provider, server, sales, other_company):
+def test_a_session_of_a_provider_joins_no_other_company(
+    provider, server, sales, other_company
+):
     boss = join(other_company, Role.ADMIN, email="boss@example.com")
     asked = {"company": other_company, "email": sales.user.email, "role": "sales"}
     _, token = people.invite(**asked, invited_by=boss.user)
@@ -106,7 +132,9 @@ def test_a_session_of_a_provider_joins_no_other_company(provider, server, sales,
     come_in(client, provider, server)
 
     pages = [client.get(path), client.post(path)]
-    joined_by_provider = Membership.objects.filter(company=other_company, user=sales.user).exists()
+    joined_by_provider = Membership.objects.filter(
+        company=other_company, user=sales.user
+    ).exists()
     client.post("/logout/")
     sign_in(client)
 
@@ -114,4 +142,6 @@ def test_a_session_of_a_provider_joins_no_other_company(provider, server, sales,
     assert "Sign in with your own password" in pages[0].content.decode()
     assert not joined_by_provider
     assert client.post(path).url == "/"
-    assert Membership.objects.get(company=other_company, user=sales.user).role == "sales"
+    assert (
+        Membership.objects.get(company=other_company, user=sales.user).role == "sales"
+    )

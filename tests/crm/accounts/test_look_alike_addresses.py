@@ -17,7 +17,8 @@ from tests.crm.accounts.test_throttling import LOCKED, fail
 
 pytestmark = pytest.mark.django_db
 
-LONG_S, KELVIN, DOTLESS_I, FULL_WIDTH = "\u017f", "\u212a", "\u0131", "\uff53"  # as s, k, i and s
+# As s, k, i and s.
+LONG_S, KELVIN, DOTLESS_I, FULL_WIDTH = "\u017f", "\u212a", "\u0131", "\uff53"
 SPELLINGS = (
     f"{LONG_S}ales@example.com",
     f"sale{LONG_S}@example.com",
@@ -73,7 +74,10 @@ def test_each_form_refuses_a_longer_one_with_what_to_do(client_as, admin, typed)
     ]
 
     for page in pages:
-        assert "Enter an e-mail address of at most 254 characters." in page.content.decode()
+        assert (
+            "Enter an e-mail address of at most 254 characters."
+            in page.content.decode()
+        )
     assert mail.outbox == []
 
 
@@ -116,7 +120,9 @@ def test_a_known_password_adds_no_second_address(sales, spelling):
     sign_in(client, spelling)
 
     assert is_in(client)
-    assert list(EmailAddress.objects.values_list("email", "verified")) == [("sales@example.com", True)]
+    assert list(EmailAddress.objects.values_list("email", "verified")) == [
+        ("sales@example.com", True)
+    ]
     assert mail.outbox == []
 
 
@@ -155,7 +161,9 @@ def test_a_taken_address_is_taken_in_each_spelling(client_as, sales, admin, spel
     invited = client.post("/company/people/", {"email": spelling, "role": "ops"})
 
     assert User.objects.count() == 2
-    assert [message.subject for message in mail.outbox[-1:]] == ["You already have an account"]
+    assert [message.subject for message in mail.outbox[-1:]] == [
+        "You already have an account"
+    ]
     assert "already in the list above" in invited.content.decode()
 
 
@@ -167,9 +175,13 @@ def test_a_reset_goes_to_the_address_on_record(sales, spelling):
     assert "/password/reset/" in link()
 
 
-def test_an_invitation_is_for_the_person_who_has_the_address(client_as, admin, other_company):
+def test_an_invitation_is_for_the_person_who_has_the_address(
+    client_as, admin, other_company
+):
     grace = join(other_company, Role.ADMIN, email="grace@xn--bcher-kva.example")
-    client_as(admin).post("/company/people/", {"email": "GRACE@B\u00fccher.example", "role": "ops"})
+    client_as(admin).post(
+        "/company/people/", {"email": "GRACE@B\u00fccher.example", "role": "ops"}
+    )
 
     client_as(grace).post(link())
 
@@ -177,13 +189,17 @@ def test_an_invitation_is_for_the_person_who_has_the_address(client_as, admin, o
     assert grace.user.memberships.filter(company=admin.company).exists()
 
 
-def test_the_operator_s_commands_find_a_person_by_any_spelling(sales, monkeypatch, capsys):
+def test_the_operator_s_commands_find_a_person_by_any_spelling(
+    sales, monkeypatch, capsys
+):
     call_command("create_company", "Contoso", "--admin", SPELLINGS[0])
     call_command("reset_second_factor", SPELLINGS[2])
 
     assert f"with user {sales.user_id} as its admin" in capsys.readouterr().out
     with pytest.raises(CommandError, match="Before the @"):
-        call_command("create_company", "Fabrikam", "--admin", f"sa{DOTLESS_I}es@example.com")
+        call_command(
+            "create_company", "Fabrikam", "--admin", f"sa{DOTLESS_I}es@example.com"
+        )
 
 
 def test_a_lead_keeps_the_address_that_was_typed(company):

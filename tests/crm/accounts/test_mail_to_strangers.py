@@ -16,7 +16,9 @@ from tests.crm.accounts.test_sign_up import sign_up
 
 pytestmark = pytest.mark.django_db
 
-TOO_SOON = "This person got an invitation a moment ago. Wait ten minutes, then try again."
+TOO_SOON = (
+    "This person got an invitation a moment ago. Wait ten minutes, then try again."
+)
 
 
 @pytest.fixture(autouse=True)
@@ -82,7 +84,12 @@ def test_a_refused_invitation_is_not_on_record(company, admin, settings):
     settings.INVITATIONS_PER_HOUR = 0
 
     with pytest.raises(people.TooManyInvitations):
-        people.invite(company=company, email="grace@example.com", role="ops", invited_by=admin.user)
+        people.invite(
+            company=company,
+            email="grace@example.com",
+            role="ops",
+            invited_by=admin.user,
+        )
 
     assert not Invitation.objects.exists()
     assert not company.audit_entries.exists()
@@ -91,7 +98,9 @@ def test_a_refused_invitation_is_not_on_record(company, admin, settings):
 def test_so_many_sign_ups_a_day_come_from_one_network(db, settings):
     settings.SIGNUPS_PER_DAY = 2
 
-    pages = [sign_up(Client(), email=f"person{number}@example.com") for number in range(3)]
+    pages = [
+        sign_up(Client(), email=f"person{number}@example.com") for number in range(3)
+    ]
 
     assert [page.status_code for page in pages] == [302, 302, 200]
     assert "Too many sign-ups today" in pages[2].content.decode()
@@ -99,7 +108,9 @@ def test_so_many_sign_ups_a_day_come_from_one_network(db, settings):
 
 
 @pytest.mark.parametrize("email", ["new@example.com", "sales@example.com"])
-def test_three_sign_ups_a_day_use_one_address_whether_it_has_an_account_or_not(sales, email):
+def test_three_sign_ups_a_day_use_one_address_whether_it_has_an_account_or_not(
+    sales, email
+):
     clients = [Client(REMOTE_ADDR=f"203.0.113.{number}") for number in range(4)]
 
     pages = [sign_up(client, email=email) for client in clients]
@@ -126,12 +137,19 @@ def test_an_address_gets_five_links_a_day_and_the_page_says_so(signed_in, clock)
     for _ in range(6):
         clock.goes_on(seconds=200)
         confirm_password(signed_in)
-        signed_in.post("/account/address/", {"action_send": "1", "email": "stranger@example.com"})
+        signed_in.post(
+            "/account/address/", {"action_send": "1", "email": "stranger@example.com"}
+        )
     new_address(signed_in, "another@example.com")
     page = new_address(signed_in, "stranger@example.com")
 
-    assert [message.to for message in mail.outbox] == [["stranger@example.com"]] * 5 + [["another@example.com"]]
-    assert "We have just sent a link to this address, or five today." in page.content.decode()
+    assert [message.to for message in mail.outbox] == [["stranger@example.com"]] * 5 + [
+        ["another@example.com"]
+    ]
+    assert (
+        "We have just sent a link to this address, or five today."
+        in page.content.decode()
+    )
 
 
 def test_who_never_confirmed_is_written_to_five_times_a_day(db, clock):
@@ -146,7 +164,10 @@ def test_who_never_confirmed_is_written_to_five_times_a_day(db, clock):
 def test_one_person_writes_to_twenty_new_addresses_a_day(signed_in, clock):
     for number in range(20):
         clock.goes_on(seconds=7)
-        signed_in.post("/account/address/", {"action_send": "1", "email": f"stranger{number}@example.com"})
+        signed_in.post(
+            "/account/address/",
+            {"action_send": "1", "email": f"stranger{number}@example.com"},
+        )
 
     assert new_address(signed_in, "stranger@example.com").status_code == 429
     assert mail.outbox == []
@@ -155,7 +176,9 @@ def test_one_person_writes_to_twenty_new_addresses_a_day(signed_in, clock):
 def test_a_person_gets_five_links_for_a_new_password_an_hour(sales, clock):
     for number in range(7):
         clock.goes_on(seconds=61)
-        answer = Client(REMOTE_ADDR=f"203.0.113.{number}").post("/password/reset/", {"email": "sales@example.com"})
+        answer = Client(REMOTE_ADDR=f"203.0.113.{number}").post(
+            "/password/reset/", {"email": "sales@example.com"}
+        )
 
     assert answer.status_code == 429
     assert len(mail.outbox) == 5
@@ -191,7 +214,10 @@ def test_no_name_gets_one_later(client_as, admin):
     form = {"currency": "EUR", "time_zone": "UTC"}
 
     company = client.post("/company/", {"name": ADDRESSES[0], **form})
-    person = client.post("/account/", {"first_name": ADDRESSES[1], "last_name": "", "date_style": "named"})
+    person = client.post(
+        "/account/",
+        {"first_name": ADDRESSES[1], "last_name": "", "date_style": "named"},
+    )
     invite(client)
     member = accept(link(), first_name=ADDRESSES[2])
 
@@ -199,7 +225,9 @@ def test_no_name_gets_one_later(client_as, admin):
         assert "Enter a name without a web address" in page.content.decode()
 
 
-@pytest.mark.parametrize("name", ["Booking.com", "Notino.cz & Co", "Sawwww Ltd", "A/B Test // Lab", "Ada"])
+@pytest.mark.parametrize(
+    "name", ["Booking.com", "Notino.cz & Co", "Sawwww Ltd", "A/B Test // Lab", "Ada"]
+)
 def test_a_name_with_a_dot_is_a_name(name):
     validate_name(name)
 

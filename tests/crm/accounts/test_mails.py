@@ -11,7 +11,9 @@ from crm.models import AccountMail
 pytestmark = [pytest.mark.django_db, pytest.mark.covers("S49")]
 
 
-def test_a_mail_whose_key_is_lost_waits_and_is_sent_once_the_key_is_back(sales, settings, caplog):
+def test_a_mail_whose_key_is_lost_waits_and_is_sent_once_the_key_is_back(
+    sales, settings, caplog
+):
     keys = settings.TOKEN_KEYS
     mails.queue_password_reset("sales@example.com")
 

@@ -24,14 +24,19 @@ ELSEWHERE = [
     "\x1fhttps://evil.example", "https://[::1", "https://crm.example.com", "https://\uff45vil.example",
     "https://evil。example", "//evil%E3%80%82example", "/leads/\r\nSet-Cookie: a=b", "〱https://evil.example",
 ]  # fmt: skip
-HERE = {"/leads/", "/leads/?page=2", "https://testserver/deals/", "http://testserver/deals/"}
+HERE = {
+    "/leads/",
+    "/leads/?page=2",
+    "https://testserver/deals/",
+    "http://testserver/deals/",
+}
 
 
 def host_of(location):
     # As a browser reads it: tabs and newlines are dropped, and \ is /.
-    read = location.translate(str.maketrans({"\t": "", "\r": "", "\n": "", "\\": "/"})).strip(
-        "".join(map(chr, range(33)))
-    )
+    read = location.translate(
+        str.maketrans({"\t": "", "\r": "", "\n": "", "\\": "/"})
+    ).strip("".join(map(chr, range(33))))
     return urlsplit(urljoin("http://testserver/login/", read)).netloc
 
 
@@ -39,7 +44,10 @@ def host_of(location):
 def test_signing_in_stays_on_our_host(sales, settings, target):
     settings.ALLOWED_HOSTS = ["testserver", "crm.example.com"]
 
-    response = Client().post("/login/", {"username": "sales@example.com", "password": PASSWORD, "next": target})
+    response = Client().post(
+        "/login/",
+        {"username": "sales@example.com", "password": PASSWORD, "next": target},
+    )
 
     assert response.status_code == 302
     assert host_of(response.headers["Location"]) == "testserver"
@@ -58,14 +66,19 @@ def test_so_do_signing_out_and_the_colours(client_as, sales, settings, path, tar
 
 @pytest.mark.parametrize("target", ELSEWHERE)
 def test_so_does_giving_the_password_again(client_as, sales, target):
-    response = client_as(sales).post("/account/confirm/", {"password": PASSWORD, "next": target})
+    response = client_as(sales).post(
+        "/account/confirm/", {"password": PASSWORD, "next": target}
+    )
 
     assert host_of(response.headers["Location"]) == "testserver"
 
 
 @pytest.mark.parametrize("target", sorted(HERE - {"https://testserver/deals/"}))
 def test_places_of_ours_are_gone_to(sales, target):
-    response = Client().post("/login/", {"username": "sales@example.com", "password": PASSWORD, "next": target})
+    response = Client().post(
+        "/login/",
+        {"username": "sales@example.com", "password": PASSWORD, "next": target},
+    )
 
     assert response.headers["Location"] == target
 
@@ -84,13 +97,22 @@ def test_places_of_ours_are_gone_to(sales, target):
     ],
 )
 @pytest.mark.parametrize("word", ["abc", "?page=2"])
-def test_a_word_is_no_place_to_go_to(client_as, admin, company, route, pk, fields, word):
+def test_a_word_is_no_place_to_go_to(
+    client_as, admin, company, route, pk, fields, word
+):
     deal = make_deal(make_lead(company))
-    ids = {"lead": deal.lead_id, "deal": deal.pk, "status": deal.lead.status_id, "stage": deal.stage_id}
+    ids = {
+        "lead": deal.lead_id,
+        "deal": deal.pk,
+        "status": deal.lead.status_id,
+        "stage": deal.stage_id,
+    }
     path = reverse(route, args=[ids.get(pk, pk)] if pk else [])
 
     response = client_as(admin).post(
-        path, {name: ids.get(value, value) for name, value in fields.items()} | {"next": word}
+        path,
+        {name: ids.get(value, value) for name, value in fields.items()}
+        | {"next": word},
     )
 
     assert response.status_code == 302
@@ -113,7 +135,9 @@ def test_an_unknown_host_is_refused_and_nothing_links_to_it(sales, settings, hos
     client = Client()
 
     page = client.get("/login/", HTTP_HOST=host)
-    reset = client.post("/password/reset/", {"email": "sales@example.com"}, HTTP_HOST=host)
+    reset = client.post(
+        "/password/reset/", {"email": "sales@example.com"}, HTTP_HOST=host
+    )
 
     assert (page.status_code, reset.status_code) == (400, 400)
     assert host.encode() not in page.content

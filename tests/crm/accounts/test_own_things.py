@@ -11,7 +11,13 @@ from django.test import Client
 
 from crm.accounts.urls import urlpatterns
 from crm.models import ApiKey, User
-from tests.crm.accounts.conftest import confirm_password, is_in, link, set_up_app, sign_in
+from tests.crm.accounts.conftest import (
+    confirm_password,
+    is_in,
+    link,
+    set_up_app,
+    sign_in,
+)
 from tests.crm.accounts.device import Device
 from tests.crm.accounts.test_company_sign_in import come_in, provider, server
 from tests.crm.accounts.test_passkeys import add
@@ -26,7 +32,8 @@ OWN = sorted(
     {
         f"/{str(each.pattern).replace('<int:pk>', '1')}"
         for each in urlpatterns
-        if str(each.pattern).startswith("account/") and not str(each.pattern).startswith(OPEN)
+        if str(each.pattern).startswith("account/")
+        and not str(each.pattern).startswith(OPEN)
     }
 )
 ASKED = ("/account/confirm/", "/password/reset/")
@@ -61,7 +68,14 @@ def by_provider(client, provider, server, user):
         client.force_login(user, backend="crm.accounts.adapter.EmailBackend")
         SocialAccount.objects.update(date_joined="2026-01-01T00:00Z")
         session = client.session
-        records = [{"method": "socialaccount", "at": time.time() - 3600, "provider": provider.code, "uid": "1001"}]
+        records = [
+            {
+                "method": "socialaccount",
+                "at": time.time() - 3600,
+                "provider": provider.code,
+                "uid": "1001",
+            }
+        ]
         session["account_authentication_methods"] = records
         session["account_authentication_methods_user"] = str(user.pk)
         session.save()
@@ -75,23 +89,41 @@ def own_things(user):
     )
 
 
-@pytest.mark.parametrize("has", [with_password, with_nothing, with_app_only, with_passkey_only])
-def test_nothing_of_one_s_own_opens_to_a_session_of_a_provider(provider, server, sales, has):
+@pytest.mark.parametrize(
+    "has", [with_password, with_nothing, with_app_only, with_passkey_only]
+)
+def test_nothing_of_one_s_own_opens_to_a_session_of_a_provider(
+    provider, server, sales, has
+):
     has(sales.user)
     client = Client(SERVER_NAME="localhost")
     by_provider(client, provider, server, sales.user)
     assert is_in(client)
     before = own_things(sales.user)
-    form = {"first_name": "Mallory", "action_add": "1", "email": "mallory@example.com", "name": "x", "code": "123456"}
+    form = {
+        "first_name": "Mallory",
+        "action_add": "1",
+        "email": "mallory@example.com",
+        "name": "x",
+        "code": "123456",
+    }
 
-    answers = {(path, ask): getattr(client, ask)(path, form).get("Location") for path in OWN for ask in ("get", "post")}
+    answers = {
+        (path, ask): getattr(client, ask)(path, form).get("Location")
+        for path in OWN
+        for ask in ("get", "post")
+    }
 
     assert len(OWN) >= 11
-    assert not {where: to for where, to in answers.items() if not str(to).startswith(ASKED)}
+    assert not {
+        where: to for where, to in answers.items() if not str(to).startswith(ASKED)
+    }
     assert own_things(sales.user) == before
 
 
-def test_who_has_nothing_to_confirm_with_sets_a_password_by_mail(provider, server, sales):
+def test_who_has_nothing_to_confirm_with_sets_a_password_by_mail(
+    provider, server, sales
+):
     with_nothing(sales.user)
     client = Client()
     come_in(client, provider, server)
@@ -113,7 +145,9 @@ def test_an_open_session_without_a_way_to_confirm_adds_none_either(client_as, sa
     assert page.url == "/password/reset/"
 
 
-def test_a_link_opened_before_the_provider_s_word_is_no_password(provider, server, admin, company):
+def test_a_link_opened_before_the_provider_s_word_is_no_password(
+    provider, server, admin, company
+):
     """Someone who can read the mails opens the link in another browser, then signs in there with the provider."""
     own, other = Client(), Client()
     sign_in(own, "admin@example.com")
@@ -128,5 +162,7 @@ def test_a_link_opened_before_the_provider_s_word_is_no_password(provider, serve
     assert records == []
     assert is_in(other)
     assert other.get("/account/").url.startswith("/account/confirm/")
-    assert other.post("/company/api-keys/new/", {"name": "k", "role": "admin"}).url.startswith("/account/confirm/")
+    assert other.post(
+        "/company/api-keys/new/", {"name": "k", "role": "admin"}
+    ).url.startswith("/account/confirm/")
     assert not ApiKey.objects.exists()

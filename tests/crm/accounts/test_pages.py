@@ -11,7 +11,9 @@ from tests.crm.accounts.conftest import confirm_password, set_up_app
 
 pytestmark = pytest.mark.django_db
 
-NAMES = sorted({pattern.name for pattern in urls.urlpatterns} - {"account_logout", "logout"})
+NAMES = sorted(
+    {pattern.name for pattern in urls.urlpatterns} - {"account_logout", "logout"}
+)
 KEYS = {
     "account_confirm_email": ["nonsense"],
     "account_reset_password_from_key": ["1", "nonsense"],
@@ -44,13 +46,23 @@ def test_every_page_has_our_stylesheet_and_no_script_of_others(client_as, sales,
     for name, text in found.items():
         assert 'href="/static/app.css"' in text, name
         assert "<title>" in text, name
-        scripts = re.findall('<script (?:src="/static/|id="passkey-options" type="application/json")', text)
-        assert text.count("<script") == len(scripts) >= 4, name  # htmx and our own three; those for passkeys
+        scripts = re.findall(
+            '<script (?:src="/static/|id="passkey-options" type="application/json")',
+            text,
+        )
+        # Htmx and our own three; those for passkeys.
+        assert text.count("<script") == len(scripts) >= 4, name
         assert " style=" not in text, name
 
 
 @pytest.mark.parametrize(
-    "name", ["account_request_login_code", "mfa_trust", "mfa_signup_webauthn", "socialaccount_signup"]
+    "name",
+    [
+        "account_request_login_code",
+        "mfa_trust",
+        "mfa_signup_webauthn",
+        "socialaccount_signup",
+    ],
 )
 def test_what_is_not_offered_is_not_there(name):
     with pytest.raises(NoReverseMatch):

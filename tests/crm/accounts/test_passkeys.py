@@ -17,7 +17,12 @@ from tests.security import odd_values
 
 pytestmark = [pytest.mark.django_db, pytest.mark.covers("S50")]
 
-NEW, LIST, SIGN_IN, CODE = "/account/passkeys/new/", "/account/passkeys/", "/login/passkey/", "/login/code/"
+NEW, LIST, SIGN_IN, CODE = (
+    "/account/passkeys/new/",
+    "/account/passkeys/",
+    "/login/passkey/",
+    "/login/code/",
+)
 NOT_CHECKED = "This passkey could not be checked."
 
 
@@ -37,7 +42,9 @@ def client(sales):
 
 def add(client, device, name="My phone"):
     options = client.get(NEW).context["passkey_options"]
-    return client.post(NEW, {"name": name, "credential": device.create(options)}, follow=True)
+    return client.post(
+        NEW, {"name": name, "credential": device.create(options)}, follow=True
+    )
 
 
 @pytest.fixture
@@ -49,7 +56,9 @@ def device(client):
 
 
 def sign_in_options(client):
-    return client.get(SIGN_IN, headers={"Accept": "application/json"}).json()["request_options"]
+    return client.get(SIGN_IN, headers={"Accept": "application/json"}).json()[
+        "request_options"
+    ]
 
 
 def test_the_first_passkey_comes_with_recovery_codes_and_a_mail(client):
@@ -64,7 +73,9 @@ def test_the_first_passkey_comes_with_recovery_codes_and_a_mail(client):
 def test_a_passkey_signs_in_without_password_and_shows_when_it_was_used(device, sales):
     client = browser()
 
-    response = client.post(SIGN_IN, {"credential": device.get(sign_in_options(client)), "next": "/leads/"})
+    response = client.post(
+        SIGN_IN, {"credential": device.get(sign_in_options(client)), "next": "/leads/"}
+    )
 
     assert response.url == "/leads/"
     assert is_in(client)
@@ -177,12 +188,16 @@ def for_another_user(device):
     device.handle = "MQ"  # "1", in base64
 
 
-@pytest.mark.parametrize("lie", [without_finger, from_elsewhere, with_another_key, for_another_user])
+@pytest.mark.parametrize(
+    "lie", [without_finger, from_elsewhere, with_another_key, for_another_user]
+)
 def test_a_device_that_lies_lets_nobody_in(device, lie):
     client = browser()
     lie(device)
 
-    page = client.post(SIGN_IN, {"credential": device.get(sign_in_options(client))}, follow=True)
+    page = client.post(
+        SIGN_IN, {"credential": device.get(sign_in_options(client))}, follow=True
+    )
 
     assert NOT_CHECKED in page.content.decode()
     assert not is_in(client)
@@ -242,9 +257,22 @@ def odd_credentials(device, options):
     whole = json.loads(device.get(options))
     yield from odd_values.BODIES
     for part in ("id", "rawId", "type", "response"):
-        yield from (json.dumps({**whole, part: odd}) for odd in (None, 1, [], {}, "é", "A"))
+        yield from (
+            json.dumps({**whole, part: odd}) for odd in (None, 1, [], {}, "é", "A")
+        )
     for part in whole["response"]:
-        for odd in (None, 1, [], {}, "é", "A", "AAAA", "pyA", whole["response"][part][:40], "z" * 4000):
+        for odd in (
+            None,
+            1,
+            [],
+            {},
+            "é",
+            "A",
+            "AAAA",
+            "pyA",
+            whole["response"][part][:40],
+            "z" * 4000,
+        ):
             yield json.dumps({**whole, "response": {**whole["response"], part: odd}})
 
 
@@ -255,7 +283,9 @@ def test_no_odd_credential_is_more_than_refused(device):
     with_another_key(device)  # what can be parsed is not signed
 
     for at, odd in enumerate(odd_credentials(device, options)):
-        response = client.post(SIGN_IN, {"credential": odd}, REMOTE_ADDR=f"198.51.100.{at}")
+        response = client.post(
+            SIGN_IN, {"credential": odd}, REMOTE_ADDR=f"198.51.100.{at}"
+        )
 
         assert response.url.startswith("/login/"), odd
         assert not is_in(client), odd
@@ -265,10 +295,15 @@ def test_no_odd_new_passkey_is_more_than_refused(client):
     whole = json.loads(Device().create(client.get(NEW).context["passkey_options"]))
     odd_ones = [*odd_values.BODIES, json.dumps({**whole, "response": []})]
     for part in whole["response"]:
-        odd_ones += [json.dumps({**whole, "response": {**whole["response"], part: odd}}) for odd in (1, {}, "A", "pyA")]
+        odd_ones += [
+            json.dumps({**whole, "response": {**whole["response"], part: odd}})
+            for odd in (1, {}, "A", "pyA")
+        ]
 
     for odd in odd_ones:
-        assert client.post(NEW, {"name": "Odd", "credential": odd}).status_code == 200, odd
+        assert (
+            client.post(NEW, {"name": "Odd", "credential": odd}).status_code == 200
+        ), odd
 
     assert not Authenticator.objects.exists()
 
@@ -296,7 +331,9 @@ def test_one_passkey_is_not_registered_for_two_people(client, device, ops):
 
 def spelt_in_another_way(options, device):
     credential = json.loads(device.create(options))
-    credential["id"] = credential["rawId"] = credential["id"] + "=" * (-len(credential["id"]) % 4)
+    credential["id"] = credential["rawId"] = credential["id"] + "=" * (
+        -len(credential["id"]) % 4
+    )
     return json.dumps(credential)
 
 
@@ -321,9 +358,13 @@ def test_a_passkey_is_stored_under_the_id_in_its_data(client, sales):
     device = Device()
     options = client.get(NEW).context["passkey_options"]
 
-    client.post(NEW, {"name": "Odd", "credential": claimed_to_be_another(options, device)})
+    client.post(
+        NEW, {"name": "Odd", "credential": claimed_to_be_another(options, device)}
+    )
 
-    assert Authenticator.objects.get(type="webauthn").data["credential"]["id"] == websafe_encode(device.id)
+    assert Authenticator.objects.get(type="webauthn").data["credential"][
+        "id"
+    ] == websafe_encode(device.id)
 
 
 def test_the_database_refuses_a_second_passkey_of_one_id(device, ops):
@@ -339,7 +380,10 @@ def test_nobody_has_more_than_twenty(client, device, sales):
         Authenticator(
             user=sales.user,
             type="webauthn",
-            data={**first.data, "credential": {**first.data["credential"], "id": own, "rawId": own}},
+            data={
+                **first.data,
+                "credential": {**first.data["credential"], "id": own, "rawId": own},
+            },
         )
         for own in (websafe_encode(bytes([number])) for number in range(19))
     )
@@ -359,7 +403,9 @@ def test_the_operators_staff_get_in_with_a_passkey(device, sales):
     assert client.get("/admin/").status_code == 200
 
 
-def test_staff_who_gave_no_passkey_in_this_session_are_asked_for_it(device, sales, client_as):
+def test_staff_who_gave_no_passkey_in_this_session_are_asked_for_it(
+    device, sales, client_as
+):
     sales.user.is_staff = sales.user.is_superuser = True
     sales.user.save()
 

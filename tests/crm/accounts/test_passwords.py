@@ -16,7 +16,9 @@ NEW = "a brand new one, long enough"
 
 
 def ask(client=None, email="sales@example.com", **headers):
-    return (client or Client()).post("/password/reset/", {"email": email}, headers=headers)
+    return (client or Client()).post(
+        "/password/reset/", {"email": email}, headers=headers
+    )
 
 
 def choose(client, path, password=NEW):
@@ -61,7 +63,10 @@ def test_it_is_built_from_the_configured_host_alone(sales, settings):
     """S18: whatever the request says its host is."""
     settings.ALLOWED_HOSTS = ["crm.example.com", "other.example.com"]
 
-    ask(host="other.example.com", **{"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "http"})
+    ask(
+        host="other.example.com",
+        **{"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "http"},
+    )
 
     assert mail.outbox[0].body.count("https://crm.example.com/password/reset/") == 1
     assert "other.example.com" not in mail.outbox[0].body
@@ -81,7 +86,10 @@ def test_a_reset_ends_all_sessions(client_as, sales):
 def test_a_change_ends_all_other_sessions(client_as, sales):
     here, elsewhere = client_as(sales), client_as(sales)
 
-    here.post("/account/password/", {"oldpassword": PASSWORD, "password1": NEW, "password2": NEW})
+    here.post(
+        "/account/password/",
+        {"oldpassword": PASSWORD, "password1": NEW, "password2": NEW},
+    )
 
     assert is_in(here)
     assert not is_in(elsewhere)
@@ -89,7 +97,9 @@ def test_a_change_ends_all_other_sessions(client_as, sales):
 
 
 def test_a_change_needs_the_present_password(client_as, sales):
-    page = client_as(sales).post("/account/password/", {"oldpassword": "no", "password1": NEW, "password2": NEW})
+    page = client_as(sales).post(
+        "/account/password/", {"oldpassword": "no", "password1": NEW, "password2": NEW}
+    )
 
     assert "Incorrect password." in page.content.decode()
     assert User.objects.get().check_password(PASSWORD)
@@ -98,7 +108,10 @@ def test_a_change_needs_the_present_password(client_as, sales):
 @pytest.mark.parametrize(
     ("password", "message"),
     [
-        ("elevensigns", "This password is too short. It must contain at least 12 characters."),
+        (
+            "elevensigns",
+            "This password is too short. It must contain at least 12 characters.",
+        ),
         ("qwerty123456", "This password is too common."),
         ("314159265358", "This password is entirely numeric."),
         ("sales@example.com", "The password is too similar to the"),
@@ -113,17 +126,24 @@ def test_short_common_and_telling_passwords_are_refused(sales, password, message
     assert User.objects.get().check_password(PASSWORD)
 
 
-@pytest.mark.parametrize("password", ["LeadMachine2026!", "northwind-bv-42", "Linkedin!!1234", "Welcome Northwind 1"])
+@pytest.mark.parametrize(
+    "password",
+    ["LeadMachine2026!", "northwind-bv-42", "Linkedin!!1234", "Welcome Northwind 1"],
+)
 def test_names_that_anyone_would_try_are_refused(sales, password):
     ask()
 
     page = choose(Client(), link(), password)
 
-    assert "This password is made of names that anyone would try." in page.content.decode()
+    assert (
+        "This password is made of names that anyone would try." in page.content.decode()
+    )
     assert User.objects.get().check_password(PASSWORD)
 
 
-@pytest.mark.parametrize("password", ["northwind by the oboe", "machine-made gingerbread"])
+@pytest.mark.parametrize(
+    "password", ["northwind by the oboe", "machine-made gingerbread"]
+)
 def test_such_a_name_among_other_words_does_no_harm(sales, password):
     ask()
 
@@ -163,7 +183,9 @@ def test_five_mails_a_minute_are_the_most_for_an_address(sales):
 
 
 def test_a_reset_shows_that_the_address_is_theirs(sales):
-    EmailAddress.objects.create(user=sales.user, email="sales@example.com", primary=True, verified=False)
+    EmailAddress.objects.create(
+        user=sales.user, email="sales@example.com", primary=True, verified=False
+    )
     ask()
 
     choose(Client(), link())
@@ -191,7 +213,9 @@ def test_no_link_goes_to_an_address_that_was_replaced(sales):
     ask(email="sales@example.com")
     ask(email="new@example.com")
 
-    assert [(message.subject, message.to) for message in mail.outbox] == [("Reset your password", ["new@example.com"])]
+    assert [(message.subject, message.to) for message in mail.outbox] == [
+        ("Reset your password", ["new@example.com"])
+    ]
 
 
 def test_somebody_who_was_switched_off_gets_no_link(sales):
@@ -202,7 +226,9 @@ def test_somebody_who_was_switched_off_gets_no_link(sales):
     assert mail.outbox == []
 
 
-def test_a_stranger_can_make_nobody_confirm_the_address_that_the_operator_has_entered(sales):
+def test_a_stranger_can_make_nobody_confirm_the_address_that_the_operator_has_entered(
+    sales,
+):
     ask()
     Client().get(link())
     Client().get(f"/password/reset/{int_to_base36(sales.user.pk)}-x-y/")

@@ -26,7 +26,12 @@ def invite(client, email="grace@example.com", role="sales"):
 
 
 def accept(path, client=None, **changes):
-    form = {"first_name": "Grace", "last_name": "Hopper", "password": "amazing grace, how sweet", **changes}
+    form = {
+        "first_name": "Grace",
+        "last_name": "Hopper",
+        "password": "amazing grace, how sweet",
+        **changes,
+    }
     return (client or Client()).post(path, form)
 
 
@@ -49,7 +54,11 @@ def test_somebody_new_joins_through_the_link_in_the_mail(client_as, admin, compa
     assert mail.outbox[0].to == ["grace@example.com"]
     assert mail.outbox[0].subject == "Admin Jansen invited you to join Northwind BV"
     assert response.url == "/"
-    assert (member.company, member.role, str(member.user)) == (company, "sales", "Grace Hopper")
+    assert (member.company, member.role, str(member.user)) == (
+        company,
+        "sales",
+        "Grace Hopper",
+    )
     assert is_in(client)
 
 
@@ -70,16 +79,26 @@ def test_their_address_counts_as_confirmed(client_as, admin):
     assert is_in(client)
 
 
-def test_somebody_who_has_an_account_signs_in_and_joins(client_as, admin, other_company):
+def test_somebody_who_has_an_account_signs_in_and_joins(
+    client_as, admin, other_company
+):
     grace = join(other_company, Role.ADMIN, email="grace@example.com")
     invite(client_as(admin), role="ops")
     client, path = Client(), link()
 
     asked = client.get(path).content.decode()
     assert f'href="/login/?next={path}"' in asked
-    assert client.post("/login/", {"username": "grace@example.com", "password": PASSWORD, "next": path}).url == path
+    assert (
+        client.post(
+            "/login/",
+            {"username": "grace@example.com", "password": PASSWORD, "next": path},
+        ).url
+        == path
+    )
     assert "Join Northwind BV" in client.get(path).content.decode()
-    assert not Membership.objects.filter(user=grace.user, company=admin.company).exists()
+    assert not Membership.objects.filter(
+        user=grace.user, company=admin.company
+    ).exists()
     client.post(path)
 
     assert Membership.objects.get(user=grace.user, company=admin.company).role == "ops"
@@ -109,7 +128,9 @@ def test_a_link_works_once(client_as, admin):
     assert Membership.objects.count() == 2
 
 
-def test_a_link_is_good_for_7_days_and_sending_it_again_gives_a_new_one(client_as, admin):
+def test_a_link_is_good_for_7_days_and_sending_it_again_gives_a_new_one(
+    client_as, admin
+):
     client = client_as(admin)
     invite(client)
     old = link()
@@ -132,7 +153,10 @@ def test_a_revoked_link_lets_nobody_in(client_as, admin):
 
     assert accept(link()).status_code == 404
     assert not User.objects.filter(email="grace@example.com").exists()
-    assert "grace@example.com" not in client.get(PEOPLE).content.decode().partition('id="invitations"')[2]
+    assert (
+        "grace@example.com"
+        not in client.get(PEOPLE).content.decode().partition('id="invitations"')[2]
+    )
 
 
 @pytest.mark.parametrize("token", ["nonsense", "x" * 500, "%00", "%F0%9F%98%80"])
@@ -157,7 +181,9 @@ def test_only_a_hash_of_the_token_is_kept(client_as, admin):
         ({"email": "invited@example.com"}, "This person has already been invited."),
     ],
 )
-def test_an_invitation_that_makes_no_sense_is_refused(client_as, admin, sales, fields, message):
+def test_an_invitation_that_makes_no_sense_is_refused(
+    client_as, admin, sales, fields, message
+):
     client = client_as(admin)
     invite(client, "invited@example.com")
 
@@ -167,7 +193,10 @@ def test_an_invitation_that_makes_no_sense_is_refused(client_as, admin, sales, f
     assert Invitation.objects.count() == len(mail.outbox) == 1
 
 
-@pytest.mark.parametrize("changes", [{"password": "short"}, {"first_name": ""}, {"password": "grace@example.com"}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"password": "short"}, {"first_name": ""}, {"password": "grace@example.com"}],
+)
 def test_somebody_new_needs_a_name_and_a_good_password(client_as, admin, changes):
     invite(client_as(admin))
 
@@ -181,10 +210,16 @@ def test_two_who_accept_one_link_at_once_make_one_member(client_as, admin):
     """Also S10: the form's other fields change nothing."""
     invite(client_as(admin))
 
-    accept(link(), email="mallory@example.com", role="admin", company="1", is_staff="on")
+    accept(
+        link(), email="mallory@example.com", role="admin", company="1", is_staff="on"
+    )
 
     grace = Membership.objects.exclude(pk=admin.pk).get()
-    assert (grace.user.email, grace.role, grace.user.is_staff) == ("grace@example.com", "sales", False)
+    assert (grace.user.email, grace.role, grace.user.is_staff) == (
+        "grace@example.com",
+        "sales",
+        False,
+    )
 
 
 def test_a_new_role_counts_from_the_very_next_request(client_as, admin, sales):
@@ -192,26 +227,37 @@ def test_a_new_role_counts_from_the_very_next_request(client_as, admin, sales):
     theirs = client_as(sales)
     assert theirs.get("/leads/new/").status_code == 200
 
-    page = give_password(client_as(admin)).post(f"/company/people/{sales.pk}/role/", {"role": "ops"}, follow=True)
+    page = give_password(client_as(admin)).post(
+        f"/company/people/{sales.pk}/role/", {"role": "ops"}, follow=True
+    )
 
     assert texts(page) == ["Sales Jansen now has the role Ops."]
     assert theirs.get("/leads/new/").status_code == 403
 
 
-def test_a_deactivated_member_is_out_from_the_very_next_request(client_as, admin, sales):
+def test_a_deactivated_member_is_out_from_the_very_next_request(
+    client_as, admin, sales
+):
     """S08"""
     theirs, client = client_as(sales), client_as(admin)
     assert is_in(theirs)
 
     assert (
-        "Deactivate <bdi>Sales Jansen</bdi>?" in client.get(f"/company/people/{sales.pk}/deactivate/").content.decode()
+        "Deactivate <bdi>Sales Jansen</bdi>?"
+        in client.get(f"/company/people/{sales.pk}/deactivate/").content.decode()
     )
     assert is_in(theirs)
     client.post(f"/company/people/{sales.pk}/deactivate/")
 
-    assert "An admin of Northwind BV deactivated your access." in theirs.get("/leads/").content.decode()
+    assert (
+        "An admin of Northwind BV deactivated your access."
+        in theirs.get("/leads/").content.decode()
+    )
     assert theirs.post("/leads/new/", {"first_name": "Ada"}).status_code == 403
-    assert theirs.get("/api/v1/leads/", headers={"Accept": "application/json"}).status_code == 403
+    assert (
+        theirs.get("/api/v1/leads/", headers={"Accept": "application/json"}).status_code
+        == 403
+    )
     assert not Lead.objects.exists()
 
 
@@ -227,8 +273,12 @@ def test_a_reactivated_member_is_in_again(client_as, admin, sales):
 def test_keys_end_with_whoever_made_them(company, admin, shut_out):
     """S08: the API keys of someone who was shut out no longer work from the very next request."""
     second = join(company, Role.ADMIN, email="second@example.com")
-    _, text = ApiKey.objects.issue(company=company, role="sales", name="Website", user=second.user)
-    _, other_text = ApiKey.objects.issue(company=company, role="sales", name="Website", user=admin.user)
+    _, text = ApiKey.objects.issue(
+        company=company, role="sales", name="Website", user=second.user
+    )
+    _, other_text = ApiKey.objects.issue(
+        company=company, role="sales", name="Website", user=admin.user
+    )
     assert call(text) == 200
 
     if shut_out == "deactivated":
@@ -243,38 +293,59 @@ def test_keys_end_with_whoever_made_them(company, admin, shut_out):
 
 
 def call(key):
-    return Client().get("/api/v1/leads/", headers={"Authorization": f"Bearer {key}"}).status_code
+    return (
+        Client()
+        .get("/api/v1/leads/", headers={"Authorization": f"Bearer {key}"})
+        .status_code
+    )
 
 
 def test_the_last_admin_can_not_be_shut_out(client_as, admin):
     page = client_as(admin).post(f"/company/people/{admin.pk}/deactivate/", follow=True)
 
     admin.refresh_from_db()
-    assert texts(page) == ["Nothing was changed: no one else can manage the company. Make someone else an admin first."]
+    assert texts(page) == [
+        "Nothing was changed: no one else can manage the company. Make someone else an admin first."
+    ]
     assert (admin.role, admin.is_active) == ("admin", True)
-    assert not AuditEntry.objects.filter(action__in=["role_changed", "member_deactivated"]).exists()
+    assert not AuditEntry.objects.filter(
+        action__in=["role_changed", "member_deactivated"]
+    ).exists()
 
 
-def test_the_page_says_before_that_the_last_admin_can_not_be_deactivated(client_as, admin, company):
+def test_the_page_says_before_that_the_last_admin_can_not_be_deactivated(
+    client_as, admin, company
+):
     client, question = client_as(admin), f"/company/people/{admin.pk}/deactivate/"
 
     alone = client.get(question).content.decode()
     join(company, Role.ADMIN, email="second@example.com")
     with_another = client.get(question).content.decode()
 
-    told = ("can't be deactivated yet", "Make someone else an admin first.", "you lose access at once")
+    told = (
+        "can't be deactivated yet",
+        "Make someone else an admin first.",
+        "you lose access at once",
+    )
     assert [words in alone for words in told] == [True, True, False]
     assert [words in with_another for words in told] == [False, False, True]
-    assert [page.count(">Deactivate</button>") for page in (alone, with_another)] == [0, 1]
+    assert [page.count(">Deactivate</button>") for page in (alone, with_another)] == [
+        0,
+        1,
+    ]
 
 
 def test_an_admin_can_not_demote_themselves(client_as, admin, company):
     join(company, Role.ADMIN, email="second@example.com")
 
-    page = client_as(admin).post(f"/company/people/{admin.pk}/role/", {"role": "sales"}, follow=True)
+    page = client_as(admin).post(
+        f"/company/people/{admin.pk}/role/", {"role": "sales"}, follow=True
+    )
 
     admin.refresh_from_db()
-    assert texts(page) == ["Nothing was changed: you would lose access to this page. Ask another admin to do it."]
+    assert texts(page) == [
+        "Nothing was changed: you would lose access to this page. Ask another admin to do it."
+    ]
     assert admin.role == "admin"
     assert not AuditEntry.objects.filter(action="role_changed").exists()
 
@@ -287,7 +358,9 @@ def test_the_last_admin_who_can_come_in_can_not_be_demoted(admin):
     assert admin.role == "admin"
 
 
-def test_an_admin_who_is_shut_out_or_switched_off_does_not_count_as_another(company, admin):
+def test_an_admin_who_is_shut_out_or_switched_off_does_not_count_as_another(
+    company, admin
+):
     people.deactivate(membership=join(company, Role.ADMIN, email="second@example.com"))
     switched_off = join(company, Role.ADMIN, email="third@example.com")
     User.objects.filter(pk=switched_off.user_id).update(is_active=False)
@@ -301,7 +374,10 @@ def test_two_admins_who_shut_each_other_out_at_once_leave_one(company):
     for _ in range(10):
         Membership.objects.all().delete()
         User.objects.all().delete()
-        pair = [join(company, Role.ADMIN, email=f"{name}@example.com") for name in ("ada", "grace")]
+        pair = [
+            join(company, Role.ADMIN, email=f"{name}@example.com")
+            for name in ("ada", "grace")
+        ]
         barrier, refused = threading.Barrier(2), []
 
         def shut_out(membership, barrier=barrier, refused=refused):
@@ -321,7 +397,9 @@ def test_two_admins_who_shut_each_other_out_at_once_leave_one(company):
         assert Membership.objects.active().count() == len(refused) == 1
 
 
-def test_what_is_done_to_people_is_on_record_without_an_address(client_as, admin, sales):
+def test_what_is_done_to_people_is_on_record_without_an_address(
+    client_as, admin, sales
+):
     client = give_password(client_as(admin))
     AuditEntry.objects.all()._raw_delete("default")
 
@@ -334,14 +412,34 @@ def test_what_is_done_to_people_is_on_record_without_an_address(client_as, admin
     accept(link())
 
     entries = AuditEntry.objects.exclude(action="sign_in").order_by("pk")
-    invitation, grace = Invitation.objects.get().pk, User.objects.get(email="grace@example.com").pk
-    assert list(entries.values_list("action", "actor_name", "object_label", "details")) == [
+    invitation, grace = (
+        Invitation.objects.get().pk,
+        User.objects.get(email="grace@example.com").pk,
+    )
+    assert list(
+        entries.values_list("action", "actor_name", "object_label", "details")
+    ) == [
         ("member_invited", "Admin Jansen", f"Invitation {invitation} (sales)", {}),
-        ("role_changed", "Admin Jansen", f"Sales Jansen ({sales.user_id})", {"role": "ops"}),
+        (
+            "role_changed",
+            "Admin Jansen",
+            f"Sales Jansen ({sales.user_id})",
+            {"role": "ops"},
+        ),
         ("member_deactivated", "Admin Jansen", f"Sales Jansen ({sales.user_id})", {}),
-        ("member_reactivated", "Admin Jansen", f"Sales Jansen ({sales.user_id})", {"role": "ops"}),
+        (
+            "member_reactivated",
+            "Admin Jansen",
+            f"Sales Jansen ({sales.user_id})",
+            {"role": "ops"},
+        ),
         ("invitation_renewed", "Admin Jansen", f"Invitation {invitation} (sales)", {}),
-        ("member_joined", "Grace Hopper", f"Grace Hopper ({grace})", {"invitation": invitation, "role": "sales"}),
+        (
+            "member_joined",
+            "Grace Hopper",
+            f"Grace Hopper ({grace})",
+            {"invitation": invitation, "role": "sales"},
+        ),
     ]
     assert "@" not in str(list(entries.values()))
 
@@ -369,7 +467,9 @@ def test_nobody_but_admins_sees_or_changes_people(client_as, sales, ops, admin):
         codes = [
             client.get(PEOPLE).status_code,
             invite(client).status_code,
-            client.post(f"/company/people/{member.pk}/role/", {"role": "admin"}).status_code,
+            client.post(
+                f"/company/people/{member.pk}/role/", {"role": "admin"}
+            ).status_code,
             client.post(f"/company/people/{admin.pk}/deactivate/").status_code,
         ]
         assert codes == [403] * 4
@@ -384,11 +484,15 @@ def test_nobody_but_admins_sees_or_changes_people(client_as, sales, ops, admin):
 def test_people_of_another_company_are_not_found(client_as, admin, other_company):
     """S01"""
     theirs = join(other_company, Role.SALES)
-    invitation = Invitation.objects.create(company=other_company, email="x@example.com", role="ops", token_sha256="x")
+    invitation = Invitation.objects.create(
+        company=other_company, email="x@example.com", role="ops", token_sha256="x"
+    )
     client = client_as(admin)
 
     codes = [
-        client.post(f"/company/people/{theirs.pk}/role/", {"role": "admin"}).status_code,
+        client.post(
+            f"/company/people/{theirs.pk}/role/", {"role": "admin"}
+        ).status_code,
         client.get(f"/company/people/{theirs.pk}/deactivate/").status_code,
         client.post(f"/company/people/{theirs.pk}/deactivate/").status_code,
         client.post(f"/company/people/{theirs.pk}/reactivate/").status_code,
@@ -398,8 +502,14 @@ def test_people_of_another_company_are_not_found(client_as, admin, other_company
 
     assert codes == [404] * 6
     assert "x@example.com" not in client.get(PEOPLE).content.decode()
-    assert (theirs.role, Membership.objects.get(pk=theirs.pk).is_active) == ("sales", True)
+    assert (theirs.role, Membership.objects.get(pk=theirs.pk).is_active) == (
+        "sales",
+        True,
+    )
 
 
 def test_an_invitation_is_for_sales_unless_another_role_is_chosen(client_as, admin):
-    assert '<option value="sales" selected>' in client_as(admin).get("/company/people/").content.decode()
+    assert (
+        '<option value="sales" selected>'
+        in client_as(admin).get("/company/people/").content.decode()
+    )

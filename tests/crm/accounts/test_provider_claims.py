@@ -4,7 +4,14 @@ import pytest
 from allauth.socialaccount.models import SocialAccount
 from django.test import Client
 
-from tests.crm.accounts.test_company_sign_in import arrive, begin, come_in, is_in, provider, server
+from tests.crm.accounts.test_company_sign_in import (
+    arrive,
+    begin,
+    come_in,
+    is_in,
+    provider,
+    server,
+)
 
 __all__ = ["provider", "server"]
 
@@ -17,14 +24,27 @@ ADDRESS = {"email": "sales@example.com", "email_verified": True}
 def log(caplog):
     """Returns the reasons of failed sign-ins so far."""
     begin = "A sign-in with provider "
-    return lambda: [text.partition(": ")[2] for text in caplog.messages if text.startswith(begin)]
+    return lambda: [
+        text.partition(": ")[2] for text in caplog.messages if text.startswith(begin)
+    ]
 
 
 @pytest.mark.parametrize(
-    "in_token", [{}, {"email": "sales@example.com"}, {"email_verified": True}, {"email": "old@example.com"}]
+    "in_token",
+    [
+        {},
+        {"email": "sales@example.com"},
+        {"email_verified": True},
+        {"email": "old@example.com"},
+    ],
 )
-def test_what_the_id_token_lacks_is_read_from_userinfo(provider, server, sales, in_token):
-    server.person, server.userinfo = {"sub": "1001", **in_token}, {"sub": "1001", **ADDRESS}
+def test_what_the_id_token_lacks_is_read_from_userinfo(
+    provider, server, sales, in_token
+):
+    server.person, server.userinfo = (
+        {"sub": "1001", **in_token},
+        {"sub": "1001", **ADDRESS},
+    )
     client = Client()
 
     come_in(client, provider, server)
@@ -52,7 +72,9 @@ def test_userinfo_is_not_asked_for_what_is_known(provider, server, sales):
         ([], "Userinfo: The answer (200) is not a JSON object."),
     ],
 )
-def test_userinfo_about_someone_else_lets_no_one_in(provider, server, sales, log, userinfo, reason):
+def test_userinfo_about_someone_else_lets_no_one_in(
+    provider, server, sales, log, userinfo, reason
+):
     server.person, server.userinfo = {"sub": "1001"}, userinfo
     client = Client()
 
@@ -78,7 +100,9 @@ def test_userinfo_about_someone_else_lets_no_one_in(provider, server, sales, log
          "Okta doesn&#x27;t say whether your e-mail address was checked.", "The claim email_verified is missing."),
     ],
 )  # fmt: skip
-def test_a_missing_claim_and_a_false_one_are_told_apart(provider, server, sales, log, in_token, userinfo, said, reason):
+def test_a_missing_claim_and_a_false_one_are_told_apart(
+    provider, server, sales, log, in_token, userinfo, said, reason
+):
     server.person, server.userinfo = {"sub": "1001", **in_token}, userinfo
     client = Client()
 
@@ -103,20 +127,31 @@ def test_a_wrong_client_secret_is_in_the_log(provider, server, sales, log):
 def test_someone_who_cancels_is_not_told_that_it_did_not_work(provider, server, caplog):
     client = Client()
     caplog.set_level("INFO", "crm")
-    address = server.authorize(begin(client, provider)).replace("code=", "error=access_denied&x=")
+    address = server.authorize(begin(client, provider)).replace(
+        "code=", "error=access_denied&x="
+    )
 
     page = arrive(client, address).content.decode()
 
     assert "You were not signed in: this was cancelled" in page
     assert "did not work" not in page
-    assert f"A sign-in with provider {provider.code} was cancelled or not allowed there." in caplog.messages
+    assert (
+        f"A sign-in with provider {provider.code} was cancelled or not allowed there."
+        in caplog.messages
+    )
 
 
 @pytest.mark.parametrize(
     ("query", "reason"),
     [
-        ("error=temporarily_unavailable&", "The provider answered temporarily_unavailable."),
-        ("error=<script>&error_description=sales@example.com&", "The provider answered with an unknown error."),
+        (
+            "error=temporarily_unavailable&",
+            "The provider answered temporarily_unavailable.",
+        ),
+        (
+            "error=<script>&error_description=sales@example.com&",
+            "The provider answered with an unknown error.",
+        ),
         ("", "The answer has no code."),
     ],
 )
@@ -135,14 +170,20 @@ def test_an_answer_to_no_question_is_in_the_log(provider, server, log):
 
     arrive(Client(), address)
 
-    assert [reason.partition(":")[0] for reason in log()] == ["The answer is for no sign-in of this browser"]
+    assert [reason.partition(":")[0] for reason in log()] == [
+        "The answer is for no sign-in of this browser"
+    ]
 
 
 def test_who_is_refused_is_in_the_log_without_an_address(provider, server, sales, log):
     come_in(Client(), provider, server)
     server.person = {"sub": "2", **ADDRESS}
     come_in(Client(), provider, server)
-    server.person = {"sub": "3", "email": "stranger@example.com", "email_verified": True}
+    server.person = {
+        "sub": "3",
+        "email": "stranger@example.com",
+        "email_verified": True,
+    }
     come_in(Client(), provider, server)
     server.person, sales.is_active = {"sub": "1001", **ADDRESS}, False
     sales.save()

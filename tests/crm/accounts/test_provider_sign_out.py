@@ -8,7 +8,13 @@ from django.test import Client
 from crm.models import SignInProvider
 from tests.conftest import code_now
 from tests.crm.accounts.conftest import set_up_app, sign_in
-from tests.crm.accounts.test_company_sign_in import begin, come_in, is_in, provider, server
+from tests.crm.accounts.test_company_sign_in import (
+    begin,
+    come_in,
+    is_in,
+    provider,
+    server,
+)
 
 __all__ = ["provider", "server"]
 
@@ -26,13 +32,18 @@ def prompt(url):
 
 
 @pytest.mark.usefixtures("ending")
-def test_signing_out_leads_to_the_provider_with_the_token_of_this_sign_in(provider, server, sales):
+def test_signing_out_leads_to_the_provider_with_the_token_of_this_sign_in(
+    provider, server, sales
+):
     client = Client()
     come_in(client, provider, server)
 
     page = client.post("/logout/")
 
-    address, asked = page.context["url"].partition("?")[0], parse_qs(urlsplit(page.context["url"]).query)
+    address, asked = (
+        page.context["url"].partition("?")[0],
+        parse_qs(urlsplit(page.context["url"]).query),
+    )
     assert not is_in(client)
     assert "You are signed out" in page.content.decode()
     assert address == f"{server.issuer}/end"
@@ -69,7 +80,9 @@ def test_a_session_by_password_ends_here_alone(provider, server, sales):
     assert prompt(begin(client, provider)) is None
 
 
-def test_the_provider_has_to_ask_at_the_next_try_and_no_longer_after_it(provider, server, sales):
+def test_the_provider_has_to_ask_at_the_next_try_and_no_longer_after_it(
+    provider, server, sales
+):
     client = Client()
     first = begin(client, provider)
     come_in(client, provider, server)
@@ -79,7 +92,11 @@ def test_the_provider_has_to_ask_at_the_next_try_and_no_longer_after_it(provider
     come_in(client, provider, server)
 
     assert page.url == "/login/"
-    assert (prompt(first), prompt(again), prompt(begin(client, provider))) == (None, ["login"], None)
+    assert (prompt(first), prompt(again), prompt(begin(client, provider))) == (
+        None,
+        ["login"],
+        None,
+    )
 
 
 def test_it_has_to_ask_after_the_wrong_account(provider, server, sales):
@@ -101,7 +118,9 @@ def test_google_is_asked_for_what_it_knows(provider, server, sales, monkeypatch)
     assert prompt(begin(client, provider)) == ["select_account"]
 
 
-@pytest.mark.parametrize("address", [7, "http://example.com/end", "javascript:alert(1)", ""])
+@pytest.mark.parametrize(
+    "address", [7, "http://example.com/end", "javascript:alert(1)", ""]
+)
 def test_an_odd_address_to_sign_out_at_is_not_used(provider, server, sales, address):
     server.discovery["end_session_endpoint"] = address
     client = Client()

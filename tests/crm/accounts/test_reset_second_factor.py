@@ -35,7 +35,8 @@ def signed_in(user, secret):
 
 def test_the_password_alone_lets_the_person_in_again(sales, settings):
     set_up_app(sales.user)
-    settings.TOKEN_KEYS = [Fernet.generate_key().decode()]  # the key that sealed it is lost
+    # The key that sealed it is lost.
+    settings.TOKEN_KEYS = [Fernet.generate_key().decode()]
 
     reset()
     client = Client()
@@ -60,12 +61,17 @@ def test_their_sessions_end_and_nobody_elses(sales, admin):
     theirs, other = signed_in(sales.user, set_up_app(sales.user)), Client()
     sign_in(other, email="admin@example.com")
     unlisted = Client()
-    unlisted.force_login(sales.user, backend="crm.accounts.adapter.EmailBackend")  # allauth knows nothing of this one
+    # Allauth knows nothing of this one.
+    unlisted.force_login(sales.user, backend="crm.accounts.adapter.EmailBackend")
 
     printed = reset()
 
     assert "2 sessions ended" in printed
-    assert [is_in(client) for client in (theirs, unlisted, other)] == [False, False, True]
+    assert [is_in(client) for client in (theirs, unlisted, other)] == [
+        False,
+        False,
+        True,
+    ]
     assert Session.objects.count() == UserSession.objects.count() == 1
 
 
@@ -86,7 +92,10 @@ def test_it_is_on_record_in_each_of_their_companies(sales, other_company):
     reset()
 
     entries = AuditEntry.objects.order_by("company_id")
-    assert [(entry.company_id, entry.action, entry.actor_kind, entry.object_id) for entry in entries] == [
+    assert [
+        (entry.company_id, entry.action, entry.actor_kind, entry.object_id)
+        for entry in entries
+    ] == [
         (company_id, "second_factor_reset", "system", sales.user.pk)
         for company_id in (sales.company_id, other_company.pk)
     ]
@@ -96,7 +105,9 @@ def test_an_unknown_address_is_refused_with_a_sentence_and_changes_nothing(sales
     secret = set_up_app(sales.user)
     client = signed_in(sales.user, secret)
 
-    with pytest.raises(CommandError, match=r"^No user has this e-mail address\.$") as refused:
+    with pytest.raises(
+        CommandError, match=r"^No user has this e-mail address\.$"
+    ) as refused:
         reset("nobody@example.com")
 
     assert refused.value.returncode == 1
@@ -120,7 +131,9 @@ def test_without_a_second_factor_nothing_happens_and_it_says_so(sales):
 
     printed = reset()
 
-    assert printed == f"User {sales.user.pk} has no second factor. Nothing was changed.\n"
+    assert (
+        printed == f"User {sales.user.pk} has no second factor. Nothing was changed.\n"
+    )
     assert is_in(client)
     assert AuditEntry.objects.count() == before
 
@@ -135,4 +148,8 @@ def test_the_operators_own_way_into_the_administration_is_a_new_app(settings):
     sign_in(client, email="root@example.com")
 
     assert staff.get("/admin/").status_code == 302
-    assert client.get("/admin/", follow=True).redirect_chain[1][0].startswith("/account/app/on/")
+    assert (
+        client.get("/admin/", follow=True)
+        .redirect_chain[1][0]
+        .startswith("/account/app/on/")
+    )

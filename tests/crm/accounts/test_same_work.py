@@ -58,30 +58,44 @@ def work(path, fields, **environment) -> tuple[int, Counter[str], int]:
         answer = client.post(path, fields, **environment)
     assert answer.status_code in (200, 302)
     assert mail.outbox == []
-    verbs = Counter(each["sql"].split()[0] for each in statements.captured_queries if "SAVEPOINT" not in each["sql"])
+    verbs = Counter(
+        each["sql"].split()[0]
+        for each in statements.captured_queries
+        if "SAVEPOINT" not in each["sql"]
+    )
     return ROUNDS["rounds"], verbs, AccountMail.objects.count() - queued
 
 
 def test_a_reset_does_the_same_for_those_who_have_an_account_and_those_who_have_none():
-    known, unknown = (work("/password/reset/", {"email": email}) for email in (KNOWN, UNKNOWN))
+    known, unknown = (
+        work("/password/reset/", {"email": email}) for email in (KNOWN, UNKNOWN)
+    )
 
     assert known == unknown
     assert known[2] == 1
 
 
 def test_a_sign_up_does_the_same_for_those_who_have_an_account_and_those_who_have_none():
-    known, unknown = (work("/signup/", {**FORM, "email": email}) for email in (KNOWN, UNKNOWN))
+    known, unknown = (
+        work("/signup/", {**FORM, "email": email}) for email in (KNOWN, UNKNOWN)
+    )
 
     assert known[0] == unknown[0] == CountingHasher.iterations
     assert known[2] == unknown[2] == 1
-    assert {verb: known[1][verb] for verb in WRITES} == {verb: unknown[1][verb] for verb in WRITES}
-    assert known[1]["SELECT"] == pytest.approx(unknown[1]["SELECT"], abs=4)  # of about 0.2 ms each
+    assert {verb: known[1][verb] for verb in WRITES} == {
+        verb: unknown[1][verb] for verb in WRITES
+    }
+    # Of about 0.2 ms each.
+    assert known[1]["SELECT"] == pytest.approx(unknown[1]["SELECT"], abs=4)
     assert User.objects.count() == 2
     assert Company.objects.count() == 2
 
 
 def test_a_sign_in_hashes_as_much_for_known_and_unknown_names():
-    rounds = [work("/login/", {"username": name, "password": "wrong"})[0] for name in (KNOWN, UNKNOWN)]
+    rounds = [
+        work("/login/", {"username": name, "password": "wrong"})[0]
+        for name in (KNOWN, UNKNOWN)
+    ]
 
     assert rounds == [CountingHasher.iterations] * 2
 

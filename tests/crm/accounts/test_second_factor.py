@@ -68,9 +68,12 @@ def test_a_code_is_good_once_for_as_long_as_it_is_valid(sales, clock):
 
 @pytest.mark.parametrize("form", ["{0}-{1}", "{0} {1}", ".{0}{1}", "{0}{1}"])
 @pytest.mark.parametrize("seconds", [0, 31, 64])
-def test_a_used_code_counts_in_no_other_form_and_at_no_other_time(sales, clock, form, seconds):
+def test_a_used_code_counts_in_no_other_form_and_at_no_other_time(
+    sales, clock, form, seconds
+):
     secret = set_up_app(sales.user)
-    ahead = format_hotp_value(hotp_value(secret, int(time.time()) // 30 + 1))  # the phone's clock is a step ahead
+    # The phone's clock is a step ahead.
+    ahead = format_hotp_value(hotp_value(secret, int(time.time()) // 30 + 1))
     give(sign_in_with_password(), ahead)
 
     clock.goes_on(seconds=seconds)
@@ -126,12 +129,15 @@ def sign_in_with_password():
     return client
 
 
-@pytest.mark.parametrize(("drift", "let_in"), [(-60, False), (-30, True), (0, True), (30, True), (60, False)])
+@pytest.mark.parametrize(
+    ("drift", "let_in"), [(-60, False), (-30, True), (0, True), (30, True), (60, False)]
+)
 def test_one_step_of_drift_is_allowed(sales, clock, drift, let_in):
     secret = set_up_app(sales.user)
     client = Client()
     sign_in(client)
-    clock.goes_on(seconds=30 - time.time() % 30)  # to the start of a step, so that none ends before the code is checked
+    # To the start of a step, so that none ends before the code is checked.
+    clock.goes_on(seconds=30 - time.time() % 30)
     code = code_now(secret)
 
     clock.goes_on(seconds=drift)
@@ -143,7 +149,9 @@ def test_one_step_of_drift_is_allowed(sales, clock, drift, let_in):
 def test_setting_it_up_needs_the_password_again(client_as, sales):
     client = client_as(sales)
 
-    assert client.get("/account/app/on/").url == "/account/confirm/?next=/account/app/on/"
+    assert (
+        client.get("/account/app/on/").url == "/account/confirm/?next=/account/app/on/"
+    )
     client.post("/account/app/on/", {"code": "000000"})
 
     assert not Authenticator.objects.exists()
@@ -193,7 +201,9 @@ def test_a_recovery_code_lets_one_in_once(client_as, sales):
 def recovery_codes(client):
     confirm_password(client)
     secret = client.get("/account/app/on/").context["form"].secret
-    return client.post("/account/app/on/", {"code": code_now(secret)}, follow=True).context["unused_codes"]
+    return client.post(
+        "/account/app/on/", {"code": code_now(secret)}, follow=True
+    ).context["unused_codes"]
 
 
 @pytest.mark.parametrize("path", ["/account/app/off/", "/account/recovery-codes/new/"])
@@ -224,7 +234,9 @@ def test_what_is_in_the_database_lets_nobody_in(client_as, sales):
     client = client_as(sales)
     confirm_password(client)
     secret = client.get("/account/app/on/").context["form"].secret
-    codes = client.post("/account/app/on/", {"code": code_now(secret)}, follow=True).context["unused_codes"]
+    codes = client.post(
+        "/account/app/on/", {"code": code_now(secret)}, follow=True
+    ).context["unused_codes"]
 
     kept = str(list(Authenticator.objects.values_list("data", flat=True)))
 
@@ -249,9 +261,14 @@ def test_recovery_codes_that_were_shown_are_hashes_that_no_key_opens(client_as, 
 def test_each_recovery_code_counts_once_and_a_wrong_one_uses_none_up(client_as, sales):
     codes = recovery_codes(client_as(sales))
     stored = Authenticator.objects.get(type="recovery_codes")
-    wrong = next(str(number) for number in range(10**7, 10**8) if str(number) not in codes)
+    wrong = next(
+        str(number) for number in range(10**7, 10**8) if str(number) not in codes
+    )
 
-    answers = [stored.wrap().validate_code(code) for code in (codes[3], codes[3], wrong, "", "\u0663", codes[9])]
+    answers = [
+        stored.wrap().validate_code(code)
+        for code in (codes[3], codes[3], wrong, "", "\u0663", codes[9])
+    ]
 
     assert answers == [True, False, False, False, False, True]
     stored.refresh_from_db()
@@ -266,7 +283,9 @@ def test_recovery_codes_outlast_a_rotation_of_keys(client_as, sales, settings):
     call_command("rotate_token_keys")
     settings.TOKEN_KEYS = settings.TOKEN_KEYS[:1]
 
-    assert Authenticator.objects.get(type="recovery_codes").wrap().validate_code(codes[0])
+    assert (
+        Authenticator.objects.get(type="recovery_codes").wrap().validate_code(codes[0])
+    )
 
 
 def test_keys_are_rotated_with_those_of_the_access_tokens(sales, settings, capsys):
@@ -283,7 +302,12 @@ def test_keys_are_rotated_with_those_of_the_access_tokens(sales, settings, capsy
     give(client, code_now(secret))
 
     printed = capsys.readouterr().out
-    assert printed.count("Second factors: 0 with the newest key, 1 with an older one, 0 unreadable.") == 2
+    assert (
+        printed.count(
+            "Second factors: 0 with the newest key, 1 with an older one, 0 unreadable."
+        )
+        == 2
+    )
     assert secret not in printed
     assert is_in(client)
 

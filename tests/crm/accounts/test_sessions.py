@@ -43,7 +43,8 @@ def test_a_session_in_use_ends_after_7_days(sales, clock):
     assert not is_in(client)
 
 
-LOOK_FOR_MAIL = 1  # by the worker that sends after each response here: tests/crm/accounts/conftest.py
+# By the worker that sends after each response here: tests/crm/accounts/conftest.py.
+LOOK_FOR_MAIL = 1
 
 
 def test_a_click_now_and_then_writes_nothing(sales, django_assert_num_queries, clock):
@@ -53,7 +54,8 @@ def test_a_click_now_and_then_writes_nothing(sales, django_assert_num_queries, c
     with django_assert_num_queries(3 + LOOK_FOR_MAIL):  # session, user, membership
         client.get("/nowhere/")
     clock.goes_on(seconds=301)
-    with django_assert_num_queries(6 + LOOK_FOR_MAIL):  # and the session, in a transaction
+    # And the session, in a transaction.
+    with django_assert_num_queries(6 + LOOK_FOR_MAIL):
         client.get("/nowhere/")
 
 
@@ -121,7 +123,11 @@ def test_in_production_they_travel_on_https_only_and_no_other_host_can_set_them(
 from leadmachine import settings as s
 print(s.SESSION_COOKIE_NAME, s.SESSION_COOKIE_SECURE, s.CSRF_COOKIE_NAME, s.CSRF_COOKIE_SECURE, s.CSRF_COOKIE_HTTPONLY)
 """
-    environment = {"PATH": os.environ["PATH"], "ALLOWED_HOSTS": "crm.example.com", "SECRET_KEY": "s" * 60}
+    environment = {
+        "PATH": os.environ["PATH"],
+        "ALLOWED_HOSTS": "crm.example.com",
+        "SECRET_KEY": "s" * 60,
+    }
 
     run = subprocess.run(
         [sys.executable, "-c", program],
@@ -135,7 +141,12 @@ print(s.SESSION_COOKIE_NAME, s.SESSION_COOKIE_SECURE, s.CSRF_COOKIE_NAME, s.CSRF
     assert run.stdout == "__Host-sessionid True __Host-csrftoken True True\n"
 
 
-TYPED = {"first_name": "Grace", "email": "grace@example.com", "token": "secret-1", "csrfmiddlewaretoken": "x"}
+TYPED = {
+    "first_name": "Grace",
+    "email": "grace@example.com",
+    "token": "secret-1",
+    "csrfmiddlewaretoken": "x",
+}
 
 
 def test_what_was_typed_when_the_session_ended_is_back_after_signing_in(sales, clock):
@@ -167,7 +178,9 @@ def test_what_was_typed_is_encrypted_and_for_nobody_else(sales, admin, clock):
     assert not TypedForm.objects.exists()
 
 
-def test_nothing_is_kept_of_the_operators_pages_and_for_those_who_are_no_longer_members(sales, clock):
+def test_nothing_is_kept_of_the_operators_pages_and_for_those_who_are_no_longer_members(
+    sales, clock
+):
     clients = [signed_in(sales), signed_in(sales)]
     clock.goes_on(seconds=8 * HOUR + 60)
 

@@ -50,7 +50,9 @@ def test_it_is_kept_as_json(shared, settings):
     caches["default"].set("key", [1.25], 60)
 
     with Redis.from_url(settings.REDIS_URL) as redis:
-        assert [redis.get(key) for key in redis.keys("*test_it_is_kept_as_json*")] == [b"[1.25]"]
+        assert [redis.get(key) for key in redis.keys("*test_it_is_kept_as_json*")] == [
+            b"[1.25]"
+        ]
 
 
 def test_failures_are_counted_by_all_processes_together(shared, sales):

@@ -33,27 +33,43 @@ def test_it_makes_a_company_with_its_first_admin(db):
 
     member = Membership.objects.get()
     assert response.url == "/confirm-email/"
-    assert (member.company.name, member.company.slug, member.role) == ("Northwind BV", "northwind-bv", "admin")
+    assert (member.company.name, member.company.slug, member.role) == (
+        "Northwind BV",
+        "northwind-bv",
+        "admin",
+    )
     assert (member.user.email, member.user.username, str(member.user)) == (
         "ada@example.com",
         "ada@example.com",
         "Ada Byron",
     )
     assert LeadStatus.objects.for_company(member.company).count() == 4
-    assert (member.company.currency, member.company.time_zone) == ("CHF", "Europe/Zurich")
+    assert (member.company.currency, member.company.time_zone) == (
+        "CHF",
+        "Europe/Zurich",
+    )
 
 
 @pytest.mark.parametrize(
     ("languages", "currency"),
-    [("de-CH,de;q=0.9", "CHF"), ("en-GB", "GBP"), ("nl-NL,en-US;q=0.8", "EUR"), ("en", "EUR"), ("", "EUR")],
+    [
+        ("de-CH,de;q=0.9", "CHF"),
+        ("en-GB", "GBP"),
+        ("nl-NL,en-US;q=0.8", "EUR"),
+        ("en", "EUR"),
+        ("", "EUR"),
+    ],
 )
 def test_the_currency_is_guessed_from_the_browser_s_languages(db, languages, currency):
-    form = Client(headers={"Accept-Language": languages}).get("/signup/").context["form"]
+    form = (
+        Client(headers={"Accept-Language": languages}).get("/signup/").context["form"]
+    )
 
     assert form["currency"].value() == currency
 
 
-LONG = f"{'a' * 60}@{'b' * 60}.{'c' * 60}.{{}}"  # two of them have more in common than a username holds
+# Two of them have more in common than a username holds.
+LONG = f"{'a' * 60}@{'b' * 60}.{'c' * 60}.{{}}"
 
 
 @pytest.mark.parametrize("end", ["nl", "de"])
@@ -64,7 +80,10 @@ def test_addresses_that_begin_alike_are_two_peoples(db, end):
     sign_up(client, email=LONG.format(end))
     client.post(link())
 
-    assert User.objects.filter(email__in=[LONG.format(end), LONG.format("uk")]).count() == 2
+    assert (
+        User.objects.filter(email__in=[LONG.format(end), LONG.format("uk")]).count()
+        == 2
+    )
     assert is_in(client)
 
 
@@ -104,12 +123,18 @@ def test_each_field_says_what_it_is(db):
 
 def test_only_a_development_machine_says_that_its_mails_are_printed(settings):
     production = Client().get("/confirm-email/").content.decode()
-    settings.DEBUG, settings.EMAIL_BACKEND = True, "django.core.mail.backends.console.EmailBackend"
+    settings.DEBUG, settings.EMAIL_BACKEND = (
+        True,
+        "django.core.mail.backends.console.EmailBackend",
+    )
     development = Client().get("/confirm-email/").content.decode()
 
     assert "Check your inbox" in production
     assert "the e-mail is printed in the terminal" not in production
-    assert "the e-mail is printed in the terminal where <code>make run</code> is running" in development
+    assert (
+        "the e-mail is printed in the terminal where <code>make run</code> is running"
+        in development
+    )
 
 
 def test_the_link_in_the_mail_lets_one_in_after_a_question(db):
@@ -154,7 +179,10 @@ def test_a_forged_link_confirms_nothing(key):
         ({"company": " "}, "This field is required."),
         ({"company": "N" * 121}, "Ensure this value has at most 120 characters"),
         ({"email": "nonsense"}, "Enter an e-mail address such as ada@example.com."),
-        ({"password1": "short"}, "This password is too short. It must contain at least 12 characters."),
+        (
+            {"password1": "short"},
+            "This password is too short. It must contain at least 12 characters.",
+        ),
         ({"first_name": "a\x00"}, "Null characters are not allowed."),
     ],
 )
@@ -201,15 +229,32 @@ def test_it_can_be_switched_off(settings):
 
 def test_nothing_else_can_be_set_in_the_form(db):
     """S10: whatever else is posted changes nothing."""
-    sign_up(Client(), is_staff="on", is_superuser="on", role="ops", username="root", slug="taken", is_active="")
+    sign_up(
+        Client(),
+        is_staff="on",
+        is_superuser="on",
+        role="ops",
+        username="root",
+        slug="taken",
+        is_active="",
+    )
 
     member = Membership.objects.get()
-    assert (member.role, member.user.is_staff, member.user.is_superuser) == ("admin", False, False)
-    assert (member.user.username, member.company.slug) == ("ada@example.com", "northwind-bv")
+    assert (member.role, member.user.is_staff, member.user.is_superuser) == (
+        "admin",
+        False,
+        False,
+    )
+    assert (member.user.username, member.company.slug) == (
+        "ada@example.com",
+        "northwind-bv",
+    )
     assert member.company.is_active
 
 
-def test_a_mail_server_that_is_away_gets_the_mail_later_and_leaves_no_address_in_the_log(db, settings, caplog):
+def test_a_mail_server_that_is_away_gets_the_mail_later_and_leaves_no_address_in_the_log(
+    db, settings, caplog
+):
     settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT = (
         "django.core.mail.backends.smtp.EmailBackend",
         "127.0.0.1",

@@ -9,7 +9,14 @@ from django.test import Client
 
 from crm.services import outbound
 from tests import slow_servers
-from tests.crm.accounts.test_company_sign_in import arrive, begin, come_in, is_in, provider_of, server
+from tests.crm.accounts.test_company_sign_in import (
+    arrive,
+    begin,
+    come_in,
+    is_in,
+    provider_of,
+    server,
+)
 from tests.crm.services.test_outbound import tls
 
 __all__ = ["server", "tls"]
@@ -33,7 +40,11 @@ def press_in_threads(provider, count):
 
     def press():
         started_at = time.monotonic()
-        page = Client().post(f"/login/company/{provider.code}/", follow=True).content.decode()
+        page = (
+            Client()
+            .post(f"/login/company/{provider.code}/", follow=True)
+            .content.decode()
+        )
         pages.append((time.monotonic() - started_at, page))
         connections.close_all()
 
@@ -70,14 +81,22 @@ def test_four_sign_ins_at_a_slow_provider_hold_up_nobody_of_another_company(
     [(first, refused), *others] = sorted(pages)
     assert TOO_MANY in refused
     assert first < 1
-    assert all("can&#x27;t be reached at the moment" in page and took < 5 for took, page in others)
+    assert all(
+        "can&#x27;t be reached at the moment" in page and took < 5
+        for took, page in others
+    )
 
 
-def test_someone_who_comes_back_from_a_busy_provider_loses_nothing(company, sales, server):
+def test_someone_who_comes_back_from_a_busy_provider_loses_nothing(
+    company, sales, server
+):
     provider = provider_of(company, server)
     client = Client()
     address = server.authorize(begin(client, provider))
-    clients = [outbound.OutboundClient(company_id=company.pk) for _ in range(outbound.MOST_OF_A_COMPANY)]
+    clients = [
+        outbound.OutboundClient(company_id=company.pk)
+        for _ in range(outbound.MOST_OF_A_COMPANY)
+    ]
 
     for each in clients:
         each.__enter__()

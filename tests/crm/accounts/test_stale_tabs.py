@@ -19,18 +19,27 @@ def both(sales, other_company):
 
 
 def token_in(page):
-    return re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.content.decode()).group(1)
+    return re.search(
+        r'name="csrfmiddlewaretoken" value="(\w+)"', page.content.decode()
+    ).group(1)
 
 
 def new_lead(company, token):
     """The form for a lead, valid for this company except perhaps for the token."""
     status = LeadStatus.objects.for_company(company).first()
-    return {"first_name": "Ada", "type": "inbound", "status": status.pk, "csrfmiddlewaretoken": token}
+    return {
+        "first_name": "Ada",
+        "type": "inbound",
+        "status": status.pk,
+        "csrfmiddlewaretoken": token,
+    }
 
 
 def switch(client, company):
     token = token_in(client.get("/leads/new/"))
-    return client.post("/switch-company/", {"company": company.pk, "csrfmiddlewaretoken": token})
+    return client.post(
+        "/switch-company/", {"company": company.pk, "csrfmiddlewaretoken": token}
+    )
 
 
 def test_a_form_of_the_former_company_writes_nothing(both, other_company):
@@ -48,7 +57,11 @@ def test_neither_does_what_a_script_sends(both, other_company):
     stale = token_in(both.get("/leads/new/"))
     switch(both, other_company)
 
-    response = both.post("/company/", {"name": "Ours"}, headers={"X-CSRFToken": stale, "HX-Request": "true"})
+    response = both.post(
+        "/company/",
+        {"name": "Ours"},
+        headers={"X-CSRFToken": stale, "HX-Request": "true"},
+    )
 
     other_company.refresh_from_db()
     assert response.status_code == 403
@@ -64,7 +77,9 @@ def test_a_form_of_the_new_company_works(both, other_company):
     assert Lead.objects.get().company == other_company
 
 
-def test_whoever_is_shut_out_of_the_company_writes_nothing_into_the_next_one(both, sales, admin, other_company):
+def test_whoever_is_shut_out_of_the_company_writes_nothing_into_the_next_one(
+    both, sales, admin, other_company
+):
     stale = token_in(both.get("/leads/new/"))
     people.deactivate(membership=sales)
 
@@ -80,7 +95,9 @@ def test_a_lead_of_the_former_company_is_not_found(both, sales, other_company):
     switch(both, other_company)
     token = token_in(both.get("/leads/new/"))
 
-    response = both.post(f"/leads/{lead.pk}/edit/", {"first_name": "Eve", "csrfmiddlewaretoken": token})
+    response = both.post(
+        f"/leads/{lead.pk}/edit/", {"first_name": "Eve", "csrfmiddlewaretoken": token}
+    )
 
     lead.refresh_from_db()
     assert response.status_code == 404

@@ -17,7 +17,10 @@ ATTACKER, HOME = "203.0.113.9", "198.51.100.7"
 
 
 def fail(times, email="sales@example.com", address=ATTACKER):
-    return [sign_in(Client(), email, f"wrong guess {at}", address).content.decode() for at in range(times)]
+    return [
+        sign_in(Client(), email, f"wrong guess {at}", address).content.decode()
+        for at in range(times)
+    ]
 
 
 def test_five_failures_lock_the_name_at_that_address(sales):
@@ -31,7 +34,10 @@ def test_the_right_password_gets_the_same_page_while_it_is_locked(sales):
     fail(5)
     client = Client()
 
-    wrong, right = sign_in(Client(), password="wrong", address=ATTACKER), sign_in(client, address=ATTACKER)
+    wrong, right = (
+        sign_in(Client(), password="wrong", address=ATTACKER),
+        sign_in(client, address=ATTACKER),
+    )
 
     assert LOCKED in right.content.decode()
     assert without_token(right) == without_token(wrong)
@@ -69,10 +75,15 @@ def test_signing_in_does_not_wipe_out_failures(sales):
     assert LOCKED in fail(2)[1]
 
 
-@pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Real-IP", "Forwarded", "X-Client-IP", "True-Client-IP"])
+@pytest.mark.parametrize(
+    "header",
+    ["X-Forwarded-For", "X-Real-IP", "Forwarded", "X-Client-IP", "True-Client-IP"],
+)
 def test_a_forged_address_gains_nothing(sales, header):
     for at in range(5):
-        sign_in(Client(), password="wrong", address=ATTACKER, **{header: f"192.0.2.{at}"})
+        sign_in(
+            Client(), password="wrong", address=ATTACKER, **{header: f"192.0.2.{at}"}
+        )
 
     page = sign_in(Client(), address=ATTACKER, **{header: HOME})
 
@@ -82,10 +93,19 @@ def test_a_forged_address_gains_nothing(sales, header):
 def test_addresses_that_a_trusted_proxy_tells_are_counted_one_by_one(sales, settings):
     settings.TRUSTED_PROXIES = ["10.0.0.0/8"]
     for _ in range(5):
-        sign_in(Client(), password="wrong", address="10.0.0.5", **{"X-Forwarded-For": f"{HOME}, {ATTACKER}"})
+        sign_in(
+            Client(),
+            password="wrong",
+            address="10.0.0.5",
+            **{"X-Forwarded-For": f"{HOME}, {ATTACKER}"},
+        )
     client = Client()
 
-    locked = sign_in(Client(), address="10.0.0.5", **{"X-Forwarded-For": f"192.0.2.1, {ATTACKER}, 10.1.1.1"})
+    locked = sign_in(
+        Client(),
+        address="10.0.0.5",
+        **{"X-Forwarded-For": f"192.0.2.1, {ATTACKER}, 10.1.1.1"},
+    )
     sign_in(client, address="10.0.0.5", **{"X-Forwarded-For": HOME})
 
     assert LOCKED in locked.content.decode()
@@ -103,11 +123,18 @@ def test_known_and_unknown_names_are_locked_alike(sales):
     known = fail(6, "sales@example.com", "203.0.113.1")
     unknown = fail(6, "nobody@example.com", "203.0.113.2")
 
-    assert [LOCKED in page for page in known] == [LOCKED in page for page in unknown] == [False] * 5 + [True]
+    assert (
+        [LOCKED in page for page in known]
+        == [LOCKED in page for page in unknown]
+        == [False] * 5 + [True]
+    )
 
 
 def test_30_tries_a_minute_are_the_most_from_one_address(sales):
-    codes = [sign_in(Client(), f"person{at}@example.com", "wrong", ATTACKER).status_code for at in range(31)]
+    codes = [
+        sign_in(Client(), f"person{at}@example.com", "wrong", ATTACKER).status_code
+        for at in range(31)
+    ]
 
     assert codes == [200] * 30 + [429]
     assert sign_in(Client(), address=HOME).status_code == 302
@@ -132,18 +159,24 @@ def test_of_1000_guesses_none_gets_in_and_the_user_does(sales):
 
 def test_the_admins_sign_in_page_is_this_one(sales):
     response = Client().get("/admin/login/?next=/admin/crm/lead/")
-    posted = Client().post("/admin/login/", {"username": "sales@example.com", "password": PASSWORD})
+    posted = Client().post(
+        "/admin/login/", {"username": "sales@example.com", "password": PASSWORD}
+    )
 
     assert response.url == "/login/?next=/admin/crm/lead/"
     assert posted.url == "/login/?next=/admin/"
 
 
-def test_guesses_at_the_password_asked_for_again_count_too_and_end_the_session(client_as, sales):
+def test_guesses_at_the_password_asked_for_again_count_too_and_end_the_session(
+    client_as, sales
+):
     client = client_as(sales)
     for _ in range(5):
         client.post("/account/confirm/", {"password": "wrong"}, REMOTE_ADDR=ATTACKER)
 
-    page = client.post("/account/confirm/", {"password": PASSWORD}, REMOTE_ADDR=ATTACKER)
+    page = client.post(
+        "/account/confirm/", {"password": PASSWORD}, REMOTE_ADDR=ATTACKER
+    )
 
     assert page.url == "/login/"
     assert not is_in(client)
@@ -185,10 +218,17 @@ def test_a_proxy_is_trusted_under_both_of_its_names(sales, settings, trusted, pr
 
 @pytest.mark.parametrize(
     ("peer", "trusted", "reported"),
-    [("10.1.2.3", [], 1), ("10.1.2.3", ["127.0.0.1"], 1), ("10.1.2.3", ["10.0.0.0/8"], 0), ("8.8.8.8", [], 0)],
+    [
+        ("10.1.2.3", [], 1),
+        ("10.1.2.3", ["127.0.0.1"], 1),
+        ("10.1.2.3", ["10.0.0.0/8"], 0),
+        ("8.8.8.8", [], 0),
+    ],
     ids=["no proxy is named", "another is", "it is", "a visitor who pretends"],
 )
-def test_a_proxy_that_is_not_named_is_reported_once(sales, settings, caplog, peer, trusted, reported):
+def test_a_proxy_that_is_not_named_is_reported_once(
+    sales, settings, caplog, peer, trusted, reported
+):
     settings.TRUSTED_PROXIES = trusted
     client_addresses._report_unnamed_proxy.cache_clear()
 

@@ -12,11 +12,18 @@ pytestmark = pytest.mark.django_db
 
 @pytest.mark.parametrize(
     ("zone", "shown"),
-    [("UTC", "23:30"), ("Europe/Amsterdam", "00:30"), ("Asia/Kolkata", "05:00"), ("Pacific/Apia", "12:30")],
+    [
+        ("UTC", "23:30"),
+        ("Europe/Amsterdam", "00:30"),
+        ("Asia/Kolkata", "05:00"),
+        ("Pacific/Apia", "12:30"),
+    ],
 )
 def test_a_page_shows_the_companys_time(client_as, sales, company, zone, shown):
     lead = make_lead(company)
-    Lead.objects.filter(pk=lead.pk).update(created_at=datetime(2026, 1, 15, 23, 30, tzinfo=UTC))
+    Lead.objects.filter(pk=lead.pk).update(
+        created_at=datetime(2026, 1, 15, 23, 30, tzinfo=UTC)
+    )
     company.time_zone = zone
     company.save()
 
@@ -27,7 +34,9 @@ def test_a_page_shows_the_companys_time(client_as, sales, company, zone, shown):
 
 def test_the_api_answers_in_utc(client_as, sales, company):
     lead = make_lead(company)
-    Lead.objects.filter(pk=lead.pk).update(created_at=datetime(2026, 1, 15, 23, 30, tzinfo=UTC))
+    Lead.objects.filter(pk=lead.pk).update(
+        created_at=datetime(2026, 1, 15, 23, 30, tzinfo=UTC)
+    )
     company.time_zone = "Asia/Kolkata"
     company.save()
 

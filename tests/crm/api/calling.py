@@ -26,4 +26,8 @@ def with_key(text: str) -> APIClient:
 
 
 def call(client: APIClient, method: str, path: str, data: Any = None) -> Any:
-    return client.generic(method, path) if data is None else getattr(client, method.lower())(path, data)
+    return (
+        client.generic(method, path)
+        if data is None
+        else getattr(client, method.lower())(path, data)
+    )

@@ -25,7 +25,9 @@ def deal(company):
 
 def send(script, idempotency_key="", **fields):
     headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
-    return script.post(FILES, {"file": upload(), **fields}, format="multipart", headers=headers)
+    return script.post(
+        FILES, {"file": upload(), **fields}, format="multipart", headers=headers
+    )
 
 
 @pytest.mark.parametrize("role", ["admin", "sales", "ops"])
@@ -46,13 +48,17 @@ def test_a_role_may_what_the_matrix_says_and_no_more(company, admin, deal, role)
 
 
 @pytest.mark.parametrize("about", ["lead", "deal", "note"])
-def test_a_key_adds_reads_and_deletes_its_own_files(script, sales, deal, about, django_capture_on_commit_callbacks):
+def test_a_key_adds_reads_and_deletes_its_own_files(
+    script, sales, deal, about, django_capture_on_commit_callbacks
+):
     note = make_note(sales, deal.lead)
     pk = {"lead": deal.lead_id, "deal": deal.pk, "note": note.pk}[about]
 
     added = send(script, **{about: pk})
     path = f"{FILES}{added.json()['id']}/"
-    content = script.get(f"{path}content/", headers={"Accept": "application/octet-stream"})
+    content = script.get(
+        f"{path}content/", headers={"Accept": "application/octet-stream"}
+    )
 
     on_deal = deal.pk if about == "deal" else None
     assert added.status_code == 201
@@ -79,7 +85,11 @@ def test_only_an_admin_deletes_what_another_has_added(company, sales, script, de
 
 
 def test_the_list_is_narrowed_by_lead_deal_and_note(sales, script, deal):
-    on_deal, on_lead, other = make_file(sales, deal), make_file(sales, deal.lead), make_lead(sales.company, email="")
+    on_deal, on_lead, other = (
+        make_file(sales, deal),
+        make_file(sales, deal.lead),
+        make_lead(sales.company, email=""),
+    )
     make_file(sales, other)
     note = make_note(sales, deal)
     on_note = make_file(sales, note)
@@ -106,13 +116,26 @@ def test_the_list_is_narrowed_by_lead_deal_and_note(sales, script, deal):
         ({"lead": "{lead}", "colour": "x"}, "colour", "no such field"),
         ({"lead": "{lead}", "file": ""}, "file", "Choose a file"),
         ({"lead": "{lead}", "file": "text"}, "file", "Choose a file"),
-        ({"lead": "{lead}", "file": [upload(), upload()]}, "file", "request of its own"),
-        ({"lead": "{lead}", "file": upload("Empty.txt", b"")}, "file", "Empty.txt is empty"),
+        (
+            {"lead": "{lead}", "file": [upload(), upload()]},
+            "file",
+            "request of its own",
+        ),
+        (
+            {"lead": "{lead}", "file": upload("Empty.txt", b"")},
+            "file",
+            "Empty.txt is empty",
+        ),
     ],
 )
-def test_bad_input_is_a_400_that_names_the_field_and_nothing_is_kept(script, sales, deal, fields, field, message):
+def test_bad_input_is_a_400_that_names_the_field_and_nothing_is_kept(
+    script, sales, deal, fields, field, message
+):
     values = {"lead": deal.lead_id, "deal": deal.pk, "note": make_note(sales, deal).pk}
-    sent = {name: value.format(**values) if isinstance(value, str) else value for name, value in fields.items()}
+    sent = {
+        name: value.format(**values) if isinstance(value, str) else value
+        for name, value in fields.items()
+    }
 
     answer = send(script, **sent)
 
@@ -121,11 +144,16 @@ def test_bad_input_is_a_400_that_names_the_field_and_nothing_is_kept(script, sal
     assert (Attachment.objects.count(), names_stored()) == (0, set())
 
 
-def test_another_companys_lead_file_and_content_are_not_there(script, sales, other_company, deal):
+def test_another_companys_lead_file_and_content_are_not_there(
+    script, sales, other_company, deal
+):
     stranger, file = caller(other_company), make_file(sales, deal)
 
     answers = [stranger.get(f"{FILES}{file.pk}/{part}") for part in ("", "content/")]
-    answers += [stranger.delete(f"{FILES}{file.pk}/"), send(stranger, lead=deal.lead_id)]
+    answers += [
+        stranger.delete(f"{FILES}{file.pk}/"),
+        send(stranger, lead=deal.lead_id),
+    ]
 
     assert [answer.status_code for answer in answers] == [404, 404, 404, 400]
     assert names_stored() == {file.stored_as}
@@ -137,7 +165,10 @@ def test_a_repeat_with_the_same_key_adds_nothing_and_another_file_does(script, d
 
     assert [answer.status_code for answer in (first, repeat, other)] == [201, 201, 201]
     assert first.json() == repeat.json() != other.json()
-    assert {content_of(file) for file in Attachment.objects.all()} == {CONTENT, b"other"}
+    assert {content_of(file) for file in Attachment.objects.all()} == {
+        CONTENT,
+        b"other",
+    }
     assert len(names_stored()) == 2
 
 
@@ -145,11 +176,21 @@ def test_a_repeat_with_the_same_key_adds_nothing_and_another_file_does(script, d
 def test_a_file_can_not_be_changed(script, sales, deal, method):
     file = make_file(sales, deal)
 
-    assert getattr(script, method)(f"{FILES}{file.pk}/", {"name": "x"}).status_code == 405
+    assert (
+        getattr(script, method)(f"{FILES}{file.pk}/", {"name": "x"}).status_code == 405
+    )
 
 
 @pytest.mark.parametrize("body", [b"", b"nonsense", b'{"file": "x"}', b"--x\r\n"])
-@pytest.mark.parametrize("kind", ["application/json", "multipart/form-data", "multipart/form-data; boundary=x", "x/y"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "application/json",
+        "multipart/form-data",
+        "multipart/form-data; boundary=x",
+        "x/y",
+    ],
+)
 def test_a_body_that_is_no_form_is_refused(script, deal, kind, body):
     answer = script.generic("POST", FILES, body, content_type=kind)
 
@@ -159,11 +200,16 @@ def test_a_body_that_is_no_form_is_refused(script, deal, kind, body):
 
 
 def test_a_hundred_and_one_files_are_a_400(script, deal):
-    assert send(script, lead=deal.lead_id, file=[upload() for _ in range(101)]).status_code == 400
+    assert (
+        send(script, lead=deal.lead_id, file=[upload() for _ in range(101)]).status_code
+        == 400
+    )
 
 
 def test_no_other_address_of_the_api_takes_a_file(script, deal):
-    answer = script.post("/api/v1/notes/", {"lead": deal.lead_id, "text": upload()}, format="multipart")
+    answer = script.post(
+        "/api/v1/notes/", {"lead": deal.lead_id, "text": upload()}, format="multipart"
+    )
 
     assert answer.status_code == 415
 
@@ -172,7 +218,10 @@ def test_a_storage_that_is_away_is_a_503_with_a_sentence(script, sales, deal, se
     file = make_file(sales, deal)
     settings.STORAGES = {**settings.STORAGES, "attachments": {"BACKEND": AWAY}}
 
-    answers = [send(script, lead=deal.lead_id), script.get(f"{FILES}{file.pk}/content/")]
+    answers = [
+        send(script, lead=deal.lead_id),
+        script.get(f"{FILES}{file.pk}/content/"),
+    ]
 
     assert [answer.status_code for answer in answers] == [503, 503]
     assert "can't be reached" in answers[0].json()["detail"]
@@ -183,7 +232,10 @@ def test_a_full_company_is_a_409(script, deal, settings):
 
     answer = send(script, lead=deal.lead_id)
 
-    assert (answer.status_code, "no room left" in answer.json()["detail"]) == (409, True)
+    assert (answer.status_code, "no room left" in answer.json()["detail"]) == (
+        409,
+        True,
+    )
 
 
 def test_a_session_needs_its_csrf_token(client_as, sales, deal):
@@ -193,7 +245,10 @@ def test_a_session_needs_its_csrf_token(client_as, sales, deal):
     client.get(f"/leads/{deal.lead_id}/")
     token = client.cookies["csrftoken"].value
     sent = client.post(
-        FILES, {"file": upload(), "lead": deal.lead_id}, format="multipart", headers={"X-CSRFToken": token}
+        FILES,
+        {"file": upload(), "lead": deal.lead_id},
+        format="multipart",
+        headers={"X-CSRFToken": token},
     )
     assert sent.status_code == 201
     assert Attachment.objects.get().actor == sales.user

@@ -12,7 +12,18 @@ def post(company, body, content_type="application/json"):
 
 @pytest.mark.parametrize(
     "body",
-    ["{", "", "null", "[]", '"Ada"', "7", '{"first_name": NaN}', b'{"first_name": "\xff"}', "[" * 100_000, "9" * 5000],
+    [
+        "{",
+        "",
+        "null",
+        "[]",
+        '"Ada"',
+        "7",
+        '{"first_name": NaN}',
+        b'{"first_name": "\xff"}',
+        "[" * 100_000,
+        "9" * 5000,
+    ],
 )
 def test_a_body_that_is_no_object_is_answered_with_400(company, body):
     answer = post(company, body)
@@ -30,7 +41,9 @@ def test_a_body_that_is_too_large_is_refused_unread(company, settings):
     assert not Lead.objects.exists()
 
 
-@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "text/csv"])
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/x-www-form-urlencoded", "text/csv"]
+)
 def test_a_body_in_another_format_is_answered_with_415(company, content_type):
     answer = post(company, "first_name=Ada", content_type)
 

@@ -61,7 +61,12 @@ def vip(company: Company) -> Tag:
 def leads(company: Company) -> list[Lead]:
     """Four leads from a fair."""
     return [
-        make_lead(company, first_name=f"P{number}", email=f"p{number}@example.com", source="Fair")
+        make_lead(
+            company,
+            first_name=f"P{number}",
+            email=f"p{number}@example.com",
+            source="Fair",
+        )
         for number in range(4)
     ]
 
@@ -80,7 +85,14 @@ NO_OFFSET = "Write it with its offset from UTC, as in 2027-02-01T09:30:00Z."
 def confirm_to_tag(tag: Tag) -> dict[str, Any]:
     """The confirmation that a preview of adding the tag to one lead would contain now."""
     asked_at = timezone.now().isoformat()
-    return {"kind": "add_tag", "target": tag.pk, "leads": 1, "conversions": 0, "rules": [], "asked_at": asked_at}
+    return {
+        "kind": "add_tag",
+        "target": tag.pk,
+        "leads": 1,
+        "conversions": 0,
+        "rules": [],
+        "asked_at": asked_at,
+    }
 
 
 def started(script: APIClient, asked: dict[str, Any]) -> BulkChange:
@@ -101,7 +113,10 @@ def test_a_preview_has_the_leads_and_what_is_sent_and_changes_nothing(
     Lead.objects.filter(pk=leads[1].pk).update(status=qualified)
     before = CrmEvent.objects.count()
 
-    answer = script.post(PREVIEW, {"kind": "status", "target": qualified.pk, "filters": {"source": "Fair"}})
+    answer = script.post(
+        PREVIEW,
+        {"kind": "status", "target": qualified.pk, "filters": {"source": "Fair"}},
+    )
 
     found = answer.json()
     assert answer.status_code == 200, found
@@ -125,27 +140,53 @@ def test_a_preview_has_the_leads_and_what_is_sent_and_changes_nothing(
     assert CrmEvent.objects.count() == before
 
 
-def test_the_preview_of_a_deletion_has_what_goes_along(company: Company, admin: Membership, leads: list[Lead]):
+def test_the_preview_of_a_deletion_has_what_goes_along(
+    company: Company, admin: Membership, leads: list[Lead]
+):
     deal = make_deal(leads[0])
     make_note(admin, leads[0])
     make_task(admin, deal=deal)
 
-    found = caller(company).post(PREVIEW, {"kind": "delete", "leads": [leads[0].pk, leads[1].pk]}).json()
+    found = (
+        caller(company)
+        .post(PREVIEW, {"kind": "delete", "leads": [leads[0].pk, leads[1].pk]})
+        .json()
+    )
 
     assert (found["title"], found["confirm"]["leads"]) == ("Delete 2 leads", 2)
-    assert found["belongings"] == {"deals": 1, "tasks": 1, "notes": 1, "files": 0, "merged": 0, "shared_deals": 0}
+    assert found["belongings"] == {
+        "deals": 1,
+        "tasks": 1,
+        "notes": 1,
+        "files": 0,
+        "merged": 0,
+        "shared_deals": 0,
+    }
 
 
 def test_what_is_confirmed_is_done_by_a_worker_and_reported(
-    script: APIClient, company: Company, qualified: LeadStatus, leads: list[Lead], make_rule: Any, token: Any
+    script: APIClient,
+    company: Company,
+    qualified: LeadStatus,
+    leads: list[Lead],
+    make_rule: Any,
+    token: Any,
 ):
     make_rule("lead_qualified")
     make_lead(company, first_name="Other", source="Web")
-    body = confirmed(script, {"kind": "status", "target": qualified.pk, "filters": {"source": "Fair"}})
+    body = confirmed(
+        script,
+        {"kind": "status", "target": qualified.pk, "filters": {"source": "Fair"}},
+    )
 
     answer = script.post(URL, body)
     row = answer.json()
-    assert (answer.status_code, row["state"], row["reached"], row["row_count"]) == (201, "waiting", 0, 4)
+    assert (answer.status_code, row["state"], row["reached"], row["row_count"]) == (
+        201,
+        "waiting",
+        0,
+        4,
+    )
     assert not Lead.objects.filter(status=qualified).exists()
     work_through(lambda: True)
 
@@ -161,7 +202,14 @@ def test_what_is_confirmed_is_done_by_a_worker_and_reported(
         "problem": "",
         "row_count": 4,
         "reached": 4,
-        "results": {"changed": 4, "unchanged": 0, "since": 0, "gone": 0, "refused": 0, "unmatched": 0},
+        "results": {
+            "changed": 4,
+            "unchanged": 0,
+            "since": 0,
+            "gone": 0,
+            "refused": 0,
+            "unmatched": 0,
+        },
         "refusals": [],
         "conversions": 0,
         "made_by": None,
@@ -173,29 +221,48 @@ def test_what_is_confirmed_is_done_by_a_worker_and_reported(
     assert ConversionEvent.objects.filter(crm_event__in=events).count() == 4
     entry = AuditEntry.objects.get(action="bulk_change")
     assert (entry.actor_name, entry.object_id) == (str(key), row["id"])
-    assert entry.details == {"change": "status", "leads": 4, "to": qualified.pk, "filters": ["source"]}
+    assert entry.details == {
+        "change": "status",
+        "leads": 4,
+        "to": qualified.pk,
+        "filters": ["source"],
+    }
 
 
 def test_each_change_has_the_companys_time_to_undo(
     script: APIClient, company: Company, qualified: LeadStatus, leads: list[Lead]
 ):
     Company.objects.update(grace_seconds=60)
-    started(script, {"kind": "status", "target": qualified.pk, "leads": [lead.pk for lead in leads]})
+    started(
+        script,
+        {
+            "kind": "status",
+            "target": qualified.pk,
+            "leads": [lead.pk for lead in leads],
+        },
+    )
 
     work_through(lambda: True)
 
     events = CrmEvent.objects.filter(kind="lead_qualified")
     assert len(events) == 4
-    assert all(event.release_at - event.occurred_at >= timedelta(seconds=55) for event in events)
+    assert all(
+        event.release_at - event.occurred_at >= timedelta(seconds=55)
+        for event in events
+    )
 
 
-def test_each_kind_is_done(company: Company, sales: Membership, vip: Tag, leads: list[Lead]):
+def test_each_kind_is_done(
+    company: Company, sales: Membership, vip: Tag, leads: list[Lead]
+):
     script, everyone = caller(company), {"filters": {}}
 
     started(script, {"kind": "owner", "target": sales.user_id, **everyone})
     started(script, {"kind": "add_tag", "target": vip.pk, **everyone})
     work_through(lambda: True)
-    assert {(lead.owner, *lead.tags.all()) for lead in Lead.objects.all()} == {(sales.user, vip)}
+    assert {(lead.owner, *lead.tags.all()) for lead in Lead.objects.all()} == {
+        (sales.user, vip)
+    }
 
     started(script, {"kind": "owner", "target": None, **everyone})
     started(script, {"kind": "remove_tag", "target": vip.pk, **everyone})
@@ -219,7 +286,12 @@ def test_each_kind_is_done(company: Company, sales: Membership, vip: Tag, leads:
     ],
 )
 def test_the_filters_are_those_of_the_page_with_searches_as_they_are(
-    script: APIClient, company: Company, vip: Tag, leads: list[Lead], filters: dict[str, str], found: list[str]
+    script: APIClient,
+    company: Company,
+    vip: Tag,
+    leads: list[Lead],
+    filters: dict[str, str],
+    found: list[str],
 ):
     make_field(company, "Plan", "text")
     Lead.objects.filter(first_name="P3").update(custom={"plan": "Gold"})
@@ -230,15 +302,21 @@ def test_the_filters_are_those_of_the_page_with_searches_as_they_are(
     if found:
         started(script, asked)
         work_through(lambda: True)
-    assert [lead.first_name for lead in Lead.objects.filter(tags=vip).order_by("pk")] == found
+    assert [
+        lead.first_name for lead in Lead.objects.filter(tags=vip).order_by("pk")
+    ] == found
 
 
 def test_a_day_is_one_of_the_company(script: APIClient, vip: Tag, leads: list[Lead]):
     Company.objects.update(time_zone="Pacific/Auckland")
-    Lead.objects.filter(pk=leads[0].pk).update(created_at="2026-03-11T12:30:00Z")  # the 12th, over there
+    # The 12th, over there.
+    Lead.objects.filter(pk=leads[0].pk).update(created_at="2026-03-11T12:30:00Z")
 
     counts = [
-        script.post(PREVIEW, {"kind": "add_tag", "target": vip.pk, "filters": {"created_until": day}}).json()
+        script.post(
+            PREVIEW,
+            {"kind": "add_tag", "target": vip.pk, "filters": {"created_until": day}},
+        ).json()
         for day in ("2026-03-11", "2026-03-12")
     ]
 
@@ -247,7 +325,11 @@ def test_a_day_is_one_of_the_company(script: APIClient, vip: Tag, leads: list[Le
 
 
 def test_a_preview_says_which_of_the_ids_are_not_among_the_leads(
-    script: APIClient, company: Company, other_company: Company, vip: Tag, leads: list[Lead]
+    script: APIClient,
+    company: Company,
+    other_company: Company,
+    vip: Tag,
+    leads: list[Lead],
 ):
     kept, gone, erased, one = leads
     merged_into_erased = make_lead(company, email="")
@@ -257,8 +339,12 @@ def test_a_preview_says_which_of_the_ids_are_not_among_the_leads(
     theirs = make_lead(other_company).pk
     ids = [gone.pk, erased.pk, merged_into_erased.pk, one.pk, theirs, 10**15]
 
-    found = script.post(PREVIEW, {"kind": "add_tag", "target": vip.pk, "leads": ids}).json()
-    by_filter = script.post(PREVIEW, {"kind": "add_tag", "target": vip.pk, "filters": {}}).json()
+    found = script.post(
+        PREVIEW, {"kind": "add_tag", "target": vip.pk, "leads": ids}
+    ).json()
+    by_filter = script.post(
+        PREVIEW, {"kind": "add_tag", "target": vip.pk, "filters": {}}
+    ).json()
 
     assert (found["lead_count"], found["confirm"]["leads"]) == (1, 1)
     assert found["left_out"] == [
@@ -274,8 +360,13 @@ def test_a_preview_says_which_of_the_ids_are_not_among_the_leads(
 # No more than was confirmed
 
 
-def test_more_leads_than_were_confirmed_are_not_changed(script: APIClient, vip: Tag, leads: list[Lead]):
-    body = confirmed(script, {"kind": "add_tag", "target": vip.pk, "leads": [leads[0].pk, leads[1].pk]})
+def test_more_leads_than_were_confirmed_are_not_changed(
+    script: APIClient, vip: Tag, leads: list[Lead]
+):
+    body = confirmed(
+        script,
+        {"kind": "add_tag", "target": vip.pk, "leads": [leads[0].pk, leads[1].pk]},
+    )
     body["confirm"]["leads"] = 1
 
     answer = script.post(URL, body)
@@ -287,7 +378,10 @@ def test_more_leads_than_were_confirmed_are_not_changed(script: APIClient, vip: 
 def test_more_conversions_than_were_confirmed_are_not_sent(
     script: APIClient, qualified: LeadStatus, leads: list[Lead], make_rule: Any
 ):
-    body = confirmed(script, {"kind": "status", "target": qualified.pk, "filters": {"source": "Fair"}})
+    body = confirmed(
+        script,
+        {"kind": "status", "target": qualified.pk, "filters": {"source": "Fair"}},
+    )
     make_rule("lead_qualified")
 
     answer = script.post(URL, body)
@@ -300,7 +394,10 @@ def test_a_rule_in_the_place_of_the_one_that_was_confirmed_sends_nothing(
     script: APIClient, qualified: LeadStatus, leads: list[Lead], make_rule: Any
 ):
     rule = make_rule("lead_qualified")
-    body = confirmed(script, {"kind": "status", "target": qualified.pk, "filters": {"source": "Fair"}})
+    body = confirmed(
+        script,
+        {"kind": "status", "target": qualified.pk, "filters": {"source": "Fair"}},
+    )
     rule.is_active = False
     rule.save()
     make_rule("lead_qualified", "104077")
@@ -315,7 +412,10 @@ def test_neither_does_one_that_comes_while_it_waits_for_fewer_leads(
     script: APIClient, qualified: LeadStatus, leads: list[Lead], make_rule: Any
 ):
     make_rule("lead_qualified")
-    body = confirmed(script, {"kind": "status", "target": qualified.pk, "filters": {"source": "Fair"}})
+    body = confirmed(
+        script,
+        {"kind": "status", "target": qualified.pk, "filters": {"source": "Fair"}},
+    )
     for lead in leads[:2]:
         lead.phone = "+31 20 555 0100"
         lead.save()
@@ -325,27 +425,39 @@ def test_neither_does_one_that_comes_while_it_waits_for_fewer_leads(
     work_through(lambda: True)
 
     found = script.get(f"{URL}{asked['id']}/").json()
-    assert (found["state"], found["problem"]) == ("failed", bulk_changes.MORE_CONVERSIONS)
+    assert (found["state"], found["problem"]) == (
+        "failed",
+        bulk_changes.MORE_CONVERSIONS,
+    )
     assert not Lead.objects.filter(status=qualified).exists()
 
 
 def test_a_rule_that_comes_while_it_waits_stops_it(
     script: APIClient, qualified: LeadStatus, leads: list[Lead], make_rule: Any
 ):
-    asked = started(script, {"kind": "status", "target": qualified.pk, "filters": {"source": "Fair"}})
+    asked = started(
+        script,
+        {"kind": "status", "target": qualified.pk, "filters": {"source": "Fair"}},
+    )
     make_rule("lead_qualified")
 
     work_through(lambda: True)
 
     found = script.get(f"{URL}{asked.pk}/").json()
-    assert (found["state"], found["problem"]) == ("failed", bulk_changes.MORE_CONVERSIONS)
+    assert (found["state"], found["problem"]) == (
+        "failed",
+        bulk_changes.MORE_CONVERSIONS,
+    )
     assert not Lead.objects.filter(status=qualified).exists()
 
 
 def test_what_others_add_or_change_after_the_preview_is_left_alone(
     script: APIClient, company: Company, qualified: LeadStatus, leads: list[Lead]
 ):
-    body = confirmed(script, {"kind": "status", "target": qualified.pk, "filters": {"source": "Fair"}})
+    body = confirmed(
+        script,
+        {"kind": "status", "target": qualified.pk, "filters": {"source": "Fair"}},
+    )
     make_lead(company, first_name="Late", source="Fair", email="late@example.com")
     leads[0].phone = "+31 20 555 0100"
     leads[0].save()
@@ -354,15 +466,22 @@ def test_what_others_add_or_change_after_the_preview_is_left_alone(
     work_through(lambda: True)
 
     assert (row["row_count"], row["results"]["since"]) == (3, 1)
-    assert sorted(lead.first_name for lead in Lead.objects.filter(status=qualified)) == ["P1", "P2", "P3"]
+    assert sorted(
+        lead.first_name for lead in Lead.objects.filter(status=qualified)
+    ) == ["P1", "P2", "P3"]
 
 
 def test_the_results_are_all_of_the_leads_that_were_confirmed(
     script: APIClient, company: Company, qualified: LeadStatus, leads: list[Lead]
 ):
-    body = confirmed(script, {"kind": "status", "target": qualified.pk, "filters": {"source": "Fair"}})
+    body = confirmed(
+        script,
+        {"kind": "status", "target": qualified.pk, "filters": {"source": "Fair"}},
+    )
     Lead.objects.filter(pk=leads[0].pk).update(source="Web", updated_at=timezone.now())
-    Lead.objects.filter(pk=leads[1].pk).update(phone="+31 20 555 0100", updated_at=timezone.now())
+    Lead.objects.filter(pk=leads[1].pk).update(
+        phone="+31 20 555 0100", updated_at=timezone.now()
+    )
     body["confirm"]["leads"] = 10  # six more than there were
 
     asked = script.post(URL, body).json()
@@ -370,11 +489,23 @@ def test_the_results_are_all_of_the_leads_that_were_confirmed(
 
     results = script.get(f"{URL}{asked['id']}/").json()["results"]
     assert asked["row_count"] == 2
-    assert results == {"changed": 2, "unchanged": 0, "since": 1, "gone": 0, "refused": 0, "unmatched": 7}
+    assert results == {
+        "changed": 2,
+        "unchanged": 0,
+        "since": 1,
+        "gone": 0,
+        "refused": 0,
+        "unmatched": 7,
+    }
 
 
-def test_no_more_leads_are_confirmed_than_are_named(script: APIClient, vip: Tag, leads: list[Lead]):
-    body = confirmed(script, {"kind": "add_tag", "target": vip.pk, "leads": [lead.pk for lead in leads]})
+def test_no_more_leads_are_confirmed_than_are_named(
+    script: APIClient, vip: Tag, leads: list[Lead]
+):
+    body = confirmed(
+        script,
+        {"kind": "add_tag", "target": vip.pk, "leads": [lead.pk for lead in leads]},
+    )
     named = {**body, "leads": [leads[0].pk, leads[0].pk, leads[1].pk]}
 
     answer = script.post(URL, named)
@@ -383,13 +514,20 @@ def test_no_more_leads_are_confirmed_than_are_named(script: APIClient, vip: Tag,
     assert untouched()
 
 
-def test_nothing_is_started_where_no_lead_is_left(script: APIClient, vip: Tag, leads: list[Lead]):
-    body = confirmed(script, {"kind": "add_tag", "target": vip.pk, "leads": [leads[0].pk]})
+def test_nothing_is_started_where_no_lead_is_left(
+    script: APIClient, vip: Tag, leads: list[Lead]
+):
+    body = confirmed(
+        script, {"kind": "add_tag", "target": vip.pk, "leads": [leads[0].pk]}
+    )
     leads[0].delete()
 
     answer = script.post(URL, body)
 
-    assert (answer.status_code, answer.json()) == (409, {"detail": bulk_changes.NONE_LEFT})
+    assert (answer.status_code, answer.json()) == (
+        409,
+        {"detail": bulk_changes.NONE_LEFT},
+    )
     assert untouched()
 
 
@@ -397,7 +535,9 @@ def test_nothing_is_started_where_no_lead_is_left(script: APIClient, vip: Tag, l
 def test_a_preview_of_yesterday_or_of_tomorrow_has_to_be_asked_for_again(
     script: APIClient, vip: Tag, leads: list[Lead], age: timedelta
 ):
-    body = confirmed(script, {"kind": "add_tag", "target": vip.pk, "leads": [leads[0].pk]})
+    body = confirmed(
+        script, {"kind": "add_tag", "target": vip.pk, "leads": [leads[0].pk]}
+    )
     body["confirm"]["asked_at"] = (timezone.now() - age).isoformat()
 
     answer = script.post(URL, body)
@@ -412,7 +552,10 @@ def test_a_preview_of_yesterday_or_of_tomorrow_has_to_be_asked_for_again(
 def test_a_start_that_is_repeated_with_its_key_is_one_change(
     script: APIClient, qualified: LeadStatus, leads: list[Lead]
 ):
-    body = confirmed(script, {"kind": "status", "target": qualified.pk, "filters": {"source": "Fair"}})
+    body = confirmed(
+        script,
+        {"kind": "status", "target": qualified.pk, "filters": {"source": "Fair"}},
+    )
 
     first = script.post(URL, body, headers={"Idempotency-Key": "nightly"})
     work_through(lambda: True)
@@ -428,29 +571,49 @@ def test_a_repeat_by_a_key_with_fewer_rights_is_refused_as_its_own_start_is(
 ):
     admins = caller(company)
     body = confirmed(admins, {"kind": "delete", "leads": [leads[0].pk]})
-    assert admins.post(URL, body, headers={"Idempotency-Key": "nightly"}).status_code == 201
+    assert (
+        admins.post(URL, body, headers={"Idempotency-Key": "nightly"}).status_code
+        == 201
+    )
 
     repeat = script.post(URL, body, headers={"Idempotency-Key": "nightly"})
 
-    assert (repeat.status_code, repeat.json()) == (403, {"detail": RolePermission.message})
+    assert (repeat.status_code, repeat.json()) == (
+        403,
+        {"detail": RolePermission.message},
+    )
     assert BulkChange.objects.count() == 1
 
 
 def test_without_a_key_the_second_leaves_alone_what_the_first_has_changed(
     script: APIClient, qualified: LeadStatus, leads: list[Lead]
 ):
-    body = confirmed(script, {"kind": "status", "target": qualified.pk, "leads": [lead.pk for lead in leads]})
+    body = confirmed(
+        script,
+        {
+            "kind": "status",
+            "target": qualified.pk,
+            "leads": [lead.pk for lead in leads],
+        },
+    )
 
     assert script.post(URL, body).status_code == 201
     work_through(lambda: True)
     second = script.post(URL, body)
 
-    assert (second.status_code, second.json()) == (409, {"detail": bulk_changes.NONE_LEFT})
+    assert (second.status_code, second.json()) == (
+        409,
+        {"detail": bulk_changes.NONE_LEFT},
+    )
     assert CrmEvent.objects.filter(kind="lead_qualified").count() == 4
 
 
-def test_a_refused_start_can_be_repeated_with_its_key(script: APIClient, vip: Tag, leads: list[Lead], monkeypatch: Any):
-    body = confirmed(script, {"kind": "add_tag", "target": vip.pk, "leads": [leads[0].pk]})
+def test_a_refused_start_can_be_repeated_with_its_key(
+    script: APIClient, vip: Tag, leads: list[Lead], monkeypatch: Any
+):
+    body = confirmed(
+        script, {"kind": "add_tag", "target": vip.pk, "leads": [leads[0].pk]}
+    )
     with monkeypatch.context() as busy:
         busy.setattr(bulk_changes, "AT_WORK_AT_MOST", 0)
         refused = script.post(URL, body, headers={"Idempotency-Key": "1"})
@@ -467,12 +630,17 @@ def test_a_refused_start_can_be_repeated_with_its_key(script: APIClient, vip: Ta
 def test_a_company_has_five_at_work_and_another_is_not_held_up(
     script: APIClient, vip: Tag, leads: list[Lead], other_company: Company
 ):
-    body = confirmed(script, {"kind": "add_tag", "target": vip.pk, "filters": {"source": "Fair"}})
+    body = confirmed(
+        script, {"kind": "add_tag", "target": vip.pk, "filters": {"source": "Fair"}}
+    )
     answers = [script.post(URL, body) for _ in range(6)]
     foreign = make_lead(other_company)
     theirs = Tag.objects.create(company=other_company, name="VIP")
 
-    started(caller(other_company), {"kind": "add_tag", "target": theirs.pk, "leads": [foreign.pk]})
+    started(
+        caller(other_company),
+        {"kind": "add_tag", "target": theirs.pk, "leads": [foreign.pk]},
+    )
 
     assert [answer.status_code for answer in answers] == [201] * 5 + [409]
     assert answers[-1].json() == {"detail": bulk_changes.BUSY}
@@ -480,15 +648,27 @@ def test_a_company_has_five_at_work_and_another_is_not_held_up(
 
 @pytest.mark.usefixtures("one_minute")
 def test_a_company_has_a_limit_of_previews_and_starts_for_all_its_keys(
-    company: Company, other_company: Company, script: APIClient, vip: Tag, leads: list[Lead], monkeypatch: Any
+    company: Company,
+    other_company: Company,
+    script: APIClient,
+    vip: Tag,
+    leads: list[Lead],
+    monkeypatch: Any,
 ):
     monkeypatch.setattr(endpoint, "COUNTED_PER_MINUTE", 2)
     asked = {"kind": "add_tag", "target": vip.pk, "leads": [leads[0].pk]}
     body = confirmed(script, asked)
-    assert script.post(PREVIEW, {"kind": "add_tag"}).status_code == 400  # counts nothing
+    # Counts nothing.
+    assert script.post(PREVIEW, {"kind": "add_tag"}).status_code == 400
 
-    answers = [caller(company).post(PREVIEW, asked), script.post(PREVIEW, asked), script.post(URL, body)]
-    theirs = caller(other_company).post(PREVIEW, {"kind": "owner", "target": None, "filters": {}})
+    answers = [
+        caller(company).post(PREVIEW, asked),
+        script.post(PREVIEW, asked),
+        script.post(URL, body),
+    ]
+    theirs = caller(other_company).post(
+        PREVIEW, {"kind": "owner", "target": None, "filters": {}}
+    )
 
     assert [answer.status_code for answer in (*answers, theirs)] == [200, 429, 429, 200]
     assert "Retry-After" in answers[1].headers
@@ -499,9 +679,17 @@ def test_a_company_has_a_limit_of_previews_and_starts_for_all_its_keys(
 
 
 @pytest.mark.parametrize("role", Role.values)
-def test_who_may_edit_leads_may_change_many_and_ops_may_not(company: Company, vip: Tag, leads: list[Lead], role: str):
-    asked = started(caller(company, "admin"), {"kind": "add_tag", "target": vip.pk, "leads": [leads[0].pk]})
-    client, body = caller(company, role), {"kind": "add_tag", "target": vip.pk, "leads": [leads[0].pk]}
+def test_who_may_edit_leads_may_change_many_and_ops_may_not(
+    company: Company, vip: Tag, leads: list[Lead], role: str
+):
+    asked = started(
+        caller(company, "admin"),
+        {"kind": "add_tag", "target": vip.pk, "leads": [leads[0].pk]},
+    )
+    client, body = (
+        caller(company, role),
+        {"kind": "add_tag", "target": vip.pk, "leads": [leads[0].pk]},
+    )
     confirm = confirm_to_tag(vip)
 
     answers = [
@@ -524,7 +712,9 @@ def test_only_an_admin_deletes(company: Company, script: APIClient, leads: list[
     answers = [script.post(PREVIEW, asked), script.post(URL, body)]
 
     assert [answer.status_code for answer in answers] == [403, 403]
-    assert answers[1].json() == {"detail": "Your role doesn't allow this. Ask an admin of your company."}
+    assert answers[1].json() == {
+        "detail": "Your role doesn't allow this. Ask an admin of your company."
+    }
     assert untouched()
 
 
@@ -547,9 +737,15 @@ def close_its_company(key: ApiKey) -> None:
     Company.objects.filter(pk=key.company_id).update(is_active=False)
 
 
-@pytest.mark.parametrize("happens", [revoke, deactivate_its_creator, lower_its_role, close_its_company])
-def test_it_stops_once_its_key_no_longer_may(script: APIClient, vip: Tag, leads: list[Lead], happens: Any):
-    asked = started(script, {"kind": "add_tag", "target": vip.pk, "filters": {"source": "Fair"}})
+@pytest.mark.parametrize(
+    "happens", [revoke, deactivate_its_creator, lower_its_role, close_its_company]
+)
+def test_it_stops_once_its_key_no_longer_may(
+    script: APIClient, vip: Tag, leads: list[Lead], happens: Any
+):
+    asked = started(
+        script, {"kind": "add_tag", "target": vip.pk, "filters": {"source": "Fair"}}
+    )
     happens(ApiKey.objects.get())
 
     work_through(lambda: True)
@@ -559,18 +755,28 @@ def test_it_stops_once_its_key_no_longer_may(script: APIClient, vip: Tag, leads:
     assert not Lead.objects.filter(tags=vip).exists()
 
 
-def test_it_stops_once_its_key_is_deleted(script: APIClient, vip: Tag, leads: list[Lead]):
-    asked = started(script, {"kind": "add_tag", "target": vip.pk, "filters": {"source": "Fair"}})
+def test_it_stops_once_its_key_is_deleted(
+    script: APIClient, vip: Tag, leads: list[Lead]
+):
+    asked = started(
+        script, {"kind": "add_tag", "target": vip.pk, "filters": {"source": "Fair"}}
+    )
     ApiKey.objects.all().delete()
 
     work_through(lambda: True)
 
     asked.refresh_from_db()
-    assert (asked.state, asked.problem, asked.author) == ("failed", runner.NO_LONGER_ALLOWED, None)
+    assert (asked.state, asked.problem, asked.author) == (
+        "failed",
+        runner.NO_LONGER_ALLOWED,
+        None,
+    )
 
 
 def test_a_member_asks_as_themselves(sales: Membership, vip: Tag, leads: list[Lead]):
-    asked = started(member(sales), {"kind": "add_tag", "target": vip.pk, "leads": [leads[0].pk]})
+    asked = started(
+        member(sales), {"kind": "add_tag", "target": vip.pk, "leads": [leads[0].pk]}
+    )
 
     assert (asked.made_by, asked.api_key) == (sales.user, None)
     assert AuditEntry.objects.get(action="bulk_change").actor_id == sales.user_id
@@ -579,7 +785,9 @@ def test_a_member_asks_as_themselves(sales: Membership, vip: Tag, leads: list[Le
 def test_the_pages_show_a_change_of_a_key_with_its_name(
     script: APIClient, client_as: Any, sales: Membership, vip: Tag, leads: list[Lead]
 ):
-    asked = started(script, {"kind": "add_tag", "target": vip.pk, "leads": [leads[0].pk]})
+    asked = started(
+        script, {"kind": "add_tag", "target": vip.pk, "leads": [leads[0].pk]}
+    )
 
     for path in ("/leads/changes/", f"/leads/changes/{asked.pk}/"):
         assert str(ApiKey.objects.get()) in client_as(sales).get(path).content.decode()
@@ -598,21 +806,35 @@ def test_another_companys_leads_and_targets_are_as_unknown_ones(
         "add_tag": Tag.objects.create(company=other_company, name="VIP").pk,
     }
 
-    own_alone = script.post(PREVIEW, {"kind": "add_tag", "target": vip.pk, "leads": [foreign.pk, leads[0].pk]})
-    none = script.post(PREVIEW, {"kind": "add_tag", "target": vip.pk, "leads": [foreign.pk]})
+    own_alone = script.post(
+        PREVIEW,
+        {"kind": "add_tag", "target": vip.pk, "leads": [foreign.pk, leads[0].pk]},
+    )
+    none = script.post(
+        PREVIEW, {"kind": "add_tag", "target": vip.pk, "leads": [foreign.pk]}
+    )
 
-    assert (own_alone.json()["lead_count"], none.json()["lead_count"], none.json()["confirm"]) == (1, 0, None)
+    assert (
+        own_alone.json()["lead_count"],
+        none.json()["lead_count"],
+        none.json()["confirm"],
+    ) == (1, 0, None)
     for kind, target in theirs.items():
         answers = [
-            script.post(PREVIEW, {"kind": kind, "target": pk, "leads": [leads[0].pk]}) for pk in (target, 10**15)
+            script.post(PREVIEW, {"kind": kind, "target": pk, "leads": [leads[0].pk]})
+            for pk in (target, 10**15)
         ]
         assert [answer.status_code for answer in answers] == [400, 400]
         assert answers[0].json() == answers[1].json()
         assert list(answers[0].json()) == ["target"]
 
 
-def test_another_companys_changes_are_not_found(script: APIClient, other_company: Company, vip: Tag, leads: list[Lead]):
-    asked = started(script, {"kind": "add_tag", "target": vip.pk, "leads": [leads[0].pk]})
+def test_another_companys_changes_are_not_found(
+    script: APIClient, other_company: Company, vip: Tag, leads: list[Lead]
+):
+    asked = started(
+        script, {"kind": "add_tag", "target": vip.pk, "leads": [leads[0].pk]}
+    )
     stranger = caller(other_company)
 
     assert stranger.get(URL).json()["results"] == []
@@ -630,33 +852,51 @@ NO_BODY = {"confirm": ["Enter a value: this field is required."]}
 @pytest.mark.parametrize(
     ("body", "errors"),
     [
-        ({"kind": "email"}, {"kind": ["Choose one of: status, owner, add_tag, remove_tag, delete."]}),
+        (
+            {"kind": "email"},
+            {"kind": ["Choose one of: status, owner, add_tag, remove_tag, delete."]},
+        ),
         ({"kind": None}, {"kind": ["Enter a value, not null."]}),
         ({"target": None}, {"target": ["Enter a value: this field is required."]}),
         ({"target": "7"}, {"target": ["Enter a whole number, without quotes."]}),
         ({"target": True}, {"target": ["Enter a whole number, without quotes."]}),
         ({"target": 10**30}, {"target": ["Enter 9223372036854775807 or less."]}),
-        ({"kind": "delete"}, {"target": ["There is nothing to choose here: leave it out."]}),
+        (
+            {"kind": "delete"},
+            {"target": ["There is nothing to choose here: leave it out."]},
+        ),
         ({"leads": None}, {"leads": ["Enter a value, not null."]}),
         ({"leads": []}, {"leads": ["Enter a list that is not empty."]}),
         ({"leads": ["1"]}, {"leads": {"0": ["Enter a whole number, without quotes."]}}),
         ({"leads": [1.5]}, {"leads": {"0": ["Enter a whole number, without quotes."]}}),
         ({"leads": [0]}, {"leads": {"0": ["Enter 1 or more."]}}),
-        ({"filters": {}}, {"leads": ["Choose leads by their ids or by filters, not both."]}),
+        (
+            {"filters": {}},
+            {"leads": ["Choose leads by their ids or by filters, not both."]},
+        ),
         ({"view": 1}, {"view": ["There is no such field."]}),
         ({"company": 1}, {"company": ["There is no such field."]}),
     ],
 )
 def test_bad_input_is_refused_by_name(
-    company: Company, vip: Tag, leads: list[Lead], body: dict[str, Any], errors: dict[str, Any]
+    company: Company,
+    vip: Tag,
+    leads: list[Lead],
+    body: dict[str, Any],
+    errors: dict[str, Any],
 ):
     script = caller(company)
     asked = {"kind": "add_tag", "target": vip.pk, "leads": [leads[0].pk], **body}
     confirm = confirm_to_tag(vip)
 
-    answers = [script.post(PREVIEW, asked), script.post(URL, {**asked, "confirm": confirm})]
+    answers = [
+        script.post(PREVIEW, asked),
+        script.post(URL, {**asked, "confirm": confirm}),
+    ]
 
-    assert [(answer.status_code, answer.json()) for answer in answers] == [(400, errors)] * 2
+    assert [(answer.status_code, answer.json()) for answer in answers] == [
+        (400, errors)
+    ] * 2
     assert untouched()
 
 
@@ -666,45 +906,81 @@ def test_bad_input_is_refused_by_name(
         ({"colour": "red"}, {"colour": ["There is no such filter."]}),
         ({"source": ""}, {"source": ["Enter a string that is not empty."]}),
         ({"search": " "}, {"search": ["Enter a string that is not empty."]}),
-        ({"shared": "yes"}, {"shared": ["Select a valid choice. yes is not one of the available choices."]}),
-        ({"search": "a" * 101}, {"search": ["Enter at most 100 characters to search for."]}),
-        ({"search": "a b c d e f g h i"}, {"search": ["Enter at most 8 words to search for."]}),
+        (
+            {"shared": "yes"},
+            {
+                "shared": [
+                    "Select a valid choice. yes is not one of the available choices."
+                ]
+            },
+        ),
+        (
+            {"search": "a" * 101},
+            {"search": ["Enter at most 100 characters to search for."]},
+        ),
+        (
+            {"search": "a b c d e f g h i"},
+            {"search": ["Enter at most 8 words to search for."]},
+        ),
     ],
 )
 def test_a_filter_that_does_not_work_is_refused_by_name(
-    script: APIClient, vip: Tag, leads: list[Lead], filters: dict[str, str], errors: dict[str, Any]
+    script: APIClient,
+    vip: Tag,
+    leads: list[Lead],
+    filters: dict[str, str],
+    errors: dict[str, Any],
 ):
-    answer = script.post(PREVIEW, {"kind": "add_tag", "target": vip.pk, "filters": filters})
+    answer = script.post(
+        PREVIEW, {"kind": "add_tag", "target": vip.pk, "filters": filters}
+    )
 
     assert (answer.status_code, answer.json()) == (400, {"filters": errors})
 
 
 @pytest.mark.parametrize("kind", ["status", "owner", "add_tag", "remove_tag"])
-def test_a_target_that_is_forgotten_is_not_taken_for_none(script: APIClient, leads: list[Lead], kind: str):
+def test_a_target_that_is_forgotten_is_not_taken_for_none(
+    script: APIClient, leads: list[Lead], kind: str
+):
     answer = script.post(PREVIEW, {"kind": kind, "leads": [leads[0].pk]})
 
-    assert (answer.status_code, answer.json()) == (400, {"target": ["Enter a value: this field is required."]})
+    assert (answer.status_code, answer.json()) == (
+        400,
+        {"target": ["Enter a value: this field is required."]},
+    )
 
 
-def test_a_selection_that_is_forgotten_is_not_taken_for_all(script: APIClient, vip: Tag, leads: list[Lead]):
+def test_a_selection_that_is_forgotten_is_not_taken_for_all(
+    script: APIClient, vip: Tag, leads: list[Lead]
+):
     answer = script.post(PREVIEW, {"kind": "add_tag", "target": vip.pk})
 
     assert (answer.status_code, list(answer.json())) == (400, ["leads"])
 
 
-def test_an_archived_status_is_refused_with_its_name(script: APIClient, qualified: LeadStatus, leads: list[Lead]):
+def test_an_archived_status_is_refused_with_its_name(
+    script: APIClient, qualified: LeadStatus, leads: list[Lead]
+):
     archive_entry(entry=qualified)
 
-    answer = script.post(PREVIEW, {"kind": "status", "target": qualified.pk, "leads": [leads[0].pk]})
+    answer = script.post(
+        PREVIEW, {"kind": "status", "target": qualified.pk, "leads": [leads[0].pk]}
+    )
 
-    assert answer.json() == {"target": ["Qualified was archived. Choose another lead status."]}
+    assert answer.json() == {
+        "target": ["Qualified was archived. Choose another lead status."]
+    }
 
 
 def test_ten_thousand_ids_at_most(script: APIClient, vip: Tag):
     sizes = (10_000, 10_001)
 
     answers = [
-        script.post(PREVIEW, {"kind": "add_tag", "target": vip.pk, "leads": [*range(1, size + 1)]}) for size in sizes
+        script.post(
+            PREVIEW,
+            {"kind": "add_tag", "target": vip.pk, "leads": [*range(1, size + 1)]},
+        )
+        for size in sizes
     ]
 
     assert [answer.status_code for answer in answers] == [200, 400]
@@ -728,41 +1004,65 @@ def test_ten_thousand_ids_at_most(script: APIClient, vip: Tag):
 def test_a_confirmation_of_another_shape_starts_nothing(
     script: APIClient, vip: Tag, leads: list[Lead], confirm: Any, errors: Any
 ):
-    body = confirmed(script, {"kind": "add_tag", "target": vip.pk, "leads": [leads[0].pk]})
+    body = confirmed(
+        script, {"kind": "add_tag", "target": vip.pk, "leads": [leads[0].pk]}
+    )
     body["confirm"] = {**body["confirm"], **confirm} if confirm else confirm
 
     answer = script.post(URL, body)
 
     assert (answer.status_code, answer.json()) == (400, {"confirm": errors})
-    assert script.post(URL, {key: value for key, value in body.items() if key != "confirm"}).json() == NO_BODY
+    assert (
+        script.post(
+            URL, {key: value for key, value in body.items() if key != "confirm"}
+        ).json()
+        == NO_BODY
+    )
     assert untouched()
 
 
 def test_grace_is_no_parameter_here(script: APIClient, vip: Tag, leads: list[Lead]):
-    body = confirmed(script, {"kind": "add_tag", "target": vip.pk, "leads": [leads[0].pk]})
+    body = confirmed(
+        script, {"kind": "add_tag", "target": vip.pk, "leads": [leads[0].pk]}
+    )
 
-    assert script.post(f"{URL}?grace=true", body).json() == {"grace": ["There is no such parameter."]}
+    assert script.post(f"{URL}?grace=true", body).json() == {
+        "grace": ["There is no such parameter."]
+    }
     assert untouched()
 
 
 # Progress and its end
 
 
-def test_the_list_is_newest_first_in_pages(script: APIClient, vip: Tag, leads: list[Lead]):
-    made = [started(script, {"kind": "add_tag", "target": vip.pk, "leads": [lead.pk]}).pk for lead in leads[:3]]
+def test_the_list_is_newest_first_in_pages(
+    script: APIClient, vip: Tag, leads: list[Lead]
+):
+    made = [
+        started(script, {"kind": "add_tag", "target": vip.pk, "leads": [lead.pk]}).pk
+        for lead in leads[:3]
+    ]
 
     first = script.get(URL, {"page_size": 2}).json()
     second = script.get(first["next"]).json()
 
-    assert [[row["id"] for row in page["results"]] for page in (first, second)] == [made[:0:-1], made[:1]]
+    assert [[row["id"] for row in page["results"]] for page in (first, second)] == [
+        made[:0:-1],
+        made[:1],
+    ]
 
 
-def test_a_change_is_cancelled_and_what_is_done_stays(script: APIClient, vip: Tag, leads: list[Lead], monkeypatch: Any):
+def test_a_change_is_cancelled_and_what_is_done_stays(
+    script: APIClient, vip: Tag, leads: list[Lead], monkeypatch: Any
+):
     monkeypatch.setattr(bulk_changes, "CHUNK", 2)
-    asked = started(script, {"kind": "add_tag", "target": vip.pk, "filters": {"source": "Fair"}})
+    asked = started(
+        script, {"kind": "add_tag", "target": vip.pk, "filters": {"source": "Fair"}}
+    )
     bulk_changes.advance(asked.pk)
 
-    first, again = (script.post(f"{URL}{asked.pk}/cancel/") for _ in range(2))  # as if the response had been lost
+    # As if the response had been lost.
+    first, again = (script.post(f"{URL}{asked.pk}/cancel/") for _ in range(2))
     work_through(lambda: True)
 
     assert (first.status_code, again.status_code) == (200, 200)
@@ -773,8 +1073,12 @@ def test_a_change_is_cancelled_and_what_is_done_stays(script: APIClient, vip: Ta
     assert entry.actor_name == str(ApiKey.objects.get())
 
 
-def test_what_has_ended_is_not_cancelled(script: APIClient, vip: Tag, leads: list[Lead]):
-    asked = started(script, {"kind": "add_tag", "target": vip.pk, "leads": [leads[0].pk]})
+def test_what_has_ended_is_not_cancelled(
+    script: APIClient, vip: Tag, leads: list[Lead]
+):
+    asked = started(
+        script, {"kind": "add_tag", "target": vip.pk, "leads": [leads[0].pk]}
+    )
     work_through(lambda: True)
 
     answer = script.post(f"{URL}{asked.pk}/cancel/")
@@ -784,8 +1088,12 @@ def test_what_has_ended_is_not_cancelled(script: APIClient, vip: Tag, leads: lis
     assert asked.state == "done"
 
 
-def test_a_cancel_that_has_to_wait_too_long_says_so(script: APIClient, vip: Tag, leads: list[Lead], monkeypatch: Any):
-    asked = started(script, {"kind": "add_tag", "target": vip.pk, "leads": [leads[0].pk]})
+def test_a_cancel_that_has_to_wait_too_long_says_so(
+    script: APIClient, vip: Tag, leads: list[Lead], monkeypatch: Any
+):
+    asked = started(
+        script, {"kind": "add_tag", "target": vip.pk, "leads": [leads[0].pk]}
+    )
 
     def waits(**asked: Any) -> bool:
         raise OperationalError("canceling statement due to statement timeout")
@@ -798,9 +1106,13 @@ def test_a_cancel_that_has_to_wait_too_long_says_so(script: APIClient, vip: Tag,
 
 
 @pytest.mark.parametrize("method", ["put", "patch", "delete"])
-def test_a_change_is_neither_changed_nor_deleted(company: Company, vip: Tag, leads: list[Lead], method: str):
+def test_a_change_is_neither_changed_nor_deleted(
+    company: Company, vip: Tag, leads: list[Lead], method: str
+):
     script = caller(company)
-    asked = started(script, {"kind": "add_tag", "target": vip.pk, "leads": [leads[0].pk]})
+    asked = started(
+        script, {"kind": "add_tag", "target": vip.pk, "leads": [leads[0].pk]}
+    )
 
     assert getattr(script, method)(f"{URL}{asked.pk}/", {}).status_code == 405
     assert script.get(PREVIEW).status_code == 405
@@ -808,7 +1120,12 @@ def test_a_change_is_neither_changed_nor_deleted(company: Company, vip: Tag, lea
 
 def test_a_key_that_is_unknown_starts_nothing(vip: Tag, leads: list[Lead]):
     confirm = confirm_to_tag(vip)
-    body = {"kind": "add_tag", "target": vip.pk, "leads": [leads[0].pk], "confirm": confirm}
+    body = {
+        "kind": "add_tag",
+        "target": vip.pk,
+        "leads": [leads[0].pk],
+        "confirm": confirm,
+    }
 
     assert with_key("lm_made-up").post(URL, body).status_code == 401
     assert untouched()

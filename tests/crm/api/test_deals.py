@@ -28,7 +28,9 @@ def stage(company, meaning):
 
 
 def kinds(deal):
-    return list(CrmEvent.objects.filter(deal=deal).order_by("pk").values_list("kind", flat=True))
+    return list(
+        CrmEvent.objects.filter(deal=deal).order_by("pk").values_list("kind", flat=True)
+    )
 
 
 def test_a_deal_is_shown_in_full(company, client, ada):
@@ -59,21 +61,33 @@ def test_a_deal_without_a_currency_gets_the_companys(company, client, ada):
     company.currency = "SEK"
     company.save()
 
-    answer = client.post(URL, {"lead": ada.pk, "title": "Ten licences", "amount": "99.90"})
+    answer = client.post(
+        URL, {"lead": ada.pk, "title": "Ten licences", "amount": "99.90"}
+    )
 
     assert answer.status_code == 201
     deal = Deal.objects.get()
-    assert (deal.company, deal.currency, str(deal.amount), deal.stage.meaning) == (company, "SEK", "99.90", "open")
+    assert (deal.company, deal.currency, str(deal.amount), deal.stage.meaning) == (
+        company,
+        "SEK",
+        "99.90",
+        "open",
+    )
     assert kinds(deal) == ["deal_created"]
 
 
 def test_making_a_won_deal_is_recorded_as_both(company, client, ada):
-    client.post(URL, {"lead": ada.pk, "title": "Ten licences", "stage": stage(company, "won").pk})
+    client.post(
+        URL,
+        {"lead": ada.pk, "title": "Ten licences", "stage": stage(company, "won").pk},
+    )
 
     assert kinds(Deal.objects.get()) == ["deal_created", "deal_won"]
 
 
-@pytest.mark.parametrize(("meaning", "kind"), [("won", "deal_won"), ("lost", "deal_lost")])
+@pytest.mark.parametrize(
+    ("meaning", "kind"), [("won", "deal_won"), ("lost", "deal_lost")]
+)
 def test_moving_a_deal_is_recorded(company, client, ada, meaning, kind):
     deal = make_deal(ada)
 
@@ -85,7 +99,9 @@ def test_moving_a_deal_is_recorded(company, client, ada, meaning, kind):
 def test_the_amount_of_the_same_change_is_recorded_with_it(company, client, ada):
     deal = make_deal(ada)
 
-    client.patch(f"{URL}{deal.pk}/", {"stage": stage(company, "won").pk, "amount": "2000"})
+    client.patch(
+        f"{URL}{deal.pk}/", {"stage": stage(company, "won").pk, "amount": "2000"}
+    )
 
     won = CrmEvent.objects.get(deal=deal, kind="deal_won")
     assert (str(won.amount), won.currency) == ("2000.00", "EUR")
@@ -116,11 +132,16 @@ UNKNOWN = ["Unknown currency. Use a three-letter code such as EUR, USD or GBP."]
             {"expected_close": "31-12-2026"},
             {"expected_close": ["Enter a date, such as 2027-01-31."]},
         ),
-        ({"expected_close": "0001-01-01"}, {"expected_close": ["Enter a date in 2000 or later."]}),
+        (
+            {"expected_close": "0001-01-01"},
+            {"expected_close": ["Enter a date in 2000 or later."]},
+        ),
         ({"company": 1}, {"company": ["There is no such field."]}),
     ],
 )
-def test_bad_input_is_answered_with_400_and_nothing_is_written(client, ada, data, errors):
+def test_bad_input_is_answered_with_400_and_nothing_is_written(
+    client, ada, data, errors
+):
     body = json.dumps({"lead": ada.pk, "title": "Ten licences", **data})
 
     answer = client.generic("POST", URL, body, content_type="application/json")
@@ -143,7 +164,9 @@ def test_a_deal_needs_a_lead_and_a_title(client):
 def test_a_refused_change_changes_nothing(company, client, ada):
     deal = make_deal(ada)
 
-    answer = client.patch(f"{URL}{deal.pk}/", {"stage": stage(company, "won").pk, "amount": "-1"})
+    answer = client.patch(
+        f"{URL}{deal.pk}/", {"stage": stage(company, "won").pk, "amount": "-1"}
+    )
 
     assert answer.status_code == 400
     deal.refresh_from_db()
@@ -151,12 +174,15 @@ def test_a_refused_change_changes_nothing(company, client, ada):
     assert kinds(deal) == ["deal_created"]
 
 
-def test_a_list_costs_the_same_however_long_it_is(company, client, ada, django_assert_num_queries):
+def test_a_list_costs_the_same_however_long_it_is(
+    company, client, ada, django_assert_num_queries
+):
     client.get(URL)  # notes the use of the key
     for _ in range(20):
         make_deal(ada)
 
-    with django_assert_num_queries(5):  # the key and its company, the deals, their people and tags, the custom fields
+    # The key and its company, the deals, their people and tags, the custom fields.
+    with django_assert_num_queries(5):
         answer = client.get(URL)
 
     assert len(answer.json()["results"]) == 20
@@ -167,9 +193,15 @@ def price(company):
     return LostReason.objects.create(company=company, name="Price")
 
 
-def test_a_deal_is_lost_with_a_reason_and_a_note_in_one_save(company, client, ada, price):
+def test_a_deal_is_lost_with_a_reason_and_a_note_in_one_save(
+    company, client, ada, price
+):
     deal = make_deal(ada)
-    body = {"stage": stage(company, "lost").pk, "lost_reason": price.pk, "outcome_note": "Twice as much."}
+    body = {
+        "stage": stage(company, "lost").pk,
+        "lost_reason": price.pk,
+        "outcome_note": "Twice as much.",
+    }
 
     answer = client.patch(f"{URL}{deal.pk}/", body)
 
@@ -178,7 +210,9 @@ def test_a_deal_is_lost_with_a_reason_and_a_note_in_one_save(company, client, ad
     assert Deal.objects.get().outcome_note == "Twice as much."
 
 
-def test_a_deal_that_leaves_its_lost_stage_loses_its_reason(company, client, ada, price):
+def test_a_deal_that_leaves_its_lost_stage_loses_its_reason(
+    company, client, ada, price
+):
     deal = make_deal(ada, stage=stage(company, "lost"), lost_reason=price)
 
     answer = client.patch(f"{URL}{deal.pk}/", {"stage": stage(company, "open").pk})
@@ -195,12 +229,19 @@ def test_a_won_deal_does_not_keep_the_note_of_its_loss(company, client, ada):
     assert Deal.objects.get().outcome_note == ""
 
 
-def test_a_whole_deal_sent_back_as_won_does_not_keep_the_note_of_its_loss(company, client, ada):
+def test_a_whole_deal_sent_back_as_won_does_not_keep_the_note_of_its_loss(
+    company, client, ada
+):
     deal = make_deal(ada, stage=stage(company, "lost"), outcome_note="Too dear.")
     body = client.get(f"{URL}{deal.pk}/").json()
-    writable = {name: body[name] for name in ("lead", "title", "amount", "currency", "outcome_note")}
+    writable = {
+        name: body[name]
+        for name in ("lead", "title", "amount", "currency", "outcome_note")
+    }
 
-    answer = client.put(f"{URL}{deal.pk}/", {**writable, "stage": stage(company, "won").pk})
+    answer = client.put(
+        f"{URL}{deal.pk}/", {**writable, "stage": stage(company, "won").pk}
+    )
 
     assert (answer.status_code, answer.json()["outcome_note"]) == (200, "")
 
@@ -209,7 +250,9 @@ def test_a_whole_deal_sent_back_as_won_does_not_keep_the_note_of_its_loss(compan
 def test_a_change_that_was_checked_before_the_deal_was_moved_goes_by_its_new_stage(
     company, client, ada, price, monkeypatch, body
 ):
-    deal = make_deal(ada, stage=stage(company, "lost"), lost_reason=price, outcome_note="Too dear.")
+    deal = make_deal(
+        ada, stage=stage(company, "lost"), lost_reason=price, outcome_note="Too dear."
+    )
     bodies = {
         "note": {"outcome_note": "Far too dear."},
         "stage": {"stage": stage(company, "open").pk},
@@ -218,7 +261,11 @@ def test_a_change_that_was_checked_before_the_deal_was_moved_goes_by_its_new_sta
     update = DealSerializer.update
 
     def moved_just_before(*args, **kwargs):
-        move_deal(deal=Deal.objects.get(), stage=stage(company, "won"), outcome_note="They loved the demo.")
+        move_deal(
+            deal=Deal.objects.get(),
+            stage=stage(company, "won"),
+            outcome_note="They loved the demo.",
+        )
         return update(*args, **kwargs)
 
     monkeypatch.setattr(DealSerializer, "update", moved_just_before)
@@ -241,14 +288,18 @@ def test_an_open_deal_has_no_lost_reason(client, ada, price):
     answer = client.patch(f"{URL}{deal.pk}/", {"lost_reason": price.pk})
 
     assert answer.status_code == 400
-    assert answer.json() == {"lost_reason": ["Only a deal in a lost stage has a lost reason."]}
+    assert answer.json() == {
+        "lost_reason": ["Only a deal in a lost stage has a lost reason."]
+    }
     assert Deal.objects.get().lost_reason is None
 
 
 def test_no_deal_is_moved_to_an_archived_pipeline(company, client, ada):
     pipeline = add_pipeline(pipeline=Pipeline(company=company, name="Renewals"))
     there = Stage.objects.of(pipeline)[0]
-    kept = make_deal(ada, title="Closed there", stage=Stage.objects.of(pipeline).get(meaning="won"))
+    kept = make_deal(
+        ada, title="Closed there", stage=Stage.objects.of(pipeline).get(meaning="won")
+    )
     archive_pipeline(pipeline=pipeline)
 
     answer = client.patch(f"{URL}{make_deal(ada).pk}/", {"stage": there.pk})
@@ -267,7 +318,9 @@ def test_a_note_about_an_erased_person_is_refused(client, ada):
     assert Deal.objects.get().outcome_note == ""
 
 
-def test_a_title_that_was_stored_before_it_was_refused_is_in_nobodys_way_but_the_rest_is_checked(company, client):
+def test_a_title_that_was_stored_before_it_was_refused_is_in_nobodys_way_but_the_rest_is_checked(
+    company, client
+):
     deal = make_deal(make_lead(company), title="\u2060")
     bodies = [{"amount": "5.00"}, {"expected_close": "1999-01-01"}, {"title": "\u200b"}]
 

@@ -18,7 +18,9 @@ def script(company: Company) -> APIClient:
 
 
 def pair_of(first: Lead, second: Lead) -> LeadDuplicate:
-    return LeadDuplicate.objects.create(company=first.company, first=first, second=second, reason="phone")
+    return LeadDuplicate.objects.create(
+        company=first.company, first=first, second=second, reason="phone"
+    )
 
 
 @pytest.fixture
@@ -28,16 +30,22 @@ def pairs(company: Company) -> list[LeadDuplicate]:
 
 
 @pytest.mark.parametrize("role", ["admin", "sales", "ops"])
-def test_a_role_may_what_the_matrix_says_and_no_more(company: Company, pairs: list[LeadDuplicate], role: str) -> None:
+def test_a_role_may_what_the_matrix_says_and_no_more(
+    company: Company, pairs: list[LeadDuplicate], role: str
+) -> None:
     client, path = caller(company, role), f"{URL}{pairs[0].pk}/"
 
     answers = [client.get(URL), client.get(path), client.post(f"{path}dismiss/")]
 
-    assert [answer.status_code for answer in answers] == [200 if ADMIN_AND_SALES[role] else 403] * 3
+    assert [answer.status_code for answer in answers] == [
+        200 if ADMIN_AND_SALES[role] else 403
+    ] * 3
     assert LeadDuplicate.objects.open().count() == (1 if ADMIN_AND_SALES[role] else 2)
 
 
-def test_the_pairs_are_listed_found_last_first_or_of_one_lead(script: APIClient, pairs: list[LeadDuplicate]) -> None:
+def test_the_pairs_are_listed_found_last_first_or_of_one_lead(
+    script: APIClient, pairs: list[LeadDuplicate]
+) -> None:
     first, second = pairs
 
     found = script.get(URL).json()["results"]
@@ -46,7 +54,10 @@ def test_the_pairs_are_listed_found_last_first_or_of_one_lead(script: APIClient,
     assert {name: value for name, value in found[1].items() if name != "found_at"} == {
         "id": first.pk, "first": first.first_id, "second": first.second_id, "reason": "phone", "dismissed_at": None,
     }  # fmt: skip
-    assert [row["id"] for row in script.get(URL, {"lead": second.second_id}).json()["results"]] == [second.pk]
+    assert [
+        row["id"]
+        for row in script.get(URL, {"lead": second.second_id}).json()["results"]
+    ] == [second.pk]
     assert len(script.get(URL, {"lead": second.first_id}).json()["results"]) == 2
     assert script.get(URL, {"lead": "x"}).status_code == 400
 
@@ -59,11 +70,17 @@ def test_a_pair_that_is_dismissed_is_listed_no_more_and_a_repeat_changes_nothing
     once, again = script.post(f"{path}dismiss/"), script.post(f"{path}dismiss/")
 
     assert once.json()["dismissed_at"] is not None
-    assert (again.status_code, again.json()) == (200, once.json()) == (once.status_code, script.get(path).json())
+    assert (
+        (again.status_code, again.json())
+        == (200, once.json())
+        == (once.status_code, script.get(path).json())
+    )
     assert [row["id"] for row in script.get(URL).json()["results"]] == [pairs[1].pk]
 
 
-def test_another_companys_pair_is_a_404(other_company: Company, pairs: list[LeadDuplicate]) -> None:
+def test_another_companys_pair_is_a_404(
+    other_company: Company, pairs: list[LeadDuplicate]
+) -> None:
     theirs = caller(other_company, "admin")
 
     assert theirs.get(f"{URL}{pairs[0].pk}/").status_code == 404
@@ -72,7 +89,11 @@ def test_another_companys_pair_is_a_404(other_company: Company, pairs: list[Lead
     assert LeadDuplicate.objects.open().count() == 2
 
 
-def test_a_pair_that_is_merged_is_gone(script: APIClient, pairs: list[LeadDuplicate]) -> None:
-    script.post(f"/api/v1/leads/{pairs[0].first_id}/merge/", {"lead": pairs[0].second_id})
+def test_a_pair_that_is_merged_is_gone(
+    script: APIClient, pairs: list[LeadDuplicate]
+) -> None:
+    script.post(
+        f"/api/v1/leads/{pairs[0].first_id}/merge/", {"lead": pairs[0].second_id}
+    )
 
     assert script.get(URL).json()["results"] == []

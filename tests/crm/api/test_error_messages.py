@@ -12,7 +12,9 @@ from crm.api import attachments, bulk_change_bodies, custom_fields, notes, saved
 from crm.models import Company
 from tests.crm.api.calling import caller
 
-OF_DRF = re.compile(r"This (field|value|list|selection|dictionary)|Not a valid|Ensure|Expected|valid \w+ is|Must be|In")
+OF_DRF = re.compile(
+    r"This (field|value|list|selection|dictionary)|Not a valid|Ensure|Expected|valid \w+ is|Must be|In"
+)
 
 
 def all_serializers(base: Any = serializers.Serializer) -> Iterator[Any]:
@@ -32,7 +34,9 @@ def written_fields(serializer: Any) -> Iterator[Any]:
     while left:
         field = left.pop()
         yield field
-        left += [each for each in getattr(field, "fields", {}).values() if not each.read_only]
+        left += [
+            each for each in getattr(field, "fields", {}).values() if not each.read_only
+        ]
         left += [field.child] if hasattr(field, "child") else []
 
 
@@ -48,7 +52,10 @@ def test_no_field_has_words_of_drf() -> None:
     assert not found
 
 
-OBJECT, LIST = "Enter an object, in curly brackets.", "Enter a list, in square brackets."
+OBJECT, LIST = (
+    "Enter an object, in curly brackets.",
+    "Enter a list, in square brackets.",
+)
 
 
 @pytest.mark.django_db
@@ -56,9 +63,21 @@ OBJECT, LIST = "Enter an object, in curly brackets.", "Enter a list, in square b
     ("body", "answer"),
     [
         ([], {"non_field_errors": [OBJECT]}),
-        ({"filters": []}, {"name": ["Enter a value: this field is required."], "filters": [OBJECT]}),
-        ({"name": 1, "columns": "phone"}, {"name": ["Enter a string."], "columns": [LIST]}),
-        ({"name": None, "is_shared": 1}, {"name": ["Enter a value, not null."], "is_shared": ["Enter true or false."]}),
+        (
+            {"filters": []},
+            {"name": ["Enter a value: this field is required."], "filters": [OBJECT]},
+        ),
+        (
+            {"name": 1, "columns": "phone"},
+            {"name": ["Enter a string."], "columns": [LIST]},
+        ),
+        (
+            {"name": None, "is_shared": 1},
+            {
+                "name": ["Enter a value, not null."],
+                "is_shared": ["Enter true or false."],
+            },
+        ),
     ],
 )
 def test_an_answer_says_what_to_send(company: Company, body: Any, answer: Any) -> None:

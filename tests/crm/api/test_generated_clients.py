@@ -17,7 +17,11 @@ from tests.conftest import make_lead
 from tests.crm.api.calling import with_key
 from tests.npm import install
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.processes, pytest.mark.timeout(400)]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.processes,
+    pytest.mark.timeout(400),
+]
 
 SCRIPTS = Path(__file__).parent / "clients"
 LEADS = 200
@@ -52,13 +56,30 @@ def run(words: list[str], folder: Path, **environment: str) -> str:
 def test_a_generated_python_client_works_and_its_types_are_right(
     live_server: Any, tmp_path: Path, schema: Path, key: str
 ) -> None:
-    asked = with_key(key).post("/api/v1/exports/", {"kind": "leads", "format": "csv"}).json()
+    asked = (
+        with_key(key)
+        .post("/api/v1/exports/", {"kind": "leads", "format": "csv"})
+        .json()
+    )
     rounds.work_through(lambda: True)
-    run(["openapi-python-client", "generate", "--path", str(schema), "--output-path", "client"], tmp_path)
+    run(
+        [
+            "openapi-python-client",
+            "generate",
+            "--path",
+            str(schema),
+            "--output-path",
+            "client",
+        ],
+        tmp_path,
+    )
     shutil.copy(SCRIPTS / "script.py", tmp_path / "client")
 
     run([sys.executable, "-m", "mypy", "--strict", "script.py"], tmp_path / "client")
-    run([sys.executable, "script.py", live_server.url, key, str(asked["id"])], tmp_path / "client")
+    run(
+        [sys.executable, "script.py", live_server.url, key, str(asked["id"])],
+        tmp_path / "client",
+    )
 
 
 @pytest.fixture(scope="module")
@@ -68,11 +89,32 @@ def npm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.thorough
-def test_generated_typescript_types_are_right(live_server: Any, npm: Path, schema: Path, key: str) -> None:
+def test_generated_typescript_types_are_right(
+    live_server: Any, npm: Path, schema: Path, key: str
+) -> None:
     shutil.copy(SCRIPTS / "script.ts", npm)
-    run(["node_modules/.bin/openapi-typescript", str(schema), "--output", "schema.d.ts"], npm)
+    run(
+        [
+            "node_modules/.bin/openapi-typescript",
+            str(schema),
+            "--output",
+            "schema.d.ts",
+        ],
+        npm,
+    )
 
-    run(["node_modules/.bin/tsc", "--strict", "--target", "es2022", "--module", "commonjs", "script.ts"], npm)
+    run(
+        [
+            "node_modules/.bin/tsc",
+            "--strict",
+            "--target",
+            "es2022",
+            "--module",
+            "commonjs",
+            "script.ts",
+        ],
+        npm,
+    )
     seen = run(["node", "script.js", live_server.url, key], npm)
 
     assert int(seen) == LEADS + 1
@@ -82,4 +124,7 @@ def test_generated_typescript_types_are_right(live_server: Any, npm: Path, schem
 def test_spectral_finds_no_error(npm: Path, schema: Path) -> None:
     (npm / ".spectral.yaml").write_text('extends: ["spectral:oas"]\n')
 
-    run(["node_modules/.bin/spectral", "lint", str(schema), "--fail-severity", "error"], npm)
+    run(
+        ["node_modules/.bin/spectral", "lint", str(schema), "--fail-severity", "error"],
+        npm,
+    )

@@ -11,7 +11,16 @@ from rest_framework.test import APIClient
 from capi.models import ConversionEvent
 from crm.api.imports import NO_FILE, NOT_READY, NOT_RUNNING, NOTHING_TO_UNDO, STARTED
 from crm.jobs import rounds
-from crm.models import ApiKey, AuditEntry, Change, Company, CrmEvent, Lead, LeadImport, Membership
+from crm.models import (
+    ApiKey,
+    AuditEntry,
+    Change,
+    Company,
+    CrmEvent,
+    Lead,
+    LeadImport,
+    Membership,
+)
 from crm.services import lead_imports
 from tests.conftest import make_lead
 from tests.crm.api.calling import ADMIN_AND_SALES, caller
@@ -33,7 +42,9 @@ def script(company: Company) -> APIClient:
 def send(script: APIClient, text: str = PEOPLE, key: str = "", **fields: Any) -> Any:
     headers = {"Idempotency-Key": key} if key else {}
     file = SimpleUploadedFile("leads.csv", text.encode())
-    return script.post(URL, {"file": file, **fields}, format="multipart", headers=headers)
+    return script.post(
+        URL, {"file": file, **fields}, format="multipart", headers=headers
+    )
 
 
 def sent(script: APIClient, text: str = PEOPLE) -> str:
@@ -45,18 +56,34 @@ def sent(script: APIClient, text: str = PEOPLE) -> str:
 
 
 @pytest.mark.parametrize("role", ["admin", "sales", "ops"])
-def test_a_role_may_what_the_matrix_says_and_no_more(company: Company, sales: Membership, role: str) -> None:
+def test_a_role_may_what_the_matrix_says_and_no_more(
+    company: Company, sales: Membership, role: str
+) -> None:
     client, path = caller(company, role), f"{URL}{upload(sales, PEOPLE).pk}/"
 
-    answers = [client.get(URL), client.get(path), client.get(f"{path}bad-rows/"), send(client)]
-    answers += [client.post(f"{path}{step}/", {}) for step in ("columns", "cancel", "undo", "start")]
+    answers = [
+        client.get(URL),
+        client.get(path),
+        client.get(f"{path}bad-rows/"),
+        send(client),
+    ]
+    answers += [
+        client.post(f"{path}{step}/", {})
+        for step in ("columns", "cancel", "undo", "start")
+    ]
     answers.append(client.delete(path))
 
-    expected = [200, 200, 200, 201, 400, 409, 409, 200, 409] if ADMIN_AND_SALES[role] else [403] * 9
+    expected = (
+        [200, 200, 200, 201, 400, 409, 409, 200, 409]
+        if ADMIN_AND_SALES[role]
+        else [403] * 9
+    )
     assert [answer.status_code for answer in answers] == expected
 
 
-def test_a_key_uploads_starts_and_undoes_an_import(script: APIClient, company: Company, connected: Any) -> None:
+def test_a_key_uploads_starts_and_undoes_an_import(
+    script: APIClient, company: Company, connected: Any
+) -> None:
     added = send(script).json()
     rounds.work_through(lambda: True)
     path = f"{URL}{added['id']}/"
@@ -67,23 +94,47 @@ def test_a_key_uploads_starts_and_undoes_an_import(script: APIClient, company: C
     done = script.get(path).json()
 
     key = ApiKey.objects.get()
-    assert (added["step"], added["file_name"], added["made_by"]) == ("reading", "leads.csv", None)
-    assert (checked["state"], checked["row_count"], checked["planned"]["new"]) == ("paused", 3, 3)
-    assert [{key: column[key] for key in ("name", "field")} for column in checked["columns"][:3]] == [
+    assert (added["step"], added["file_name"], added["made_by"]) == (
+        "reading",
+        "leads.csv",
+        None,
+    )
+    assert (checked["state"], checked["row_count"], checked["planned"]["new"]) == (
+        "paused",
+        3,
+        3,
+    )
+    assert [
+        {key: column[key] for key in ("name", "field")}
+        for column in checked["columns"][:3]
+    ] == [
         {"name": "First name", "field": "first_name"},
         {"name": "Last name", "field": "last_name"},
         {"name": "E-mail", "field": "email"},
     ]
-    assert (started.status_code, started.json()["state"], started.json()["tells_platforms"]) == (200, "waiting", False)
-    assert (done["state"], done["done"]["new"], done["undo_until"] is None) == ("done", 3, False)
+    assert (
+        started.status_code,
+        started.json()["state"],
+        started.json()["tells_platforms"],
+    ) == (200, "waiting", False)
+    assert (done["state"], done["done"]["new"], done["undo_until"] is None) == (
+        "done",
+        3,
+        False,
+    )
     assert Lead.objects.filter(owner=None).count() == 3
     assert {event.api_key for event in CrmEvent.objects.all()} == {key}
     assert not ConversionEvent.objects.exists()
     assert script.post(f"{path}undo/").json()["step"] == "undoing"
     rounds.work_through(lambda: True)
-    assert (script.get(path).json()["state"], script.get(path).json()["step"]) == ("done", "undoing")
+    assert (script.get(path).json()["state"], script.get(path).json()["step"]) == (
+        "done",
+        "undoing",
+    )
     assert not Lead.objects.exists()
-    actors = AuditEntry.objects.filter(action__in=["import", "import_undone"]).values_list("actor_kind", "actor_id")
+    actors = AuditEntry.objects.filter(
+        action__in=["import", "import_undone"]
+    ).values_list("actor_kind", "actor_id")
     assert list(actors) == [("api_key", key.pk)] * 2
     assert not Change.objects.exists()
 
@@ -98,12 +149,16 @@ def test_ad_platforms_are_told_of_new_leads_only_if_that_is_said(
     answer = script.post(f"{path}start/", {"tells_platforms": True}).json()
     rounds.work_through(lambda: True)
 
-    assert [(each["rule"], each["now"], each["later"]) for each in expected] == [(rule.name, 2, 1)]
+    assert [(each["rule"], each["now"], each["later"]) for each in expected] == [
+        (rule.name, 2, 1)
+    ]
     assert answer["tells_platforms"] is True
     assert ConversionEvent.objects.count() == 3
 
 
-def test_the_owner_is_a_colleague(script: APIClient, sales: Membership, other_company: Company) -> None:
+def test_the_owner_is_a_colleague(
+    script: APIClient, sales: Membership, other_company: Company
+) -> None:
     path = sent(script)
 
     strange = script.post(f"{path}start/", {"owner": 999_999})
@@ -126,7 +181,10 @@ def test_the_columns_are_said_and_the_rows_checked_again(script: APIClient) -> N
         200, ["first_name", "organisation"],
     )  # fmt: skip
     assert Lead.objects.get().organisation == "Harbour Freight"
-    assert script.post(f"{path}columns/", {"columns": ["first_name", ""]}).json()["detail"] == NOT_READY
+    assert (
+        script.post(f"{path}columns/", {"columns": ["first_name", ""]}).json()["detail"]
+        == NOT_READY
+    )
 
 
 @pytest.mark.parametrize(
@@ -139,7 +197,9 @@ def test_the_columns_are_said_and_the_rows_checked_again(script: APIClient) -> N
         ("first_name", "Enter a list"),
     ],
 )
-def test_columns_that_no_lead_has_are_a_400(script: APIClient, columns: Any, message: str) -> None:
+def test_columns_that_no_lead_has_are_a_400(
+    script: APIClient, columns: Any, message: str
+) -> None:
     path = sent(script, "Who,Where\nAda,Harbour Freight\n")
 
     answer = script.post(f"{path}columns/", {"columns": columns})
@@ -147,7 +207,9 @@ def test_columns_that_no_lead_has_are_a_400(script: APIClient, columns: Any, mes
     assert (answer.status_code, message in str(answer.json()["columns"])) == (400, True)
 
 
-def test_the_totals_say_why_rows_are_bad_and_those_are_read_page_by_page(script: APIClient) -> None:
+def test_the_totals_say_why_rows_are_bad_and_those_are_read_page_by_page(
+    script: APIClient,
+) -> None:
     path = sent(script, BAD)
 
     bad = script.get(path).json()["planned"]
@@ -155,17 +217,35 @@ def test_the_totals_say_why_rows_are_bad_and_those_are_read_page_by_page(script:
     rest = script.get(first["next"]).json()
 
     assert (bad["new"], bad["bad"]) == (1, 3)
-    assert {each["problem"]: each["rows"] for each in bad["problems"]} == {"name_missing": 2, "too_many_cells": 1}
+    assert {each["problem"]: each["rows"] for each in bad["problems"]} == {
+        "name_missing": 2,
+        "too_many_cells": 1,
+    }
     assert first["results"] == [
-        {"number": 3, "cells": ["", "not an address", "1"], "problem": "name_missing", "column": 0},
-        {"number": 4, "cells": ["", "x@example.com"], "problem": "name_missing", "column": 0},
+        {
+            "number": 3,
+            "cells": ["", "not an address", "1"],
+            "problem": "name_missing",
+            "column": 0,
+        },
+        {
+            "number": 4,
+            "cells": ["", "x@example.com"],
+            "problem": "name_missing",
+            "column": 0,
+        },
     ]
     assert [row["number"] for row in rest["results"]] == [5]
     assert script.get(f"{path}bad-rows/", {"outcome": "new"}).status_code == 400
 
 
 @pytest.mark.parametrize(
-    ("text", "fields", "field"), [("", {}, "file"), (PEOPLE, {"owner": 1}, "owner"), (PEOPLE, {"file": "text"}, "file")]
+    ("text", "fields", "field"),
+    [
+        ("", {}, "file"),
+        (PEOPLE, {"owner": 1}, "owner"),
+        (PEOPLE, {"file": "text"}, "file"),
+    ],
 )
 def test_what_is_no_file_is_a_400_and_nothing_is_kept(
     script: APIClient, text: str, fields: dict[str, Any], field: str
@@ -201,7 +281,9 @@ def test_five_files_of_a_company_wait_to_be_read_and_checked_and_no_more(
 
 
 @pytest.mark.usefixtures("one_minute")
-def test_too_many_files_in_a_minute_are_a_429_and_a_repeat_is_none(script: APIClient, settings: Any) -> None:
+def test_too_many_files_in_a_minute_are_a_429_and_a_repeat_is_none(
+    script: APIClient, settings: Any
+) -> None:
     settings.IMPORTS_PER_MINUTE = 2
 
     answers = [send(script, key=key) for key in ("a", "a", "b", "c")]
@@ -221,7 +303,9 @@ def test_what_can_not_be_done_now_is_a_409_that_says_why(script: APIClient) -> N
     script.post(f"{path}start/", {})
     second, deleted = script.post(f"{other}start/", {}), script.delete(path)
 
-    assert [answer.status_code for answer in (unread, undone, cancelled, second, deleted)] == [409] * 5
+    assert [
+        answer.status_code for answer in (unread, undone, cancelled, second, deleted)
+    ] == [409] * 5
     assert [answer.json()["detail"] for answer in (unread, undone, cancelled, deleted)] == [
         NOT_READY, NOTHING_TO_UNDO, NOT_RUNNING, STARTED,
     ]  # fmt: skip
@@ -245,7 +329,9 @@ def test_an_import_that_is_deleted_at_this_moment_is_a_404(
     assert script.post(f"{path}{step}/", body).status_code == 404
 
 
-def test_an_import_is_cancelled_while_it_runs_and_an_upload_deleted(script: APIClient) -> None:
+def test_an_import_is_cancelled_while_it_runs_and_an_upload_deleted(
+    script: APIClient,
+) -> None:
     path, other = sent(script), sent(script, BAD)
     script.post(f"{path}start/", {})
 
@@ -256,17 +342,24 @@ def test_an_import_is_cancelled_while_it_runs_and_an_upload_deleted(script: APIC
     assert not Lead.objects.exists()
 
 
-def test_another_companys_import_is_a_404(sales: Membership, other_company: Company) -> None:
+def test_another_companys_import_is_a_404(
+    sales: Membership, other_company: Company
+) -> None:
     theirs, path = caller(other_company, "admin"), f"{URL}{upload(sales, BAD).pk}/"
 
     answers = [theirs.get(path), theirs.get(f"{path}bad-rows/"), theirs.delete(path)]
-    answers += [theirs.post(f"{path}{step}/", {}) for step in ("columns", "start", "cancel", "undo")]
+    answers += [
+        theirs.post(f"{path}{step}/", {})
+        for step in ("columns", "start", "cancel", "undo")
+    ]
 
     assert [answer.status_code for answer in answers] == [404] * 7
     assert theirs.get(URL).json()["results"] == []
 
 
-def test_a_list_of_imports_takes_as_many_queries_as_one(script: APIClient, sales: Membership) -> None:
+def test_a_list_of_imports_takes_as_many_queries_as_one(
+    script: APIClient, sales: Membership
+) -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
             answer = script.get(URL)
@@ -294,7 +387,9 @@ def test_a_member_uploads_by_session_and_gets_the_leads(sales: Membership) -> No
     assert make_lead(sales.company).owner is None
 
 
-def test_the_pages_show_which_key_has_uploaded_a_file(script: APIClient, sales: Membership, client_as: Any) -> None:
+def test_the_pages_show_which_key_has_uploaded_a_file(
+    script: APIClient, sales: Membership, client_as: Any
+) -> None:
     path = sent(script)
     script.post(f"{path}start/", {})
 
@@ -302,10 +397,16 @@ def test_the_pages_show_which_key_has_uploaded_a_file(script: APIClient, sales: 
         assert str(ApiKey.objects.get()) in client_as(sales).get(page).content.decode()
 
 
-def test_a_file_is_read_again_in_the_format_that_is_chosen(script: APIClient, sales: Membership) -> None:
+def test_a_file_is_read_again_in_the_format_that_is_chosen(
+    script: APIClient, sales: Membership
+) -> None:
     saved = upload(sales, "Name;E-mail\nNúñez;n@example.com\n".encode("cp1252"))
     path = f"{URL}{saved.pk}/"
-    assert script.get(path).json()["file_format"] == {"encoding": "cp1252", "delimiter": ";", "quote": '"'}
+    assert script.get(path).json()["file_format"] == {
+        "encoding": "cp1252",
+        "delimiter": ";",
+        "quote": '"',
+    }
 
     again = script.post(f"{path}format/", {"encoding": "cp1250"}).json()
     refused = script.post(f"{path}format/", {"encoding": "ebcdic"})
@@ -313,41 +414,72 @@ def test_a_file_is_read_again_in_the_format_that_is_chosen(script: APIClient, sa
     rounds.work_through(lambda: True)
     late = script.post(f"{path}format/", {"encoding": "cp1252"})
 
-    assert again["file_format"] == {"encoding": "cp1250", "delimiter": ";", "quote": '"'}
+    assert again["file_format"] == {
+        "encoding": "cp1250",
+        "delimiter": ";",
+        "quote": '"',
+    }
     assert Lead.objects.get().first_name == "Núńez"
     assert (refused.status_code, list(refused.json())) == (400, ["encoding"])
     assert (late.status_code, late.json()) == (409, {"detail": NO_FILE})
 
 
-def test_a_script_answers_how_a_column_is_read_before_it_starts(script: APIClient, sales: Membership) -> None:
+def test_a_script_answers_how_a_column_is_read_before_it_starts(
+    script: APIClient, sales: Membership
+) -> None:
     make_field(sales.company, "Places", "number")
     path = f"{URL}{upload(sales, 'First name;Places' + chr(10) + 'Ada;1.200').pk}/"
     asked = script.get(path).json()["columns"][1]
 
     early = script.post(f"{path}start/", {})
     columns = ["first_name", "custom.places"]
-    wrong = script.post(f"{path}columns/", {"columns": columns, "readings": [{}, {"convention": "day"}]}, format="json")
+    wrong = script.post(
+        f"{path}columns/",
+        {"columns": columns, "readings": [{}, {"convention": "day"}]},
+        format="json",
+    )
     body = {"columns": columns, "readings": [{}, {"convention": "comma"}]}
     answered = script.post(f"{path}columns/", body, format="json").json()["columns"][1]
     script.post(f"{path}start/", {})
     rounds.work_through(lambda: True)
 
-    assert (asked["needs_answer"], asked["convention"], early.status_code) == (True, "", 409)
+    assert (asked["needs_answer"], asked["convention"], early.status_code) == (
+        True,
+        "",
+        409,
+    )
     assert (wrong.status_code, list(wrong.json())) == (400, ["readings"])
     assert (answered["needs_answer"], answered["convention"]) == (False, "comma")
     assert Lead.objects.get().custom == {"places": "1200"}
 
 
-def test_cells_that_are_left_out_are_counted_and_listed(script: APIClient, sales: Membership) -> None:
+def test_cells_that_are_left_out_are_counted_and_listed(
+    script: APIClient, sales: Membership
+) -> None:
     path = f"{URL}{upload(sales, 'First name,Status' + chr(10) + 'Ada,Hot').pk}/"
 
-    planned, listed = script.get(path).json()["planned"], script.get(f"{path}cells/").json()["results"]
+    planned, listed = (
+        script.get(path).json()["planned"],
+        script.get(f"{path}cells/").json()["results"],
+    )
 
     assert (planned["new"], planned["bad"]) == (1, 0)
     assert planned["cells"] == [
-        {"column": 1, "name": "Status", "problem": "status_unknown", "cells": 1, "is_stored": False}
+        {
+            "column": 1,
+            "name": "Status",
+            "problem": "status_unknown",
+            "cells": 1,
+            "is_stored": False,
+        }
     ]
-    cell = {"column": 1, "name": "Status", "value": "Hot", "problem": "status_unknown", "stored": ""}
+    cell = {
+        "column": 1,
+        "name": "Status",
+        "value": "Hot",
+        "problem": "status_unknown",
+        "stored": "",
+    }
     assert listed == [{"number": 2, "lead": None, "cells": [cell]}]
 
 
@@ -356,6 +488,12 @@ def test_only_an_admin_s_key_may_choose_to_add_tags(
     company: Company, sales: Membership, role: str, status: int
 ) -> None:
     path = f"{URL}{upload(sales, 'First name,Tags' + chr(10) + 'Ada,VIP').pk}/"
-    body = {"columns": ["first_name", "tags"], "readings": [{}, {"otherwise": "create"}]}
+    body = {
+        "columns": ["first_name", "tags"],
+        "readings": [{}, {"otherwise": "create"}],
+    }
 
-    assert caller(company, role).post(f"{path}columns/", body, format="json").status_code == status
+    assert (
+        caller(company, role).post(f"{path}columns/", body, format="json").status_code
+        == status
+    )

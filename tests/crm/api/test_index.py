@@ -42,9 +42,15 @@ def test_the_index_names_what_there_is(company, role):
 def test_the_schema_repeats_no_version_that_was_asked_for(company, version):
     client = caller(company)
 
-    plain, asked = (client.get(f"{URL}schema/", query) for query in ({}, {"version": version}))
+    plain, asked = (
+        client.get(f"{URL}schema/", query) for query in ({}, {"version": version})
+    )
 
-    assert (asked.status_code, asked.headers, asked.content) == (200, plain.headers, plain.content)
+    assert (asked.status_code, asked.headers, asked.content) == (
+        200,
+        plain.headers,
+        plain.content,
+    )
 
 
 def test_a_stranger_is_told_nothing(db):

@@ -13,7 +13,9 @@ from crm.services.companies import TooManyKeys, issue_api_key
 from tests.conftest import give_password, make_lead
 from tests.crm.api.calling import caller, with_key
 
-REFUSED = "This API key is unknown or revoked. Ask an admin of your company for a new one."
+REFUSED = (
+    "This API key is unknown or revoked. Ask an admin of your company for a new one."
+)
 
 
 @pytest.fixture
@@ -38,7 +40,9 @@ def test_without_a_key_the_answer_is_401_in_json_and_names_the_scheme(db):
     assert answer.json() == {"detail": "Authentication credentials were not provided."}
 
 
-@pytest.mark.parametrize("text", ["lm_made-up", "", "lm_\xe9", "lm_" + "x" * 5000, "lm_a lm_b"])
+@pytest.mark.parametrize(
+    "text", ["lm_made-up", "", "lm_\xe9", "lm_" + "x" * 5000, "lm_a lm_b"]
+)
 def test_an_unknown_key_is_refused(db, text):
     answer = with_key(text).get("/api/v1/leads/")
 
@@ -83,7 +87,10 @@ def test_the_last_use_is_kept(issued):
     assert abs(timezone.now() - key.last_used_at) < timedelta(seconds=30)
 
 
-@pytest.mark.parametrize(("ago", "is_written"), [(timedelta(seconds=50), False), (timedelta(seconds=70), True)])
+@pytest.mark.parametrize(
+    ("ago", "is_written"),
+    [(timedelta(seconds=50), False), (timedelta(seconds=70), True)],
+)
 def test_the_last_use_is_written_at_most_once_a_minute(issued, ago, is_written):
     key, text = issued
     used_at = timezone.now() - ago
@@ -120,7 +127,9 @@ def test_what_a_script_does_is_on_the_timeline_under_its_keys_name(company, issu
     lead = Lead.objects.get(pk=answer.json()["id"])
     event = CrmEvent.objects.get()
     assert (event.actor, event.api_key) == (None, key)
-    assert [entry.by for entry in timeline.of_lead(lead).entries] == ["a script (Website form)"]
+    assert [entry.by for entry in timeline.of_lead(lead).entries] == [
+        "a script (Website form)"
+    ]
 
 
 def test_a_key_that_is_deleted_takes_nothing_of_the_timeline_with_it(company, issued):
@@ -144,12 +153,19 @@ def test_a_company_has_at_most_50_keys_that_work(company, other_company):
     issue_api_key(company=company, role="sales", name="One more")
 
 
-def test_page_and_command_say_that_there_are_too_many_keys(company, admin, client_as, monkeypatch):
+def test_page_and_command_say_that_there_are_too_many_keys(
+    company, admin, client_as, monkeypatch
+):
     monkeypatch.setattr(companies, "KEYS_AT_MOST", 0)
 
-    page = give_password(client_as(admin)).post("/company/api-keys/new/", {"role": "sales", "name": "Website form"})
+    page = give_password(client_as(admin)).post(
+        "/company/api-keys/new/", {"role": "sales", "name": "Website form"}
+    )
 
-    assert "There are 0 API keys, the most that a company can have. Revoke one first." in page.content.decode()
+    assert (
+        "There are 0 API keys, the most that a company can have. Revoke one first."
+        in page.content.decode()
+    )
     with pytest.raises(CommandError, match="Revoke one first"):
         call_command("create_api_key", company=company.slug, role="sales")
     assert not ApiKey.objects.exists()

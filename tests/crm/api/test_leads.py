@@ -25,7 +25,13 @@ def status(company, meaning):
 
 def test_a_lead_is_shown_in_full(company, client):
     owner = join(company, Role.SALES).user
-    ada = make_lead(company, last_name="Lovelace", organisation="Analytical Ltd", owner=owner, notes="Met in Utrecht")
+    ada = make_lead(
+        company,
+        last_name="Lovelace",
+        organisation="Analytical Ltd",
+        owner=owner,
+        notes="Met in Utrecht",
+    )
 
     answer = client.get(f"{URL}{ada.pk}/")
 
@@ -56,14 +62,22 @@ def test_a_lead_is_made_with_a_name_alone(company, client):
     assert answer.status_code == 201
     ada = Lead.objects.get()
     assert answer.json()["id"] == ada.pk
-    assert (ada.company, ada.last_name, ada.status.meaning) == (company, "Lovelace", "new")
+    assert (ada.company, ada.last_name, ada.status.meaning) == (
+        company,
+        "Lovelace",
+        "new",
+    )
 
 
 def test_making_a_lead_is_recorded(company, client):
     client.post(URL, {"first_name": "Ada"})
 
     event = CrmEvent.objects.get()
-    assert (event.kind, event.lead.first_name, event.company) == ("lead_created", "Ada", company)
+    assert (event.kind, event.lead.first_name, event.company) == (
+        "lead_created",
+        "Ada",
+        company,
+    )
 
 
 def test_making_a_qualified_lead_is_recorded_as_both(company, client):
@@ -117,17 +131,24 @@ def test_white_space_around_an_address_is_dropped_and_its_case_kept(client):
 
 
 def test_what_came_along_unseen_with_an_address_is_dropped_and_it_is_found(client):
-    client.post(URL, {"first_name": "Ada", "email": "\ufeffada@exam\u00adple.com\u200b"})
+    client.post(
+        URL, {"first_name": "Ada", "email": "\ufeffada@exam\u00adple.com\u200b"}
+    )
 
     found = client.get(URL, {"email": "ada@example.com\u202c"}).json()["results"]
 
     assert [lead["email"] for lead in found] == ["ada@example.com"]
 
 
-def test_a_name_that_was_stored_before_it_was_refused_is_in_nobodys_way(company, client):
+def test_a_name_that_was_stored_before_it_was_refused_is_in_nobodys_way(
+    company, client
+):
     lead = make_lead(company, first_name="\u2060", last_name="")
 
-    answers = [client.patch(f"{URL}{lead.pk}/", body) for body in ({"phone": "1"}, {"first_name": "\u200b"})]
+    answers = [
+        client.patch(f"{URL}{lead.pk}/", body)
+        for body in ({"phone": "1"}, {"first_name": "\u200b"})
+    ]
 
     assert [answer.status_code for answer in answers] == [200, 400]
     assert Lead.objects.get().phone == "1"
@@ -146,13 +167,22 @@ NUL = ["Null characters are not allowed."]
         ({"first_name": "  ", "last_name": ""}, NAMELESS),
         ({"first_name": "Ada", "email": "ada@"}, BAD_ADDRESS),
         ({"first_name": "Ada", "email": "ada example.com"}, BAD_ADDRESS),
-        ({"first_name": "Ada", "email": "a\x00da@example.com"}, {"email": [*NUL, *BAD_ADDRESS["email"]]}),
+        (
+            {"first_name": "Ada", "email": "a\x00da@example.com"},
+            {"email": [*NUL, *BAD_ADDRESS["email"]]},
+        ),
         ({"first_name": "A\x00da"}, {"first_name": NUL}),
         ({"first_name": "x" * 121}, {"first_name": ["Enter 120 characters at most."]}),
         ({"first_name": None}, {"first_name": ["Enter a value, not null."]}),
         ({"first_name": ["Ada"]}, {"first_name": ["Enter a string."]}),
-        ({"first_name": "Ada", "type": "cold"}, {"type": ["Choose one of: inbound, outbound, referral, partner."]}),
-        ({"first_name": "Ada", "type": "\ud800"}, {"type": ["Choose one of: inbound, outbound, referral, partner."]}),
+        (
+            {"first_name": "Ada", "type": "cold"},
+            {"type": ["Choose one of: inbound, outbound, referral, partner."]},
+        ),
+        (
+            {"first_name": "Ada", "type": "\ud800"},
+            {"type": ["Choose one of: inbound, outbound, referral, partner."]},
+        ),
         (
             {"first_name": "Ada", "share_with_ad_platforms": "perhaps"},
             {"share_with_ad_platforms": ["Enter true or false."]},
@@ -167,7 +197,9 @@ NUL = ["Null characters are not allowed."]
     ],
 )
 def test_bad_input_is_answered_with_400_and_nothing_is_written(client, data, errors):
-    answer = client.generic("POST", URL, json.dumps(data), content_type="application/json")
+    answer = client.generic(
+        "POST", URL, json.dumps(data), content_type="application/json"
+    )
 
     assert answer.status_code == 400
     assert answer.json() == errors
@@ -175,7 +207,9 @@ def test_bad_input_is_answered_with_400_and_nothing_is_written(client, data, err
 
 
 def test_an_address_of_300_characters_is_refused(client):
-    answer = client.post(URL, {"first_name": "Ada", "email": "a" * 288 + "@example.com"})
+    answer = client.post(
+        URL, {"first_name": "Ada", "email": "a" * 288 + "@example.com"}
+    )
 
     assert answer.status_code == 400
     assert "Enter 254 characters at most." in answer.json()["email"]
@@ -203,34 +237,60 @@ def test_deleting_a_lead_deletes_its_deals(company):
     assert not company.deals.exists()
 
 
-def test_a_list_costs_the_same_however_long_it_is(company, client, django_assert_num_queries):
+def test_a_list_costs_the_same_however_long_it_is(
+    company, client, django_assert_num_queries
+):
     client.get(URL)  # notes the use of the key
     for number in range(20):
         make_lead(
-            company, first_name=f"Ada {number}", owner=join(company, Role.SALES, email=f"{number}@example.com").user
+            company,
+            first_name=f"Ada {number}",
+            owner=join(company, Role.SALES, email=f"{number}@example.com").user,
         )
 
-    with django_assert_num_queries(4):  # the key and its company, the leads, their tags, the custom fields
+    # The key and its company, the leads, their tags, the custom fields.
+    with django_assert_num_queries(4):
         answer = client.get(URL)
 
     assert len(answer.json()["results"]) == 20
 
 
-@pytest.mark.parametrize("change", ["status", "type", "tag", "deleted field", "required field"])
-def test_a_repeated_request_gets_its_first_answer_whatever_the_lists_offer_by_now(company, client, change):
-    warm = LeadStatus.objects.create(company=company, name="Warm", meaning="working", position=8)
-    vip, size = Tag.objects.create(company=company, name="VIP"), make_field(company, "Size")
-    chosen = {"status": warm.pk, "type": "partner", "tags": ["VIP"], "custom": {"size": "4"}}
+@pytest.mark.parametrize(
+    "change", ["status", "type", "tag", "deleted field", "required field"]
+)
+def test_a_repeated_request_gets_its_first_answer_whatever_the_lists_offer_by_now(
+    company, client, change
+):
+    warm = LeadStatus.objects.create(
+        company=company, name="Warm", meaning="working", position=8
+    )
+    vip, size = (
+        Tag.objects.create(company=company, name="VIP"),
+        make_field(company, "Size"),
+    )
+    chosen = {
+        "status": warm.pk,
+        "type": "partner",
+        "tags": ["VIP"],
+        "custom": {"size": "4"},
+    }
     changes = {
         "status": lambda: archive_entry(entry=warm),
-        "type": lambda: archive_entry(entry=LeadType.objects.for_company(company).get(code="partner")),
+        "type": lambda: archive_entry(
+            entry=LeadType.objects.for_company(company).get(code="partner")
+        ),
         "tag": lambda: archive_entry(entry=vip),
         "deleted field": lambda: delete_field(field=size),
         "required field": lambda: make_field(company, "Region", is_required=True),
     }
 
     def post():
-        return client.post(URL, {"first_name": "Ada", **chosen}, format="json", headers={"Idempotency-Key": "1"})
+        return client.post(
+            URL,
+            {"first_name": "Ada", **chosen},
+            format="json",
+            headers={"Idempotency-Key": "1"},
+        )
 
     first = post()
     changes[change]()
@@ -240,13 +300,19 @@ def test_a_repeated_request_gets_its_first_answer_whatever_the_lists_offer_by_no
     assert again.json()["id"] == first.json()["id"] == Lead.objects.get().pk
 
 
-def test_a_request_that_was_refused_is_not_taken_for_a_repeat_once_it_is_valid(company, client):
-    warm = LeadStatus.objects.create(company=company, name="Warm", meaning="working", position=8)
+def test_a_request_that_was_refused_is_not_taken_for_a_repeat_once_it_is_valid(
+    company, client
+):
+    warm = LeadStatus.objects.create(
+        company=company, name="Warm", meaning="working", position=8
+    )
     archive_entry(entry=warm)
 
     def post():
         data = {"first_name": "Ada", "status": warm.pk}
-        return client.post(URL, data, format="json", headers={"Idempotency-Key": "1"}).status_code
+        return client.post(
+            URL, data, format="json", headers={"Idempotency-Key": "1"}
+        ).status_code
 
     refused = post()
     unarchive_entry(entry=warm)

@@ -19,8 +19,25 @@ pytestmark = pytest.mark.django_db
 ORDERS = [
     (part, minus + key)
     for part, keys in {
-        "leads": ("name", "status", "organisation", "owner", "source", "created", "updated"),
-        "deals": ("deal", "stage", "lead", "owner", "close", "amount", "created", "updated"),
+        "leads": (
+            "name",
+            "status",
+            "organisation",
+            "owner",
+            "source",
+            "created",
+            "updated",
+        ),
+        "deals": (
+            "deal",
+            "stage",
+            "lead",
+            "owner",
+            "close",
+            "amount",
+            "created",
+            "updated",
+        ),
         "tasks": ("due", "done", "created", "updated"),
     }.items()
     for key in keys
@@ -30,9 +47,21 @@ ORDERS = [
 
 @pytest.fixture
 def ada(company: Company, sales: Membership) -> Lead:
-    lead = make_lead(company, first_name="Ada", source="Fair", owner=sales.user, email="ada@example.com")
+    lead = make_lead(
+        company,
+        first_name="Ada",
+        source="Fair",
+        owner=sales.user,
+        email="ada@example.com",
+    )
     set_tags(row=lead, tags=[Tag.objects.create(company=company, name="VIP")])
-    make_lead(company, first_name="Grace", email="", share_with_ad_platforms=False, type="partner")
+    make_lead(
+        company,
+        first_name="Grace",
+        email="",
+        share_with_ad_platforms=False,
+        type="partner",
+    )
     return lead
 
 
@@ -50,10 +79,16 @@ def ids(company: Company, part: str, **asked: Any) -> list[int]:
         {"source": "Fair", "search": "ada"},
     ],
 )  # fmt: skip
-def test_leads_are_filtered_as_on_their_page(company: Company, ada: Lead, asked: dict[str, str]) -> None:
+def test_leads_are_filtered_as_on_their_page(
+    company: Company, ada: Lead, asked: dict[str, str]
+) -> None:
     known = {"owner": ada.owner_id, "tag": Tag.objects.get().pk}
 
-    found = ids(company, "leads", **{name: value.format(**known) for name, value in asked.items()})
+    found = ids(
+        company,
+        "leads",
+        **{name: value.format(**known) for name, value in asked.items()},
+    )
 
     assert found == [ada.pk]
 
@@ -68,9 +103,15 @@ def test_leads_are_filtered_by_status_and_no_owner(company: Company, ada: Lead) 
 
 
 @pytest.mark.parametrize("part", ["leads", "deals", "tasks"])
-def test_what_changed_since_a_moment_is_found(company: Company, sales: Membership, part: str) -> None:
+def test_what_changed_since_a_moment_is_found(
+    company: Company, sales: Membership, part: str
+) -> None:
     lead = make_lead(company)
-    rows = {"leads": lead, "deals": make_deal(lead), "tasks": make_task(sales, lead=lead)}
+    rows = {
+        "leads": lead,
+        "deals": make_deal(lead),
+        "tasks": make_task(sales, lead=lead),
+    }
     row = rows[part]
     noon = datetime(2027, 3, 1, 12, 0, tzinfo=ZoneInfo(company.time_zone))
     type(row).objects.filter(pk=row.pk).update(updated_at=noon)
@@ -86,7 +127,10 @@ def test_what_changed_since_a_moment_is_found(company: Company, sales: Membershi
     assert not found(updated_from="2027-03-02")
 
 
-@pytest.mark.parametrize("value", ["2027-03-01T12:00:00", "yesterday", "2027-13-01T12:00:00Z", "2027-03-01T", ""])
+@pytest.mark.parametrize(
+    "value",
+    ["2027-03-01T12:00:00", "yesterday", "2027-13-01T12:00:00Z", "2027-03-01T", ""],
+)
 def test_a_moment_needs_its_offset(company: Company, value: str) -> None:
     answer = caller(company).get("/api/v1/leads/", {"updated_from": value})
 
@@ -94,7 +138,9 @@ def test_a_moment_needs_its_offset(company: Company, value: str) -> None:
     assert list(answer.json()) == ["updated_from"]
 
 
-def test_custom_fields_filter_and_one_that_is_not_in_use_is_refused(company: Company, ada: Lead) -> None:
+def test_custom_fields_filter_and_one_that_is_not_in_use_is_refused(
+    company: Company, ada: Lead
+) -> None:
     field = make_field(company, "Seats", "number")
     Lead.objects.filter(pk=ada.pk).update(custom={field.key: "12"})
 
@@ -114,7 +160,9 @@ def test_custom_fields_filter_and_one_that_is_not_in_use_is_refused(company: Com
         ("organisations", {"search": ""}),
     ],
 )  # fmt: skip
-def test_what_filters_nothing_is_refused(company: Company, part: str, asked: dict[str, str]) -> None:
+def test_what_filters_nothing_is_refused(
+    company: Company, part: str, asked: dict[str, str]
+) -> None:
     make_lead(company)
 
     answer = caller(company).get(f"/api/v1/{part}/", asked)
@@ -124,7 +172,13 @@ def test_what_filters_nothing_is_refused(company: Company, part: str, asked: dic
 
 
 def test_deals_are_filtered_as_on_their_page(company: Company, ada: Lead) -> None:
-    dated = make_deal(ada, title="Dated", amount="100", currency="CHF", expected_close=timezone.localdate())
+    dated = make_deal(
+        ada,
+        title="Dated",
+        amount="100",
+        currency="CHF",
+        expected_close=timezone.localdate(),
+    )
     plain = make_deal(make_lead(company), title="Plain")
 
     for asked in (
@@ -162,7 +216,13 @@ def many(company: Company, sales: Membership) -> None:
         )
         close = None if number % 3 else timezone.localdate() + timedelta(days=number)
         amount = None if number % 2 else "12.50"
-        make_deal(lead, title=f"Deal {number % 2}", expected_close=close, amount=amount, owner=lead.owner)
+        make_deal(
+            lead,
+            title=f"Deal {number % 2}",
+            expected_close=close,
+            amount=amount,
+            owner=lead.owner,
+        )
         make_task(sales, lead=lead, done_at=timezone.now() if number % 2 else None)
 
 
@@ -181,16 +241,25 @@ def test_each_order_leads_to_each_row_once_and_back_again(
     assert len({pk for page in pages for pk in page}) == 7
     back = client.get(previous).json()
     assert [row["id"] for row in back["results"]] == pages[1]
-    assert [row["id"] for row in client.get(back["previous"]).json()["results"]] == pages[0]
+    assert [
+        row["id"] for row in client.get(back["previous"]).json()["results"]
+    ] == pages[0]
 
 
 def test_the_orders_of_the_registry_are_all_tested() -> None:
-    known = {part: {key for each, key in ORDERS if each == part and not key.startswith("-")} for part in LISTS}
+    known = {
+        part: {key for each, key in ORDERS if each == part and not key.startswith("-")}
+        for part in LISTS
+    }
 
-    assert known == {part: {*each.sortable, *(each.orders or {})} for part, each in LISTS.items()}
+    assert known == {
+        part: {*each.sortable, *(each.orders or {})} for part, each in LISTS.items()
+    }
 
 
-def test_a_row_that_is_changed_or_deleted_meanwhile_does_not_stop_a_client(company: Company, many: None) -> None:
+def test_a_row_that_is_changed_or_deleted_meanwhile_does_not_stop_a_client(
+    company: Company, many: None
+) -> None:
     client = caller(company)
     first = client.get("/api/v1/leads/?ordering=updated&page_size=2").json()
     last = first["results"][-1]["id"]
@@ -210,9 +279,18 @@ def test_a_cursor_shows_no_name_and_works_for_its_own_order_and_company_alone(
     company: Company, other_company: Company, many: None
 ) -> None:
     make_lead(other_company)
-    following = caller(company).get("/api/v1/leads/?ordering=name&page_size=2").json()["next"]
+    following = (
+        caller(company).get("/api/v1/leads/?ordering=name&page_size=2").json()["next"]
+    )
 
     assert "Byron" not in following
-    assert caller(company).get(following.replace("ordering=name", "ordering=-name")).status_code == 404
-    assert caller(company).get(following.replace("ordering=name&", "")).status_code == 404
+    assert (
+        caller(company)
+        .get(following.replace("ordering=name", "ordering=-name"))
+        .status_code
+        == 404
+    )
+    assert (
+        caller(company).get(following.replace("ordering=name&", "")).status_code == 404
+    )
     assert caller(other_company).get(following).status_code == 404

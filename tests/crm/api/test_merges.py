@@ -30,23 +30,33 @@ def merge(company: Company) -> LeadMerge:
 
 
 @pytest.mark.parametrize("role", ["admin", "sales", "ops"])
-def test_a_role_may_what_the_matrix_says_and_no_more(company: Company, merge: LeadMerge, role: str) -> None:
+def test_a_role_may_what_the_matrix_says_and_no_more(
+    company: Company, merge: LeadMerge, role: str
+) -> None:
     client, path = caller(company, role), f"{URL}{merge.pk}/"
 
     answers = [client.get(URL), client.get(path), client.post(f"{path}undo/")]
 
-    assert [answer.status_code for answer in answers] == [200 if ADMIN_AND_SALES[role] else 403] * 3
+    assert [answer.status_code for answer in answers] == [
+        200 if ADMIN_AND_SALES[role] else 403
+    ] * 3
     assert LeadMerge.objects.exists() != ADMIN_AND_SALES[role]
 
 
-def test_a_merge_is_found_by_its_leads_and_undone(script: APIClient, merge: LeadMerge) -> None:
+def test_a_merge_is_found_by_its_leads_and_undone(
+    script: APIClient, merge: LeadMerge
+) -> None:
     kept, gone = merge.kept, merge.gone
     other = script.get(URL, {"gone": kept.pk}).json()["results"]
     [found] = script.get(URL, {"kept": kept.pk, "gone": gone.pk}).json()["results"]
 
     answer = script.post(f"{URL}{found['id']}/undo/")
 
-    assert (other, found["merged_by"], found["undo_until"] > found["merged_at"]) == ([], None, True)
+    assert (other, found["merged_by"], found["undo_until"] > found["merged_at"]) == (
+        [],
+        None,
+        True,
+    )
     assert (answer.status_code, answer.json()) == (
         200, {"kept": kept.pk, "gone": gone.pk, "changed_since": [], "opted_out_since": False},
     )  # fmt: skip
@@ -57,7 +67,9 @@ def test_a_merge_is_found_by_its_leads_and_undone(script: APIClient, merge: Lead
     assert script.post(f"{URL}{found['id']}/undo/").status_code == 404
 
 
-def test_what_was_changed_since_stays_and_is_said(script: APIClient, merge: LeadMerge) -> None:
+def test_what_was_changed_since_stays_and_is_said(
+    script: APIClient, merge: LeadMerge
+) -> None:
     kept = Lead.objects.get(pk=merge.kept_id)
     kept.phone, kept.share_with_ad_platforms = "+31 20 555 0199", False
     kept.save()
@@ -69,12 +81,20 @@ def test_what_was_changed_since_stays_and_is_said(script: APIClient, merge: Lead
     )  # fmt: skip
 
 
-def test_a_merge_before_another_one_can_not_be_undone_first(script: APIClient, merge: LeadMerge) -> None:
-    merge_leads(kept=Lead.objects.get(pk=merge.kept_id), gone=make_lead(merge.company, email="third@example.com"))
+def test_a_merge_before_another_one_can_not_be_undone_first(
+    script: APIClient, merge: LeadMerge
+) -> None:
+    merge_leads(
+        kept=Lead.objects.get(pk=merge.kept_id),
+        gone=make_lead(merge.company, email="third@example.com"),
+    )
 
     answer = script.post(f"{URL}{merge.pk}/undo/")
 
-    assert (answer.status_code, "Undo that first" in answer.json()["detail"]) == (409, True)
+    assert (answer.status_code, "Undo that first" in answer.json()["detail"]) == (
+        409,
+        True,
+    )
     assert LeadMerge.objects.count() == 2
 
 

@@ -31,18 +31,24 @@ def deal(company):
 
 @pytest.mark.parametrize("role", ["admin", "sales", "ops"])
 @pytest.mark.parametrize(("method", "path", "body", "success", "may"), OPERATIONS)
-def test_a_role_may_what_the_matrix_says_and_no_more(company, admin, deal, method, path, body, success, may, role):
+def test_a_role_may_what_the_matrix_says_and_no_more(
+    company, admin, deal, method, path, body, success, may, role
+):
     note = make_note(admin, deal)
     values = {"note": note.pk, "lead": deal.lead_id}
 
-    data = {name: value.format(**values) for name, value in body.items()} if body else None
+    data = (
+        {name: value.format(**values) for name, value in body.items()} if body else None
+    )
     answer = call(caller(company, role), method, path.format(**values), data)
 
     assert answer.status_code == (success if may[role] else 403)
 
 
 def test_a_key_writes_changes_and_deletes_its_own_notes_for_an_hour(script, deal):
-    added = script.post(NOTES, {"kind": "call", "text": "Six minutes", "deal": deal.pk}).json()
+    added = script.post(
+        NOTES, {"kind": "call", "text": "Six minutes", "deal": deal.pk}
+    ).json()
     path = f"{NOTES}{added['id']}/"
 
     changed = script.patch(path, {"text": "Seven minutes"}).json()
@@ -58,8 +64,12 @@ def test_a_key_writes_changes_and_deletes_its_own_notes_for_an_hour(script, deal
     assert Note.objects.get().text == "Seven minutes"
 
 
-@pytest.mark.parametrize(("role", "status"), [("admin", 204), ("sales", 409), ("ops", 403)])
-def test_an_admins_key_deletes_what_others_have_written(company, admin, deal, role, status):
+@pytest.mark.parametrize(
+    ("role", "status"), [("admin", 204), ("sales", 409), ("ops", 403)]
+)
+def test_an_admins_key_deletes_what_others_have_written(
+    company, admin, deal, role, status
+):
     note = make_note(admin, deal)
 
     answer = caller(company, role).delete(f"{NOTES}{note.pk}/")
@@ -89,7 +99,13 @@ def test_nobody_changes_a_note_of_someone_else(company, admin, deal):
 def test_bad_input_is_named_and_nothing_is_saved(script, deal, fields, named):
     ids = {"lead": deal.lead_id, "deal": deal.pk}
 
-    answer = script.post(NOTES, {"text": "Called", **{name: ids.get(value, value) for name, value in fields.items()}})
+    answer = script.post(
+        NOTES,
+        {
+            "text": "Called",
+            **{name: ids.get(value, value) for name, value in fields.items()},
+        },
+    )
 
     assert (answer.status_code, list(answer.json())) == (400, named)
     assert not Note.objects.exists()
@@ -120,7 +136,9 @@ def test_lists_are_narrowed(script, sales, company, deal, query, found):
     assert {note["text"] for note in answer.json()["results"]} == found
 
 
-@pytest.mark.parametrize("query", ["kind=party", "kind=", "lead=", "lead=x", "deal=-1", "author=1"])
+@pytest.mark.parametrize(
+    "query", ["kind=party", "kind=", "lead=", "lead=x", "deal=-1", "author=1"]
+)
 def test_an_odd_filter_is_a_400(script, query):
     assert script.get(f"{NOTES}?{query}").status_code == 400
 
@@ -128,11 +146,18 @@ def test_an_odd_filter_is_a_400(script, query):
 def test_the_same_request_with_the_same_key_adds_one(script, deal):
     body = {"text": "Called", "lead": deal.lead_id}
 
-    answers = [script.post(NOTES, body, headers={"Idempotency-Key": "row-1"}) for _ in range(2)]
+    answers = [
+        script.post(NOTES, body, headers={"Idempotency-Key": "row-1"}) for _ in range(2)
+    ]
 
     assert answers[0].json()["id"] == answers[1].json()["id"]
     assert Note.objects.count() == 1
 
 
 def test_a_note_causes_no_conversion_so_it_takes_no_grace(script, deal):
-    assert script.post(f"{NOTES}?grace=true", {"text": "Called", "lead": deal.lead_id}).status_code == 400
+    assert (
+        script.post(
+            f"{NOTES}?grace=true", {"text": "Called", "lead": deal.lead_id}
+        ).status_code
+        == 400
+    )

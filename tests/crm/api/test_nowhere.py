@@ -7,11 +7,15 @@ from tests.crm.api.calling import caller
 
 pytestmark = pytest.mark.django_db
 
-NOTHING = "There is nothing at this URL. API URLs end with a slash; see /api/v1/ for a list."
+NOTHING = (
+    "There is nothing at this URL. API URLs end with a slash; see /api/v1/ for a list."
+)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
-@pytest.mark.parametrize("path", ["nothing/", "leads/1/notes/", "leads/x/../", "a//b/", "%00/"])
+@pytest.mark.parametrize(
+    "path", ["nothing/", "leads/1/notes/", "leads/x/../", "a//b/", "%00/"]
+)
 def test_an_unknown_address_is_404_in_json_for_a_key(company, method, path):
     answer = caller(company).generic(method, f"/api/v1/{path}")
 
@@ -20,9 +24,13 @@ def test_an_unknown_address_is_404_in_json_for_a_key(company, method, path):
 
 
 def test_it_is_the_same_for_a_stranger_and_for_a_member(company, admin, client_as):
-    answers = [client.get("/api/v1/nothing/") for client in (Client(), client_as(admin))]
+    answers = [
+        client.get("/api/v1/nothing/") for client in (Client(), client_as(admin))
+    ]
 
-    assert [(answer.status_code, answer.json()) for answer in answers] == [(404, {"detail": NOTHING})] * 2
+    assert [(answer.status_code, answer.json()) for answer in answers] == [
+        (404, {"detail": NOTHING})
+    ] * 2
 
 
 def test_an_unknown_row_is_404_in_json(company):
@@ -34,11 +42,16 @@ def test_an_unknown_row_is_404_in_json(company):
 def test_an_address_without_its_slash_leads_to_the_one_that_has_it(company):
     answer = caller(company).get("/api/v1/leads?page_size=5")
 
-    assert (answer.status_code, answer["Location"]) == (301, "/api/v1/leads/?page_size=5")
+    assert (answer.status_code, answer["Location"]) == (
+        301,
+        "/api/v1/leads/?page_size=5",
+    )
 
 
 @pytest.mark.parametrize("path", ["conversion-events/", "docs/"])
-def test_a_method_that_an_address_does_not_know_is_405_in_json(company, admin, client_as, path):
+def test_a_method_that_an_address_does_not_know_is_405_in_json(
+    company, admin, client_as, path
+):
     answer = client_as(admin).put(f"/api/v1/{path}", headers={"X-CSRFToken": "x"})
 
     assert (answer.status_code, answer["Content-Type"]) == (405, "application/json")

@@ -23,7 +23,10 @@ def script(company):
 @pytest.fixture
 def five(company, other_company):
     make_lead(other_company, organisation="Theirs")
-    return [make_lead(company, organisation=name, email="") for name in ("Dora", "Acme & Co", "Cello", "Bär", "Echo")]
+    return [
+        make_lead(company, organisation=name, email="")
+        for name in ("Dora", "Acme & Co", "Cello", "Bär", "Echo")
+    ]
 
 
 def names(answer):
@@ -46,7 +49,10 @@ def test_an_organisation_is_read_with_its_figures(company, script):
         "lead_count": 2,
         "is_counted": True,
         "open_deal_count": 2,
-        "open_deal_sums": [{"currency": "CHF", "amount": "0.50"}, {"currency": "EUR", "amount": "1250.00"}],
+        "open_deal_sums": [
+            {"currency": "CHF", "amount": "0.50"},
+            {"currency": "EUR", "amount": "1250.00"},
+        ],
     }
     assert script.get(f"{URL}acme-~26-co/").json()["lead_count"] == 2
 
@@ -57,7 +63,11 @@ def test_pages_run_by_name_and_back(script, five):
     third = script.get(second.json()["next"])
     back = script.get(second.json()["previous"])
 
-    assert [names(each) for each in (first, second, third)] == [["Acme & Co", "Bär"], ["Cello", "Dora"], ["Echo"]]
+    assert [names(each) for each in (first, second, third)] == [
+        ["Acme & Co", "Bär"],
+        ["Cello", "Dora"],
+        ["Echo"],
+    ]
     assert names(back) == names(first)
     assert (first.json()["previous"], third.json()["next"]) == (None, None)
 
@@ -75,7 +85,10 @@ def test_a_cursor_without_an_id_is_a_404(script, five, position):
     assert script.get(URL, {"cursor": cursor}).json() == {"detail": "Invalid cursor"}
 
 
-@pytest.mark.parametrize("query", [{"page_size": "0"}, {"page_size": "x"}, {"ordering": "name"}, {"page": "2"}])
+@pytest.mark.parametrize(
+    "query",
+    [{"page_size": "0"}, {"page_size": "x"}, {"ordering": "name"}, {"page": "2"}],
+)
 def test_other_parameters_are_refused(script, five, query):
     assert script.get(URL, query).status_code == 400
 
@@ -96,12 +109,18 @@ def test_it_is_not_written(company, five, method):
 def test_leads_are_narrowed_by_organisation(company, script, five):
     other = make_lead(company, organisation=" acme & CO ")
 
-    found = script.get("/api/v1/leads/", {"organisation": "ACME &\u00a0Co"}).json()["results"]
+    found = script.get("/api/v1/leads/", {"organisation": "ACME &\u00a0Co"}).json()[
+        "results"
+    ]
 
     assert [each["id"] for each in found] == [other.pk, five[1].pk]
-    assert script.get("/api/v1/leads/", {"organisation": "Theirs"}).json()["results"] == []
+    assert (
+        script.get("/api/v1/leads/", {"organisation": "Theirs"}).json()["results"] == []
+    )
     for bad in ("", " ", "a" * 161, "\0"):
-        assert script.get("/api/v1/leads/", {"organisation": bad}).status_code == 400, bad
+        assert script.get("/api/v1/leads/", {"organisation": bad}).status_code == 400, (
+            bad
+        )
 
 
 def test_a_session_that_reads_on_is_on_record(company, sales, five):
@@ -111,4 +130,6 @@ def test_a_session_that_reads_on_is_on_record(company, sales, five):
     assert not AuditEntry.objects.filter(action="export").exists()
     client.get(first.json()["next"])
 
-    assert AuditEntry.objects.get(action="export").details == {"what": "organisations through the API"}
+    assert AuditEntry.objects.get(action="export").details == {
+        "what": "organisations through the API"
+    }

@@ -14,7 +14,9 @@ def client(company):
 
 
 def make_leads(company, count):
-    return Lead.objects.bulk_create(Lead(company=company, first_name=f"Ada {n}") for n in range(count))
+    return Lead.objects.bulk_create(
+        Lead(company=company, first_name=f"Ada {n}") for n in range(count)
+    )
 
 
 def ids(answer):
@@ -29,7 +31,12 @@ def test_pages_run_from_the_newest_to_the_oldest_and_back(company, client):
     third = client.get(second.json()["next"])
     back = client.get(second.json()["previous"])
 
-    assert [ids(first), ids(second), ids(third), ids(back)] == [made[:2], made[2:4], made[4:], made[:2]]
+    assert [ids(first), ids(second), ids(third), ids(back)] == [
+        made[:2],
+        made[2:4],
+        made[4:],
+        made[:2],
+    ]
     assert (first.json()["previous"], third.json()["next"]) == (None, None)
 
 
@@ -50,7 +57,9 @@ def test_rows_that_come_in_meanwhile_shift_no_page(company, client):
         ({"page_size": 500}, 500),
     ],
 )
-def test_a_page_has_a_hundred_rows_or_up_to_five_hundred_on_request(company, client, asked, size):
+def test_a_page_has_a_hundred_rows_or_up_to_five_hundred_on_request(
+    company, client, asked, size
+):
     make_leads(company, 510)
 
     answer = client.get(URL, asked)
@@ -58,7 +67,9 @@ def test_a_page_has_a_hundred_rows_or_up_to_five_hundred_on_request(company, cli
     assert len(ids(answer)) == size
 
 
-@pytest.mark.parametrize("position", ["abc", "-1", "1.5", "1" * 19, "٣", "1\x00", "1 OR 1=1"])
+@pytest.mark.parametrize(
+    "position", ["abc", "-1", "1.5", "1" * 19, "٣", "1\x00", "1 OR 1=1"]
+)
 def test_a_made_up_cursor_is_answered_with_404(company, client, position):
     make_leads(company, 2)
     cursor = base64.b64encode(f"p={position}".encode()).decode()
@@ -69,7 +80,9 @@ def test_a_made_up_cursor_is_answered_with_404(company, client, position):
     assert answer.json() == {"detail": "Invalid cursor"}
 
 
-@pytest.mark.parametrize("cursor", ["!!", "\0", "%", "cD0", base64.b64encode(b"o=1").decode()])
+@pytest.mark.parametrize(
+    "cursor", ["!!", "\0", "%", "cD0", base64.b64encode(b"o=1").decode()]
+)
 def test_a_garbled_cursor_is_not_the_first_page_again(company, client, cursor):
     make_leads(company, 1)
 

@@ -20,15 +20,27 @@ def test_a_lead_can_be_given_what_was_read(company: Company, script: APIClient) 
     LeadSource.objects.create(company=company, name="Fair")
     Tag.objects.create(company=company, name="VIP")
 
-    status, kind, source, tag = (script.get(f"/api/v1/{path}/").json()["results"][0] for path in LISTS)
+    status, kind, source, tag = (
+        script.get(f"/api/v1/{path}/").json()["results"][0] for path in LISTS
+    )
     names = {"source": source["name"], "tags": [tag["name"]]}
-    answer = script.post("/api/v1/leads/", {"first_name": "Ada", "status": status["id"], "type": kind["code"], **names})
+    answer = script.post(
+        "/api/v1/leads/",
+        {"first_name": "Ada", "status": status["id"], "type": kind["code"], **names},
+    )
 
     assert answer.status_code == 201, answer.json()
     newest = LeadStatus.objects.for_company(company).latest("pk")
-    assert (status["id"], status["name"], status["meaning"]) == (newest.pk, newest.name, newest.meaning)
+    assert (status["id"], status["name"], status["meaning"]) == (
+        newest.pk,
+        newest.name,
+        newest.meaning,
+    )
     assert (status["position"], status["archived_at"]) == (newest.position, None)
-    assert kind["name"] == LeadType.objects.for_company(company).get(code=kind["code"]).name
+    assert (
+        kind["name"]
+        == LeadType.objects.for_company(company).get(code=kind["code"]).name
+    )
     assert tag["name"] == "VIP"
 
 

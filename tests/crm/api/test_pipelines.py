@@ -23,7 +23,11 @@ def renewals(company):
 def test_pipelines_are_read_with_their_stages(company, other_company, script, renewals):
     newest, usual = script.get("/api/v1/pipelines/").json()["results"]
 
-    assert (newest["name"], newest["is_default"], usual["is_default"]) == ("Renewals", False, True)
+    assert (newest["name"], newest["is_default"], usual["is_default"]) == (
+        "Renewals",
+        False,
+        True,
+    )
     first = Stage.objects.usual_of(company)[0]
     assert usual["stages"][0] == {
         "id": first.pk,
@@ -32,7 +36,13 @@ def test_pipelines_are_read_with_their_stages(company, other_company, script, re
         "chance": 25,
         "archived_at": None,
     }
-    assert [stage["name"] for stage in usual["stages"]] == ["Discovery", "Proposal", "Negotiation", "Won", "Lost"]
+    assert [stage["name"] for stage in usual["stages"]] == [
+        "Discovery",
+        "Proposal",
+        "Negotiation",
+        "Won",
+        "Lost",
+    ]
     assert script.get(f"/api/v1/pipelines/{renewals.pk}/").json() == newest
 
 
@@ -56,7 +66,12 @@ def test_neither_is_written_by_a_script(company, path):
 def test_deals_are_narrowed_by_pipeline_stage_and_reason(company, script, renewals):
     price = LostReason.objects.create(company=company, name="Price")
     lead = make_lead(company)
-    lost = make_deal(lead, title="Lost", stage=Stage.objects.usual_of(company).get(meaning="lost"), lost_reason=price)
+    lost = make_deal(
+        lead,
+        title="Lost",
+        stage=Stage.objects.usual_of(company).get(meaning="lost"),
+        lost_reason=price,
+    )
     make_deal(lead, title="Again", stage=Stage.objects.of(renewals)[0])
 
     for query, found in (

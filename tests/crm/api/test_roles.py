@@ -19,7 +19,13 @@ OPERATIONS = [
     ("GET", DEALS, None, 200, ALL),
     ("GET", DEALS + "{deal}/", None, 200, ALL),
     ("POST", DEALS, {"lead": "{lead}", "title": "Ten licences"}, 201, ADMIN_AND_SALES),
-    ("PUT", DEALS + "{deal}/", {"lead": "{lead}", "title": "Ten licences"}, 200, ADMIN_AND_SALES),
+    (
+        "PUT",
+        DEALS + "{deal}/",
+        {"lead": "{lead}", "title": "Ten licences"},
+        200,
+        ADMIN_AND_SALES,
+    ),
     ("PATCH", DEALS + "{deal}/", {"title": "Ten licences"}, 200, ADMIN_AND_SALES),
     ("DELETE", DEALS + "{deal}/", None, 204, ADMIN_ONLY),
 ]
@@ -37,12 +43,17 @@ def filled_in(path, body, ids):
 
 
 def everything():
-    return [list(Lead.objects.order_by("pk").values()), list(Deal.objects.order_by("pk").values())]
+    return [
+        list(Lead.objects.order_by("pk").values()),
+        list(Deal.objects.order_by("pk").values()),
+    ]
 
 
 @pytest.mark.parametrize("role", ["admin", "sales", "ops"])
 @pytest.mark.parametrize(("method", "path", "body", "success", "may"), OPERATIONS)
-def test_a_role_may_what_the_matrix_says_and_no_more(company, ids, method, path, body, success, may, role):
+def test_a_role_may_what_the_matrix_says_and_no_more(
+    company, ids, method, path, body, success, may, role
+):
     path, body = filled_in(path, body, ids)
     client, before = caller(company, role), everything()
 

@@ -34,7 +34,12 @@ def view(company: Company, sales: Membership) -> SavedView:
     """A view shared by a person."""
     query = "source=Fair&sort=-updated"
     return SavedView.objects.create(
-        company=company, owner=sales.user, name="Fair", query=query, columns="phone custom.plan", is_shared=True
+        company=company,
+        owner=sales.user,
+        name="Fair",
+        query=query,
+        columns="phone custom.plan",
+        is_shared=True,
     )
 
 
@@ -61,7 +66,9 @@ def names(answer: Any) -> list[str]:
     return [each["name"] for each in answer.json()["results"]]
 
 
-def test_a_view_is_read_with_its_filters_sorting_and_columns(script: APIClient, sales: Membership, view: SavedView):
+def test_a_view_is_read_with_its_filters_sorting_and_columns(
+    script: APIClient, sales: Membership, view: SavedView
+):
     found = script.get(f"{URL}{view.pk}/").json()
 
     assert found.pop("created_at")
@@ -82,9 +89,14 @@ def test_no_one_takes_a_view_of_someone_else_out_of_their_own_sight(
 ):
     url = f"{URL}{view.pk}/"
 
-    refused = [client.patch(url, {"is_shared": False}) for client in (caller(company), member(admin))]
+    refused = [
+        client.patch(url, {"is_shared": False})
+        for client in (caller(company), member(admin))
+    ]
 
-    assert [(each.status_code, each.json()) for each in refused] == [(400, {"is_shared": [SOMEONE_ELSES]})] * 2
+    assert [(each.status_code, each.json()) for each in refused] == [
+        (400, {"is_shared": [SOMEONE_ELSES]})
+    ] * 2
     view.refresh_from_db()
     assert view.is_shared
     assert member(sales).patch(url, {"is_shared": False}).status_code == 200
@@ -93,9 +105,16 @@ def test_no_one_takes_a_view_of_someone_else_out_of_their_own_sight(
 
 
 def test_a_key_sees_what_is_shared_and_a_member_their_own_too(
-    company: Company, script: APIClient, admin: Membership, sales: Membership, view: SavedView, private: SavedView
+    company: Company,
+    script: APIClient,
+    admin: Membership,
+    sales: Membership,
+    view: SavedView,
+    private: SavedView,
 ):
-    assert names(script.get(URL)) == names(caller(company, "admin").get(URL)) == ["Fair"]
+    assert (
+        names(script.get(URL)) == names(caller(company, "admin").get(URL)) == ["Fair"]
+    )
     assert names(member(admin).get(URL)) == ["Fair"]
     assert names(member(sales).get(URL)) == ["Mine", "Fair"]
     for method in ("GET", "PATCH", "DELETE"):
@@ -113,7 +132,15 @@ def test_a_view_of_a_key_is_everyones_and_opens_on_the_page(
     make_lead(company, first_name="Grace")
     filters = {"status": str(status.pk), "created_from": "2026-01-01"}
 
-    answer = script.post(URL, {"name": "Ready", "filters": filters, "sort": "name", "columns": ["phone", "phone"]})
+    answer = script.post(
+        URL,
+        {
+            "name": "Ready",
+            "filters": filters,
+            "sort": "name",
+            "columns": ["phone", "phone"],
+        },
+    )
 
     assert answer.status_code == 201, answer.json()
     view = SavedView.objects.get()
@@ -122,13 +149,18 @@ def test_a_view_of_a_key_is_everyones_and_opens_on_the_page(
     assert (answer.json()["owner"], answer.json()["filters"]) == (None, filters)
     page = client_as(sales).get(f"/leads/?{view.query}&view={view.pk}")
     assert [lead.first_name for lead in page.context["page"].rows] == ["Ada"]
-    assert ("Ready", True) in [(tab.label, tab.is_current) for tab in page.context["views"].tabs]
+    assert ("Ready", True) in [
+        (tab.label, tab.is_current) for tab in page.context["views"].tabs
+    ]
 
 
 def test_a_member_makes_views_of_their_own(sales: Membership):
     client = member(sales)
 
-    own, shared = (client.post(URL, {"name": name, "is_shared": name == "B"}).json() for name in ("A", "B"))
+    own, shared = (
+        client.post(URL, {"name": name, "is_shared": name == "B"}).json()
+        for name in ("A", "B")
+    )
 
     assert [(each["owner"], each["is_shared"]) for each in (own, shared)] == [
         (sales.user_id, False),
@@ -147,7 +179,13 @@ WRITES = [
 @pytest.mark.parametrize("role", Role.values)
 @pytest.mark.parametrize(("method", "body", "success"), WRITES)
 def test_a_key_changes_views_of_keys_and_an_admins_key_all_that_are_shared(
-    company: Company, view: SavedView, made: SavedView, role: str, method: str, body: Any, success: int
+    company: Company,
+    view: SavedView,
+    made: SavedView,
+    role: str,
+    method: str,
+    body: Any,
+    success: int,
 ):
     client = caller(company, role)
     refused = 409 if ADMIN_AND_SALES[role] else 403
@@ -157,18 +195,30 @@ def test_a_key_changes_views_of_keys_and_an_admins_key_all_that_are_shared(
 
     assert of_a_key.status_code == (success if ADMIN_AND_SALES[role] else 403)
     assert of_a_person.status_code == (success if ADMIN_ONLY[role] else refused)
-    assert SavedView.objects.filter(name="Of a key").exists() is not ADMIN_AND_SALES[role]
+    assert (
+        SavedView.objects.filter(name="Of a key").exists() is not ADMIN_AND_SALES[role]
+    )
     assert SavedView.objects.filter(name="Fair").exists() is not ADMIN_ONLY[role]
 
 
 @pytest.mark.parametrize("role", Role.values)
-def test_every_key_reads_and_who_may_edit_leads_makes(company: Company, view: SavedView, role: str):
+def test_every_key_reads_and_who_may_edit_leads_makes(
+    company: Company, view: SavedView, role: str
+):
     client = caller(company, role)
 
-    answers = [client.get(URL), client.get(f"{URL}{view.pk}/"), client.post(URL, {"name": "New"})]
+    answers = [
+        client.get(URL),
+        client.get(f"{URL}{view.pk}/"),
+        client.post(URL, {"name": "New"}),
+    ]
 
     assert ALL[role]
-    assert [answer.status_code for answer in answers] == [200, 200, 201 if ADMIN_AND_SALES[role] else 403]
+    assert [answer.status_code for answer in answers] == [
+        200,
+        200,
+        201 if ADMIN_AND_SALES[role] else 403,
+    ]
 
 
 def test_a_colleague_changes_no_shared_view_and_an_admin_does(
@@ -176,7 +226,9 @@ def test_a_colleague_changes_no_shared_view_and_an_admin_does(
 ):
     colleague = member(join(company, Role.SALES, email="colleague@example.com"))
 
-    refused = [colleague.patch(f"{URL}{each.pk}/", {"name": "Ours"}) for each in (view, made)]
+    refused = [
+        colleague.patch(f"{URL}{each.pk}/", {"name": "Ours"}) for each in (view, made)
+    ]
 
     assert [answer.status_code for answer in refused] == [409, 409]
     assert refused[0].json() == {
@@ -187,12 +239,21 @@ def test_a_colleague_changes_no_shared_view_and_an_admin_does(
     assert (view.name, view.query) == ("Fairs", "source=Fair&sort=-updated")
 
 
-def test_a_change_writes_what_it_names_and_leaves_the_rest(script: APIClient, made: SavedView):
-    SavedView.objects.filter(pk=made.pk).update(query="type=inbound&sort=name", columns="phone")
+def test_a_change_writes_what_it_names_and_leaves_the_rest(
+    script: APIClient, made: SavedView
+):
+    SavedView.objects.filter(pk=made.pk).update(
+        query="type=inbound&sort=name", columns="phone"
+    )
 
     answers = [
         script.patch(f"{URL}{made.pk}/", body).json()
-        for body in ({"sort": ""}, {"filters": {"has_email": "True"}}, {"sort": "-created"}, {"columns": []})
+        for body in (
+            {"sort": ""},
+            {"filters": {"has_email": "True"}},
+            {"sort": "-created"},
+            {"columns": []},
+        )
     ]
 
     assert [(each["filters"], each["sort"], each["columns"]) for each in answers] == [
@@ -202,7 +263,11 @@ def test_a_change_writes_what_it_names_and_leaves_the_rest(script: APIClient, ma
         ({"has_email": "True"}, "-created", []),
     ]
     made.refresh_from_db()
-    assert (made.query, made.columns, made.name) == ("has_email=True&sort=-created", "", "Of a key")
+    assert (made.query, made.columns, made.name) == (
+        "has_email=True&sort=-created",
+        "",
+        "Of a key",
+    )
 
 
 @pytest.mark.parametrize(
@@ -241,17 +306,27 @@ def test_a_change_writes_what_it_names_and_leaves_the_rest(script: APIClient, ma
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
-def test_bad_input_is_refused_by_name(company: Company, script: APIClient, made: SavedView, method: str, body, errors):
+def test_bad_input_is_refused_by_name(
+    company: Company, script: APIClient, made: SavedView, method: str, body, errors
+):
     make_field(company, "Plan", "text")
     before = list(SavedView.objects.values())
 
-    answer = call(script, method, f"{URL}{made.pk}/" if method == "PATCH" else URL, {"name": "New", **body})
+    answer = call(
+        script,
+        method,
+        f"{URL}{made.pk}/" if method == "PATCH" else URL,
+        {"name": "New", **body},
+    )
 
     assert (answer.status_code, answer.json()) == (400, errors)
     assert list(SavedView.objects.values()) == before
 
 
-@pytest.mark.parametrize("filters", [[], "type=inbound", 1, None, {"type": None}, {"type": ["inbound"]}, {"type": {}}])
+@pytest.mark.parametrize(
+    "filters",
+    [[], "type=inbound", 1, None, {"type": None}, {"type": ["inbound"]}, {"type": {}}],
+)
 def test_filters_of_another_shape_are_refused(script: APIClient, filters: Any):
     answer = script.post(URL, {"name": "New", "filters": filters})
 
@@ -259,34 +334,62 @@ def test_filters_of_another_shape_are_refused(script: APIClient, filters: Any):
 
 
 def test_a_name_of_a_filter_may_be_no_text_at_all(script: APIClient):
-    for value, message in (('"x"', "There is no such filter."), ("1", "Enter a string.")):
+    for value, message in (
+        ('"x"', "There is no such filter."),
+        ("1", "Enter a string."),
+    ):
         body = f'{{"name": "New", "filters": {{"\\ud800": {value}}}}}'
         answer = script.generic("POST", URL, body, content_type="application/json")
 
-        assert (answer.status_code, answer.json()) == (400, {"filters": {"?": [message]}})
+        assert (answer.status_code, answer.json()) == (
+            400,
+            {"filters": {"?": [message]}},
+        )
 
 
-def test_filters_of_another_company_are_refused(script: APIClient, other_company: Company):
+def test_filters_of_another_company_are_refused(
+    script: APIClient, other_company: Company
+):
     foreign = LeadStatus.objects.for_company(other_company).first()
     stranger = join(other_company, Role.SALES, email="stranger@example.com")
 
-    answer = script.post(URL, {"name": "New", "filters": {"status": str(foreign.pk), "owner": str(stranger.user_id)}})
+    answer = script.post(
+        URL,
+        {
+            "name": "New",
+            "filters": {"status": str(foreign.pk), "owner": str(stranger.user_id)},
+        },
+    )
 
     message = "Select a valid choice. That choice is not one of the available choices."
-    assert (answer.status_code, answer.json()) == (400, {"filters": {"status": [message], "owner": [message]}})
+    assert (answer.status_code, answer.json()) == (
+        400,
+        {"filters": {"status": [message], "owner": [message]}},
+    )
     assert not SavedView.objects.exists()
 
 
-def test_there_is_one_of_a_name_and_thirty_of_keys(script: APIClient, view: SavedView, monkeypatch):
-    assert script.post(URL, {"name": "Fair"}).status_code == 201  # a person has one of this name
+def test_there_is_one_of_a_name_and_thirty_of_keys(
+    script: APIClient, view: SavedView, monkeypatch
+):
+    # A person has one of this name.
+    assert script.post(URL, {"name": "Fair"}).status_code == 201
 
     second = script.post(URL, {"name": "Fair"})
     monkeypatch.setattr(saved_views, "VIEWS_AT_MOST", 1)
     more = script.post(URL, {"name": "More"})
 
-    assert second.json() == {"name": ["An API key of your company has made a view with this name already."]}
-    assert more.json() == {"name": ["Your company's API keys have made 30 views. Delete one first."]}
-    assert (second.status_code, more.status_code, SavedView.objects.count()) == (400, 400, 2)
+    assert second.json() == {
+        "name": ["An API key of your company has made a view with this name already."]
+    }
+    assert more.json() == {
+        "name": ["Your company's API keys have made 30 views. Delete one first."]
+    }
+    assert (second.status_code, more.status_code, SavedView.objects.count()) == (
+        400,
+        400,
+        2,
+    )
 
 
 def test_filters_that_are_too_many_are_refused(script: APIClient, monkeypatch):
@@ -294,17 +397,24 @@ def test_filters_that_are_too_many_are_refused(script: APIClient, monkeypatch):
 
     answer = script.post(URL, {"name": "New", "filters": {"type": "inbound"}})
 
-    assert answer.json() == {"filters": ["Nothing was saved: these are too many filters for one view."]}
+    assert answer.json() == {
+        "filters": ["Nothing was saved: these are too many filters for one view."]
+    }
 
 
 def test_a_request_that_is_repeated_with_its_key_makes_one_view(script: APIClient):
-    first, again = (script.post(URL, {"name": "New"}, headers={"Idempotency-Key": "1"}) for _ in range(2))
+    first, again = (
+        script.post(URL, {"name": "New"}, headers={"Idempotency-Key": "1"})
+        for _ in range(2)
+    )
 
     assert (first.status_code, first.json()) == (again.status_code, again.json())
     assert SavedView.objects.count() == 1
 
 
-def test_a_view_that_is_deleted_meanwhile_is_a_404(script: APIClient, made: SavedView, monkeypatch):
+def test_a_view_that_is_deleted_meanwhile_is_a_404(
+    script: APIClient, made: SavedView, monkeypatch
+):
     def deleted_before(**changed: Any) -> SavedView:
         SavedView.objects.all().delete()
         return saved_views.save_view(**changed)
@@ -315,7 +425,9 @@ def test_a_view_that_is_deleted_meanwhile_is_a_404(script: APIClient, made: Save
     assert not SavedView.objects.filter(name="New").exists()
 
 
-def test_another_companys_views_are_not_found(other_company: Company, view: SavedView, made: SavedView):
+def test_another_companys_views_are_not_found(
+    other_company: Company, view: SavedView, made: SavedView
+):
     client = caller(other_company, "admin")
 
     assert names(client.get(URL)) == []
@@ -331,7 +443,9 @@ def test_the_database_has_no_view_that_nobody_sees(company: Company):
         SavedView.objects.create(company=company, name="Nobody's")
 
 
-def test_the_views_of_keys_outlive_who_has_left(sales: Membership, view: SavedView, made: SavedView):
+def test_the_views_of_keys_outlive_who_has_left(
+    sales: Membership, view: SavedView, made: SavedView
+):
     sales.user.delete()
 
     assert list(SavedView.objects.all()) == [made]
@@ -353,30 +467,54 @@ def test_the_leads_of_a_view_are_those_of_its_filters_newest_first(
     make_lead(other_company, first_name="Strange", source="Fair")
 
     assert found(script.get(LEADS, {"view": view.pk})) == ["Joan", "Ada"]
-    assert found(script.get(LEADS, {"view": view.pk, "email": "ada@example.com"})) == ["Ada"]
+    assert found(script.get(LEADS, {"view": view.pk, "email": "ada@example.com"})) == [
+        "Ada"
+    ]
     first = script.get(LEADS, {"view": view.pk, "page_size": 1})
-    assert (found(first), found(script.get(first.json()["next"]))) == (["Joan"], ["Ada"])
+    assert (found(first), found(script.get(first.json()["next"]))) == (
+        ["Joan"],
+        ["Ada"],
+    )
 
 
-@pytest.mark.parametrize("query", ["tag={tag}", "custom_region=emea", "owner={owner}", "shared=False", "type=outbound"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "tag={tag}",
+        "custom_region=emea",
+        "owner={owner}",
+        "shared=False",
+        "type=outbound",
+    ],
+)
 def test_each_filter_of_a_view_narrows_the_leads(
     company: Company, script: APIClient, sales: Membership, made: SavedView, query: str
 ):
     make_field(company, "Region", "choice")
-    fields = {"custom": {"region": "emea"}, "owner": sales.user, "share_with_ad_platforms": False, "type": "outbound"}
+    fields = {
+        "custom": {"region": "emea"},
+        "owner": sales.user,
+        "share_with_ad_platforms": False,
+        "type": "outbound",
+    }
     ada = make_lead(company, **fields)
     make_lead(company, first_name="Grace")
     tag = Tag.objects.create(company=company, name="VIP")
     put_tag(rows=Lead.objects.filter(pk=ada.pk), tag=tag)
-    SavedView.objects.filter(pk=made.pk).update(query=query.format(tag=tag.pk, owner=sales.user_id))
+    SavedView.objects.filter(pk=made.pk).update(
+        query=query.format(tag=tag.pk, owner=sales.user_id)
+    )
 
     assert found(script.get(LEADS, {"view": made.pk})) == ["Ada"]
 
 
-def test_a_day_of_a_view_is_one_of_the_company(company: Company, script: APIClient, made: SavedView):
+def test_a_day_of_a_view_is_one_of_the_company(
+    company: Company, script: APIClient, made: SavedView
+):
     Company.objects.filter(pk=company.pk).update(time_zone="Pacific/Auckland")
     lead = make_lead(company)
-    Lead.objects.filter(pk=lead.pk).update(created_at="2026-03-11T12:30:00Z")  # the 12th, over there
+    # The 12th, over there.
+    Lead.objects.filter(pk=lead.pk).update(created_at="2026-03-11T12:30:00Z")
     SavedView.objects.filter(pk=made.pk).update(query="created_from=2026-03-12")
 
     assert found(script.get(LEADS, {"view": made.pk})) == ["Ada"]
@@ -385,7 +523,11 @@ def test_a_day_of_a_view_is_one_of_the_company(company: Company, script: APIClie
 
 
 def test_a_view_that_is_not_seen_matches_nothing(
-    company: Company, other_company: Company, script: APIClient, view: SavedView, private: SavedView
+    company: Company,
+    other_company: Company,
+    script: APIClient,
+    view: SavedView,
+    private: SavedView,
 ):
     make_lead(company, source="Fair")
     make_lead(other_company, source="Fair")
@@ -400,7 +542,9 @@ def test_a_view_that_is_not_seen_matches_nothing(
 def test_a_view_whose_filter_no_longer_works_says_so_and_shows_no_lead(
     company: Company, script: APIClient, made: SavedView
 ):
-    status = LeadStatus.objects.create(company=company, name="Hot", meaning="working", position=9)
+    status = LeadStatus.objects.create(
+        company=company, name="Hot", meaning="working", position=9
+    )
     make_lead(company)
     SavedView.objects.filter(pk=made.pk).update(query=f"status={status.pk}")
     delete_entry(entry=status, move_to=None)
@@ -409,17 +553,25 @@ def test_a_view_whose_filter_no_longer_works_says_so_and_shows_no_lead(
 
     assert (answer.status_code, answer.json()) == (
         400,
-        {"view": ["A filter of this view no longer works: Status. Change the view, or choose another."]},
+        {
+            "view": [
+                "A filter of this view no longer works: Status. Change the view, or choose another."
+            ]
+        },
     )
 
 
-def test_who_reads_views_on_from_page_to_page_is_on_record(sales: Membership, view: SavedView, private: SavedView):
+def test_who_reads_views_on_from_page_to_page_is_on_record(
+    sales: Membership, view: SavedView, private: SavedView
+):
     client = member(sales)
 
     first = client.get(URL, {"page_size": 1})
     client.get(first.json()["next"])
 
-    assert AuditEntry.objects.get(action="export").details == {"what": "saved views through the API"}
+    assert AuditEntry.objects.get(action="export").details == {
+        "what": "saved views through the API"
+    }
 
 
 # At once
@@ -428,7 +580,9 @@ def test_who_reads_views_on_from_page_to_page_is_on_record(sales: Membership, vi
 def test_a_change_of_the_sorting_keeps_the_filters_that_another_request_saves_at_once(
     company: Company, monkeypatch: pytest.MonkeyPatch
 ):
-    view = SavedView.objects.create(company=company, name="Fairs", query="has_email=True", is_shared=True)
+    view = SavedView.objects.create(
+        company=company, name="Fairs", query="has_email=True", is_shared=True
+    )
     hold = type(Company.objects).hold
 
     def hold_late(companies, pk):
@@ -439,13 +593,18 @@ def test_a_change_of_the_sorting_keeps_the_filters_that_another_request_saves_at
 
     answer = caller(company).patch(f"{URL}{view.pk}/", {"sort": "name"})
 
-    assert (answer.status_code, answer.json()["filters"]) == (200, {"has_email": "False"})
+    assert (answer.status_code, answer.json()["filters"]) == (
+        200,
+        {"has_email": "False"},
+    )
     view.refresh_from_db()
     assert view.query == "has_email=False&sort=name"
 
 
 def test_no_source_of_a_person_who_is_erased_meanwhile_is_saved(company: Company):
-    view = SavedView(company=company, name="Friends", query="source=A+friend+of+Bob", is_shared=True)
+    view = SavedView(
+        company=company, name="Friends", query="source=A+friend+of+Bob", is_shared=True
+    )
 
     with pytest.raises(saved_views.ViewRefused, match="a filter no longer works"):
         saved_views.save_view(view=view)
@@ -455,6 +614,11 @@ def test_no_source_of_a_person_who_is_erased_meanwhile_is_saved(company: Company
 
 @pytest.mark.parametrize("day", ["01/02/2026", "1 Feb 2026", "2026-02-30"])
 def test_a_day_that_is_no_iso_date_is_refused(company: Company, day: str):
-    answer = caller(company).post(URL, {"name": "Since", "filters": {"created_from": day}})
+    answer = caller(company).post(
+        URL, {"name": "Since", "filters": {"created_from": day}}
+    )
 
-    assert (answer.status_code, answer.json()) == (400, {"filters": {"created_from": ["Enter a valid date."]}})
+    assert (answer.status_code, answer.json()) == (
+        400,
+        {"filters": {"created_from": ["Enter a valid date."]}},
+    )

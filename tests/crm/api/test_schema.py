@@ -9,11 +9,15 @@ from tests.crm.api.calling import caller
 
 SCHEMA = SchemaGenerator().get_schema(request=None, public=True)
 COMPONENTS = SCHEMA["components"]["schemas"]
-OPERATIONS = [operation for item in SCHEMA["paths"].values() for operation in item.values()]
+OPERATIONS = [
+    operation for item in SCHEMA["paths"].values() for operation in item.values()
+]
 
 
 def test_what_is_in_every_answer_is_required() -> None:
-    answers = {name: each for name, each in COMPONENTS.items() if not name.endswith("Request")}
+    answers = {
+        name: each for name, each in COMPONENTS.items() if not name.endswith("Request")
+    }
     optional = {
         (name, field)
         for name, component in answers.items()
@@ -47,12 +51,19 @@ def test_each_list_declares_the_limits_of_its_pages() -> None:
     ]
 
     assert len(sizes) > 15
-    assert all(size == {"type": "integer", "minimum": 1, "maximum": 500} for size in sizes)
+    assert all(
+        size == {"type": "integer", "minimum": 1, "maximum": 500} for size in sizes
+    )
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(("size", "status"), [("1", 200), ("500", 200), ("501", 400), ("0", 400), ("-1", 400)])
-def test_a_page_size_outside_the_limits_is_refused(company: Company, size: str, status: int) -> None:
+@pytest.mark.parametrize(
+    ("size", "status"),
+    [("1", 200), ("500", 200), ("501", 400), ("0", 400), ("-1", 400)],
+)
+def test_a_page_size_outside_the_limits_is_refused(
+    company: Company, size: str, status: int
+) -> None:
     make_lead(company)
 
     answer = caller(company).get(f"/api/v1/leads/?page_size={size}")
@@ -61,6 +72,10 @@ def test_a_page_size_outside_the_limits_is_refused(company: Company, size: str, 
 
 
 def test_an_empty_list_of_leads_is_outside_the_limits() -> None:
-    fields = [each["properties"]["leads"] for name, each in COMPONENTS.items() if name.startswith("AskedChange")]
+    fields = [
+        each["properties"]["leads"]
+        for name, each in COMPONENTS.items()
+        if name.startswith("AskedChange")
+    ]
 
     assert [field["minItems"] for field in fields] == [1]

@@ -30,7 +30,10 @@ def test_a_list_shows_the_companys_own_alone(ours, their_deal):
     own = make_deal(make_lead(ours))
     client = caller(ours)
 
-    leads, deals = client.get("/api/v1/leads/").json(), client.get("/api/v1/deals/").json()
+    leads, deals = (
+        client.get("/api/v1/leads/").json(),
+        client.get("/api/v1/deals/").json(),
+    )
 
     assert [row["id"] for row in leads["results"]] == [own.lead_id]
     assert [row["id"] for row in deals["results"]] == [own.pk]
@@ -38,12 +41,23 @@ def test_a_list_shows_the_companys_own_alone(ours, their_deal):
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
 @pytest.mark.parametrize("kind", ["leads", "deals"])
-def test_the_neighbours_row_is_not_found_and_stays_as_it_is(ours, their_lead, their_deal, kind, method):
+def test_the_neighbours_row_is_not_found_and_stays_as_it_is(
+    ours, their_lead, their_deal, kind, method
+):
     own = make_lead(ours)
     row = their_lead if kind == "leads" else their_deal
-    body = {"first_name": "Mallory"} if kind == "leads" else {"title": "Mallory", "lead": own.pk}
+    body = (
+        {"first_name": "Mallory"}
+        if kind == "leads"
+        else {"title": "Mallory", "lead": own.pk}
+    )
 
-    answer = call(caller(ours), method, f"/api/v1/{kind}/{row.pk}/", body if method in ("PUT", "PATCH") else None)
+    answer = call(
+        caller(ours),
+        method,
+        f"/api/v1/{kind}/{row.pk}/",
+        body if method in ("PUT", "PATCH") else None,
+    )
 
     assert answer.status_code == 404
     assert "Canary" not in answer.text
@@ -57,7 +71,11 @@ def test_a_lead_takes_no_status_and_no_owner_of_the_neighbours(ours, theirs):
 
     answer = client.post(
         "/api/v1/leads/",
-        {"first_name": "Ada", "status": theirs.leadstatus_set.first().pk, "owner": stranger.pk},
+        {
+            "first_name": "Ada",
+            "status": theirs.leadstatus_set.first().pk,
+            "owner": stranger.pk,
+        },
     )
 
     assert answer.status_code == 400
@@ -68,13 +86,20 @@ def test_a_lead_takes_no_status_and_no_owner_of_the_neighbours(ours, theirs):
     assert not Lead.objects.exists()
 
 
-def test_a_deal_takes_no_lead_no_stage_and_no_owner_of_the_neighbours(ours, theirs, their_lead):
+def test_a_deal_takes_no_lead_no_stage_and_no_owner_of_the_neighbours(
+    ours, theirs, their_lead
+):
     client = caller(ours)
     stranger = join(theirs, Role.SALES).user
 
     answer = client.post(
         "/api/v1/deals/",
-        {"title": "Ten", "lead": their_lead.pk, "stage": theirs.stage_set.first().pk, "owner": stranger.pk},
+        {
+            "title": "Ten",
+            "lead": their_lead.pk,
+            "stage": theirs.stage_set.first().pk,
+            "owner": stranger.pk,
+        },
     )
 
     assert answer.status_code == 400
@@ -97,16 +122,22 @@ def test_a_change_takes_none_of_them_either(ours, theirs, their_lead):
     assert own.lead.company == ours
 
 
-@pytest.mark.parametrize("row_id", ["abc", "0", "-1", "9" * 30, "9" * 5000, "%00", "1%0A"])
+@pytest.mark.parametrize(
+    "row_id", ["abc", "0", "-1", "9" * 30, "9" * 5000, "%00", "1%0A"]
+)
 def test_an_id_that_cannot_be_one_is_not_found(company, row_id):
     answer = caller(company).get(f"/api/v1/leads/{row_id}/")
 
     assert answer.status_code == 404
 
 
-@pytest.mark.parametrize("value", [True, 1.5, "abc", [], {}, "\x00", 1e300, None, -1, 0, 10**30, "9" * 2000])
+@pytest.mark.parametrize(
+    "value", [True, 1.5, "abc", [], {}, "\x00", 1e300, None, -1, 0, 10**30, "9" * 2000]
+)
 def test_a_related_id_that_cannot_be_one_is_refused(company, value):
-    answer = caller(company).post("/api/v1/leads/", {"first_name": "Ada", "status": value}, format="json")
+    answer = caller(company).post(
+        "/api/v1/leads/", {"first_name": "Ada", "status": value}, format="json"
+    )
 
     assert answer.status_code == 400
     assert list(answer.json()) == ["status"]

@@ -31,7 +31,9 @@ def test_a_write_with_the_csrf_token_is_the_members(company, sales):
     client, token = signed_in(sales), _get_new_csrf_string()
     client.cookies["csrftoken"] = token
 
-    answer = client.post("/api/v1/leads/", {"first_name": "Ada"}, HTTP_X_CSRFTOKEN=token)
+    answer = client.post(
+        "/api/v1/leads/", {"first_name": "Ada"}, HTTP_X_CSRFTOKEN=token
+    )
 
     assert answer.status_code == 201
     assert Lead.objects.get().crm_events.get().actor == sales.user
@@ -41,10 +43,14 @@ def test_the_members_role_decides(company, ops):
     client, token = signed_in(ops), _get_new_csrf_string()
     client.cookies["csrftoken"] = token
 
-    answer = client.post("/api/v1/leads/", {"first_name": "Ada"}, HTTP_X_CSRFTOKEN=token)
+    answer = client.post(
+        "/api/v1/leads/", {"first_name": "Ada"}, HTTP_X_CSRFTOKEN=token
+    )
 
     assert answer.status_code == 403
-    assert answer.json() == {"detail": "Your role doesn't allow this. Ask an admin of your company."}
+    assert answer.json() == {
+        "detail": "Your role doesn't allow this. Ask an admin of your company."
+    }
     assert not Lead.objects.exists()
 
 
@@ -55,7 +61,9 @@ def test_a_user_without_a_company_is_told_so(sales):
     answer = client.get("/api/v1/leads/")
 
     assert answer.status_code == 403
-    assert answer.json() == {"detail": "You don't belong to a company yet. Ask an admin to add you."}
+    assert answer.json() == {
+        "detail": "You don't belong to a company yet. Ask an admin to add you."
+    }
 
 
 def test_a_deactivated_user_is_refused_at_the_very_next_request(sales):
@@ -69,21 +77,30 @@ def test_a_deactivated_user_is_refused_at_the_very_next_request(sales):
 
 
 def test_a_bad_key_is_not_made_good_by_a_session(sales):
-    answer = signed_in(sales).get("/api/v1/leads/", HTTP_AUTHORIZATION="Bearer lm_made-up")
+    answer = signed_in(sales).get(
+        "/api/v1/leads/", HTTP_AUTHORIZATION="Bearer lm_made-up"
+    )
 
     assert answer.status_code == 401
 
 
-@pytest.mark.parametrize("path", ["/api/v1/leads/", "/api/v1/schema/", "/api/v1/conversion-events/"])
+@pytest.mark.parametrize(
+    "path", ["/api/v1/leads/", "/api/v1/schema/", "/api/v1/conversion-events/"]
+)
 def test_a_stranger_is_refused_and_never_sent_to_the_sign_in_page(db, path):
     assert APIClient().get(path).status_code == 401
 
 
 def test_a_page_of_a_session_has_a_hundred_rows_at_most(company, admin):
-    Lead.objects.bulk_create(Lead(company=company, first_name=f"Ada {number}") for number in range(101))
+    Lead.objects.bulk_create(
+        Lead(company=company, first_name=f"Ada {number}") for number in range(101)
+    )
     client = signed_in(admin)
 
-    sizes = [len(client.get("/api/v1/leads/", {"page_size": size}).json()["results"]) for size in (500, 100, 5)]
+    sizes = [
+        len(client.get("/api/v1/leads/", {"page_size": size}).json()["results"])
+        for size in (500, 100, 5)
+    ]
 
     assert sizes == [100, 100, 5]
 
@@ -99,6 +116,7 @@ def test_who_reads_on_from_page_to_page_is_on_record_once_an_hour(company, sales
     client.get(second["next"])
 
     assert before == 0
-    assert [(entry.actor_name, entry.details) for entry in AuditEntry.objects.filter(action="export")] == [
-        ("Sales Jansen", {"what": "leads through the API"})
-    ]
+    assert [
+        (entry.actor_name, entry.details)
+        for entry in AuditEntry.objects.filter(action="export")
+    ] == [("Sales Jansen", {"what": "leads through the API"})]

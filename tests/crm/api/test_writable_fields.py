@@ -11,7 +11,9 @@ from tests.security.writable import WRITABLE
 
 
 def names(model):
-    return {name for field in model._meta.fields for name in (field.name, field.attname)} | {"pk"}
+    return {
+        name for field in model._meta.fields for name in (field.name, field.attname)
+    } | {"pk"}
 
 
 @pytest.mark.parametrize(
@@ -22,14 +24,20 @@ def names(model):
         ("conversion-rules", ConversionRule, ConversionRuleSerializer),
     ],
 )
-def test_any_other_column_is_refused_by_name_and_stays_as_it_is(company, path, model, serializer):
+def test_any_other_column_is_refused_by_name_and_stays_as_it_is(
+    company, path, model, serializer
+):
     deal = make_deal(make_lead(company))
-    rule = ConversionRule.objects.create(company=company, crm_event="deal_won", linkedin_id="104012", name="Won")
+    rule = ConversionRule.objects.create(
+        company=company, crm_event="deal_won", linkedin_id="104012", name="Won"
+    )
     row = {Lead: deal.lead, Deal: deal, ConversionRule: rule}[model]
     forbidden = names(model) - WRITABLE[serializer]
     before = model.objects.filter(pk=row.pk).values().get()
 
-    answer = caller(company).patch(f"/api/v1/{path}/{row.pk}/", dict.fromkeys(forbidden, 1))
+    answer = caller(company).patch(
+        f"/api/v1/{path}/{row.pk}/", dict.fromkeys(forbidden, 1)
+    )
 
     assert answer.status_code == 400
     assert set(answer.json()) == forbidden

@@ -24,25 +24,37 @@ KINDS: Final = {runner.noun: runner for runner in RUNNERS}
 
 
 def _leads(member: Membership) -> list[int]:
-    return [make_lead(member.company, email=f"row{number}@example.com").pk for number in range(3)]
+    return [
+        make_lead(member.company, email=f"row{number}@example.com").pk
+        for number in range(3)
+    ]
 
 
 def bulk_change(member: Membership) -> Job:
     keys = _leads(member)
     confirmed = Confirmation(3, 0, timezone.now(), all_rules())
-    return bulk_changes.start(author=member, change=LeadChange(BulkKind.OWNER), keys=keys, confirmed=confirmed)
+    return bulk_changes.start(
+        author=member, change=LeadChange(BulkKind.OWNER), keys=keys, confirmed=confirmed
+    )
 
 
 def data_export(member: Membership) -> Job:
     keys = _leads(member)
     return data_exports.export_list(
-        author=member, kind="leads", file_format=ExportFormat.CSV, keys=keys, columns=(), filters=()
+        author=member,
+        kind="leads",
+        file_format=ExportFormat.CSV,
+        keys=keys,
+        columns=(),
+        filters=(),
     )
 
 
 def lead_import(member: Membership) -> Job:
     checked = upload(member, PEOPLE)
-    assert lead_imports.start(lead_import=checked, owner=None, tells_platforms=False, actor=member.user)
+    assert lead_imports.start(
+        lead_import=checked, owner=None, tells_platforms=False, actor=member.user
+    )
     checked.refresh_from_db()
     return checked
 
@@ -50,9 +62,15 @@ def lead_import(member: Membership) -> Job:
 def backfill(member: Membership) -> Job:
     _leads(member)
     rule = ConversionRule.objects.create(
-        company=member.company, name="Rule", crm_event="lead_created", linkedin_id=GOOD_RULE
+        company=member.company,
+        name="Rule",
+        crm_event="lead_created",
+        linkedin_id=GOOD_RULE,
     )
-    span = {"since": timezone.now() - timedelta(days=1), "until": timezone.now() + timedelta(minutes=1)}
+    span = {
+        "since": timezone.now() - timedelta(days=1),
+        "until": timezone.now() + timedelta(minutes=1),
+    }
     return backfills.start(rule=rule, user=member.user, **span)
 
 

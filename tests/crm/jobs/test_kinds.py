@@ -13,7 +13,10 @@ from crm.models.roles import Role
 from tests.crm.jobs.making import KINDS, MAKERS, advance
 from tests.crm.statement_timeouts import take_too_long
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.parametrize("noun", KINDS)]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.parametrize("noun", KINDS),
+]
 
 
 @pytest.fixture
@@ -53,7 +56,9 @@ def test_statements_that_take_too_long_end_it_after_five_tries(
     assert not advance(KINDS[noun], job)
 
 
-def test_a_chunk_in_time_begins_the_count_again(job: Job, noun: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_chunk_in_time_begins_the_count_again(
+    job: Job, noun: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with monkeypatch.context() as slow:
         slow.setattr(type(KINDS[noun]), "work", take_too_long)
         for _ in range(runner.TRIES - 1):
@@ -69,23 +74,33 @@ def test_a_chunk_in_time_begins_the_count_again(job: Job, noun: str, monkeypatch
 def test_a_lost_connection_counts_too_and_a_full_disk_does_not(
     job: Job, noun: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(type(KINDS[noun]), "work", fails_with(InterfaceError("the connection is closed")))
+    monkeypatch.setattr(
+        type(KINDS[noun]),
+        "work",
+        fails_with(InterfaceError("the connection is closed")),
+    )
     with pytest.raises(InterfaceError):
         advance(KINDS[noun], job)
     assert now(job).timeouts == 1
 
-    monkeypatch.setattr(type(KINDS[noun]), "work", fails_with(OperationalError("full"), DiskFull()))
+    monkeypatch.setattr(
+        type(KINDS[noun]), "work", fails_with(OperationalError("full"), DiskFull())
+    )
     with pytest.raises(OperationalError):
         advance(KINDS[noun], job)
     assert (now(job).timeouts, job.is_at_work) == (1, True)
 
 
-@pytest.mark.parametrize("error", [IntegrityError("taken"), OperationalError("deadlock detected")])
+@pytest.mark.parametrize(
+    "error", [IntegrityError("taken"), OperationalError("deadlock detected")]
+)
 def test_a_conflict_with_another_transaction_is_tried_again_at_once(
     job: Job, noun: str, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as conflicting:
-        conflicting.setattr(type(KINDS[noun]), "work", fails_with(error, DeadlockDetected()))
+        conflicting.setattr(
+            type(KINDS[noun]), "work", fails_with(error, DeadlockDetected())
+        )
         assert advance(KINDS[noun], job)
     assert (now(job).timeouts, job.chunk) == (1, None)
 
@@ -95,7 +110,9 @@ def test_a_conflict_with_another_transaction_is_tried_again_at_once(
     assert (now(job).state, job.rows_done) == ("done", 3)
 
 
-def test_an_error_of_ours_ends_it_at_once(job: Job, noun: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_ours_ends_it_at_once(
+    job: Job, noun: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(type(KINDS[noun]), "work", fails_with(ZeroDivisionError()))
 
     assert not advance(KINDS[noun], job)
@@ -112,10 +129,16 @@ def test_a_permission_that_is_lost_midway_ends_it(
 
     advance(KINDS[noun], job)
 
-    assert (now(job).state, job.problem, job.rows_done) == ("failed", runner.NO_LONGER_ALLOWED, 1)
+    assert (now(job).state, job.problem, job.rows_done) == (
+        "failed",
+        runner.NO_LONGER_ALLOWED,
+        1,
+    )
 
 
-def test_it_is_cancelled_between_two_chunks(job: Job, noun: str, admin: Membership, client_as: Any) -> None:
+def test_it_is_cancelled_between_two_chunks(
+    job: Job, noun: str, admin: Membership, client_as: Any
+) -> None:
     type(job).objects.update(chunk=1)
     assert advance(KINDS[noun], job)
     listed = client_as(admin).get("/jobs/").context["jobs"]
@@ -126,8 +149,12 @@ def test_it_is_cancelled_between_two_chunks(job: Job, noun: str, admin: Membersh
     assert (now(job).state, job.can_be_cancelled) == ("cancelled", False)
 
 
-def test_a_role_that_may_not_do_it_ends_it(job: Job, noun: str, admin: Membership) -> None:
-    Membership.objects.filter(pk=admin.pk).update(role=Role.SALES if noun == "Backfill" else Role.OPS)
+def test_a_role_that_may_not_do_it_ends_it(
+    job: Job, noun: str, admin: Membership
+) -> None:
+    Membership.objects.filter(pk=admin.pk).update(
+        role=Role.SALES if noun == "Backfill" else Role.OPS
+    )
 
     advance(KINDS[noun], job)
 

@@ -52,13 +52,20 @@ def test_a_company_with_many_jobs_keeps_no_other_waiting(
 
     rounds.work_through(lambda: True)
 
-    theirs = [number for number, (company_id, _) in enumerate(turns) if company_id == stranger.company_id]
+    theirs = [
+        number
+        for number, (company_id, _) in enumerate(turns)
+        if company_id == stranger.company_id
+    ]
     assert len(turns) == 15
     assert len(theirs) == 3
-    assert [number // 2 for number in theirs] == [0, 1, 2]  # one of two chunks in each of the first three rounds
+    # One of two chunks in each of the first three rounds.
+    assert [number // 2 for number in theirs] == [0, 1, 2]
 
 
-def test_each_kind_has_its_turns_in_one_company(sales: Membership, turns: list[tuple[int, str]]) -> None:
+def test_each_kind_has_its_turns_in_one_company(
+    sales: Membership, turns: list[tuple[int, str]]
+) -> None:
     jobs: list[Job] = [bulk_change(sales), data_export(sales)]
 
     rounds.work_through(lambda: True)

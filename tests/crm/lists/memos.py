@@ -31,8 +31,12 @@ class MemoFilter(ListFilter):
     is_searchable = False
     api_only = frozenset({"since"})
 
-    kind = django_filters.ChoiceFilter(label="Kind", choices=NoteKind.choices, empty_label="Any kind")
-    author = OptionalRowFilter(label="Author", queryset=colleagues, empty_label="Any author")
+    kind = django_filters.ChoiceFilter(
+        label="Kind", choices=NoteKind.choices, empty_label="Any kind"
+    )
+    author = OptionalRowFilter(
+        label="Author", queryset=colleagues, empty_label="Any author"
+    )
     since = SinceFilter("created_at", "Written from")
 
 
@@ -44,7 +48,13 @@ MEMOS = List(
     columns=[
         Column("text", "Text", read=attrgetter("text")),
         Column("kind", "Kind", read=lambda memo: memo.get_kind_display()),
-        Column("written", "Written", by("created_at"), attrgetter("created_at"), cell=DAY_CELL),
+        Column(
+            "written",
+            "Written",
+            by("created_at"),
+            attrgetter("created_at"),
+            cell=DAY_CELL,
+        ),
     ],
     also_in_file="nothing",
 )
@@ -64,10 +74,17 @@ def memos(request: MemberRequest) -> HttpResponse:
     if request.method == "POST":
         return to_filtered_list(request, MEMOS)
     found = filtered_list(request, MEMOS)
-    page = MEMOS.page_of(found.qs, request.membership.company, request.GET.get("sort", ""))
+    page = MEMOS.page_of(
+        found.qs, request.membership.company, request.GET.get("sort", "")
+    )
     rows = [[(column, column.read(memo)) for column in MEMOS.columns] for memo in page]
-    context = {**list_context(request, found, unfolding=["author"], kept={}), "rows": rows}
-    return HttpResponse(engines["django"].from_string(TEMPLATE).render(context, request))
+    context = {
+        **list_context(request, found, unfolding=["author"], kept={}),
+        "rows": rows,
+    }
+    return HttpResponse(
+        engines["django"].from_string(TEMPLATE).render(context, request)
+    )
 
 
 # crm/api/memos.py
@@ -93,7 +110,9 @@ router = SimpleRouter()
 router.register("memos", MemoViewSet, basename="api-memo")
 urlpatterns = [
     path("memos/", memos, name="memos"),
-    path("memos/export/", data_exports.list_export, {"key": "memos"}, name="memo_export"),
+    path(
+        "memos/export/", data_exports.list_export, {"key": "memos"}, name="memo_export"
+    ),
     path("api/v1/", include(router.urls)),
     *own_urls,
 ]

@@ -12,12 +12,20 @@ from crm.lists.registry import LISTS
 from crm.models import Lead
 from tests.conftest import make_lead
 
-FILTER_SETS = (BoardFilter, FunnelFilter, *(listed.filters for listed in LISTS.values()))
+FILTER_SETS = (
+    BoardFilter,
+    FunnelFilter,
+    *(listed.filters for listed in LISTS.values()),
+)
 
 
 @pytest.mark.parametrize("filters", FILTER_SETS)
 def test_each_has_a_label(filters):
-    assert [name for name, each in filters.base_filters.items() if each.label == "[invalid name]"] == []
+    assert [
+        name
+        for name, each in filters.base_filters.items()
+        if each.label == "[invalid name]"
+    ] == []
 
 
 @pytest.mark.django_db
@@ -38,4 +46,6 @@ def test_a_source_may_be_called_null(company):
     lead = make_lead(company, source="null")
     make_lead(company, source="")
 
-    assert [*TextChoiceFilter(field_name="source").filter(Lead.objects.all(), "null")] == [lead]
+    assert [
+        *TextChoiceFilter(field_name="source").filter(Lead.objects.all(), "null")
+    ] == [lead]

@@ -10,7 +10,9 @@ from tests.conftest import make_lead
 
 pytestmark = pytest.mark.django_db
 
-SORTS = [minus + column.key for column in COLUMNS if column.order for minus in ("", "-")] + ["nonsense"]
+SORTS = [
+    minus + column.key for column in COLUMNS if column.order for minus in ("", "-")
+] + ["nonsense"]
 
 
 @pytest.fixture
@@ -52,7 +54,9 @@ def test_pages_have_each_row_once_in_order_and_lead_back_again(company, leads, s
     pages = all_pages(company, sort)
 
     assert [len(each) for each in pages] == [5, 5, 5, 2]
-    assert sorted(pk for each in pages for pk in each) == sorted(lead.pk for lead in leads)
+    assert sorted(pk for each in pages for pk in each) == sorted(
+        lead.pk for lead in leads
+    )
     last = page(company, sort, after=str(pages[2][-1]))
     back = page(company, sort, before=str(last.previous))
     assert [lead.pk for lead in back.rows] == pages[2]
@@ -63,7 +67,9 @@ def test_pages_have_each_row_once_in_order_and_lead_back_again(company, leads, s
 
 def test_the_orders_are_those_of_the_columns(company, leads, sales, admin):
     def shown(sort):
-        return [Lead.objects.get(pk=pk) for each in all_pages(company, sort) for pk in each]
+        return [
+            Lead.objects.get(pk=pk) for each in all_pages(company, sort) for pk in each
+        ]
 
     positions = [lead.status.position for lead in shown("status")]
     owners = [str(lead.owner or "") for lead in shown("-owner")]
@@ -80,7 +86,9 @@ def test_a_row_that_is_added_meanwhile_moves_no_other(company, leads):
 
     make_lead(company, first_name="New")
 
-    assert [lead.pk for lead in page(company, "-created", after=str(first.next)).rows] == before[1]
+    assert [
+        lead.pk for lead in page(company, "-created", after=str(first.next)).rows
+    ] == before[1]
 
 
 def test_a_row_that_has_left_the_list_still_marks_its_place_and_one_that_is_gone_leads_to_the_beginning(
@@ -91,12 +99,18 @@ def test_a_row_that_has_left_the_list_still_marks_its_place_and_one_that_is_gone
     rows = Lead.objects.for_company(company).exclude(pk=marker.pk)
     known = Lead.objects.for_company(company)
 
-    after = page_of(rows, LEADS.order("name", company), size=5, known=known, after=str(marker.pk))
+    after = page_of(
+        rows, LEADS.order("name", company), size=5, known=known, after=str(marker.pk)
+    )
     foreign = page(company, "name", after=str(make_lead(other_company).pk))
-    nonsense = [page(company, "name", after=text) for text in ("x", "9" * 30, "-1", "0", "²")]
+    nonsense = [
+        page(company, "name", after=text) for text in ("x", "9" * 30, "-1", "0", "²")
+    ]
 
     assert [lead.pk for lead in after.rows] == pages[1]
-    assert [[lead.pk for lead in each.rows] for each in [foreign, *nonsense]] == [pages[0]] * 6
+    assert [[lead.pk for lead in each.rows] for each in [foreign, *nonsense]] == [
+        pages[0]
+    ] * 6
 
 
 def test_where_nothing_is_left_the_first_page_is_shown(company, leads):
@@ -108,7 +122,9 @@ def test_where_nothing_is_left_the_first_page_is_shown(company, leads):
     before_the_second = page(company, "name", before=str(pages[0][4]))
 
     first = [pages[0][4], *pages[1][:4]]
-    assert [[lead.pk for lead in each.rows] for each in (after_the_last, before_the_second)] == [first] * 2
+    assert [
+        [lead.pk for lead in each.rows] for each in (after_the_last, before_the_second)
+    ] == [first] * 2
 
 
 def test_rows_are_counted_up_to_a_bound(company, leads, monkeypatch):
@@ -116,4 +132,7 @@ def test_rows_are_counted_up_to_a_bound(company, leads, monkeypatch):
 
     monkeypatch.setattr(keyset, "COUNTED_UP_TO", 10)
 
-    assert (page(company, "").counted_up_to, page(company, "").is_counted) == (10, False)
+    assert (page(company, "").counted_up_to, page(company, "").is_counted) == (
+        10,
+        False,
+    )

@@ -14,14 +14,32 @@ from tests.plans import analyse, plans, read_whole
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 LEAD_COUNT = 40_000
-SORTS = ["", *(minus + column.key for column in COLUMNS if column.order for minus in ("", "-"))]
-SEARCHES = ["ada", "qzx", "ada bakker", "kestrel aviation 79", "xq", "+31 20 155 0142", "carlos.3999@"]
+SORTS = [
+    "",
+    *(minus + column.key for column in COLUMNS if column.order for minus in ("", "-")),
+]
+SEARCHES = [
+    "ada",
+    "qzx",
+    "ada bakker",
+    "kestrel aviation 79",
+    "xq",
+    "+31 20 155 0142",
+    "carlos.3999@",
+]
 
 
 @pytest.fixture
 def company(settings):
     settings.LINKEDIN_SANDBOX = True
-    sizes = {"leads": LEAD_COUNT, "deals": 10, "tasks": 10, "notes": 10, "companies": 3, "analyze": False}
+    sizes = {
+        "leads": LEAD_COUNT,
+        "deals": 10,
+        "tasks": 10,
+        "notes": 10,
+        "companies": 3,
+        "analyze": False,
+    }
     call_command("make_crm", stdout=StringIO(), **sizes)
     analyse()
     return Company.objects.get(name="Measured 1")
@@ -42,7 +60,11 @@ def test_no_page_reads_every_lead(company):
             LEADS.page_of(leads.search(text), company, "", after="", before="")
         sources_of(company)
 
-    wholes = [plan for plan in found if "crm_lead" in read_whole(plan) and not _is_bounded_count(plan)]
+    wholes = [
+        plan
+        for plan in found
+        if "crm_lead" in read_whole(plan) and not _is_bounded_count(plan)
+    ]
     assert wholes == []
 
 
@@ -67,7 +89,14 @@ def one_among_others(settings, monkeypatch):
     settings.LINKEDIN_SANDBOX = True
     sizes = {"deals": 10, "tasks": 10, "notes": 10, "companies": 1, "analyze": False}
     call_command("make_crm", name="Others", leads=30_000, stdout=StringIO(), **sizes)
-    call_command("make_crm", name="Measured", leads=5_000, anyway=True, stdout=StringIO(), **sizes)
+    call_command(
+        "make_crm",
+        name="Measured",
+        leads=5_000,
+        anyway=True,
+        stdout=StringIO(),
+        **sizes,
+    )
     analyse()
     return Company.objects.get(name="Measured 1")
 
@@ -78,7 +107,9 @@ def test_no_page_and_no_count_reads_the_leads_of_other_companies(one_among_other
 
     for filters in FILTERS:
         with plans() as found:
-            LEADS.page_of(leads.filter(**filters), one_among_others, "", after="", before="")
+            LEADS.page_of(
+                leads.filter(**filters), one_among_others, "", after="", before=""
+            )
         if "crm_lead" in read_whole(found):
             read_others.append(filters)
 

@@ -21,11 +21,26 @@ from tests.size import sized
 pytestmark = [pytest.mark.django_db, pytest.mark.sized]
 
 ENDS = ("from", "until")
-SEARCHES = ("", "", "", "zoe", "mul", "jo", "0%", "a_b", "example", "20 555", "σίσ", "3m zoë")
+SEARCHES = (
+    "",
+    "",
+    "",
+    "zoe",
+    "mul",
+    "jo",
+    "0%",
+    "a_b",
+    "example",
+    "20 555",
+    "σίσ",
+    "3m zoë",
+)
 
 
 @st.composite
-def questions(draw: st.DrawFn, known: Known) -> tuple[list[dict[str, Any]], dict[str, str], str]:
+def questions(
+    draw: st.DrawFn, known: Known
+) -> tuple[list[dict[str, Any]], dict[str, str], str]:
     """Leads, some of the filters as in the URL of the list, and a search. Most filters match one of the leads."""
     made = draw(st.lists(leads(known), min_size=1, max_size=6))
     one = draw(st.sampled_from(made))
@@ -39,25 +54,44 @@ def questions(draw: st.DrawFn, known: Known) -> tuple[list[dict[str, Any]], dict
         "has_source": bool(one["source"]),
         "has_email": bool(one["email"]),
         "shared": one["share_with_ad_platforms"],
-        **{f"{field}_{end}": near(draw, one[f"{field}_at"]) for field in ("created", "updated") for end in ENDS},
+        **{
+            f"{field}_{end}": near(draw, one[f"{field}_at"])
+            for field in ("created", "updated")
+            for end in ENDS
+        },
     }
-    other = {"status": draw(st.sampled_from(known.statuses)), "source": draw(st.sampled_from(SOURCES)), "shared": True}
+    other = {
+        "status": draw(st.sampled_from(known.statuses)),
+        "source": draw(st.sampled_from(SOURCES)),
+        "shared": True,
+    }
     values = draw(st.sampled_from((of_one, of_one, {**of_one, **other})))
     chosen = draw(st.sets(st.sampled_from(sorted(values)), max_size=3))
     asked = {name: str(values[name]) for name in sorted(chosen)}
-    return [{**lead, "reached": reached(lead, known)} for lead in made], asked, draw(st.sampled_from(SEARCHES))
+    return (
+        [{**lead, "reached": reached(lead, known)} for lead in made],
+        asked,
+        draw(st.sampled_from(SEARCHES)),
+    )
 
 
 def near(draw: st.DrawFn, moment: datetime) -> date:
-    return moment.astimezone(ZONE).date() + timedelta(days=draw(st.sampled_from((0, 0, 0, -1, 1))))
+    return moment.astimezone(ZONE).date() + timedelta(
+        days=draw(st.sampled_from((0, 0, 0, -1, 1)))
+    )
 
 
 def is_found(lead: Mapping[str, Any], asked: Mapping[str, str], text: str) -> bool:
     """The same question, answered without a database."""
-    days = {field: lead[f"{field}_at"].astimezone(ZONE).date().isoformat() for field in ("created", "updated")}
+    days = {
+        field: lead[f"{field}_at"].astimezone(ZONE).date().isoformat()
+        for field in ("created", "updated")
+    }
     answers = {
         "status": lambda value: lead["status_id"] == int(value),
-        "owner": lambda value: lead["owner_id"] == (None if value == "null" else int(value)),
+        "owner": lambda value: (
+            lead["owner_id"] == (None if value == "null" else int(value))
+        ),
         "source": lambda value: lead["source"] == value,
         "tag": lambda value: int(value) in lead["tags"],
         "type": lambda value: lead["type"] == value,
@@ -65,18 +99,30 @@ def is_found(lead: Mapping[str, Any], asked: Mapping[str, str], text: str) -> bo
         "has_source": lambda value: bool(lead["source"]) == (value == "True"),
         "has_email": lambda value: bool(lead["email"]) == (value == "True"),
         "shared": lambda value: lead["share_with_ad_platforms"] == (value == "True"),
-        **{f"{field}_from": lambda value, field=field: days[field] >= value for field in days},
-        **{f"{field}_until": lambda value, field=field: days[field] <= value for field in days},
+        **{
+            f"{field}_from": lambda value, field=field: days[field] >= value
+            for field in days
+        },
+        **{
+            f"{field}_until": lambda value, field=field: days[field] <= value
+            for field in days
+        },
     }
-    return all(answers[name](value) for name, value in asked.items()) and says(lead, text)
+    return all(answers[name](value) for name, value in asked.items()) and says(
+        lead, text
+    )
 
 
 def says(lead: Mapping[str, Any], text: str) -> bool:
     said = search_text(
-        *(lead[name] for name in ("first_name", "last_name", "email", "organisation")), "", lead["phone"]
+        *(lead[name] for name in ("first_name", "last_name", "email", "organisation")),
+        "",
+        lead["phone"],
     )
     digits = phone_digits(text)
-    return all(part in said for part in parts_of(text)) or bool(digits and digits in said)
+    return all(part in said for part in parts_of(text)) or bool(
+        digits and digits in said
+    )
 
 
 @pytest.fixture
@@ -99,14 +145,26 @@ def test_filters_searches_and_views_find_what_python_finds(
         own.delete()
         SavedView.objects.all().delete()
         pks = store(company, made)
-        save_view(view=SavedView(company=company, owner=sales.user, name="View", query=urlencode(asked)))
+        save_view(
+            view=SavedView(
+                company=company, owner=sales.user, name="View", query=urlencode(asked)
+            )
+        )
 
         found = filtered(list_filter(LEADS, sales, {**asked, "search": text}, own))
-        by_view = filtered(list_filter(LEADS, sales, SavedView.objects.get().filters, own))
+        by_view = filtered(
+            list_filter(LEADS, sales, SavedView.objects.get().filters, own)
+        )
 
-        expected = [pk for pk, lead in zip(pks, made, strict=True) if is_found(lead, asked, text)]
+        expected = [
+            pk
+            for pk, lead in zip(pks, made, strict=True)
+            if is_found(lead, asked, text)
+        ]
         assert sorted(found.values_list("pk", flat=True)) == expected
-        of_view = [pk for pk, lead in zip(pks, made, strict=True) if is_found(lead, asked, "")]
+        of_view = [
+            pk for pk, lead in zip(pks, made, strict=True) if is_found(lead, asked, "")
+        ]
         assert sorted(by_view.values_list("pk", flat=True)) == of_view
 
     agree()

@@ -20,7 +20,9 @@ pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.crm.lists.memos")]
 
 
 @pytest.fixture(autouse=True)
-def memos(monkeypatch: pytest.MonkeyPatch, sales: Membership, other_company: Any) -> None:
+def memos(
+    monkeypatch: pytest.MonkeyPatch, sales: Membership, other_company: Any
+) -> None:
     monkeypatch.setitem(registry._LISTS, MEMOS.key, MEMOS)
     lead = make_lead(sales.company)
     make_note(sales, lead, text="Likes sailing")
@@ -42,7 +44,9 @@ def test_its_page_is_filtered_and_sorted(browser: Client) -> None:
     assert posted["Location"] == "/memos/?kind=call"
 
 
-def test_a_filter_that_no_longer_works_shows_nothing_and_says_so(browser: Client) -> None:
+def test_a_filter_that_no_longer_works_shows_nothing_and_says_so(
+    browser: Client,
+) -> None:
     page = browser.get("/memos/?kind=letter").content.decode()
 
     assert "A filter no longer works" in page
@@ -60,7 +64,13 @@ def test_it_is_exported_from_its_page(browser: Client) -> None:
 def test_it_is_exported_over_the_api(sales: Membership) -> None:
     script = caller(sales.company, "sales")
     asked = script.post(
-        "/api/v1/exports/", {"kind": "memos", "format": "csv", "filters": {"kind": "note"}, "columns": ["text"]}
+        "/api/v1/exports/",
+        {
+            "kind": "memos",
+            "format": "csv",
+            "filters": {"kind": "note"},
+            "columns": ["text"],
+        },
     )
     rounds.work_through(lambda: True)
     answer: Any = script.get(f"/api/v1/exports/{DataExport.objects.get().pk}/content/")
@@ -71,7 +81,9 @@ def test_it_is_exported_over_the_api(sales: Membership) -> None:
 
 
 def test_an_export_of_a_list_that_does_not_exist_is_refused(sales: Membership) -> None:
-    answer = caller(sales.company, "sales").post("/api/v1/exports/", {"kind": "letters", "format": "csv"})
+    answer = caller(sales.company, "sales").post(
+        "/api/v1/exports/", {"kind": "letters", "format": "csv"}
+    )
 
     assert answer.status_code == 400
     assert "memos" in answer.json()["kind"][0]
@@ -81,7 +93,10 @@ def test_the_api_filters_and_sorts_it(sales: Membership) -> None:
     script = caller(sales.company, "sales")
 
     def texts(query: str) -> list[str]:
-        return [memo["text"] for memo in script.get(f"/api/v1/memos/?{query}").json()["results"]]
+        return [
+            memo["text"]
+            for memo in script.get(f"/api/v1/memos/?{query}").json()["results"]
+        ]
 
     assert texts("ordering=written") == ["Likes sailing", "Called back"]
     assert texts("kind=call") == ["Called back"]

@@ -48,7 +48,9 @@ def stored(kind: str, entered: object) -> object:
         ("phone", "+31 20 555 0142", "+31 20 555 0142"),
     ],
 )
-def test_what_is_entered_is_stored_in_one_form(kind: str, entered: object, value: object) -> None:
+def test_what_is_entered_is_stored_in_one_form(
+    kind: str, entered: object, value: object
+) -> None:
     assert stored(kind, entered) == value
 
 
@@ -67,7 +69,11 @@ def test_what_is_entered_is_stored_in_one_form(kind: str, entered: object, value
         ("number", "1.200", "Do you mean 1,200 or 1.2? Write 1200 or 1.2."),
         ("money", "1.999", "Do you mean 1,999? Write 1999."),
         ("money", "1.9999", "Enter at most 2 digits after the decimal point."),
-        ("date", "3/4/2027", "Do you mean 3 April 2027 or 4 March 2027? Write 2027-04-03 or 2027-03-04."),
+        (
+            "date",
+            "3/4/2027",
+            "Do you mean 3 April 2027 or 4 March 2027? Write 2027-04-03 or 2027-03-04.",
+        ),
         ("date", "31.2.2027", "Enter a date, such as 2027-01-31."),
         ("date", "2027-02-30", "Enter a date"),
         ("date", "\u0662\u0660\u0662\u0667-01-01", "Enter a date"),
@@ -79,7 +85,11 @@ def test_what_is_entered_is_stored_in_one_form(kind: str, entered: object, value
         ("choices", "emea", "Choose some of the choices."),
         ("url", "javascript:alert(1)", "Enter a web address"),
         ("url", "ftp://example.com", "Enter a web address"),
-        ("url", "https://" + "x" * 600 + ".com", "Ensure this value has at most 500 characters"),
+        (
+            "url",
+            "https://" + "x" * 600 + ".com",
+            "Ensure this value has at most 500 characters",
+        ),
         ("phone", "1" * 41, "at most 40 characters"),
     ],
 )
@@ -104,26 +114,48 @@ def test_a_stored_value_is_shown_in_a_form_and_comes_back_as_it_is(kind: str) ->
 
 
 def test_a_key_is_made_from_the_name_and_is_no_index_and_no_lookup() -> None:
-    names = ["Fleet size", "Grösse (m²)", "2nd phone", "日本", "a__b", "Fleet size", "x" * 80]
+    names = [
+        "Fleet size",
+        "Grösse (m²)",
+        "2nd phone",
+        "日本",
+        "a__b",
+        "Fleet size",
+        "x" * 80,
+    ]
     keys: list[str] = []
     for name in names:
         keys.append(free_key(name, keys))
 
-    assert keys == ["fleet_size", "grosse_m2", "field_2nd_phone", "field", "a_b", "fleet_size_2", "x" * 36]
+    assert keys == [
+        "fleet_size",
+        "grosse_m2",
+        "field_2nd_phone",
+        "field",
+        "a_b",
+        "fleet_size_2",
+        "x" * 36,
+    ]
 
 
 def test_choices_keep_their_keys_and_one_that_is_removed_is_archived() -> None:
     before = changed_choices([], [("", "Small"), ("", "Large")])
 
     after = changed_choices(before, [("large", "Big"), ("", "Medium")])
-    again = changed_choices(after, [("large", "Big"), ("medium", "Medium"), ("", "small")])
+    again = changed_choices(
+        after, [("large", "Big"), ("medium", "Medium"), ("", "small")]
+    )
 
     assert after == [
         {"key": "large", "label": "Big", "is_archived": False},
         {"key": "medium", "label": "Medium", "is_archived": False},
         {"key": "small", "label": "Small", "is_archived": True},
     ]
-    assert [choice["key"] for choice in again if not choice["is_archived"]] == ["large", "medium", "small"]
+    assert [choice["key"] for choice in again if not choice["is_archived"]] == [
+        "large",
+        "medium",
+        "small",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -137,13 +169,17 @@ def test_choices_keep_their_keys_and_one_that_is_removed_is_archived() -> None:
         ([("", str(number)) for number in range(101)], "Enter at most 100 choices."),
     ],
 )
-def test_choices_that_can_t_be_are_a_sentence(labels: list[tuple[str, str]], sentence: str) -> None:
+def test_choices_that_can_t_be_are_a_sentence(
+    labels: list[tuple[str, str]], sentence: str
+) -> None:
     with pytest.raises(ValidationError, match=sentence):
         changed_choices([], labels)
 
 
 def test_a_value_of_a_removed_choice_keeps_its_label() -> None:
-    field = CustomField(type="choice", choices=changed_choices([], [("", "Small"), ("", "Large")]))
+    field = CustomField(
+        type="choice", choices=changed_choices([], [("", "Small"), ("", "Large")])
+    )
     field.choices = changed_choices(field.choices, [("large", "Large")])
 
     assert field.labels["small"] == "Small"

@@ -47,8 +47,14 @@ def test_months_have_names_in_the_languages_of_our_guesses() -> None:
         "dic",
     ]
 
-    assert [date_readings(f"1 {name} 2026").day for name in names] == [date(2026, each, 1) for each in range(1, 13)]
-    assert date_readings("3. M\u00e4rz 2026").day == date_readings("3. Ma\u0308rz 2026").day == date(2026, 3, 3)
+    assert [date_readings(f"1 {name} 2026").day for name in names] == [
+        date(2026, each, 1) for each in range(1, 13)
+    ]
+    assert (
+        date_readings("3. M\u00e4rz 2026").day
+        == date_readings("3. Ma\u0308rz 2026").day
+        == date(2026, 3, 3)
+    )
 
 
 @pytest.mark.parametrize(
@@ -67,7 +73,9 @@ def test_a_date_that_only_one_order_allows(text: str, order: str, day: date) -> 
     assert found.by(DayOrder.MONTH if order == "day" else DayOrder.DAY) == (day, True)
 
 
-@pytest.mark.parametrize("text", ["3/4/2026", "03-04-26", "03.04.2026", "3/4/2026 18:00"])
+@pytest.mark.parametrize(
+    "text", ["3/4/2026", "03-04-26", "03.04.2026", "3/4/2026 18:00"]
+)
 def test_a_date_whose_day_could_be_its_month(text: str) -> None:
     found = date_readings(text)
 
@@ -89,16 +97,25 @@ def test_anything_else_is_no_date(text: str) -> None:
     assert (found.day, found.month, found.is_ambiguous) == (None, None, False)
 
 
-@given(st.dates(date(1800, 1, 1), date(9998, 12, 31)), st.sampled_from(["%d.%m.%Y", "%d/%m/%Y", "%d-%m-%Y"]))
+@given(
+    st.dates(date(1800, 1, 1), date(9998, 12, 31)),
+    st.sampled_from(["%d.%m.%Y", "%d/%m/%Y", "%d-%m-%Y"]),
+)
 def test_any_date_is_read_as_it_was_written(day: date, form: str) -> None:
     assert date_readings(day.strftime(form).zfill(10)).day == day
 
 
 @pytest.mark.parametrize(
     ("style", "day"),
-    [(DateStyle.SLASHES, date(2027, 4, 3)), (DateStyle.DOTS, date(2027, 4, 3)), (DateStyle.US, date(2027, 3, 4))],
+    [
+        (DateStyle.SLASHES, date(2027, 4, 3)),
+        (DateStyle.DOTS, date(2027, 4, 3)),
+        (DateStyle.US, date(2027, 3, 4)),
+    ],
 )
-def test_a_typed_date_is_in_the_order_that_its_user_has_chosen(style: DateStyle, day: date) -> None:
+def test_a_typed_date_is_in_the_order_that_its_user_has_chosen(
+    style: DateStyle, day: date
+) -> None:
     with dates_for(User(date_style=style)):
         assert typed_date("3/4/2027") == day
         assert typed_date("03.04.2027") == date(2027, 4, 3)
@@ -110,4 +127,6 @@ def test_without_such_a_choice_a_form_asks_what_is_meant(style: DateStyle) -> No
     with dates_for(User(date_style=style)), pytest.raises(ValidationError) as refused:
         typed_date("3/4/2027")
 
-    assert refused.value.messages == ["Do you mean 3 April 2027 or 4 March 2027? Write 2027-04-03 or 2027-03-04."]
+    assert refused.value.messages == [
+        "Do you mean 3 April 2027 or 4 March 2027? Write 2027-04-03 or 2027-03-04."
+    ]

@@ -13,11 +13,26 @@ from crm.models import Deal, Lead
 from crm.models.search import parts_of, phone_digits, search_text, words_of
 from crm.models.snapshots import supports_returning_old
 from tests.conftest import make_deal, make_lead
-from tests.crm.models.test_lead_search_same_rows import FIRST_NAMES, LAST_NAMES, ORGANISATIONS, PHONES, query
+from tests.crm.models.test_lead_search_same_rows import (
+    FIRST_NAMES,
+    LAST_NAMES,
+    ORGANISATIONS,
+    PHONES,
+    query,
+)
 
 pytestmark = pytest.mark.django_db
 
-TITLES = ["Forty licences", "Büro Köln", "İstanbul", "Angebot 0142", "100% a_b", "Ärger \\n", "q4", "Größe"]
+TITLES = [
+    "Forty licences",
+    "Büro Köln",
+    "İstanbul",
+    "Angebot 0142",
+    "100% a_b",
+    "Ärger \\n",
+    "q4",
+    "Größe",
+]
 QUERIES = 200
 
 
@@ -47,25 +62,40 @@ def deals(company):
 def found_in_python(deals, text):
     def holds(deal):
         lead = deal.lead
-        of_lead = search_text(lead.first_name, lead.last_name, lead.email, lead.organisation, lead.title, lead.phone)
+        of_lead = search_text(
+            lead.first_name,
+            lead.last_name,
+            lead.email,
+            lead.organisation,
+            lead.title,
+            lead.phone,
+        )
         said = f"{search_text(deal.title, '')}{of_lead}"
         words = zip(parts_of(text), map(phone_digits, words_of(text)), strict=True)
         whole = phone_digits(text)
-        return all(part in said or (digits and digits in said) for part, digits in words) or bool(
-            whole and whole in said
-        )
+        return all(
+            part in said or (digits and digits in said) for part, digits in words
+        ) or bool(whole and whole in said)
 
     return [deal.pk for deal in deals if holds(deal)]
 
 
 def test_two_hundred_searches_find_what_python_finds(company, deals):
     choose = random.Random(7)
-    texts = [query(choose, [deal.lead for deal in deals]) for _ in range(QUERIES - len(TITLES))]
+    texts = [
+        query(choose, [deal.lead for deal in deals])
+        for _ in range(QUERIES - len(TITLES))
+    ]
     texts += [title.swapcase() for title in TITLES]
 
-    found = {text: [deal.pk for deal in Deal.objects.order_by("pk").search(company, text)] for text in texts}
+    found = {
+        text: [deal.pk for deal in Deal.objects.order_by("pk").search(company, text)]
+        for text in texts
+    }
 
-    assert {text: pks for text, pks in found.items() if pks != found_in_python(deals, text)} == {}
+    assert {
+        text: pks for text, pks in found.items() if pks != found_in_python(deals, text)
+    } == {}
     assert sum(bool(pks) for pks in found.values()) > QUERIES / 2
 
 
@@ -75,20 +105,28 @@ def test_a_title_and_a_lead_together_have_every_word_whatever_its_accents(compan
     make_deal(lead, title="Training")
 
     assert titles(company, "zoe buro") == ["Büro"]
-    assert titles(company, "tr zo") == ["Training"]  # short words begin a word, as in a search of leads
+    # Short words begin a word, as in a search of leads.
+    assert titles(company, "tr zo") == ["Training"]
     assert titles(company, "ra") == []
     assert titles(company, "+31 20 5550142") == ["Büro", "Training"]
 
 
 def test_a_change_of_the_lead_or_of_the_deal_by_sql_alone_is_found(company):
-    ada, grace = make_lead(company, first_name="Ada"), make_lead(company, first_name="Grace")
+    ada, grace = (
+        make_lead(company, first_name="Ada"),
+        make_lead(company, first_name="Grace"),
+    )
     deal = make_deal(ada, title="Licences")
 
     Lead.objects.filter(pk=ada.pk).update(first_name="Zoë", email="")
     assert (titles(company, "zoe"), titles(company, "ada")) == (["Licences"], [])
 
     Deal.objects.filter(pk=deal.pk).update(title="Seats", lead=grace)
-    assert (titles(company, "seats grace"), titles(company, "zoe"), titles(company, "licences")) == (["Seats"], [], [])
+    assert (
+        titles(company, "seats grace"),
+        titles(company, "zoe"),
+        titles(company, "licences"),
+    ) == (["Seats"], [], [])
 
 
 def test_a_save_of_a_deal_has_no_statement_more(company, django_assert_max_num_queries):
@@ -102,7 +140,10 @@ def test_a_save_of_a_deal_has_no_statement_more(company, django_assert_max_num_q
 
 
 def test_of_a_lead_that_is_merged_only_the_title_is_found(company):
-    ada, zoe = make_lead(company, first_name="Ada"), make_lead(company, first_name="Zoë", email="")
+    ada, zoe = (
+        make_lead(company, first_name="Ada"),
+        make_lead(company, first_name="Zoë", email=""),
+    )
     make_deal(zoe, title="Licences")
 
     Lead.objects.filter(pk=zoe.pk).update(merged_into=ada)
@@ -132,7 +173,9 @@ def test_a_fixture_may_bring_a_deal_before_its_lead(company, tmp_path):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_deal_that_is_added_while_its_lead_is_renamed_is_found_by_the_new_name(company):
+def test_a_deal_that_is_added_while_its_lead_is_renamed_is_found_by_the_new_name(
+    company,
+):
     lead = make_lead(company, first_name="Ada", email="")
 
     def add():

@@ -17,7 +17,11 @@ def statuses(company):
 
 
 def reached(lead):
-    return {step for step in FunnelStep if Lead.objects.filter(has_reached(step), pk=lead.pk).exists()}
+    return {
+        step
+        for step in FunnelStep
+        if Lead.objects.filter(has_reached(step), pk=lead.pk).exists()
+    }
 
 
 def test_a_new_lead_has_reached_nothing(company):
@@ -32,7 +36,9 @@ def test_a_lead_that_was_qualified_once_still_counts(company, statuses):
     assert reached(lead) == {FunnelStep.QUALIFIED}
 
 
-def test_one_that_was_set_back_within_the_time_to_undo_does_not(company, sales, statuses):
+def test_one_that_was_set_back_within_the_time_to_undo_does_not(
+    company, sales, statuses
+):
     company.grace_seconds = 60
     company.save()
     lead = make_lead(company)

@@ -21,8 +21,26 @@ LAST_NAMES = [
     "de la Cruz",
     '"quoted"', "NOT", "AND OR", "NEAR(a b)", "x*", "^y", "col:umn", "(z)", "-5", "{w}", "100%", "a_b", "´", "",
 ]  # fmt: skip
-ORGANISATIONS = ["Müller & Söhne AG", "Ørsted", "株式会社", "3M", "", "100% Ltd", "Fair 2026", "A/S", "Straße 7"]
-PHONES = ["+31 (20) 555-01 42", "0031 20 5550142", "020-555 0199", "+1.212.555.0142", "", "n/a", "0049 30/123 45 67"]
+ORGANISATIONS = [
+    "Müller & Söhne AG",
+    "Ørsted",
+    "株式会社",
+    "3M",
+    "",
+    "100% Ltd",
+    "Fair 2026",
+    "A/S",
+    "Straße 7",
+]
+PHONES = [
+    "+31 (20) 555-01 42",
+    "0031 20 5550142",
+    "020-555 0199",
+    "+1.212.555.0142",
+    "",
+    "n/a",
+    "0049 30/123 45 67",
+]
 QUERIES = 200
 
 
@@ -35,7 +53,9 @@ def leads(company):
             first_name=choose.choice(FIRST_NAMES),
             last_name=choose.choice(LAST_NAMES),
             organisation=choose.choice(ORGANISATIONS),
-            email=choose.choice(["", f"person{number}@example.com", f"Müller.{number}@example.com"]),
+            email=choose.choice(
+                ["", f"person{number}@example.com", f"Müller.{number}@example.com"]
+            ),
             phone=choose.choice(PHONES),
             title=choose.choice(["", "CTO", "Geschäftsführer", "Ingénieur"]),
         )
@@ -51,17 +71,28 @@ def query(choose, leads):
         digits = "".join(filter(str.isdigit, lead.phone))
         cut = choose.randrange(1, 6)
         return choose.choice([" ", "-", ".", ""]).join([digits[:cut], digits[cut:]])
-    said = " ".join([lead.first_name, lead.last_name, lead.organisation, lead.email, lead.title])
+    said = " ".join(
+        [lead.first_name, lead.last_name, lead.organisation, lead.email, lead.title]
+    )
     if kind == 1:
         start = choose.randrange(len(said))
         return said[start : start + choose.randrange(1, 9)]
     words = choose.sample(said.split(), min(2, len(said.split())))
-    return choose.choice([str.upper, str.lower, str.title])(" ".join(words))[: 100 if kind == 2 else 5]
+    return choose.choice([str.upper, str.lower, str.title])(" ".join(words))[
+        : 100 if kind == 2 else 5
+    ]
 
 
 def found_in_python(leads, text):
     def holds(lead):
-        said = search_text(lead.first_name, lead.last_name, lead.email, lead.organisation, lead.title, lead.phone)
+        said = search_text(
+            lead.first_name,
+            lead.last_name,
+            lead.email,
+            lead.organisation,
+            lead.title,
+            lead.phone,
+        )
         digits = phone_digits(text)
         words = [word if len(word) >= SHORT else f" {word}" for word in words_of(text)]
         return all(word in said for word in words) or bool(digits and digits in said)
@@ -73,13 +104,25 @@ def test_two_hundred_searches_find_what_python_finds(leads):
     choose = random.Random(7)
     queries = [query(choose, leads) for _ in range(QUERIES)]
 
-    found = {text: list(Lead.objects.search(text).order_by("pk").values_list("pk", flat=True)) for text in queries}
+    found = {
+        text: list(
+            Lead.objects.search(text).order_by("pk").values_list("pk", flat=True)
+        )
+        for text in queries
+    }
 
-    assert {text: pks for text, pks in found.items() if pks != found_in_python(leads, text)} == {}
+    assert {
+        text: pks for text, pks in found.items() if pks != found_in_python(leads, text)
+    } == {}
     assert sum(bool(pks) for pks in found.values()) > QUERIES / 2
 
 
-LETTERS = [*range(0x20, 0x590), *range(0x1E00, 0x2100), *range(0x3040, 0x3100), *range(0xAC00, 0xAC80)]
+LETTERS = [
+    *range(0x20, 0x590),
+    *range(0x1E00, 0x2100),
+    *range(0x3040, 0x3100),
+    *range(0xAC00, 0xAC80),
+]
 PER_LEAD = 40
 
 
@@ -94,7 +137,9 @@ def test_letters_are_folded_alike(company):
         name
         for name, pk in leads.items()
         for at in range(0, len(name.split()), 8)
-        if not Lead.objects.filter(pk=pk).search(" ".join(name.split()[at : at + 8])).exists()
+        if not Lead.objects.filter(pk=pk)
+        .search(" ".join(name.split()[at : at + 8]))
+        .exists()
     ]
 
     assert missed == []

@@ -45,7 +45,21 @@ def test_nothing_of_it_is_seen(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a", "\u200bVIP", "é", "e\u0301", "مهم", "重要", "가", "💥", "❤\ufe0f", "#1", "\U0001fa77", "\uf8ff"]
+    "text",
+    [
+        "a",
+        "\u200bVIP",
+        "é",
+        "e\u0301",
+        "مهم",
+        "重要",
+        "가",
+        "💥",
+        "❤\ufe0f",
+        "#1",
+        "\U0001fa77",
+        "\uf8ff",
+    ],
 )
 def test_something_of_it_is_seen(text: str) -> None:
     assert is_seen(text)
@@ -88,7 +102,11 @@ def test_neither_companies_nor_people_are_called_so() -> None:
     ("url", "body", "expected"),
     [
         ("saved-views/", {"name": INVISIBLE}, {"name": [NOT_SEEN]}),
-        ("custom-fields/", {"subject": "lead", "type": "text", "name": INVISIBLE}, {"name": [NOT_SEEN]}),
+        (
+            "custom-fields/",
+            {"subject": "lead", "type": "text", "name": INVISIBLE},
+            {"name": [NOT_SEEN]},
+        ),
         (
             "custom-fields/",
             {
@@ -97,9 +115,17 @@ def test_neither_companies_nor_people_are_called_so() -> None:
                 "name": "Region",
                 "choices": [{"label": "EMEA"}, {"label": "\u3164"}],
             },
-            {"choices": ["Enter choices that can be seen: one is made of invisible characters only."]},
+            {
+                "choices": [
+                    "Enter choices that can be seen: one is made of invisible characters only."
+                ]
+            },
         ),
-        ("leads/", {"first_name": INVISIBLE}, {"first_name": ["Enter a first name or a last name."]}),
+        (
+            "leads/",
+            {"first_name": INVISIBLE},
+            {"first_name": ["Enter a first name or a last name."]},
+        ),
         ("leads/", {"first_name": "Ada", "tags": [INVISIBLE]}, {"tags": [NOT_SEEN]}),
         (
             "conversion-rules/",
@@ -108,11 +134,16 @@ def test_neither_companies_nor_people_are_called_so() -> None:
         ),
     ],
 )
-def test_the_api_refuses_it(company: Company, url: str, body: Any, expected: Any) -> None:
+def test_the_api_refuses_it(
+    company: Company, url: str, body: Any, expected: Any
+) -> None:
     answer = caller(company).post(f"/api/v1/{url}", body)
 
     assert (answer.status_code, answer.json()) == (400, expected)
-    assert not any(model.objects.exists() for model in (SavedView, CustomField, Lead, Tag, ConversionRule))
+    assert not any(
+        model.objects.exists()
+        for model in (SavedView, CustomField, Lead, Tag, ConversionRule)
+    )
 
 
 @pytest.mark.django_db
@@ -127,7 +158,9 @@ def test_the_api_refuses_it(company: Company, url: str, body: Any, expected: Any
         ("/company/api-keys/new/", {"role": "sales"}),
     ],
 )
-def test_so_do_the_pages(client_as: Any, admin: Membership, url: str, form: Any) -> None:
+def test_so_do_the_pages(
+    client_as: Any, admin: Membership, url: str, form: Any
+) -> None:
     client: Client = client_as(admin)
 
     page = client.post(url, {"name": INVISIBLE, **form})
@@ -140,7 +173,13 @@ def test_so_do_the_pages(client_as: Any, admin: Membership, url: str, form: Any)
 def test_a_row_of_an_import_with_such_a_name_is_a_bad_one(sales: Membership) -> None:
     make_lead(sales.company, first_name="Ada")
 
-    done = run(upload(sales, f"First name,E-mail\n{INVISIBLE},a@example.com\nInes,ines@example.com\n"), sales)
+    done = run(
+        upload(
+            sales,
+            f"First name,E-mail\n{INVISIBLE},a@example.com\nInes,ines@example.com\n",
+        ),
+        sales,
+    )
 
     assert names() == ["Ada", "Ines"]
     assert (done.done["new"], done.done["bad:name_missing"]) == (1, 1)

@@ -19,7 +19,9 @@ from crm.models.numbers import AmountField, DecimalSign, number_readings, unambi
         ("12 EUR", "12"), ("USD12", "12"), ("007", "7"),
     ],
 )  # fmt: skip
-def test_a_number_without_a_decimal_sign_has_one_meaning(text: str, number: str) -> None:
+def test_a_number_without_a_decimal_sign_has_one_meaning(
+    text: str, number: str
+) -> None:
     found = number_readings(text)
 
     assert found.comma == found.point == Decimal(number)
@@ -39,7 +41,9 @@ def test_a_number_without_a_decimal_sign_has_one_meaning(text: str, number: str)
         ("CHF 1'234.50", "point", "1234.50"), ("(1,234.50)", "point", "-1234.50"), ("1,5e2", "comma", "150"),
     ],
 )  # fmt: skip
-def test_a_number_that_only_one_decimal_sign_allows(text: str, sign: str, number: str) -> None:
+def test_a_number_that_only_one_decimal_sign_allows(
+    text: str, sign: str, number: str
+) -> None:
     found = number_readings(text)
 
     assert found.only == sign
@@ -56,7 +60,9 @@ def test_a_number_that_only_one_decimal_sign_allows(text: str, sign: str, number
         ("-1.200", "-1200", "-1.2"),
     ],
 )
-def test_a_number_with_three_digits_after_its_only_sign_has_two_meanings(text: str, comma: str, point: str) -> None:
+def test_a_number_with_three_digits_after_its_only_sign_has_two_meanings(
+    text: str, comma: str, point: str
+) -> None:
     found = number_readings(text)
 
     assert (found.comma, found.point) == (Decimal(comma), Decimal(point))
@@ -75,19 +81,37 @@ def test_a_number_with_three_digits_after_its_only_sign_has_two_meanings(text: s
 def test_anything_else_is_no_number(text: str) -> None:
     found = number_readings(text)
 
-    assert (found.comma, found.point, found.by("comma"), found.is_ambiguous) == (None, None, (None, False), False)
+    assert (found.comma, found.point, found.by("comma"), found.is_ambiguous) == (
+        None,
+        None,
+        (None, False),
+        False,
+    )
 
 
-@given(st.decimals(-(10**8), 10**8, places=6), st.sampled_from([",", ".", " ", "'", ""]), st.sampled_from(",."))
-def test_any_number_in_any_usual_form_is_read_as_it_was_written(number: Decimal, group: str, sign: str) -> None:
+@given(
+    st.decimals(-(10**8), 10**8, places=6),
+    st.sampled_from([",", ".", " ", "'", ""]),
+    st.sampled_from(",."),
+)
+def test_any_number_in_any_usual_form_is_read_as_it_was_written(
+    number: Decimal, group: str, sign: str
+) -> None:
     if group == sign:
         return
     text = f"{number:,f}".translate({ord(","): group, ord("."): sign})
 
-    assert number_readings(text).by("comma" if sign == "," else "point") == (number, False)
+    assert number_readings(text).by("comma" if sign == "," else "point") == (
+        number,
+        False,
+    )
 
 
-@given(st.decimals(-(10**8), 10**8, places=6) | st.decimals(-9999, 9999, places=3) | st.integers().map(Decimal))
+@given(
+    st.decimals(-(10**8), 10**8, places=6)
+    | st.decimals(-9999, 9999, places=3)
+    | st.integers().map(Decimal)
+)
 def test_what_we_write_is_read_in_one_way_only(number: Decimal) -> None:
     written = unambiguous(number)
 

@@ -10,7 +10,9 @@ pytestmark = pytest.mark.django_db
 
 
 def test_a_stage_saved_without_a_pipeline_joins_the_default_one(company):
-    stage = Stage.objects.create(company=company, name="Later", meaning="won", chance=10)
+    stage = Stage.objects.create(
+        company=company, name="Later", meaning="won", chance=10
+    )
 
     assert (stage.pipeline, stage.chance) == (Pipeline.objects.default_of(company), 100)
 
@@ -24,7 +26,11 @@ def test_a_company_has_one_default_pipeline_which_is_in_use(company):
 
 def test_a_deleted_company_takes_its_pipelines_with_it(company):
     lost = Stage.objects.usual_of(company).get(meaning="lost")
-    make_deal(make_lead(company), stage=lost, lost_reason=LostReason.objects.create(company=company, name="Price"))
+    make_deal(
+        make_lead(company),
+        stage=lost,
+        lost_reason=LostReason.objects.create(company=company, name="Price"),
+    )
 
     Company.objects.filter(pk=company.pk).delete()
 

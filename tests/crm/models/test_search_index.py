@@ -18,7 +18,9 @@ def test_someone_who_may_not_create_extensions_is_told_what_to_do():
         def execute(self, statement, params):
             raise ProgrammingError("permission denied to create extension")
 
-    with pytest.raises(CommandError, match="let a superuser run “CREATE EXTENSION pg_trgm"):
+    with pytest.raises(
+        CommandError, match="let a superuser run “CREATE EXTENSION pg_trgm"
+    ):
         _create_extensions(Editor())
 
 

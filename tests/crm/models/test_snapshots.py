@@ -10,7 +10,16 @@ from django.db.models import F
 from django.db.models.signals import pre_save
 from django.db.models.sql.compiler import SQLUpdateCompiler
 
-from crm.models import Change, Company, CrmEvent, Deal, Lead, LeadStatus, Stage, tracking
+from crm.models import (
+    Change,
+    Company,
+    CrmEvent,
+    Deal,
+    Lead,
+    LeadStatus,
+    Stage,
+    tracking,
+)
 from crm.models.snapshots import supports_returning_old
 from tests.conftest import make_deal, make_lead
 from tests.faults.threads import in_threads
@@ -22,7 +31,9 @@ RACERS = 8
 def statements(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """How many statements write a row and tell what changed: on PostgreSQL 18, and on every other database."""
     if request.param == "looked_up":
-        monkeypatch.setattr(tracking, "supports_returning_old", lambda connection: False)
+        monkeypatch.setattr(
+            tracking, "supports_returning_old", lambda connection: False
+        )
         return 3
     if not supports_returning_old(connection):
         pytest.skip("This database can't tell.")
@@ -46,8 +57,12 @@ def qualified(company: Company) -> LeadStatus:
     return LeadStatus.objects.get(company=company, meaning="qualified")
 
 
-@pytest.mark.parametrize("fields", [None, ["status"], ["status_id", "phone"], ["phone"]])
-def test_a_lead_that_is_qualified_is_recorded_once(fields: Any, ada: Lead, qualified: LeadStatus) -> None:
+@pytest.mark.parametrize(
+    "fields", [None, ["status"], ["status_id", "phone"], ["phone"]]
+)
+def test_a_lead_that_is_qualified_is_recorded_once(
+    fields: Any, ada: Lead, qualified: LeadStatus
+) -> None:
     ada.status = qualified
     ada.save(update_fields=fields)
     ada.save()
@@ -71,7 +86,9 @@ def test_the_statement_of_a_save_is_built_once(
     if statements > 1:
         pytest.skip("Django builds it here.")
     ada.save()
-    monkeypatch.setattr(SQLUpdateCompiler, "as_sql", Mock(side_effect=AssertionError("built again")))
+    monkeypatch.setattr(
+        SQLUpdateCompiler, "as_sql", Mock(side_effect=AssertionError("built again"))
+    )
 
     ada.status, ada.owner, ada.phone = qualified, None, "030 1234"
     ada.save()
@@ -82,7 +99,9 @@ def test_the_statement_of_a_save_is_built_once(
     assert kinds() == ["lead_created", "lead_qualified"]
 
 
-@pytest.mark.parametrize("fields", [["status"], ["phone"], ["email"], ["status", "email"]])
+@pytest.mark.parametrize(
+    "fields", [["status"], ["phone"], ["email"], ["status", "email"]]
+)
 def test_one_change_and_many_are_kept_with_and_without_a_crm_event(
     fields: list[str], ada: Lead, qualified: LeadStatus
 ) -> None:
@@ -96,9 +115,9 @@ def test_one_change_and_many_are_kept_with_and_without_a_crm_event(
         "status": ("status", was, str(qualified.pk), event and event.public_id),
         "email": ("email", "", "", None),
     }
-    assert list(Change.objects.order_by("pk").values_list("field", "old", "new", "caused")) == [
-        kept[field] for field in fields if field in kept
-    ]
+    assert list(
+        Change.objects.order_by("pk").values_list("field", "old", "new", "caused")
+    ) == [kept[field] for field in fields if field in kept]
     assert (event is not None) == ("status" in fields)
 
 
@@ -115,15 +134,22 @@ def test_a_value_may_be_an_expression(ada: Lead, company: Company) -> None:
     assert CrmEvent.objects.get(kind="deal_won").amount == 36
 
 
-def test_a_lead_with_a_key_of_one_s_own_is_created(company: Company, qualified: LeadStatus) -> None:
+def test_a_lead_with_a_key_of_one_s_own_is_created(
+    company: Company, qualified: LeadStatus
+) -> None:
     Lead(pk=900_001, company=company, first_name="Grace", status=qualified).save()
 
     assert kinds() == ["lead_created", "lead_qualified"]
 
 
-def test_a_deal_keeps_the_amount_that_the_database_holds(ada: Lead, company: Company) -> None:
+def test_a_deal_keeps_the_amount_that_the_database_holds(
+    ada: Lead, company: Company
+) -> None:
     deal = make_deal(ada, amount="10")
-    deal.amount, deal.stage = "12.345", Stage.objects.get(company=company, meaning="won")
+    deal.amount, deal.stage = (
+        "12.345",
+        Stage.objects.get(company=company, meaning="won"),
+    )
 
     deal.save()
 
@@ -144,7 +170,9 @@ def test_a_listener_that_saves_the_row_again_records_what_it_changes_and_no_more
     assert kinds() == ["lead_created", "lead_qualified"]
 
 
-def test_a_save_that_fails_leaves_nothing_behind_for_the_next(ada: Lead, qualified: LeadStatus) -> None:
+def test_a_save_that_fails_leaves_nothing_behind_for_the_next(
+    ada: Lead, qualified: LeadStatus
+) -> None:
     ada.status, ada.first_name = qualified, "A" * 121
     with pytest.raises(Exception, match="too long"), transaction.atomic():
         ada.save()
@@ -157,7 +185,9 @@ def test_a_save_that_fails_leaves_nothing_behind_for_the_next(ada: Lead, qualifi
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_who_qualify_one_lead_at_once_one_is_recorded(ada: Lead, qualified: LeadStatus) -> None:
+def test_of_many_who_qualify_one_lead_at_once_one_is_recorded(
+    ada: Lead, qualified: LeadStatus
+) -> None:
     read = [Lead.objects.get(pk=ada.pk) for _ in range(RACERS)]
 
     def qualify(number: int) -> None:
@@ -187,4 +217,6 @@ def test_of_many_who_move_a_lead_to_and_fro_each_records_what_it_changed(
     in_threads(RACERS, move)
 
     assert len(journey) == 1 + 10 * RACERS
-    assert kinds().count("lead_qualified") == sum(one != other == qualified for one, other in pairwise(journey))
+    assert kinds().count("lead_qualified") == sum(
+        one != other == qualified for one, other in pairwise(journey)
+    )

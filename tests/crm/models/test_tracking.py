@@ -22,7 +22,9 @@ pytestmark = pytest.mark.django_db
 
 
 def kinds(**filters: Any) -> list[str]:
-    return list(CrmEvent.objects.filter(**filters).order_by("pk").values_list("kind", flat=True))
+    return list(
+        CrmEvent.objects.filter(**filters).order_by("pk").values_list("kind", flat=True)
+    )
 
 
 @pytest.fixture
@@ -70,12 +72,18 @@ def _update_by_id(lead: Lead, status: LeadStatus) -> None:
 
 
 def _update_by_expression(lead: Lead, status: LeadStatus) -> None:
-    chosen = Case(When(first_name="Ada", then=Value(status.pk)), default=F("status"), output_field=BigIntegerField())
+    chosen = Case(
+        When(first_name="Ada", then=Value(status.pk)),
+        default=F("status"),
+        output_field=BigIntegerField(),
+    )
     Lead.objects.filter(pk=lead.pk).update(status=chosen)
 
 
 def _update_through_a_join(lead: Lead, status: LeadStatus) -> None:
-    Lead.objects.filter(status__meaning="new", company__slug="northwind").update(status=status)
+    Lead.objects.filter(status__meaning="new", company__slug="northwind").update(
+        status=status
+    )
 
 
 def _bulk_update(lead: Lead, status: LeadStatus) -> None:
@@ -111,7 +119,9 @@ WAYS = [
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__.strip("_"))
-def test_qualifying_a_lead_is_recorded_once(way: Callable[..., None], ada: Lead, qualified: LeadStatus) -> None:
+def test_qualifying_a_lead_is_recorded_once(
+    way: Callable[..., None], ada: Lead, qualified: LeadStatus
+) -> None:
     way(ada, qualified)
 
     assert kinds(lead=ada) == ["lead_qualified"]
@@ -146,19 +156,32 @@ def _through_the_company(company: Company) -> None:
 
 @pytest.mark.parametrize(
     "way",
-    [_create, _save_new, _bulk_create, _get_or_create, _update_or_create_new, _through_the_company],
+    [
+        _create,
+        _save_new,
+        _bulk_create,
+        _get_or_create,
+        _update_or_create_new,
+        _through_the_company,
+    ],
     ids=lambda way: way.__name__.strip("_"),
 )
-def test_creating_a_lead_is_recorded_once_with_the_first_new_status(way: Callable[..., None], company: Company) -> None:
+def test_creating_a_lead_is_recorded_once_with_the_first_new_status(
+    way: Callable[..., None], company: Company
+) -> None:
     way(company)
 
     assert kinds() == ["lead_created"]
     assert Lead.objects.get().status.meaning == "new"
 
 
-def test_a_lead_created_as_qualified_is_created_and_qualified(company: Company, qualified: LeadStatus) -> None:
+def test_a_lead_created_as_qualified_is_created_and_qualified(
+    company: Company, qualified: LeadStatus
+) -> None:
     make_lead(company, status=qualified)
-    Lead.objects.bulk_create([Lead(company=company, first_name="Grace", status=qualified)])
+    Lead.objects.bulk_create(
+        [Lead(company=company, first_name="Grace", status=qualified)]
+    )
 
     assert kinds() == ["lead_created", "lead_qualified"] * 2
 
@@ -175,11 +198,18 @@ def test_a_deal_s_events_keep_its_amount_at_that_moment(ada: Lead, won: Stage) -
     Deal.objects.update(amount=F("amount") * 2, stage=won)
 
     created, sold = CrmEvent.objects.order_by("pk")
-    assert (created.lead, created.deal, str(created.amount), created.currency) == (ada, deal, "1250.50", "EUR")
+    assert (created.lead, created.deal, str(created.amount), created.currency) == (
+        ada,
+        deal,
+        "1250.50",
+        "EUR",
+    )
     assert (sold.kind, str(sold.amount)) == ("deal_won", "2501.00")
 
 
-def test_a_lost_deal_is_recorded_and_a_reopened_one_is_not(ada: Lead, company: Company) -> None:
+def test_a_lost_deal_is_recorded_and_a_reopened_one_is_not(
+    ada: Lead, company: Company
+) -> None:
     deal = make_deal(ada)
     lost, opened = Stage.objects.get(company=company, meaning="lost"), deal.stage
 
@@ -204,7 +234,9 @@ def test_moving_between_two_statuses_of_one_meaning_is_nothing(
     ada: Lead, company: Company, qualified: LeadStatus
 ) -> None:
     _update(ada, qualified)
-    twin = LeadStatus.objects.create(company=company, name="Very qualified", meaning="qualified")
+    twin = LeadStatus.objects.create(
+        company=company, name="Very qualified", meaning="qualified"
+    )
 
     _update(ada, twin)
 
@@ -217,7 +249,9 @@ def test_changing_what_a_status_means_fires_nothing(ada: Lead) -> None:
     assert kinds() == []
 
 
-def test_memory_is_not_trusted_when_the_row_has_changed_meanwhile(ada: Lead, qualified: LeadStatus) -> None:
+def test_memory_is_not_trusted_when_the_row_has_changed_meanwhile(
+    ada: Lead, qualified: LeadStatus
+) -> None:
     stale = Lead.objects.get(pk=ada.pk)
     _update(ada, qualified)
 
@@ -227,7 +261,9 @@ def test_memory_is_not_trusted_when_the_row_has_changed_meanwhile(ada: Lead, qua
     assert kinds() == ["lead_qualified"]
 
 
-def test_a_change_that_is_rolled_back_leaves_no_event(ada: Lead, qualified: LeadStatus, company: Company) -> None:
+def test_a_change_that_is_rolled_back_leaves_no_event(
+    ada: Lead, qualified: LeadStatus, company: Company
+) -> None:
     with transaction.atomic():
         with pytest.raises(IntegrityError), transaction.atomic():
             _update(ada, qualified)
@@ -237,13 +273,17 @@ def test_a_change_that_is_rolled_back_leaves_no_event(ada: Lead, qualified: Lead
     assert kinds() == ["lead_created"]
 
 
-def test_bulk_create_refuses_conflict_options_and_writes_nothing(company: Company) -> None:
+def test_bulk_create_refuses_conflict_options_and_writes_nothing(
+    company: Company,
+) -> None:
     lead = Lead(company=company, first_name="Grace")
 
     with pytest.raises(ValueError, match="update_or_create"):
         Lead.objects.bulk_create([lead], ignore_conflicts=True)
     with pytest.raises(ValueError, match="update_or_create"):
-        Lead.objects.bulk_create([lead], update_conflicts=True, update_fields=["phone"], unique_fields=["id"])
+        Lead.objects.bulk_create(
+            [lead], update_conflicts=True, update_fields=["phone"], unique_fields=["id"]
+        )
 
     assert not Lead.objects.exists()
 
@@ -251,7 +291,9 @@ def test_bulk_create_refuses_conflict_options_and_writes_nothing(company: Compan
 # --- tenants, people, signals --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("way", [_save, _update, _bulk_update], ids=lambda way: way.__name__.strip("_"))
+@pytest.mark.parametrize(
+    "way", [_save, _update, _bulk_update], ids=lambda way: way.__name__.strip("_")
+)
 def test_another_company_s_status_is_refused_on_every_path(
     way: Callable[..., None], ada: Lead, other_company: Company
 ) -> None:
@@ -265,25 +307,34 @@ def test_another_company_s_status_is_refused_on_every_path(
     assert kinds() == []
 
 
-def test_another_company_s_lead_is_refused_in_a_deal(ada: Lead, other_company: Company) -> None:
+def test_another_company_s_lead_is_refused_in_a_deal(
+    ada: Lead, other_company: Company
+) -> None:
     with pytest.raises(ValidationError, match="another company"), transaction.atomic():
         Deal.objects.create(company=other_company, lead=ada, title="Forty licences")
 
     assert not Deal.objects.exists()
 
 
-def test_the_person_who_acts_is_on_record(ada: Lead, qualified: LeadStatus, sales: Any) -> None:
+def test_the_person_who_acts_is_on_record(
+    ada: Lead, qualified: LeadStatus, sales: Any
+) -> None:
     with acting_as(sales.user):
         _update(ada, qualified)
 
     assert CrmEvent.objects.get().actor == sales.user
 
 
-def test_listeners_hear_in_the_transaction_of_the_change(ada: Lead, qualified: LeadStatus) -> None:
+def test_listeners_hear_in_the_transaction_of_the_change(
+    ada: Lead, qualified: LeadStatus
+) -> None:
     heard: list[tuple[str, bool]] = []
 
     def listen(events: list[CrmEvent], **kwargs: Any) -> None:
-        heard.extend((event.kind, transaction.get_connection().in_atomic_block) for event in events)
+        heard.extend(
+            (event.kind, transaction.get_connection().in_atomic_block)
+            for event in events
+        )
 
     crm_events_recorded.connect(listen)
     try:
@@ -303,7 +354,9 @@ def test_listeners_hear_in_the_transaction_of_the_change(ada: Lead, qualified: L
         ({"phone": "+44 20 7946 0000"}, False),
     ],
 )
-def test_a_changed_address_or_opt_out_is_told_and_nothing_else(ada: Lead, changes: dict[str, Any], told: bool) -> None:
+def test_a_changed_address_or_opt_out_is_told_and_nothing_else(
+    ada: Lead, changes: dict[str, Any], told: bool
+) -> None:
     heard: list[int] = []
 
     def listen(lead_ids: list[int], **kwargs: Any) -> None:
@@ -328,10 +381,16 @@ def load(tmp_path: Any, text: str) -> None:
     call_command("loaddata", path, verbosity=0)
 
 
-def test_a_fixture_fires_what_it_makes_happen_also_with_forward_references(tmp_path: Any, company: Company) -> None:
+def test_a_fixture_fires_what_it_makes_happen_also_with_forward_references(
+    tmp_path: Any, company: Company
+) -> None:
     lead = make_lead(company)
     rows = json.loads(serialize("json", [lead]))
-    status = json.loads(serialize("json", [LeadStatus.objects.get(company=company, meaning="qualified")]))
+    status = json.loads(
+        serialize(
+            "json", [LeadStatus.objects.get(company=company, meaning="qualified")]
+        )
+    )
     Lead.objects.all().delete()
     CrmEvent.objects.all().delete()
     status[0]["pk"] = rows[0]["fields"]["status"] = 90_001
@@ -342,7 +401,9 @@ def test_a_fixture_fires_what_it_makes_happen_also_with_forward_references(tmp_p
     assert kinds(lead=rows[0]["pk"]) == ["lead_created", "lead_qualified"]
 
 
-def test_a_fixture_that_changes_a_lead_fires_the_change_once(tmp_path: Any, ada: Lead, qualified: LeadStatus) -> None:
+def test_a_fixture_that_changes_a_lead_fires_the_change_once(
+    tmp_path: Any, ada: Lead, qualified: LeadStatus
+) -> None:
     rows = json.loads(serialize("json", [ada]))
     rows[0]["fields"]["status"] = qualified.pk
 
@@ -352,7 +413,9 @@ def test_a_fixture_that_changes_a_lead_fires_the_change_once(tmp_path: Any, ada:
     assert kinds() == ["lead_qualified"]
 
 
-def test_restoring_a_dump_fires_nothing(tmp_path: Any, company: Company, qualified: LeadStatus) -> None:
+def test_restoring_a_dump_fires_nothing(
+    tmp_path: Any, company: Company, qualified: LeadStatus
+) -> None:
     make_lead(company, status=qualified)
     dump = serialize("json", [*Lead.objects.all(), *CrmEvent.objects.all()])
     CrmEvent.objects.all().delete()
@@ -371,26 +434,40 @@ def test_restoring_a_dump_fires_nothing(tmp_path: Any, company: Company, qualifi
     [
         lambda: Company.objects.create(name="Fabrikam", slug="fabrikam"),
         lambda: Company(name="Fabrikam", slug="fabrikam").save(),
-        lambda: Company.objects.bulk_create([Company(name="Fabrikam", slug="fabrikam")]),
+        lambda: Company.objects.bulk_create(
+            [Company(name="Fabrikam", slug="fabrikam")]
+        ),
         lambda: Company.objects.get_or_create(name="Fabrikam", slug="fabrikam"),
     ],
     ids=["create", "save", "bulk_create", "get_or_create"],
 )
-def test_a_company_gets_its_statuses_and_stages_however_it_is_made(make: Callable[[], Any]) -> None:
+def test_a_company_gets_its_statuses_and_stages_however_it_is_made(
+    make: Callable[[], Any],
+) -> None:
     make()
 
     company = Company.objects.get(slug="fabrikam")
-    assert list(LeadStatus.objects.for_company(company).values_list("meaning", flat=True)) == [
+    assert list(
+        LeadStatus.objects.for_company(company).values_list("meaning", flat=True)
+    ) == [
         "new",
         "working",
         "qualified",
         "unqualified",
     ]
-    assert list(Stage.objects.for_company(company).values_list("meaning", flat=True)) == ["open"] * 3 + ["won", "lost"]
+    assert list(
+        Stage.objects.for_company(company).values_list("meaning", flat=True)
+    ) == ["open"] * 3 + ["won", "lost"]
 
 
-def test_a_company_restored_without_steps_gets_them_with_its_first_lead(tmp_path: Any) -> None:
-    fields = {"name": "Fabrikam", "slug": "fabrikam", "created_at": "2026-11-01T00:00:00Z"}
+def test_a_company_restored_without_steps_gets_them_with_its_first_lead(
+    tmp_path: Any,
+) -> None:
+    fields = {
+        "name": "Fabrikam",
+        "slug": "fabrikam",
+        "created_at": "2026-11-01T00:00:00Z",
+    }
     load(tmp_path, json.dumps([{"model": "crm.company", "pk": 77, "fields": fields}]))
 
     lead = Lead.objects.create(company_id=77, first_name="Grace")
@@ -404,10 +481,16 @@ def test_events_are_dated_by_the_database(ada: Lead, qualified: LeadStatus) -> N
     before = database_now()
     _update(ada, qualified)
 
-    assert before - timedelta(seconds=1) <= CrmEvent.objects.get().occurred_at <= database_now() + timedelta(seconds=1)
+    assert (
+        before - timedelta(seconds=1)
+        <= CrmEvent.objects.get().occurred_at
+        <= database_now() + timedelta(seconds=1)
+    )
 
 
-def test_an_amount_that_the_database_rounds_is_recorded_as_rounded(ada: Lead, won: Stage) -> None:
+def test_an_amount_that_the_database_rounds_is_recorded_as_rounded(
+    ada: Lead, won: Stage
+) -> None:
     deal = make_deal(ada, amount="10")
 
     deal.amount, deal.stage = Decimal("12.345"), won
@@ -426,7 +509,9 @@ def test_an_amount_still_in_text_is_recorded_as_a_number(ada: Lead, won: Stage) 
     assert CrmEvent.objects.get(kind="deal_won").amount == Decimal("12.50")
 
 
-def test_only_the_fields_that_are_written_count(ada: Lead, qualified: LeadStatus) -> None:
+def test_only_the_fields_that_are_written_count(
+    ada: Lead, qualified: LeadStatus
+) -> None:
     ada.status, ada.email = qualified, "countess@example.com"
 
     ada.save(update_fields=["email"])
@@ -436,8 +521,12 @@ def test_only_the_fields_that_are_written_count(ada: Lead, qualified: LeadStatus
     assert kinds() == ["lead_qualified"]
 
 
-def test_an_expression_is_compared_with_what_it_became(ada: Lead, qualified: LeadStatus) -> None:
-    ada.status_id = Case(When(first_name="Ada", then=Value(qualified.pk)), output_field=BigIntegerField())
+def test_an_expression_is_compared_with_what_it_became(
+    ada: Lead, qualified: LeadStatus
+) -> None:
+    ada.status_id = Case(
+        When(first_name="Ada", then=Value(qualified.pk)), output_field=BigIntegerField()
+    )
 
     ada.save()
 

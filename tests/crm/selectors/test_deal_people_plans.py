@@ -11,14 +11,28 @@ CHANGES = 3_000
 
 
 @pytest.mark.django_db
-def test_the_deals_that_were_someones_once_are_found_by_an_index(company: Company) -> None:
+def test_the_deals_that_were_someones_once_are_found_by_an_index(
+    company: Company,
+) -> None:
     lead, deal = make_lead(company), make_deal(make_lead(company))
     fields = (ChangedField.STAGE, ChangedField.AMOUNT, ChangedField.PERSON)
     Change.objects.bulk_create(
-        Change(company=company, lead=deal.lead, deal=deal, field=fields[number % 3], old=str(number + 10**6))
+        Change(
+            company=company,
+            lead=deal.lead,
+            deal=deal,
+            field=fields[number % 3],
+            old=str(number + 10**6),
+        )
         for number in range(CHANGES)
     )
-    Change.objects.create(company=company, lead=deal.lead, deal=deal, field=ChangedField.LEAD, old=str(lead.pk))
+    Change.objects.create(
+        company=company,
+        lead=deal.lead,
+        deal=deal,
+        field=ChangedField.LEAD,
+        old=str(lead.pk),
+    )
     analyse("crm_change")
 
     with plans() as found:

@@ -28,19 +28,35 @@ def forecast(company, today=TODAY):
 
 
 def figures(rows):
-    return {row.label: (row.own.count, row.own.total, row.own.weighted) for row in rows if not row.is_empty}
+    return {
+        row.label: (row.own.count, row.own.total, row.own.weighted)
+        for row in rows
+        if not row.is_empty
+    }
 
 
 def stage(company, name):
     return Stage.objects.usual_of(company).get(name=name)
 
 
-def test_deals_are_added_up_by_month_and_weighted_by_the_chance_of_their_stage(company, lead):
+def test_deals_are_added_up_by_month_and_weighted_by_the_chance_of_their_stage(
+    company, lead
+):
     make_deal(lead, amount="1000", expected_close=TODAY)
-    make_deal(lead, amount="1000", expected_close=date(2026, 11, 30), stage=stage(company, "Negotiation"))
+    make_deal(
+        lead,
+        amount="1000",
+        expected_close=date(2026, 11, 30),
+        stage=stage(company, "Negotiation"),
+    )
     make_deal(lead, amount="200", expected_close=date(2026, 12, 1))
     make_deal(lead, amount=None, expected_close=date(2026, 12, 31))
-    make_deal(lead, amount="50", expected_close=date(2027, 10, 31), stage=stage(company, "Proposal"))
+    make_deal(
+        lead,
+        amount="50",
+        expected_close=date(2027, 10, 31),
+        stage=stage(company, "Proposal"),
+    )
 
     found = forecast(company)
 
@@ -54,7 +70,9 @@ def test_deals_are_added_up_by_month_and_weighted_by_the_chance_of_their_stage(c
     assert found.apart == []
 
 
-def test_overdue_ones_and_those_without_a_date_stand_apart_and_later_ones_together(company, lead):
+def test_overdue_ones_and_those_without_a_date_stand_apart_and_later_ones_together(
+    company, lead
+):
     make_deal(lead, amount="10", expected_close=TODAY - timedelta(days=1))
     make_deal(lead, amount="20", expected_close=date(2024, 1, 1))
     make_deal(lead, amount="40", expected_close=None)
@@ -67,7 +85,9 @@ def test_overdue_ones_and_those_without_a_date_stand_apart_and_later_ones_togeth
         "Overdue": 30,
         "No close date": 40,
     }
-    assert {label: total for label, (_, total, _) in figures(found.months).items()} == {"Later": 240}
+    assert {label: total for label, (_, total, _) in figures(found.months).items()} == {
+        "Later": 240
+    }
     assert found.total.own.total == 310
 
 
@@ -79,15 +99,22 @@ def test_other_currencies_are_listed_apart_and_in_no_sum(company, lead):
 
     november = found.months[0]
     assert (november.own.count, november.own.total) == (1, 100)
-    assert [(currency, sums.count, sums.total, sums.weighted) for currency, sums in november.other_sums] == [
-        ("CHF", 1, 400, 100)
-    ]
+    assert [
+        (currency, sums.count, sums.total, sums.weighted)
+        for currency, sums in november.other_sums
+    ] == [("CHF", 1, 400, 100)]
     assert found.total.own.total == 100
 
 
-def test_won_and_lost_deals_and_those_of_other_pipelines_are_not_in_it(company, other_company, lead):
+def test_won_and_lost_deals_and_those_of_other_pipelines_are_not_in_it(
+    company, other_company, lead
+):
     renewals = add_pipeline(pipeline=Pipeline(company=company, name="Renewals"))
-    for there in (stage(company, "Won"), stage(company, "Lost"), Stage.objects.of(renewals)[0]):
+    for there in (
+        stage(company, "Won"),
+        stage(company, "Lost"),
+        Stage.objects.of(renewals)[0],
+    ):
         make_deal(lead, expected_close=TODAY, stage=there)
     make_deal(make_lead(other_company), expected_close=TODAY)
 
@@ -99,7 +126,10 @@ def test_owners_are_listed_with_the_highest_weighted_sum_first(company, lead):
     make_deal(lead, amount="10", owner=None)
     make_deal(lead, amount="90", owner=anna)
 
-    assert figures(forecast(company).owners) == {"Anna Jansen": (1, 90, 22), "No owner": (1, 10, 2)}
+    assert figures(forecast(company).owners) == {
+        "Anna Jansen": (1, 90, 22),
+        "No owner": (1, 10, 2),
+    }
 
 
 def test_the_chart_stacks_the_weighted_sum_and_the_rest(company, lead):
@@ -114,9 +144,13 @@ def test_the_chart_stacks_the_weighted_sum_and_the_rest(company, lead):
     ]
 
 
-def test_it_takes_two_queries_however_many_deals_there_are(company, lead, sales, django_assert_num_queries):
+def test_it_takes_two_queries_however_many_deals_there_are(
+    company, lead, sales, django_assert_num_queries
+):
     for months in range(5):
-        make_deal(lead, owner=sales.user, expected_close=TODAY + timedelta(days=30 * months))
+        make_deal(
+            lead, owner=sales.user, expected_close=TODAY + timedelta(days=30 * months)
+        )
     stages = list(Stage.objects.usual_of(company))
 
     with django_assert_num_queries(2):
@@ -127,7 +161,11 @@ def test_each_number_leads_to_its_deals(company, lead, sales, client_as):
     today = timezone.localdate()
     add_pipeline(pipeline=Pipeline(company=company, name="Renewals"))
     for days in (-400, -1, 0, 20, 45, 100, 700):
-        make_deal(lead, expected_close=today + timedelta(days=days), owner=sales.user if days % 2 else None)
+        make_deal(
+            lead,
+            expected_close=today + timedelta(days=days),
+            owner=sales.user if days % 2 else None,
+        )
     make_deal(lead)
     make_deal(lead, currency="CHF", expected_close=today)
     client = client_as(sales)
@@ -144,6 +182,10 @@ def test_the_page_of_one_owner_has_only_their_deals(lead, sales, client_as):
     make_deal(lead, owner=sales.user)
     make_deal(lead)
 
-    found = client_as(sales).get(f"/deals/forecast/?owner={sales.user.pk}").context["forecast"]
+    found = (
+        client_as(sales)
+        .get(f"/deals/forecast/?owner={sales.user.pk}")
+        .context["forecast"]
+    )
 
     assert found.total.own.count == 1

@@ -27,7 +27,17 @@ from crm.selectors import funnels
 from crm.selectors.funnels import CREATED, Funnel, SumOfDeals, funnel_of
 from crm.services.lead_merges import merge_leads
 from tests.conftest import make_deal, make_lead
-from tests.crm.drawn_leads import FIRST, LAST, SOURCES, ZONE, Known, known_of, leads, reached, store
+from tests.crm.drawn_leads import (
+    FIRST,
+    LAST,
+    SOURCES,
+    ZONE,
+    Known,
+    known_of,
+    leads,
+    reached,
+    store,
+)
 from tests.size import sized
 
 pytestmark = pytest.mark.django_db
@@ -52,7 +62,9 @@ def counts(groups: Sequence[funnels.FunnelGroup]) -> dict[str, list[int]]:
 
 
 @st.composite
-def questions(draw: st.DrawFn, known: Known) -> tuple[list[dict[str, Any]], dict[str, str]]:
+def questions(
+    draw: st.DrawFn, known: Known
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Leads, and the parameters of a request for their funnel."""
     made = draw(st.lists(leads(known), min_size=1, max_size=6))
     asked = {
@@ -70,14 +82,17 @@ def is_in(lead: dict[str, Any], asked: dict[str, str]) -> bool:
     return (
         asked["since"] <= day <= asked.get("until", "9999")
         and asked.get("source", lead["source"]) == lead["source"]
-        and asked.get("owner", str(lead["owner_id"] or "null")) == str(lead["owner_id"] or "null")
+        and asked.get("owner", str(lead["owner_id"] or "null"))
+        == str(lead["owner_id"] or "null")
     )
 
 
 def sums(inside: Sequence[dict[str, Any]]) -> dict[tuple[str, str], Decimal]:
     """The amounts of the deals of these leads, and those of the won ones, by currency."""
     found: Counter[tuple[str, str]] = Counter()
-    for meaning, amount, currency in (deal for lead in inside for deal in lead["deals"]):
+    for meaning, amount, currency in (
+        deal for lead in inside for deal in lead["deals"]
+    ):
         for step in (FunnelStep.DEAL, *([FunnelStep.WON] if meaning == "won" else [])):
             found[step, currency] += Decimal(amount or 0)  # type: ignore[assignment]
     return {key: amount for key, amount in found.items() if amount}  # type: ignore[misc]
@@ -90,7 +105,9 @@ def test_each_number_is_true_and_that_of_the_leads_behind_its_link(
 ) -> None:
     known = known_of(company, sales, admin)
     others = list(Lead.objects.for_company(company).values_list("pk", flat=True))
-    Lead.objects.filter(pk__in=others).update(created_at=datetime(2020, 1, 1, tzinfo=ZONE))
+    Lead.objects.filter(pk__in=others).update(
+        created_at=datetime(2020, 1, 1, tzinfo=ZONE)
+    )
 
     deals, request = Deal.objects.for_company(company), as_request(sales)
 
@@ -105,21 +122,33 @@ def test_each_number_is_true_and_that_of_the_leads_behind_its_link(
             found = funnel(sales, urlencode(asked))
 
         inside = [lead for lead in made if is_in(lead, asked)]
-        steps = [sum(step in reached(lead, known) for lead in inside) for step in FunnelStep]
+        steps = [
+            sum(step in reached(lead, known) for lead in inside) for step in FunnelStep
+        ]
         assert figures(found.total) == [len(inside), *steps]
-        assert {key: amount for key, amount in found.total.sums.items() if amount} == sums(inside)
+        assert {
+            key: amount for key, amount in found.total.sums.items() if amount
+        } == sums(inside)
         for groups, name in ((found.sources, "source"), (found.owners, "owner_id")):
             expected = Counter(lead[name] for lead in inside).values()
             assert sorted(group.leads[CREATED] for group in groups) == sorted(expected)
         for group in (found.total, *found.sources, *found.owners):
             for each in group.steps:
                 for found_sum in each.sums:
-                    behind_sum = DEALS.filtered(dict(parse_qsl(found_sum.query)), request=request, rows=deals)
+                    behind_sum = DEALS.filtered(
+                        dict(parse_qsl(found_sum.query)), request=request, rows=deals
+                    )
                     with timezone.override(ZONE):
-                        assert behind_sum.qs.aggregate(Sum("amount"))["amount__sum"] == found_sum.amount
+                        assert (
+                            behind_sum.qs.aggregate(Sum("amount"))["amount__sum"]
+                            == found_sum.amount
+                        )
                     assert behind_sum.is_valid()
                 behind = list_filter(LEADS, sales, dict(parse_qsl(each.query)))
-                assert (filtered(behind).count(), behind.broken) == (each.count, {}), (group.label, each.label)
+                assert (filtered(behind).count(), behind.broken) == (each.count, {}), (
+                    group.label,
+                    each.label,
+                )
 
     agree()
 
@@ -131,7 +160,9 @@ def test_what_was_erased_or_merged_is_not_in_it(company, other_company, sales):
         make_deal(lead)
     merge_leads(kept=kept, gone=gone)
     Lead.objects.filter(pk=erased.pk).update(
-        erased_at=timezone.now(), share_with_ad_platforms=False, **dict.fromkeys(PERSONAL, "")
+        erased_at=timezone.now(),
+        share_with_ad_platforms=False,
+        **dict.fromkeys(PERSONAL, ""),
     )
 
     found = funnel(sales).total
@@ -149,7 +180,10 @@ def test_amounts_in_other_currencies_stand_apart(company, sales):
 
     _, _, deal, won = funnel(sales).total.steps
 
-    assert [(each.currency, each.amount) for each in deal.sums] == [("EUR", 107), ("CHF", 40)]
+    assert [(each.currency, each.amount) for each in deal.sums] == [
+        ("EUR", 107),
+        ("CHF", 40),
+    ]
     assert [(each.currency, each.amount) for each in won.sums] == [("EUR", 7)]
 
 
@@ -166,14 +200,20 @@ def test_each_step_has_its_share_of_the_one_before(company, sales):
     assert found.total.won_percent == 0
 
 
-def test_the_sources_with_most_leads_come_first_and_the_rest_together(company, sales, monkeypatch):
+def test_the_sources_with_most_leads_come_first_and_the_rest_together(
+    company, sales, monkeypatch
+):
     monkeypatch.setattr(funnels, "GROUPS_AT_MOST", 2)
     for source in ("Web", "Fair", "Fair", "Fair", "", "", "Post"):
         make_deal(make_lead(company, source=source))
 
     found = funnel(sales).sources
 
-    assert counts(found) == {"Fair": [3, 3, 3, 0], "No source": [2, 2, 2, 0], "2 more": [2, 2, 2, 0]}
+    assert counts(found) == {
+        "Fair": [3, 3, 3, 0],
+        "No source": [2, 2, 2, 0],
+        "2 more": [2, 2, 2, 0],
+    }
     assert found[-1].steps[1].query == ""
     assert found[-1].steps[2].sums == [SumOfDeals("EUR", Decimal(2500), "")]
 
@@ -205,11 +245,15 @@ def test_dates_take_precedence_over_a_period(company, sales):
     assert asked == {"created_from": "2026-01-05"}
 
 
-def test_it_takes_as_many_queries_for_much_as_for_little(company, sales, admin, client_as):
+def test_it_takes_as_many_queries_for_much_as_for_little(
+    company, sales, admin, client_as
+):
     client, taken = client_as(sales), []
     for count in (1, 9):
         for at in range(count):
-            lead = make_lead(company, source=f"Fair {at}", owner=(sales if at % 2 else admin).user)
+            lead = make_lead(
+                company, source=f"Fair {at}", owner=(sales if at % 2 else admin).user
+            )
             make_deal(lead, currency=("EUR", "CHF")[at % 2])
         with CaptureQueriesContext(connection) as queries:
             assert client.get("/deals/funnel/").status_code == 200

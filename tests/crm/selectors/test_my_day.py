@@ -53,13 +53,22 @@ def test_without_a_status_that_means_new_no_lead_waits(sales, company):
 
 def test_new_leads_are_those_of_mine_that_nobody_has_touched(sales, admin, company):
     contacted = LeadStatus.objects.get(company=company, name="Contacted")
-    first, second = (make_lead(company, first_name=name, owner=sales.user) for name in ("First", "Second"))
+    first, second = (
+        make_lead(company, first_name=name, owner=sales.user)
+        for name in ("First", "Second")
+    )
     make_lead(company, first_name="Another's", owner=admin.user)
     make_lead(company, first_name="Nobody's")
     make_lead(company, first_name="Contacted", owner=sales.user, status=contacted)
-    make_task(sales, lead=make_lead(company, first_name="With a task", owner=sales.user), due_on="2099-03-12")
+    make_task(
+        sales,
+        lead=make_lead(company, first_name="With a task", owner=sales.user),
+        due_on="2099-03-12",
+    )
     make_deal(make_lead(company, first_name="With a deal", owner=sales.user))
-    make_note(admin, make_lead(company, first_name="Called", owner=sales.user), kind="call")
+    make_note(
+        admin, make_lead(company, first_name="Called", owner=sales.user), kind="call"
+    )
     Lead.objects.filter(pk=second.pk).update(created_at=timezone.now() - 3 * DAY)
 
     leads = my_day_of(sales).leads
@@ -74,9 +83,12 @@ def test_of_very_many_new_leads_the_newest_are_looked_through_and_the_page_says_
     client_as, sales, company, monkeypatch
 ):
     monkeypatch.setattr("crm.selectors.my_day.LEADS_AT_MOST", 3)
-    first, second, third = (make_lead(company, first_name=name, owner=sales.user) for name in "ABC")
+    first, second, third = (
+        make_lead(company, first_name=name, owner=sales.user) for name in "ABC"
+    )
     client = client_as(sales)
-    assert "Among your last" not in client.get("/my-day/").content.decode()  # all three were checked
+    # All three were checked.
+    assert "Among your last" not in client.get("/my-day/").content.decode()
     assert ([row.lead for row in my_day_of(sales).leads.rows], my_day_of(sales).leads.newest) == (
         [first, second, third], None,
     )  # fmt: skip
@@ -84,7 +96,11 @@ def test_of_very_many_new_leads_the_newest_are_looked_through_and_the_page_says_
     fourth = make_lead(company, first_name="D", owner=sales.user)
 
     day = my_day_of(sales)
-    assert ([row.lead for row in day.leads.rows], day.leads.total, day.leads.newest) == ([second, third, fourth], 3, 3)
+    assert (
+        [row.lead for row in day.leads.rows],
+        day.leads.total,
+        day.leads.newest,
+    ) == ([second, third, fourth], 3, 3)
     assert "Among your last 3 new leads" in client.get("/my-day/").content.decode()
     for lead in (second, third, fourth):
         make_note(sales, lead)
@@ -100,7 +116,9 @@ def test_each_deal_that_needs_something_is_there_once(sales, admin, company, tod
     idle = make_deal(lead, owner=sales.user, title="Idle", expected_close=today)
     done = make_deal(lead, owner=sales.user, title="Only a task that is done")
     planned = make_deal(lead, owner=sales.user, title="Planned")
-    make_deal(lead, owner=sales.user, title="Won", stage=won, expected_close=today - DAY)
+    make_deal(
+        lead, owner=sales.user, title="Won", stage=won, expected_close=today - DAY
+    )
     make_deal(lead, owner=admin.user, title="Another's")
     make_task(sales, deal=planned, due_on="2099-03-12")
     finish_task(task=make_task(sales, deal=done))
@@ -134,7 +152,8 @@ def test_news_is_what_others_do_with_leads_and_deals_of_mine(sales, admin, compa
     with CaptureQueriesContext(connection) as queries:
         news = my_day_of(sales).news
 
-    assert not [query for query in queries if "capi_" in query["sql"]]  # the page doesn't show the outcomes
+    # The page doesn't show the outcomes.
+    assert not [query for query in queries if "capi_" in query["sql"]]
     assert {(entry.title, str(entry.subject)) for entry in news} == {
         ("Deal won", "Forty licences"), ("Lead created", "Given to me"),
     }  # fmt: skip
@@ -160,7 +179,9 @@ def fill(sales, admin, today, count):
             make_task(sales, lead=lead, due_on=today - DAY)
 
 
-def test_the_page_takes_as_many_queries_for_much_as_for_little(client_as, sales, admin, today):
+def test_the_page_takes_as_many_queries_for_much_as_for_little(
+    client_as, sales, admin, today
+):
     client, taken = client_as(sales), []
     for count in (1, 9):
         fill(sales, admin, today, count)

@@ -38,7 +38,9 @@ def all_pages(company, text="", **position):
         position = {"after": str(page.next)}
 
 
-def test_each_name_is_an_organisation_whatever_its_case_and_called_as_its_first_lead_has_it(company, other_company):
+def test_each_name_is_an_organisation_whatever_its_case_and_called_as_its_first_lead_has_it(
+    company, other_company
+):
     named(company, "Acme", "ACME ", "acme", "Bach & Co", "", "   ")
     named(other_company, "Acme", "Theirs")
 
@@ -61,7 +63,9 @@ def test_it_counts_open_deals_by_currency_and_knows_the_last_activity(company):
     make_deal(second, amount="250.50")
     make_deal(second, amount="7", currency="CHF")
     make_deal(second, amount=None)
-    make_deal(second, amount="99", stage=Stage.objects.get(company=company, meaning="won"))
+    make_deal(
+        second, amount="99", stage=Stage.objects.get(company=company, meaning="won")
+    )
     make_deal(*named(company, "Other"), amount="5")
     moment = timezone.now() - timedelta(days=3)
     Lead.objects.filter(pk=first.pk).update(updated_at=moment)
@@ -94,7 +98,11 @@ def test_a_page_that_has_nothing_left_is_the_first_one(company):
     beyond = organisations_page(company, size=2, after=place("Cello"))
     before = organisations_page(company, size=2, before=place("Bach"))
 
-    assert [each.name for each in beyond.rows] == [each.name for each in before.rows] == ["Acme", "Bach"]
+    assert (
+        [each.name for each in beyond.rows]
+        == [each.name for each in before.rows]
+        == ["Acme", "Bach"]
+    )
 
 
 def test_a_place_that_is_none_of_the_company_is_the_first_page(company, other_company):
@@ -102,16 +110,24 @@ def test_a_place_that_is_none_of_the_company_is_the_first_page(company, other_co
     named(other_company, "Acme")
 
     for each in ("x", "", "0", "9" * 30, "\0", "²", place("")):
-        assert [row.name for row in organisations_page(company, after=each).rows] == ["Acme", "Bach"], each
+        assert [row.name for row in organisations_page(company, after=each).rows] == [
+            "Acme",
+            "Bach",
+        ], each
     theirs = str(Lead.objects.get(company=other_company).pk)
-    assert [row.name for row in organisations_page(company, before=theirs).rows] == ["Acme", "Bach"]
+    assert [row.name for row in organisations_page(company, before=theirs).rows] == [
+        "Acme",
+        "Bach",
+    ]
 
 
 def test_a_place_is_where_its_lead_has_gone_since(company):
     lead, *_ = named(company, "Acme", "Bach", "Cello")
     Lead.objects.filter(pk=lead.pk).update(organisation="Bach")
 
-    assert [row.name for row in organisations_page(company, after=str(lead.pk)).rows] == ["Cello"]
+    assert [
+        row.name for row in organisations_page(company, after=str(lead.pk)).rows
+    ] == ["Cello"]
 
 
 @pytest.mark.parametrize(
@@ -121,7 +137,9 @@ def test_a_place_is_where_its_lead_has_gone_since(company):
         ("gmbh ac", [["Acme GmbH"]]), ("me", [[]]), ("%", [[]]), ("\u0301", [[]]), ("ada", [[]]),
     ],
 )  # fmt: skip
-def test_a_search_finds_words_of_the_organisation_and_of_nothing_else(company, text, found):
+def test_a_search_finds_words_of_the_organisation_and_of_nothing_else(
+    company, text, found
+):
     named(company, "Bär GmbH", "Acme GmbH", "Robotics of Ácme")
 
     assert all_pages(company, text) == found
@@ -130,12 +148,18 @@ def test_a_search_finds_words_of_the_organisation_and_of_nothing_else(company, t
 def test_a_search_has_pages_too(company):
     named(company, *(f"Acme {letter}" for letter in "EDCBA"), "Other")
 
-    assert all_pages(company, "acme") == [["Acme A", "Acme B"], ["Acme C", "Acme D"], ["Acme E"]]
+    assert all_pages(company, "acme") == [
+        ["Acme A", "Acme B"],
+        ["Acme C", "Acme D"],
+        ["Acme E"],
+    ]
     page = organisations_page(company, "acme", size=2, before=place("Acme C"))
     assert [each.name for each in page.rows] == ["Acme A", "Acme B"]
 
 
-def test_a_search_for_what_too_many_have_finds_beginnings_and_says_that_it_is_cut(company, monkeypatch):
+def test_a_search_for_what_too_many_have_finds_beginnings_and_says_that_it_is_cut(
+    company, monkeypatch
+):
     monkeypatch.setattr(organisations, "SEARCHED_AT_MOST", 2)
     for name in ("Zoo", "Yak", "Xylo", "Com B", "Com A", "Bar", "Com C"):
         make_lead(company, organisation=name)  # with an address in .com
@@ -144,7 +168,9 @@ def test_a_search_for_what_too_many_have_finds_beginnings_and_says_that_it_is_cu
     back = organisations_page(company, "com", size=2, before=place("Com C"))
     assert [each.name for each in back.rows] == ["Com A", "Com B"]
     assert back.is_cut
-    assert str(organisations_page(company, "com", size=2, before=place("Zoo")).previous) == place("Com B")
+    assert str(
+        organisations_page(company, "com", size=2, before=place("Zoo")).previous
+    ) == place("Com B")
     assert not organisations_page(company, "zoo").is_cut
     assert not organisations_page(company).is_cut
 
@@ -159,20 +185,30 @@ def test_what_one_types_finds_beginnings_first_and_then_words(company, other_com
     named(company, "The Acme", "Acme Ltd", "ACME LTD", "Acm", "Zoo")
     named(other_company, "Acme Theirs")
 
-    assert [name for _, name in names_like(company, "ac")] == ["Acm", "Acme Ltd", "The Acme"]
+    assert [name for _, name in names_like(company, "ac")] == [
+        "Acm",
+        "Acme Ltd",
+        "The Acme",
+    ]
     assert names_like(company, " ACME  l") == [("acme ltd", "Acme Ltd")]
     assert [name for _, name in names_like(company, "acm", 2)] == ["Acm", "Acme Ltd"]
     assert names_like(company, "acm ") == names_like(company, "acm")
-    assert [names_like(company, text) for text in ("", "  ", "qq", "%", "_")] == [[]] * 5
+    assert [names_like(company, text) for text in ("", "  ", "qq", "%", "_")] == [
+        []
+    ] * 5
 
 
 def test_ten_at_most_are_suggested(company):
     named(company, *(f"Acme {number:02}" for number in range(14)))
 
-    assert [name for _, name in names_like(company, "a")] == [f"Acme {number:02}" for number in range(10)]
+    assert [name for _, name in names_like(company, "a")] == [
+        f"Acme {number:02}" for number in range(10)
+    ]
 
 
-def test_the_leads_of_a_large_organisation_are_not_counted_to_the_end(company, monkeypatch):
+def test_the_leads_of_a_large_organisation_are_not_counted_to_the_end(
+    company, monkeypatch
+):
     monkeypatch.setattr(organisation_figures, "COUNTED_UP_TO", 3)
     named(company, *["Large"] * 5, *["Small"] * 3)
 
@@ -182,7 +218,9 @@ def test_the_leads_of_a_large_organisation_are_not_counted_to_the_end(company, m
     assert (small.counted_up_to, small.is_counted) == (3, True)
 
 
-def test_the_open_deals_of_a_large_organisation_are_those_of_its_newest_leads(company, monkeypatch):
+def test_the_open_deals_of_a_large_organisation_are_those_of_its_newest_leads(
+    company, monkeypatch
+):
     monkeypatch.setattr(organisation_figures, "COUNTED_UP_TO", 3)
     for lead in named(company, *["Large"] * 5, *["Small"] * 3):
         make_deal(lead, amount="0.1")
@@ -194,9 +232,12 @@ def test_the_open_deals_of_a_large_organisation_are_those_of_its_newest_leads(co
     assert organisation_of(company, "large", has_deals=False).deal_count == 0
 
 
-def test_a_page_takes_four_queries_however_many_there_are(company, django_assert_num_queries):
+def test_a_page_takes_four_queries_however_many_there_are(
+    company, django_assert_num_queries
+):
     for lead in named(company, *(f"Acme {number}" for number in range(12))):
         make_deal(lead)
 
-    with django_assert_num_queries(4):  # the keys, their figures, when something happened last, their deals
+    # The keys, their figures, when something happened last, their deals.
+    with django_assert_num_queries(4):
         assert len(organisations_page(company).rows) == 12

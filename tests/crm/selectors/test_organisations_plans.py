@@ -25,7 +25,9 @@ def make_leads(company: Company) -> list[Lead]:
             first_name=f"Ada {number}",
             last_name="Byron",
             email=f"a{number}@example.com",
-            organisation="n/a" if number % 10 == 0 else f"Kestrel Aviation {number % ORGANISATIONS:03}",
+            organisation="n/a"
+            if number % 10 == 0
+            else f"Kestrel Aviation {number % ORGANISATIONS:03}",
         )
         for number in range(LEADS // 2)
     )
@@ -35,10 +37,18 @@ def make_leads(company: Company) -> list[Lead]:
 def large_company(committed) -> Company:
     """A company with many leads and deals, beside another one. The tests only read them, so they are made once."""
     with committed():
-        company, other = (Company.objects.create(name=name, slug=name.lower()) for name in ("Northwind", "Contoso"))
+        company, other = (
+            Company.objects.create(name=name, slug=name.lower())
+            for name in ("Northwind", "Contoso")
+        )
         leads, _ = make_leads(company), make_leads(other)
-        analyse()  # otherwise PostgreSQL may plan for an empty table, and the deals take ten times as long
-        Deal.objects.bulk_create(Deal(company=company, lead=lead, title="Two", amount=1) for lead in leads * 2)
+        # Otherwise PostgreSQL may plan for an empty table, and the deals take ten times
+        # as long.
+        analyse()
+        Deal.objects.bulk_create(
+            Deal(company=company, lead=lead, title="Two", amount=1)
+            for lead in leads * 2
+        )
         analyse()
     return company
 
@@ -46,9 +56,15 @@ def large_company(committed) -> Company:
 def index_only(plan) -> set[str]:
     """The indexes that are read without their tables."""
     if isinstance(plan, dict):
-        here = {plan["Index Name"]} if plan.get("Node Type") == "Index Only Scan" else set()
+        here = (
+            {plan["Index Name"]}
+            if plan.get("Node Type") == "Index Only Scan"
+            else set()
+        )
         return here.union(*map(index_only, plan.values()))
-    return set().union(*map(index_only, plan)) if isinstance(plan, list | tuple) else set()
+    return (
+        set().union(*map(index_only, plan)) if isinstance(plan, list | tuple) else set()
+    )
 
 
 def scans(plan) -> set[str]:
@@ -80,7 +96,11 @@ def test_neither_does_a_page_of_one_nor_what_one_types(large_company: Company) -
     with plans() as found:
         large = organisation_of(large_company, "N/A")
         names = names_like(large_company, "Kestrel Aviation 1")
-        people = list(Lead.objects.for_company(large_company).of_organisation("n/a").order_by("-pk")[:25])
+        people = list(
+            Lead.objects.for_company(large_company)
+            .of_organisation("n/a")
+            .order_by("-pk")[:25]
+        )
 
     assert large is not None
     assert large.lead_count == LEADS // 20
@@ -90,8 +110,12 @@ def test_neither_does_a_page_of_one_nor_what_one_types(large_company: Company) -
     assert INDEX in index_only(found)
 
 
-def test_the_page_of_one_without_deals_does_not_look_for_any_among_all(large_company: Company, client_as: Any) -> None:
-    without = Lead.objects.create(company=large_company, last_name="Byron", organisation="Without deals")
+def test_the_page_of_one_without_deals_does_not_look_for_any_among_all(
+    large_company: Company, client_as: Any
+) -> None:
+    without = Lead.objects.create(
+        company=large_company, last_name="Byron", organisation="Without deals"
+    )
     client = client_as(join(large_company, Role.SALES))
 
     with plans(is_measured=True) as found:
@@ -102,10 +126,17 @@ def test_the_page_of_one_without_deals_does_not_look_for_any_among_all(large_com
     assert rows_read(found, "crm_deal") == 0
 
 
-def test_a_page_of_the_list_reads_the_deals_of_the_newest_leads_alone(large_company: Company) -> None:
+def test_a_page_of_the_list_reads_the_deals_of_the_newest_leads_alone(
+    large_company: Company,
+) -> None:
     company = large_company
-    made = Lead.objects.bulk_create(Lead(company=company, organisation="A large one") for _ in range(COUNTED_UP_TO * 5))
-    Deal.objects.bulk_create(Deal(company=company, lead=lead, title="One", amount=1) for lead in made)
+    made = Lead.objects.bulk_create(
+        Lead(company=company, organisation="A large one")
+        for _ in range(COUNTED_UP_TO * 5)
+    )
+    Deal.objects.bulk_create(
+        Deal(company=company, lead=lead, title="One", amount=1) for lead in made
+    )
     analyse()
 
     with plans(is_measured=True) as found:

@@ -25,16 +25,25 @@ def test_it_tells_of_the_lead_and_its_deals_newest_first(company, sales):
 
     told = timeline.of_lead(lead)
 
-    assert [entry.title for entry in told.entries] == ["Deal won", "Deal created", "Lead created"]
+    assert [entry.title for entry in told.entries] == [
+        "Deal won",
+        "Deal created",
+        "Lead created",
+    ]
     assert {entry.event.actor for entry in told.entries} == {sales.user}
     assert told.older == ""
 
 
 def test_a_change_of_a_later_version_is_in_it_without_words_of_its_own(company):
     lead = make_lead(company)
-    Change.objects.create(company=company, lead=lead, field="shoe size", old="41", new="42")
+    Change.objects.create(
+        company=company, lead=lead, field="shoe size", old="41", new="42"
+    )
 
-    assert [entry.title for entry in timeline.of_lead(lead).entries] == ["Changed", "Lead created"]
+    assert [entry.title for entry in timeline.of_lead(lead).entries] == [
+        "Changed",
+        "Lead created",
+    ]
 
 
 def test_a_deals_timeline_leaves_out_its_lead(company):
@@ -46,7 +55,11 @@ def test_a_deals_timeline_leaves_out_its_lead(company):
 @pytest.fixture
 def note(monkeypatch):
     note = EventOutcome("Sent to somebody", "good", "/somewhere/")
-    monkeypatch.setattr(timeline, "event_outcomes", [lambda events: {events[0].pk: [note]}, lambda events: {}])
+    monkeypatch.setattr(
+        timeline,
+        "event_outcomes",
+        [lambda events: {events[0].pk: [note]}, lambda events: {}],
+    )
     return note
 
 
@@ -56,19 +69,28 @@ def test_notes_of_others_stand_with_their_event(client_as, admin, company, note)
     response = client_as(admin).get(f"/leads/{lead.pk}/")
 
     assert response.context["timeline"].entries[0].outcomes == [note]
-    assert '<a class="badge good" href="/somewhere/">Sent to somebody</a>' in response.content.decode()
+    assert (
+        '<a class="badge good" href="/somewhere/">Sent to somebody</a>'
+        in response.content.decode()
+    )
 
 
-def test_a_note_is_no_link_for_those_who_may_not_see_the_event_log(client_as, sales, company, note):
+def test_a_note_is_no_link_for_those_who_may_not_see_the_event_log(
+    client_as, sales, company, note
+):
     lead = make_lead(company)
 
     response = client_as(sales).get(f"/leads/{lead.pk}/")
 
-    assert '<span class="badge good">Sent to somebody</span>' in response.content.decode()
+    assert (
+        '<span class="badge good">Sent to somebody</span>' in response.content.decode()
+    )
     assert "/somewhere/" not in response.content.decode()
 
 
-def test_a_long_timeline_has_pages_with_every_entry_once(client_as, sales, company, monkeypatch):
+def test_a_long_timeline_has_pages_with_every_entry_once(
+    client_as, sales, company, monkeypatch
+):
     monkeypatch.setattr(timeline, "ENTRIES_AT_MOST", 2)
     lead = make_lead(company)
     for number in range(4):
@@ -98,7 +120,10 @@ def test_entries_of_one_moment_are_on_one_page(sales, company, monkeypatch):
     first = timeline.of_lead(lead, sales)
 
     assert {entry.source for entry in first.entries} == set(notes)
-    assert [entry.title for entry in timeline.of_lead(lead, sales, before=first.older).entries] == ["Lead created"]
+    assert [
+        entry.title
+        for entry in timeline.of_lead(lead, sales, before=first.older).entries
+    ] == ["Lead created"]
 
 
 @pytest.mark.parametrize("before", ["x", "-1", "1" * 17, "\x00", "\u0663", "9" * 16])
@@ -107,7 +132,9 @@ def test_a_page_that_begins_nowhere_is_the_first_one(client_as, sales, company, 
 
     page = client_as(sales).get(f"/leads/{lead.pk}/", {"before": before})
 
-    assert [entry.title for entry in page.context["timeline"].entries] == ["Lead created"]
+    assert [entry.title for entry in page.context["timeline"].entries] == [
+        "Lead created"
+    ]
 
 
 def test_many_notes_hide_no_outcome(sales, company, note, monkeypatch):
@@ -119,11 +146,14 @@ def test_many_notes_hide_no_outcome(sales, company, note, monkeypatch):
     first = timeline.of_lead(lead, sales)
 
     assert first.outcome == note
-    assert timeline.of_lead(lead, sales, before=first.older).outcome is None  # older events alone could mislead
+    # Older events alone could mislead.
+    assert timeline.of_lead(lead, sales, before=first.older).outcome is None
 
 
 def test_what_was_typed_is_never_markup(client_as, sales, company):
-    lead = make_lead(company, first_name="<b>Ada</b>", notes="<script>alert(1)</script>")
+    lead = make_lead(
+        company, first_name="<b>Ada</b>", notes="<script>alert(1)</script>"
+    )
     make_deal(lead, title="<i>Deal</i>")
 
     text = client_as(sales).get(f"/leads/{lead.pk}/").content.decode()
@@ -133,7 +163,9 @@ def test_what_was_typed_is_never_markup(client_as, sales, company):
     assert "<i>Deal" not in text
 
 
-def test_the_number_of_queries_does_not_grow_with_deals_and_notes(client_as, sales, company, django_assert_num_queries):
+def test_the_number_of_queries_does_not_grow_with_deals_and_notes(
+    client_as, sales, company, django_assert_num_queries
+):
     lead = make_lead(company)
     for number in range(5):
         make_note(sales, make_deal(lead, title=f"Deal {number}"))

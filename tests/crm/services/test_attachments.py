@@ -31,10 +31,23 @@ def lead(company):
 def test_a_file_has_a_row_and_its_content(sales, lead):
     deal = make_deal(lead)
 
-    on_lead, on_deal = make_file(sales, lead), make_file(sales, deal, "Contract.docx", b"PK")
+    on_lead, on_deal = (
+        make_file(sales, lead),
+        make_file(sales, deal, "Contract.docx", b"PK"),
+    )
 
-    assert (on_lead.lead, on_lead.deal, on_lead.size, content_of(on_lead)) == (lead, None, len(CONTENT), CONTENT)
-    assert (on_deal.lead, on_deal.deal, str(on_deal), content_of(on_deal)) == (lead, deal, "Contract.docx", b"PK")
+    assert (on_lead.lead, on_lead.deal, on_lead.size, content_of(on_lead)) == (
+        lead,
+        None,
+        len(CONTENT),
+        CONTENT,
+    )
+    assert (on_deal.lead, on_deal.deal, str(on_deal), content_of(on_deal)) == (
+        lead,
+        deal,
+        "Contract.docx",
+        b"PK",
+    )
     assert names_stored() == {on_lead.stored_as, on_deal.stored_as}
 
 
@@ -59,11 +72,19 @@ def test_it_says_who_added_it(sales, company, lead):
 
 def test_a_file_changes_nothing_else(sales, lead):
     Lead.objects.update(updated_at=timezone.now() - timedelta(days=3))
-    before = (Lead.objects.get().updated_at, CrmEvent.objects.count(), Change.objects.count())
+    before = (
+        Lead.objects.get().updated_at,
+        CrmEvent.objects.count(),
+        Change.objects.count(),
+    )
 
     make_file(sales, lead).delete()
 
-    assert (Lead.objects.get().updated_at, CrmEvent.objects.count(), Change.objects.count()) == before
+    assert (
+        Lead.objects.get().updated_at,
+        CrmEvent.objects.count(),
+        Change.objects.count(),
+    ) == before
 
 
 @pytest.mark.parametrize(
@@ -79,7 +100,8 @@ def test_a_file_changes_nothing_else(sales, lead):
 )
 def test_its_name_is_as_typed_but_for_what_could_deceive(sales, lead, typed, shown):
     file = upload()
-    file._name = typed  # bypasses Django's own cleaning, which not every upload goes through
+    # Bypasses Django's own cleaning, which not every upload goes through.
+    file._name = typed
 
     with stored([file], company=sales.company) as files:
         added = add_files(subject=lead, files=files, author=sales)[0]
@@ -89,10 +111,16 @@ def test_its_name_is_as_typed_but_for_what_could_deceive(sales, lead, typed, sho
 
 @pytest.mark.parametrize(
     ("files", "message"),
-    [([], "Choose a file first."), ([upload(), upload("Empty.txt", b"")], "Empty.txt is empty."), (None, "25 MB")],
+    [
+        ([], "Choose a file first."),
+        ([upload(), upload("Empty.txt", b"")], "Empty.txt is empty."),
+        (None, "25 MB"),
+    ],
     ids=["none", "empty", "too large"],
 )
-def test_what_can_not_be_kept_is_refused_before_anything_is_stored(company, lead, files, message):
+def test_what_can_not_be_kept_is_refused_before_anything_is_stored(
+    company, lead, files, message
+):
     if files is None:
         large = upload()
         large.size = MAX_BYTES + 1
@@ -107,7 +135,10 @@ def test_what_can_not_be_kept_is_refused_before_anything_is_stored(company, lead
 def test_a_storage_that_is_away_leaves_nothing(company, lead, settings):
     settings.STORAGES = {**settings.STORAGES, "attachments": {"BACKEND": AWAY}}
 
-    with pytest.raises(StorageFailed, match="Nothing was uploaded"), stored([upload()], company=company):
+    with (
+        pytest.raises(StorageFailed, match="Nothing was uploaded"),
+        stored([upload()], company=company),
+    ):
         pass
 
     assert not Attachment.objects.exists()
@@ -134,7 +165,9 @@ def test_a_disk_that_fills_up_half_way_leaves_nothing(company, lead, monkeypatch
 @pytest.mark.parametrize("on_deal", [False, True])
 def test_nothing_is_kept_of_someone_who_has_been_erased_meanwhile(sales, lead, on_deal):
     subject = make_deal(lead) if on_deal else lead
-    Lead.objects.update(erased_at=timezone.now(), first_name="", email="", share_with_ad_platforms=False)
+    Lead.objects.update(
+        erased_at=timezone.now(), first_name="", email="", share_with_ad_platforms=False
+    )
 
     with pytest.raises(PersonErased):
         make_file(sales, subject)
@@ -152,14 +185,18 @@ def test_nothing_is_kept_on_a_deal_that_has_been_deleted_meanwhile(sales, lead):
     assert (Attachment.objects.count(), names_stored()) == (0, set())
 
 
-def test_where_nobody_knows_how_a_commit_ended_the_content_stays_for_the_sweep(company, lead):
+def test_where_nobody_knows_how_a_commit_ended_the_content_stays_for_the_sweep(
+    company, lead
+):
     with pytest.raises(OperationalError), stored([upload()], company=company):
         raise OperationalError("the connection was lost in the commit")
 
     assert len(names_stored()) == 1
 
 
-def test_a_full_company_is_told_so_and_another_is_not(sales, other_company, lead, settings):
+def test_a_full_company_is_told_so_and_another_is_not(
+    sales, other_company, lead, settings
+):
     settings.FILES_MB_PER_COMPANY = 1
     make_file(sales, lead, content=b"x" * 700_000)
     stranger = join(other_company, Role.SALES, email="sales@contoso.example")
@@ -168,7 +205,10 @@ def test_a_full_company_is_told_so_and_another_is_not(sales, other_company, lead
         make_file(sales, lead, content=b"x" * 700_000)
     make_file(stranger, make_lead(other_company), content=b"x" * 700_000)
 
-    assert "no room left for this. Your company uses 683.6\xa0KB of 1.0\xa0MB." in refusal.value.message
+    assert (
+        "no room left for this. Your company uses 683.6\xa0KB of 1.0\xa0MB."
+        in refusal.value.message
+    )
     assert (Attachment.objects.count(), len(names_stored())) == (2, 2)
 
 
@@ -223,7 +263,9 @@ def test_two_uploads_at_once_can_not_pass_the_limit_together(sales, lead, settin
 
     def add():
         try:
-            with stored([upload(content=b"x" * 700_000)], company=sales.company) as files:
+            with stored(
+                [upload(content=b"x" * 700_000)], company=sales.company
+            ) as files:
                 both_are_stored.wait()
                 add_files(subject=lead, files=files, author=sales)
         except ValidationError:
@@ -241,9 +283,18 @@ def test_two_uploads_at_once_can_not_pass_the_limit_together(sales, lead, settin
     assert names_stored() == {Attachment.objects.get().stored_as}
 
 
-def test_whoever_added_a_file_may_delete_it_and_so_may_an_admin(sales, admin, company, lead):
-    colleague, file = join(company, Role.SALES, email="other@example.com"), make_file(sales, lead)
+def test_whoever_added_a_file_may_delete_it_and_so_may_an_admin(
+    sales, admin, company, lead
+):
+    colleague, file = (
+        join(company, Role.SALES, email="other@example.com"),
+        make_file(sales, lead),
+    )
 
-    assert [may_delete(file, each) for each in (sales, colleague, admin)] == [True, False, True]
+    assert [may_delete(file, each) for each in (sales, colleague, admin)] == [
+        True,
+        False,
+        True,
+    ]
     sales.role = "ops"
     assert not may_delete(file, sales)

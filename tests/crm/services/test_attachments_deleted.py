@@ -36,7 +36,9 @@ def sweep_up():
     return sweep(lambda: None)
 
 
-def test_its_content_is_deleted_after_the_commit_and_stays_where_that_fails(sales, lead, after_commit):
+def test_its_content_is_deleted_after_the_commit_and_stays_where_that_fails(
+    sales, lead, after_commit
+):
     file = make_file(sales, lead)
 
     with after_commit(), pytest.raises(RuntimeError), transaction.atomic():
@@ -51,9 +53,14 @@ def test_its_content_is_deleted_after_the_commit_and_stays_where_that_fails(sale
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_row_is_deleted_even_if_its_content_can_t_be(sales, lead, monkeypatch, caplog):
+def test_a_row_is_deleted_even_if_its_content_can_t_be(
+    sales, lead, monkeypatch, caplog
+):
     file = make_file(sales, lead)
-    monkeypatch.setattr("crm.models.attachment.discard", Mock(side_effect=OSError("the disk is read-only")))
+    monkeypatch.setattr(
+        "crm.models.attachment.discard",
+        Mock(side_effect=OSError("the disk is read-only")),
+    )
 
     delete_file(attachment=file)
 
@@ -61,10 +68,14 @@ def test_a_row_is_deleted_even_if_its_content_can_t_be(sales, lead, monkeypatch,
     assert "the disk is read-only" in caplog.text
 
 
-def test_files_go_with_their_deal_and_their_lead_and_stay_on_a_deal_that_was_moved(sales, lead, after_commit):
+def test_files_go_with_their_deal_and_their_lead_and_stay_on_a_deal_that_was_moved(
+    sales, lead, after_commit
+):
     other = make_lead(lead.company, first_name="Grace", email="")
     moved, deal = make_deal(lead), make_deal(lead)
-    on_moved, _, on_lead = (make_file(sales, subject) for subject in (moved, deal, lead))
+    on_moved, _, on_lead = (
+        make_file(sales, subject) for subject in (moved, deal, lead)
+    )
     Deal.objects.filter(pk=moved.pk).update(lead=other)
 
     with after_commit():
@@ -91,7 +102,13 @@ def test_files_go_with_their_company(sales, lead, after_commit):
 def test_an_erasure_deletes_the_files_on_the_person_and_their_deals(sales, lead):
     other = make_lead(lead.company, first_name="Grace", email="")
     moved = make_deal(other)
-    for subject in (lead, make_deal(lead), moved, make_note(sales, lead), make_note(sales, moved)):
+    for subject in (
+        lead,
+        make_deal(lead),
+        moved,
+        make_note(sales, lead),
+        make_note(sales, moved),
+    ):
         make_file(sales, subject)
     kept = make_file(sales, other)
     Deal.objects.filter(pk=moved.pk).update(lead=lead)
@@ -121,7 +138,9 @@ def test_an_erasure_does_not_wait_for_a_storage_that_is_away(sales, lead, monkey
     assert len(names_stored()) == 3
 
 
-def test_the_sweep_deletes_what_no_row_has_once_its_day_and_the_next_are_over(sales, lead):
+def test_the_sweep_deletes_what_no_row_has_once_its_day_and_the_next_are_over(
+    sales, lead
+):
     file = make_file(sales, lead)
     Attachment.objects.update(stored_as=put(f"{folder(2)}/used"))
     young = put(f"{folder(1)}/young")
@@ -133,7 +152,9 @@ def test_the_sweep_deletes_what_no_row_has_once_its_day_and_the_next_are_over(sa
     assert names_stored() == {f"{folder(2)}/used", young, others, file.stored_as}
 
 
-def test_the_sweep_takes_a_step_before_each_deletion_so_that_a_slow_storage_is_no_standstill(company):
+def test_the_sweep_takes_a_step_before_each_deletion_so_that_a_slow_storage_is_no_standstill(
+    company,
+):
     for number in range(5):
         put(f"{folder(2)}/orphan-{number}")
     steps = []

@@ -21,14 +21,25 @@ pytestmark = pytest.mark.django_db
 
 def on_record(company):
     """The company's audit entries other than sign-ins, oldest first."""
-    entries = AuditEntry.objects.for_company(company).exclude(action__startswith="sign_in").order_by("pk")
-    return [(entry.action, entry.actor_name, entry.object_kind, entry.details) for entry in entries]
+    entries = (
+        AuditEntry.objects.for_company(company)
+        .exclude(action__startswith="sign_in")
+        .order_by("pk")
+    )
+    return [
+        (entry.action, entry.actor_name, entry.object_kind, entry.details)
+        for entry in entries
+    ]
 
 
-def test_the_linkedin_side_is_on_record_with_who_did_it_and_which_fields(company, admin):
+def test_the_linkedin_side_is_on_record_with_who_did_it_and_which_fields(
+    company, admin
+):
     with acting_as(admin.user):
         services.save_token(company=company, token=TOKEN, ad_account_id="507")
-        rule = ConversionRule(company=company, crm_event="lead_created", linkedin_id="104012", name="Lead")
+        rule = ConversionRule(
+            company=company, crm_event="lead_created", linkedin_id="104012", name="Lead"
+        )
         services.save_rule(rule=rule)
         rule.name = "New lead"
         services.save_rule(rule=rule)
@@ -72,8 +83,12 @@ def test_the_company_page_is_on_record(company, admin, client_as):
 
 
 def test_what_is_refused_leaves_no_record(company):
-    ConversionRule.objects.create(company=company, crm_event="lead_created", linkedin_id="104012", name="Lead")
-    second = ConversionRule(company=company, crm_event="lead_created", linkedin_id="104012", name="Again")
+    ConversionRule.objects.create(
+        company=company, crm_event="lead_created", linkedin_id="104012", name="Lead"
+    )
+    second = ConversionRule(
+        company=company, crm_event="lead_created", linkedin_id="104012", name="Again"
+    )
 
     with pytest.raises(ValidationError):
         services.save_rule(rule=second)
@@ -84,7 +99,16 @@ def test_what_is_refused_leaves_no_record(company):
 
 
 def test_a_script_is_on_record_by_its_key_and_the_command_line_as_the_operator(company):
-    call_command("create_api_key", "--company", company.slug, "--role", "admin", "--name", "Script", stdout=None)
+    call_command(
+        "create_api_key",
+        "--company",
+        company.slug,
+        "--role",
+        "admin",
+        "--name",
+        "Script",
+        stdout=None,
+    )
     key, text = ApiKey.objects.issue(company=company, role="admin", name="Website")
     rule = {"crm_event": "lead_created", "linkedin_id": "104012", "name": "Lead"}
 
@@ -101,7 +125,9 @@ def test_a_script_is_on_record_by_its_key_and_the_command_line_as_the_operator(c
     ]
 
 
-def test_signing_in_and_failing_to_is_on_record_without_what_was_typed(company, other_company, sales, caplog):
+def test_signing_in_and_failing_to_is_on_record_without_what_was_typed(
+    company, other_company, sales, caplog
+):
     Membership.objects.create(company=other_company, user=sales.user, role="ops")
 
     authenticate(None, username="SALES@example.com", password="a guess")
@@ -110,11 +136,17 @@ def test_signing_in_and_failing_to_is_on_record_without_what_was_typed(company, 
 
     for own in (company, other_company):
         entries = AuditEntry.objects.for_company(own).order_by("pk")
-        assert list(entries.values_list("action", "actor_name", "actor_id", "details")) == [
+        assert list(
+            entries.values_list("action", "actor_name", "actor_id", "details")
+        ) == [
             ("sign_in_failed", "Sales Jansen", sales.user_id, {}),
             ("sign_in", "Sales Jansen", sales.user_id, {}),
         ]
-    assert [record.getMessage() for record in caplog.records if record.name == "crm.accounts.receivers"] == [
+    assert [
+        record.getMessage()
+        for record in caplog.records
+        if record.name == "crm.accounts.receivers"
+    ] == [
         f"Failed sign-in for user {sales.user_id}.",
         "Failed sign-in for an unknown user.",
         f"User {sales.user_id} signed in.",
@@ -125,9 +157,14 @@ def test_a_lead_and_a_user_without_a_name_are_named_by_their_number(company, sal
     lead = make_lead(company)
     sales.user.first_name = sales.user.last_name = ""
 
-    entry = audit.record(company=company, action=AuditAction.ERASURE, about=lead, actor=sales.user)
+    entry = audit.record(
+        company=company, action=AuditAction.ERASURE, about=lead, actor=sales.user
+    )
 
-    assert (entry.actor_name, entry.object_label) == (f"User {sales.user_id}", f"Lead {lead.pk}")
+    assert (entry.actor_name, entry.object_label) == (
+        f"User {sales.user_id}",
+        f"Lead {lead.pk}",
+    )
 
 
 def test_the_name_of_who_did_it_outlives_their_account(company, sales):
@@ -149,7 +186,10 @@ def test_the_name_of_who_did_it_outlives_their_account(company, sales):
         lambda entry: AuditEntry.objects.bulk_update([entry], ["action"]),
         lambda entry: entry.company.audit_entries.update(action="export"),
         lambda entry: AuditEntry.objects.bulk_create(
-            [entry], update_conflicts=True, update_fields=["action"], unique_fields=["id"]
+            [entry],
+            update_conflicts=True,
+            update_fields=["action"],
+            unique_fields=["id"],
         ),
     ],
 )
@@ -163,8 +203,14 @@ def test_an_entry_can_not_be_changed_or_deleted(company, change):
 
 
 @pytest.mark.covers("S38")
-def test_old_sign_ins_go_after_the_retention_period_and_all_else_stays(company, settings):
-    for action in (AuditAction.SIGN_IN, AuditAction.SIGN_IN_FAILED, AuditAction.ERASURE):
+def test_old_sign_ins_go_after_the_retention_period_and_all_else_stays(
+    company, settings
+):
+    for action in (
+        AuditAction.SIGN_IN,
+        AuditAction.SIGN_IN_FAILED,
+        AuditAction.ERASURE,
+    ):
         audit.record(company=company, action=action)
     settings.RETENTION_DAYS = 0
 

@@ -34,12 +34,17 @@ pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 LEADS = 1_200
 OF_COMPANY = {
-    index.name for model in (Lead, Deal) for index in model._meta.indexes if index.fields[:1] == ["company"]
+    index.name
+    for model in (Lead, Deal)
+    for index in model._meta.indexes
+    if index.fields[:1] == ["company"]
 } | {f"{name}_of_company" for name in ("lead", "crm_deal")}
 
 
 def _add_leads(company: Company, count: int) -> list[Lead]:
-    return Lead.objects.bulk_create(Lead(company=company, first_name=f"P{number}") for number in range(count))
+    return Lead.objects.bulk_create(
+        Lead(company=company, first_name=f"P{number}") for number in range(count)
+    )
 
 
 @pytest.fixture
@@ -48,7 +53,8 @@ def leads(company: Company, other_company: Company) -> Iterator[list[Lead]]:
     _add_leads(other_company, LEADS)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
-        cursor.execute("SET enable_seqscan = off")  # it might scan a table as small as this one
+        # It might scan a table as small as this one.
+        cursor.execute("SET enable_seqscan = off")
         yield _add_leads(company, LEADS)
         cursor.execute("RESET enable_seqscan")
 
@@ -56,9 +62,12 @@ def leads(company: Company, other_company: Company) -> Iterator[list[Lead]]:
 CHANGES: dict[str, Callable[[Membership], LeadChange]] = {
     "owner": lambda member: LeadChange(BulkKind.OWNER, member.user),
     "status": lambda member: LeadChange(
-        BulkKind.STATUS, LeadStatus.objects.for_company(member.company).get(name="Qualified")
+        BulkKind.STATUS,
+        LeadStatus.objects.for_company(member.company).get(name="Qualified"),
     ),
-    "tag": lambda member: LeadChange(BulkKind.ADD_TAG, Tag.objects.create(company=member.company, name="Fair")),
+    "tag": lambda member: LeadChange(
+        BulkKind.ADD_TAG, Tag.objects.create(company=member.company, name="Fair")
+    ),
     "deletion": lambda member: LeadChange(BulkKind.DELETE),
 }
 
@@ -68,7 +77,9 @@ def test_a_chunk_of_a_bulk_change_reads_no_index_of_the_company(
     admin: Membership, leads: list[Lead], change: Callable[[Membership], LeadChange]
 ) -> None:
     keys = [lead.pk for lead in leads]
-    confirmed = Confirmation(LEADS, LEADS, timezone.now() + timedelta(minutes=1), all_rules())
+    confirmed = Confirmation(
+        LEADS, LEADS, timezone.now() + timedelta(minutes=1), all_rules()
+    )
     begun = start(author=admin, change=change(admin), keys=keys, confirmed=confirmed)
 
     with plans() as found:
@@ -78,15 +89,25 @@ def test_a_chunk_of_a_bulk_change_reads_no_index_of_the_company(
     assert _of_rows(found) & OF_COMPANY == set()
 
 
-def test_what_leads_have_got_since_the_question_is_read_of_these_alone(admin: Membership, leads: list[Lead]) -> None:
+def test_what_leads_have_got_since_the_question_is_read_of_these_alone(
+    admin: Membership, leads: list[Lead]
+) -> None:
     asked = Confirmation(25, 0, timezone.now(), all_rules())
     Task.objects.bulk_create(
-        Task(company=admin.company, lead=lead, title="Call", due_on=timezone.localdate()) for lead in leads
+        Task(
+            company=admin.company, lead=lead, title="Call", due_on=timezone.localdate()
+        )
+        for lead in leads
     )
     few = [lead.pk for lead in leads[:25]]
 
     with plans(is_measured=True) as found:
-        done = change_leads(company=admin.company, change=LeadChange(BulkKind.DELETE), keys=few, confirmed=asked)
+        done = change_leads(
+            company=admin.company,
+            change=LeadChange(BulkKind.DELETE),
+            keys=few,
+            confirmed=asked,
+        )
 
     assert done[LeadResult.SINCE] == 25
     assert rows_read(found, "crm_task") == 25
@@ -99,9 +120,18 @@ def test_a_chunk_of_an_export_reads_no_index_of_the_company(
 ) -> None:
     deal = make_deal(leads[0])
     # With a single deal, an index of the company and that of the keys would do equally well.
-    Deal.objects.bulk_create(Deal(company=lead.company, lead=lead, stage=deal.stage) for lead in leads[1:])
+    Deal.objects.bulk_create(
+        Deal(company=lead.company, lead=lead, stage=deal.stage) for lead in leads[1:]
+    )
     keys = [*model.objects.for_company(sales.company).values_list("pk", flat=True)]
-    asked = export_list(author=sales, kind=kind, file_format=ExportFormat.CSV, keys=keys, columns=[], filters=[])
+    asked = export_list(
+        author=sales,
+        kind=kind,
+        file_format=ExportFormat.CSV,
+        keys=keys,
+        columns=[],
+        filters=[],
+    )
 
     with plans() as found:
         assert write_chunk(asked.pk)
@@ -111,8 +141,12 @@ def test_a_chunk_of_an_export_reads_no_index_of_the_company(
     assert _of_rows(found) & OF_COMPANY == set()
 
 
-@pytest.mark.parametrize("name", ["leads.csv", "deals.csv", "tasks.csv", "crm-events.csv", "notes.csv"])
-def test_a_chunk_of_a_company_is_read_in_the_order_of_its_keys(company: Company, leads: list[Lead], name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["leads.csv", "deals.csv", "tasks.csv", "crm-events.csv", "notes.csv"]
+)
+def test_a_chunk_of_a_company_is_read_in_the_order_of_its_keys(
+    company: Company, leads: list[Lead], name: str
+) -> None:
     (file,) = (file for file in FILES if file.name == name)
 
     with plans() as found:
@@ -128,7 +162,9 @@ def _of_rows(found: list[Any]) -> set[str]:
     return indexes(found)
 
 
-def test_keys_of_another_company_find_nothing(company: Company, other_company: Company) -> None:
+def test_keys_of_another_company_find_nothing(
+    company: Company, other_company: Company
+) -> None:
     (own,), (other,) = _add_leads(company, 1), _add_leads(other_company, 1)
     keys = [own.pk, other.pk]
 

@@ -57,13 +57,18 @@ def qualified(company: Company) -> LeadStatus:
 
 @pytest.fixture
 def leads(company: Company) -> list[Lead]:
-    return [make_lead(company, first_name=f"P{number}", email=f"p{number}@example.com") for number in range(5)]
+    return [
+        make_lead(company, first_name=f"P{number}", email=f"p{number}@example.com")
+        for number in range(5)
+    ]
 
 
 def ask(member: Membership, change: LeadChange, leads: Sequence[Lead]) -> BulkChange:
     keys = [lead.pk for lead in leads]
     confirmed = Confirmation(len(keys), len(keys), timezone.now(), all_rules())
-    return start(author=member, change=change, keys=keys, confirmed=confirmed, filters=["status"])
+    return start(
+        author=member, change=change, keys=keys, confirmed=confirmed, filters=["status"]
+    )
 
 
 @pytest.fixture
@@ -74,7 +79,9 @@ def asked(sales: Membership, qualified: LeadStatus, leads: list[Lead]) -> BulkCh
 
 def outcome(bulk_change: BulkChange) -> tuple[str, dict[str, int]]:
     bulk_change.refresh_from_db()
-    return bulk_change.state, {result: count for result, count in bulk_change.done.items() if count}
+    return bulk_change.state, {
+        result: count for result, count in bulk_change.done.items() if count
+    }
 
 
 def names_of_qualified() -> list[str]:
@@ -91,13 +98,17 @@ def test_it_changes_those_that_matched_when_it_was_asked_for(
 ) -> None:
     make_lead(company, first_name="Late")
     contacted = LeadStatus.objects.for_company(company).get(name="Contacted")
-    change_status(leads=Lead.objects.filter(pk=leads[3].pk), status=contacted)  # a colleague has decided otherwise
+    # A colleague has decided otherwise.
+    change_status(leads=Lead.objects.filter(pk=leads[3].pk), status=contacted)
     Lead.objects.filter(pk=leads[4].pk).update(status=qualified)
     leads[0].delete()
 
     work_through(lambda: True)
 
-    assert outcome(asked) == ("done", {"changed": 2, "unchanged": 1, "since": 1, "gone": 1})
+    assert outcome(asked) == (
+        "done",
+        {"changed": 2, "unchanged": 1, "since": 1, "gone": 1},
+    )
     assert sorted(names_of_qualified()) == ["P1", "P2", "P4"]
     assert asked.reached == asked.row_count == 5
     assert asked.finished_at is not None
@@ -115,9 +126,15 @@ def test_each_event_waits_for_the_grace_period_and_is_by_whoever_asked(
 
     events = CrmEvent.objects.filter(kind="lead_qualified")
     assert {event.actor_id for event in events} == {sales.user_id}
-    assert all(event.release_at - event.occurred_at >= timedelta(seconds=55) for event in events)
+    assert all(
+        event.release_at - event.occurred_at >= timedelta(seconds=55)
+        for event in events
+    )
     assert list(Change.objects.values_list("field", flat=True)) == ["status"] * 5
-    assert ConversionEvent.objects.filter(crm_event__in=events, state="pending").count() == 5
+    assert (
+        ConversionEvent.objects.filter(crm_event__in=events, state="pending").count()
+        == 5
+    )
 
 
 def killed_once(monkeypatch: pytest.MonkeyPatch, where: Any, name: str) -> None:
@@ -177,30 +194,44 @@ def test_a_company_has_one_at_a_time_and_the_next_waits(
     vip = Tag.objects.create(company=sales.company, name="VIP")
     second = ask(sales, LeadChange(BulkKind.ADD_TAG, vip), leads)
     theirs = ask(
-        join(other_company, Role.SALES, email="x@example.com"), LeadChange(BulkKind.OWNER), [make_lead(other_company)]
+        join(other_company, Role.SALES, email="x@example.com"),
+        LeadChange(BulkKind.OWNER),
+        [make_lead(other_company)],
     )
 
     assert not advance(second.pk)
     assert advance(asked.pk)
     assert advance(theirs.pk)
     assert not advance(second.pk)
-    assert [outcome(each)[0] for each in (asked, second, theirs)] == ["running", "waiting", "done"]
+    assert [outcome(each)[0] for each in (asked, second, theirs)] == [
+        "running",
+        "waiting",
+        "done",
+    ]
 
     work_through(lambda: True)
     assert outcome(second) == ("done", {"changed": 5})
 
 
-def test_only_a_few_wait(asked: BulkChange, sales: Membership, qualified: LeadStatus, leads: list[Lead]) -> None:
+def test_only_a_few_wait(
+    asked: BulkChange, sales: Membership, qualified: LeadStatus, leads: list[Lead]
+) -> None:
     for _ in range(bulk_changes.AT_WORK_AT_MOST - 1):
         ask(sales, LeadChange(BulkKind.STATUS, qualified), leads)
 
     with pytest.raises(ValidationError, match="bulk changes in progress"):
         ask(sales, LeadChange(BulkKind.STATUS, qualified), leads)
 
-    assert BulkChange.objects.count() == BulkSelection.objects.count() == bulk_changes.AT_WORK_AT_MOST
+    assert (
+        BulkChange.objects.count()
+        == BulkSelection.objects.count()
+        == bulk_changes.AT_WORK_AT_MOST
+    )
 
 
-def test_a_cancelled_one_ends_after_its_chunk_and_keeps_what_is_done(asked: BulkChange) -> None:
+def test_a_cancelled_one_ends_after_its_chunk_and_keeps_what_is_done(
+    asked: BulkChange,
+) -> None:
     advance(asked.pk)
 
     assert cancel(bulk_change=asked)
@@ -251,7 +282,11 @@ def delete_the_status(member: Membership, target: LeadStatus) -> None:
     ],
 )
 def test_it_stops_where_it_may_not_go_on_and_says_why(
-    asked: BulkChange, sales: Membership, qualified: LeadStatus, happens: Any, reason: str
+    asked: BulkChange,
+    sales: Membership,
+    qualified: LeadStatus,
+    happens: Any,
+    reason: str,
 ) -> None:
     advance(asked.pk)
     happens(sales, qualified)
@@ -264,10 +299,13 @@ def test_it_stops_where_it_may_not_go_on_and_says_why(
     assert not BulkSelection.objects.exists()
 
 
-def test_a_deletion_needs_a_role_that_may_delete(admin: Membership, leads: list[Lead]) -> None:
+def test_a_deletion_needs_a_role_that_may_delete(
+    admin: Membership, leads: list[Lead]
+) -> None:
     asked = ask(admin, LeadChange(BulkKind.DELETE), leads)
     advance(asked.pk)
-    Membership.objects.filter(pk=admin.pk).update(role=Role.SALES)  # may still edit leads
+    # May still edit leads.
+    Membership.objects.filter(pk=admin.pk).update(role=Role.SALES)
 
     work_through(lambda: True)
 
@@ -349,7 +387,11 @@ def test_more_leads_than_were_confirmed_are_not_changed(
 def test_the_audit_log_has_what_was_done_to_how_many(
     asked: BulkChange, sales: Membership, qualified: LeadStatus, leads: list[Lead]
 ) -> None:
-    bulk_changes.change_at_once(membership=sales, change=LeadChange(BulkKind.OWNER, sales.user), keys=[leads[0].pk])
+    bulk_changes.change_at_once(
+        membership=sales,
+        change=LeadChange(BulkKind.OWNER, sales.user),
+        keys=[leads[0].pk],
+    )
 
     entries = AuditEntry.objects.filter(action="bulk_change").order_by("pk")
     assert [entry.details for entry in entries] == [
@@ -392,10 +434,15 @@ def test_a_chunk_whose_status_is_deleted_under_it_leaves_nothing(
 
     assert outcome(asked) == ("failed", {"changed": 2})
     assert asked.problem == "The lead status was deleted."
-    assert set(Lead.objects.values_list("status__name", flat=True)) == {"New", "Qualified"}
+    assert set(Lead.objects.values_list("status__name", flat=True)) == {
+        "New",
+        "Qualified",
+    }
 
 
-def test_a_save_of_a_lead_waits_for_no_chunk_of_others(asked: BulkChange, sales: Membership) -> None:
+def test_a_save_of_a_lead_waits_for_no_chunk_of_others(
+    asked: BulkChange, sales: Membership
+) -> None:
     with transaction.atomic():
         advance(asked.pk)
         in_another_process(lambda: make_lead(sales.company, first_name="Late"))
@@ -409,7 +456,8 @@ def test_a_save_of_a_lead_waits_for_no_chunk_of_others(asked: BulkChange, sales:
 def test_a_rule_that_is_added_since_stops_it_before_anything_is_sent(
     asked: BulkChange, token: Any, make_rule: Any
 ) -> None:
-    BulkChange.objects.update(conversions=0)  # the question said that LinkedIn is told nothing
+    # The question said that LinkedIn is told nothing.
+    BulkChange.objects.update(conversions=0)
     make_rule("lead_qualified")
 
     work_through(lambda: True)
@@ -433,7 +481,9 @@ def test_a_rule_that_is_added_on_the_way_stops_the_rest(
     assert not ConversionEvent.objects.exists()
 
 
-def test_confirmed_conversions_are_used_up_chunk_by_chunk(asked: BulkChange, token: Any, make_rule: Any) -> None:
+def test_confirmed_conversions_are_used_up_chunk_by_chunk(
+    asked: BulkChange, token: Any, make_rule: Any
+) -> None:
     make_rule("lead_qualified")
     BulkChange.objects.update(rules=[*all_rules()])
 
@@ -444,12 +494,20 @@ def test_confirmed_conversions_are_used_up_chunk_by_chunk(asked: BulkChange, tok
 
 
 def test_two_in_a_row_make_no_conversions_that_neither_question_named(
-    sales: Membership, company: Company, qualified: LeadStatus, leads: list[Lead], token: Any, make_rule: Any
+    sales: Membership,
+    company: Company,
+    qualified: LeadStatus,
+    leads: list[Lead],
+    token: Any,
+    make_rule: Any,
 ) -> None:
     Lead.objects.update(status=qualified)
     make_rule("lead_qualified")
     contacted = LeadStatus.objects.for_company(company).get(name="Contacted")
-    first, second = (ask(sales, LeadChange(BulkKind.STATUS, status), leads) for status in (contacted, qualified))
+    first, second = (
+        ask(sales, LeadChange(BulkKind.STATUS, status), leads)
+        for status in (contacted, qualified)
+    )
 
     work_through(lambda: True)
 
@@ -472,17 +530,31 @@ def test_a_deletion_spares_what_others_have_worked_on_since(
     work_through(lambda: True)
 
     assert outcome(asked) == ("done", {"changed": 1, "since": 4})
-    assert set(Lead.objects.values_list("first_name", flat=True)) == {"P0", "P1", "P2", "P3", "Good"}
+    assert set(Lead.objects.values_list("first_name", flat=True)) == {
+        "P0",
+        "P1",
+        "P2",
+        "P3",
+        "Good",
+    }
 
 
 @pytest.mark.parametrize("at_once", [True, False])
 def test_a_deadlock_is_tried_once_more(
-    sales: Membership, qualified: LeadStatus, leads: list[Lead], monkeypatch: pytest.MonkeyPatch, at_once: bool
+    sales: Membership,
+    qualified: LeadStatus,
+    leads: list[Lead],
+    monkeypatch: pytest.MonkeyPatch,
+    at_once: bool,
 ) -> None:
     class Deadlock(Exception):
         sqlstate = "40P01"
 
-    change, keys, work = LeadChange(BulkKind.STATUS, qualified), [lead.pk for lead in leads], lead_changes._change
+    change, keys, work = (
+        LeadChange(BulkKind.STATUS, qualified),
+        [lead.pk for lead in leads],
+        lead_changes._change,
+    )
     asked = None if at_once else ask(sales, change, leads)
 
     def fails_once(*args: Any) -> int:
@@ -499,21 +571,27 @@ def test_a_deadlock_is_tried_once_more(
 
 
 def test_statements_that_take_too_long_end_it_with_a_reason_and_the_next_has_its_turn(
-    asked: BulkChange, sales: Membership, leads: list[Lead], monkeypatch: pytest.MonkeyPatch
+    asked: BulkChange,
+    sales: Membership,
+    leads: list[Lead],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     tag = Tag.objects.create(company=sales.company, name="VIP")
     second = ask(sales, LeadChange(BulkKind.ADD_TAG, tag), leads)
 
     monkeypatch.setitem(lead_changes.STEPS, BulkKind.STATUS, take_too_long)
 
-    for _ in range(runner.TRIES + 1):  # the next one has its turn in the round after the last try
+    # The next one has its turn in the round after the last try.
+    for _ in range(runner.TRIES + 1):
         work_through(lambda: True)
 
     assert (outcome(asked), asked.problem) == (("failed", {}), runner.TOO_SLOW)
     assert outcome(second) == ("done", {"changed": 5})
 
 
-def test_a_cancel_that_has_to_wait_too_long_says_so(asked: BulkChange, sales: Membership, client_as: Any) -> None:
+def test_a_cancel_that_has_to_wait_too_long_says_so(
+    asked: BulkChange, sales: Membership, client_as: Any
+) -> None:
     held, may_go = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -536,5 +614,8 @@ def test_a_cancel_that_has_to_wait_too_long_says_so(asked: BulkChange, sales: Me
         with connection.cursor() as cursor:
             cursor.execute("RESET statement_timeout")
 
-    assert "Not cancelled yet: it is changing some leads right now." in answer.content.decode()
+    assert (
+        "Not cancelled yet: it is changing some leads right now."
+        in answer.content.decode()
+    )
     assert outcome(asked)[0] == "waiting"

@@ -35,12 +35,17 @@ def test_a_name_is_given_once_and_its_key_stays(company: Company) -> None:
     assert make_field(company, "Fleet size", subject="deal").key == "fleet_size"
 
 
-def test_there_are_only_so_many(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_are_only_so_many(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(service, "FIELDS_AT_MOST", 2)
     fields = [make_field(company, name) for name in ("A", "B")]
     service.set_archived(field=fields[0], archived=True)
 
-    with pytest.raises(ValidationError, match="There are 2 fields for leads, the most that there can be"):
+    with pytest.raises(
+        ValidationError,
+        match="There are 2 fields for leads, the most that there can be",
+    ):
         make_field(company, "C")
     make_field(company, "C", subject="deal")
     service.delete_field(field=fields[1])
@@ -48,7 +53,9 @@ def test_there_are_only_so_many(company: Company, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_admins_at_once_don_t_exceed_the_limit(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_admins_at_once_don_t_exceed_the_limit(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(service, "FIELDS_AT_MOST", 1)
     refused: list[ValidationError] = []
     barrier = threading.Barrier(2)
@@ -89,7 +96,9 @@ def test_fields_move_and_stop_at_the_ends(company: Company) -> None:
         assert order() == expected
 
 
-def test_no_change_of_a_field_touches_a_lead_or_fires_an_event(company: Company) -> None:
+def test_no_change_of_a_field_touches_a_lead_or_fires_an_event(
+    company: Company,
+) -> None:
     field = make_field(company, "Region", "choice")
     make_field(company, "Seats", "number")
     lead = make_lead(company, custom={"region": "emea", "seats": "40"})
@@ -97,21 +106,31 @@ def test_no_change_of_a_field_touches_a_lead_or_fires_an_event(company: Company)
     before = [*Lead.objects.values()], CrmEvent.objects.count(), Change.objects.count()
 
     field.name = "Where"
-    service.change_field(field=field, fields=["name"], labels=[("americas", "US"), ("emea", "Europe")])
+    service.change_field(
+        field=field, fields=["name"], labels=[("americas", "US"), ("emea", "Europe")]
+    )
     service.move_field(field=field, place=lambda at: at + 1)
     service.set_archived(field=field, archived=True)
     service.set_archived(field=field, archived=False)
     service.delete_field(field=field)
 
-    assert ([*Lead.objects.values()], CrmEvent.objects.count(), Change.objects.count()) == before
+    assert (
+        [*Lead.objects.values()],
+        CrmEvent.objects.count(),
+        Change.objects.count(),
+    ) == before
 
 
 def test_two_who_change_the_choices_at_once_lose_no_label(company: Company) -> None:
     field = make_field(company, "Region", "choice", labels=[("", "EMEA")])
     stale = CustomField.objects.get(pk=field.pk)
 
-    service.change_field(field=field, fields=[], labels=[("emea", "EMEA"), ("", "Mars")])
-    service.change_field(field=stale, fields=[], labels=[("emea", "EMEA"), ("", "Moon")])
+    service.change_field(
+        field=field, fields=[], labels=[("emea", "EMEA"), ("", "Mars")]
+    )
+    service.change_field(
+        field=stale, fields=[], labels=[("emea", "EMEA"), ("", "Moon")]
+    )
 
     stale.refresh_from_db()
     assert stale.labels == {"emea": "EMEA", "moon": "Moon", "mars": "Mars"}
@@ -124,7 +143,9 @@ def test_what_admins_do_is_on_record_without_any_value(company: Company) -> None
     service.set_archived(field=field, archived=True)
     service.delete_field(field=field)
 
-    entries = AuditEntry.objects.order_by("pk").values_list("action", "object_label", "details")
+    entries = AuditEntry.objects.order_by("pk").values_list(
+        "action", "object_label", "details"
+    )
     assert [*entries] == [
         ("custom_field_added", "Region", {"for": "lead"}),
         ("custom_field_changed", "Region", {"for": "lead", "fields": ["is_required"]}),
@@ -145,20 +166,27 @@ def test_the_values_of_a_deleted_field_go_and_then_its_key_is_free(
 
     service.remove_values(go_on=go_on)
 
-    assert [lead.custom for lead in Lead.objects.for_company(company)] == [{"seats": "4"}] * 5
+    assert [lead.custom for lead in Lead.objects.for_company(company)] == [
+        {"seats": "4"}
+    ] * 5
     theirs.refresh_from_db()
     assert theirs.custom == {"region": "x"}
     assert in_between.key == "region_2"
-    Lead.objects.filter(pk=leads[0].pk).update(custom={"region": "late"})  # by a request that had read the field
+    # By a request that had read the field.
+    Lead.objects.filter(pk=leads[0].pk).update(custom={"region": "late"})
     service.remove_values(go_on=go_on)
     assert Lead.objects.get(pk=leads[0].pk).custom == {}
     assert CustomField.objects.filter(pk=field.pk).exists()
-    CustomField.objects.filter(pk=field.pk).update(removed_at=Now() - timedelta(minutes=11))
+    CustomField.objects.filter(pk=field.pk).update(
+        removed_at=Now() - timedelta(minutes=11)
+    )
     service.remove_values(go_on=go_on)
     assert not CustomField.objects.filter(pk=field.pk).exists()
 
 
-def test_a_worker_that_stops_leaves_the_rest_to_the_next(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_stops_leaves_the_rest_to_the_next(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(service, "CHUNK", 2)
     field = make_field(company, "Region")
     for _ in range(5):
@@ -171,11 +199,21 @@ def test_a_worker_that_stops_leaves_the_rest_to_the_next(company: Company, monke
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_erasure_leaves_no_custom_value_of_the_person_and_no_text_of_the_deals(company: Company) -> None:
+def test_an_erasure_leaves_no_custom_value_of_the_person_and_no_text_of_the_deals(
+    company: Company,
+) -> None:
     make_every_field(company)
     make_every_field(company, subject="deal")
     lead = make_lead(company, custom={"text": "Ada", "number": "40"})
-    deal = make_deal(lead, custom={"text": "Ada", "url": "https://ada.example", "number": "40", "choice": "emea"})
+    deal = make_deal(
+        lead,
+        custom={
+            "text": "Ada",
+            "url": "https://ada.example",
+            "number": "40",
+            "choice": "emea",
+        },
+    )
 
     erase_lead(lead=lead)
 

@@ -8,7 +8,9 @@ from crm.models.lead import LeadMerged
 from crm.services.deadlocks import tried_again
 
 
-def refused_by(cause: Exception | None, kind: type[Exception] = OperationalError) -> Exception:
+def refused_by(
+    cause: Exception | None, kind: type[Exception] = OperationalError
+) -> Exception:
     error = kind("refused")
     error.__cause__ = cause
     return error
@@ -48,7 +50,10 @@ def test_what_was_ended_for_the_sake_of_another_is_tried_once_more(error) -> Non
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("error", [refused_by(psycopg.errors.AdminShutdown()), refused_by(None), LeadMerged()])
+@pytest.mark.parametrize(
+    "error",
+    [refused_by(psycopg.errors.AdminShutdown()), refused_by(None), LeadMerged()],
+)
 def test_other_errors_are_raised(error) -> None:
     work, tries = failing(error)
 

@@ -8,7 +8,16 @@ from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from crm.data_exchange.importing.undoing import undo_chunk
-from crm.models import Change, ChangedField, CrmEvent, Deal, DealPerson, Lead, LeadImport, LeadImportRow
+from crm.models import (
+    Change,
+    ChangedField,
+    CrmEvent,
+    Deal,
+    DealPerson,
+    Lead,
+    LeadImport,
+    LeadImportRow,
+)
 from crm.models.lead import DealReassigned, LeadMerged, PersonErased
 from crm.models.origin import acting_as
 from crm.models.tracking import DeletedMeanwhile
@@ -42,19 +51,25 @@ def deal(company):
 
 @pytest.fixture
 def grace(company):
-    return make_lead(company, first_name="Grace", last_name="Hopper", email="grace@example.com")
+    return make_lead(
+        company, first_name="Grace", last_name="Hopper", email="grace@example.com"
+    )
 
 
 def people(deal):
     """The keys of the deal's lead and of its further people."""
-    return again(deal).lead_id, set(DealPerson.objects.filter(deal=deal).values_list("lead", flat=True))
+    return again(deal).lead_id, set(
+        DealPerson.objects.filter(deal=deal).values_list("lead", flat=True)
+    )
 
 
 def again(row):
     return type(row)._base_manager.get(pk=row.pk)
 
 
-def test_a_person_is_added_once_and_removed_and_both_histories_say_so(sales, deal, grace):
+def test_a_person_is_added_once_and_removed_and_both_histories_say_so(
+    sales, deal, grace
+):
     with acting_as(sales.user):
         add_person(deal=deal, lead=grace)
         add_person(deal=deal, lead=grace)
@@ -62,15 +77,25 @@ def test_a_person_is_added_once_and_removed_and_both_histories_say_so(sales, dea
         remove_person(deal=deal, lead=grace)
         remove_person(deal=deal, lead=grace)
 
-    assert (added.company, added.lead, added.added_by) == (deal.company, grace, sales.user)
+    assert (added.company, added.lead, added.added_by) == (
+        deal.company,
+        grace,
+        sales.user,
+    )
     assert people(deal) == (deal.lead_id, set())
     for page in (timeline.of_deal(deal), timeline.of_lead(grace)):
-        entries = [(entry.title, entry.by) for entry in page.entries if isinstance(entry.source, Change)]
+        entries = [
+            (entry.title, entry.by)
+            for entry in page.entries
+            if isinstance(entry.source, Change)
+        ]
         assert entries == [
             ("Removed Grace Hopper from the deal", str(sales.user)),
             ("Added Grace Hopper to the deal", str(sales.user)),
         ]
-    assert not any("Grace" in entry.title for entry in timeline.of_lead(deal.lead).entries)
+    assert not any(
+        "Grace" in entry.title for entry in timeline.of_lead(deal.lead).entries
+    )
 
 
 def test_it_counts_as_a_change_of_the_deal_and_causes_no_event(deal, grace):
@@ -93,23 +118,34 @@ def test_the_lead_of_a_deal_is_not_one_of_its_further_people(deal):
 
 
 def test_there_is_a_limit_and_nothing_is_written_above_it(company, deal):
-    leads = [make_lead(company, email=f"{number}@example.com").pk for number in range(PEOPLE_AT_MOST + 1)]
+    leads = [
+        make_lead(company, email=f"{number}@example.com").pk
+        for number in range(PEOPLE_AT_MOST + 1)
+    ]
 
     with pytest.raises(PeopleRefused, match=TOO_MANY):
         replace_people(deal=deal, leads=leads)
     assert not DealPerson.objects.exists()
     replace_people(deal=deal, leads=leads[1:])
-    replace_people(deal=deal, leads=[*leads[2:], leads[0]])  # one goes, and another one comes
+    # One goes, and another one comes.
+    replace_people(deal=deal, leads=[*leads[2:], leads[0]])
 
     assert people(deal)[1] == {leads[0], *leads[2:]}
 
 
-def test_nobody_is_added_who_was_erased_or_merged_or_to_a_deal_that_is_another_leads_by_now(company, deal, grace):
-    erased, merged = make_lead(company, email="e@example.com"), make_lead(company, email="m@example.com")
+def test_nobody_is_added_who_was_erased_or_merged_or_to_a_deal_that_is_another_leads_by_now(
+    company, deal, grace
+):
+    erased, merged = (
+        make_lead(company, email="e@example.com"),
+        make_lead(company, email="m@example.com"),
+    )
     erase_lead_in_test(erased)
     Lead.objects.filter(pk=merged.pk).update(merged_into=grace)
     stale = again(deal)
-    Deal.objects.filter(pk=deal.pk).update(lead=make_lead(company, email="other@example.com"))
+    Deal.objects.filter(pk=deal.pk).update(
+        lead=make_lead(company, email="other@example.com")
+    )
 
     for given, lead, error in ((again(deal), erased, PersonErased), (again(deal), merged, LeadMerged),
                                (stale, grace, DealReassigned)):  # fmt: skip
@@ -125,16 +161,22 @@ def erase_lead_in_test(lead):
                                            share_with_ad_platforms=False)  # fmt: skip
 
 
-def test_the_former_lead_takes_the_place_of_the_new_one_with_the_events_of_the_deal(deal, grace):
+def test_the_former_lead_takes_the_place_of_the_new_one_with_the_events_of_the_deal(
+    deal, grace
+):
     ada = deal.lead
     add_person(deal=deal, lead=grace)
 
     change_lead(deal=deal, lead=grace)
 
     assert people(deal) == (grace.pk, {ada.pk})
-    assert list(CrmEvent.objects.filter(deal=deal).values_list("lead", flat=True)) == [grace.pk]
+    assert list(CrmEvent.objects.filter(deal=deal).values_list("lead", flat=True)) == [
+        grace.pk
+    ]
     assert CrmEvent.objects.filter(lead=ada, deal=None).count() == 1
-    assert "Lead: Ada → Grace Hopper" in [entry.title for entry in timeline.of_deal(again(deal)).entries]
+    assert "Lead: Ada → Grace Hopper" in [
+        entry.title for entry in timeline.of_deal(again(deal)).entries
+    ]
 
 
 def test_a_lead_that_was_no_person_of_the_deal_leaves_the_former_none(deal, grace):
@@ -146,7 +188,9 @@ def test_a_lead_that_was_no_person_of_the_deal_leaves_the_former_none(deal, grac
 
 
 @pytest.mark.parametrize("is_person", [True, False])
-def test_a_lead_whom_the_operator_left_a_place_can_be_replaced(company, deal, grace, is_person):
+def test_a_lead_whom_the_operator_left_a_place_can_be_replaced(
+    company, deal, grace, is_person
+):
     """The operator's admin doesn't know about people: it may have made one of them the lead."""
     DealPerson.objects.create(company=company, deal=deal, lead=deal.lead)
     if is_person:
@@ -154,7 +198,10 @@ def test_a_lead_whom_the_operator_left_a_place_can_be_replaced(company, deal, gr
 
     change_lead(deal=deal, lead=grace)
 
-    assert people(deal) == (grace.pk, {Lead.objects.get(first_name="Ada").pk} if is_person else set())
+    assert people(deal) == (
+        grace.pk,
+        {Lead.objects.get(first_name="Ada").pk} if is_person else set(),
+    )
 
 
 def test_a_lead_who_has_to_be_one_of_the_people_is_refused_if_not(deal, grace):
@@ -169,7 +216,9 @@ def test_a_lead_who_has_to_be_one_of_the_people_is_refused_if_not(deal, grace):
     assert people(deal)[0] == grace.pk
 
 
-def test_a_deal_whose_lead_was_changed_or_deleted_meanwhile_is_not_said_to_have_the_one_asked_for(deal, grace):
+def test_a_deal_whose_lead_was_changed_or_deleted_meanwhile_is_not_said_to_have_the_one_asked_for(
+    deal, grace
+):
     ada, stale = deal.lead, again(deal)
     change_lead(deal=deal, lead=grace)
 
@@ -182,14 +231,19 @@ def test_a_deal_whose_lead_was_changed_or_deleted_meanwhile_is_not_said_to_have_
 
 @pytest.mark.parametrize("change", [lambda deal, lead: remove_person(deal=deal, lead=lead),
                                     lambda deal, lead: replace_people(deal=deal, leads=[])])  # fmt: skip
-def test_whoever_is_removed_is_locked_with_the_lead_and_before_the_deal(deal, grace, change):
+def test_whoever_is_removed_is_locked_with_the_lead_and_before_the_deal(
+    deal, grace, change
+):
     add_person(deal=deal, lead=grace)
 
     with CaptureQueriesContext(connection) as queries:
         change(deal, grace)
 
     locks = [each["sql"] for each in queries if "FOR NO KEY UPDATE" in each["sql"]]
-    assert [("crm_lead" in sql, str(grace.pk) in sql) for sql in locks] == [(True, True), (False, False)]
+    assert [("crm_lead" in sql, str(grace.pk) in sql) for sql in locks] == [
+        (True, True),
+        (False, False),
+    ]
     assert not DealPerson.objects.exists()
 
 
@@ -201,7 +255,9 @@ def test_what_happened_to_a_deal_of_an_erased_person_stays_theirs(deal, grace):
     change_lead(deal=deal, lead=grace)
 
     assert people(deal) == (grace.pk, set())
-    assert list(CrmEvent.objects.filter(deal=deal).values_list("lead", flat=True)) == [ada.pk]
+    assert list(CrmEvent.objects.filter(deal=deal).values_list("lead", flat=True)) == [
+        ada.pk
+    ]
 
 
 @pytest.mark.parametrize("who", ["lead", "further"])
@@ -214,7 +270,9 @@ def test_a_lead_that_is_deleted_takes_its_place_along(deal, grace, who):
     assert Deal.objects.exists() == (who == "further")
 
 
-def test_the_question_before_leads_are_deleted_counts_the_deals_of_others(company, deal, grace):
+def test_the_question_before_leads_are_deleted_counts_the_deals_of_others(
+    company, deal, grace
+):
     add_person(deal=deal, lead=grace)
 
     assert belongings_of(company, Lead.objects.filter(pk=grace.pk)).shared_deals == 1
@@ -222,19 +280,29 @@ def test_the_question_before_leads_are_deleted_counts_the_deals_of_others(compan
     mary = make_lead(company, first_name="Mary", email="mary@example.com")
     add_person(deal=deal, lead=mary)
     others = Lead.objects.exclude(pk=deal.lead_id)
-    assert belongings_of(company, others).shared_deals == 1  # however many of its people go
+    # However many of its people go.
+    assert belongings_of(company, others).shared_deals == 1
     everyone = belongings_of(company, Lead.objects.all())
     assert (everyone.deals, everyone.shared_deals) == (1, 0)  # it goes with its lead
 
 
-def test_neither_an_undo_nor_that_of_an_import_removes_a_lead_that_is_on_a_deal(company, deal):
+def test_neither_an_undo_nor_that_of_an_import_removes_a_lead_that_is_on_a_deal(
+    company, deal
+):
     action = uuid.uuid4()
     with acting_as(None, action=action):
         mary = make_lead(company, first_name="Mary", email="mary@example.com")
     DealPerson.objects.create(company=company, deal=deal, lead=mary)
-    lead_import = LeadImport.objects.create(company=company, file_name="fair.csv", size=1, reached=1)
+    lead_import = LeadImport.objects.create(
+        company=company, file_name="fair.csv", size=1, reached=1
+    )
     row = LeadImportRow.objects.create(
-        company=company, lead_import=lead_import, number=1, cells=[], outcome="new", lead=mary
+        company=company,
+        lead_import=lead_import,
+        number=1,
+        cells=[],
+        outcome="new",
+        lead=mary,
     )
 
     undo_chunk(lead_import, 10)
@@ -272,7 +340,9 @@ MERGES = [
 def three(company, grace):
     return {
         KEPT: grace,
-        GONE: make_lead(company, first_name="G.", last_name="Hopper", email="gone@example.com"),
+        GONE: make_lead(
+            company, first_name="G.", last_name="Hopper", email="gone@example.com"
+        ),
         OTHER: make_lead(company, first_name="Mary", email="mary@example.com"),
     }
 
@@ -308,7 +378,10 @@ def test_a_merge_leaves_each_person_one_place_and_its_undo_gives_both_back(
 
 def test_an_undo_of_a_merge_leaves_what_has_been_changed_since(three):
     removed, moved = (shared_deal(three, OTHER, {GONE}) for _ in range(2))
-    swapped, deleted = shared_deal(three, GONE, {KEPT, OTHER}), shared_deal(three, GONE, {KEPT})
+    swapped, deleted = (
+        shared_deal(three, GONE, {KEPT, OTHER}),
+        shared_deal(three, GONE, {KEPT}),
+    )
     merge = merge_leads(kept=three[KEPT], gone=three[GONE])
     remove_person(deal=removed, lead=three[KEPT])
     change_lead(deal=again(moved), lead=three[KEPT])
@@ -337,5 +410,7 @@ def test_no_company_has_a_person_of_another_one(other_company, deal):
 def test_the_database_lets_no_row_join_two_companies(other_company, deal):
 
     with pytest.raises(IntegrityError), transaction.atomic():
-        DealPerson.objects.create(company=deal.company, deal=deal, lead=make_lead(other_company))
+        DealPerson.objects.create(
+            company=deal.company, deal=deal, lead=make_lead(other_company)
+        )
         connection.check_constraints()

@@ -51,7 +51,9 @@ def test_a_member_s_deletions_are_on_record(client_as, admin, lead, deal, delete
 def test_the_deals_that_go_with_a_lead_are_named(client_as, admin, lead, deal):
     client_as(admin).post(f"/leads/{lead.pk}/delete/")
 
-    assert on_record() == [("lead_deleted", "Admin Jansen", f"Lead {lead.pk}", {"deals": [deal.pk]})]
+    assert on_record() == [
+        ("lead_deleted", "Admin Jansen", f"Lead {lead.pk}", {"deals": [deal.pk]})
+    ]
     assert not Deal.objects.exists()
 
 
@@ -59,7 +61,11 @@ def test_the_operator_s_deletions_are_on_record_one_by_one(lead, deal, company):
     second, operator = make_lead(company, email="eve@example.com"), staff_client()
 
     operator.post(f"/admin/crm/deal/{deal.pk}/delete/", {"post": "yes"})
-    chosen = {"action": "delete_selected", "_selected_action": [lead.pk, second.pk], "post": "yes"}
+    chosen = {
+        "action": "delete_selected",
+        "_selected_action": [lead.pk, second.pk],
+        "post": "yes",
+    }
     operator.post("/admin/crm/lead/", chosen)
 
     assert [(action, label) for action, _, label, _ in on_record()] == [
@@ -85,4 +91,6 @@ def test_what_an_undo_removes_is_on_record(sales, company):
     with acting_as(sales.user):
         undo(company=company, action=action)
 
-    assert on_record() == [("lead_deleted", "Sales Jansen", f"Lead {lead.pk}", {"deals": []})]
+    assert on_record() == [
+        ("lead_deleted", "Sales Jansen", f"Lead {lead.pk}", {"deals": []})
+    ]

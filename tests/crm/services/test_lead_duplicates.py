@@ -42,14 +42,44 @@ def pairs():
     [
         ({"email": "PIETER@granite.example"}, "address"),
         ({"phone": "0031 (20) 555-0142"}, "phone"),
-        ({"first_name": "P.", "last_name": "Dekker", "organisation": "granite"}, "name"),
-        ({"first_name": "Dekker", "last_name": "Pieter", "organisation": "Granite BV"}, "name"),
-        ({"first_name": "Piéter", "last_name": "Dekkers", "organisation": "Granite BV Utrecht"}, "name"),
+        (
+            {"first_name": "P.", "last_name": "Dekker", "organisation": "granite"},
+            "name",
+        ),
+        (
+            {
+                "first_name": "Dekker",
+                "last_name": "Pieter",
+                "organisation": "Granite BV",
+            },
+            "name",
+        ),
+        (
+            {
+                "first_name": "Piéter",
+                "last_name": "Dekkers",
+                "organisation": "Granite BV Utrecht",
+            },
+            "name",
+        ),
         ({"first_name": "Pieter", "last_name": "Dekker", "organisation": "Basalt"}, ""),
         ({"first_name": "Pieter", "last_name": "Dekker"}, ""),
-        ({"first_name": "Mara", "last_name": "Dekker", "organisation": "Granite BV"}, ""),
-        ({"first_name": "Pieter", "last_name": "Jansen", "organisation": "Granite BV"}, ""),
-        ({"first_name": "%", "last_name": "_", "phone": "12", "organisation": "%%%"}, ""),
+        (
+            {"first_name": "Mara", "last_name": "Dekker", "organisation": "Granite BV"},
+            "",
+        ),
+        (
+            {
+                "first_name": "Pieter",
+                "last_name": "Jansen",
+                "organisation": "Granite BV",
+            },
+            "",
+        ),
+        (
+            {"first_name": "%", "last_name": "_", "phone": "12", "organisation": "%%%"},
+            "",
+        ),
         ({"phone": "0000142"}, ""),
     ],
 )
@@ -57,18 +87,29 @@ def test_what_makes_two_leads_alike(company, fields, reason):
     lead = make_lead(company, **PERSON, phone="+31 20 555 0142")
     other = Lead(company=company, **fields)
 
-    assert [(each.lead, each.reason) for each in likely_duplicates(other)] == ([(lead, reason)] if reason else [])
+    assert [(each.lead, each.reason) for each in likely_duplicates(other)] == (
+        [(lead, reason)] if reason else []
+    )
 
 
-def test_another_companys_leads_and_those_that_are_no_more_are_not_alike(company, other_company):
+def test_another_companys_leads_and_those_that_are_no_more_are_not_alike(
+    company, other_company
+):
     make_lead(other_company, **PERSON)
-    kept, gone = make_lead(company, email="kept@example.com"), make_lead(company, **PERSON)
+    kept, gone = (
+        make_lead(company, email="kept@example.com"),
+        make_lead(company, **PERSON),
+    )
     merge_leads(kept=kept, gone=gone)
 
-    assert [each.lead for each in likely_duplicates(Lead(company=company, **PERSON))] == [kept]
+    assert [
+        each.lead for each in likely_duplicates(Lead(company=company, **PERSON))
+    ] == [kept]
 
 
-def test_the_worker_notes_each_pair_once_and_forgets_it_when_it_is_no_longer_alike(company):
+def test_the_worker_notes_each_pair_once_and_forgets_it_when_it_is_no_longer_alike(
+    company,
+):
     first, second = make_lead(company, **PERSON), make_lead(company, **PERSON)
     look()
     look()
@@ -127,18 +168,26 @@ def test_an_erasure_leaves_no_pair(company):
 
 def test_each_round_goes_on_where_the_last_one_ended(company, monkeypatch):
     monkeypatch.setattr("crm.services.lead_duplicates.AT_ONCE", 2)
-    leads = [make_lead(company, email=f"{number // 2}@example.com") for number in range(6)]
+    leads = [
+        make_lead(company, email=f"{number // 2}@example.com") for number in range(6)
+    ]
 
     look()
 
-    assert sorted(pairs()) == [(leads[at].pk, leads[at + 1].pk, "address") for at in (0, 2, 4)]
+    assert sorted(pairs()) == [
+        (leads[at].pk, leads[at + 1].pk, "address") for at in (0, 2, 4)
+    ]
 
 
 ALIKE = {
     "phone": ({"phone": "020 555 0142"}, {"phone": "+31 20 555 0142"}),
     "name": (
         {"first_name": "Pieter", "last_name": "Dekker", "organisation": "Granite"},
-        {"first_name": "Pieter", "last_name": "Dekker", "organisation": "Granite International"},
+        {
+            "first_name": "Pieter",
+            "last_name": "Dekker",
+            "organisation": "Granite International",
+        },
     ),
 }
 
@@ -147,14 +196,23 @@ ALIKE = {
 @pytest.mark.parametrize("later", [0, 1])
 def test_a_pair_is_found_whichever_lead_is_added_last(company, reason, later):
     first, second = ALIKE[reason][1 - later], ALIKE[reason][later]
-    lead = make_lead(company, **{"email": "", "first_name": "", "last_name": "", **first})
+    lead = make_lead(
+        company, **{"email": "", "first_name": "", "last_name": "", **first}
+    )
     other = Lead(company=company, **second)
 
-    assert [(each.lead, each.reason) for each in likely_duplicates(other)] == [(lead, reason)]
+    assert [(each.lead, each.reason) for each in likely_duplicates(other)] == [
+        (lead, reason)
+    ]
 
 
-def test_a_pair_by_the_address_of_a_merged_lead_stays_when_the_kept_one_is_changed(company):
-    kept, gone = make_lead(company, email="kept@example.com"), make_lead(company, **PERSON)
+def test_a_pair_by_the_address_of_a_merged_lead_stays_when_the_kept_one_is_changed(
+    company,
+):
+    kept, gone = (
+        make_lead(company, email="kept@example.com"),
+        make_lead(company, **PERSON),
+    )
     merge_leads(kept=kept, gone=gone)
     other = make_lead(company, **PERSON)
     look()
@@ -167,7 +225,9 @@ def test_a_pair_by_the_address_of_a_merged_lead_stays_when_the_kept_one_is_chang
     assert [pair[:2] for pair in pairs()] == [(kept.pk, other.pk)]
 
 
-def test_a_pair_that_one_of_many_candidates_has_pushed_out_is_still_one(company, monkeypatch):
+def test_a_pair_that_one_of_many_candidates_has_pushed_out_is_still_one(
+    company, monkeypatch
+):
     monkeypatch.setattr("crm.models.lead_duplicate.CANDIDATES_AT_MOST", 1)
     first, second = make_lead(company, **PERSON), make_lead(company, **PERSON)
     look()
@@ -189,7 +249,9 @@ def test_the_number_of_a_switchboard_makes_nobody_alike(company, monkeypatch):
 
 def test_leads_that_were_changed_at_one_moment_are_all_looked_at(company, monkeypatch):
     monkeypatch.setattr("crm.services.lead_duplicates.AT_ONCE", 2)
-    leads = [make_lead(company, email=f"{number // 2}@example.com") for number in range(4)]
+    leads = [
+        make_lead(company, email=f"{number // 2}@example.com") for number in range(4)
+    ]
     Lead.objects.update(updated_at=datetime(2026, 3, 2, 9, tzinfo=UTC))
 
     assert look_at_some(company.pk)  # and there the round ends
@@ -198,7 +260,9 @@ def test_leads_that_were_changed_at_one_moment_are_all_looked_at(company, monkey
     assert (leads[2].pk, leads[3].pk, "address") in pairs()
 
 
-def test_a_company_whose_leads_can_not_be_compared_keeps_no_other_from_it(company, other_company, monkeypatch):
+def test_a_company_whose_leads_can_not_be_compared_keeps_no_other_from_it(
+    company, other_company, monkeypatch
+):
     for each in (company, other_company):
         make_lead(each, **PERSON)
         make_lead(each, **PERSON)
@@ -213,10 +277,14 @@ def test_a_company_whose_leads_can_not_be_compared_keeps_no_other_from_it(compan
 
     look()
 
-    assert {pair.company_id for pair in LeadDuplicate.objects.all()} == {other_company.pk}
+    assert {pair.company_id for pair in LeadDuplicate.objects.all()} == {
+        other_company.pk
+    }
 
 
-def test_while_something_is_sent_a_round_looks_at_a_few_leads_and_no_more(company, other_company, monkeypatch):
+def test_while_something_is_sent_a_round_looks_at_a_few_leads_and_no_more(
+    company, other_company, monkeypatch
+):
     monkeypatch.setattr("crm.services.lead_duplicates.AT_ONCE", 2)
     for each in (company, other_company):
         for number in range(4):
@@ -232,7 +300,9 @@ def test_while_something_is_sent_a_round_looks_at_a_few_leads_and_no_more(compan
 
 
 @pytest.mark.django_db(transaction=True)
-def test_without_its_database_a_round_ends_at_once(company, other_company, monkeypatch, caplog):
+def test_without_its_database_a_round_ends_at_once(
+    company, other_company, monkeypatch, caplog
+):
     asked = []
     for each in (company, other_company):
         make_lead(each, **PERSON)
@@ -252,4 +322,7 @@ def test_without_its_database_a_round_ends_at_once(company, other_company, monke
         find()
     connection.close()
 
-    assert (len(asked), [text for text in caplog.messages if "duplicates" in text]) == (1, [])
+    assert (len(asked), [text for text in caplog.messages if "duplicates" in text]) == (
+        1,
+        [],
+    )

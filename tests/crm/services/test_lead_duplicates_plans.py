@@ -15,10 +15,18 @@ COMPANIES, LEADS = 40, 100
 
 
 def test_a_round_reads_the_last_change_of_each_company_and_no_other_lead() -> None:
-    companies = Company.objects.bulk_create(Company(name=f"C{at}", slug=f"c{at}") for at in range(COMPANIES))
-    Lead.objects.bulk_create(Lead(company=company, last_name="Lead") for company in companies for _ in range(LEADS))
+    companies = Company.objects.bulk_create(
+        Company(name=f"C{at}", slug=f"c{at}") for at in range(COMPANIES)
+    )
+    Lead.objects.bulk_create(
+        Lead(company=company, last_name="Lead")
+        for company in companies
+        for _ in range(LEADS)
+    )
     Lead.objects.update(updated_at=Now() - timedelta(minutes=2))
-    DuplicateSearch.objects.bulk_create(DuplicateSearch(company=company, reached_at=Now()) for company in companies)
+    DuplicateSearch.objects.bulk_create(
+        DuplicateSearch(company=company, reached_at=Now()) for company in companies
+    )
     analyse()
 
     with plans(is_measured=True) as found:

@@ -20,7 +20,9 @@ from tests.faults.processes import wait_for
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_an_import_that_is_started_at_this_moment_is_not_discarded(sales: Membership) -> None:
+def test_an_import_that_is_started_at_this_moment_is_not_discarded(
+    sales: Membership,
+) -> None:
     ready, discarded = upload(sales, PEOPLE), []
 
     def discard() -> None:
@@ -29,9 +31,15 @@ def test_an_import_that_is_started_at_this_moment_is_not_discarded(sales: Member
 
     discarding = threading.Thread(target=discard)
     with transaction.atomic():
-        lead_imports.start(lead_import=ready, owner=None, tells_platforms=False, actor=sales.user)
+        lead_imports.start(
+            lead_import=ready, owner=None, tells_platforms=False, actor=sales.user
+        )
         discarding.start()
-        wait_for(somebody_waits, seconds=30, told="The deletion did not come to wait for the import.")
+        wait_for(
+            somebody_waits,
+            seconds=30,
+            told="The deletion did not come to wait for the import.",
+        )
     discarding.join()
 
     assert discarded == [False]
@@ -75,15 +83,24 @@ def close_the_company(key: ApiKey, member: Membership) -> None:
     ],
 )
 def test_an_import_of_someone_who_may_no_longer_import_ends_and_can_be_undone(
-    sales: Membership, connected: Any, make_rule: Any, monkeypatch: pytest.MonkeyPatch, is_by_key: bool, happens: Any
+    sales: Membership,
+    connected: Any,
+    make_rule: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    is_by_key: bool,
+    happens: Any,
 ) -> None:
     monkeypatch.setattr(storing, "CHUNK", 1)
     make_rule(crm_event="lead_created")
-    key, _ = ApiKey.objects.issue(company=sales.company, role=Role.SALES, name="Nightly")
+    key, _ = ApiKey.objects.issue(
+        company=sales.company, role=Role.SALES, name="Nightly"
+    )
     admin: User = join(sales.company, Role.ADMIN, email="admin@example.com").user
     actor = key if is_by_key else sales.user
     running = upload(sales, PEOPLE)
-    lead_imports.start(lead_import=running, owner=None, tells_platforms=True, actor=actor)
+    lead_imports.start(
+        lead_import=running, owner=None, tells_platforms=True, actor=actor
+    )
     work.advance(running.pk)
 
     happens(key, sales)

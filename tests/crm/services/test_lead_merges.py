@@ -46,7 +46,13 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def kept(company):
-    return make_lead(company, first_name="Pieter", last_name="Dekker", email="pieter@granite.example", notes="Met once")
+    return make_lead(
+        company,
+        first_name="Pieter",
+        last_name="Dekker",
+        email="pieter@granite.example",
+        notes="Met once",
+    )
 
 
 @pytest.fixture
@@ -63,12 +69,20 @@ def rows():
     """All rows that a merge moves, each with its present lead."""
     return [
         list(model._base_manager.order_by("pk").values_list("pk", column))
-        for model, column in ((Deal, "lead"), (Task, "lead"), (CrmEvent, "lead"), (LeadTag, "lead"))
+        for model, column in (
+            (Deal, "lead"),
+            (Task, "lead"),
+            (CrmEvent, "lead"),
+            (LeadTag, "lead"),
+        )
     ]
 
 
 def person(lead):
-    return {name: getattr(again(lead), name) for name in ("first_name", "email", "phone", "title", "notes", "custom")}
+    return {
+        name: getattr(again(lead), name)
+        for name in ("first_name", "email", "phone", "title", "notes", "custom")
+    }
 
 
 def test_the_kept_lead_has_what_was_chosen_and_the_notes_of_both(kept, gone):
@@ -82,8 +96,13 @@ def test_the_kept_lead_has_what_was_chosen_and_the_notes_of_both(kept, gone):
 
 def test_deals_tasks_tags_and_history_follow(company, sales, kept, gone):
     deal, task = make_deal(gone), make_task(sales, lead=gone)
-    note, file = Note.objects.create(company=company, lead=gone, text="Called"), make_file(sales, gone)
-    both, one = (Tag.objects.create(company=company, name=name) for name in ("Fleet", "Fair"))
+    note, file = (
+        Note.objects.create(company=company, lead=gone, text="Called"),
+        make_file(sales, gone),
+    )
+    both, one = (
+        Tag.objects.create(company=company, name=name) for name in ("Fleet", "Fair")
+    )
     for lead, tag in ((kept, both), (gone, both), (gone, one)):
         LeadTag.objects.create(company=company, lead=lead, tag=tag)
 
@@ -113,17 +132,35 @@ def test_an_undo_brings_everything_back(company, sales, kept, gone):
     tag = Tag.objects.create(company=company, name="Fleet")
     for lead in (kept, gone):
         LeadTag.objects.create(company=company, lead=lead, tag=tag)
-    CustomField.objects.create(company=company, subject=FieldSubject.LEAD, key="plan", name="Plan", type=FieldType.TEXT)
+    CustomField.objects.create(
+        company=company,
+        subject=FieldSubject.LEAD,
+        key="plan",
+        name="Plan",
+        type=FieldType.TEXT,
+    )
     Lead.objects.filter(pk=gone.pk).update(custom={"plan": "gold"})
-    before = rows()[:3], person(kept), person(gone), set(LeadTag.objects.values_list("lead", "tag"))
+    before = (
+        rows()[:3],
+        person(kept),
+        person(gone),
+        set(LeadTag.objects.values_list("lead", "tag")),
+    )
 
-    merge = merge_leads(kept=kept, gone=gone, taken=["title", "phone", "email", "name", "custom.plan"])
+    merge = merge_leads(
+        kept=kept, gone=gone, taken=["title", "phone", "email", "name", "custom.plan"]
+    )
     assert person(kept)["custom"] == {"plan": "gold"}
     result = undo_merge(merge=merge)
 
     assert result.changed_since == []
     assert again(file).lead == gone
-    assert (rows()[:3], person(kept), person(gone), set(LeadTag.objects.values_list("lead", "tag"))) == before
+    assert (
+        rows()[:3],
+        person(kept),
+        person(gone),
+        set(LeadTag.objects.values_list("lead", "tag")),
+    ) == before
     assert again(gone).is_current
     assert timeline.of_lead(gone).entries[0].title.startswith("Undone: Merge")
     assert not LeadMerge.objects.exists()
@@ -138,7 +175,11 @@ def test_what_was_changed_since_stays_and_is_named(sales, kept, gone):
     result = undo_merge(merge=merge)
 
     assert result.changed_since == ["Phone", "1 task"]
-    assert (person(kept)["phone"], person(kept)["title"], again(deal).lead) == ("0", "", gone)
+    assert (person(kept)["phone"], person(kept)["title"], again(deal).lead) == (
+        "0",
+        "",
+        gone,
+    )
 
 
 def test_a_deal_that_was_won_since_takes_its_event_back_with_it(kept, gone):
@@ -147,7 +188,9 @@ def test_a_deal_that_was_won_since_takes_its_event_back_with_it(kept, gone):
     deal = again(deal)
     deal.stage = Stage.objects.get(company=deal.company, meaning="won")
     deal.save()
-    note = Note.objects.create(company=deal.company, lead=kept, deal=deal, text="Signed")
+    note = Note.objects.create(
+        company=deal.company, lead=kept, deal=deal, text="Signed"
+    )
     assert CrmEvent.objects.get(kind="deal_won").lead == kept
 
     undo_merge(merge=merge)
@@ -156,15 +199,24 @@ def test_a_deal_that_was_won_since_takes_its_event_back_with_it(kept, gone):
     assert again(note).lead == gone
 
 
-def test_the_merged_lead_is_in_no_list_and_its_address_is_the_kept_ones(company, kept, gone):
+def test_the_merged_lead_is_in_no_list_and_its_address_is_the_kept_ones(
+    company, kept, gone
+):
     merge_leads(kept=kept, gone=gone)
 
     everyone = Lead.objects.for_company(company)
     assert list(everyone.current()) == [kept]
     assert list(everyone.current().search("p.dekker@mail.example")) == []
-    assert [each.lead for each in likely_duplicates(Lead(company=company, email=gone.email))] == [kept]
-    row, lead_import = {"email": gone.email}, LeadImport.objects.create(company=company, size=1)
-    assert existing_leads(lead_import, {person_key(row): row}, locks=False) == {person_key(row): kept}
+    assert [
+        each.lead for each in likely_duplicates(Lead(company=company, email=gone.email))
+    ] == [kept]
+    row, lead_import = (
+        {"email": gone.email},
+        LeadImport.objects.create(company=company, size=1),
+    )
+    assert existing_leads(lead_import, {person_key(row): row}, locks=False) == {
+        person_key(row): kept
+    }
 
 
 def test_what_can_not_be_merged_is_refused_in_a_sentence(company, kept, gone):
@@ -234,7 +286,9 @@ def test_a_merge_can_be_undone_once_and_for_a_day(kept, gone):
 
 
 @pytest.mark.parametrize("fields", [None, ["title"], ["share_with_ad_platforms"]])
-def test_nothing_is_written_to_a_merged_lead_by_a_form_that_was_open(kept, gone, fields):
+def test_nothing_is_written_to_a_merged_lead_by_a_form_that_was_open(
+    kept, gone, fields
+):
     form = again(gone)
     merge_leads(kept=kept, gone=gone)
 
@@ -280,7 +334,9 @@ def test_a_form_of_a_deal_that_an_undo_has_moved_does_not_move_it_back(kept, gon
     assert again(deal).lead == gone
 
 
-def test_an_earlier_change_of_the_merged_lead_is_not_undone_before_the_merge(company, kept, gone):
+def test_an_earlier_change_of_the_merged_lead_is_not_undone_before_the_merge(
+    company, kept, gone
+):
     company.grace_seconds = 60
     company.save()
     action = pick(gone, "qualified")
@@ -311,17 +367,24 @@ def test_a_taken_status_is_in_the_history_and_no_event(sales, kept, gone):
         merge_leads(kept=kept, gone=gone, taken=["status"])
 
     assert CrmEvent.objects.filter(kind="lead_qualified").count() == 1
-    assert Change.objects.filter(lead=kept, field="status", actor=sales.user).count() == 1
+    assert (
+        Change.objects.filter(lead=kept, field="status", actor=sales.user).count() == 1
+    )
     assert AuditEntry.objects.get(action="leads_merged").details == {"merged": gone.pk}
 
 
 @pytest.mark.django_db(transaction=True)
-def test_erasing_the_kept_lead_erases_the_merged_one_and_what_an_undo_would_need(kept, gone):
+def test_erasing_the_kept_lead_erases_the_merged_one_and_what_an_undo_would_need(
+    kept, gone
+):
     merge = merge_leads(kept=kept, gone=gone, taken=["phone"])
 
     erase_lead(lead=kept)
 
-    assert [lead.email + lead.phone + lead.notes for lead in Lead.objects.all()] == ["", ""]
+    assert [lead.email + lead.phone + lead.notes for lead in Lead.objects.all()] == [
+        "",
+        "",
+    ]
     assert not LeadMerge.objects.exists()
     with pytest.raises(MergeRefused, match="erased"):
         undo_merge(merge=merge)
@@ -335,19 +398,27 @@ def test_deleting_the_kept_lead_deletes_what_was_merged_into_it(kept, gone):
     delete(row=again(kept))
 
     assert not Lead.objects.exists()
-    assert AuditEntry.objects.get(action="lead_deleted").details == {"deals": [], "merged": [gone.pk]}
+    assert AuditEntry.objects.get(action="lead_deleted").details == {
+        "deals": [],
+        "merged": [gone.pk],
+    }
 
 
 def test_an_undo_of_a_merge_whose_lead_was_deleted_is_refused(kept, gone):
     merge = merge_leads(kept=kept, gone=gone)
     delete(row=again(kept))
 
-    with pytest.raises(MergeRefused, match="Nothing was changed: one of the two leads has been deleted"):
+    with pytest.raises(
+        MergeRefused, match="Nothing was changed: one of the two leads has been deleted"
+    ):
         undo_merge(merge=merge)
 
 
 def test_a_type_that_was_deleted_since_does_not_come_back(company, kept, gone):
-    old, new = (LeadType.objects.create(company=company, name=name, code=name.lower()) for name in ("Old", "New"))
+    old, new = (
+        LeadType.objects.create(company=company, name=name, code=name.lower())
+        for name in ("Old", "New")
+    )
     Lead.objects.filter(pk=kept.pk).update(type=old.code)
     Lead.objects.filter(pk=gone.pk).update(type=new.code)
     merge = merge_leads(kept=again(kept), gone=again(gone), taken=["type"])
@@ -380,7 +451,9 @@ def test_a_lead_that_nothing_would_tell_from_others_is_not_made(company, gone):
 
 
 @pytest.mark.parametrize("add", ["a note", "a file", "a task", "a reason for a loss"])
-def test_nothing_that_is_added_to_a_deal_goes_to_a_lead_that_no_longer_has_it(kept, gone, sales, add):
+def test_nothing_that_is_added_to_a_deal_goes_to_a_lead_that_no_longer_has_it(
+    kept, gone, sales, add
+):
     pk = make_deal(gone).pk
     merge = merge_leads(kept=kept, gone=gone)
     deal = Deal.objects.select_related("lead", "stage").get(pk=pk)
@@ -388,7 +461,9 @@ def test_nothing_that_is_added_to_a_deal_goes_to_a_lead_that_no_longer_has_it(ke
 
     with pytest.raises(DealReassigned, match="belongs to another lead"):
         if add == "a note":
-            note = Note(company=sales.company, lead=deal.lead, deal=deal, text="Call back")
+            note = Note(
+                company=sales.company, lead=deal.lead, deal=deal, text="Call back"
+            )
             add_note(note=note, author=sales)
         elif add == "a file":
             make_file(sales, deal)
@@ -396,5 +471,7 @@ def test_nothing_that_is_added_to_a_deal_goes_to_a_lead_that_no_longer_has_it(ke
             make_task(sales, deal=deal)
         else:
             move_deal(
-                deal=deal, stage=Stage.objects.get(company=sales.company, meaning="lost"), outcome_note="Too dear"
+                deal=deal,
+                stage=Stage.objects.get(company=sales.company, meaning="lost"),
+                outcome_note="Too dear",
             )

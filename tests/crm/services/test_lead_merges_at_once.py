@@ -52,12 +52,21 @@ def leads(company):
 def test_of_two_merges_of_the_same_leads_one_is_refused(leads):
     first, second = leads
 
-    raised = at_once(lambda: merge_leads(kept=first, gone=second), lambda: merge_leads(kept=second, gone=first))
+    raised = at_once(
+        lambda: merge_leads(kept=first, gone=second),
+        lambda: merge_leads(kept=second, gone=first),
+    )
 
-    assert sorted(type(each).__name__ for each in raised) == ["MergeRefused", "NoneType"]
+    assert sorted(type(each).__name__ for each in raised) == [
+        "MergeRefused",
+        "NoneType",
+    ]
     assert LeadMerge.objects.count() == 1
     [kept] = Lead.objects.current()
-    assert (kept.deals.count(), kept.crm_events.count()) == (2, CrmEvent.objects.count())
+    assert (kept.deals.count(), kept.crm_events.count()) == (
+        2,
+        CrmEvent.objects.count(),
+    )
 
 
 def test_a_merge_that_is_undone_twice_is_undone_once(leads):
@@ -66,17 +75,26 @@ def test_a_merge_that_is_undone_twice_is_undone_once(leads):
 
     raised = at_once(lambda: undo_merge(merge=merge), lambda: undo_merge(merge=merge))
 
-    assert sorted(type(each).__name__ for each in raised) == ["MergeRefused", "NoneType"]
+    assert sorted(type(each).__name__ for each in raised) == [
+        "MergeRefused",
+        "NoneType",
+    ]
     assert [lead.deals.count() for lead in leads] == [1, 1]
 
 
 @pytest.mark.parametrize("erased", [0, 1])
-def test_a_person_who_is_erased_meanwhile_is_erased_with_all_that_was_merged(leads, erased):
+def test_a_person_who_is_erased_meanwhile_is_erased_with_all_that_was_merged(
+    leads, erased
+):
     first, second = leads
 
-    raised = at_once(lambda: merge_leads(kept=first, gone=second), lambda: erase_lead(lead=leads[erased]))
+    raised = at_once(
+        lambda: merge_leads(kept=first, gone=second),
+        lambda: erase_lead(lead=leads[erased]),
+    )
 
-    if isinstance(raised[1], LeadMerged):  # the other one has what there is of the person: nothing is half erased
+    # The other one has what there is of the person: nothing is half erased.
+    if isinstance(raised[1], LeadMerged):
         assert (raised[0], erased) == (None, 1)
         assert not Lead.objects.filter(email="").exists()
         return
@@ -88,21 +106,29 @@ def test_a_person_who_is_erased_meanwhile_is_erased_with_all_that_was_merged(lea
     assert not LeadMerge.objects.filter(kept__erased_at__isnull=False).exists()
 
 
-def test_an_import_that_waited_for_a_merge_writes_to_the_lead_that_was_kept(company, leads):
+def test_an_import_that_waited_for_a_merge_writes_to_the_lead_that_was_kept(
+    company, leads
+):
     kept, gone = leads
     row, found = {"email": gone.email}, []
 
     def find() -> None:
         with transaction.atomic():
             lead_import = LeadImport.objects.create(company=company, size=1)
-            found.append(existing_leads(lead_import, {person_key(row): row}, locks=True))
+            found.append(
+                existing_leads(lead_import, {person_key(row): row}, locks=True)
+            )
         connection.close()
 
     finding = threading.Thread(target=find)
     with transaction.atomic():
         merge_leads(kept=kept, gone=gone)
         finding.start()
-        wait_for(somebody_waits, seconds=30, told="The import did not come to wait for the lead.")
+        wait_for(
+            somebody_waits,
+            seconds=30,
+            told="The import did not come to wait for the lead.",
+        )
     finding.join()
 
     assert found == [{person_key(row): kept}]
@@ -120,8 +146,13 @@ def test_a_deletion_locks_the_merged_leads_in_the_order_of_all_changes(leads):
     with transaction.atomic():
         Lead.objects.select_for_update(no_key=True).get(pk=older.pk)
         deleting.start()
-        wait_for(somebody_waits, seconds=30, told="The deletion did not come to wait for the lead.")
-        Lead.objects.select_for_update(no_key=True, nowait=True).get(pk=kept.pk)  # otherwise this would be a deadlock
+        wait_for(
+            somebody_waits,
+            seconds=30,
+            told="The deletion did not come to wait for the lead.",
+        )
+        # Otherwise this would be a deadlock.
+        Lead.objects.select_for_update(no_key=True, nowait=True).get(pk=kept.pk)
     deleting.join()
 
     assert not Lead.objects.exists()

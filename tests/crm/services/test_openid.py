@@ -8,7 +8,9 @@ from crm.services.outbound import is_safe_address
 pytestmark = pytest.mark.covers("S51")
 
 OKTA, GOOGLE = "https://acme.okta.com", "https://accounts.google.com"
-MICROSOFT = "https://login.microsoftonline.com/00000000-0000-4000-8000-000000000000/v2.0"
+MICROSOFT = (
+    "https://login.microsoftonline.com/00000000-0000-4000-8000-000000000000/v2.0"
+)
 ADA = {"email": "Ada@Example.com", "email_verified": True}
 # As documented for the ID tokens of version 2.0, with the optional claim `email`
 ENTRA = {
@@ -31,7 +33,11 @@ ENTRA = {
         (GOOGLE, {**ADA, "hd": "other.example"}, Doubt.NOT_OF_WORKSPACE),
         (GOOGLE, {**ADA, "hd": "example.com"}, "ada@example.com"),
         (GOOGLE, {"email": "ada@gmail.com", "email_verified": True}, "ada@gmail.com"),
-        (GOOGLE, {"email": "ada@gmail.com", "email_verified": False}, Doubt.NOT_VERIFIED),
+        (
+            GOOGLE,
+            {"email": "ada@gmail.com", "email_verified": False},
+            Doubt.NOT_VERIFIED,
+        ),
         # An address that an administrator typed
         (MICROSOFT, ENTRA, Doubt.DOMAIN_NOT_SAID),
         (MICROSOFT, {**ENTRA, **ADA}, Doubt.DOMAIN_NOT_SAID),
@@ -41,10 +47,16 @@ ENTRA = {
         (MICROSOFT, {**ENTRA, "xms_edov": "1"}, "ada@example.com"),
         (MICROSOFT, {**ENTRA, "email": None, "xms_edov": True}, Doubt.NO_ADDRESS),
         # Only Microsoft's own word counts as Microsoft's
-        ("https://login.microsoftonline.com.evil.example/v2.0", {**ENTRA, "xms_edov": True}, Doubt.NOT_SAID),
+        (
+            "https://login.microsoftonline.com.evil.example/v2.0",
+            {**ENTRA, "xms_edov": True},
+            Doubt.NOT_SAID,
+        ),
     ],
 )
-def test_an_address_counts_only_where_the_provider_has_checked_it(issuer, claims, address):
+def test_an_address_counts_only_where_the_provider_has_checked_it(
+    issuer, claims, address
+):
     assert vouched_address(claims, issuer=issuer) == address
 
 
@@ -70,7 +82,15 @@ def test_userinfo_is_asked_for_what_the_token_lacks(issuer, claims, is_asked):
 
 
 @pytest.mark.parametrize(
-    "address", ["", "https://", "http://example.com", "javascript:alert(1)", "https://a@x.com", "https://x.com/#a"]
+    "address",
+    [
+        "",
+        "https://",
+        "http://example.com",
+        "javascript:alert(1)",
+        "https://a@x.com",
+        "https://x.com/#a",
+    ],
 )
 def test_an_address_that_is_not_https_is_not_safe(settings, address):
     settings.OUTBOUND_TO_LOOPBACK = False

@@ -19,16 +19,24 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def leads(company):
-    return [make_lead(company, organisation=name) for name in ("Acme", "ACME", "Acme Ltd")]
+    return [
+        make_lead(company, organisation=name) for name in ("Acme", "ACME", "Acme Ltd")
+    ]
 
 
 def names():
     return list(Lead.objects.order_by("pk").values_list("organisation", flat=True))
 
 
-def rename(company, organisation="acme", name="Acme Group", lead_count=2, joined_count=0):
+def rename(
+    company, organisation="acme", name="Acme Group", lead_count=2, joined_count=0
+):
     return rename_organisation(
-        company=company, organisation=organisation, name=name, lead_count=lead_count, joined_count=joined_count
+        company=company,
+        organisation=organisation,
+        name=name,
+        lead_count=lead_count,
+        joined_count=joined_count,
     )
 
 
@@ -45,17 +53,25 @@ def test_it_is_on_record_with_their_number_and_without_a_name(company, sales, le
         rename(company)
 
     entry = AuditEntry.objects.get(action="organisation_renamed")
-    assert (entry.actor_id, entry.details, entry.object_label) == (sales.user_id, {"leads": 2}, "")
+    assert (entry.actor_id, entry.details, entry.object_label) == (
+        sales.user_id,
+        {"leads": 2},
+        "",
+    )
     assert "acme" not in str(vars(entry)).lower()
 
 
-def test_no_crm_event_no_change_and_no_conversion_comes_of_it(company, token, make_rule, leads):
+def test_no_crm_event_no_change_and_no_conversion_comes_of_it(
+    company, token, make_rule, leads
+):
     make_rule()
     before = [model.objects.count() for model in (CrmEvent, Change, ConversionEvent)]
 
     rename(company)
 
-    assert [model.objects.count() for model in (CrmEvent, Change, ConversionEvent)] == before
+    assert [
+        model.objects.count() for model in (CrmEvent, Change, ConversionEvent)
+    ] == before
 
 
 def test_a_form_that_was_open_meanwhile_is_told(company, leads):
@@ -111,7 +127,9 @@ def test_two_organisations_become_one(company, leads):
 
 
 @pytest.mark.parametrize("lead_count", [1, 3, -1])
-def test_another_number_of_leads_than_was_asked_about_changes_none(company, leads, lead_count):
+def test_another_number_of_leads_than_was_asked_about_changes_none(
+    company, leads, lead_count
+):
     with pytest.raises(ChangedMeanwhile):
         rename(company, lead_count=lead_count)
 
@@ -119,17 +137,23 @@ def test_another_number_of_leads_than_was_asked_about_changes_none(company, lead
 
 
 @pytest.mark.parametrize("joined_count", [0, 2, -1])
-def test_another_organisation_than_was_asked_about_is_not_joined(company, leads, joined_count):
+def test_another_organisation_than_was_asked_about_is_not_joined(
+    company, leads, joined_count
+):
     with pytest.raises(ChangedMeanwhile):
         rename(company, name="ACME LTD", joined_count=joined_count)
 
     assert names() == ["Acme", "ACME", "Acme Ltd"]
 
 
-def test_its_statements_may_take_longer_than_those_of_a_page(company, leads, monkeypatch):
+def test_its_statements_may_take_longer_than_those_of_a_page(
+    company, leads, monkeypatch
+):
     found = []
     monkeypatch.setattr("postgresql.bounds._bound.seconds", 5.0, raising=False)
-    monkeypatch.setattr("crm.services.audit.record", lambda **_: found.append(bounds.seconds()))
+    monkeypatch.setattr(
+        "crm.services.audit.record", lambda **_: found.append(bounds.seconds())
+    )
 
     rename(company)
 
@@ -147,7 +171,9 @@ def test_too_many_are_refused(company, leads, monkeypatch):
 
 
 def test_many_are_renamed_in_chunks(company, monkeypatch, django_assert_num_queries):
-    Lead.objects.bulk_create(Lead(company=company, first_name="Ada", organisation="Acme") for _ in range(7))
+    Lead.objects.bulk_create(
+        Lead(company=company, first_name="Ada", organisation="Acme") for _ in range(7)
+    )
     monkeypatch.setattr("crm.models.snapshots.CHUNK", 3)
 
     # The transaction twice, how many there are, which, what was merged into them, the locks, how many have the name

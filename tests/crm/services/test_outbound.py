@@ -61,14 +61,21 @@ def _names(monkeypatch):
 
     def look_up(host, port, *args, **kwargs):
         if host == "mixed.example":
-            return real("8.8.8.8", port, *args, **kwargs) + real("127.0.0.1", port, *args, **kwargs)
-        return real("127.0.0.1" if host == "example.com" else host, port, *args, **kwargs)
+            return real("8.8.8.8", port, *args, **kwargs) + real(
+                "127.0.0.1", port, *args, **kwargs
+            )
+        return real(
+            "127.0.0.1" if host == "example.com" else host, port, *args, **kwargs
+        )
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
 
 
 @pytest.mark.usefixtures("_names")
-@pytest.mark.parametrize("host", ["127.0.0.1", "[::ffff:127.0.0.1]", "2130706433", "example.com", "mixed.example"])
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "[::ffff:127.0.0.1]", "2130706433", "example.com", "mixed.example"],
+)
 def test_nothing_connects_to_this_machine_whatever_it_is_called(listener, host):
     with pytest.raises(OutboundError):
         get_json(f"https://{host}:{listener.getsockname()[1]}/")
@@ -78,7 +85,10 @@ def test_nothing_connects_to_this_machine_whatever_it_is_called(listener, host):
         listener.accept()
 
 
-@pytest.mark.parametrize("url", ["http://example.com/", "http://127.0.0.1/", "file:///etc/passwd", "ftp://x/", "x"])
+@pytest.mark.parametrize(
+    "url",
+    ["http://example.com/", "http://127.0.0.1/", "file:///etc/passwd", "ftp://x/", "x"],
+)
 def test_nothing_but_https(url):
     with pytest.raises(OutboundError):
         get_json(url)
@@ -143,7 +153,9 @@ def test_a_name_server_that_never_answers_holds_nobody_up(monkeypatch):
     answer.set()
 
 
-@pytest.mark.parametrize("host", ["a" * 64 + ".example", "a..example", ".example", "xn--é.example"])
+@pytest.mark.parametrize(
+    "host", ["a" * 64 + ".example", "a..example", ".example", "xn--é.example"]
+)
 def test_a_name_that_no_host_can_have_is_a_failed_request(host):
     with pytest.raises(OutboundError):
         get_json(f"https://{host}/")
@@ -181,7 +193,9 @@ def test_a_cloud_s_metadata_service_is_never_allowed(settings, address):
 
 
 @pytest.mark.parametrize("entry", ["127.0.0.1", "127.0.0.0/29", "10.0.0.0/8,127.0.0.1"])
-def test_a_host_in_a_network_of_the_operator_is_reached_if_it_is_allowed(private, settings, entry):
+def test_a_host_in_a_network_of_the_operator_is_reached_if_it_is_allowed(
+    private, settings, entry
+):
     settings.OUTBOUND_ALLOWED = entry.split(",")
 
     with Wire(saying(WHOLE["length"]), tls=private) as wire:
@@ -216,18 +230,28 @@ def test_no_one_learns_whether_a_name_of_our_network_exists(monkeypatch):
             get_json(f"https://{host}/")
         return error.value.failure
 
-    assert failure_of("127.0.0.1") == failure_of("nothing.invalid") == Failure.NOT_REACHABLE
+    assert (
+        failure_of("127.0.0.1")
+        == failure_of("nothing.invalid")
+        == Failure.NOT_REACHABLE
+    )
 
 
 def test_an_unknown_authority_is_said(private, settings):
     settings.OUTBOUND_ALLOWED, settings.CA_BUNDLE = ["127.0.0.1"], ""
     outbound_connections.tls_context.cache_clear()
 
-    with Wire(saying(WHOLE["length"]), tls=private) as wire, pytest.raises(OutboundError) as error:
+    with (
+        Wire(saying(WHOLE["length"]), tls=private) as wire,
+        pytest.raises(OutboundError) as error,
+    ):
         get_json(wire.url)
 
     assert error.value.failure == Failure.NOT_TRUSTED
-    assert str(error.value) == "The host's certificate is not valid: self-signed certificate."
+    assert (
+        str(error.value)
+        == "The host's certificate is not valid: self-signed certificate."
+    )
 
 
 # However an answer is framed, and however slowly it comes
@@ -255,10 +279,16 @@ def given_up(url):
 JSON = b'{"a": 1}'
 WHOLE = {
     "length": HEAD + b"Content-Length: 8\r\n\r\n" + JSON,
-    "chunked": HEAD + b"Transfer-Encoding: chunked\r\n\r\n8\r\n" + JSON + b"\r\n0\r\nX-A: b\r\n\r\n",
+    "chunked": HEAD
+    + b"Transfer-Encoding: chunked\r\n\r\n8\r\n"
+    + JSON
+    + b"\r\n0\r\nX-A: b\r\n\r\n",
     "until it closes": HEAD + b"\r\n" + JSON,
     "HTTP/1.0": b"HTTP/1.0 200 OK\r\n\r\n" + JSON,
-    "interim": b"HTTP/1.1 100 Continue\r\n\r\n" + HEAD + b"Content-Length: 8\r\n\r\n" + JSON,
+    "interim": b"HTTP/1.1 100 Continue\r\n\r\n"
+    + HEAD
+    + b"Content-Length: 8\r\n\r\n"
+    + JSON,
     "gzip": HEAD + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(JSON),
 }
 
@@ -269,8 +299,12 @@ def test_an_answer_is_read_however_it_is_framed(tls, answer):
         assert get_json(wire.url) == {"a": 1}
 
 
-@pytest.mark.parametrize("framing", slow_servers.FRAMINGS.values(), ids=slow_servers.FRAMINGS)
-def test_an_answer_that_drips_is_cut_off_in_time_however_it_is_framed(tls, monkeypatch, framing):
+@pytest.mark.parametrize(
+    "framing", slow_servers.FRAMINGS.values(), ids=slow_servers.FRAMINGS
+)
+def test_an_answer_that_drips_is_cut_off_in_time_however_it_is_framed(
+    tls, monkeypatch, framing
+):
     monkeypatch.setattr(outbound, "EXCHANGE_SECONDS", 0.5)
 
     with slow_servers.dripping(framing, tls=tls) as wire:
@@ -283,7 +317,9 @@ def test_an_answer_that_drips_is_cut_off_in_time_however_it_is_framed(tls, monke
 def test_a_whole_object_does_not_hide_that_the_deadline_ended_it(tls, monkeypatch):
     monkeypatch.setattr(outbound, "EXCHANGE_SECONDS", 0.5)
 
-    with slow_servers.dripping(slow_servers.Framing(HEAD + b"\r\n" + JSON, b" " * 100), tls=tls) as wire:
+    with slow_servers.dripping(
+        slow_servers.Framing(HEAD + b"\r\n" + JSON, b" " * 100), tls=tls
+    ) as wire:
         reason, _ = given_up(wire.url)
 
     assert reason == "There was no whole answer in time."
@@ -299,13 +335,17 @@ def test_a_handshake_that_drips_is_cut_off_in_time(tls, monkeypatch):
     assert 0.5 <= seconds < 2
 
 
-def test_ten_addresses_that_take_no_connection_take_no_longer_than_one(tls, monkeypatch):
+def test_ten_addresses_that_take_no_connection_take_no_longer_than_one(
+    tls, monkeypatch
+):
     monkeypatch.setattr(outbound, "EXCHANGE_SECONDS", 0.5)
     monkeypatch.setattr(outbound_connections, "STEP_SECONDS", 0.2)
     real = socket.getaddrinfo
 
     with slow_servers.not_accepting() as port:
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: 10 * real(*args, **kwargs))
+        monkeypatch.setattr(
+            socket, "getaddrinfo", lambda *args, **kwargs: 10 * real(*args, **kwargs)
+        )
         reason, seconds = given_up(f"https://127.0.0.1:{port}")
 
     assert reason == "There was no whole answer in time."
@@ -316,8 +356,13 @@ def test_an_address_that_takes_no_connection_is_passed_over(tls, monkeypatch):
     monkeypatch.setattr(outbound_connections, "STEP_SECONDS", 0.2)
     real = socket.getaddrinfo
 
-    with slow_servers.not_accepting() as port, Wire(saying(WHOLE["length"]), tls=tls) as wire:
-        both = real("127.0.0.1", port, type=socket.SOCK_STREAM) + real(*wire.host.split(":"), type=socket.SOCK_STREAM)
+    with (
+        slow_servers.not_accepting() as port,
+        Wire(saying(WHOLE["length"]), tls=tls) as wire,
+    ):
+        both = real("127.0.0.1", port, type=socket.SOCK_STREAM) + real(
+            *wire.host.split(":"), type=socket.SOCK_STREAM
+        )
         monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: both)
 
         assert get_json(wire.url) == {"a": 1}
@@ -327,7 +372,10 @@ def test_the_requests_of_a_page_have_a_limit_together(tls, monkeypatch):
     monkeypatch.setattr(outbound, "PAGE_SECONDS", 0.5)
     framing = slow_servers.FRAMINGS["length"]
 
-    with slow_servers.dripping(framing, tls=tls) as wire, OutboundClient(company_id=OURS_ID) as client:
+    with (
+        slow_servers.dripping(framing, tls=tls) as wire,
+        OutboundClient(company_id=OURS_ID) as client,
+    ):
         started_at = time.monotonic()
         for _ in range(3):
             with pytest.raises(OutboundError):
@@ -337,9 +385,14 @@ def test_the_requests_of_a_page_have_a_limit_together(tls, monkeypatch):
     assert 0.5 <= time.monotonic() - started_at < 2
 
 
-@pytest.mark.parametrize("flaw", [{"address": "127.0.0.2"}, {"days": -1}], ids=["another host's", "expired"])
-def test_a_wrong_certificate_gets_no_byte_of_the_request(tls, monkeypatch, tmp_path, flaw):
-    path = slow_servers.make_certificate(tmp_path, **flaw)  # trusted, as it is in the same place
+@pytest.mark.parametrize(
+    "flaw", [{"address": "127.0.0.2"}, {"days": -1}], ids=["another host's", "expired"]
+)
+def test_a_wrong_certificate_gets_no_byte_of_the_request(
+    tls, monkeypatch, tmp_path, flaw
+):
+    # Trusted, as it is in the same place.
+    path = slow_servers.make_certificate(tmp_path, **flaw)
 
     with Wire(saying(WHOLE["length"]), tls=slow_servers.serving(path)) as wire:
         reason, _ = given_up(wire.url)
@@ -362,7 +415,9 @@ def test_what_is_sent_is_a_form(tls):
     refusal = saying(b"HTTP/1.1 400 Bad\r\nContent-Length: 8\r\n\r\n" + JSON)
 
     with Wire(refusal, tls=tls) as wire, OutboundClient(company_id=OURS_ID) as client:
-        answer = client.post_form(wire.url + "/token?x=1", {"code": "a b&ü"}, {"Authorization": "Basic eA=="})
+        answer = client.post_form(
+            wire.url + "/token?x=1", {"code": "a b&ü"}, {"Authorization": "Basic eA=="}
+        )
 
     [request] = wire.requests
     assert (answer.status, answer.json_object()) == (400, {"a": 1})
@@ -373,7 +428,16 @@ def test_what_is_sent_is_a_form(tls):
 
 
 @pytest.mark.parametrize(
-    "odd", ["NaN", "Infinity", "[" * 100_000, '{"a": ' + "9" * 5000 + "}", '"\\ud800"', "\x00", "\xff"]
+    "odd",
+    [
+        "NaN",
+        "Infinity",
+        "[" * 100_000,
+        '{"a": ' + "9" * 5000 + "}",
+        '"\\ud800"',
+        "\x00",
+        "\xff",
+    ],
 )
 def test_odd_json_is_no_object(answering, odd):
     body = odd.encode("latin-1")
@@ -386,12 +450,17 @@ def test_odd_json_is_no_object(answering, odd):
 
 
 def test_a_company_has_a_share_and_no_more_and_others_have_theirs(monkeypatch):
-    clients = [OutboundClient(company_id=OURS_ID) for _ in range(outbound.MOST_OF_A_COMPANY)]
+    clients = [
+        OutboundClient(company_id=OURS_ID) for _ in range(outbound.MOST_OF_A_COMPANY)
+    ]
     for client in clients:
         client.__enter__()
 
     started_at = time.monotonic()
-    with pytest.raises(ShareInUse, match="Try again in a few seconds"), OutboundClient(company_id=OURS_ID):
+    with (
+        pytest.raises(ShareInUse, match="Try again in a few seconds"),
+        OutboundClient(company_id=OURS_ID),
+    ):
         pass
     with OutboundClient(company_id=THEIRS_ID):
         pass
@@ -404,7 +473,9 @@ def test_a_company_has_a_share_and_no_more_and_others_have_theirs(monkeypatch):
 
 
 def test_all_companies_leave_threads_for_other_pages():
-    clients = [OutboundClient(company_id=number) for number in range(outbound.MOST_IN_ALL)]
+    clients = [
+        OutboundClient(company_id=number) for number in range(outbound.MOST_IN_ALL)
+    ]
     for client in clients:
         client.__enter__()
 
@@ -425,7 +496,9 @@ def test_nothing_is_sent_outside_a_share(settings, listener):
     settings.OUTBOUND_TO_LOOPBACK = True
 
     with pytest.raises(OutboundError):
-        OutboundClient(company_id=OURS_ID).get_json(f"http://127.0.0.1:{listener.getsockname()[1]}/")
+        OutboundClient(company_id=OURS_ID).get_json(
+            f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        )
 
     listener.settimeout(0)
     with pytest.raises(BlockingIOError):

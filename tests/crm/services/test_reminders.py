@@ -32,9 +32,14 @@ def make_due():
 
 @pytest.mark.parametrize(
     ("due_time", "remind_at"),
-    [(time(14, 30), datetime(2099, 3, 12, 12, 30, tzinfo=UTC)), (None, datetime(2099, 3, 12, 7, tzinfo=UTC))],
+    [
+        (time(14, 30), datetime(2099, 3, 12, 12, 30, tzinfo=UTC)),
+        (None, datetime(2099, 3, 12, 7, tzinfo=UTC)),
+    ],
 )
-def test_it_comes_an_hour_ahead_or_in_the_morning_in_the_companys_time_zone(sales, due_time, remind_at):
+def test_it_comes_an_hour_ahead_or_in_the_morning_in_the_companys_time_zone(
+    sales, due_time, remind_at
+):
     make_task(sales, due_on=FAR, due_time=due_time, reminder=True)
 
     assert due() == [remind_at]
@@ -64,7 +69,14 @@ def test_nobody_is_reminded_of_what_is_past(sales):
 
 
 def test_the_owner_is_reminded_once(sales, mailoutbox):
-    task = make_task(sales, title="Call\nAda", due_on=FAR, due_time=time(14, 30), reminder=True, kind="call")
+    task = make_task(
+        sales,
+        title="Call\nAda",
+        due_on=FAR,
+        due_time=time(14, 30),
+        reminder=True,
+        kind="call",
+    )
     make_due()
 
     assert (reminders.send_due(), reminders.send_due()) == (1, 0)
@@ -75,7 +87,9 @@ def test_the_owner_is_reminded_once(sales, mailoutbox):
     assert f"/tasks/{task.pk}/edit/" in mail.body
 
 
-@pytest.mark.parametrize("change", ["done", "deactivated", "closed", "nobody's", "over"])
+@pytest.mark.parametrize(
+    "change", ["done", "deactivated", "closed", "nobody's", "over"]
+)
 def test_nobody_is_reminded_in_vain(sales, company, mailoutbox, change):
     task = make_task(sales, due_on=FAR, reminder=True)
     make_due()

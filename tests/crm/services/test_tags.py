@@ -19,7 +19,9 @@ def vip(company: Company) -> Tag:
     return Tag.objects.create(company=company, name="VIP")
 
 
-def test_a_tag_is_put_on_those_without_it_and_taken_off_again(company: Company, vip: Tag) -> None:
+def test_a_tag_is_put_on_those_without_it_and_taken_off_again(
+    company: Company, vip: Tag
+) -> None:
     ada, grace = make_lead(company), make_lead(company)
     add_links(Lead, company.pk, [(ada.pk, vip)])
     leads = Lead.objects.for_company(company)
@@ -30,7 +32,9 @@ def test_a_tag_is_put_on_those_without_it_and_taken_off_again(company: Company, 
     assert not LeadTag.objects.exists()
 
 
-def test_many_are_tagged_with_as_many_queries_as_one(company: Company, vip: Tag) -> None:
+def test_many_are_tagged_with_as_many_queries_as_one(
+    company: Company, vip: Tag
+) -> None:
     def queries(count: int) -> int:
         made = [make_lead(company).pk for _ in range(count)]
         with CaptureQueriesContext(connection) as captured:
@@ -40,7 +44,9 @@ def test_many_are_tagged_with_as_many_queries_as_one(company: Company, vip: Tag)
     assert queries(1) == queries(5)
 
 
-def test_an_archived_tag_is_put_on_nothing_and_stays_where_it_is(company: Company, vip: Tag) -> None:
+def test_an_archived_tag_is_put_on_nothing_and_stays_where_it_is(
+    company: Company, vip: Tag
+) -> None:
     ada, grace = make_lead(company), make_lead(company)
     put_tag(rows=Lead.objects.filter(pk=ada.pk), tag=vip)
     Tag.objects.update(archived_at="2026-03-01T00:00Z")
@@ -52,11 +58,17 @@ def test_an_archived_tag_is_put_on_nothing_and_stays_where_it_is(company: Compan
     assert list(ada.tags.all()) == [vip]
 
 
-def test_nothing_about_an_erased_person_can_be_tagged(company: Company, vip: Tag) -> None:
+def test_nothing_about_an_erased_person_can_be_tagged(
+    company: Company, vip: Tag
+) -> None:
     lead = make_lead(company)
     deal = make_deal(lead)
     Lead.objects.filter(pk=lead.pk).update(
-        erased_at="2026-03-01T00:00Z", share_with_ad_platforms=False, first_name="", last_name="", email=""
+        erased_at="2026-03-01T00:00Z",
+        share_with_ad_platforms=False,
+        first_name="",
+        last_name="",
+        email="",
     )
 
     assert put_tag(rows=Lead.objects.filter(pk=lead.pk), tag=vip) == 0

@@ -72,11 +72,19 @@ def test_a_task_is_about_a_lead_or_a_deal_and_not_both(sales, company):
 
 
 @pytest.mark.parametrize("about", ["lead", "deal"])
-def test_no_text_is_written_about_someone_who_has_been_erased_meanwhile(sales, company, about):
+def test_no_text_is_written_about_someone_who_has_been_erased_meanwhile(
+    sales, company, about
+):
     deal = make_deal(make_lead(company))
-    subject = {"lead": deal.lead} if about == "lead" else {"deal": Deal.objects.select_related("lead").get()}
+    subject = (
+        {"lead": deal.lead}
+        if about == "lead"
+        else {"deal": Deal.objects.select_related("lead").get()}
+    )
     task = make_task(sales, **subject)
-    Lead.objects.update(erased_at=timezone.now(), first_name="", email="", share_with_ad_platforms=False)
+    Lead.objects.update(
+        erased_at=timezone.now(), first_name="", email="", share_with_ad_platforms=False
+    )
     task.title = "Call Ada Byron"
 
     with pytest.raises(PersonErased):
@@ -98,9 +106,14 @@ def test_no_task_is_added_to_a_deal_that_has_been_deleted_meanwhile(sales, compa
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.covers("S37")
-def test_erasure_takes_the_text_of_tasks_about_the_person_and_their_deals(sales, company):
+def test_erasure_takes_the_text_of_tasks_about_the_person_and_their_deals(
+    sales, company
+):
     deal = make_deal(make_lead(company))
-    about = [make_task(sales, lead=deal.lead, due_on=FAR, reminder=True), make_task(sales, deal=deal)]
+    about = [
+        make_task(sales, lead=deal.lead, due_on=FAR, reminder=True),
+        make_task(sales, deal=deal),
+    ]
     other = make_task(sales, title="Tidy up", due_on=FAR, reminder=True)
 
     erase_lead(lead=deal.lead)

@@ -49,7 +49,13 @@ def person(sales: Any) -> Person:
 
 @pytest.fixture
 def rules(patient: Company, token: Any, make_rule: Any) -> None:
-    for kind in ("lead_created", "lead_qualified", "deal_created", "deal_won", "deal_lost"):
+    for kind in (
+        "lead_created",
+        "lead_qualified",
+        "deal_created",
+        "deal_won",
+        "deal_lost",
+    ):
         make_rule(kind)
 
 
@@ -62,7 +68,9 @@ def stage(company: Company, name: str) -> Stage:
 
 
 def give(lead: Lead, name: str) -> None:
-    change_status(leads=Lead.objects.filter(pk=lead.pk), status=status(lead.company, name))
+    change_status(
+        leads=Lead.objects.filter(pk=lead.pk), status=status(lead.company, name)
+    )
 
 
 def move(deal: Deal, name: str) -> None:
@@ -87,7 +95,9 @@ def end_grace() -> None:
 # --- the grace period ------------------------------------------------------------------------------------------------
 
 
-def test_what_a_person_changes_is_due_after_the_grace_period(patient, rules, person) -> None:
+def test_what_a_person_changes_is_due_after_the_grace_period(
+    patient, rules, person
+) -> None:
     with person():
         make_lead(patient)
 
@@ -104,7 +114,9 @@ def test_what_a_script_changes_is_due_at_once(patient, rules) -> None:
     assert CrmEvent.objects.get().release_at is None
 
 
-def test_without_a_grace_period_everything_is_due_at_once(company, rules, person) -> None:
+def test_without_a_grace_period_everything_is_due_at_once(
+    company, rules, person
+) -> None:
     Company.objects.update(grace_seconds=0)
 
     with person():
@@ -113,7 +125,9 @@ def test_without_a_grace_period_everything_is_due_at_once(company, rules, person
     assert ConversionEvent.objects.due().count() == 1
 
 
-def test_an_address_that_comes_within_the_grace_period_does_not_end_it(patient, rules, person) -> None:
+def test_an_address_that_comes_within_the_grace_period_does_not_end_it(
+    patient, rules, person
+) -> None:
     with person():
         lead = make_lead(patient, email="")
     assert log("lead_created") == [(State.WAITING, Reason.NO_EMAIL)]
@@ -125,24 +139,30 @@ def test_an_address_that_comes_within_the_grace_period_does_not_end_it(patient, 
     assert not ConversionEvent.objects.due().exists()
 
 
-def test_a_bulk_change_has_a_grace_period_for_each_event(patient, rules, person) -> None:
+def test_a_bulk_change_has_a_grace_period_for_each_event(
+    patient, rules, person
+) -> None:
     leads = [make_lead(patient, email=f"{number}@example.com") for number in range(3)]
 
     with person():
         change_status(
-            leads=Lead.objects.filter(pk__in=[lead.pk for lead in leads]), status=status(patient, "Qualified")
+            leads=Lead.objects.filter(pk__in=[lead.pk for lead in leads]),
+            status=status(patient, "Qualified"),
         )
 
     qualified = CrmEvent.objects.filter(kind="lead_qualified")
     assert {event.action for event in qualified} == {person.action}
     assert all(event.release_at for event in qualified)
-    assert ConversionEvent.objects.due().count() == 3  # those of the script that made the leads
+    # Those of the script that made the leads.
+    assert ConversionEvent.objects.due().count() == 3
 
 
 # --- set back within it ----------------------------------------------------------------------------------------------
 
 
-def test_a_status_that_is_set_back_within_the_grace_period_is_taken_back(patient, rules, person) -> None:
+def test_a_status_that_is_set_back_within_the_grace_period_is_taken_back(
+    patient, rules, person
+) -> None:
     lead = make_lead(patient)
     with person():
         give(lead, "Qualified")
@@ -153,7 +173,9 @@ def test_a_status_that_is_set_back_within_the_grace_period_is_taken_back(patient
     assert CrmEvent.objects.get(kind="lead_qualified").taken_back_at is not None
 
 
-def test_a_stage_that_is_left_for_another_within_the_grace_period_is_taken_back_too(patient, rules, person) -> None:
+def test_a_stage_that_is_left_for_another_within_the_grace_period_is_taken_back_too(
+    patient, rules, person
+) -> None:
     deal = make_deal(make_lead(patient))
     with person():
         move(deal, "Won")
@@ -165,7 +187,10 @@ def test_a_stage_that_is_left_for_another_within_the_grace_period_is_taken_back_
 
 
 def values(kind: str) -> list[tuple[str, str]]:
-    return [(str(each.amount), each.currency) for each in CrmEvent.objects.filter(kind=kind).order_by("pk")]
+    return [
+        (str(each.amount), each.currency)
+        for each in CrmEvent.objects.filter(kind=kind).order_by("pk")
+    ]
 
 
 @pytest.mark.parametrize("by_form", [True, False])
@@ -185,10 +210,13 @@ def test_an_amount_that_is_corrected_within_the_grace_period_is_the_one_that_is_
             Deal.objects.filter(pk=deal.pk).update(amount="900.00", currency="USD")
 
     assert values("deal_created") == values("deal_won") == [("900.00", "USD")]
-    assert Connection.objects.get().recalls > recalls  # a batch that is being read is read again
+    # A batch that is being read is read again.
+    assert Connection.objects.get().recalls > recalls
 
 
-def test_an_amount_that_is_changed_later_or_of_another_deal_changes_no_event(patient, rules, person) -> None:
+def test_an_amount_that_is_changed_later_or_of_another_deal_changes_no_event(
+    patient, rules, person
+) -> None:
     with person():
         lead = make_lead(patient)
         move(early := make_deal(lead, amount="90000.00"), "Won")
@@ -225,7 +253,9 @@ def test_a_script_may_set_it_back_too(patient, rules, person) -> None:
     assert log("lead_qualified") == [TAKEN_BACK]
 
 
-def test_the_place_of_a_rule_that_counts_once_is_free_again(patient, rules, person) -> None:
+def test_the_place_of_a_rule_that_counts_once_is_free_again(
+    patient, rules, person
+) -> None:
     lead = make_lead(patient)
     for name in ("Qualified", "New", "Qualified"):
         with person():
@@ -246,7 +276,9 @@ def test_a_lead_is_not_taken_for_another(patient, rules, person) -> None:
     assert log("lead_qualified") == [QUEUED, TAKEN_BACK]
 
 
-def test_a_lead_that_leaves_qualified_keeps_what_its_deals_have_won(patient, rules, person) -> None:
+def test_a_lead_that_leaves_qualified_keeps_what_its_deals_have_won(
+    patient, rules, person
+) -> None:
     deal = make_deal(make_lead(patient))
     with person():
         give(deal.lead, "Qualified")
@@ -261,7 +293,9 @@ def test_a_lead_that_leaves_qualified_keeps_what_its_deals_have_won(patient, rul
 # --- undo ------------------------------------------------------------------------------------------------------------
 
 
-def test_undo_puts_the_status_back_and_stops_what_has_not_gone_out(patient, rules, person) -> None:
+def test_undo_puts_the_status_back_and_stops_what_has_not_gone_out(
+    patient, rules, person
+) -> None:
     lead = make_lead(patient)
     with person():
         give(lead, "Qualified")
@@ -272,10 +306,15 @@ def test_undo_puts_the_status_back_and_stops_what_has_not_gone_out(patient, rule
     lead.refresh_from_db()
     assert (lead.status.name, undone.put_back, undone.told) == ("New", [lead], [])
     assert log("lead_qualified") == [TAKEN_BACK]
-    assert list(Change.objects.order_by("pk").values_list("field", "is_undo")) == [("status", False), ("status", True)]
+    assert list(Change.objects.order_by("pk").values_list("field", "is_undo")) == [
+        ("status", False),
+        ("status", True),
+    ]
 
 
-def test_undo_after_the_grace_period_stops_what_is_still_on_hold(patient, rules, person) -> None:
+def test_undo_after_the_grace_period_stops_what_is_still_on_hold(
+    patient, rules, person
+) -> None:
     lead = make_lead(patient)
     with person():
         give(lead, "Qualified")
@@ -290,7 +329,9 @@ def test_undo_names_what_has_been_sent(patient, rules, person) -> None:
     lead = make_lead(patient)
     with person():
         give(lead, "Qualified")
-    ConversionEvent.objects.filter(crm_event__kind="lead_qualified").update(state=State.ACCEPTED)
+    ConversionEvent.objects.filter(crm_event__kind="lead_qualified").update(
+        state=State.ACCEPTED
+    )
 
     undone = undo(company=patient, action=person.action)
 
@@ -298,7 +339,9 @@ def test_undo_names_what_has_been_sent(patient, rules, person) -> None:
     assert log("lead_qualified") == [(State.ACCEPTED, Reason.NONE)]
 
 
-def test_undo_leaves_what_someone_else_has_changed_since(patient, rules, person) -> None:
+def test_undo_leaves_what_someone_else_has_changed_since(
+    patient, rules, person
+) -> None:
     lead = make_lead(patient)
     with person():
         give(lead, "Qualified")
@@ -307,11 +350,20 @@ def test_undo_leaves_what_someone_else_has_changed_since(patient, rules, person)
     undone = undo(company=patient, action=person.action)
 
     lead.refresh_from_db()
-    assert (lead.status.name, undone.put_back, undone.changed_since) == ("Unqualified", [], [lead])
+    assert (lead.status.name, undone.put_back, undone.changed_since) == (
+        "Unqualified",
+        [],
+        [lead],
+    )
 
 
-def test_undo_of_a_bulk_change_gives_each_lead_its_own_status_back(patient, rules, person) -> None:
-    ada, bob, eve = (make_lead(patient, email=f"{name}@example.com") for name in ("ada", "bob", "eve"))
+def test_undo_of_a_bulk_change_gives_each_lead_its_own_status_back(
+    patient, rules, person
+) -> None:
+    ada, bob, eve = (
+        make_lead(patient, email=f"{name}@example.com")
+        for name in ("ada", "bob", "eve")
+    )
     give(bob, "Contacted")
     with person():
         change_status(leads=Lead.objects.all(), status=status(patient, "Qualified"))
@@ -325,7 +377,9 @@ def test_undo_of_a_bulk_change_gives_each_lead_its_own_status_back(patient, rule
     assert log("lead_qualified") == [TAKEN_BACK] * 3
 
 
-def test_undo_of_lost_makes_the_deal_won_again_and_says_so_once(patient, rules, person) -> None:
+def test_undo_of_lost_makes_the_deal_won_again_and_says_so_once(
+    patient, rules, person
+) -> None:
     deal = make_deal(make_lead(patient))
     with person():
         move(deal, "Won")
@@ -340,7 +394,9 @@ def test_undo_of_lost_makes_the_deal_won_again_and_says_so_once(patient, rules, 
     assert log("deal_lost") == [TAKEN_BACK]
 
 
-def test_undo_of_a_move_away_from_an_old_win_reports_no_second_one(patient, rules, person) -> None:
+def test_undo_of_a_move_away_from_an_old_win_reports_no_second_one(
+    patient, rules, person
+) -> None:
     deal = make_deal(make_lead(patient))
     move(deal, "Won")
     with person():
@@ -384,7 +440,9 @@ def test_undo_twice_is_nothing_to_undo(patient, rules, person) -> None:
         undo(company=patient, action=person.action)
 
 
-def test_undo_does_not_reach_into_another_company(patient, other_company, rules, person) -> None:
+def test_undo_does_not_reach_into_another_company(
+    patient, other_company, rules, person
+) -> None:
     lead = make_lead(patient)
     with person():
         give(lead, "Qualified")
@@ -419,10 +477,15 @@ def test_no_later_rule_sends_what_was_taken_back(taken_back, make_rule) -> None:
 
 
 def retry_all(company: Company) -> int:
-    return retries.retry(company_id=company.pk, pks=list(ConversionEvent.objects.values_list("pk", flat=True)))
+    return retries.retry(
+        company_id=company.pk,
+        pks=list(ConversionEvent.objects.values_list("pk", flat=True)),
+    )
 
 
-def test_what_was_taken_back_after_it_was_cancelled_can_not_be_retried(patient, rules, person) -> None:
+def test_what_was_taken_back_after_it_was_cancelled_can_not_be_retried(
+    patient, rules, person
+) -> None:
     lead = make_lead(patient)
     with person():
         give(lead, "Qualified")
@@ -466,7 +529,9 @@ def test_an_old_undo_leaves_what_was_done_again(patient, rules, person) -> None:
     assert log("lead_qualified") == [TAKEN_BACK, QUEUED]
 
 
-def test_undo_stops_what_is_on_hold_although_the_status_was_set_back_by_hand(patient, rules, person) -> None:
+def test_undo_stops_what_is_on_hold_although_the_status_was_set_back_by_hand(
+    patient, rules, person
+) -> None:
     lead = make_lead(patient)
     with person():
         give(lead, "Qualified")
@@ -479,7 +544,9 @@ def test_undo_stops_what_is_on_hold_although_the_status_was_set_back_by_hand(pat
     assert log("lead_qualified") == [TAKEN_BACK]
 
 
-@pytest.mark.parametrize(("state", "recorded"), [("pending", [TAKEN_BACK, QUEUED]), ("accepted", [SENT])])
+@pytest.mark.parametrize(
+    ("state", "recorded"), [("pending", [TAKEN_BACK, QUEUED]), ("accepted", [SENT])]
+)
 def test_what_an_old_undo_has_stopped_is_recorded_again_if_the_status_returns(
     patient, rules, person, state, recorded
 ) -> None:
@@ -489,7 +556,9 @@ def test_what_an_old_undo_has_stopped_is_recorded_again_if_the_status_returns(
             give(lead, name)
         actions.append(person.action)
         end_grace()
-        ConversionEvent.objects.filter(crm_event__kind="lead_qualified").update(state=state)
+        ConversionEvent.objects.filter(crm_event__kind="lead_qualified").update(
+            state=state
+        )
 
     for action in actions:  # the first one of a page that was left open
         with person():
@@ -514,23 +583,32 @@ def test_so_is_the_win_or_loss_of_a_deal(patient, rules, person, first) -> None:
             undo(company=patient, action=action)
 
     deal.refresh_from_db()
-    assert (deal.stage.name, log(f"deal_{first.lower()}")) == (first, [TAKEN_BACK, QUEUED])
+    assert (deal.stage.name, log(f"deal_{first.lower()}")) == (
+        first,
+        [TAKEN_BACK, QUEUED],
+    )
 
 
-def test_a_win_is_recorded_again_although_the_deal_has_another_lead_now(patient, rules, person) -> None:
+def test_a_win_is_recorded_again_although_the_deal_has_another_lead_now(
+    patient, rules, person
+) -> None:
     deal = make_deal(make_lead(patient))
     with person():
         move(deal, "Won")
     with person():
         move(deal, "Lost")
-    Deal.objects.filter(pk=deal.pk).update(lead=make_lead(patient, email="bob@example.com"))
+    Deal.objects.filter(pk=deal.pk).update(
+        lead=make_lead(patient, email="bob@example.com")
+    )
 
     undo(company=patient, action=person.action)
 
     assert log("deal_won") == [TAKEN_BACK, QUEUED]
 
 
-def test_undo_names_what_may_have_arrived_although_no_answer_came(patient, rules, person) -> None:
+def test_undo_names_what_may_have_arrived_although_no_answer_came(
+    patient, rules, person
+) -> None:
     lead = make_lead(patient)
     with person():
         give(lead, "Qualified")
@@ -539,7 +617,9 @@ def test_undo_names_what_may_have_arrived_although_no_answer_came(patient, rules
 
     undone = undo(company=patient, action=person.action)
 
-    assert undone.told == ["LinkedIn may already have “Lead qualified”: an earlier attempt had no clear result."]
+    assert undone.told == [
+        "LinkedIn may already have “Lead qualified”: an earlier attempt had no clear result."
+    ]
 
 
 def test_what_was_sent_of_many_is_counted(patient, rules, person) -> None:
@@ -547,14 +627,20 @@ def test_what_was_sent_of_many_is_counted(patient, rules, person) -> None:
         make_lead(patient, email=f"{number}@example.com")
     with person():
         change_status(leads=Lead.objects.all(), status=status(patient, "Qualified"))
-    ConversionEvent.objects.filter(crm_event__kind="lead_qualified").update(state=State.ACCEPTED)
+    ConversionEvent.objects.filter(crm_event__kind="lead_qualified").update(
+        state=State.ACCEPTED
+    )
 
     undone = undo(company=patient, action=person.action)
 
-    assert undone.told == ["“Lead qualified” (3 conversions) had already been sent to LinkedIn."]
+    assert undone.told == [
+        "“Lead qualified” (3 conversions) had already been sent to LinkedIn."
+    ]
 
 
-def test_a_lead_that_was_qualified_at_once_is_not_removed_with_that(patient, rules, person) -> None:
+def test_a_lead_that_was_qualified_at_once_is_not_removed_with_that(
+    patient, rules, person
+) -> None:
     with person():
         lead = make_lead(patient)
     Lead.objects.filter(pk=lead.pk).update(status=status(patient, "Qualified"))
@@ -567,11 +653,17 @@ def test_a_lead_that_was_qualified_at_once_is_not_removed_with_that(patient, rul
 
 def begin_a_request(token, *events) -> None:
     packed = pack_ids(event.pk for event in events)
-    began = {"lease_id": uuid.uuid4(), "leased_until": Now(), "request_started_at": Now()}
+    began = {
+        "lease_id": uuid.uuid4(),
+        "leased_until": Now(),
+        "request_started_at": Now(),
+    }
     type(token).objects.update(**began, request_events=packed)
 
 
-def test_what_is_in_a_request_in_flight_is_left_to_its_answer(patient, rules, person, token) -> None:
+def test_what_is_in_a_request_in_flight_is_left_to_its_answer(
+    patient, rules, person, token
+) -> None:
     lead = make_lead(patient)
     with person():
         give(lead, "Qualified")
@@ -584,11 +676,15 @@ def test_what_is_in_a_request_in_flight_is_left_to_its_answer(patient, rules, pe
     assert undone.told == [
         "“Lead qualified” may be in a request to LinkedIn that had already begun. Recent Events shows the result."
     ]
-    planning.tidy_after_recall(IdList(ConversionEvent.objects.values_list("pk", flat=True)))
+    planning.tidy_after_recall(
+        IdList(ConversionEvent.objects.values_list("pk", flat=True))
+    )
     assert log("lead_qualified") == [TAKEN_BACK]
 
 
-def test_what_is_due_but_in_no_request_is_taken_back(patient, rules, person, token) -> None:
+def test_what_is_due_but_in_no_request_is_taken_back(
+    patient, rules, person, token
+) -> None:
     lead = make_lead(patient)
     with person():
         give(lead, "Qualified")

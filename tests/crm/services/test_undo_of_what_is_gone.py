@@ -7,7 +7,18 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from crm.models import ApiKey, Change, Company, CrmEvent, Deal, IdempotencyRecord, Lead, LeadStatus, Stage, snapshots
+from crm.models import (
+    ApiKey,
+    Change,
+    Company,
+    CrmEvent,
+    Deal,
+    IdempotencyRecord,
+    Lead,
+    LeadStatus,
+    Stage,
+    snapshots,
+)
 from crm.models.origin import acting_as
 from crm.services import idempotency
 from crm.services.editing import change_status, move_deal
@@ -31,14 +42,18 @@ def give(leads: list[Lead], name: str, user: Any) -> uuid.UUID:
     action = uuid.uuid4()
     with acting_as(user, action=action):
         status = LeadStatus.objects.for_company(leads[0].company).get(name=name)
-        change_status(leads=Lead.objects.filter(pk__in=[lead.pk for lead in leads]), status=status)
+        change_status(
+            leads=Lead.objects.filter(pk__in=[lead.pk for lead in leads]), status=status
+        )
     return action
 
 
 # --- the former lead of a deal ----------------------------------------------------------------------------------------
 
 
-def test_history_and_undo_of_a_moved_deal_outlive_its_former_lead(patient, sales) -> None:
+def test_history_and_undo_of_a_moved_deal_outlive_its_former_lead(
+    patient, sales
+) -> None:
     deal = make_deal(make_lead(patient))
     before, action = deal.stage, uuid.uuid4()
     with acting_as(sales.user, action=action):
@@ -57,7 +72,9 @@ def test_history_and_undo_of_a_moved_deal_outlive_its_former_lead(patient, sales
     assert (undone.put_back, deal.stage) == ([deal], before)
 
 
-def test_the_history_of_a_deleted_lead_and_of_its_deals_goes_with_it(patient, sales) -> None:
+def test_the_history_of_a_deleted_lead_and_of_its_deals_goes_with_it(
+    patient, sales
+) -> None:
     deal = make_deal(make_lead(patient))
     give([deal.lead], "Qualified", sales.user)
     move_deal(deal=deal, stage=Stage.objects.for_company(patient).get(name="Won"))
@@ -85,7 +102,9 @@ def test_nothing_of_an_erased_lead_is_restored(patient, sales) -> None:
     assert (ada.status.name, bob.status.name) == ("Qualified", "New")
 
 
-def test_a_lead_that_was_erased_at_once_is_not_removed_by_the_undo_of_its_addition(patient, sales) -> None:
+def test_a_lead_that_was_erased_at_once_is_not_removed_by_the_undo_of_its_addition(
+    patient, sales
+) -> None:
     action = uuid.uuid4()
     with acting_as(sales.user, action=action):
         lead = make_lead(patient)
@@ -112,14 +131,23 @@ def test_undo_of_an_erased_lead_is_explained(patient, sales, client_as) -> None:
 
 
 def add_by_form(client: Any, key: str) -> Lead:
-    form = {"first_name": "Grace", "email": "grace@example.com", "type": "inbound", "form_key": key}
-    form["status"] = str(LeadStatus.objects.get(company__slug="northwind", meaning="new").pk)
+    form = {
+        "first_name": "Grace",
+        "email": "grace@example.com",
+        "type": "inbound",
+        "form_key": key,
+    }
+    form["status"] = str(
+        LeadStatus.objects.get(company__slug="northwind", meaning="new").pk
+    )
     answer = client.post("/leads/new/", form, follow=True)
     assert answer.status_code == 200
     return Lead.objects.latest("pk")
 
 
-def test_the_form_of_a_lead_whose_addition_was_undone_adds_it_again(patient, sales, client_as) -> None:
+def test_the_form_of_a_lead_whose_addition_was_undone_adds_it_again(
+    patient, sales, client_as
+) -> None:
     client, key = client_as(sales), uuid.uuid4().hex
     first = add_by_form(client, key)
     undo(company=patient, action=CrmEvent.objects.get(lead=first).action)
@@ -136,7 +164,9 @@ def test_a_record_of_another_kind_with_the_same_id_stays(patient, sales) -> None
     with acting_as(sales.user, action=action):
         lead = make_lead(patient)
     for kind in ("deal", ""):
-        IdempotencyRecord.objects.create(company=patient, sha256=kind, made_kind=kind, made_id=lead.pk)
+        IdempotencyRecord.objects.create(
+            company=patient, sha256=kind, made_kind=kind, made_id=lead.pk
+        )
 
     undo(company=patient, action=action)
 
@@ -147,7 +177,9 @@ def test_the_record_of_a_script_stays(patient) -> None:
     action = uuid.uuid4()
     key, _ = ApiKey.objects.issue(company=patient, role="sales", name="Script")
     with acting_as(key, action=action):
-        idempotency.save_once(company=patient, sha256="a", save=lambda: make_lead(patient))
+        idempotency.save_once(
+            company=patient, sha256="a", save=lambda: make_lead(patient)
+        )
 
     undone = undo(company=patient, action=action)
 
@@ -164,13 +196,22 @@ def locks(queries: CaptureQueriesContext) -> list[str]:
     for query in queries:
         sql = query["sql"]
         if sql.startswith("UPDATE") or "FOR NO KEY UPDATE" in sql:
-            table = sql.split('"')[1] if sql.startswith("UPDATE") else sql.split('FROM "')[1].split('"')[0]
-            if table in ("crm_lead", "crm_deal", "capi_connection") and table not in tables[-1:]:
+            table = (
+                sql.split('"')[1]
+                if sql.startswith("UPDATE")
+                else sql.split('FROM "')[1].split('"')[0]
+            )
+            if (
+                table in ("crm_lead", "crm_deal", "capi_connection")
+                and table not in tables[-1:]
+            ):
                 tables.append(table)
     return tables
 
 
-def test_a_large_set_back_locks_all_leads_before_the_connection(patient, sales, monkeypatch) -> None:
+def test_a_large_set_back_locks_all_leads_before_the_connection(
+    patient, sales, monkeypatch
+) -> None:
     leads = [make_lead(patient, email=f"{number}@example.com") for number in range(4)]
     give(leads, "Qualified", sales.user)
     monkeypatch.setattr(snapshots, "CHUNK", 2)
@@ -180,7 +221,9 @@ def test_a_large_set_back_locks_all_leads_before_the_connection(patient, sales, 
 
     tables = locks(queries)
     assert tables[:2] == ["crm_lead", "capi_connection"]
-    locked_first = [query["sql"] for query in queries if "FOR NO KEY UPDATE" in query["sql"]][:2]
+    locked_first = [
+        query["sql"] for query in queries if "FOR NO KEY UPDATE" in query["sql"]
+    ][:2]
     assert all(any(str(lead.pk) in sql for sql in locked_first) for lead in leads)
 
 

@@ -27,7 +27,9 @@ from crm.templatetags.formatting import ago, as_options, day, grouped, money, wh
         (None, "EUR", ""),
     ],
 )
-def test_money_has_its_currency_and_cents_only_where_there_are_any(amount, currency, shown):
+def test_money_has_its_currency_and_cents_only_where_there_are_any(
+    amount, currency, shown
+):
     assert money(amount, currency) == shown
 
 
@@ -44,10 +46,18 @@ def test_a_moment_is_short_and_has_the_whole_of_it_in_its_title():
 
 @pytest.mark.parametrize(
     ("minutes", "shown"),
-    [(0, "just now"), (1, "1\u00a0min ago"), (59, "59\u00a0min ago"), (60, "1\u00a0h ago"), (1439, "23\u00a0h ago")],
+    [
+        (0, "just now"),
+        (1, "1\u00a0min ago"),
+        (59, "59\u00a0min ago"),
+        (60, "1\u00a0h ago"),
+        (1439, "23\u00a0h ago"),
+    ],
 )
 def test_a_moment_of_the_last_day_is_told_by_its_distance(minutes, shown):
-    assert ago(timezone.now() - timedelta(minutes=minutes, seconds=1)).endswith(f">{shown}</time>")
+    assert ago(timezone.now() - timedelta(minutes=minutes, seconds=1)).endswith(
+        f">{shown}</time>"
+    )
 
 
 def test_an_earlier_moment_is_told_by_its_date():
@@ -69,7 +79,8 @@ def test_large_numbers_are_grouped():
 
 def test_bars_stack_from_the_bottom_of_a_round_scale():
     chart = bar_chart(
-        [date(2026, 11, 23), date(2026, 11, 24)], [Series("sent", "good", [0, 40]), Series("failed", "bad", [0, 7])]
+        [date(2026, 11, 23), date(2026, 11, 24)],
+        [Series("sent", "good", [0, 40]), Series("failed", "bad", [0, 7])],
     )
 
     assert [line.text for line in chart.lines] == ["0", "15", "30", "45", "60"]
@@ -90,19 +101,30 @@ def test_days_without_anything_make_an_empty_chart():
 
 def test_no_coordinate_is_written_with_a_comma():
     days = [date(2026, 11, 1 + number) for number in range(30)]
-    chart = bar_chart(days, [Series("sent", "good", [1500 * number for number in range(30)])])
+    chart = bar_chart(
+        days, [Series("sent", "good", [1500 * number for number in range(30)])]
+    )
 
-    html = render_to_string("_parts/bar_chart.html", {"chart": chart, "title": "Events per day"})
+    html = render_to_string(
+        "_parts/bar_chart.html", {"chart": chart, "title": "Events per day"}
+    )
 
     drawing = html[html.index("<svg") : html.index("</svg>")]
-    attributes = drawing.replace("60,000", "").replace("45,000", "").replace("30,000", "").replace("15,000", "")
+    attributes = (
+        drawing.replace("60,000", "")
+        .replace("45,000", "")
+        .replace("30,000", "")
+        .replace("15,000", "")
+    )
     assert 'viewBox="0 0 720 230"' in drawing
     assert 'x="1,' not in attributes
     assert "<td>43,500</td>" in html
 
 
 def test_no_template_puts_a_moment_with_its_tags_into_an_attribute():
-    in_attribute = re.compile(r'="(?:[^"{]|\{\{[^}]*\}\}|\{%[^%]*%\}|\{)*?\{\{[^}]*\|(?:when|day)\b')
+    in_attribute = re.compile(
+        r'="(?:[^"{]|\{\{[^}]*\}\}|\{%[^%]*%\}|\{)*?\{\{[^}]*\|(?:when|day)\b'
+    )
 
     found = [
         path.name
@@ -115,7 +137,9 @@ def test_no_template_puts_a_moment_with_its_tags_into_an_attribute():
 
 
 def test_a_number_has_separators_only_where_a_template_asks_for_them():
-    shown = Template("{% load formatting %}{{ pk }} {{ pk|grouped }}").render(Context({"pk": 12345}))
+    shown = Template("{% load formatting %}{{ pk }} {{ pk|grouped }}").render(
+        Context({"pk": 12345})
+    )
 
     assert shown == "12345 12,345"  # ids are used in URLs and attributes
 

@@ -3,7 +3,9 @@ from heroicons.templatetags.heroicons import heroicon_mini, heroicon_outline
 
 
 def test_an_icon_is_that_of_heroicons():
-    page = Template('{% load heroicons %}{% heroicon_mini "phone" size=16 %}{% heroicon_outline name %}')
+    page = Template(
+        '{% load heroicons %}{% heroicon_mini "phone" size=16 %}{% heroicon_outline name %}'
+    )
 
     text = page.render(Context({"name": "calendar"}))
 

@@ -3,7 +3,17 @@
 import pytest
 from django.test import Client
 
-from crm.models import ApiKey, Company, CrmEvent, Deal, Lead, LeadStatus, Membership, Stage, User
+from crm.models import (
+    ApiKey,
+    Company,
+    CrmEvent,
+    Deal,
+    Lead,
+    LeadStatus,
+    Membership,
+    Stage,
+    User,
+)
 from crm.models.roles import Role
 from tests.conftest import client_of, join, make_deal, make_lead
 
@@ -50,14 +60,34 @@ def test_each_role_sees_its_pages(client_as, company, role, expected):
                 "Company",
             ],
         ),
-        ("sales", ["My day", "Dashboard", "Leads", "Deals", "Organisations", "Background jobs"]),
+        (
+            "sales",
+            [
+                "My day",
+                "Dashboard",
+                "Leads",
+                "Deals",
+                "Organisations",
+                "Background jobs",
+            ],
+        ),
         (
             "ops",
-            ["Dashboard", "Leads", "Deals", "Organisations", "Background jobs", "Recent Events", "LinkedIn"],
+            [
+                "Dashboard",
+                "Leads",
+                "Deals",
+                "Organisations",
+                "Background jobs",
+                "Recent Events",
+                "LinkedIn",
+            ],
         ),
     ],
 )
-def test_the_navigation_offers_only_what_the_role_may_see(client_as, company, role, labels):
+def test_the_navigation_offers_only_what_the_role_may_see(
+    client_as, company, role, labels
+):
     response = client_as(join(company, Role(role))).get("/leads/")
 
     assert [item.label for item in response.context["nav"]] == labels
@@ -69,7 +99,8 @@ def test_a_refusal_says_why_and_whom_to_ask(client_as, ops):
 
     assert (
         "Your role at Northwind BV is Ops, which doesn&#x27;t include this. "
-        "Ask an admin to do it, or to give you another role." in response.content.decode()
+        "Ask an admin to do it, or to give you another role."
+        in response.content.decode()
     )
 
 
@@ -78,7 +109,10 @@ def test_ops_read_but_change_nothing(client_as, ops, company):
     deal = make_deal(lead)
     client = client_as(ops)
 
-    pages = client.get("/leads/").content.decode() + client.get(f"/leads/{lead.pk}/").content.decode()
+    pages = (
+        client.get("/leads/").content.decode()
+        + client.get(f"/leads/{lead.pk}/").content.decode()
+    )
     answers = [
         client.post(path).status_code
         for path in (
@@ -104,13 +138,18 @@ def test_only_admins_delete(client_as, sales, company):
     deal = make_deal(lead)
     client = client_as(sales)
 
-    answers = [client.post(f"/leads/{lead.pk}/delete/"), client.post(f"/deals/{deal.pk}/delete/")]
+    answers = [
+        client.post(f"/leads/{lead.pk}/delete/"),
+        client.post(f"/deals/{deal.pk}/delete/"),
+    ]
 
     assert [answer.status_code for answer in answers] == [403, 403]
     assert (Lead.objects.count(), Deal.objects.count()) == (1, 1)
 
 
-def test_rows_of_another_company_are_not_found_and_not_touched(client_as, admin, company, other_company):
+def test_rows_of_another_company_are_not_found_and_not_touched(
+    client_as, admin, company, other_company
+):
     lead = make_lead(other_company)
     deal = make_deal(lead)
     own_lead = make_lead(company)
@@ -139,7 +178,10 @@ def test_rows_of_another_company_are_not_found_and_not_touched(client_as, admin,
     ]
 
     assert [answer.status_code for answer in answers] == [404] * 13
-    assert set(CrmEvent.objects.values_list("kind", flat=True)) == {"lead_created", "deal_created"}
+    assert set(CrmEvent.objects.values_list("kind", flat=True)) == {
+        "lead_created",
+        "deal_created",
+    }
     assert ApiKey.objects.find(text) == key
 
 
@@ -163,7 +205,9 @@ def test_whoever_belongs_to_no_company_is_told_so(db):
     assert "You aren't in a company yet" in response.content.decode()
 
 
-def test_a_member_of_two_companies_works_in_one_and_can_switch(client_as, sales, company, other_company):
+def test_a_member_of_two_companies_works_in_one_and_can_switch(
+    client_as, sales, company, other_company
+):
     Membership.objects.create(company=other_company, user=sales.user, role="ops")
     make_lead(company, first_name="Ours")
     make_lead(other_company, first_name="Theirs")
@@ -178,7 +222,9 @@ def test_a_member_of_two_companies_works_in_one_and_can_switch(client_as, sales,
 
 
 @pytest.mark.parametrize("target", ["", "nonsense", "\x00"])
-def test_switching_to_a_company_that_one_is_not_in_changes_nothing(client_as, sales, target):
+def test_switching_to_a_company_that_one_is_not_in_changes_nothing(
+    client_as, sales, target
+):
     stranger = Company.objects.create(name="Stranger", slug="stranger")
     client = client_as(sales)
 
@@ -191,12 +237,31 @@ def test_what_only_a_post_may_do_is_not_done_by_a_link(client_as, admin, company
     lead = make_lead(company)
     deal = make_deal(lead)
     client = client_as(admin)
-    paths = ["/theme/", "/switch-company/", "/logout/", "/leads/status/", f"/leads/{lead.pk}/status/"]
+    paths = [
+        "/theme/",
+        "/switch-company/",
+        "/logout/",
+        "/leads/status/",
+        f"/leads/{lead.pk}/status/",
+    ]
 
-    answers = [client.get(path) for path in [*paths, f"/deals/{deal.pk}/move/", "/company/lists/tags/1/move/"]]
+    answers = [
+        client.get(path)
+        for path in [*paths, f"/deals/{deal.pk}/move/", "/company/lists/tags/1/move/"]
+    ]
 
-    pages = ["/", "/", "/", "/leads/", f"/leads/{lead.pk}/", f"/deals/{deal.pk}/", "/company/lists/tags/1/"]
-    assert [(answer.status_code, answer.url) for answer in answers] == [(302, page) for page in pages]
+    pages = [
+        "/",
+        "/",
+        "/",
+        "/leads/",
+        f"/leads/{lead.pk}/",
+        f"/deals/{deal.pk}/",
+        "/company/lists/tags/1/",
+    ]
+    assert [(answer.status_code, answer.url) for answer in answers] == [
+        (302, page) for page in pages
+    ]
 
 
 def test_another_method_than_a_form_s_is_answered_with_a_page(client_as, admin):

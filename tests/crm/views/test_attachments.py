@@ -31,7 +31,10 @@ def told(answer, client: Client) -> str:
 def test_files_are_added_to_a_lead_several_at_once(client_as, sales, lead):
     client = client_as(sales)
 
-    answer = client.post(f"/leads/{lead.pk}/files/", {"file": [upload("Offer.pdf"), upload("Seats.csv", b"a,b")]})
+    answer = client.post(
+        f"/leads/{lead.pk}/files/",
+        {"file": [upload("Offer.pdf"), upload("Seats.csv", b"a,b")]},
+    )
 
     page = told(answer, client)
     files = {file.name: file for file in Attachment.objects.all()}
@@ -44,7 +47,9 @@ def test_files_are_added_to_a_lead_several_at_once(client_as, sales, lead):
     assert "by <bdi>Sales Jansen</bdi>" in page
 
 
-def test_a_file_on_a_deal_is_on_its_page_and_not_on_that_of_its_lead(client_as, sales, lead):
+def test_a_file_on_a_deal_is_on_its_page_and_not_on_that_of_its_lead(
+    client_as, sales, lead
+):
     deal, client = make_deal(lead), client_as(sales)
 
     answer = client.post(f"/deals/{deal.pk}/files/", {"file": upload()})
@@ -56,12 +61,16 @@ def test_a_file_on_a_deal_is_on_its_page_and_not_on_that_of_its_lead(client_as, 
 
 
 @pytest.mark.parametrize("about", ["lead", "deal"])
-def test_files_on_a_note_are_shown_with_it_and_not_among_those_of_its_lead_or_deal(client_as, sales, lead, about):
+def test_files_on_a_note_are_shown_with_it_and_not_among_those_of_its_lead_or_deal(
+    client_as, sales, lead, about
+):
     subject = make_deal(lead) if about == "deal" else lead
     note, client = make_note(sales, subject), client_as(sales)
     path = f"/notes/{note.pk}/files/"
 
-    answer = client.post(path, {"file": [upload("Offer.pdf"), upload("Seats.csv", b"a,b")]})
+    answer = client.post(
+        path, {"file": [upload("Offer.pdf"), upload("Seats.csv", b"a,b")]}
+    )
 
     page = told(answer, client)
     assert answer.url == subject.get_absolute_url()
@@ -72,13 +81,17 @@ def test_files_on_a_note_are_shown_with_it_and_not_among_those_of_its_lead_or_de
     assert path in page
     kept = set(Attachment.objects.values_list("name", "lead", "deal", "note"))
     on_deal = subject.pk if about == "deal" else None
-    assert kept == {(name, lead.pk, on_deal, note.pk) for name in ("Offer.pdf", "Seats.csv")}
+    assert kept == {
+        (name, lead.pk, on_deal, note.pk) for name in ("Offer.pdf", "Seats.csv")
+    }
     form = client.get(path).content.decode()
     assert "Seats.csv" in form
     assert "Wants forty seats" in form
 
 
-def test_a_note_that_is_deleted_takes_its_files_along(client_as, sales, lead, django_capture_on_commit_callbacks):
+def test_a_note_that_is_deleted_takes_its_files_along(
+    client_as, sales, lead, django_capture_on_commit_callbacks
+):
     note, client = make_note(sales, lead), client_as(sales)
     path = f"/notes/{note.pk}/delete/"
     assert "with its files" not in client.get(path).content.decode()
@@ -93,15 +106,21 @@ def test_a_note_that_is_deleted_takes_its_files_along(client_as, sales, lead, dj
     assert names_stored() == {other.stored_as}
 
 
-def test_the_routes_that_take_files_are_those_that_the_web_server_lets_them_through_to(company, lead):
+def test_the_routes_that_take_files_are_those_that_the_web_server_lets_them_through_to(
+    company, lead
+):
     nouns = ("lead", "deal", "note", "task")
-    assert [bool(UPLOAD_PATHS.fullmatch(f"/{noun}s/{lead.pk}/files/")) for noun in nouns] == [True, True, True, False]
+    assert [
+        bool(UPLOAD_PATHS.fullmatch(f"/{noun}s/{lead.pk}/files/")) for noun in nouns
+    ] == [True, True, True, False]
     assert MAX_UPLOAD_BODY_BYTES > MAX_BYTES
 
 
 def test_a_body_that_is_too_large_is_refused_unread(client_as, sales, lead):
     answer = client_as(sales).post(
-        f"/leads/{lead.pk}/files/", {"file": upload()}, CONTENT_LENGTH=str(MAX_UPLOAD_BODY_BYTES + 1)
+        f"/leads/{lead.pk}/files/",
+        {"file": upload()},
+        CONTENT_LENGTH=str(MAX_UPLOAD_BODY_BYTES + 1),
     )
 
     assert answer.status_code == 413
@@ -111,20 +130,31 @@ def test_a_body_that_is_too_large_is_refused_unread(client_as, sales, lead):
 def test_a_download_is_never_shown_on_our_origin(client_as, sales, lead):
     file = make_file(sales, lead, "Größe <b>.html", b"<script>alert(1)</script>")
 
-    answer = client_as(sales).get(file.get_absolute_url(), headers={"Accept-Encoding": "gzip"})
+    answer = client_as(sales).get(
+        file.get_absolute_url(), headers={"Accept-Encoding": "gzip"}
+    )
 
     assert b"".join(answer) == b"<script>alert(1)</script>"
     assert {name: answer[name] for name in ("Content-Type", "X-Content-Type-Options", "Content-Length")} == {
         "Content-Type": "application/octet-stream", "X-Content-Type-Options": "nosniff", "Content-Length": "25",
     }  # fmt: skip
-    assert answer["Content-Disposition"] == "attachment; filename*=utf-8''Gr%C3%B6%C3%9Fe%20%3Cb%3E.html"
+    assert (
+        answer["Content-Disposition"]
+        == "attachment; filename*=utf-8''Gr%C3%B6%C3%9Fe%20%3Cb%3E.html"
+    )
     assert "no-store" in answer["Cache-Control"]
 
 
-def test_the_web_server_gets_the_open_file_so_that_a_slow_reader_takes_no_thread(client_as, sales, lead):
+def test_the_web_server_gets_the_open_file_so_that_a_slow_reader_takes_no_thread(
+    client_as, sales, lead
+):
     file, client = make_file(sales, lead), client_as(sales)
-    cookies = "; ".join(f"{name}={morsel.value}" for name, morsel in client.cookies.items())
-    request = RequestFactory(headers={"Accept-Encoding": "gzip", "Cookie": cookies}).get(file.get_absolute_url())
+    cookies = "; ".join(
+        f"{name}={morsel.value}" for name, morsel in client.cookies.items()
+    )
+    request = RequestFactory(
+        headers={"Accept-Encoding": "gzip", "Cookie": cookies}
+    ).get(file.get_absolute_url())
     handler = BaseHandler()
     handler.load_middleware()
 
@@ -134,7 +164,9 @@ def test_the_web_server_gets_the_open_file_so_that_a_slow_reader_takes_no_thread
     answer.close()
 
 
-@pytest.mark.parametrize("name", ['a"b\\c.pdf', "a;filename=b.exe", "ünï.pdf", "x" * 200])
+@pytest.mark.parametrize(
+    "name", ['a"b\\c.pdf', "a;filename=b.exe", "ünï.pdf", "x" * 200]
+)
 def test_no_name_breaks_the_header(client_as, sales, lead, name):
     file = make_file(sales, lead)
     Attachment.objects.update(name=name)
@@ -152,7 +184,9 @@ def test_ops_see_no_files_and_can_add_or_fetch_none(client_as, sales, ops, lead)
 
     assert "Offer.pdf" not in client.get(f"/leads/{lead.pk}/").content.decode()
     assert client.get(file.get_absolute_url()).status_code == 403
-    assert client.post(f"/leads/{lead.pk}/files/", {"file": upload()}).status_code == 403
+    assert (
+        client.post(f"/leads/{lead.pk}/files/", {"file": upload()}).status_code == 403
+    )
     assert client.post(f"/files/{file.pk}/delete/").status_code == 403
     assert len(names_stored()) == 1
 
@@ -171,13 +205,18 @@ def test_another_companys_files_are_a_404(client_as, sales, other_company, lead)
     assert names_stored() == {file.stored_as}
 
 
-def test_a_double_click_adds_a_file_once_and_another_file_from_the_same_page_is_another(client_as, sales, lead):
+def test_a_double_click_adds_a_file_once_and_another_file_from_the_same_page_is_another(
+    client_as, sales, lead
+):
     client, url, key = client_as(sales), f"/leads/{lead.pk}/files/", "0" * 32
 
     for content in (b"one", b"one", b"two"):
         client.post(url, {"file": upload("Offer.pdf", content), "form_key": key})
 
-    assert sorted(content_of(file) for file in Attachment.objects.all()) == [b"one", b"two"]
+    assert sorted(content_of(file) for file in Attachment.objects.all()) == [
+        b"one",
+        b"two",
+    ]
     assert len(names_stored()) == 2
 
 
@@ -186,19 +225,28 @@ def test_a_double_click_adds_a_file_once_and_another_file_from_the_same_page_is_
     [
         ({}, "Choose a file first."),
         ({"file": "not a file"}, "Choose a file first."),
-        ({"file": [upload("Empty.txt", b""), upload()]}, "Nothing was uploaded: Empty.txt is empty."),
+        (
+            {"file": [upload("Empty.txt", b""), upload()]},
+            "Nothing was uploaded: Empty.txt is empty.",
+        ),
     ],
     ids=["nothing", "text", "empty"],
 )
-def test_what_can_not_be_kept_is_named_and_nothing_is_kept(client_as, sales, lead, sent, message):
+def test_what_can_not_be_kept_is_named_and_nothing_is_kept(
+    client_as, sales, lead, sent, message
+):
     client = client_as(sales)
 
     assert message in told(client.post(f"/leads/{lead.pk}/files/", sent), client)
     assert (Attachment.objects.count(), names_stored()) == (0, set())
 
 
-def test_nothing_is_added_to_someone_who_has_been_erased_meanwhile(client_as, sales, lead):
-    Lead.objects.update(erased_at=timezone.now(), first_name="", email="", share_with_ad_platforms=False)
+def test_nothing_is_added_to_someone_who_has_been_erased_meanwhile(
+    client_as, sales, lead
+):
+    Lead.objects.update(
+        erased_at=timezone.now(), first_name="", email="", share_with_ad_platforms=False
+    )
     client = client_as(sales)
 
     page = told(client.post(f"/leads/{lead.pk}/files/", {"file": upload()}), client)
@@ -208,11 +256,16 @@ def test_nothing_is_added_to_someone_who_has_been_erased_meanwhile(client_as, sa
     assert names_stored() == set()
 
 
-def test_a_storage_that_is_away_is_a_plain_sentence_both_ways(client_as, sales, lead, settings):
+def test_a_storage_that_is_away_is_a_plain_sentence_both_ways(
+    client_as, sales, lead, settings
+):
     file, client = make_file(sales, lead), client_as(sales)
     settings.STORAGES = {**settings.STORAGES, "attachments": {"BACKEND": AWAY}}
 
-    up, down = client.post(f"/leads/{lead.pk}/files/", {"file": upload()}), client.get(file.get_absolute_url())
+    up, down = (
+        client.post(f"/leads/{lead.pk}/files/", {"file": upload()}),
+        client.get(file.get_absolute_url()),
+    )
 
     page = told(down, client)
     assert up.url == down.url == f"/leads/{lead.pk}/"
@@ -225,7 +278,9 @@ def test_a_file_that_the_storage_has_lost_is_a_plain_sentence(client_as, sales, 
     file, client = make_file(sales, lead), client_as(sales)
     storage.delete(file.stored_as)
 
-    assert "The storage no longer has this file." in told(client.get(file.get_absolute_url()), client)
+    assert "The storage no longer has this file." in told(
+        client.get(file.get_absolute_url()), client
+    )
 
 
 def test_one_deletes_what_one_has_added_and_an_admin_everything(
@@ -260,10 +315,18 @@ def test_the_page_reads_the_files_in_one_query_however_many(client_as, sales, le
 
 
 @pytest.mark.parametrize("model", [Lead, Deal])
-def test_what_has_a_file_is_not_removed_by_an_undo(client_as, sales, company, lead, model):
+def test_what_has_a_file_is_not_removed_by_an_undo(
+    client_as, sales, company, lead, model
+):
     client = client_as(sales)
     url = "/leads/new/" if model is Lead else f"/deals/new/?lead={lead.pk}"
-    values = {"first_name": "Grace", "type": "inbound", "status": lead.status_id, "title": "New", "currency": "EUR"}
+    values = {
+        "first_name": "Grace",
+        "type": "inbound",
+        "status": lead.status_id,
+        "title": "New",
+        "currency": "EUR",
+    }
     client.post(url, {**values, "stage": make_deal(lead).stage_id})
     added = model.objects.order_by("-pk")[0]
     make_file(sales, added)

@@ -33,8 +33,15 @@ def rows_of(response):
 
 def test_entries_are_listed_newest_first_with_who_and_on_what(client, company, admin):
     key, _ = ApiKey.objects.issue(company=company, role="sales", name="Website")
-    audit.record(company=company, action=AuditAction.API_KEY_CREATED, about=key, actor=admin.user)
-    audit.record(company=company, action=AuditAction.ERASURE, about=make_lead(company), details={"deals": [4, 5]})
+    audit.record(
+        company=company, action=AuditAction.API_KEY_CREATED, about=key, actor=admin.user
+    )
+    audit.record(
+        company=company,
+        action=AuditAction.ERASURE,
+        about=make_lead(company),
+        details={"deals": [4, 5]},
+    )
 
     response = client.get(PAGE)
 
@@ -53,18 +60,35 @@ def test_the_log_is_narrowed_down_by_person_action_and_period(client, company, a
     audit.record(company=company, action=AuditAction.ERASURE, actor=other.user)
 
     def found(query):
-        return [(entry.action, entry.actor_name) for entry in client.get(f"{PAGE}?{query}").context["entries"]]
+        return [
+            (entry.action, entry.actor_name)
+            for entry in client.get(f"{PAGE}?{query}").context["entries"]
+        ]
 
-    assert found(f"who=user-{other.user_id}") == [("erasure", "Second Jansen"), ("export", "Second Jansen")]
+    assert found(f"who=user-{other.user_id}") == [
+        ("erasure", "Second Jansen"),
+        ("export", "Second Jansen"),
+    ]
     assert found("who=system") == [("export", "Operator")]
-    assert found(f"who=user-{other.user_id}&action=erasure") == [("erasure", "Second Jansen")]
+    assert found(f"who=user-{other.user_id}&action=erasure") == [
+        ("erasure", "Second Jansen")
+    ]
     assert found("until=2020-01-01") == []
     assert len(found("since=2020-01-01")) == 5
     assert len(found("who=nobody&action=nonsense&since=yesterday&before=x")) == 5
 
 
 def test_a_posted_filter_leads_to_its_address_without_what_is_empty(client):
-    posted = client.post(PAGE, {"who": "system", "action": "", "since": "", "until": "2026-01-01", "page": "2"})
+    posted = client.post(
+        PAGE,
+        {
+            "who": "system",
+            "action": "",
+            "since": "",
+            "until": "2026-01-01",
+            "page": "2",
+        },
+    )
 
     assert posted.url == f"{PAGE}?who=system&until=2026-01-01"
     assert "Clear filters" in client.get(posted.url).content.decode()
@@ -72,7 +96,10 @@ def test_a_posted_filter_leads_to_its_address_without_what_is_empty(client):
 
 
 def test_a_filter_that_is_no_date_is_named(client):
-    assert "Not valid, so ignored: From." in client.get(f"{PAGE}?since=yesterday").content.decode()
+    assert (
+        "Not valid, so ignored: From."
+        in client.get(f"{PAGE}?since=yesterday").content.decode()
+    )
 
 
 def test_a_period_that_ends_before_it_begins_is_told(client):
@@ -83,7 +110,10 @@ def test_a_period_that_ends_before_it_begins_is_told(client):
 
 def test_pages_follow_one_another_by_id(client, company):
     AuditEntry.objects.bulk_create(
-        AuditEntry(company=company, action="export", actor_kind="system", actor_name="Operator") for _ in range(60)
+        AuditEntry(
+            company=company, action="export", actor_kind="system", actor_name="Operator"
+        )
+        for _ in range(60)
     )
 
     first = client.get(PAGE)
@@ -94,17 +124,26 @@ def test_pages_follow_one_another_by_id(client, company):
     assert first.context["entries"][-1].pk - 1 == second.context["entries"][0].pk
 
 
-def test_a_page_takes_the_same_queries_however_many_entries(client, company, django_assert_num_queries):
+def test_a_page_takes_the_same_queries_however_many_entries(
+    client, company, django_assert_num_queries
+):
     AuditEntry.objects.bulk_create(
-        AuditEntry(company=company, action="export", actor_kind="system", actor_name="Operator") for _ in range(30)
+        AuditEntry(
+            company=company, action="export", actor_kind="system", actor_name="Operator"
+        )
+        for _ in range(30)
     )
 
     with django_assert_num_queries(7):
         client.get(PAGE)
 
 
-def test_entries_of_another_company_are_neither_shown_nor_exported(client, company, other_company):
-    stranger = join(other_company, Role.ADMIN, email="stranger@example.com", first_name="Stranger")
+def test_entries_of_another_company_are_neither_shown_nor_exported(
+    client, company, other_company
+):
+    stranger = join(
+        other_company, Role.ADMIN, email="stranger@example.com", first_name="Stranger"
+    )
     audit.record(company=other_company, action=AuditAction.EXPORT, actor=stranger.user)
 
     page = client.get(f"{PAGE}?who=user-{stranger.user_id}")
@@ -122,8 +161,15 @@ def test_only_admins_may_see_or_export_it(client_as, company, role):
     assert not AuditEntry.objects.filter(action="export").exists()
 
 
-def test_the_export_holds_what_the_page_shows_and_is_on_record_itself(client, company, admin):
-    audit.record(company=company, action=AuditAction.ERASURE, about=make_lead(company), details={"deals": [4]})
+def test_the_export_holds_what_the_page_shows_and_is_on_record_itself(
+    client, company, admin
+):
+    audit.record(
+        company=company,
+        action=AuditAction.ERASURE,
+        about=make_lead(company),
+        details={"deals": [4]},
+    )
     erasure = AuditEntry.objects.get(action="erasure")
 
     everything = rows_of(client.post(EXPORT))
@@ -134,7 +180,9 @@ def test_the_export_holds_what_the_page_shows_and_is_on_record_itself(client, co
         [erasure.at.isoformat(), "system", "", "Operator", "erasure", "lead", str(erasure.object_id),
          f"Lead {erasure.object_id}", "deals: 4"]
     ]  # fmt: skip
-    assert AuditEntry.objects.filter(action="export", actor_id=admin.user_id).count() == 2
+    assert (
+        AuditEntry.objects.filter(action="export", actor_id=admin.user_id).count() == 2
+    )
 
 
 def test_the_export_is_not_made_by_a_link(client):
@@ -155,7 +203,22 @@ def test_a_name_that_might_be_a_formula_is_exported_as_text(client, company, adm
 
 
 @pytest.mark.parametrize(
-    "sign", ["=", "+", "-", "@", "\t", "\r", "\n", "\0", " =", "\u3000+", "\uff1d", "\uff0b", "\uff20"]
+    "sign",
+    [
+        "=",
+        "+",
+        "-",
+        "@",
+        "\t",
+        "\r",
+        "\n",
+        "\0",
+        " =",
+        "\u3000+",
+        "\uff1d",
+        "\uff0b",
+        "\uff20",
+    ],
 )
 @pytest.mark.covers("S21")
 def test_what_a_spreadsheet_might_take_for_a_formula_becomes_text(sign):
@@ -167,19 +230,33 @@ def test_nothing_at_all_becomes_an_empty_cell():
 
 
 def test_each_action_is_offered_as_a_filter(client):
-    offered = [value for value, _ in client.get(PAGE).context["form"].fields["action"].choices]
+    offered = [
+        value for value, _ in client.get(PAGE).context["form"].fields["action"].choices
+    ]
 
     assert offered == ["", *AuditAction.values]
 
 
-@pytest.mark.parametrize("action", [AuditAction.RETRY, AuditAction.CANCEL, AuditAction.IMPORT])
-def test_the_log_can_be_filtered_by_retries_cancellations_and_imports(client, company, admin, action):
+@pytest.mark.parametrize(
+    "action", [AuditAction.RETRY, AuditAction.CANCEL, AuditAction.IMPORT]
+)
+def test_the_log_can_be_filtered_by_retries_cancellations_and_imports(
+    client, company, admin, action
+):
     audit.record(company=company, action=action, actor=admin.user)
 
     assert actions(client.get(f"{PAGE}?action={action}")) == [action]
 
 
 def test_details_are_told_in_words(company):
-    entry = AuditEntry(details={"fields": ["crm_event", "linkedin_id", "is_active", "time_zone"], "active": False})
+    entry = AuditEntry(
+        details={
+            "fields": ["crm_event", "linkedin_id", "is_active", "time_zone"],
+            "active": False,
+        }
+    )
 
-    assert entry.summary == "fields: CRM event, LinkedIn rule id, active, time zone; active: no"
+    assert (
+        entry.summary
+        == "fields: CRM event, LinkedIn rule id, active, time zone; active: no"
+    )

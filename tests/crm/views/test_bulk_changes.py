@@ -52,7 +52,10 @@ def _in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def address(change: str, to: object = "", **filters: object) -> str:
-    query = "&".join(f"{name}={value}" for name, value in {**filters, "change": change, "to": to}.items())
+    query = "&".join(
+        f"{name}={value}"
+        for name, value in {**filters, "change": change, "to": to}.items()
+    )
     return f"{NEW}?{query}"
 
 
@@ -69,23 +72,37 @@ def test_the_bar_leads_to_the_question_with_all_filters_of_the_list(
     client: Client, sales: Membership, qualified: LeadStatus
 ) -> None:
     for number in range(30):
-        make_lead(sales.company, last_name="Moss", source="Fair", email=f"m{number}@example.com")
+        make_lead(
+            sales.company,
+            last_name="Moss",
+            source="Fair",
+            email=f"m{number}@example.com",
+        )
     make_lead(sales.company, last_name="Moss", source="Website")
     make_lead(sales.company, last_name="Reed", source="Fair")
     search = remember_search(sales, "moss")
-    page = client.get(reverse("leads"), {"source": "Fair", "search": search, "sort": "name", "view": "7"})
+    page = client.get(
+        reverse("leads"),
+        {"source": "Fair", "search": search, "sort": "name", "view": "7"},
+    )
     body = page.content.decode()
     assert "Select all 30 that match" in body
     assert page.context["matching"] == f"source=Fair&search={search}&sort=name"
 
-    form = {"all": "1", "filters": page.context["matching"], "status": qualified.pk, "lead": [1]}
+    form = {
+        "all": "1",
+        "filters": page.context["matching"],
+        "status": qualified.pk,
+        "lead": [1],
+    }
     asked = client.post("/leads/status/", form)
     by_htmx = client.post("/leads/status/", form, headers={"HX-Request": "true"})
 
     assert (
         asked.url
         == by_htmx.headers["HX-Redirect"]
-        == f"{NEW}?source=Fair&search={search}&sort=name" + (f"&change=status&to={qualified.pk}")
+        == f"{NEW}?source=Fair&search={search}&sort=name"
+        + (f"&change=status&to={qualified.pk}")
     )
     question = client.get(asked.url).content.decode()
     assert "Set the status of 30 leads to Qualified?" in question
@@ -94,7 +111,9 @@ def test_the_bar_leads_to_the_question_with_all_filters_of_the_list(
     assert not CrmEvent.objects.filter(kind="lead_qualified").exists()
 
 
-def test_the_bar_offers_all_only_where_there_are_more_pages(client: Client, company: Company) -> None:
+def test_the_bar_offers_all_only_where_there_are_more_pages(
+    client: Client, company: Company
+) -> None:
     make_lead(company)
 
     assert 'name="all"' not in client.get(reverse("leads")).content.decode()
@@ -105,7 +124,11 @@ def test_the_bar_offers_all_only_where_there_are_more_pages(client: Client, comp
     [
         ("/leads/owner/", {"owner": ""}, "change=owner&to="),
         ("/leads/tags/", {"tag": "tag", "tag_change": "add"}, "change=add_tag&to=tag"),
-        ("/leads/tags/", {"tag": "tag", "tag_change": "remove"}, "change=remove_tag&to=tag"),
+        (
+            "/leads/tags/",
+            {"tag": "tag", "tag_change": "remove"},
+            "change=remove_tag&to=tag",
+        ),
         ("/leads/delete/", {}, "change=delete&to="),
     ],
 )
@@ -116,7 +139,9 @@ def test_each_button_asks_about_all(
     lead = make_lead(admin.company)
     posted = {name: tag if value == "tag" else value for name, value in fields.items()}
 
-    answer = client_as(admin).post(path, {**posted, "all": "1", "filters": "source=Fair", "lead": [lead.pk]})
+    answer = client_as(admin).post(
+        path, {**posted, "all": "1", "filters": "source=Fair", "lead": [lead.pk]}
+    )
 
     assert answer.url == f"{NEW}?source=Fair&{change.replace('to=tag', f'to={tag}')}"
     lead.refresh_from_db()
@@ -127,7 +152,9 @@ def test_the_question_has_the_conversions_and_their_rules(
     client: Client, company: Company, token: Any, make_rule: Any, qualified: LeadStatus
 ) -> None:
     make_rule("lead_qualified", name="Qualified once")
-    make_rule("lead_qualified", "104020", name="Qualified each time", frequency="every_time")
+    make_rule(
+        "lead_qualified", "104020", name="Qualified each time", frequency="every_time"
+    )
     for number in range(3):
         make_lead(company, email=f"{number}@example.com" if number else "")
     make_lead(company, status=qualified, email="has@example.com")
@@ -147,8 +174,13 @@ def test_the_question_has_the_conversions_and_their_rules(
     assert ConversionEvent.objects.count() - before == 6
 
 
-def test_a_few_are_changed_at_once_and_can_be_undone(client: Client, company: Company, qualified: LeadStatus) -> None:
-    ada, bea = make_lead(company, source="Fair"), make_lead(company, source="Fair", email="bea@example.com")
+def test_a_few_are_changed_at_once_and_can_be_undone(
+    client: Client, company: Company, qualified: LeadStatus
+) -> None:
+    ada, bea = (
+        make_lead(company, source="Fair"),
+        make_lead(company, source="Fair", email="bea@example.com"),
+    )
     other = make_lead(company, source="Website", email="other@example.com")
 
     done = ask_and_confirm(client, address("status", qualified.pk, source="Fair"))
@@ -159,12 +191,19 @@ def test_a_few_are_changed_at_once_and_can_be_undone(client: Client, company: Co
     assert set(Lead.objects.filter(status=qualified)) == {ada, bea}
     assert not Lead.objects.filter(pk=other.pk, status=qualified).exists()
     entry = AuditEntry.objects.get(action="bulk_change")
-    assert entry.details == {"change": "status", "leads": 2, "to": qualified.pk, "filters": ["source"]}
+    assert entry.details == {
+        "change": "status",
+        "leads": 2,
+        "to": qualified.pk,
+        "filters": ["source"],
+    }
     assert not BulkChange.objects.exists()
 
 
 @pytest.mark.parametrize("kind", ["owner", "add_tag", "remove_tag"])
-def test_owner_and_tags_of_all_that_match(client: Client, sales: Membership, kind: str) -> None:
+def test_owner_and_tags_of_all_that_match(
+    client: Client, sales: Membership, kind: str
+) -> None:
     tag = Tag.objects.create(company=sales.company, name="VIP")
     tagged = make_lead(sales.company, source="Fair")
     add_links(Lead, sales.company.pk, [(tagged.pk, tag)])
@@ -180,13 +219,21 @@ def test_owner_and_tags_of_all_that_match(client: Client, sales: Membership, kin
         "remove_tag": "1 lead no longer has the tag VIP.",
     }
     assert said[kind] in done
-    assert Lead.objects.filter(owner=sales.user).count() == (2 if kind == "owner" else 0)
-    assert Lead.objects.filter(tags=tag).count() == {"owner": 1, "add_tag": 2, "remove_tag": 0}[kind]
+    assert Lead.objects.filter(owner=sales.user).count() == (
+        2 if kind == "owner" else 0
+    )
+    assert (
+        Lead.objects.filter(tags=tag).count()
+        == {"owner": 1, "add_tag": 2, "remove_tag": 0}[kind]
+    )
 
 
 def test_a_deletion_names_what_goes_along(client_as: Any, admin: Membership) -> None:
     client, company = client_as(admin), admin.company
-    lead, other = make_lead(company, source="Fair"), make_lead(company, source="Website")
+    lead, other = (
+        make_lead(company, source="Fair"),
+        make_lead(company, source="Website"),
+    )
     deal = make_deal(lead)
     make_task(admin, deal=deal)
     make_task(admin, lead=lead)
@@ -198,10 +245,19 @@ def test_a_deletion_names_what_goes_along(client_as: Any, admin: Membership) -> 
     page = client.get(asked)
 
     found = page.context["belongings"]
-    assert (found.deals, found.tasks, found.notes, found.files, found.merged) == (1, 2, 2, 0, 0)
+    assert (found.deals, found.tasks, found.notes, found.files, found.merged) == (
+        1,
+        2,
+        2,
+        0,
+        0,
+    )
     assert "Delete 1 lead?" in page.content.decode()
     assert Lead.objects.count() == 2
-    assert "1 lead was deleted." in client.post(asked, confirmed(page), follow=True).content.decode()
+    assert (
+        "1 lead was deleted."
+        in client.post(asked, confirmed(page), follow=True).content.decode()
+    )
     assert list(Lead.objects.all()) == [other]
 
 
@@ -222,7 +278,9 @@ def test_many_are_changed_by_a_worker_whose_progress_is_shown(
     assert 'http-equiv="refresh"' in body
     assert not Lead.objects.filter(status=qualified).exists()
     bulk_changes.advance(asked.pk)
-    part = client.get(asked.get_absolute_url(), headers={"HX-Request": "true"}).content.decode()
+    part = client.get(
+        asked.get_absolute_url(), headers={"HX-Request": "true"}
+    ).content.decode()
     assert "<html" not in part
     assert 'value="2"' in part
     rounds.work_through(lambda: True)
@@ -267,12 +325,16 @@ def test_leads_that_match_since_are_asked_about_again(
     again = client.post(asked, answer, follow=True)
 
     assert "numbers or rules may be different now" in again.content.decode()
-    assert f"Set the status of {count + 1} leads to Qualified?" in again.content.decode()
+    assert (
+        f"Set the status of {count + 1} leads to Qualified?" in again.content.decode()
+    )
     assert not CrmEvent.objects.filter(kind="lead_qualified").exists()
     assert not BulkChange.objects.exists()
 
 
-def test_leads_that_were_added_since_are_left_out(client: Client, company: Company, qualified: LeadStatus) -> None:
+def test_leads_that_were_added_since_are_left_out(
+    client: Client, company: Company, qualified: LeadStatus
+) -> None:
     make_lead(company)
     asked = address("status", qualified.pk)
     answer = confirmed(client.get(asked))
@@ -304,7 +366,10 @@ def test_leads_that_come_to_match_after_the_question_are_not_swapped_in(
     client_as: Any, admin: Membership, qualified: LeadStatus, change: str
 ) -> None:
     client = client_as(admin)
-    shown, other = make_lead(admin.company, source="Fair"), make_lead(admin.company, email="other@example.com")
+    shown, other = (
+        make_lead(admin.company, source="Fair"),
+        make_lead(admin.company, email="other@example.com"),
+    )
     asked = address(change, qualified.pk if change == "status" else "", source="Fair")
     page = client.get(asked)
     for lead, source in ((shown, "Website"), (other, "Fair")):
@@ -313,13 +378,21 @@ def test_leads_that_come_to_match_after_the_question_are_not_swapped_in(
 
     answer = client.post(asked, confirmed(page), follow=True)
 
-    assert "none of these leads is as it was when you were asked." in answer.content.decode()
+    assert (
+        "none of these leads is as it was when you were asked."
+        in answer.content.decode()
+    )
     assert Lead.objects.exclude(status=qualified).count() == 2
 
 
-def test_a_deal_that_was_added_after_the_question_keeps_its_lead(client_as: Any, admin: Membership) -> None:
+def test_a_deal_that_was_added_after_the_question_keeps_its_lead(
+    client_as: Any, admin: Membership
+) -> None:
     client = client_as(admin)
-    kept, _ = (make_lead(admin.company, source="Fair", email=f"{name}@example.com") for name in ("a", "b"))
+    kept, _ = (
+        make_lead(admin.company, source="Fair", email=f"{name}@example.com")
+        for name in ("a", "b")
+    )
     page = client.get(address("delete", source="Fair"))
     make_deal(kept)
 
@@ -327,11 +400,21 @@ def test_a_deal_that_was_added_after_the_question_keeps_its_lead(client_as: Any,
 
     assert list(Lead.objects.values_list("pk", flat=True)) == [kept.pk]
     assert "1 lead was deleted." in answer.content.decode()
-    assert "Not changed: 1 lead, changed or removed by others meanwhile." in answer.content.decode()
+    assert (
+        "Not changed: 1 lead, changed or removed by others meanwhile."
+        in answer.content.decode()
+    )
 
 
 @pytest.mark.parametrize(
-    "asked_at", ["", "soon", "2026-11-01T10:00:00", "2026-11-01T10:00:00+00:00", "2999-01-01T00:00Z"]
+    "asked_at",
+    [
+        "",
+        "soon",
+        "2026-11-01T10:00:00",
+        "2026-11-01T10:00:00+00:00",
+        "2999-01-01T00:00Z",
+    ],
 )
 def test_an_answer_to_a_question_of_another_day_is_asked_again(
     client: Client, company: Company, qualified: LeadStatus, asked_at: str
@@ -345,7 +428,9 @@ def test_an_answer_to_a_question_of_another_day_is_asked_again(
     assert not CrmEvent.objects.filter(kind="lead_qualified").exists()
 
 
-def test_what_was_never_asked_is_asked_first(client: Client, company: Company, qualified: LeadStatus) -> None:
+def test_what_was_never_asked_is_asked_first(
+    client: Client, company: Company, qualified: LeadStatus
+) -> None:
     make_lead(company)
     asked = address("status", qualified.pk)
 
@@ -362,7 +447,10 @@ def test_a_filter_that_no_longer_works_changes_nothing_instead_of_everything(
     make_lead(company)
     asked = f"{NEW}?{query}&change=status&to={qualified.pk}"
 
-    for answer in (client.get(asked, follow=True), client.post(asked, {"count": 9}, follow=True)):
+    for answer in (
+        client.get(asked, follow=True),
+        client.post(asked, {"count": 9}, follow=True),
+    ):
         assert "a filter of this list no longer works" in answer.content.decode()
     assert not CrmEvent.objects.filter(kind="lead_qualified").exists()
 
@@ -370,7 +458,9 @@ def test_a_filter_that_no_longer_works_changes_nothing_instead_of_everything(
 def test_a_custom_field_that_is_archived_after_the_question_changes_nothing(
     client: Client, company: Company, qualified: LeadStatus
 ) -> None:
-    field = add_field(field=CustomField(company=company, subject="lead", name="VIP", type="yes_no"))
+    field = add_field(
+        field=CustomField(company=company, subject="lead", name="VIP", type="yes_no")
+    )
     make_lead(company, custom={field.key: True})
     make_lead(company, email="other@example.com")
     asked = address("status", qualified.pk, **{f"custom_{field.key}": "yes"})
@@ -383,16 +473,27 @@ def test_a_custom_field_that_is_archived_after_the_question_changes_nothing(
     assert not CrmEvent.objects.filter(kind="lead_qualified").exists()
 
 
-def test_nothing_that_matches_is_said(client: Client, company: Company, qualified: LeadStatus) -> None:
+def test_nothing_that_matches_is_said(
+    client: Client, company: Company, qualified: LeadStatus
+) -> None:
     answer = client.get(address("status", qualified.pk), follow=True)
 
     assert "No lead matches these filters now." in answer.content.decode()
 
 
 @pytest.mark.parametrize(
-    ("change", "to"), [("nonsense", ""), ("status", ""), ("status", "x"), ("add_tag", "1"), ("owner", "9" * 30)]
+    ("change", "to"),
+    [
+        ("nonsense", ""),
+        ("status", ""),
+        ("status", "x"),
+        ("add_tag", "1"),
+        ("owner", "9" * 30),
+    ],
 )
-def test_a_change_that_is_none_is_not_found(client: Client, company: Company, change: str, to: str) -> None:
+def test_a_change_that_is_none_is_not_found(
+    client: Client, company: Company, change: str, to: str
+) -> None:
     make_lead(company)
 
     assert client.get(address(change, to)).status_code == 404
@@ -407,7 +508,12 @@ def test_another_companys_status_owner_and_tag_are_not_found(
     owner = join(other_company, Role.SALES, email="x@example.com").user
     tag = Tag.objects.create(company=other_company, name="Theirs")
 
-    for change, to in (("status", status.pk), ("owner", owner.pk), ("add_tag", tag.pk), ("remove_tag", tag.pk)):
+    for change, to in (
+        ("status", status.pk),
+        ("owner", owner.pk),
+        ("add_tag", tag.pk),
+        ("remove_tag", tag.pk),
+    ):
         assert client.get(address(change, to)).status_code == 404
 
 
@@ -423,7 +529,9 @@ def test_only_an_admin_deletes(client: Client, company: Company) -> None:
 
     assert [answer.status_code for answer in answers] == [403] * 4
     assert Lead.objects.count() == 1
-    assert reverse("lead_bulk_delete") not in client.get(reverse("leads")).content.decode()
+    assert (
+        reverse("lead_bulk_delete") not in client.get(reverse("leads")).content.decode()
+    )
 
 
 @pytest.mark.usefixtures("_in_the_background")
@@ -436,7 +544,9 @@ def test_one_that_is_cancelled_says_so_and_stays_listed(
     asked = BulkChange.objects.get()
     bulk_changes.advance(asked.pk)
 
-    page = client.post(reverse("bulk_change_cancel", args=[asked.pk]), follow=True).content.decode()
+    page = client.post(
+        reverse("bulk_change_cancel", args=[asked.pk]), follow=True
+    ).content.decode()
     rounds.work_through(lambda: True)
 
     assert "Leads that were changed by then stay as they are now." in page
@@ -448,7 +558,13 @@ def test_one_that_is_cancelled_says_so_and_stays_listed(
 def test_the_pages_show_what_has_been_deleted_since_and_why_something_stopped(
     client: Client, company: Company, sales: Membership
 ) -> None:
-    rows = [("status", 10**9), ("owner", 10**9), ("owner", None), ("add_tag", 10**9), ("remove_tag", 10**9)]
+    rows = [
+        ("status", 10**9),
+        ("owner", 10**9),
+        ("owner", None),
+        ("add_tag", 10**9),
+        ("remove_tag", 10**9),
+    ]
     for kind, target in rows:
         BulkChange.objects.create(
             company=company, made_by=sales.user, kind=kind, target=target, state="failed", problem="It was too late.",
@@ -466,7 +582,9 @@ def test_the_pages_show_what_has_been_deleted_since_and_why_something_stopped(
         "Remove the tag (deleted) from 1,204 leads",
     ):
         assert title in page
-    one = client.get(BulkChange.objects.latest("pk").get_absolute_url()).content.decode()
+    one = client.get(
+        BulkChange.objects.latest("pk").get_absolute_url()
+    ).content.decode()
     assert "It was too late." in one
     assert "Failed</dt>" in one
     assert "Why changes failed" in one
@@ -474,7 +592,10 @@ def test_the_pages_show_what_has_been_deleted_since_and_why_something_stopped(
 
 
 def test_the_list_takes_as_many_queries_for_many_as_for_one(
-    client: Client, company: Company, sales: Membership, django_assert_max_num_queries: Any
+    client: Client,
+    company: Company,
+    sales: Membership,
+    django_assert_max_num_queries: Any,
 ) -> None:
     status = LeadStatus.objects.for_company(company).first()
     for number in range(30):
@@ -490,14 +611,22 @@ def test_the_list_takes_as_many_queries_for_many_as_for_one(
 def test_the_empty_list_says_what_appears_there(client: Client) -> None:
     page = " ".join(client.get(reverse("bulk_changes")).content.decode().split())
 
-    assert "Changes of more than 100 leads appear here, and all that scripts make." in page
+    assert (
+        "Changes of more than 100 leads appear here, and all that scripts make." in page
+    )
 
 
-def test_those_of_another_company_are_not_found(client: Client, other_company: Company, company: Company) -> None:
-    theirs = BulkChange.objects.create(company=other_company, kind="delete", row_count=1)
+def test_those_of_another_company_are_not_found(
+    client: Client, other_company: Company, company: Company
+) -> None:
+    theirs = BulkChange.objects.create(
+        company=other_company, kind="delete", row_count=1
+    )
 
     assert client.get(theirs.get_absolute_url()).status_code == 404
-    assert client.post(reverse("bulk_change_cancel", args=[theirs.pk])).status_code == 404
+    assert (
+        client.post(reverse("bulk_change_cancel", args=[theirs.pk])).status_code == 404
+    )
     assert client.get(reverse("bulk_changes")).context["changes"] == []
     theirs.refresh_from_db()
     assert theirs.state == "waiting"
@@ -511,4 +640,7 @@ def test_an_erased_or_merged_lead_is_not_among_those_that_match(
     empty = {"first_name": "", "email": "", "share_with_ad_platforms": False}
     make_lead(company, erased_at=kept.created_at + timedelta(seconds=1), **empty)
 
-    assert "Set the status of 1 lead to Qualified?" in client.get(address("status", qualified.pk)).content.decode()
+    assert (
+        "Set the status of 1 lead to Qualified?"
+        in client.get(address("status", qualified.pk)).content.decode()
+    )

@@ -30,7 +30,14 @@ def test_it_has_the_open_tasks_of_its_owner_alone(sales, admin, company):
     company.time_zone = "Europe/Amsterdam"
     company.save()
     lead = make_lead(company, last_name="Byron")
-    make_task(sales, title="Demo; with, all\nof them", kind="meeting", due_on=FAR, due_time=time(14, 30), lead=lead)
+    make_task(
+        sales,
+        title="Demo; with, all\nof them",
+        kind="meeting",
+        due_on=FAR,
+        due_time=time(14, 30),
+        lead=lead,
+    )
     make_task(sales, title="Write", due_on=FAR)
     make_task(admin, title="Another's", due_on=FAR)
     finish_task(task=make_task(sales, title="Done", due_on=FAR))
@@ -38,7 +45,10 @@ def test_it_has_the_open_tasks_of_its_owner_alone(sales, admin, company):
     answer = read(token := renew_feed(membership=sales))
     demo, write = events(token)
 
-    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/calendar; charset=utf-8")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (
+        200,
+        "text/calendar; charset=utf-8",
+    )
     assert str(demo["summary"]) == "Meeting: Demo; with, all\nof them"
     assert demo["dtstart"].dt.isoformat() == "2099-03-12T13:30:00+00:00"
     assert (str(write["summary"]), write["dtstart"].dt) == ("Task: Write", FAR)
@@ -46,7 +56,9 @@ def test_it_has_the_open_tasks_of_its_owner_alone(sales, admin, company):
 
 
 @pytest.mark.parametrize(
-    ("due_time", "trigger"), [(time(14, 30), b"TRIGGER:-PT1H"), (None, b"TRIGGER:PT8H")], ids=["with a time", "a day"]
+    ("due_time", "trigger"),
+    [(time(14, 30), b"TRIGGER:-PT1H"), (None, b"TRIGGER:PT8H")],
+    ids=["with a time", "a day"],
 )
 def test_a_reminder_is_an_alarm(sales, company, due_time, trigger):
     company.time_zone = "America/New_York"
@@ -93,7 +105,9 @@ def test_a_new_link_ends_the_old_one_and_only_a_hash_is_stored(sales):
     assert new not in CalendarFeed.objects.get().token_sha256
 
 
-@pytest.mark.parametrize("change", ["deactivated", "closed", "ops", "user off", "removed"])
+@pytest.mark.parametrize(
+    "change", ["deactivated", "closed", "ops", "user off", "removed"]
+)
 def test_someone_without_access_has_no_calendar(client_as, sales, change):
     token = renew_feed(membership=sales)
     if change == "deactivated":
@@ -116,12 +130,18 @@ def switch(user, *, on):
 
 
 AWAY_AND_BACK = {
-    "deactivated": lambda member: (people.deactivate(membership=member), people.reactivate(membership=member)),
+    "deactivated": lambda member: (
+        people.deactivate(membership=member),
+        people.reactivate(membership=member),
+    ),
     "ops": lambda member: (
         people.change_role(membership=member, role="ops"),
         people.change_role(membership=member, role="sales"),
     ),
-    "switched off": lambda member: (switch(member.user, on=False), switch(member.user, on=True)),
+    "switched off": lambda member: (
+        switch(member.user, on=False),
+        switch(member.user, on=True),
+    ),
 }
 
 
@@ -160,7 +180,9 @@ def test_the_page_shows_the_link_once(client_as, sales):
     made = client.post("/tasks/calendar/").content.decode()
     later = client.get("/tasks/calendar/").content.decode()
 
-    token = made.partition("/calendar/")[2].partition(".ics")[0] if ".ics" in made else ""
+    token = (
+        made.partition("/calendar/")[2].partition(".ics")[0] if ".ics" in made else ""
+    )
     assert "Copy the link now" in made
     assert "You have had a link since" in later
     assert ".ics" not in later

@@ -10,7 +10,11 @@ def post(origin: str, *, host: str = "crm.example.com") -> tuple[int, str]:
     client = Client(enforce_csrf_checks=True, HTTP_HOST=host)
     page = client.get("/login/", secure=True)
     token = page.context["csrf_token"]
-    fields = {"csrfmiddlewaretoken": token, "username": "ada@example.com", "password": "wrong"}
+    fields = {
+        "csrfmiddlewaretoken": token,
+        "username": "ada@example.com",
+        "password": "wrong",
+    }
     headers = {"Origin": origin, "Referer": f"{origin}/login/"}
     response = client.post("/login/", fields, headers=headers, secure=True)
     return response.status_code, " ".join(response.content.decode().split())
@@ -42,7 +46,9 @@ def test_a_form_without_a_token_is_out_of_date():
     assert "the page was out of date" in response.content.decode()
 
 
-@pytest.mark.parametrize("host", ["crm.example.com:8443", "crm.example.com", "127.0.0.1:8000"])
+@pytest.mark.parametrize(
+    "host", ["crm.example.com:8443", "crm.example.com", "127.0.0.1:8000"]
+)
 def test_a_form_from_the_public_url_is_accepted_whatever_host_a_proxy_passes_on(host):
     status, _ = post("https://crm.example.com:8443", host=host)
 

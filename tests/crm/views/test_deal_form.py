@@ -13,7 +13,13 @@ pytestmark = pytest.mark.django_db
 
 def filled_in(company, **fields):
     stage = Stage.objects.for_company(company).first()
-    return {"title": "Forty licences", "amount": "1250", "currency": "EUR", "stage": stage.pk, **fields}
+    return {
+        "title": "Forty licences",
+        "amount": "1250",
+        "currency": "EUR",
+        "stage": stage.pk,
+        **fields,
+    }
 
 
 def test_a_deal_begins_with_the_choice_of_a_lead(client_as, sales, company):
@@ -32,7 +38,9 @@ def test_a_deal_begins_with_the_choice_of_a_lead(client_as, sales, company):
 def test_a_deal_is_added_to_its_lead(client_as, sales, company):
     lead = make_lead(company)
 
-    response = client_as(sales).post(f"/deals/new/?lead={lead.pk}", filled_in(company, expected_close="2026-12-31"))
+    response = client_as(sales).post(
+        f"/deals/new/?lead={lead.pk}", filled_in(company, expected_close="2026-12-31")
+    )
 
     deal = Deal.objects.get()
     assert response.url == f"/deals/{deal.pk}/"
@@ -42,10 +50,17 @@ def test_a_deal_is_added_to_its_lead(client_as, sales, company):
         Decimal("1250.00"),
         "2026-12-31",
     )
-    assert CrmEvent.objects.filter(kind="deal_created", deal=deal, lead=lead, actor=sales.user).count() == 1
+    assert (
+        CrmEvent.objects.filter(
+            kind="deal_created", deal=deal, lead=lead, actor=sales.user
+        ).count()
+        == 1
+    )
 
 
-def test_the_form_begins_with_the_companys_currency_and_first_open_stage(client_as, sales, company):
+def test_the_form_begins_with_the_companys_currency_and_first_open_stage(
+    client_as, sales, company
+):
     company.currency = "SEK"
     company.save()
     lead = make_lead(company)
@@ -53,7 +68,10 @@ def test_the_form_begins_with_the_companys_currency_and_first_open_stage(client_
     form = client_as(sales).get(f"/deals/new/?lead={lead.pk}").context["form"]
 
     assert form["currency"].value() == "SEK"
-    assert form["stage"].value() == Stage.objects.for_company(company).get(name="Discovery").pk
+    assert (
+        form["stage"].value()
+        == Stage.objects.for_company(company).get(name="Discovery").pk
+    )
 
 
 @pytest.mark.parametrize(
@@ -70,7 +88,9 @@ def test_the_form_begins_with_the_companys_currency_and_first_open_stage(client_
 def test_an_amount_is_read_as_people_type_it(client_as, sales, company, typed, amount):
     lead = make_lead(company)
 
-    client_as(sales).post(f"/deals/new/?lead={lead.pk}", filled_in(company, amount=typed))
+    client_as(sales).post(
+        f"/deals/new/?lead={lead.pk}", filled_in(company, amount=typed)
+    )
 
     assert Deal.objects.get().amount == Decimal(amount)
 
@@ -88,7 +108,10 @@ def test_an_amount_is_read_as_people_type_it(client_as, sales, company, typed, a
         ({"amount": "many"}, "Enter a number, such as 25000 or 1999.50."),
         ({"amount": "NaN"}, "Enter a number, such as 25000 or 1999.50."),
         ({"amount": "1\x00"}, "Enter a number, such as 25000 or 1999.50."),
-        ({"currency": "XXX"}, "Unknown currency. Use a three-letter code such as EUR, USD or GBP."),
+        (
+            {"currency": "XXX"},
+            "Unknown currency. Use a three-letter code such as EUR, USD or GBP.",
+        ),
         ({"currency": ""}, "This field is required."),
         ({"title": ""}, "This field is required."),
         ({"title": "Forty\x00"}, "Null characters are not allowed."),
@@ -98,10 +121,14 @@ def test_an_amount_is_read_as_people_type_it(client_as, sales, company, typed, a
         ({"expected_close": "1999-12-31"}, "Enter a date in 2000 or later."),
     ],
 )
-def test_bad_input_gets_a_clear_message_and_writes_nothing(client_as, sales, company, fields, message):
+def test_bad_input_gets_a_clear_message_and_writes_nothing(
+    client_as, sales, company, fields, message
+):
     lead = make_lead(company)
 
-    response = client_as(sales).post(f"/deals/new/?lead={lead.pk}", filled_in(company, **fields))
+    response = client_as(sales).post(
+        f"/deals/new/?lead={lead.pk}", filled_in(company, **fields)
+    )
 
     text = response.content.decode()
     assert "Nothing was saved. Please check:" in text
@@ -110,11 +137,15 @@ def test_bad_input_gets_a_clear_message_and_writes_nothing(client_as, sales, com
     assert not CrmEvent.objects.filter(kind="deal_created").exists()
 
 
-def test_a_stage_of_another_company_is_refused(client_as, sales, company, other_company):
+def test_a_stage_of_another_company_is_refused(
+    client_as, sales, company, other_company
+):
     lead = make_lead(company)
     foreign = Stage.objects.for_company(other_company).first()
 
-    response = client_as(sales).post(f"/deals/new/?lead={lead.pk}", filled_in(company, stage=foreign.pk))
+    response = client_as(sales).post(
+        f"/deals/new/?lead={lead.pk}", filled_in(company, stage=foreign.pk)
+    )
 
     assert "Choose one of your company&#x27;s stages." in response.content.decode()
     assert not Deal.objects.exists()
@@ -128,7 +159,9 @@ def test_a_lead_that_is_none_is_not_found(client_as, sales, lead):
 def test_editing_keeps_the_lead_and_saves_the_rest(client_as, sales, company):
     deal = make_deal(make_lead(company))
 
-    client_as(sales).post(f"/deals/{deal.pk}/edit/", filled_in(company, title="Fifty licences", amount=""))
+    client_as(sales).post(
+        f"/deals/{deal.pk}/edit/", filled_in(company, title="Fifty licences", amount="")
+    )
 
     deal.refresh_from_db()
     assert (deal.title, deal.amount, deal.lead.name) == ("Fifty licences", None, "Ada")
@@ -144,8 +177,12 @@ def test_deleting_a_deal_leaves_its_lead(client_as, admin, company):
     assert not Deal.objects.exists()
 
 
-def test_a_form_that_is_submitted_twice_is_saved_once_although_its_stage_was_archived(client_as, sales, company):
-    talks = Stage.objects.create(company=company, name="Talks", meaning="open", position=8)
+def test_a_form_that_is_submitted_twice_is_saved_once_although_its_stage_was_archived(
+    client_as, sales, company
+):
+    talks = Stage.objects.create(
+        company=company, name="Talks", meaning="open", position=8
+    )
     browser, url = client_as(sales), f"/deals/new/?lead={make_lead(company).pk}"
     data = filled_in(company, stage=talks.pk, form_key="0" * 32)
     first = browser.post(url, data)

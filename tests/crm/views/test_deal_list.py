@@ -31,10 +31,24 @@ def price(company):
 def four(company, sales, renewals, price):
     lead = make_lead(company, first_name="Ada", last_name="Byron")
     lost = Stage.objects.usual_of(company).get(name="Lost")
-    make_deal(lead, title="Open", amount="300", owner=sales.user, expected_close=date(2027, 1, 15))
+    make_deal(
+        lead,
+        title="Open",
+        amount="300",
+        owner=sales.user,
+        expected_close=date(2027, 1, 15),
+    )
     make_deal(lead, title="Dear", amount="100", stage=lost, lost_reason=price)
-    make_deal(lead, title="Lost", amount=None, stage=lost, expected_close=date(2026, 3, 1))
-    make_deal(lead, title="Again", amount="200", currency="CHF", stage=Stage.objects.of(renewals)[0])
+    make_deal(
+        lead, title="Lost", amount=None, stage=lost, expected_close=date(2026, 3, 1)
+    )
+    make_deal(
+        lead,
+        title="Again",
+        amount="200",
+        currency="CHF",
+        stage=Stage.objects.of(renewals)[0],
+    )
 
 
 @pytest.mark.parametrize(
@@ -62,7 +76,9 @@ def four(company, sales, renewals, price):
         ("sort=nonsense", ["Again", "Lost", "Dear", "Open"]),
     ],
 )
-def test_the_list_is_filtered_and_sorted_by_its_address(client_as, sales, company, four, renewals, price, query, found):
+def test_the_list_is_filtered_and_sorted_by_its_address(
+    client_as, sales, company, four, renewals, price, query, found
+):
     ids = {
         "renewals": renewals.pk, "lost": Stage.objects.usual_of(company).get(name="Lost").pk, "sales": sales.user.pk,
         "price": price.pk, "sales_pipeline": Pipeline.objects.default_of(company).pk,
@@ -73,20 +89,31 @@ def test_the_list_is_filtered_and_sorted_by_its_address(client_as, sales, compan
     assert titles(response) == found
 
 
-def test_nothing_of_another_company_is_listed_offered_or_found(client_as, sales, other_company, four):
+def test_nothing_of_another_company_is_listed_offered_or_found(
+    client_as, sales, other_company, four
+):
     theirs = make_deal(make_lead(other_company), title="Theirs")
     LostReason.objects.create(company=other_company, name="Their reason")
     client = client_as(sales)
 
-    for query in (f"stage={theirs.stage_id}", f"pipeline={theirs.stage.pipeline_id}", ""):
+    for query in (
+        f"stage={theirs.stage_id}",
+        f"pipeline={theirs.stage.pipeline_id}",
+        "",
+    ):
         response = client.get(f"/deals/list/?{query}")
 
         assert titles(response) == ([] if query else ["Again", "Lost", "Dear", "Open"])
         assert "Their" not in response.content.decode()
 
 
-def test_each_row_offers_the_stages_of_its_own_pipeline(client_as, sales, four, renewals):
-    rows = {deal.title: stages for deal, _, stages in client_as(sales).get("/deals/list/").context["rows"]}
+def test_each_row_offers_the_stages_of_its_own_pipeline(
+    client_as, sales, four, renewals
+):
+    rows = {
+        deal.title: stages
+        for deal, _, stages in client_as(sales).get("/deals/list/").context["rows"]
+    }
 
     assert {stage.pipeline for stage in rows["Again"]} == {renewals}
     assert {stage.pipeline.name for stage in rows["Open"]} == {"Sales"}
@@ -103,7 +130,9 @@ def test_each_row_offers_the_stages_of_its_own_pipeline(client_as, sales, four, 
         ("lead_created_until=2999-01-01", {"Of the fair", "Of nobody"}),
     ],
 )
-def test_deals_are_found_by_what_is_known_of_their_leads(client_as, sales, company, query, expected):
+def test_deals_are_found_by_what_is_known_of_their_leads(
+    client_as, sales, company, query, expected
+):
     make_deal(make_lead(company, source="Fair", owner=sales.user), title="Of the fair")
     make_deal(make_lead(company), title="Of nobody")
     erased = make_deal(make_lead(company), title="Of an erased one").lead
@@ -115,7 +144,9 @@ def test_deals_are_found_by_what_is_known_of_their_leads(client_as, sales, compa
     assert {deal.title for deal in page} == expected
 
 
-def test_the_number_of_queries_does_not_grow_with_the_deals(client_as, sales, company, four, django_assert_num_queries):
+def test_the_number_of_queries_does_not_grow_with_the_deals(
+    client_as, sales, company, four, django_assert_num_queries
+):
     client = client_as(sales)
     client.get("/deals/list/")
     lead = make_lead(company)

@@ -36,11 +36,19 @@ def lost_url(deal):
 def lose(client, deal, **answer):
     """Answer the question as from a page that was opened just now."""
     seen = Deal.objects.get(pk=deal.pk).stage_id
-    return client.post(lost_url(deal), {"stage": stage(deal.company, "Lost").pk, "seen": seen, **answer}, follow=True)
+    return client.post(
+        lost_url(deal),
+        {"stage": stage(deal.company, "Lost").pk, "seen": seen, **answer},
+        follow=True,
+    )
 
 
 def kinds(deal):
-    return list(CrmEvent.objects.filter(deal=deal, taken_back_at=None).order_by("pk").values_list("kind", flat=True))
+    return list(
+        CrmEvent.objects.filter(deal=deal, taken_back_at=None)
+        .order_by("pk")
+        .values_list("kind", flat=True)
+    )
 
 
 def undo(client, response):
@@ -49,17 +57,25 @@ def undo(client, response):
 
 
 def test_a_company_without_reasons_is_asked_nothing(client_as, sales, company, deal):
-    client_as(sales).post(f"/deals/{deal.pk}/move/", {"stage": stage(company, "Lost").pk})
+    client_as(sales).post(
+        f"/deals/{deal.pk}/move/", {"stage": stage(company, "Lost").pk}
+    )
 
     assert kinds(deal) == ["deal_created", "deal_lost"]
 
 
 @pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}])
-def test_a_move_to_lost_asks_first_and_moves_nothing_yet(client_as, sales, company, deal, price, headers):
+def test_a_move_to_lost_asks_first_and_moves_nothing_yet(
+    client_as, sales, company, deal, price, headers
+):
     lost = stage(company, "Lost")
     client = client_as(sales)
 
-    response = client.post(f"/deals/{deal.pk}/move/", {"stage": lost.pk, "next": "/deals/"}, headers=headers)
+    response = client.post(
+        f"/deals/{deal.pk}/move/",
+        {"stage": lost.pk, "next": "/deals/"},
+        headers=headers,
+    )
 
     url = response.headers.get("HX-Redirect") or response.url
     assert url == f"/deals/{deal.pk}/lost/?stage={lost.pk}&next=%2Fdeals%2F"
@@ -69,18 +85,31 @@ def test_a_move_to_lost_asks_first_and_moves_nothing_yet(client_as, sales, compa
     assert Deal.objects.get().stage == deal.stage
 
 
-def test_a_move_to_won_or_between_open_stages_asks_nothing(client_as, sales, company, deal, price):
+def test_a_move_to_won_or_between_open_stages_asks_nothing(
+    client_as, sales, company, deal, price
+):
     for name in ("Proposal", "Won"):
-        client_as(sales).post(f"/deals/{deal.pk}/move/", {"stage": stage(company, name).pk})
+        client_as(sales).post(
+            f"/deals/{deal.pk}/move/", {"stage": stage(company, name).pk}
+        )
 
         assert Deal.objects.get().stage.name == name
 
 
 def test_the_answer_and_the_move_are_one_save(client_as, sales, company, deal, price):
-    page = lose(client_as(sales), deal, lost_reason=price.pk, outcome_note="Twice as much as theirs.")
+    page = lose(
+        client_as(sales),
+        deal,
+        lost_reason=price.pk,
+        outcome_note="Twice as much as theirs.",
+    )
 
     deal.refresh_from_db()
-    assert (deal.stage.name, deal.lost_reason, deal.outcome_note) == ("Lost", price, "Twice as much as theirs.")
+    assert (deal.stage.name, deal.lost_reason, deal.outcome_note) == (
+        "Lost",
+        price,
+        "Twice as much as theirs.",
+    )
     assert kinds(deal) == ["deal_created", "deal_lost"]
     assert len(set(Change.objects.values_list("action", "changed_at"))) == 1
     assert "Forty licences is now in Lost." in page.content.decode()
@@ -117,28 +146,42 @@ def test_a_company_that_wants_a_reason_gets_one(client_as, sales, company, deal,
     assert Deal.objects.get().lost_reason == price
 
 
-def test_a_new_deal_in_a_lost_stage_says_why_where_the_company_wants_it(client_as, sales, company, price):
+def test_a_new_deal_in_a_lost_stage_says_why_where_the_company_wants_it(
+    client_as, sales, company, price
+):
     client = client_as(sales)
     url = f"/deals/new/?lead={make_lead(company).pk}"
-    form = {"title": "Ten licences", "currency": "EUR", "stage": stage(company, "Lost").pk}
+    form = {
+        "title": "Ten licences",
+        "currency": "EUR",
+        "stage": stage(company, "Lost").pk,
+    }
     assert "lost_reason" not in client.get(url).context["form"].fields
     company.requires_lost_reason = True
     company.save()
 
-    assert "Choose a reason why the deal was lost." in client.post(url, form).content.decode()
+    assert (
+        "Choose a reason why the deal was lost."
+        in client.post(url, form).content.decode()
+    )
 
     assert not Deal.objects.exists()
     client.post(url, {**form, "lost_reason": price.pk})
     assert Deal.objects.get().lost_reason == price
 
 
-def test_a_deal_that_a_script_has_lost_without_a_reason_can_be_edited(client_as, sales, company, deal, price):
+def test_a_deal_that_a_script_has_lost_without_a_reason_can_be_edited(
+    client_as, sales, company, deal, price
+):
     company.requires_lost_reason = True
     company.save()
     lost = stage(company, "Lost")
     Deal.objects.update(stage=lost)
 
-    client_as(sales).post(f"/deals/{deal.pk}/edit/", {"title": "Ten licences", "currency": "EUR", "stage": lost.pk})
+    client_as(sales).post(
+        f"/deals/{deal.pk}/edit/",
+        {"title": "Ten licences", "currency": "EUR", "stage": lost.pk},
+    )
 
     assert Deal.objects.get().title == "Ten licences"
 
@@ -148,53 +191,83 @@ def test_undo_brings_back_the_stage_without_the_reason(client_as, sales, deal, p
 
     undo(client, lose(client, deal, lost_reason=price.pk))
 
-    assert (Deal.objects.get().stage, Deal.objects.get().lost_reason) == (deal.stage, None)
+    assert (Deal.objects.get().stage, Deal.objects.get().lost_reason) == (
+        deal.stage,
+        None,
+    )
     assert kinds(deal) == ["deal_created"]
 
 
-def test_undo_of_opening_a_lost_deal_again_brings_back_its_reason(client_as, sales, company, deal, price):
+def test_undo_of_opening_a_lost_deal_again_brings_back_its_reason(
+    client_as, sales, company, deal, price
+):
     client = client_as(sales)
     lose(client, deal, lost_reason=price.pk, outcome_note="Too dear.")
 
-    opened = client.post(f"/deals/{deal.pk}/move/", {"stage": stage(company, "Proposal").pk}, follow=True)
+    opened = client.post(
+        f"/deals/{deal.pk}/move/", {"stage": stage(company, "Proposal").pk}, follow=True
+    )
     assert Deal.objects.get().lost_reason is None
     undo(client, opened)
 
     deal.refresh_from_db()
-    assert (deal.stage.name, deal.lost_reason, deal.outcome_note) == ("Lost", price, "Too dear.")
+    assert (deal.stage.name, deal.lost_reason, deal.outcome_note) == (
+        "Lost",
+        price,
+        "Too dear.",
+    )
 
 
-def test_undo_does_without_a_reason_that_was_deleted_since(client_as, sales, company, deal, price):
+def test_undo_does_without_a_reason_that_was_deleted_since(
+    client_as, sales, company, deal, price
+):
     client = client_as(sales)
     lose(client, deal, lost_reason=price.pk)
-    opened = client.post(f"/deals/{deal.pk}/move/", {"stage": stage(company, "Proposal").pk}, follow=True)
+    opened = client.post(
+        f"/deals/{deal.pk}/move/", {"stage": stage(company, "Proposal").pk}, follow=True
+    )
     delete_entry(entry=price, move_to=None)
 
     undo(client, opened)
 
-    assert (Deal.objects.get().stage.name, Deal.objects.get().lost_reason) == ("Lost", None)
+    assert (Deal.objects.get().stage.name, Deal.objects.get().lost_reason) == (
+        "Lost",
+        None,
+    )
 
 
-def test_a_reason_added_after_not_now_is_gone_once_the_move_is_undone(client_as, sales, deal, price):
+def test_a_reason_added_after_not_now_is_gone_once_the_move_is_undone(
+    client_as, sales, deal, price
+):
     client = client_as(sales)
     response = lose(client, deal, not_now="1")
     Deal.objects.update(lost_reason=price)
 
     undo(client, response)
 
-    assert (Deal.objects.get().stage, Deal.objects.get().lost_reason) == (deal.stage, None)
+    assert (Deal.objects.get().stage, Deal.objects.get().lost_reason) == (
+        deal.stage,
+        None,
+    )
 
 
-def test_a_won_deal_does_not_say_why_it_was_lost(client_as, sales, company, deal, price):
+def test_a_won_deal_does_not_say_why_it_was_lost(
+    client_as, sales, company, deal, price
+):
     client = client_as(sales)
     lose(client, deal, lost_reason=price.pk, outcome_note="Too dear.")
 
     client.post(f"/deals/{deal.pk}/move/", {"stage": stage(company, "Won").pk})
 
-    assert (Deal.objects.get().lost_reason, Deal.objects.get().outcome_note) == (None, "")
+    assert (Deal.objects.get().lost_reason, Deal.objects.get().outcome_note) == (
+        None,
+        "",
+    )
 
 
-def test_a_reason_that_was_archived_meanwhile_is_refused_in_words(client_as, sales, company, deal, price):
+def test_a_reason_that_was_archived_meanwhile_is_refused_in_words(
+    client_as, sales, company, deal, price
+):
     LostReason.objects.create(company=company, name="Timing")
     LostReason.objects.filter(pk=price.pk).update(archived_at="2026-01-01T00:00Z")
 
@@ -204,24 +277,36 @@ def test_a_reason_that_was_archived_meanwhile_is_refused_in_words(client_as, sal
     assert Deal.objects.get().stage == deal.stage
 
 
-def test_a_lost_stage_that_was_archived_meanwhile_is_refused_in_words(client_as, sales, company, deal, price):
+def test_a_lost_stage_that_was_archived_meanwhile_is_refused_in_words(
+    client_as, sales, company, deal, price
+):
     Stage.objects.create(company=company, name="Dropped", meaning="lost")
     archive_entry(entry=stage(company, "Lost"))
 
-    page = lose(client_as(sales), deal, lost_reason=price.pk, outcome_note="Too dear.").content.decode()
+    page = lose(
+        client_as(sales), deal, lost_reason=price.pk, outcome_note="Too dear."
+    ).content.decode()
 
     assert "Nothing was changed: Lost was archived. Choose another stage." in page
     assert "Too dear.</textarea>" in page
     assert Deal.objects.get().stage == deal.stage
 
 
-def test_a_deal_that_another_person_has_lost_meanwhile_is_lost_once(client_as, sales, company, deal, price):
+def test_a_deal_that_another_person_has_lost_meanwhile_is_lost_once(
+    client_as, sales, company, deal, price
+):
     timing = LostReason.objects.create(company=company, name="Timing")
     opened = deal.stage_id
     client = client_as(sales)
     lose(client, deal, lost_reason=price.pk, outcome_note="Too dear.")
 
-    refused = lose(client, deal, lost_reason=timing.pk, outcome_note="They wait for spring.", seen=opened)
+    refused = lose(
+        client,
+        deal,
+        lost_reason=timing.pk,
+        outcome_note="They wait for spring.",
+        seen=opened,
+    )
 
     assert refused.status_code == 409
     text = html.unescape(refused.content.decode())
@@ -230,15 +315,22 @@ def test_a_deal_that_another_person_has_lost_meanwhile_is_lost_once(client_as, s
     assert "is now in Lost" not in text
     deal.refresh_from_db()
     assert (deal.lost_reason, deal.outcome_note) == (price, "Too dear.")
-    lose(client, deal, lost_reason=timing.pk, outcome_note="They wait for spring.")  # after reading that
+    # After reading that.
+    lose(client, deal, lost_reason=timing.pk, outcome_note="They wait for spring.")
     deal.refresh_from_db()
     assert (deal.lost_reason, deal.outcome_note) == (timing, "They wait for spring.")
     assert kinds(deal) == ["deal_created", "deal_lost"]
 
 
-def test_an_answer_that_is_submitted_twice_is_saved_once_and_no_conflict(client_as, sales, deal, price):
+def test_an_answer_that_is_submitted_twice_is_saved_once_and_no_conflict(
+    client_as, sales, deal, price
+):
     client = client_as(sales)
-    answer = {"lost_reason": price.pk, "outcome_note": "Too dear.", "seen": deal.stage_id}
+    answer = {
+        "lost_reason": price.pk,
+        "outcome_note": "Too dear.",
+        "seen": deal.stage_id,
+    }
 
     pages = [lose(client, deal, **answer).content.decode() for _ in range(2)]
 
@@ -247,7 +339,9 @@ def test_an_answer_that_is_submitted_twice_is_saved_once_and_no_conflict(client_
     assert kinds(deal) == ["deal_created", "deal_lost"]
 
 
-def test_a_deal_that_another_person_has_won_meanwhile_stays_won(client_as, sales, company, deal, price):
+def test_a_deal_that_another_person_has_won_meanwhile_stays_won(
+    client_as, sales, company, deal, price
+):
     client = client_as(sales)
     Deal.objects.update(stage=stage(company, "Won"))
 
@@ -257,27 +351,41 @@ def test_a_deal_that_another_person_has_won_meanwhile_stays_won(client_as, sales
     assert Deal.objects.get().stage.name == "Won"
 
 
-def test_a_note_is_saved_without_the_reason_if_the_last_one_was_archived_meanwhile(client_as, sales, deal, price):
+def test_a_note_is_saved_without_the_reason_if_the_last_one_was_archived_meanwhile(
+    client_as, sales, deal, price
+):
     archive_entry(entry=price)
 
-    page = lose(client_as(sales), deal, lost_reason=price.pk, outcome_note="Too dear.").content.decode()
+    page = lose(
+        client_as(sales), deal, lost_reason=price.pk, outcome_note="Too dear."
+    ).content.decode()
 
     deal.refresh_from_db()
-    assert (deal.stage.name, deal.lost_reason, deal.outcome_note) == ("Lost", None, "Too dear.")
+    assert (deal.stage.name, deal.lost_reason, deal.outcome_note) == (
+        "Lost",
+        None,
+        "Too dear.",
+    )
     assert "The reason that you chose is no longer in use. None was saved." in page
 
 
 @pytest.mark.parametrize("reason", ["nonsense", "9" * 30, "\x00", "theirs"])
-def test_an_unknown_reason_and_another_companys_are_refused(client_as, sales, other_company, deal, price, reason):
+def test_an_unknown_reason_and_another_companys_are_refused(
+    client_as, sales, other_company, deal, price, reason
+):
     theirs = LostReason.objects.create(company=other_company, name="Theirs")
 
-    response = lose(client_as(sales), deal, lost_reason=theirs.pk if reason == "theirs" else reason)
+    response = lose(
+        client_as(sales), deal, lost_reason=theirs.pk if reason == "theirs" else reason
+    )
 
     assert response.status_code == 200
     assert Deal.objects.get().stage == deal.stage
 
 
-def test_a_deal_moves_to_the_first_open_stage_of_another_pipeline_and_nothing_fires(client_as, sales, company, deal):
+def test_a_deal_moves_to_the_first_open_stage_of_another_pipeline_and_nothing_fires(
+    client_as, sales, company, deal
+):
     renewals = add_pipeline(pipeline=Pipeline(company=company, name="Renewals"))
     first = Stage.objects.of(renewals)[0]
     client = client_as(sales)
@@ -285,7 +393,11 @@ def test_a_deal_moves_to_the_first_open_stage_of_another_pipeline_and_nothing_fi
     page = client.get(f"/deals/{deal.pk}/").content.decode()
     client.post(f"/deals/{deal.pk}/move/", {"stage": first.pk})
 
-    assert re.search(rf'<button name="stage" value="{first.pk}">.*Move to <bdi>Renewals</bdi>', page, re.S)
+    assert re.search(
+        rf'<button name="stage" value="{first.pk}">.*Move to <bdi>Renewals</bdi>',
+        page,
+        re.S,
+    )
     assert Deal.objects.get().stage == first
     assert kinds(deal) == ["deal_created"]
     form = client.get(f"/deals/{deal.pk}/edit/").content.decode()
@@ -293,7 +405,9 @@ def test_a_deal_moves_to_the_first_open_stage_of_another_pipeline_and_nothing_fi
 
 
 @pytest.mark.parametrize("closed", ["Won", "Lost"])
-def test_a_closed_deal_is_offered_no_other_pipeline(client_as, sales, company, deal, closed):
+def test_a_closed_deal_is_offered_no_other_pipeline(
+    client_as, sales, company, deal, closed
+):
     Deal.objects.update(stage=stage(company, closed))
     add_pipeline(pipeline=Pipeline(company=company, name="Renewals"))
 

@@ -24,7 +24,9 @@ CELLS = [
 # Three ways to read a line: as spreadsheets do, as programs that know quotes with a backslash, and without any quotes.
 Reader = Callable[[str, str], Iterable[list[str]]]
 READERS: dict[str, Reader] = {
-    "quotes doubled": lambda text, by: csv.reader(io.StringIO(text, newline=""), delimiter=by),
+    "quotes doubled": lambda text, by: csv.reader(
+        io.StringIO(text, newline=""), delimiter=by
+    ),
     "backslashes": lambda text, by: csv.reader(
         io.StringIO(text, newline=""), delimiter=by, doublequote=False, escapechar="\\"
     ),
@@ -38,13 +40,26 @@ def exported(cells: list[str]) -> str:
 
 def formulas(text: str, by: str, read: Reader) -> list[str]:
     """The cells that a spreadsheet would calculate."""
-    cells = [cell.lstrip('\t\r\n\0 "\u00a0\u3000') for line in read(text, by) for cell in line]
-    return [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20"))]
+    cells = [
+        cell.lstrip('\t\r\n\0 "\u00a0\u3000')
+        for line in read(text, by)
+        for cell in line
+    ]
+    return [
+        cell
+        for cell in cells
+        if cell.startswith(("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20"))
+    ]
 
 
 @pytest.mark.parametrize("read", READERS.values(), ids=READERS)
 def test_no_reader_finds_a_formula(read: Reader) -> None:
-    found = [(cell, by) for cell in CELLS for by in SEPARATORS if formulas(exported([cell, cell]), by, read)]
+    found = [
+        (cell, by)
+        for cell in CELLS
+        for by in SEPARATORS
+        if formulas(exported([cell, cell]), by, read)
+    ]
 
     assert found == []
 
@@ -53,7 +68,12 @@ def test_no_reader_finds_a_formula(read: Reader) -> None:
 @pytest.mark.parametrize("read", READERS.values(), ids=READERS)
 def test_no_reader_finds_a_formula_in_cells_made_at_random(read: Reader) -> None:
     for _ in range(sized(5_000, small=1_000)):
-        cells = ["".join(random.choices("=+-@;,|\t\r\n\0\"'\\ x1\u3000", k=random.randint(1, 9))) for _ in range(3)]
+        cells = [
+            "".join(
+                random.choices("=+-@;,|\t\r\n\0\"'\\ x1\u3000", k=random.randint(1, 9))
+            )
+            for _ in range(3)
+        ]
         for by in SEPARATORS:
             assert formulas(exported(cells), by, read) == [], (cells, by)
 
@@ -61,9 +81,21 @@ def test_no_reader_finds_a_formula_in_cells_made_at_random(read: Reader) -> None
 def test_these_readers_would_find_one() -> None:
     """Otherwise the tests above would show nothing."""
     for by in SEPARATORS:
-        assert all(formulas(f'"Ada"{by}{FORMULA}\n', by, read) == [FORMULA] for read in READERS.values())
+        assert all(
+            formulas(f'"Ada"{by}{FORMULA}\n', by, read) == [FORMULA]
+            for read in READERS.values()
+        )
 
 
 def test_other_text_stays_as_it_is() -> None:
-    for text in ("Ada", "a=b", "3 - 1", "Smith, Ada; buyer | Ghent", "1+1", "ada@example.com", "x;y-z", ""):
+    for text in (
+        "Ada",
+        "a=b",
+        "3 - 1",
+        "Smith, Ada; buyer | Ghent",
+        "1+1",
+        "ada@example.com",
+        "x;y-z",
+        "",
+    ):
         assert as_text(text) == text

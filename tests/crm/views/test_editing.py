@@ -39,7 +39,11 @@ def opened(client: Client, row) -> dict[str, object]:
     """The form of a lead or deal as a browser would send it back."""
     page = client.get(f"{row.get_absolute_url()}edit/")
     form = page.context["form"]
-    fields = {name: value for name in form.fields if (value := form[name].value()) not in (None, False)}
+    fields = {
+        name: value
+        for name in form.fields
+        if (value := form[name].value()) not in (None, False)
+    }
     return {**fields, "version": version_in(page)}
 
 
@@ -71,14 +75,18 @@ def test_saving_once_more_after_that_is_on_purpose(one, other, lead):
     save(one, lead, {**ones, "notes": "Wants a call"})
     told = save(other, lead, {**others, "notes": "Wants a mail"})
 
-    again = save(other, lead, {**others, "notes": "Wants a mail", "version": version_in(told)})
+    again = save(
+        other, lead, {**others, "notes": "Wants a mail", "version": version_in(told)}
+    )
 
     assert again.status_code == 302
     lead.refresh_from_db()
     assert lead.notes == "Wants a mail"
 
 
-def test_a_form_that_was_refused_for_something_else_still_knows_what_it_was_opened_on(one, other, lead):
+def test_a_form_that_was_refused_for_something_else_still_knows_what_it_was_opened_on(
+    one, other, lead
+):
     ones, others = opened(one, lead), opened(other, lead)
     save(one, lead, {**ones, "notes": "Wants a call"})
     refused = save(other, lead, {**others, "email": "no address"})
@@ -117,7 +125,12 @@ def test_what_was_deleted_meanwhile_does_not_come_back(kind, one, lead, monkeypa
     row = lead if kind == "lead" else make_deal(lead)
     fields = opened(one, row)
     form = f"crm.views.{kind}s.{kind.capitalize()}Form.is_valid"
-    monkeypatch.setattr(form, lambda self: self.full_clean() or type(row).objects.filter(pk=row.pk).delete()[0])
+    monkeypatch.setattr(
+        form,
+        lambda self: (
+            self.full_clean() or type(row).objects.filter(pk=row.pk).delete()[0]
+        ),
+    )
 
     answer = save(one, row, fields)
 
@@ -143,7 +156,9 @@ def deleted_just_before(monkeypatch):
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("path", ["leads", "deals"])
-def test_a_script_that_changes_what_was_deleted_at_that_moment_gets_404(path, company, lead, deleted_just_before):
+def test_a_script_that_changes_what_was_deleted_at_that_moment_gets_404(
+    path, company, lead, deleted_just_before
+):
     row = lead if path == "leads" else make_deal(lead)
     deleted_just_before(StrictSerializer, "update", type(row))
 
@@ -176,7 +191,9 @@ def test_of_20_who_save_at_once_one_does_and_the_others_are_told(one, lead):
     def edit(number: int) -> None:
         client = Client()
         client.cookies = one.cookies.copy()
-        answers.append((number, save(client, lead, {**fields, "notes": f"Note {number}"})))
+        answers.append(
+            (number, save(client, lead, {**fields, "notes": f"Note {number}"}))
+        )
 
     in_threads(20, edit)
 

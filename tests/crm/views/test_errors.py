@@ -10,7 +10,9 @@ from crm.views.errors import ExplainedErrorsMiddleware
 pytestmark = pytest.mark.django_db
 
 
-@pytest.mark.parametrize(("path", "kind"), [("/leads/", "text/html"), ("/api/v1/leads/", "application/json")])
+@pytest.mark.parametrize(
+    ("path", "kind"), [("/leads/", "text/html"), ("/api/v1/leads/", "application/json")]
+)
 def test_a_nul_that_has_come_as_far_as_the_database_is_a_bad_request(rf, path, kind):
     middleware = ExplainedErrorsMiddleware(lambda request: HttpResponse())
     with pytest.raises(DataError) as error:

@@ -35,22 +35,34 @@ def test_each_number_on_the_page_leads_to_as_many_rows(client_as, sales, leads):
     client = client_as(sales)
     content = client.get("/deals/funnel/").content.decode()
 
-    links = re.findall(r'href="(/(?:leads|deals/list)/\?[^"]+)"\s*>([^<]+)</a>', content)
+    links = re.findall(
+        r'href="(/(?:leads|deals/list)/\?[^"]+)"\s*>([^<]+)</a>', content
+    )
 
     found = [(text, client.get(unescape(url)).context["page"]) for url, text in links]
     numbers = [(int(text), len(page.rows)) for text, page in found if text.isdigit()]
     assert len(numbers) >= 15
     assert all(number == behind for number, behind in numbers)
-    sums = {text: [deal.currency for deal in page] for text, page in found if not text.isdigit()}
+    sums = {
+        text: [deal.currency for deal in page]
+        for text, page in found
+        if not text.isdigit()
+    }
     assert sums == {"€1,250": ["EUR"], "1,250\N{NO-BREAK SPACE}CHF": ["CHF"]}
 
 
 def test_it_can_be_narrowed_to_a_source_and_an_owner(client_as, ops, sales, leads):
     client = client_as(ops)
 
-    answer = client.post("/deals/funnel/", {"period": "this_year", "source": "Fair", "owner": sales.user_id})
+    answer = client.post(
+        "/deals/funnel/",
+        {"period": "this_year", "source": "Fair", "owner": sales.user_id},
+    )
 
-    assert answer.url == f"/deals/funnel/?period=this_year&source=Fair&owner={sales.user_id}"
+    assert (
+        answer.url
+        == f"/deals/funnel/?period=this_year&source=Fair&owner={sales.user_id}"
+    )
     total = client.get(answer.url).context["funnel"].total
     assert [step.count for step in total.steps] == [1, 1, 0, 0]
 
@@ -65,22 +77,37 @@ def test_without_leads_it_says_so(client_as, sales, leads):
 def test_it_speaks_of_filters_only_if_there_are_any(client_as, sales):
     client = client_as(sales)
 
-    pages = [client.get(f"/deals/funnel/?{query}").content.decode() for query in ("", f"owner={sales.user_id}")]
+    pages = [
+        client.get(f"/deals/funnel/?{query}").content.decode()
+        for query in ("", f"owner={sales.user_id}")
+    ]
 
     assert ["No leads in this period" in page for page in pages] == [True, True]
-    assert ["No lead that fits these filters" in page for page in pages] == [False, True]
+    assert ["No lead that fits these filters" in page for page in pages] == [
+        False,
+        True,
+    ]
 
 
 def test_what_is_not_valid_is_ignored_and_named(client_as, sales, leads):
-    answer = client_as(sales).get("/deals/funnel/?source=%00&owner=x&since=yesterday&period=never")
+    answer = client_as(sales).get(
+        "/deals/funnel/?source=%00&owner=x&since=yesterday&period=never"
+    )
 
     assert answer.context["funnel"].total.steps[0].count == 4
     assert "Not valid, so ignored" in answer.content.decode()
 
 
-@pytest.mark.parametrize("query", ["since=1998-01-01", "since=2024-01-01&until=2026-01-01", "since=0001-01-01"])
-def test_more_than_two_years_are_not_counted_and_the_page_says_so(client_as, sales, leads, query):
-    Lead.objects.filter(pk=leads[0].pk).update(created_at=timezone.now() - timedelta(days=400))
+@pytest.mark.parametrize(
+    "query",
+    ["since=1998-01-01", "since=2024-01-01&until=2026-01-01", "since=0001-01-01"],
+)
+def test_more_than_two_years_are_not_counted_and_the_page_says_so(
+    client_as, sales, leads, query
+):
+    Lead.objects.filter(pk=leads[0].pk).update(
+        created_at=timezone.now() - timedelta(days=400)
+    )
 
     answer = client_as(sales).get(f"/deals/funnel/?{query}")
 
@@ -107,7 +134,9 @@ def test_my_day_shows_admins_the_leads_of_this_month(client_as, request, role, s
 
 def test_without_a_period_it_is_that_of_this_month(client_as, admin, company):
     last = make_lead(company)
-    Lead.objects.filter(pk=last.pk).update(created_at=timezone.now() - timedelta(days=32))
+    Lead.objects.filter(pk=last.pk).update(
+        created_at=timezone.now() - timedelta(days=32)
+    )
     make_deal(make_lead(company))
 
     answer = client_as(admin).get("/deals/funnel/")

@@ -74,12 +74,16 @@ def test_those_that_have_ended_are_listed_for_three_days_below_the_others(
     data_export(sales)
     assert listed(client_as(sales)) == ["Export", "Bulk change"]
 
-    BulkChange.objects.filter(pk=ended.pk).update(finished_at=timezone.now() - timedelta(days=3))
+    BulkChange.objects.filter(pk=ended.pk).update(
+        finished_at=timezone.now() - timedelta(days=3)
+    )
 
     assert listed(client_as(sales)) == ["Export"]
 
 
-def test_a_file_that_has_expired_is_not_listed(sales: Membership, client_as: ClientAs) -> None:
+def test_a_file_that_has_expired_is_not_listed(
+    sales: Membership, client_as: ClientAs
+) -> None:
     data_export(sales)
     rounds.work_through(lambda: True)
     assert listed(client_as(sales)) == ["Export"]
@@ -91,7 +95,9 @@ def test_a_file_that_has_expired_is_not_listed(sales: Membership, client_as: Cli
 
 def test_a_failed_one_says_why(sales: Membership, client_as: ClientAs) -> None:
     bulk_change(sales)
-    BulkChange.objects.update(state="failed", problem="It was too late.", finished_at=timezone.now())
+    BulkChange.objects.update(
+        state="failed", problem="It was too late.", finished_at=timezone.now()
+    )
 
     page = client_as(sales).get(JOBS).content.decode()
 

@@ -14,13 +14,27 @@ from django.utils.html import strip_tags
 
 from crm.accounts.bodies import UPLOAD_PATHS
 from crm.jobs import rounds
-from crm.models import AuditEntry, ImportStep, Lead, LeadImport, LeadImportFile, LeadImportRow, Membership
+from crm.models import (
+    AuditEntry,
+    ImportStep,
+    Lead,
+    LeadImport,
+    LeadImportFile,
+    LeadImportRow,
+    Membership,
+)
 from crm.models.job import JobState
 from crm.services import lead_imports
 from crm.services.erasure import erase_lead
 from tests.conftest import make_lead, make_note
 from tests.crm.data_exchange.importing.spreadsheet_files import text_row, xlsx
-from tests.crm.data_exchange.importing.uploading import HEADER, PEOPLE, run, upload, work_on
+from tests.crm.data_exchange.importing.uploading import (
+    HEADER,
+    PEOPLE,
+    run,
+    upload,
+    work_on,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -50,7 +64,11 @@ def test_the_address_that_the_web_server_knows_is_the_pages() -> None:
 
 
 def test_too_many_uploads_are_refused_in_a_sentence(
-    client: Client, sales: Membership, settings: Any, monkeypatch: pytest.MonkeyPatch, one_minute: None
+    client: Client,
+    sales: Membership,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    one_minute: None,
 ) -> None:
     settings.IMPORTS_PER_MINUTE = 6
     monkeypatch.setattr(lead_imports, "SMALL_FILE", 0)  # a worker reads them
@@ -76,20 +94,30 @@ def test_from_the_file_to_the_report(client: Client, sales: Membership) -> None:
     assert "Import finished" in page
     assert "Nothing is sent to LinkedIn, as you chose." in page
     assert set(Lead.objects.values_list("owner", flat=True)) == {sales.user_id}
-    assert AuditEntry.objects.get(action="import").details == {"rows": 4, "tells_ad_platforms": False}
+    assert AuditEntry.objects.get(action="import").details == {
+        "rows": 4,
+        "tells_ad_platforms": False,
+    }
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("Ada", "Bad0Left outLeads"), ("", "Bad1Left out, by reason:Name is missing")]
+    ("name", "words"),
+    [("Ada", "Bad0Left outLeads"), ("", "Bad1Left out, by reason:Name is missing")],
 )
-def test_reasons_are_announced_only_if_there_are_some(client: Client, name: str, words: str) -> None:
-    page = text_of(send(client, f"First name,E-mail\n{name},ada@example.com\n".encode()))
+def test_reasons_are_announced_only_if_there_are_some(
+    client: Client, name: str, words: str
+) -> None:
+    page = text_of(
+        send(client, f"First name,E-mail\n{name},ada@example.com\n".encode())
+    )
 
     assert words in page
     assert ("by reason" in page) == ("by reason" in words)
 
 
-def test_the_bad_rows_come_back_with_their_reasons_and_without_formulas(client: Client, sales: Membership) -> None:
+def test_the_bad_rows_come_back_with_their_reasons_and_without_formulas(
+    client: Client, sales: Membership
+) -> None:
     done = run(upload(sales, f"{HEADER},=cmd\n,,bad@,+31 6 1234,=1+1,,x\n"), sales)
 
     answer = client.post(reverse("lead_import_bad_rows", args=[done.pk]))
@@ -101,13 +129,23 @@ def test_the_bad_rows_come_back_with_their_reasons_and_without_formulas(client: 
     ]
 
 
-def test_rows_that_were_corrected_in_our_file_are_imported(client: Client, sales: Membership) -> None:
-    run(upload(sales, f"{HEADER},Reason\nAda,B,good@example.com,'+31 6 1234,,,E-mail address is invalid\n"), sales)
+def test_rows_that_were_corrected_in_our_file_are_imported(
+    client: Client, sales: Membership
+) -> None:
+    run(
+        upload(
+            sales,
+            f"{HEADER},Reason\nAda,B,good@example.com,'+31 6 1234,,,E-mail address is invalid\n",
+        ),
+        sales,
+    )
 
     assert Lead.objects.get().phone == "+31 6 1234"
 
 
-def test_another_choice_of_columns_is_checked_again(client: Client, sales: Membership) -> None:
+def test_another_choice_of_columns_is_checked_again(
+    client: Client, sales: Membership
+) -> None:
     lead_import = upload(sales, "Wer,Wo\nAda,ada@example.com\n")
     assert lead_import.planned == {"bad": 1, "bad:name_missing": 1}
 
@@ -144,21 +182,40 @@ def test_the_file_is_read_again_as_chosen_and_its_columns_stay_as_they_were_mapp
     client: Client, sales: Membership
 ) -> None:
     lead_import = upload(sales, EXCEL)
-    do(client, lead_import, "columns", column_0="first_name", column_1="last_name", column_2="organisation")
+    do(
+        client,
+        lead_import,
+        "columns",
+        column_0="first_name",
+        column_1="last_name",
+        column_2="organisation",
+    )
 
-    page = do(client, lead_import, "format", encoding="mac_roman", delimiter=";", quote='"')
+    page = do(
+        client, lead_import, "format", encoding="mac_roman", delimiter=";", quote='"'
+    )
 
     lead_import.refresh_from_db()
     assert "Read as Mac Roman, semicolons." in page
     assert lead_import.columns == ["first_name", "last_name", "organisation"]
-    assert LeadImportRow.objects.get().cells == EXCEL.decode("mac_roman").splitlines()[1].split(";")
-    assert (lead_import.state, lead_import.planned["new"], lead_import.row_count) == ("paused", 1, 1)
+    assert LeadImportRow.objects.get().cells == EXCEL.decode("mac_roman").splitlines()[
+        1
+    ].split(";")
+    assert (lead_import.state, lead_import.planned["new"], lead_import.row_count) == (
+        "paused",
+        1,
+        1,
+    )
 
 
-def test_a_choice_that_makes_no_table_changes_nothing(client: Client, sales: Membership) -> None:
+def test_a_choice_that_makes_no_table_changes_nothing(
+    client: Client, sales: Membership
+) -> None:
     lead_import = upload(sales, EXCEL)
 
-    page = do(client, lead_import, "format", encoding="utf-16-le", delimiter=";", quote="")
+    page = do(
+        client, lead_import, "format", encoding="utf-16-le", delimiter=";", quote=""
+    )
 
     lead_import.refresh_from_db()
     assert "It can&#x27;t be read in the format that you chose. This file" in page
@@ -167,20 +224,39 @@ def test_a_choice_that_makes_no_table_changes_nothing(client: Client, sales: Mem
     assert LeadImportFile.objects.exists()
 
 
-@pytest.mark.parametrize("choice", [{"encoding": "rot13"}, {"delimiter": "x"}, {"quote": "`"}])
-def test_a_format_that_is_not_offered_is_refused(client: Client, sales: Membership, choice: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "choice", [{"encoding": "rot13"}, {"delimiter": "x"}, {"quote": "`"}]
+)
+def test_a_format_that_is_not_offered_is_refused(
+    client: Client, sales: Membership, choice: dict[str, str]
+) -> None:
     lead_import = upload(sales, EXCEL)
 
-    page = do(client, lead_import, "format", **{"encoding": "cp1252", "delimiter": ";", "quote": '"', **choice})
+    page = do(
+        client,
+        lead_import,
+        "format",
+        **{"encoding": "cp1252", "delimiter": ";", "quote": '"', **choice},
+    )
 
     assert "Select a valid choice" in page
     assert LeadImport.objects.get().state == JobState.PAUSED
 
 
-def test_the_file_is_gone_once_the_import_starts_or_someone_is_erased(client: Client, sales: Membership) -> None:
-    started, checked, sheet = upload(sales, EXCEL), upload(sales, EXCEL), upload(sales, xlsx(text_row(1, "Name", "X")))
-    lead_imports.start(lead_import=started, owner=None, tells_platforms=False, actor=sales.user)
-    assert set(LeadImportFile.objects.values_list("lead_import", flat=True)) == {checked.pk}
+def test_the_file_is_gone_once_the_import_starts_or_someone_is_erased(
+    client: Client, sales: Membership
+) -> None:
+    started, checked, sheet = (
+        upload(sales, EXCEL),
+        upload(sales, EXCEL),
+        upload(sales, xlsx(text_row(1, "Name", "X"))),
+    )
+    lead_imports.start(
+        lead_import=started, owner=None, tells_platforms=False, actor=sales.user
+    )
+    assert set(LeadImportFile.objects.values_list("lead_import", flat=True)) == {
+        checked.pk
+    }
 
     erase_lead(lead=make_lead(sales.company))
 
@@ -194,7 +270,10 @@ def test_the_file_is_gone_once_the_import_starts_or_someone_is_erased(client: Cl
 def test_columns_of_an_upload_that_is_deleted_at_this_moment_are_a_404(
     client: Client, sales: Membership, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lead_import, done = upload(sales, "Wer,Wo\nAda,ada@example.com\n"), lead_imports.map_columns
+    lead_import, done = (
+        upload(sales, "Wer,Wo\nAda,ada@example.com\n"),
+        lead_imports.map_columns,
+    )
 
     def deleted_first(**asked: Any) -> LeadImport:
         LeadImport.objects.all().delete()
@@ -211,7 +290,10 @@ def test_columns_of_an_upload_that_is_deleted_at_this_moment_are_a_404(
 @pytest.mark.parametrize(
     ("columns", "sentence"),
     [
-        ({"column_0": "email", "column_1": "email"}, "“E-mail” is chosen for two columns"),
+        (
+            {"column_0": "email", "column_1": "email"},
+            "“E-mail” is chosen for two columns",
+        ),
         ({"column_0": "", "column_1": "email"}, "a lead needs a first or a last name"),
         ({"column_0": "is_staff", "column_1": "email"}, "Select a valid choice"),
     ],
@@ -232,7 +314,9 @@ def test_conversions_are_told_before_they_are_chosen(
 ) -> None:
     make_rule("lead_created", name="Form sent")
     make_rule("lead_qualified", name="Good one")
-    lead_import = upload(sales, "Name,E-mail,Status\nAda B,a@example.com,Qualified\nIda B,,\n")
+    lead_import = upload(
+        sales, "Name,E-mail,Status\nAda B,a@example.com,Qualified\nIda B,,\n"
+    )
 
     page = client.get(lead_import.get_absolute_url()).content.decode()
 
@@ -243,8 +327,13 @@ def test_conversions_are_told_before_they_are_chosen(
     assert lead_import.tells_platforms
 
 
-@pytest.mark.parametrize(("content", "sentence"), [(b"", "empty"), (b"%PDF-1.7", "PDF"), (b"name\n", "no leads below")])
-def test_a_file_that_is_none_is_refused_in_a_sentence(client: Client, content: bytes, sentence: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [(b"", "empty"), (b"%PDF-1.7", "PDF"), (b"name\n", "no leads below")],
+)
+def test_a_file_that_is_none_is_refused_in_a_sentence(
+    client: Client, content: bytes, sentence: str
+) -> None:
     assert sentence in send(client, content).content.decode()
     assert not Lead.objects.exists()
 
@@ -253,7 +342,9 @@ def test_a_file_needs_choosing(client: Client) -> None:
     assert "Choose the file to import." in client.post(UPLOAD, {}).content.decode()
 
 
-def test_a_large_file_is_left_to_a_worker(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_file_is_left_to_a_worker(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(lead_imports, "SMALL_FILE", 10)
 
     page = send(client, PEOPLE.encode()).content.decode()
@@ -264,15 +355,24 @@ def test_a_large_file_is_left_to_a_worker(client: Client, monkeypatch: pytest.Mo
     assert LeadImport.objects.get().state == JobState.PAUSED
 
 
-def test_a_small_file_with_many_rows_is_left_to_a_worker(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_small_file_with_many_rows_is_left_to_a_worker(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(lead_imports, "CHUNK", 1)
 
-    pages = [send(client, b"Name\n" + b"Ada\n" * rows).content.decode() for rows in (3, 4)]
+    pages = [
+        send(client, b"Name\n" + b"Ada\n" * rows).content.decode() for rows in (3, 4)
+    ]
 
     assert ["Reading the file" in page for page in pages] == [False, True]
-    assert not LeadImportRow.objects.filter(lead_import__step=ImportStep.READING).exists()
+    assert not LeadImportRow.objects.filter(
+        lead_import__step=ImportStep.READING
+    ).exists()
     rounds.work_through(lambda: True)
-    assert set(LeadImport.objects.values_list("state", "row_count")) == {("paused", 3), ("paused", 4)}
+    assert set(LeadImport.objects.values_list("state", "row_count")) == {
+        ("paused", 3),
+        ("paused", 4),
+    }
 
 
 def test_undo_from_the_report(client: Client, sales: Membership) -> None:
@@ -295,13 +395,23 @@ def test_what_the_undo_leaves_and_why(client: Client, sales: Membership) -> None
 
     page = text_of(client.get(done.get_absolute_url()))
 
-    assert "A new lead that has a deal, task, note or file by then, or was changed, stays." in before
-    assert "1 stayed, because someone has changed it since, or added a deal, task, note or file." in page
+    assert (
+        "A new lead that has a deal, task, note or file by then, or was changed, stays."
+        in before
+    )
+    assert (
+        "1 stayed, because someone has changed it since, or added a deal, task, note or file."
+        in page
+    )
 
 
-def test_after_seven_days_no_undo_is_offered_and_a_page_left_open_says_so(client: Client, sales: Membership) -> None:
+def test_after_seven_days_no_undo_is_offered_and_a_page_left_open_says_so(
+    client: Client, sales: Membership
+) -> None:
     done = run(upload(sales, PEOPLE), sales)
-    LeadImport.objects.filter(pk=done.pk).update(finished_at=timezone.now() - timedelta(days=8))
+    LeadImport.objects.filter(pk=done.pk).update(
+        finished_at=timezone.now() - timedelta(days=8)
+    )
 
     page = client.get(done.get_absolute_url()).content.decode()
 
@@ -326,7 +436,9 @@ def test_what_was_started_can_t_be_discarded(client: Client, sales: Membership) 
     assert LeadImport.objects.exists()
 
 
-@pytest.mark.parametrize("outcome", ["", "new", "update", "duplicate", "bad", "nonsense"])
+@pytest.mark.parametrize(
+    "outcome", ["", "new", "update", "duplicate", "bad", "nonsense"]
+)
 def test_the_preview_takes_as_many_queries_for_each_outcome(
     client: Client, sales: Membership, outcome: str, django_assert_max_num_queries: Any
 ) -> None:

@@ -23,7 +23,9 @@ def client(client_as, sales):
 
 @pytest.fixture
 def leads(company):
-    kept = make_lead(company, first_name="Pieter", last_name="Dekker", organisation="Granite")
+    kept = make_lead(
+        company, first_name="Pieter", last_name="Dekker", organisation="Granite"
+    )
     gone = make_lead(company, first_name="P.", last_name="Dekker", email="p@mail.example", organisation="Granite",
                      title="Head of Fleet")  # fmt: skip
     return kept, gone
@@ -49,33 +51,52 @@ def test_the_page_asks_where_the_leads_differ_and_fills_what_is_empty(client, le
     assert {field.key: field.takes_other for field in preview.choices} == {
         "name": False, "email": False, "title": True,
     }  # fmt: skip
-    assert "A merge sends nothing, and no conversion is lost or sent twice" in text_of(page)
+    assert "A merge sends nothing, and no conversion is lost or sent twice" in text_of(
+        page
+    )
     # Kinds without a row are not listed.
-    assert re.findall(r"\d+ (?:deal|task|note|file|tag|CRM event)", text_of(page)) == ["1 CRM event"]
+    assert re.findall(r"\d+ (?:deal|task|note|file|tag|CRM event)", text_of(page)) == [
+        "1 CRM event"
+    ]
 
 
 def test_the_other_lead_can_be_the_one_that_is_kept(client, leads):
     page = client.get(URL, {**both(*leads), "kept": leads[1].pk})
 
-    assert (page.context["preview"].kept, page.context["preview"].gone) == (leads[1], leads[0])
+    assert (page.context["preview"].kept, page.context["preview"].gone) == (
+        leads[1],
+        leads[0],
+    )
 
 
 def test_the_choices_are_what_the_merged_lead_has(client, leads):
     kept, gone = leads
     make_deal(gone)
     page = client.get(URL, both(*leads))
-    chosen = {"name": "kept", "email": "gone", "title": "gone", "kept": kept.pk, "version": version(page)}
+    chosen = {
+        "name": "kept",
+        "email": "gone",
+        "title": "gone",
+        "kept": kept.pk,
+        "version": version(page),
+    }
 
     response = client.post(URL, {**both(*leads), **chosen}, follow=True)
 
     merged = Lead.objects.get(pk=kept.pk)
-    assert (str(merged), merged.email, merged.title) == ("Pieter Dekker", "p@mail.example", "Head of Fleet")
+    assert (str(merged), merged.email, merged.title) == (
+        "Pieter Dekker",
+        "p@mail.example",
+        "Head of Fleet",
+    )
     assert merged.deals.count() == 1
     assert "P. Dekker was merged into Pieter Dekker" in text_of(response)
 
 
 def test_the_bulk_bar_leads_to_the_page(client, leads):
-    response = client.post(URL, {**both(*leads), "status": 1, "next": "/leads/?sort=name"})
+    response = client.post(
+        URL, {**both(*leads), "status": 1, "next": "/leads/?sort=name"}
+    )
 
     assert response.url.startswith(f"{URL}?lead=")
     assert client.get(response.url).status_code == 200
@@ -111,7 +132,9 @@ def test_a_lead_that_was_merged_or_changed_meanwhile_is_said_to_be(client, leads
     assert "already been merged" in text_of(merged)
 
 
-def test_links_to_the_merged_lead_lead_to_the_kept_one_and_back_after_an_undo(client, leads):
+def test_links_to_the_merged_lead_lead_to_the_kept_one_and_back_after_an_undo(
+    client, leads
+):
     kept, gone = leads
     merge_leads(kept=kept, gone=gone)
 
@@ -136,7 +159,9 @@ def test_an_undo_names_what_was_changed_since(client, leads):
     assert "left as it is now: Job title" in text_of(response)
 
 
-def test_the_number_of_queries_is_constant(client, leads, django_assert_max_num_queries):
+def test_the_number_of_queries_is_constant(
+    client, leads, django_assert_max_num_queries
+):
     for _ in range(8):
         make_deal(leads[1])
 
@@ -168,7 +193,9 @@ def test_of_several_merges_the_newest_is_offered_to_be_undone(client, company, l
     client.post(reverse("lead_merge_undo", args=[newer.gone_id]))
 
     assert offered == newer
-    assert f"Not undone: {second} has been merged into {kept} since." in text_of(refused)
+    assert f"Not undone: {second} has been merged into {kept} since." in text_of(
+        refused
+    )
     assert client.get(kept.get_absolute_url()).context["merge"] == older
 
 
@@ -181,8 +208,12 @@ def test_the_page_counts_the_notes_that_come_along(client, company, leads):
     assert "1 note or" in text_of(page)
 
 
-def test_the_page_names_the_deals_of_others_that_the_lead_has_a_part_in(client, company, leads):
-    theirs = make_deal(make_lead(company, email="mary@example.com"), title="Looms for Mary")
+def test_the_page_names_the_deals_of_others_that_the_lead_has_a_part_in(
+    client, company, leads
+):
+    theirs = make_deal(
+        make_lead(company, email="mary@example.com"), title="Looms for Mary"
+    )
     add_person(deal=theirs, lead=leads[1])
 
     page = client.get(URL, both(*leads))
@@ -203,7 +234,9 @@ def test_an_undo_says_that_neither_lead_is_shared_after_an_opt_out(client, leads
 
 
 @pytest.mark.parametrize("name", ["lead_delete", "lead_erase"])
-def test_who_deletes_or_erases_a_lead_is_told_what_was_merged_into_it(client_as, admin, leads, name):
+def test_who_deletes_or_erases_a_lead_is_told_what_was_merged_into_it(
+    client_as, admin, leads, name
+):
     kept, gone = leads
     client = client_as(admin)
     before = client.get(reverse(name, args=[kept.pk]))
@@ -216,11 +249,15 @@ def test_who_deletes_or_erases_a_lead_is_told_what_was_merged_into_it(client_as,
     assert "<bdi>P. Dekker</bdi>" in text_of(page)
 
 
-def test_the_day_on_which_a_lead_was_added_is_one_of_the_readers_time_zone(client, sales, leads):
+def test_the_day_on_which_a_lead_was_added_is_one_of_the_readers_time_zone(
+    client, sales, leads
+):
     user = sales.user
     user.time_zone = "Pacific/Auckland"
     user.save()
-    Lead.objects.filter(pk=leads[0].pk).update(created_at=datetime(2025, 3, 12, 18, tzinfo=UTC))
+    Lead.objects.filter(pk=leads[0].pk).update(
+        created_at=datetime(2025, 3, 12, 18, tzinfo=UTC)
+    )
 
     page = client.get(URL, both(*leads))
 

@@ -15,14 +15,21 @@ def qualified(company):
 
 def qualified_events():
     return list(
-        CrmEvent.objects.filter(kind="lead_qualified").order_by("pk").values_list("lead__first_name", flat=True)
+        CrmEvent.objects.filter(kind="lead_qualified")
+        .order_by("pk")
+        .values_list("lead__first_name", flat=True)
     )
 
 
-def test_the_quick_change_fires_and_goes_back_to_where_one_was(client_as, sales, company, qualified):
+def test_the_quick_change_fires_and_goes_back_to_where_one_was(
+    client_as, sales, company, qualified
+):
     lead = make_lead(company)
 
-    response = client_as(sales).post(f"/leads/{lead.pk}/status/", {"status": qualified.pk, "next": "/leads/?sort=name"})
+    response = client_as(sales).post(
+        f"/leads/{lead.pk}/status/",
+        {"status": qualified.pk, "next": "/leads/?sort=name"},
+    )
 
     lead.refresh_from_db()
     assert response.url == "/leads/?sort=name"
@@ -30,7 +37,9 @@ def test_the_quick_change_fires_and_goes_back_to_where_one_was(client_as, sales,
     assert qualified_events() == ["Ada"]
 
 
-def test_choosing_the_same_status_again_fires_nothing(client_as, sales, company, qualified):
+def test_choosing_the_same_status_again_fires_nothing(
+    client_as, sales, company, qualified
+):
     lead = make_lead(company, status=qualified)
 
     client_as(sales).post(f"/leads/{lead.pk}/status/", {"status": qualified.pk})
@@ -42,18 +51,23 @@ def test_nobody_is_led_to_another_site(client_as, sales, company, qualified):
     lead = make_lead(company)
 
     response = client_as(sales).post(
-        f"/leads/{lead.pk}/status/", {"status": qualified.pk, "next": "https://elsewhere.example/"}
+        f"/leads/{lead.pk}/status/",
+        {"status": qualified.pk, "next": "https://elsewhere.example/"},
     )
 
     assert response.url == f"/leads/{lead.pk}/"
 
 
-def test_ticked_leads_change_together_and_each_fires(client_as, sales, company, qualified):
+def test_ticked_leads_change_together_and_each_fires(
+    client_as, sales, company, qualified
+):
     ada, grace = make_lead(company), make_lead(company, first_name="Grace")
     make_lead(company, first_name="Joan")
 
     response = client_as(sales).post(
-        "/leads/status/", {"lead": [ada.pk, grace.pk], "status": qualified.pk}, follow=True
+        "/leads/status/",
+        {"lead": [ada.pk, grace.pk], "status": qualified.pk},
+        follow=True,
     )
 
     assert "2 leads are now Qualified." in response.content.decode()
@@ -63,7 +77,9 @@ def test_ticked_leads_change_together_and_each_fires(client_as, sales, company, 
 def test_ticking_nothing_says_so(client_as, sales, company, qualified):
     make_lead(company)
 
-    response = client_as(sales).post("/leads/status/", {"status": qualified.pk}, follow=True)
+    response = client_as(sales).post(
+        "/leads/status/", {"status": qualified.pk}, follow=True
+    )
 
     assert "Select the leads to change first." in response.content.decode()
     assert qualified_events() == []
@@ -75,7 +91,8 @@ def test_nonsense_and_foreign_leads_among_the_ticked_are_left_alone(
     own, foreign = make_lead(company), make_lead(other_company, first_name="Foreign")
 
     client_as(sales).post(
-        "/leads/status/", {"lead": [own.pk, foreign.pk, "x", "9" * 30, "\x00"], "status": qualified.pk}
+        "/leads/status/",
+        {"lead": [own.pk, foreign.pk, "x", "9" * 30, "\x00"], "status": qualified.pk},
     )
 
     assert qualified_events() == ["Ada"]
@@ -86,7 +103,9 @@ def test_a_status_that_is_none_is_not_found(client_as, sales, company, status):
     lead = make_lead(company)
 
     one = client_as(sales).post(f"/leads/{lead.pk}/status/", {"status": status})
-    many = client_as(sales).post("/leads/status/", {"lead": [lead.pk], "status": status})
+    many = client_as(sales).post(
+        "/leads/status/", {"lead": [lead.pk], "status": status}
+    )
 
     assert (one.status_code, many.status_code) == (404, 404)
     assert qualified_events() == []

@@ -28,10 +28,20 @@ def test_leads_are_listed_newest_first(client_as, sales, company):
     assert names(response) == ["Grace", "Ada"]
 
 
-@pytest.mark.parametrize("text", ["grace", "HOPPER", "grace hopper", "g.hopper@example.com", "navy"])
-def test_a_search_finds_by_name_address_and_organisation(client_as, sales, company, text):
+@pytest.mark.parametrize(
+    "text", ["grace", "HOPPER", "grace hopper", "g.hopper@example.com", "navy"]
+)
+def test_a_search_finds_by_name_address_and_organisation(
+    client_as, sales, company, text
+):
     make_lead(company)
-    make_lead(company, first_name="Grace", last_name="Hopper", email="g.hopper@example.com", organisation="Navy Yard")
+    make_lead(
+        company,
+        first_name="Grace",
+        last_name="Hopper",
+        email="g.hopper@example.com",
+        organisation="Navy Yard",
+    )
 
     response = search(client_as(sales), text)
 
@@ -50,7 +60,9 @@ def test_what_is_searched_for_is_never_in_an_address(client_as, sales, company):
     assert "example" not in address
 
 
-def test_a_search_is_kept_while_sorting_and_ends_with_a_plain_visit(client_as, sales, company):
+def test_a_search_is_kept_while_sorting_and_ends_with_a_plain_visit(
+    client_as, sales, company
+):
     make_lead(company, first_name="Ada")
     make_lead(company, first_name="Grace", email="grace@example.com")
     client = client_as(sales)
@@ -60,7 +72,9 @@ def test_a_search_is_kept_while_sorting_and_ends_with_a_plain_visit(client_as, s
     assert names(client.get("/leads/")) == ["Grace", "Ada"]
 
 
-def test_a_search_with_a_nul_finds_nothing_special_and_says_so(client_as, sales, company):
+def test_a_search_with_a_nul_finds_nothing_special_and_says_so(
+    client_as, sales, company
+):
     make_lead(company)
 
     response = search(client_as(sales), "ada\x00")
@@ -77,7 +91,9 @@ def test_filters_narrow_the_list_and_stay_in_the_address(client_as, sales, compa
 
     response = search(client_as(sales), "", status=qualified.pk, source="Website")
 
-    assert response.redirect_chain == [(f"/leads/?status={qualified.pk}&source=Website", 302)]
+    assert response.redirect_chain == [
+        (f"/leads/?status={qualified.pk}&source=Website", 302)
+    ]
     assert names(response) == ["Grace"]
 
 
@@ -101,7 +117,13 @@ def test_filters_narrow_the_list_and_stay_in_the_address(client_as, sales, compa
 )
 def test_each_filter_narrows(client_as, sales, company, query, expected):
     make_lead(company, first_name="Ada")
-    fields = {"owner": sales.user, "type": "referral", "email": "", "source": "Fair", "share_with_ad_platforms": False}
+    fields = {
+        "owner": sales.user,
+        "type": "referral",
+        "email": "",
+        "source": "Fair",
+        "share_with_ad_platforms": False,
+    }
     make_lead(company, first_name="Grace", **fields)
 
     response = client_as(sales).get(f"/leads/?{query}")
@@ -132,7 +154,9 @@ def test_a_source_that_is_not_offered_among_many_can_be_asked_for(
         ("search=unknown", "a search that has expired or is not yours"),
     ],
 )
-def test_a_filter_that_no_longer_works_shows_no_lead_and_can_be_cleared(client_as, sales, company, query, broken):
+def test_a_filter_that_no_longer_works_shows_no_lead_and_can_be_cleared(
+    client_as, sales, company, query, broken
+):
     make_lead(company, first_name="Ada", type="referral")
     make_lead(company, first_name="Grace")
     make_field(company, "Industry", "text")
@@ -175,7 +199,10 @@ def test_columns_sort_both_ways(client_as, sales, company, sort, expected):
 
 
 def test_pages_hold_25_leads_and_keep_the_filters(client_as, sales, company):
-    leads = [make_lead(company, first_name=f"Lead {number:02}", source="Fair") for number in range(27)]
+    leads = [
+        make_lead(company, first_name=f"Lead {number:02}", source="Fair")
+        for number in range(27)
+    ]
 
     response = client_as(sales).get(f"/leads/?source=Fair&after={leads[2].pk}")
 
@@ -188,7 +215,10 @@ def test_a_search_of_a_short_word_says_where_it_is_found(client_as, sales, compa
     make_lead(company, first_name="Ada")
 
     assert names(search(client_as(sales), "ad")) == ["Ada"]
-    assert "only found at the beginning of a word" in search(client_as(sales), "da").content.decode()
+    assert (
+        "only found at the beginning of a word"
+        in search(client_as(sales), "da").content.decode()
+    )
 
 
 def test_an_empty_company_is_told_how_to_begin(client_as, sales):
@@ -204,10 +234,15 @@ def test_a_filter_without_a_match_offers_to_clear_it(client_as, sales, company):
     response = client_as(sales).get("/leads/?source=&created_from=2999-01-01")
 
     assert "No matching leads" in response.content.decode()
-    assert '<a class="button" href="/leads/">Clear the filters</a>' in response.content.decode()
+    assert (
+        '<a class="button" href="/leads/">Clear the filters</a>'
+        in response.content.decode()
+    )
 
 
-def test_the_number_of_queries_does_not_grow_with_the_leads(client_as, sales, company, django_assert_num_queries):
+def test_the_number_of_queries_does_not_grow_with_the_leads(
+    client_as, sales, company, django_assert_num_queries
+):
     for number in range(25):
         make_lead(company, first_name=f"Lead {number}", owner=sales.user)
     client = client_as(sales)
@@ -219,7 +254,9 @@ def test_the_number_of_queries_does_not_grow_with_the_leads(client_as, sales, co
 
 
 def test_a_search_of_many_words_is_not_made_and_the_page_says_why(client_as, sales):
-    page = client_as(sales).post("/leads/", {"search": "a b c d e f g h i"}, follow=True)
+    page = client_as(sales).post(
+        "/leads/", {"search": "a b c d e f g h i"}, follow=True
+    )
 
     assert "Enter at most 8 words to search for." in page.content.decode()
     assert not LeadSearch.objects.exists()

@@ -32,7 +32,9 @@ def erase(lead):
 def test_a_note_on_a_lead_is_in_its_history(client_as, sales, lead, kind):
     client = client_as(sales)
 
-    answer = client.post(f"/leads/{lead.pk}/notes/", filled_in("Wants <b>forty</b>\r\nseats", kind))
+    answer = client.post(
+        f"/leads/{lead.pk}/notes/", filled_in("Wants <b>forty</b>\r\nseats", kind)
+    )
 
     page = client.get(answer.url).content.decode()
     note = Note.objects.get()
@@ -45,12 +47,17 @@ def test_a_note_on_a_lead_is_in_its_history(client_as, sales, lead, kind):
     assert "by <bdi>Sales Jansen</bdi>" in page
 
 
-def test_a_note_on_a_deal_is_in_the_history_of_the_deal_and_of_its_lead(client_as, sales, lead):
+def test_a_note_on_a_deal_is_in_the_history_of_the_deal_and_of_its_lead(
+    client_as, sales, lead
+):
     deal, client = make_deal(lead), client_as(sales)
 
     answer = client.post(f"/deals/{deal.pk}/notes/", filled_in())
 
-    pages = [client.get(url).content.decode() for url in (f"/deals/{deal.pk}/", f"/leads/{lead.pk}/")]
+    pages = [
+        client.get(url).content.decode()
+        for url in (f"/deals/{deal.pk}/", f"/leads/{lead.pk}/")
+    ]
     assert answer.url == f"/deals/{deal.pk}/"
     assert ["Wants forty seats" in page for page in pages] == [True, True]
 
@@ -62,10 +69,14 @@ def test_ops_read_no_note_and_find_no_form(client_as, sales, ops, lead):
 
     assert "Wants forty seats" not in page
     assert "/notes/" not in page
-    assert client_as(ops).post(f"/leads/{lead.pk}/notes/", filled_in()).status_code == 403
+    assert (
+        client_as(ops).post(f"/leads/{lead.pk}/notes/", filled_in()).status_code == 403
+    )
 
 
-def test_a_double_click_adds_one_and_the_same_words_again_add_another(client_as, sales, lead):
+def test_a_double_click_adds_one_and_the_same_words_again_add_another(
+    client_as, sales, lead
+):
     client, url = client_as(sales), f"/leads/{lead.pk}/notes/"
 
     for key in ("0" * 32, "0" * 32, "1" * 32):
@@ -85,8 +96,14 @@ def test_a_double_click_adds_one_and_the_same_words_again_add_another(client_as,
         ({"kind": ""}, "This field is required."),
     ],
 )
-def test_bad_input_is_named_and_stays_in_the_form(client_as, sales, lead, fields, message):
-    page = client_as(sales).post(f"/leads/{lead.pk}/notes/", filled_in(**fields)).content.decode()
+def test_bad_input_is_named_and_stays_in_the_form(
+    client_as, sales, lead, fields, message
+):
+    page = (
+        client_as(sales)
+        .post(f"/leads/{lead.pk}/notes/", filled_in(**fields))
+        .content.decode()
+    )
 
     assert message in page
     assert fields.get("text", "Wants forty seats").strip() in page
@@ -100,7 +117,9 @@ def test_line_breaks_count_as_one_character_as_in_the_browser(client_as, sales, 
 
 
 @pytest.mark.parametrize("about", ["lead", "deal"])
-def test_text_about_a_person_who_has_been_erased_meanwhile_stays_in_the_form(client_as, sales, lead, about):
+def test_text_about_a_person_who_has_been_erased_meanwhile_stays_in_the_form(
+    client_as, sales, lead, about
+):
     deal, client = make_deal(lead), client_as(sales)
     url = f"/{about}s/{(lead if about == 'lead' else deal).pk}/notes/"
     erase(lead)
@@ -117,7 +136,9 @@ def test_only_the_form_itself_replaces_what_has_been_typed(client_as, sales, lea
     client, url = client_as(sales), f"/leads/{lead.pk}/"
 
     of_another, of_the_form = (
-        client.get(url, headers={"HX-Request": "true", "HX-Target": target}).content.decode()
+        client.get(
+            url, headers={"HX-Request": "true", "HX-Target": target}
+        ).content.decode()
         for target in ("lead", "new-note")
     )
 
@@ -131,7 +152,9 @@ def test_text_outlives_the_session(client_as, sales, lead, settings):
     client.get("/leads/")
     settings.SESSION_IDLE_SECONDS = -1
 
-    client.post(url, filled_in(), headers={"HX-Request": "true", "X-Keep-Typed": "true"})
+    client.post(
+        url, filled_in(), headers={"HX-Request": "true", "X-Keep-Typed": "true"}
+    )
     settings.SESSION_IDLE_SECONDS = 3600
     assert "What you typed is kept" in client.get("/login/").content.decode()
     client.force_login(sales.user, backend="crm.accounts.adapter.EmailBackend")
@@ -144,7 +167,10 @@ def test_its_author_edits_and_deletes_a_note_and_it_says_so(client_as, sales, le
     note, client = make_note(sales, lead), client_as(sales)
     form = client.get(f"/notes/{note.pk}/edit/")
 
-    client.post(f"/notes/{note.pk}/edit/", filled_in("Wants fifty", "call", version=form.context["version"]))
+    client.post(
+        f"/notes/{note.pk}/edit/",
+        filled_in("Wants fifty", "call", version=form.context["version"]),
+    )
     page = client.get(f"/leads/{lead.pk}/").content.decode()
     asked = client.get(f"/notes/{note.pk}/delete/").content.decode()
     client.post(f"/notes/{note.pk}/delete/")
@@ -169,12 +195,16 @@ def test_the_second_of_two_tabs_is_told_and_keeps_its_text(client_as, sales, lea
     assert Note.objects.get().text == "Wants sixty"
 
 
-def test_after_an_hour_nothing_is_saved_and_the_text_stays_in_the_form(client_as, sales, lead):
+def test_after_an_hour_nothing_is_saved_and_the_text_stays_in_the_form(
+    client_as, sales, lead
+):
     note, client = make_note(sales, lead), client_as(sales)
     Note.objects.update(created_at=timezone.now() - timedelta(minutes=61))
 
     opened = client.get(f"/notes/{note.pk}/edit/")
-    page = client.post(f"/notes/{note.pk}/edit/", filled_in("Wants fifty")).content.decode()
+    page = client.post(
+        f"/notes/{note.pk}/edit/", filled_in("Wants fifty")
+    ).content.decode()
     client.post(f"/notes/{note.pk}/edit/")  # with nothing in it
     deleted = client.post(f"/notes/{note.pk}/delete/")
 
@@ -185,7 +215,9 @@ def test_after_an_hour_nothing_is_saved_and_the_text_stays_in_the_form(client_as
     assert Note.objects.get().text == "Wants forty seats"
 
 
-def test_an_admin_deletes_any_note_and_edits_none_but_their_own(client_as, sales, admin, lead):
+def test_an_admin_deletes_any_note_and_edits_none_but_their_own(
+    client_as, sales, admin, lead
+):
     note, client = make_note(sales, lead), client_as(admin)
     Note.objects.update(created_at=timezone.now() - timedelta(days=300))
     page = client.get(f"/leads/{lead.pk}/").content.decode()
@@ -194,17 +226,28 @@ def test_an_admin_deletes_any_note_and_edits_none_but_their_own(client_as, sales
     text = Note.objects.get().text
     client.post(f"/notes/{note.pk}/delete/")
 
-    assert (f"/notes/{note.pk}/edit/" in page, f"/notes/{note.pk}/delete/" in page) == (False, True)
+    assert (f"/notes/{note.pk}/edit/" in page, f"/notes/{note.pk}/delete/" in page) == (
+        False,
+        True,
+    )
     assert text == "Wants forty seats"
     assert not Note.objects.exists()
 
 
 @pytest.mark.parametrize("model", [Lead, Deal])
-def test_what_has_a_note_is_not_removed_by_an_undo(client_as, sales, company, lead, model):
+def test_what_has_a_note_is_not_removed_by_an_undo(
+    client_as, sales, company, lead, model
+):
     client = client_as(sales)
     url = "/leads/new/" if model is Lead else f"/deals/new/?lead={lead.pk}"
     status, stage = lead.status_id, make_deal(lead).stage_id
-    values = {"first_name": "Grace", "type": "inbound", "status": status, "title": "New", "currency": "EUR"}
+    values = {
+        "first_name": "Grace",
+        "type": "inbound",
+        "status": status,
+        "title": "New",
+        "currency": "EUR",
+    }
     client.post(url, {**values, "stage": stage})
     added = model.objects.order_by("-pk")[0]
     make_note(sales, added)

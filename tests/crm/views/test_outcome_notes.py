@@ -35,7 +35,9 @@ def client(client_as, sales):
 
 
 def move(client, deal, name):
-    return client.post(f"/deals/{deal.pk}/move/", {"stage": stage(deal.company, name).pk}, follow=True)
+    return client.post(
+        f"/deals/{deal.pk}/move/", {"stage": stage(deal.company, name).pk}, follow=True
+    )
 
 
 def edit(client, deal, name, **changes):
@@ -43,13 +45,19 @@ def edit(client, deal, name, **changes):
     form = client.get(f"/deals/{deal.pk}/edit/").context["form"]
     shown = {field: form[field].value() or "" for field in form.fields}
     return client.post(
-        f"/deals/{deal.pk}/edit/", {**shown, "stage": stage(deal.company, name).pk, **changes}, follow=True
+        f"/deals/{deal.pk}/edit/",
+        {**shown, "stage": stage(deal.company, name).pk, **changes},
+        follow=True,
     )
 
 
 def outcome(deal):
     deal.refresh_from_db()
-    return deal.stage.name, deal.lost_reason and deal.lost_reason.name, deal.outcome_note
+    return (
+        deal.stage.name,
+        deal.lost_reason and deal.lost_reason.name,
+        deal.outcome_note,
+    )
 
 
 def test_undo_of_a_loss_brings_back_the_note_of_the_win(client, company, deal, price):
@@ -81,7 +89,9 @@ def test_undo_of_a_loss_leaves_no_note_of_it_anywhere(client, deal, price):
     assert deal.former_outcome_note == ""
 
 
-def test_a_move_between_open_stages_and_its_undo_leave_the_note_as_it_is(client, deal, price):
+def test_a_move_between_open_stages_and_its_undo_leave_the_note_as_it_is(
+    client, deal, price
+):
     moved = move(client, deal, "Proposal")
     edit(client, deal, "Proposal", outcome_note=LOVED)
 
@@ -90,7 +100,9 @@ def test_a_move_between_open_stages_and_its_undo_leave_the_note_as_it_is(client,
     assert outcome(deal) == ("Discovery", None, LOVED)
 
 
-def test_a_deal_opened_again_and_then_won_does_not_say_why_it_was_lost(client, deal, price):
+def test_a_deal_opened_again_and_then_won_does_not_say_why_it_was_lost(
+    client, deal, price
+):
     lose(client, deal, lost_reason=price.pk, outcome_note=DEAR)
     move(client, deal, "Proposal")
 
@@ -113,17 +125,24 @@ def test_the_operators_admin_keeps_no_note_of_another_outcome(company, deal):
     Deal.objects.update(stage=stage(company, "Lost"), outcome_note=DEAR)
     rows = {"form-TOTAL_FORMS": 1, "form-INITIAL_FORMS": 1, "form-0-id": deal.pk}
 
-    staff_client().post("/admin/crm/deal/", {**rows, "form-0-stage": stage(company, "Won").pk, "_save": "Save"})
+    staff_client().post(
+        "/admin/crm/deal/",
+        {**rows, "form-0-stage": stage(company, "Won").pk, "_save": "Save"},
+    )
 
     assert outcome(deal) == ("Won", None, "")
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_erasure_reaches_the_former_note_and_the_history_has_none(client, deal, price):
+def test_an_erasure_reaches_the_former_note_and_the_history_has_none(
+    client, deal, price
+):
     lose(client, deal, lost_reason=price.pk, outcome_note=DEAR)
     won = move(client, deal, "Won")
     assert Deal.objects.get().former_outcome_note == DEAR
-    assert not Change.objects.filter(Q(old__contains="dear") | Q(new__contains="dear")).exists()
+    assert not Change.objects.filter(
+        Q(old__contains="dear") | Q(new__contains="dear")
+    ).exists()
 
     erase_lead(lead=deal.lead)
     undo(client, won)
@@ -132,14 +151,21 @@ def test_an_erasure_reaches_the_former_note_and_the_history_has_none(client, dea
     assert (deal.outcome_note, deal.former_outcome_note) == ("", "")
 
 
-def test_a_note_about_a_person_who_was_erased_meanwhile_is_dropped_in_words(client, deal, price):
+def test_a_note_about_a_person_who_was_erased_meanwhile_is_dropped_in_words(
+    client, deal, price
+):
     erase_lead(lead=deal.lead)
 
-    page = lose(client, deal, lost_reason=price.pk, outcome_note="Ada said no.").content.decode()
+    page = lose(
+        client, deal, lost_reason=price.pk, outcome_note="Ada said no."
+    ).content.decode()
 
     deal.refresh_from_db()
     assert (deal.lost_reason, deal.outcome_note) == (price, "")
-    assert "The person has been erased. What you wrote in your own words was not saved." in page
+    assert (
+        "The person has been erased. What you wrote in your own words was not saved."
+        in page
+    )
 
 
 def test_erasure_clears_the_note_and_none_is_asked_for_later(client, company, price):
@@ -154,9 +180,13 @@ def test_erasure_clears_the_note_and_none_is_asked_for_later(client, company, pr
     assert list(page.context["form"].fields) == ["lost_reason"]
 
 
-def test_a_move_decided_before_another_person_lost_the_deal_leaves_no_reason(company, deal, price):
+def test_a_move_decided_before_another_person_lost_the_deal_leaves_no_reason(
+    company, deal, price
+):
     stale = Deal.objects.select_related("stage").get()
-    move_deal(deal=deal, stage=stage(company, "Lost"), lost_reason=price, outcome_note=DEAR)
+    move_deal(
+        deal=deal, stage=stage(company, "Lost"), lost_reason=price, outcome_note=DEAR
+    )
 
     move_deal(deal=stale, stage=stage(company, "Proposal"))
 
@@ -172,7 +202,13 @@ def test_of_two_who_lose_a_deal_at_once_the_second_is_told(company, deal, price)
 
     def first() -> None:
         with transaction.atomic():
-            move_deal(deal=Deal.objects.get(), stage=lost, seen=opened, lost_reason=price, outcome_note=DEAR)
+            move_deal(
+                deal=Deal.objects.get(),
+                stage=lost,
+                seen=opened,
+                lost_reason=price,
+                outcome_note=DEAR,
+            )
             has_moved.set()
             second_is_there.wait(0.3)  # it is not there until this is committed
         connection.close()
@@ -181,7 +217,9 @@ def test_of_two_who_lose_a_deal_at_once_the_second_is_told(company, deal, price)
     thread.start()
     has_moved.wait(5)
     with pytest.raises(ChangedMeanwhile):
-        move_deal(deal=deal, stage=lost, seen=opened, lost_reason=timing, outcome_note="")
+        move_deal(
+            deal=deal, stage=lost, seen=opened, lost_reason=timing, outcome_note=""
+        )
     second_is_there.set()
     thread.join()
 

@@ -4,9 +4,24 @@ import pytest
 from django.db.models.functions import Now
 
 from capi.models import ConversionEvent
-from crm.models import AuditEntry, Change, Company, CrmEvent, Deal, LostReason, Pipeline, Stage
+from crm.models import (
+    AuditEntry,
+    Change,
+    Company,
+    CrmEvent,
+    Deal,
+    LostReason,
+    Pipeline,
+    Stage,
+)
 from crm.services.picklists import archive_entry
-from crm.services.pipelines import PIPELINES_AT_MOST, PipelineError, add_pipeline, archive_pipeline, make_default
+from crm.services.pipelines import (
+    PIPELINES_AT_MOST,
+    PipelineError,
+    add_pipeline,
+    archive_pipeline,
+    make_default,
+)
 from tests.conftest import make_deal, make_lead
 
 pytestmark = pytest.mark.django_db
@@ -51,18 +66,25 @@ USUAL = [
 
 
 def test_a_new_company_has_one_pipeline_called_sales(company, sales_pipeline):
-    assert (sales_pipeline.name, Pipeline.objects.for_company(company).count()) == ("Sales", 1)
+    assert (sales_pipeline.name, Pipeline.objects.for_company(company).count()) == (
+        "Sales",
+        1,
+    )
     assert stages_of(sales_pipeline) == USUAL
 
 
-def test_an_added_pipeline_has_the_usual_stages_and_is_on_the_audit_log(client, company):
+def test_an_added_pipeline_has_the_usual_stages_and_is_on_the_audit_log(
+    client, company
+):
     page = client.post(PAGE, {"name": "Renewals"}, follow=True).content.decode()
 
     added = Pipeline.objects.get(name="Renewals")
     assert "Renewals was added. Check its stages." in page
     assert f'href="/company/lists/#stages-of-{added.pk}"' in page
     assert (stages_of(added), added.is_default) == (USUAL, False)
-    assert AuditEntry.objects.for_company(company).filter(object_label="Renewals").exists()
+    assert (
+        AuditEntry.objects.for_company(company).filter(object_label="Renewals").exists()
+    )
 
 
 @pytest.mark.parametrize("name", ["Sales", " SALES ", "", "x" * 61])
@@ -81,8 +103,12 @@ def test_a_pipeline_is_renamed_and_no_two_have_one_name(client, renewals):
     assert Pipeline.objects.get(pk=renewals.pk).name == "Extensions"
 
 
-def test_there_is_an_end_to_pipelines_and_the_page_says_so(client, company, sales_pipeline):
-    Pipeline.objects.bulk_create(Pipeline(company=company, name=str(n)) for n in range(1, PIPELINES_AT_MOST))
+def test_there_is_an_end_to_pipelines_and_the_page_says_so(
+    client, company, sales_pipeline
+):
+    Pipeline.objects.bulk_create(
+        Pipeline(company=company, name=str(n)) for n in range(1, PIPELINES_AT_MOST)
+    )
 
     page = client.post(PAGE, {"name": "One more"}, follow=True).content.decode()
 
@@ -90,17 +116,28 @@ def test_there_is_an_end_to_pipelines_and_the_page_says_so(client, company, sale
     assert Pipeline.objects.count() == PIPELINES_AT_MOST
 
 
-def test_a_deal_without_a_stage_goes_into_the_default_pipeline(client, company, sales_pipeline, renewals):
+def test_a_deal_without_a_stage_goes_into_the_default_pipeline(
+    client, company, sales_pipeline, renewals
+):
     client.post(f"{PAGE}{renewals.pk}/default/")
 
     assert make_deal(make_lead(company)).stage.pipeline == renewals
-    assert list(Pipeline.objects.for_company(company).filter(is_default=True)) == [renewals]
+    assert list(Pipeline.objects.for_company(company).filter(is_default=True)) == [
+        renewals
+    ]
     sales_pipeline.refresh_from_db()
-    assert (stages_of(sales_pipeline), stages_of(Pipeline.objects.default_of(company))) == (USUAL, USUAL)
+    assert (
+        stages_of(sales_pipeline),
+        stages_of(Pipeline.objects.default_of(company)),
+    ) == (USUAL, USUAL)
 
 
-def test_a_pipeline_without_an_open_stage_is_not_made_the_default_one(client, company, renewals):
-    Stage.objects.of(renewals).filter(meaning="open").update(archived_at="2026-01-01T00:00Z")
+def test_a_pipeline_without_an_open_stage_is_not_made_the_default_one(
+    client, company, renewals
+):
+    Stage.objects.of(renewals).filter(meaning="open").update(
+        archived_at="2026-01-01T00:00Z"
+    )
 
     page = client.post(f"{PAGE}{renewals.pk}/default/", follow=True).content.decode()
 
@@ -108,19 +145,25 @@ def test_a_pipeline_without_an_open_stage_is_not_made_the_default_one(client, co
     assert make_deal(make_lead(company)).stage.name == "Discovery"
 
 
-def test_a_pipeline_with_open_deals_is_not_archived_and_the_page_says_how_many(client, company, renewals):
+def test_a_pipeline_with_open_deals_is_not_archived_and_the_page_says_how_many(
+    client, company, renewals
+):
     make_deal(make_lead(company), stage=stage(renewals, "Proposal"))
 
     asked = client.get(f"{PAGE}{renewals.pk}/archive/").content.decode()
     answer = client.post(f"{PAGE}{renewals.pk}/archive/", follow=True).content.decode()
 
-    assert "1 open deal</a>. Close it, or move it to another pipeline." in " ".join(asked.split())
+    assert "1 open deal</a>. Close it, or move it to another pipeline." in " ".join(
+        asked.split()
+    )
     assert "Archive pipeline" not in asked
     assert "Renewals has 1 open deal. Close or move it first." in answer
     assert Pipeline.objects.get(pk=renewals.pk).archived_at is None
 
 
-def test_an_archived_pipeline_keeps_its_deals_and_can_be_used_again(client, company, renewals):
+def test_an_archived_pipeline_keeps_its_deals_and_can_be_used_again(
+    client, company, renewals
+):
     deal = make_deal(make_lead(company), stage=stage(renewals, "Won"))
 
     client.post(f"{PAGE}{renewals.pk}/archive/")
@@ -144,21 +187,45 @@ def test_of_two_admins_one_archives_what_the_other_has_made_the_default(renewals
 
 
 def test_the_stages_of_the_only_pipeline_need_no_name_of_it(client, company):
-    titles = [section.title for section in client.get("/company/lists/").context["sections"]]
+    titles = [
+        section.title for section in client.get("/company/lists/").context["sections"]
+    ]
 
-    assert titles == ["Lead statuses", "Deal stages", "Lost reasons", "Lead types", "Sources", "Tags"]
+    assert titles == [
+        "Lead statuses",
+        "Deal stages",
+        "Lost reasons",
+        "Lead types",
+        "Sources",
+        "Tags",
+    ]
 
 
-def test_each_pipeline_in_use_has_a_list_of_its_stages(client, company, sales_pipeline, renewals):
-    archive_pipeline(pipeline=add_pipeline(pipeline=Pipeline(company=company, name="Former")))
+def test_each_pipeline_in_use_has_a_list_of_its_stages(
+    client, company, sales_pipeline, renewals
+):
+    archive_pipeline(
+        pipeline=add_pipeline(pipeline=Pipeline(company=company, name="Former"))
+    )
 
-    shown = {section.title: section for section in client.get("/company/lists/").context["sections"]}
+    shown = {
+        section.title: section
+        for section in client.get("/company/lists/").context["sections"]
+    }
 
-    assert [title for title in shown if title.startswith("Deal")] == ["Deal stages: Sales", "Deal stages: Renewals"]
-    assert {len(shown[title].rows) for title in ("Deal stages: Sales", "Deal stages: Renewals")} == {5}
+    assert [title for title in shown if title.startswith("Deal")] == [
+        "Deal stages: Sales",
+        "Deal stages: Renewals",
+    ]
+    assert {
+        len(shown[title].rows)
+        for title in ("Deal stages: Sales", "Deal stages: Renewals")
+    } == {5}
 
 
-def test_a_stage_is_added_to_its_pipeline_with_a_chance(client, other_company, renewals, sales_pipeline):
+def test_a_stage_is_added_to_its_pipeline_with_a_chance(
+    client, other_company, renewals, sales_pipeline
+):
     form = {"name": "Offered", "meaning": "open", "chance": 80, "colour": ""}
 
     answer = client.post(f"{STAGES}new/?pipeline={renewals.pk}", form)
@@ -182,10 +249,14 @@ def test_a_stage_is_added_to_its_pipeline_with_a_chance(client, other_company, r
         ({"name": "discovery"}, "There is already one called “Discovery”."),
     ],
 )
-def test_a_chance_or_name_that_makes_no_sense_is_refused(client, renewals, form, message):
+def test_a_chance_or_name_that_makes_no_sense_is_refused(
+    client, renewals, form, message
+):
     usual = {"name": "Offered", "meaning": "open", "chance": 80, "colour": ""}
 
-    page = client.post(f"{STAGES}new/?pipeline={renewals.pk}", {**usual, **form}).content.decode()
+    page = client.post(
+        f"{STAGES}new/?pipeline={renewals.pk}", {**usual, **form}
+    ).content.decode()
 
     assert message in page
     assert stages_of(renewals) == USUAL
@@ -193,16 +264,22 @@ def test_a_chance_or_name_that_makes_no_sense_is_refused(client, renewals, form,
 
 def test_the_chance_of_won_and_lost_is_fixed(client, renewals):
     won = stage(renewals, "Won")
-    client.post(f"{STAGES}{won.pk}/", {"name": "Won", "meaning": "won", "chance": 10, "colour": ""})
     client.post(
-        f"{STAGES}new/?pipeline={renewals.pk}", {"name": "No go", "meaning": "lost", "chance": 50, "colour": ""}
+        f"{STAGES}{won.pk}/",
+        {"name": "Won", "meaning": "won", "chance": 10, "colour": ""},
+    )
+    client.post(
+        f"{STAGES}new/?pipeline={renewals.pk}",
+        {"name": "No go", "meaning": "lost", "chance": 50, "colour": ""},
     )
 
     assert stages_of(renewals) == [*USUAL, ("No go", "lost", 0)]
     assert client.get(f"{STAGES}{won.pk}/").context["form"].fields["chance"].disabled
 
 
-def test_a_pipeline_keeps_a_stage_of_each_meaning_whatever_the_others_have(client, sales_pipeline, renewals):
+def test_a_pipeline_keeps_a_stage_of_each_meaning_whatever_the_others_have(
+    client, sales_pipeline, renewals
+):
     won = stage(renewals, "Won")
 
     page = client.post(f"{STAGES}{won.pk}/archive/", follow=True).content.decode()
@@ -211,19 +288,25 @@ def test_a_pipeline_keeps_a_stage_of_each_meaning_whatever_the_others_have(clien
     assert stage(renewals, "Won").archived_at is None
 
 
-def test_stages_change_places_among_those_of_their_pipeline(client, sales_pipeline, renewals):
+def test_stages_change_places_among_those_of_their_pipeline(
+    client, sales_pipeline, renewals
+):
     client.post(f"{STAGES}{stage(renewals, 'Discovery').pk}/move/", {"step": "down"})
 
     assert [name for name, _, _ in stages_of(renewals)][:2] == ["Proposal", "Discovery"]
     assert stages_of(sales_pipeline) == USUAL
 
 
-def test_the_deals_of_a_deleted_stage_move_within_their_pipeline(client, company, sales_pipeline, renewals):
+def test_the_deals_of_a_deleted_stage_move_within_their_pipeline(
+    client, company, sales_pipeline, renewals
+):
     deal = make_deal(make_lead(company), stage=stage(renewals, "Proposal"))
     url = f"{STAGES}{deal.stage_id}/delete/"
 
     offered = client.get(url).context["removal"].targets
-    refused = client.post(url, {"move_to": stage(sales_pipeline, "Discovery").pk}, follow=True)
+    refused = client.post(
+        url, {"move_to": stage(sales_pipeline, "Discovery").pk}, follow=True
+    )
     client.post(url, {"move_to": stage(renewals, "Discovery").pk})
 
     assert {target.pipeline for target in offered} == {renewals}
@@ -232,15 +315,22 @@ def test_the_deals_of_a_deleted_stage_move_within_their_pipeline(client, company
     assert deal.stage == stage(renewals, "Discovery")
 
 
-def test_an_archived_stage_is_offered_nowhere_and_moved_to_by_nobody(client, company, renewals):
+def test_an_archived_stage_is_offered_nowhere_and_moved_to_by_nobody(
+    client, company, renewals
+):
     archived = stage(renewals, "Discovery")
     deal = make_deal(make_lead(company))
     archive_entry(entry=archived)
 
-    page = client.post(f"/deals/{deal.pk}/move/", {"stage": archived.pk}, follow=True).content.decode()
+    page = client.post(
+        f"/deals/{deal.pk}/move/", {"stage": archived.pk}, follow=True
+    ).content.decode()
 
     assert "Nothing was changed: Discovery was archived. Choose another stage." in page
-    assert [each.name for each in client.get(f"/deals/{deal.pk}/").context["other_pipelines"]] == ["Proposal"]
+    assert [
+        each.name
+        for each in client.get(f"/deals/{deal.pk}/").context["other_pipelines"]
+    ] == ["Proposal"]
     assert Deal.objects.get().stage == deal.stage
 
 
@@ -272,25 +362,38 @@ HARMLESS = {
 def test_nothing_fires_or_stops_when(client, company, renewals, token, make_rule, what):
     for kind in ("deal_created", "deal_won", "deal_lost"):
         make_rule(kind)
-    lead, price = make_lead(company), LostReason.objects.create(company=company, name="Price")
+    lead, price = (
+        make_lead(company),
+        LostReason.objects.create(company=company, name="Price"),
+    )
     for each in Stage.objects.of(renewals).exclude(meaning="open"):
-        make_deal(lead, stage=each, lost_reason=price if each.meaning == "lost" else None)
-    before = [list(model.objects.order_by("pk").values()) for model in (Deal, CrmEvent, Change, ConversionEvent)]
+        make_deal(
+            lead, stage=each, lost_reason=price if each.meaning == "lost" else None
+        )
+    before = [
+        list(model.objects.order_by("pk").values())
+        for model in (Deal, CrmEvent, Change, ConversionEvent)
+    ]
     url, form = HARMLESS[what](renewals)
 
     response = client.post(url, form)
 
     assert response.status_code == 302
     assert [
-        list(model.objects.order_by("pk").values()) for model in (Deal, CrmEvent, Change, ConversionEvent)
+        list(model.objects.order_by("pk").values())
+        for model in (Deal, CrmEvent, Change, ConversionEvent)
     ] == before
 
 
 # What undo, an earlier version or another alphabet brings about
 
 
-def test_a_deal_that_comes_back_to_an_archived_pipeline_is_on_its_board_and_in_its_forecast(client, company, renewals):
-    make_deal(make_lead(company), title="Forty licences", stage=stage(renewals, "Discovery"))
+def test_a_deal_that_comes_back_to_an_archived_pipeline_is_on_its_board_and_in_its_forecast(
+    client, company, renewals
+):
+    make_deal(
+        make_lead(company), title="Forty licences", stage=stage(renewals, "Discovery")
+    )
     Pipeline.objects.filter(pk=renewals.pk).update(archived_at=Now())
 
     board = client.get(f"/deals/?pipeline={renewals.pk}")
@@ -299,9 +402,15 @@ def test_a_deal_that_comes_back_to_an_archived_pipeline_is_on_its_board_and_in_i
     assert client.get("/deals/forecast/").context["forecast"].total.own.count == 1
 
 
-@pytest.mark.parametrize("names", [("İstanbul", "istanbul"), ("STRASSE", "Straße"), ("Renewals", "RENEWALS")])
-@pytest.mark.parametrize("path", [PAGE, "/company/lists/lost-reasons/new/", "/company/lists/types/new/"])
-def test_of_two_names_that_are_alike_the_second_is_refused_or_added(client, names, path):
+@pytest.mark.parametrize(
+    "names", [("İstanbul", "istanbul"), ("STRASSE", "Straße"), ("Renewals", "RENEWALS")]
+)
+@pytest.mark.parametrize(
+    "path", [PAGE, "/company/lists/lost-reasons/new/", "/company/lists/types/new/"]
+)
+def test_of_two_names_that_are_alike_the_second_is_refused_or_added(
+    client, names, path
+):
     answers = [client.post(path, {"name": name}).status_code for name in names]
 
     assert answers[0] == 302

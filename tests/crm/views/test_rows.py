@@ -26,21 +26,39 @@ def today():
 
 def texts(page, element, css):
     """The texts of the elements with this class."""
-    found = re.findall(rf'<{element} class="{css}[^"]*">(.*?)</{element}>', page.content.decode(), re.DOTALL)
-    return [" ".join(re.sub("<[^>]+>", " ", each).split()).replace(" ,", ",") for each in found]
+    found = re.findall(
+        rf'<{element} class="{css}[^"]*">(.*?)</{element}>',
+        page.content.decode(),
+        re.DOTALL,
+    )
+    return [
+        " ".join(re.sub("<[^>]+>", " ", each).split()).replace(" ,", ",")
+        for each in found
+    ]
 
 
 def test_rows_show_what_was_typed(client_as, sales, admin, company, today):
     with acting_as(admin.user):
-        lead = make_lead(company, owner=sales.user, first_name=TYPED, organisation=TYPED, source=TYPED[:40])
-        deal = make_deal(lead, owner=sales.user, title=TYPED, expected_close=today - DAY)
+        lead = make_lead(
+            company,
+            owner=sales.user,
+            first_name=TYPED,
+            organisation=TYPED,
+            source=TYPED[:40],
+        )
+        deal = make_deal(
+            lead, owner=sales.user, title=TYPED, expected_close=today - DAY
+        )
         make_deal(lead, owner=sales.user, title=TYPED)
         make_lead(company, owner=sales.user, first_name=TYPED, organisation=TYPED)
     make_task(sales, title=TYPED, deal=deal, kind="call")
     make_task(sales, title=TYPED, lead=lead, due_on=today - DAY)
     client = client_as(sales)
 
-    pages = [client.get(path).content.decode() for path in ("/my-day/", "/tasks/", lead.get_absolute_url())]
+    pages = [
+        client.get(path).content.decode()
+        for path in ("/my-day/", "/tasks/", lead.get_absolute_url())
+    ]
 
     for page in pages:
         assert "<b>" not in page
@@ -59,15 +77,27 @@ def test_a_row_says_when_its_task_is_due(client_as, sales, today):
     finish_task(task=make_task(sales, title="Done"))
     client = client_as(sales)
 
-    due, done = (texts(client.get(path), "span", "todo-due") for path in ("/tasks/", "/tasks/?done=1"))
+    due, done = (
+        texts(client.get(path), "span", "todo-due")
+        for path in ("/tasks/", "/tasks/?done=1")
+    )
 
-    assert due == [f"{today - 3 * DAY:%a}, 3 days late", "23:59", "any time", "Thu, Mar 2099, 09:30"]
+    assert due == [
+        f"{today - 3 * DAY:%a}, 3 days late",
+        "23:59",
+        "any time",
+        "Thu, Mar 2099, 09:30",
+    ]
     assert len(done) == 1
     assert done[0].startswith(f"{today.day} {today:%b}, ")
 
 
-def test_a_row_says_what_its_task_is_about_and_on_the_page_of_that_whose_it_is(client_as, sales, company):
-    deal = make_deal(make_lead(company, organisation="Harbour Freight"), title="Forty licences")
+def test_a_row_says_what_its_task_is_about_and_on_the_page_of_that_whose_it_is(
+    client_as, sales, company
+):
+    deal = make_deal(
+        make_lead(company, organisation="Harbour Freight"), title="Forty licences"
+    )
     make_task(sales, deal=deal, kind="meeting")
     make_task(sales, lead=deal.lead)
     Lead.objects.filter(pk=deal.lead_id).update(first_name="Chloe", last_name="Bakker")
@@ -82,5 +112,8 @@ def test_a_row_says_what_its_task_is_about_and_on_the_page_of_that_whose_it_is(c
         "Meeting: Call Ada Forty licences · Chloe Bakker · Harbour Freight",
         "Call Ada Chloe Bakker · Harbour Freight",
     ]
-    assert of_lead == [f"Meeting: Call Ada Forty licences · {sales.user}", f"Call Ada {sales.user}"]
+    assert of_lead == [
+        f"Meeting: Call Ada Forty licences · {sales.user}",
+        f"Call Ada {sales.user}",
+    ]
     assert of_deal == [f"Meeting: Call Ada {sales.user}"]

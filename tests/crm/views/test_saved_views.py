@@ -25,10 +25,14 @@ def headings(response):
 
 @pytest.fixture
 def view(company, sales):
-    return SavedView.objects.create(company=company, owner=sales.user, name="Fair", query="source=Fair&sort=name")
+    return SavedView.objects.create(
+        company=company, owner=sales.user, name="Fair", query="source=Fair&sort=name"
+    )
 
 
-def test_a_view_keeps_filters_and_sorting_but_not_what_was_searched_for(client_as, sales, company):
+def test_a_view_keeps_filters_and_sorting_but_not_what_was_searched_for(
+    client_as, sales, company
+):
     status = LeadStatus.objects.for_company(company).first()
     make_lead(company)
     client = client_as(sales)
@@ -38,9 +42,19 @@ def test_a_view_keeps_filters_and_sorting_but_not_what_was_searched_for(client_a
     response = client.post(address, {"name": "My new ones"}, follow=True)
 
     view = SavedView.objects.get()
-    assert (view.query, view.is_shared, view.owner) == (f"status={status.pk}&sort=-updated", False, sales.user)
-    assert response.redirect_chain == [(f"/leads/?status={status.pk}&sort=-updated&view={view.pk}", 302)]
-    assert tabs(response) == [("My leads", False), ("All leads", False), ("My new ones", True)]
+    assert (view.query, view.is_shared, view.owner) == (
+        f"status={status.pk}&sort=-updated",
+        False,
+        sales.user,
+    )
+    assert response.redirect_chain == [
+        (f"/leads/?status={status.pk}&sort=-updated&view={view.pk}", 302)
+    ]
+    assert tabs(response) == [
+        ("My leads", False),
+        ("All leads", False),
+        ("My new ones", True),
+    ]
 
 
 def test_my_leads_and_all_leads_are_the_first_tabs(client_as, sales, company):
@@ -67,34 +81,55 @@ def test_only_shared_views_are_seen_by_others_and_only_the_owner_or_an_admin_cha
 
     assert ("Fair", False) in tabs(client_as(colleague).get("/leads/"))
     for way in ("", "filters/", "delete/"):
-        assert client_as(colleague).post(address + way, {"name": "Mine now"}).status_code == 404
-    assert client_as(admin).post(address, {"name": "Fairs", "is_shared": "on"}).status_code == 302
+        assert (
+            client_as(colleague).post(address + way, {"name": "Mine now"}).status_code
+            == 404
+        )
+    assert (
+        client_as(admin).post(address, {"name": "Fairs", "is_shared": "on"}).status_code
+        == 302
+    )
     view.refresh_from_db()
     assert (view.name, view.owner) == ("Fairs", sales.user)
-    assert SOMEONE_ELSES in client_as(admin).post(address, {"name": "Hidden"}).content.decode()
+    assert (
+        SOMEONE_ELSES
+        in client_as(admin).post(address, {"name": "Hidden"}).content.decode()
+    )
     view.refresh_from_db()
     assert (view.name, view.is_shared) == ("Fairs", True)
     client_as(admin).post(address + "delete/")
     assert not SavedView.objects.exists()
 
 
-def test_a_view_of_a_key_is_an_admins_to_change_and_stays_shared(client_as, company, admin, sales):
+def test_a_view_of_a_key_is_an_admins_to_change_and_stays_shared(
+    client_as, company, admin, sales
+):
     view = SavedView.objects.create(company=company, name="Of a key", is_shared=True)
     address = f"/views/{view.pk}/"
 
-    assert client_as(sales).post(address, {"name": "Mine", "is_shared": "on"}).status_code == 404
+    assert (
+        client_as(sales).post(address, {"name": "Mine", "is_shared": "on"}).status_code
+        == 404
+    )
     refused = client_as(admin).post(address, {"name": "Hidden"})
     assert "Only people can have private views." in refused.content.decode()
-    assert client_as(admin).post(address, {"name": "Ours", "is_shared": "on"}).status_code == 302
+    assert (
+        client_as(admin).post(address, {"name": "Ours", "is_shared": "on"}).status_code
+        == 302
+    )
 
     view.refresh_from_db()
     assert (view.name, view.owner, view.is_shared) == ("Ours", None, True)
 
 
-def test_who_may_no_longer_edit_leads_changes_no_view_of_their_own(client_as, sales, view):
+def test_who_may_no_longer_edit_leads_changes_no_view_of_their_own(
+    client_as, sales, view
+):
     Membership.objects.filter(pk=sales.pk).update(role=Role.OPS)
 
-    response = client_as(sales).post(f"/leads/columns/?view={view.pk}", {"column_1": "phone"})
+    response = client_as(sales).post(
+        f"/leads/columns/?view={view.pk}", {"column_1": "phone"}
+    )
 
     view.refresh_from_db()
     assert (response.status_code, view.columns) == (404, "")
@@ -103,7 +138,9 @@ def test_who_may_no_longer_edit_leads_changes_no_view_of_their_own(client_as, sa
     assert "Edit this view" not in page.content.decode()
 
 
-def test_a_view_whose_filters_were_changed_can_take_them_over(client_as, sales, company, view):
+def test_a_view_whose_filters_were_changed_can_take_them_over(
+    client_as, sales, company, view
+):
     make_lead(company, source="Fair")
     client = client_as(sales)
 
@@ -128,32 +165,50 @@ def test_a_second_view_of_a_name_is_refused_with_a_sentence(client_as, sales, vi
     assert SavedView.objects.count() == 1
 
 
-def test_filters_that_are_too_many_for_a_view_are_refused_with_a_sentence(client_as, sales, view, monkeypatch):
+def test_filters_that_are_too_many_for_a_view_are_refused_with_a_sentence(
+    client_as, sales, view, monkeypatch
+):
     monkeypatch.setattr(saved_views, "LONGEST_QUERY", 30)
     query = "type=inbound&created_from=2027-01-01"
 
     for way in ("leads/new/", f"{view.pk}/filters/"):
-        response = client_as(sales).post(f"/views/{way}?{query}", {"name": "Too long"}, follow=True)
+        response = client_as(sales).post(
+            f"/views/{way}?{query}", {"name": "Too long"}, follow=True
+        )
         assert response.redirect_chain == [(f"/leads/?{query}", 302)]
         assert "these are too many filters for one view" in response.content.decode()
     assert SavedView.objects.get().query == view.query
 
 
-@pytest.mark.parametrize("query", ["status=999999&type=inbound", "custom_gone=yes&type=inbound"])
-def test_a_filter_that_no_longer_works_is_not_left_out_of_a_view_without_a_word(client_as, sales, view, query):
+@pytest.mark.parametrize(
+    "query", ["status=999999&type=inbound", "custom_gone=yes&type=inbound"]
+)
+def test_a_filter_that_no_longer_works_is_not_left_out_of_a_view_without_a_word(
+    client_as, sales, view, query
+):
     for way in ("leads/new/", f"{view.pk}/filters/"):
-        response = client_as(sales).post(f"/views/{way}?{query}", {"name": "More leads"}, follow=True)
+        response = client_as(sales).post(
+            f"/views/{way}?{query}", {"name": "More leads"}, follow=True
+        )
         assert "Clear it first." in response.content.decode()
     assert SavedView.objects.get().query == view.query
 
 
 @pytest.mark.parametrize("gone", ["status", "source", "custom"])
-def test_a_view_of_what_was_deleted_shows_no_lead_and_says_why(client_as, sales, company, gone):
-    status = LeadStatus.objects.create(company=company, name="Hot", meaning="working", position=9)
+def test_a_view_of_what_was_deleted_shows_no_lead_and_says_why(
+    client_as, sales, company, gone
+):
+    status = LeadStatus.objects.create(
+        company=company, name="Hot", meaning="working", position=9
+    )
     source = LeadSource.objects.create(company=company, name="Webinar")
     field = make_field(company, "Region", "choice")
     make_lead(company, source="Fair")
-    address = {"status": f"status={status.pk}", "source": "source=Webinar", "custom": "custom_region=emea"}[gone]
+    address = {
+        "status": f"status={status.pk}",
+        "source": "source=Webinar",
+        "custom": "custom_region=emea",
+    }[gone]
     client = client_as(sales)
     client.post(f"/views/leads/new/?{address}", {"name": "Mine"})
 
@@ -191,19 +246,36 @@ def test_a_view_that_was_deleted_in_the_meantime_does_not_come_back(view):
     assert not SavedView.objects.exists()
 
 
-def test_columns_are_chosen_and_ordered_by_each_member(client_as, sales, admin, company):
+def test_columns_are_chosen_and_ordered_by_each_member(
+    client_as, sales, admin, company
+):
     make_lead(company, title="Countess")
     client = client_as(sales)
 
-    client.post("/leads/columns/", {"column_1": "updated", "column_2": "title", "column_3": "updated"})
+    client.post(
+        "/leads/columns/",
+        {"column_1": "updated", "column_2": "title", "column_3": "updated"},
+    )
 
-    assert headings(client.get("/leads/")) == ["Name", "Status", "Last activity", "Job title"]
+    assert headings(client.get("/leads/")) == [
+        "Name",
+        "Status",
+        "Last activity",
+        "Job title",
+    ]
     assert "Countess" in client.get("/leads/").content.decode()
-    assert headings(client_as(admin).get("/leads/"))[2:] == ["Organisation", "Owner", "Source", "Created"]
+    assert headings(client_as(admin).get("/leads/"))[2:] == [
+        "Organisation",
+        "Owner",
+        "Source",
+        "Created",
+    ]
 
 
 def test_an_unknown_column_changes_nothing(client_as, sales):
-    response = client_as(sales).post("/leads/columns/", {"column_1": "password"}, follow=True)
+    response = client_as(sales).post(
+        "/leads/columns/", {"column_1": "password"}, follow=True
+    )
 
     assert "Nothing was changed." in response.content.decode()
     assert headings(response)[2:] == ["Organisation", "Owner", "Source", "Created"]
@@ -215,8 +287,17 @@ def test_a_view_has_columns_of_its_own(client_as, sales, admin, company, view):
 
     client_as(sales).post(f"/leads/columns/?view={view.pk}", {"column_1": "phone"})
 
-    assert headings(client_as(admin).get(f"/leads/?view={view.pk}")) == ["Name", "Status", "Phone"]
-    assert headings(client_as(sales).get("/leads/"))[2:] == ["Organisation", "Owner", "Source", "Created"]
+    assert headings(client_as(admin).get(f"/leads/?view={view.pk}")) == [
+        "Name",
+        "Status",
+        "Phone",
+    ]
+    assert headings(client_as(sales).get("/leads/"))[2:] == [
+        "Organisation",
+        "Owner",
+        "Source",
+        "Created",
+    ]
 
 
 def test_deals_have_views_of_their_own(client_as, sales, company):
@@ -224,15 +305,24 @@ def test_deals_have_views_of_their_own(client_as, sales, company):
     make_deal(make_lead(company), title="Other", currency="EUR")
     client = client_as(sales)
 
-    response = client.post("/views/deals/new/?currency=CHF&sort=-amount", {"name": "Swiss"}, follow=True)
+    response = client.post(
+        "/views/deals/new/?currency=CHF&sort=-amount", {"name": "Swiss"}, follow=True
+    )
 
     view = SavedView.objects.get()
     assert (view.list, view.query) == ("deals", "currency=CHF&sort=-amount")
-    assert response.redirect_chain == [(f"/deals/list/?currency=CHF&sort=-amount&view={view.pk}", 302)]
-    assert tabs(response) == [("My deals", False), ("All deals", False), ("Swiss", True)]
+    assert response.redirect_chain == [
+        (f"/deals/list/?currency=CHF&sort=-amount&view={view.pk}", 302)
+    ]
+    assert tabs(response) == [
+        ("My deals", False),
+        ("All deals", False),
+        ("Swiss", True),
+    ]
     assert list(response.context["page"]) == [deal]
     assert tabs(client.get("/leads/")) == [("My leads", False), ("All leads", True)]
-    assert client.post("/views/leads/new/", {"name": "Swiss"}).status_code == 302  # the name is free there
+    # The name is free there.
+    assert client.post("/views/leads/new/", {"name": "Swiss"}).status_code == 302
     assert client.post(f"/views/{view.pk}/delete/")["Location"] == "/deals/list/"
 
 

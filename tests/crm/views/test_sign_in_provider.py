@@ -33,7 +33,13 @@ def client(client_as, admin):
 
 
 def values(server, **changes):
-    return {"name": "Okta", "issuer": server.issuer, "client_id": "leadmachine", "secret": "s3cr3t-value", **changes}
+    return {
+        "name": "Okta",
+        "issuer": server.issuer,
+        "client_id": "leadmachine",
+        "secret": "s3cr3t-value",
+        **changes,
+    }
 
 
 @pytest.fixture
@@ -46,10 +52,14 @@ def linked(provider, user):
     return SocialAccount.objects.create(user=user, provider=provider.code, uid="1001")
 
 
-def test_the_address_to_return_to_is_shown_before_and_stays_the_same(client, client_as, server, company):
+def test_the_address_to_return_to_is_shown_before_and_stays_the_same(
+    client, client_as, server, company
+):
     """For the admin who saw it, in another session, and for a colleague; also after the provider was removed."""
     before = client.get(PAGE).context["callback_url"]
-    colleague = give_password(client_as(join(company, Role.ADMIN, email="second@example.com")))
+    colleague = give_password(
+        client_as(join(company, Role.ADMIN, email="second@example.com"))
+    )
     seen_by_colleague = colleague.get(PAGE).context["callback_url"]
 
     colleague.post(PAGE, values(server))
@@ -57,7 +67,9 @@ def test_the_address_to_return_to_is_shown_before_and_stays_the_same(client, cli
     code = SignInProvider.objects.get().code
     client.post(REMOVE)
 
-    assert {seen_by_colleague, after, client.get(PAGE).context["callback_url"]} == {before}
+    assert {seen_by_colleague, after, client.get(PAGE).context["callback_url"]} == {
+        before
+    }
     assert f"/login/company/{code}/callback/" in before
 
 
@@ -66,7 +78,9 @@ def test_each_company_has_an_address_of_its_own(company, other_company):
     assert len(code_of(company.pk)) == 12
 
 
-def test_the_secret_is_sealed_for_the_company_and_shown_to_nobody(client, saved, other_company):
+def test_the_secret_is_sealed_for_the_company_and_shown_to_nobody(
+    client, saved, other_company
+):
     assert saved.secret == "s3cr3t-value"
     assert "s3cr3t" not in saved.sealed_secret
     assert "s3cr3t" not in client.get(PAGE).content.decode()
@@ -88,7 +102,9 @@ def test_a_name_can_t_turn_the_messages_that_it_is_in(client, server):
     assert SignInProvider.objects.get().name == "Okta"
 
 
-def test_an_empty_secret_keeps_the_stored_one_and_the_people(client, saved, server, sales):
+def test_an_empty_secret_keeps_the_stored_one_and_the_people(
+    client, saved, server, sales
+):
     linked(saved, sales.user)
 
     client.post(PAGE, values(server, name="Our Okta", secret=""))
@@ -114,7 +130,10 @@ def test_a_stored_secret_never_goes_to_another_address(client, saved):
 def test_another_provider_knows_nobody_any_more(client, saved, sales, changes):
     linked(saved, sales.user)
     other = OpenIdProvider()
-    changes = {name: other.issuer if name == "issuer" else value for name, value in changes.items()}
+    changes = {
+        name: other.issuer if name == "issuer" else value
+        for name, value in changes.items()
+    }
 
     client.post(PAGE, values(other, issuer=saved.issuer) | changes)
 
@@ -134,10 +153,14 @@ def test_an_issuer_that_is_no_https_address_is_refused(client, server, issuer):
     assert not SignInProvider.objects.exists()
 
 
-def test_an_address_in_our_network_is_refused_and_nothing_of_it_told(client, server, settings):
+def test_an_address_in_our_network_is_refused_and_nothing_of_it_told(
+    client, server, settings
+):
     settings.OUTBOUND_TO_LOOPBACK = False
 
-    page = client.post(PAGE, values(server, issuer=server.issuer.replace("http:", "https:")))
+    page = client.post(
+        PAGE, values(server, issuer=server.issuer.replace("http:", "https:"))
+    )
 
     assert "the operator of LeadMachine has to allow it" in page.content.decode()
     assert server.requests == []
@@ -161,14 +184,21 @@ def test_what_is_wrong_with_an_address_is_said(client, server, caplog, issuer, s
 def test_a_certificate_of_an_unknown_authority_is_said(client, server, tmp_path):
     certificate = slow_servers.serving(slow_servers.make_certificate(tmp_path))
 
-    with Wire(saying(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"), tls=certificate) as wire:
+    with Wire(
+        saying(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"), tls=certificate
+    ) as wire:
         page = client.post(PAGE, values(server, issuer=wire.url))
 
     assert "is from an authority that LeadMachine doesn" in page.content.decode()
 
 
 @pytest.mark.parametrize(
-    "answer", [{"issuer": "https://accounts.google.com"}, {"jwks_uri": None}, {"token_endpoint": "http://10.0.0.1/"}]
+    "answer",
+    [
+        {"issuer": "https://accounts.google.com"},
+        {"jwks_uri": None},
+        {"token_endpoint": "http://10.0.0.1/"},
+    ],
 )
 def test_a_provider_that_does_not_say_what_it_must_is_not_saved(client, server, answer):
     server.discovery = answer
@@ -179,7 +209,9 @@ def test_a_provider_that_does_not_say_what_it_must_is_not_saved(client, server, 
     assert not SignInProvider.objects.exists()
 
 
-def test_it_is_required_only_once_someone_has_signed_in_with_it(client, saved, server, sales):
+def test_it_is_required_only_once_someone_has_signed_in_with_it(
+    client, saved, server, sales
+):
     wanted = values(server, secret="", is_required="on")
 
     refused = client.post(PAGE, wanted)
@@ -225,10 +257,15 @@ def test_its_secret_is_rotated_and_counted_with_the_others(saved, settings, caps
 
     saved.refresh_from_db()
     assert saved.secret == "s3cr3t-value"
-    assert "Client secrets: 0 with the newest key, 1 with an older one, 0 unreadable." in capsys.readouterr().out
+    assert (
+        "Client secrets: 0 with the newest key, 1 with an older one, 0 unreadable."
+        in capsys.readouterr().out
+    )
 
 
 def test_a_secret_whose_key_is_lost_is_said_on_the_page(client, saved):
     SignInProvider.objects.update(sealed_secret=seal_for(saved.company_id + 1, "x"))
 
-    assert "The client secret can't be read" in client.get(PAGE).content.decode().replace("&#x27;", "'")
+    assert "The client secret can't be read" in client.get(
+        PAGE
+    ).content.decode().replace("&#x27;", "'")

@@ -33,7 +33,13 @@ def client(client_as: Callable[[Membership], Client], sales: Membership) -> Clie
 
 def make_task(member: Membership, **fields: Any) -> Task:
     return Task.objects.create(
-        **{"company": member.company, "owner": member.user, "title": "Call", "due_on": date(2027, 1, 31), **fields}
+        **{
+            "company": member.company,
+            "owner": member.user,
+            "title": "Call",
+            "due_on": date(2027, 1, 31),
+            **fields,
+        }
     )
 
 
@@ -49,7 +55,10 @@ def test_the_tasks_are_the_members_own_that_are_open_in_the_order_of_the_page(
     make_task(sales, title="Second")
     make_task(sales, title="First", due_time=time(14, 30), kind="call")
     make_task(sales, title="Done", done_at=timezone.now())
-    make_task(join(sales.company, Role.SALES, email="other@example.com"), title="Someone else's")
+    make_task(
+        join(sales.company, Role.SALES, email="other@example.com"),
+        title="Someone else's",
+    )
 
     head, *found = rows(client, ask(client, "task_export"))
 
@@ -71,8 +80,16 @@ def test_the_tasks_that_are_done_have_when(client: Client, sales: Membership) ->
     assert datetime.fromisoformat(found["Done"]) == done.done_at.replace(microsecond=0)
 
 
-def test_all_columns_of_tasks_have_the_person_that_they_are_about(client: Client, sales: Membership) -> None:
-    lead = make_lead(sales.company, first_name="Ada", last_name="Moss", email="ada@example.com", phone="+31 6 1234")
+def test_all_columns_of_tasks_have_the_person_that_they_are_about(
+    client: Client, sales: Membership
+) -> None:
+    lead = make_lead(
+        sales.company,
+        first_name="Ada",
+        last_name="Moss",
+        email="ada@example.com",
+        phone="+31 6 1234",
+    )
     deal = make_deal(lead, title="=1+1")
     task = make_task(sales, title="@SUM(1)", deal=deal)
     make_task(sales, due_on=date(2027, 2, 1))
@@ -82,13 +99,26 @@ def test_all_columns_of_tasks_have_the_person_that_they_are_about(client: Client
     assert (found["Task number"], found["Lead number"], found["Deal number"]) == tuple(
         str(row.pk) for row in (task, lead, deal)
     )
-    assert (found["Task"], found["Deal"], found["Phone"]) == ("'@SUM(1)", "'=1+1", "'+31 6 1234")
-    assert (found["Lead"], found["E-mail"], found["May be shared"]) == ("Ada Moss", "ada@example.com", "yes")
+    assert (found["Task"], found["Deal"], found["Phone"]) == (
+        "'@SUM(1)",
+        "'=1+1",
+        "'+31 6 1234",
+    )
+    assert (found["Lead"], found["E-mail"], found["May be shared"]) == (
+        "Ada Moss",
+        "ada@example.com",
+        "yes",
+    )
     assert (found["Owner"], found["Reminder"]) == (str(sales.user), "no")
-    assert {alone[column] for column in ("Lead", "Lead number", "E-mail", "May be shared", "Deal")} == {""}
+    assert {
+        alone[column]
+        for column in ("Lead", "Lead number", "E-mail", "May be shared", "Deal")
+    } == {""}
 
 
-def test_the_organisations_are_those_of_the_page_with_its_figures(client: Client, sales: Membership) -> None:
+def test_the_organisations_are_those_of_the_page_with_its_figures(
+    client: Client, sales: Membership
+) -> None:
     company = sales.company
     first = make_lead(company, organisation="=Nordwind AG")
     make_lead(company, organisation="=NORDWIND AG")
@@ -99,7 +129,13 @@ def test_the_organisations_are_those_of_the_page_with_its_figures(client: Client
 
     head, *found = rows(client, ask(client, "organisation_export", columns="all"))
 
-    assert head[:5] == ["Organisation", "Leads", "Has more leads", "Open deals", "Amount"]
+    assert head[:5] == [
+        "Organisation",
+        "Leads",
+        "Has more leads",
+        "Open deals",
+        "Amount",
+    ]
     assert [row[:5] for row in found] == [
         ["'=Nordwind AG", "2", "no", "2", "300.00 CHF, 1200.50 EUR"],
         ["Ärzte", "1", "no", "0", ""],
@@ -112,20 +148,31 @@ def test_a_search_for_organisations_misses_none_for_a_common_word(
 ) -> None:
     monkeypatch.setattr("crm.selectors.organisations.SEARCHED_AT_MOST", 1)
     monkeypatch.setattr("crm.lists.organisations.WALKED_AT_ONCE", 2)
-    for name in ("Kestrel Aviation", "Aviation of Ghent", "Harbour & Sons", "Blue Aviation"):
+    for name in (
+        "Kestrel Aviation",
+        "Aviation of Ghent",
+        "Harbour & Sons",
+        "Blue Aviation",
+    ):
         make_lead(sales.company, organisation=name)
 
-    made = ask(client, "organisation_export", f"?search={remember_search(sales, 'aviation')}")
+    made = ask(
+        client, "organisation_export", f"?search={remember_search(sales, 'aviation')}"
+    )
 
     assert [row["Organisation"] for row in cells(client, made)] == [
         "Aviation of Ghent", "Blue Aviation", "Kestrel Aviation",
     ]  # fmt: skip
 
 
-def test_a_search_for_organisations_that_no_longer_works_exports_nothing(client: Client, sales: Membership) -> None:
+def test_a_search_for_organisations_that_no_longer_works_exports_nothing(
+    client: Client, sales: Membership
+) -> None:
     make_lead(sales.company, organisation="Harbour & Sons")
 
-    answer = client.post(f"{reverse('organisation_export')}?search=gone", {"format": "csv"}, follow=True)
+    answer = client.post(
+        f"{reverse('organisation_export')}?search=gone", {"format": "csv"}, follow=True
+    )
 
     assert "a filter of this list no longer works" in answer.content.decode()
     assert not DataExport.objects.exists()
@@ -148,7 +195,11 @@ def test_organisations_are_walked_for_an_export_alone_and_not_while_the_company_
     assert walked == []
     for _ in range(data_exports.AT_A_TIME):
         ask(client, "organisation_export")
-    refused = client.post(reverse("organisation_export"), {"format": "csv", "columns": "shown"}, follow=True)
+    refused = client.post(
+        reverse("organisation_export"),
+        {"format": "csv", "columns": "shown"},
+        follow=True,
+    )
 
     assert "disabled" not in page
     assert data_exports.BUSY in refused.content.decode()
@@ -156,9 +207,12 @@ def test_organisations_are_walked_for_an_export_alone_and_not_while_the_company_
 
 
 @pytest.mark.parametrize(
-    ("query", "words"), [("", "1 task, filtered by open"), ("?done=1", "2 tasks, filtered by done")]
+    ("query", "words"),
+    [("", "1 task, filtered by open"), ("?done=1", "2 tasks, filtered by done")],
 )
-def test_the_page_says_which_tasks_it_exports(client: Client, sales: Membership, query: str, words: str) -> None:
+def test_the_page_says_which_tasks_it_exports(
+    client: Client, sales: Membership, query: str, words: str
+) -> None:
     make_task(sales)
     for _ in range(2):
         make_task(sales, done_at=timezone.now())
@@ -172,7 +226,10 @@ def test_an_organisation_that_is_gone_when_its_chunk_is_written_has_no_row_and_n
     client: Client, sales: Membership, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(data_exports, "CHUNKS_AT_ONCE", 0)
-    kept, renamed, gone = (make_lead(sales.company, organisation=name) for name in ("Ada Ltd", "Bea Ltd", "Cid Ltd"))
+    kept, renamed, gone = (
+        make_lead(sales.company, organisation=name)
+        for name in ("Ada Ltd", "Bea Ltd", "Cid Ltd")
+    )
     made = ask(client, "organisation_export")
 
     renamed.organisation = "ADA Ltd"
@@ -187,7 +244,11 @@ def test_an_organisation_that_is_gone_when_its_chunk_is_written_has_no_row_and_n
     ("page", "query", "details"),
     [
         ("task_export", "", {"what": "tasks", "filters": ["open"]}),
-        ("organisation_export", "?search={search}", {"what": "organisations", "filters": ["search"]}),
+        (
+            "organisation_export",
+            "?search={search}",
+            {"what": "organisations", "filters": ["search"]},
+        ),
     ],
 )
 def test_the_export_is_in_the_audit_log(
@@ -201,11 +262,18 @@ def test_the_export_is_in_the_audit_log(
     assert entry.details == {"format": "csv", "rows": 1, "columns": "shown", **details}
 
 
-@pytest.mark.parametrize(("page", "can_be"), [("lead_export", True), ("task_export", False), ("deal_export", False)])
-def test_only_a_file_of_leads_is_said_to_be_for_an_import(client: Client, page: str, can_be: bool) -> None:
+@pytest.mark.parametrize(
+    ("page", "can_be"),
+    [("lead_export", True), ("task_export", False), ("deal_export", False)],
+)
+def test_only_a_file_of_leads_is_said_to_be_for_an_import(
+    client: Client, page: str, can_be: bool
+) -> None:
     content = client.get(reverse(page)).content.decode()
 
-    assert [text in content for text in ("for importing it again", "an import removes it")] == [can_be, can_be]
+    assert [
+        text in content for text in ("for importing it again", "an import removes it")
+    ] == [can_be, can_be]
 
 
 @pytest.mark.parametrize("page", ["task_export", "organisation_export"])
@@ -216,7 +284,10 @@ def test_a_chunk_of_many_rows_takes_as_many_queries_as_one_of_a_few(
 
     def queries(count: int) -> int:
         for number in range(count):
-            deal = make_deal(make_lead(sales.company, organisation=f"Firm {number}"), owner=sales.user)
+            deal = make_deal(
+                make_lead(sales.company, organisation=f"Firm {number}"),
+                owner=sales.user,
+            )
             make_task(sales, deal=deal)
             make_task(sales, lead=deal.lead)
         made = ask(client, page, columns="all")

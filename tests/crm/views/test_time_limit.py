@@ -18,14 +18,17 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 OUTAGE = OUTAGES[Unavailable.TOO_SLOW]
 NOTHING = f"{OUTAGE.what} {NOTHING_SAVED} {OUTAGE.what_to_do}"
-LAST_WRITE = 'INSERT INTO "crm_auditentry"'  # of each change below: everything else is written by then
+# Of each change below: everything else is written by then.
+LAST_WRITE = 'INSERT INTO "crm_auditentry"'
 
 
 @contextmanager
 def slow(beginning: str) -> Iterator[None]:
     """Let PostgreSQL end statements with this beginning at their time limit."""
 
-    def execute_slowly(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+    def execute_slowly(
+        execute: Any, sql: str, params: Any, many: bool, context: Any
+    ) -> Any:
         if not sql.startswith(beginning):
             return execute(sql, params, many, context)
         execute("SET statement_timeout = 20", None, False, context)
@@ -41,7 +44,10 @@ def slow(beginning: str) -> Iterator[None]:
 
 @pytest.fixture
 def leads(company) -> list[Lead]:
-    return [make_lead(company, first_name=name, organisation="Acme") for name in ("Ada", "Bob")]
+    return [
+        make_lead(company, first_name=name, organisation="Acme")
+        for name in ("Ada", "Bob")
+    ]
 
 
 @pytest.fixture
@@ -63,14 +69,21 @@ def erase(client: Client, leads: list[Lead]) -> Any:
 def merge(client: Client, leads: list[Lead]) -> Any:
     keys = [lead.pk for lead in leads]
     page = client.get("/leads/merge/", {"lead": keys})
-    answers = {"lead": keys, "kept": keys[0], "version": page.context["version"], "name": "kept"}
+    answers = {
+        "lead": keys,
+        "kept": keys[0],
+        "version": page.context["version"],
+        "name": "kept",
+    }
     return client.post("/leads/merge/", answers)
 
 
 def tag(client: Client, leads: list[Lead]) -> Any:
     new, _ = Tag.objects.get_or_create(company=leads[0].company, name="Fair")
     keys = [lead.pk for lead in leads]
-    return client.post("/leads/tags/", {"lead": keys, "tag": new.pk, "tag_change": "add"})
+    return client.post(
+        "/leads/tags/", {"lead": keys, "tag": new.pk, "tag_change": "add"}
+    )
 
 
 def delete(client: Client, leads: list[Lead]) -> Any:
@@ -78,7 +91,9 @@ def delete(client: Client, leads: list[Lead]) -> Any:
 
 
 def as_they_are() -> tuple[Any, ...]:
-    rows = Lead.objects.order_by("pk").values_list("pk", "first_name", "organisation", "erased_at", "merged_into")
+    rows = Lead.objects.order_by("pk").values_list(
+        "pk", "first_name", "organisation", "erased_at", "merged_into"
+    )
     return *rows, LeadTag.objects.count(), AuditEntry.objects.count()
 
 

@@ -30,9 +30,16 @@ NO_SPACE = "53100"
 def failing(part: str, code: str = NO_SPACE) -> Iterator[None]:
     """Let the server refuse statements that contain this."""
 
-    def refuse(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+    def refuse(
+        execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any
+    ) -> Any:
         if part in sql:
-            return execute(f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{code}'; END $$", None, False, context)
+            return execute(
+                f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{code}'; END $$",
+                None,
+                False,
+                context,
+            )
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(refuse):
@@ -115,24 +122,32 @@ def test_a_part_of_a_page_says_it_in_a_message(member):
         answer = member.get("/leads/", headers={"HX-Request": "true"})
 
     assert_outage(answer, Unavailable.UNREACHABLE)
-    assert f"<span data-toast>{OUTAGES[Unavailable.UNREACHABLE].what[:10]}" in text_of(answer)
+    assert f"<span data-toast>{OUTAGES[Unavailable.UNREACHABLE].what[:10]}" in text_of(
+        answer
+    )
 
 
-def test_a_session_that_can_not_be_saved_after_a_change_says_that_it_may_be_saved(member, company):
+def test_a_session_that_can_not_be_saved_after_a_change_says_that_it_may_be_saved(
+    member, company
+):
     lead = make_lead(company)
     seen_long_ago(member)
 
     with failing('UPDATE "django_session"'):
         answers = [
-            member.post(f"/leads/{lead.pk}/status/", {"status": status.pk}) for status in (lead.status, other(lead))
+            member.post(f"/leads/{lead.pk}/status/", {"status": status.pk})
+            for status in (lead.status, other(lead))
         ]
 
-    assert_outage(answers[0], Unavailable.NO_SPACE, NOTHING_SAVED)  # it had this status before
+    # It had this status before.
+    assert_outage(answers[0], Unavailable.NO_SPACE, NOTHING_SAVED)
     assert_outage(answers[1], Unavailable.NO_SPACE, MAY_BE_SAVED)
     assert Lead.objects.get().status == other(lead)
 
 
-def test_a_change_that_the_database_refuses_says_that_nothing_was_saved(member, company):
+def test_a_change_that_the_database_refuses_says_that_nothing_was_saved(
+    member, company
+):
     lead = make_lead(company)
 
     with failing("INSERT INTO crm_change"):
@@ -151,7 +166,9 @@ def test_the_last_use_of_a_key_is_no_change_of_the_script(company):
 
     assert (answer.status_code, answer["Retry-After"]) == (503, "60")
     outage = OUTAGES[Unavailable.NO_SPACE]
-    assert answer.json() == {"detail": f"{outage.what} {NOTHING_SAVED} {outage.what_to_do}"}
+    assert answer.json() == {
+        "detail": f"{outage.what} {NOTHING_SAVED} {outage.what_to_do}"
+    }
     assert ApiKey.objects.get().last_used_at is not None
 
 
@@ -172,7 +189,11 @@ def test_an_export_that_fails_at_its_first_row_is_no_half_file(admin):
 
 def other(lead: Lead) -> LeadStatus:
     """A status that the lead, as it was read, does not have."""
-    return LeadStatus.objects.for_company(lead.company_id).exclude(pk=lead.status_id).earliest("pk")
+    return (
+        LeadStatus.objects.for_company(lead.company_id)
+        .exclude(pk=lead.status_id)
+        .earliest("pk")
+    )
 
 
 def test_a_session_that_has_ended_meanwhile_is_still_a_bad_request(member):

@@ -38,42 +38,60 @@ def qualify(client: Any, lead: Lead) -> Any:
 
 
 def undo_url(response: Any) -> str:
-    return re.search(r'action="(/undo/[0-9a-f-]+/)"', response.content.decode()).group(1)
+    return re.search(r'action="(/undo/[0-9a-f-]+/)"', response.content.decode()).group(
+        1
+    )
 
 
 def texts(response: Any) -> list[str]:
     return [str(message) for message in response.context["messages"]]
 
 
-def test_a_change_says_when_linkedin_is_told(client_as, sales, patient, reported) -> None:
+def test_a_change_says_when_linkedin_is_told(
+    client_as, sales, patient, reported
+) -> None:
     response = qualify(client_as(sales), make_lead(patient))
 
     (text,) = texts(response)
-    assert re.fullmatch(rf"Ada is now Qualified\. Sends to LinkedIn in {SECONDS}\.", text)
+    assert re.fullmatch(
+        rf"Ada is now Qualified\. Sends to LinkedIn in {SECONDS}\.", text
+    )
 
 
-def test_a_change_that_no_rule_maps_says_nothing_of_linkedin_but_can_be_undone(client_as, sales, patient) -> None:
+def test_a_change_that_no_rule_maps_says_nothing_of_linkedin_but_can_be_undone(
+    client_as, sales, patient
+) -> None:
     response = qualify(client_as(sales), make_lead(patient))
 
     assert texts(response) == ["Ada is now Qualified."]
     assert undo_url(response)
 
 
-def test_while_sending_is_paused_it_says_so(client_as, sales, patient, reported) -> None:
+def test_while_sending_is_paused_it_says_so(
+    client_as, sales, patient, reported
+) -> None:
     Connection.objects.update(is_paused=True)
 
     response = qualify(client_as(sales), make_lead(patient))
 
-    assert texts(response) == ["Ada is now Qualified. Sends to LinkedIn once sending continues."]
+    assert texts(response) == [
+        "Ada is now Qualified. Sends to LinkedIn once sending continues."
+    ]
 
 
-def test_a_lead_without_an_address_is_told_of_when_it_has_one(client_as, sales, patient, reported) -> None:
+def test_a_lead_without_an_address_is_told_of_when_it_has_one(
+    client_as, sales, patient, reported
+) -> None:
     response = qualify(client_as(sales), make_lead(patient, email=""))
 
-    assert texts(response)[0].endswith("Sends to LinkedIn once there is an e-mail address.")
+    assert texts(response)[0].endswith(
+        "Sends to LinkedIn once there is an e-mail address."
+    )
 
 
-def test_a_bulk_change_names_the_number_of_conversions(client_as, sales, patient, reported) -> None:
+def test_a_bulk_change_names_the_number_of_conversions(
+    client_as, sales, patient, reported
+) -> None:
     leads = [make_lead(patient, email=f"{number}@example.com") for number in range(3)]
     status = LeadStatus.objects.get(company=patient, meaning="qualified")
     form = {"status": status.pk, "lead": [lead.pk for lead in leads], "confirmed": "1"}
@@ -81,13 +99,20 @@ def test_a_bulk_change_names_the_number_of_conversions(client_as, sales, patient
     response = client_as(sales).post("/leads/status/", form, follow=True)
 
     (text,) = texts(response)
-    assert re.fullmatch(rf"3 leads are now Qualified\. Sends 3 conversions to LinkedIn in {SECONDS}\.", text)
+    assert re.fullmatch(
+        rf"3 leads are now Qualified\. Sends 3 conversions to LinkedIn in {SECONDS}\.",
+        text,
+    )
 
 
-def test_undo_puts_it_back_and_linkedin_hears_nothing(client_as, sales, patient, reported) -> None:
+def test_undo_puts_it_back_and_linkedin_hears_nothing(
+    client_as, sales, patient, reported
+) -> None:
     lead, client = make_lead(patient), client_as(sales)
 
-    response = client.post(undo_url(qualify(client, lead)), {"next": f"/leads/{lead.pk}/"}, follow=True)
+    response = client.post(
+        undo_url(qualify(client, lead)), {"next": f"/leads/{lead.pk}/"}, follow=True
+    )
 
     lead.refresh_from_db()
     assert lead.status.name == "New"
@@ -108,13 +133,19 @@ def test_undo_twice_says_so(client_as, sales, patient) -> None:
 
     response = client.post(url, follow=True)
 
-    assert texts(response)[-1] == "There is nothing to undo: this has been undone already."
+    assert (
+        texts(response)[-1] == "There is nothing to undo: this has been undone already."
+    )
 
 
-def test_undo_of_what_someone_else_changed_since_says_so(client_as, sales, patient) -> None:
+def test_undo_of_what_someone_else_changed_since_says_so(
+    client_as, sales, patient
+) -> None:
     lead, client = make_lead(patient), client_as(sales)
     url = undo_url(qualify(client, lead))
-    Lead.objects.update(status=LeadStatus.objects.get(company=patient, name="Contacted"))
+    Lead.objects.update(
+        status=LeadStatus.objects.get(company=patient, name="Contacted")
+    )
 
     response = client.post(url, follow=True)
 
@@ -124,7 +155,11 @@ def test_undo_of_what_someone_else_changed_since_says_so(client_as, sales, patie
 def test_a_new_lead_can_be_removed_again(client_as, sales, patient) -> None:
     client = client_as(sales)
     status = LeadStatus.objects.get(company=patient, name="New")
-    added = client.post("/leads/new/", {"first_name": "Bob", "type": "inbound", "status": status.pk}, follow=True)
+    added = client.post(
+        "/leads/new/",
+        {"first_name": "Bob", "type": "inbound", "status": status.pk},
+        follow=True,
+    )
     assert texts(added) == ["Bob was added."]
 
     response = client.post(undo_url(added), follow=True)
@@ -146,14 +181,21 @@ def test_a_move_on_the_board_can_be_undone(client_as, sales, patient, reported) 
 
 def test_an_edit_without_a_new_status_offers_no_undo(client_as, sales, patient) -> None:
     lead = make_lead(patient)
-    form = {"first_name": "Eve", "type": "inbound", "status": lead.status_id, "email": lead.email}
+    form = {
+        "first_name": "Eve",
+        "type": "inbound",
+        "status": lead.status_id,
+        "email": lead.email,
+    }
 
     response = client_as(sales).post(f"/leads/{lead.pk}/edit/", form, follow=True)
 
     assert "/undo/" not in response.content.decode()
 
 
-def test_each_request_has_an_action_of_its_own_and_reading_has_none(client_as, sales, patient) -> None:
+def test_each_request_has_an_action_of_its_own_and_reading_has_none(
+    client_as, sales, patient
+) -> None:
     client = client_as(sales)
     leads = [make_lead(patient, email=f"{number}@example.com") for number in range(2)]
     for lead in leads:
@@ -167,24 +209,44 @@ def test_each_request_has_an_action_of_its_own_and_reading_has_none(client_as, s
 # --- the API ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_api_asks_for_the_grace_period_or_has_none(client_as, sales, patient, reported) -> None:
+def test_the_api_asks_for_the_grace_period_or_has_none(
+    client_as, sales, patient, reported
+) -> None:
     client, lead = client_as(sales), make_lead(patient)
     qualified = LeadStatus.objects.get(company=patient, meaning="qualified").pk
     new = LeadStatus.objects.get(company=patient, meaning="new").pk
 
-    for query, status in (("", qualified), ("", new), ("?grace=true", qualified), ("?grace=perhaps", new)):
-        answer = client.patch(f"/api/v1/leads/{lead.pk}/{query}", {"status": status}, content_type="application/json")
-    releases = CrmEvent.objects.filter(kind="lead_qualified").order_by("pk").values_list("release_at", flat=True)
+    for query, status in (
+        ("", qualified),
+        ("", new),
+        ("?grace=true", qualified),
+        ("?grace=perhaps", new),
+    ):
+        answer = client.patch(
+            f"/api/v1/leads/{lead.pk}/{query}",
+            {"status": status},
+            content_type="application/json",
+        )
+    releases = (
+        CrmEvent.objects.filter(kind="lead_qualified")
+        .order_by("pk")
+        .values_list("release_at", flat=True)
+    )
 
     assert [release is not None for release in releases] == [False, True]
-    assert (answer.status_code, answer.json()) == (400, {"grace": ["Enter true or false."]})
+    assert (answer.status_code, answer.json()) == (
+        400,
+        {"grace": ["Enter true or false."]},
+    )
 
 
 # --- the choice ------------------------------------------------------------------------------------------------------
 
 
 def test_an_admin_chooses_the_time_to_undo(client_as, admin, patient) -> None:
-    response = client_as(admin).post("/integrations/linkedin/grace/", {"grace_seconds": "300"}, follow=True)
+    response = client_as(admin).post(
+        "/integrations/linkedin/grace/", {"grace_seconds": "300"}, follow=True
+    )
 
     patient.refresh_from_db()
     assert patient.grace_seconds == 300
@@ -193,7 +255,9 @@ def test_an_admin_chooses_the_time_to_undo(client_as, admin, patient) -> None:
 
 @pytest.mark.parametrize("bad", ["", "-1", "601", "x"])
 def test_no_other_time_is_taken(client_as, admin, patient, bad) -> None:
-    response = client_as(admin).post("/integrations/linkedin/grace/", {"grace_seconds": bad}, follow=True)
+    response = client_as(admin).post(
+        "/integrations/linkedin/grace/", {"grace_seconds": bad}, follow=True
+    )
 
     patient.refresh_from_db()
     assert patient.grace_seconds == 30
@@ -209,10 +273,15 @@ def test_what_linkedin_may_get_of_a_status_that_was_set_back_by_hand_is_told_too
     began = Now() + timedelta(minutes=1)
     packed = pack_ids([ConversionEvent.objects.get().pk])
     Connection.objects.update(
-        lease_id=uuid.uuid4(), leased_until=began, request_started_at=began, request_events=packed
+        lease_id=uuid.uuid4(),
+        leased_until=began,
+        request_started_at=began,
+        request_events=packed,
     )
 
-    response = client.post(f"/leads/{lead.pk}/status/", {"status": lead.status_id}, follow=True)
+    response = client.post(
+        f"/leads/{lead.pk}/status/", {"status": lead.status_id}, follow=True
+    )
 
     assert texts(response) == [
         "Ada is now New. “Lead qualified” may be in a request to LinkedIn that had already begun. "

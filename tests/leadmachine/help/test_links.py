@@ -25,7 +25,9 @@ def web(client_as, admin):
 
 def topics(answer) -> set[str]:
     """The places in the help that the page links to. Fails if one doesn't exist."""
-    found = set(re.findall(r'href="/help/troubleshooting/#([\w-]+)"', answer.content.decode()))
+    found = set(
+        re.findall(r'href="/help/troubleshooting/#([\w-]+)"', answer.content.decode())
+    )
     assert found <= {section.anchor for section in page().sections}
     return found
 
@@ -37,15 +39,24 @@ def test_the_banner_of_a_pause(web, token) -> None:
 
 
 def test_the_banners_of_days_that_come_near(web, company, token, monkeypatch) -> None:
-    monkeypatch.setitem(versions.SUNSETS, "202609", timezone.localdate() + timedelta(days=5))
+    monkeypatch.setitem(
+        versions.SUNSETS, "202609", timezone.localdate() + timedelta(days=5)
+    )
     Connection.objects.update(token_expires_on=timezone.localdate() + timedelta(days=2))
 
-    assert topics(web.get(reverse("leads"))) == {"reason-token_refused", "reason-version_retired"}
+    assert topics(web.get(reverse("leads"))) == {
+        "reason-token_refused",
+        "reason-version_retired",
+    }
 
 
 def test_the_import_that_can_not_be_read(web, company, sandbox) -> None:
     without_token = web.get(reverse("rule_import"))
-    services.save_token(company=company, token="AQX-sendonly-token-0123456789", ad_account_id="512345678")
+    services.save_token(
+        company=company,
+        token="AQX-sendonly-token-0123456789",
+        ad_account_id="512345678",
+    )
     not_allowed = web.post(reverse("rule_import"), {"read": "1"})
 
     assert topics(without_token) == {"reason-no_token"}
@@ -55,7 +66,9 @@ def test_the_import_that_can_not_be_read(web, company, sandbox) -> None:
 def test_the_dry_run(web, company, make_rule) -> None:
     rule, lead = make_rule("deal_won"), make_lead(company)
 
-    assert topics(web.get(reverse("dry_run"), {"lead": lead.pk, "rule": rule.pk})) == {"dry-run-no-deal"}
+    assert topics(web.get(reverse("dry_run"), {"lead": lead.pk, "rule": rule.pk})) == {
+        "dry-run-no-deal"
+    }
 
 
 def test_a_backfill(web, company, token, make_rule) -> None:
@@ -77,7 +90,9 @@ def test_the_reasons_of_the_overview(web, make_rule) -> None:
 def test_the_lines_of_the_reconcile(web, company, token, make_rule) -> None:
     make_rule()
     make_lead(company)
-    ConversionEvent.objects.update(state="skipped", reason="opted_out", next_attempt_at=None)
+    ConversionEvent.objects.update(
+        state="skipped", reason="opted_out", next_attempt_at=None
+    )
 
     answer = web.get(reverse("reconcile"), {"week": timezone.localdate().isoformat()})
 
@@ -88,9 +103,15 @@ def test_the_hash_box(web) -> None:
     assert topics(web.post(reverse("check_hash"), {"address": " "})) == {"hash-empty"}
 
 
-def test_the_alerts_of_a_rule_that_fails_or_falls_silent(web, company, make_rule) -> None:
+def test_the_alerts_of_a_rule_that_fails_or_falls_silent(
+    web, company, make_rule
+) -> None:
     rule = make_rule()
     for kind in ("failing", "silent"):
-        company.alerts.create(kind=kind, rule=rule, facts={"failed": 4, "ended": 9, "days": 3, "per_week": 7})
+        company.alerts.create(
+            kind=kind,
+            rule=rule,
+            facts={"failed": 4, "ended": 9, "days": 3, "per_week": 7},
+        )
 
     assert topics(web.get(reverse("alerts"))) == {"alert-failing", "alert-silent"}

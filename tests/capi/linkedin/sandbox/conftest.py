@@ -7,7 +7,9 @@ from tests.capi.linkedin.sandbox.calling import Caller
 
 @pytest.fixture
 def sandbox(tmp_path):
-    with SandboxServer("127.0.0.1", 0, RequestLog(tmp_path / "ledger.jsonl"), hold_seconds=0.2) as server:
+    with SandboxServer(
+        "127.0.0.1", 0, RequestLog(tmp_path / "ledger.jsonl"), hold_seconds=0.2
+    ) as server:
         yield server
 
 

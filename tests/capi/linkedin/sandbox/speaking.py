@@ -47,7 +47,9 @@ def headers(**changes):
 
 def received(content, *, method="POST", path=PATH, **changes):
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
-    return IncomingRequest(method, path, headers(**{"content_length": str(len(body))} | changes), body)
+    return IncomingRequest(
+        method, path, headers(**{"content_length": str(len(body))} | changes), body
+    )
 
 
 def send(content, **changes):

@@ -4,7 +4,15 @@ import time
 
 import pytest
 
-from tests.capi.linkedin.sandbox.speaking import NOW, answer, event, milliseconds, rule, send, send_batch
+from tests.capi.linkedin.sandbox.speaking import (
+    NOW,
+    answer,
+    event,
+    milliseconds,
+    rule,
+    send,
+    send_batch,
+)
 
 GOOD = event()
 LATE = event(conversionHappenedAt=milliseconds(NOW) + 1)
@@ -13,7 +21,10 @@ LATE = event(conversionHappenedAt=milliseconds(NOW) + 1)
 def test_every_element_of_a_good_batch_is_created():
     reply = send_batch(GOOD, GOOD, GOOD)
 
-    assert answer(reply) == (200, {"elements": [{"status": 201}, {"status": 201}, {"status": 201}]})
+    assert answer(reply) == (
+        200,
+        {"elements": [{"status": 201}, {"status": 201}, {"status": 201}]},
+    )
 
 
 def test_one_element_is_a_batch_too():
@@ -66,22 +77,33 @@ def test_elements_about_nobody_are_named_by_their_positions():
 def test_a_batch_of_more_than_5000_is_refused():
     reply = send_batch(*[GOOD] * 5001)
 
-    assert answer(reply) == (400, {"message": "The batch holds 5001 elements, more than 5000", "status": 400})
+    assert answer(reply) == (
+        400,
+        {"message": "The batch holds 5001 elements, more than 5000", "status": 400},
+    )
 
 
 def test_an_empty_batch_is_refused():
     reply = send_batch()
 
-    assert answer(reply) == (400, {"message": "The batch holds no elements", "status": 400})
+    assert answer(reply) == (
+        400,
+        {"message": "The batch holds no elements", "status": 400},
+    )
 
 
-@pytest.mark.parametrize("body", [GOOD, [GOOD], {"elements": {}}, {"elements": [GOOD], "start": 0}, 5, None])
+@pytest.mark.parametrize(
+    "body", [GOOD, [GOOD], {"elements": {}}, {"elements": [GOOD], "start": 0}, 5, None]
+)
 def test_a_batch_that_is_not_a_list_of_elements_is_refused(body):
     reply = send(body, x_restli_method="BATCH_CREATE")
 
     assert answer(reply) == (
         400,
-        {"message": 'A batch is an object with the one field "elements", an array', "status": 400},
+        {
+            "message": 'A batch is an object with the one field "elements", an array',
+            "status": 400,
+        },
     )
 
 
@@ -90,7 +112,10 @@ def test_the_elements_of_a_chosen_rule_are_named_by_their_positions():
 
     assert answer(reply) == (
         400,
-        {"message": "Conversion's method should be CONVERSIONS_API, indices [1, 3] (0-indexed).", "status": 400},
+        {
+            "message": "Conversion's method should be CONVERSIONS_API, indices [1, 3] (0-indexed).",
+            "status": 400,
+        },
     )
 
 
@@ -98,7 +123,10 @@ def test_the_chosen_refusal_of_data_stands_on_a_line_of_its_own_for_each_element
     reply = send_batch(rule("1"), rule("422422"), rule("422422"))
 
     said = "ERROR :: /conversion :: conversion does not take this event\n"
-    assert answer(reply) == (422, {"message": f"Index: 1, {said}Index: 2, {said}", "status": 422})
+    assert answer(reply) == (
+        422,
+        {"message": f"Index: 1, {said}Index: 2, {said}", "status": 422},
+    )
 
 
 def test_a_full_batch_is_judged_quickly():
@@ -108,4 +136,5 @@ def test_a_full_batch_is_judged_quickly():
     reply = send_batch(*batch)
 
     assert reply.status == 200
-    assert time.process_time() - started < 1  # measured: 0.02 s; the rest is for slow machines and coverage
+    # Measured: 0.02 s; the rest is for slow machines and coverage.
+    assert time.process_time() - started < 1

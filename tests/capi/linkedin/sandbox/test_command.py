@@ -19,13 +19,23 @@ ROOT = settings.BASE_DIR
 
 def test_it_serves_until_it_is_interrupted(tmp_path):
     ledger = tmp_path / "ledger.jsonl"
-    command = [sys.executable, str(ROOT / "manage.py"), "sandbox", "--port", "0", "--ledger", str(ledger)]
+    command = [
+        sys.executable,
+        str(ROOT / "manage.py"),
+        "sandbox",
+        "--port",
+        "0",
+        "--ledger",
+        str(ledger),
+    ]
     environment = os.environ | {"DEBUG": "1"}
 
     # Background jobs of a shell, and their children, ignore SIGINT; this process must not.
     hearing = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
 
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, preexec_fn=hearing) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=environment, preexec_fn=hearing
+    ) as process:
         first_line = process.stdout.readline()
         with Caller(int(re.search(r":(\d+),", first_line)[1])) as caller:
             answer = caller.post(recent())
@@ -55,5 +65,7 @@ def test_production_does_not_run_it_unless_told_so(settings, tmp_path):
 def test_a_taken_port_is_told_with_the_way_out(settings, sandbox, tmp_path):
     settings.LINKEDIN_SANDBOX = True
 
-    with pytest.raises(CommandError, match=f"Can't listen on 127.0.0.1:{sandbox.port} .*--port"):
+    with pytest.raises(
+        CommandError, match=f"Can't listen on 127.0.0.1:{sandbox.port} .*--port"
+    ):
         call_command("sandbox", ledger=tmp_path / "second.jsonl", port=sandbox.port)

@@ -18,12 +18,19 @@ def test_a_scripted_status_answers_so_many_requests_and_no_more(sandbox, caller)
 
     scripted = b'{"message":"Scripted by a test","status":503}'
     assert answers == [(503, scripted), (503, scripted), (201, b"")]
-    assert [entry.fault for entry in sandbox.ledger.tail(3)] == [None, *[{"status": 503, "times": 2}] * 2]
+    assert [entry.fault for entry in sandbox.ledger.tail(3)] == [
+        None,
+        *[{"status": 503, "times": 2}] * 2,
+    ]
 
 
 def test_faults_are_met_in_the_order_in_which_they_were_scripted(sandbox, caller):
-    sandbox.faults.add(Fault(status=500), Fault(status=429, headers={"Retry-After": "7"}))
-    sandbox.faults.add(Fault(status=200, body='{"elements":[{"status":201},{"status":400}]}'))
+    sandbox.faults.add(
+        Fault(status=500), Fault(status=429, headers={"Retry-After": "7"})
+    )
+    sandbox.faults.add(
+        Fault(status=200, body='{"elements":[{"status":201},{"status":400}]}')
+    )
 
     statuses = [caller.post(recent())[0] for _ in range(4)]
 
@@ -74,7 +81,11 @@ def test_what_was_dropped_before_its_body_does_not_count(sandbox, caller):
         caller.post(recent())
 
     (entry,) = sandbox.ledger.tail(10)
-    assert (entry.elements, entry.status, entry.fault) == ([], None, {"drop": "before_body"})
+    assert (entry.elements, entry.status, entry.fault) == (
+        [],
+        None,
+        {"drop": "before_body"},
+    )
 
 
 def test_what_was_dropped_after_its_body_counts(sandbox, caller):
@@ -85,7 +96,11 @@ def test_what_was_dropped_after_its_body_counts(sandbox, caller):
         caller.post(sent)
 
     (entry,) = sandbox.ledger.tail(10)
-    assert (entry.elements, entry.status, entry.fault) == ([sent], 201, {"drop": "after_body"})
+    assert (entry.elements, entry.status, entry.fault) == (
+        [sent],
+        201,
+        {"drop": "after_body"},
+    )
 
 
 def test_an_answer_can_be_cut_in_its_status_line(sandbox, caller):
@@ -98,14 +113,18 @@ def test_an_answer_can_be_cut_in_its_status_line(sandbox, caller):
 
 
 def test_an_answer_can_be_cut_in_its_body(sandbox, caller):
-    sandbox.faults.add(Fault(status=200, body='{"elements":[{"status":201}]}', cut_after=-5))
+    sandbox.faults.add(
+        Fault(status=200, body='{"elements":[{"status":201}]}', cut_after=-5)
+    )
 
     with pytest.raises(http.client.IncompleteRead):
         caller.post(recent())
 
 
 def test_a_length_that_is_not_true_goes_out_as_scripted(sandbox, caller):
-    sandbox.faults.add(Fault(status=200, body="{}", headers={"Content-Length": "50"}, cut_after=1000))
+    sandbox.faults.add(
+        Fault(status=200, body="{}", headers={"Content-Length": "50"}, cut_after=1000)
+    )
 
     with pytest.raises(http.client.IncompleteRead):
         caller.post(recent())
@@ -129,7 +148,9 @@ def test_another_process_scripts_faults_over_http(sandbox, caller):
     for _ in range(2):
         with pytest.raises((http.client.RemoteDisconnected, ConnectionError)):
             caller.post(recent())
-    assert [entry.path for entry in sandbox.ledger.tail(10)] == ["/rest/conversionEvents"] * 3
+    assert [entry.path for entry in sandbox.ledger.tail(10)] == [
+        "/rest/conversionEvents"
+    ] * 3
 
 
 def test_an_empty_list_empties_the_queue(caller):
@@ -146,7 +167,10 @@ def test_an_empty_list_empties_the_queue(caller):
         ([{"status": 500}, {"stauts": 503}], "A fault has no stauts."),
         ([[]], "A fault is a JSON object."),
         ({"drop": "sometimes"}, "'sometimes' is not a valid Drop"),
-        (b"{", "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
+        (
+            b"{",
+            "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
+        ),
     ],
 )
 def test_a_wrong_fault_is_refused_and_nothing_is_scripted(caller, wrong, said):
@@ -169,7 +193,9 @@ def test_a_wrong_fault_is_refused_and_nothing_is_scripted(caller, wrong, said):
         ({"Content_Length": "-1"}, 411),
     ],
 )
-def test_no_page_of_a_browser_scripts_a_fault_and_no_body_fills_the_memory(sandbox, headers, status):
+def test_no_page_of_a_browser_scripts_a_fault_and_no_body_fills_the_memory(
+    sandbox, headers, status
+):
     with Caller(sandbox.port) as other:
         answered, _ = other.post([{"status": 503}], path="/_control", **headers)
 
@@ -186,7 +212,14 @@ def test_a_fault_is_scripted_by_post_alone(sandbox, caller):
 
 @pytest.mark.parametrize(
     ("host", "is_ours"),
-    [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("localhost", True), ("", False), ("10.0.0.1", False)],
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("localhost", True),
+        ("", False),
+        ("10.0.0.1", False),
+    ],
 )
 def test_this_machine_is_known_by_its_own_names(host, is_ours):
     assert is_loopback(host) is is_ours

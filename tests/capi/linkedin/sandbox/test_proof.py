@@ -19,7 +19,9 @@ KEY, OTHER_KEY = b"the key of this installation", b"the key of another one"
 
 @pytest.fixture
 def sandbox(tmp_path) -> Iterator[SandboxServer]:
-    with SandboxServer("127.0.0.1", 0, RequestLog(tmp_path / "ledger.jsonl"), key=KEY) as server:
+    with SandboxServer(
+        "127.0.0.1", 0, RequestLog(tmp_path / "ledger.jsonl"), key=KEY
+    ) as server:
         yield server
 
 
@@ -64,8 +66,12 @@ def test_a_port_on_which_nobody_listens_is_none() -> None:
         assert not is_given(taken.getsockname()[1])
 
 
-def test_the_answer_holds_for_its_port_and_its_challenge_alone(sandbox, tmp_path) -> None:
-    with SandboxServer("127.0.0.1", 0, RequestLog(tmp_path / "second.jsonl"), key=KEY) as second:
+def test_the_answer_holds_for_its_port_and_its_challenge_alone(
+    sandbox, tmp_path
+) -> None:
+    with SandboxServer(
+        "127.0.0.1", 0, RequestLog(tmp_path / "second.jsonl"), key=KEY
+    ) as second:
 
         def said(port: int, challenge: str) -> bytes:
             line = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
@@ -76,7 +82,16 @@ def test_the_answer_holds_for_its_port_and_its_challenge_alone(sandbox, tmp_path
                 line.close()
 
         assert said(sandbox.port, "one") == said(sandbox.port, "one")
-        assert len({said(sandbox.port, "one"), said(sandbox.port, "two"), said(second.port, "one")}) == 3
+        assert (
+            len(
+                {
+                    said(sandbox.port, "one"),
+                    said(sandbox.port, "two"),
+                    said(second.port, "one"),
+                }
+            )
+            == 3
+        )
 
 
 @pytest.mark.parametrize(

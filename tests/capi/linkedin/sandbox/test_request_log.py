@@ -24,7 +24,9 @@ def ledger(tmp_path):
 
 
 def entry(content=None, reply=CREATED, **changes):
-    return Entry.of(received(event() if content is None else content, **changes), reply, NOW)
+    return Entry.of(
+        received(event() if content is None else content, **changes), reply, NOW
+    )
 
 
 def numbers(entries):
@@ -54,11 +56,21 @@ def test_a_request_is_one_line_of_json_without_its_token(ledger):
 def test_what_is_read_is_what_was_written(ledger):
     refused = json_reply(422, {"message": "ERROR", "status": 422})
 
-    written = ledger.append(entry({"elements": [event(), 5, "\ud800"]}, refused, x_restli_method="BATCH_CREATE"))
+    written = ledger.append(
+        entry(
+            {"elements": [event(), 5, "\ud800"]},
+            refused,
+            x_restli_method="BATCH_CREATE",
+        )
+    )
 
     assert ledger.tail(1) == [written]
     assert written.elements == [event(), 5, "\ud800"]
-    assert (written.batch, written.status, written.answer) == (True, 422, '{"message":"ERROR","status":422}')
+    assert (written.batch, written.status, written.answer) == (
+        True,
+        422,
+        '{"message":"ERROR","status":422}',
+    )
 
 
 @pytest.mark.parametrize("content", [[event()], 5, "text", {"elements": 5}])
@@ -71,7 +83,10 @@ def test_json_that_is_no_batch_is_kept_as_one_element(content):
 def test_of_what_is_not_json_the_beginning_is_kept():
     written = entry(b"\xff" + b"x" * 5000)
 
-    assert (written.elements, written.text) == ([], "\N{REPLACEMENT CHARACTER}" + "x" * 1999)
+    assert (written.elements, written.text) == (
+        [],
+        "\N{REPLACEMENT CHARACTER}" + "x" * 1999,
+    )
 
 
 def test_the_newest_entries_come_first(ledger):
@@ -129,7 +144,15 @@ def test_a_restart_goes_on_counting(ledger):
     assert ledger_after_restart.append(entry()).number == 2
 
 
-@pytest.mark.parametrize("torn", [b"{", b'{"time": "2026-11-25T12:00:00+00:00", "method": "PO', b'"text"', b"\x00\xff"])
+@pytest.mark.parametrize(
+    "torn",
+    [
+        b"{",
+        b'{"time": "2026-11-25T12:00:00+00:00", "method": "PO',
+        b'"text"',
+        b"\x00\xff",
+    ],
+)
 def test_a_torn_last_line_is_passed_over_and_spoils_nothing(ledger, torn):
     ledger.append(entry())
     with ledger.path.open("ab") as file:
@@ -164,7 +187,9 @@ def test_a_kill_right_after_append_loses_nothing(ledger):
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
 
-    killed = subprocess.run([sys.executable, "-c", script, str(ledger.path)], check=False, cwd=ROOT)
+    killed = subprocess.run(
+        [sys.executable, "-c", script, str(ledger.path)], check=False, cwd=ROOT
+    )
 
     assert (killed.returncode, numbers(ledger.tail(10))) == (-9, [3, 2, 1])
 

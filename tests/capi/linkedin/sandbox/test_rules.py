@@ -13,7 +13,12 @@ QUERY = f"?q=account&{ACCOUNT}&start=0&count=100"
 
 
 def ask(query=QUERY, *, path=PATH, method="GET", **changes):
-    return answer_to(IncomingRequest(method, path + query, headers(**{"content_type": None} | changes), b""), now=NOW)
+    return answer_to(
+        IncomingRequest(
+            method, path + query, headers(**{"content_type": None} | changes), b""
+        ),
+        now=NOW,
+    )
 
 
 def of_account(account, **changes):
@@ -59,7 +64,13 @@ def test_pages_follow_start_and_count_and_a_page_has_ten_unless_told():
 def test_one_ad_account_has_250_rules():
     pages = [answer(of_account("250250", path=PATH))[1]["elements"]]
     pages += [
-        answer(ask(QUERY.replace("512345678", "250250").replace("start=0", f"start={start}")))[1]["elements"]
+        answer(
+            ask(
+                QUERY.replace("512345678", "250250").replace(
+                    "start=0", f"start={start}"
+                )
+            )
+        )[1]["elements"]
         for start in (100, 200, 300)
     ]
 
@@ -84,7 +95,10 @@ def test_one_ad_account_has_250_rules():
     ],
 )
 def test_a_query_that_is_no_finder_is_refused(query):
-    assert answer(ask(query)) == (400, {"message": "Invalid query parameters passed to request", "status": 400})
+    assert answer(ask(query)) == (
+        400,
+        {"message": "Invalid query parameters passed to request", "status": 400},
+    )
 
 
 @pytest.mark.parametrize("token", ["sendonly", "norole"])
@@ -105,7 +119,9 @@ def test_a_token_that_may_not_read_is_forbidden(token):
 def test_version_and_token_are_looked_at_as_for_events():
     assert answer(ask(linkedin_version=None))[1]["code"] == "VERSION_MISSING"
     assert ask(linkedin_version="202511").status == 426
-    assert answer(ask(authorization="Bearer revoked"))[1]["code"] == "REVOKED_ACCESS_TOKEN"
+    assert (
+        answer(ask(authorization="Bearer revoked"))[1]["code"] == "REVOKED_ACCESS_TOKEN"
+    )
     assert ask(authorization=None).status == 401
 
 
@@ -113,7 +129,10 @@ def test_version_and_token_are_looked_at_as_for_events():
 def test_rules_are_read_and_nothing_else(method):
     reply = ask(method=method, content_length="0")
 
-    assert answer(reply) == (405, {"message": f"Method {method} is not allowed here", "status": 405})
+    assert answer(reply) == (
+        405,
+        {"message": f"Method {method} is not allowed here", "status": 405},
+    )
 
 
 @pytest.mark.parametrize(

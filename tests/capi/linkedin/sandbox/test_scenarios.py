@@ -39,7 +39,12 @@ BY_TOKEN = {
     ),
     "invalid": (
         401,
-        {"status": 401, "serviceErrorCode": 65600, "code": "INVALID_ACCESS_TOKEN", "message": "Invalid access token"},
+        {
+            "status": 401,
+            "serviceErrorCode": 65600,
+            "code": "INVALID_ACCESS_TOKEN",
+            "message": "Invalid access token",
+        },
     ),
     "norole": (
         403,
@@ -58,7 +63,10 @@ BY_TOKEN = {
 BY_RULE = {
     "400400": (
         400,
-        {"message": "Conversion's method should be CONVERSIONS_API, indices [0] (0-indexed).", "status": 400},
+        {
+            "message": "Conversion's method should be CONVERSIONS_API, indices [0] (0-indexed).",
+            "status": 400,
+        },
     ),
     "400401": (
         400,
@@ -70,10 +78,20 @@ BY_RULE = {
     "403403": (403, {"message": "No ad accounts found", "status": 403}),
     "404404": (404, {"message": "Could not find entity", "status": 404}),
     "408408": (None, None),
-    "422422": (422, {"message": "ERROR :: /conversion :: conversion does not take this event\n", "status": 422}),
+    "422422": (
+        422,
+        {
+            "message": "ERROR :: /conversion :: conversion does not take this event\n",
+            "status": 422,
+        },
+    ),
     "426426": (
         426,
-        {"status": 426, "code": "NONEXISTENT_VERSION", "message": "Requested version 20260901 is not active"},
+        {
+            "status": 426,
+            "code": "NONEXISTENT_VERSION",
+            "message": "Requested version 20260901 is not active",
+        },
     ),
     "429429": (429, MINUTE),
     "400999": (400, {"message": "Bad Request"}),
@@ -96,10 +114,16 @@ def test_a_rule_id_chooses_the_answer(sign, expected):
 
 
 @pytest.mark.parametrize(
-    "reply", [send(event(), authorization="Bearer unavailable"), send(rule("503503"))], ids=["token", "rule"]
+    "reply",
+    [send(event(), authorization="Bearer unavailable"), send(rule("503503"))],
+    ids=["token", "rule"],
 )
 def test_an_unavailable_linkedin_answers_in_html(reply):
-    assert (reply.status, reply.headers["Content-Type"], reply.body) == (503, "text/html", DOWN)
+    assert (reply.status, reply.headers["Content-Type"], reply.body) == (
+        503,
+        "text/html",
+        DOWN,
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,14 +141,18 @@ def test_what_is_between_us_and_linkedin_answers_with_a_page(reply, status, titl
 
 
 def test_every_scenario_of_the_table_is_tested_here():
-    triggers = {scenario.trigger for scenario in (*scenarios.TOKENS, *scenarios.REFUSING_RULES)}
+    triggers = {
+        scenario.trigger for scenario in (*scenarios.TOKENS, *scenarios.REFUSING_RULES)
+    }
 
     assert triggers == BY_TOKEN.keys() | BY_RULE.keys() | {
         "unavailable", "503503", "sendonly", "proxied", "201999", "403999"
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("rule_id", ["1", "403", "4034030", "104012", "99999999999999999999"])
+@pytest.mark.parametrize(
+    "rule_id", ["1", "403", "4034030", "104012", "99999999999999999999"]
+)
 def test_every_other_rule_is_good(rule_id):
     reply = send(rule(rule_id))
 

@@ -4,7 +4,14 @@ from datetime import timedelta
 
 import pytest
 
-from tests.capi.linkedin.sandbox.speaking import EMAIL, NOW, answer, event, milliseconds, send
+from tests.capi.linkedin.sandbox.speaking import (
+    EMAIL,
+    NOW,
+    answer,
+    event,
+    milliseconds,
+    send,
+)
 
 ONE_ID = {"idType": "SHA256_EMAIL", "idValue": EMAIL}
 
@@ -29,10 +36,17 @@ def test_a_good_event_is_created_with_an_empty_body():
         event(conversionValue={"currencyCode": "EUR", "amount": "-0.10"}),
         event(conversionHappenedAt=milliseconds(NOW)),
         event(conversionHappenedAt=milliseconds(NOW - timedelta(days=90))),
-        event(user=user({"idType": "SHA256_EMAIL", "idValue": "not a hash at all"})),  # real LinkedIn accepts it too
+        # Real LinkedIn accepts it too.
+        event(user=user({"idType": "SHA256_EMAIL", "idValue": "not a hash at all"})),
         event(user=user({"idType": "GOOGLE_AID", "idValue": "x"})),
-        event(user=user(userInfo={"firstName": "Ada", "lastName": "Byron", "title": "Countess"})),
-        event(user=user(ONE_ID, userInfo={"hashedFirstName": "x", "hashedLastName": "y"})),
+        event(
+            user=user(
+                userInfo={"firstName": "Ada", "lastName": "Byron", "title": "Countess"}
+            )
+        ),
+        event(
+            user=user(ONE_ID, userInfo={"hashedFirstName": "x", "hashedLastName": "y"})
+        ),
         event(user=user(externalIds=["crm-1"])),
         event(user=user(lead="urn:li:leadGenFormResponse:9")),
     ],
@@ -54,10 +68,19 @@ UNKNOWN = "unrecognized field found but not allowed"
         (event(conversionHappenedAt=None), f"/conversionHappenedAt :: {MISSING}"),
         (event(user=None), f"/user :: {MISSING}"),
         (event(user={}), f"/user/userIds :: {MISSING}"),
-        (event(user=user({"idType": "SHA256_EMAIL"})), f"/user/userIds/0/idValue :: {MISSING}"),
+        (
+            event(user=user({"idType": "SHA256_EMAIL"})),
+            f"/user/userIds/0/idValue :: {MISSING}",
+        ),
         (event(user=user({"idValue": "x"})), f"/user/userIds/0/idType :: {MISSING}"),
-        (event(conversionValue={"currencyCode": "EUR"}), f"/conversionValue/amount :: {MISSING}"),
-        (event(conversionValue={"amount": "1"}), f"/conversionValue/currencyCode :: {MISSING}"),
+        (
+            event(conversionValue={"currencyCode": "EUR"}),
+            f"/conversionValue/amount :: {MISSING}",
+        ),
+        (
+            event(conversionValue={"amount": "1"}),
+            f"/conversionValue/currencyCode :: {MISSING}",
+        ),
         (
             event(conversionValue={"currencyCode": "EUR", "amount": 19.9}),
             "/conversionValue/amount :: 19.9 cannot be coerced to String",
@@ -72,9 +95,18 @@ UNKNOWN = "unrecognized field found but not allowed"
             event(conversionHappenedAt="1764061200000"),
             "/conversionHappenedAt :: 1764061200000 cannot be coerced to Long",
         ),
-        (event(conversionHappenedAt=1764061200.5), "/conversionHappenedAt :: 1764061200.5 cannot be coerced to Long"),
-        (event(conversionHappenedAt=True), "/conversionHappenedAt :: true cannot be coerced to Long"),
-        (event(conversionHappenedAt=2**63), "/conversionHappenedAt :: 9223372036854775808 cannot be coerced to Long"),
+        (
+            event(conversionHappenedAt=1764061200.5),
+            "/conversionHappenedAt :: 1764061200.5 cannot be coerced to Long",
+        ),
+        (
+            event(conversionHappenedAt=True),
+            "/conversionHappenedAt :: true cannot be coerced to Long",
+        ),
+        (
+            event(conversionHappenedAt=2**63),
+            "/conversionHappenedAt :: 9223372036854775808 cannot be coerced to Long",
+        ),
         (
             event(conversion="urn:li:llaPartnerConversion:1"),
             '/conversion :: "urn:li:llaPartnerConversion:1" has an invalid URN prefix, '
@@ -109,18 +141,30 @@ UNKNOWN = "unrecognized field found but not allowed"
             event(user=user(ONE_ID, {"idType": "SHA256_EMAIL", "idValue": None})),
             "/user/userIds/1/idValue :: null cannot be coerced to String",
         ),
-        (event(user={"userIds": {}}), "/user/userIds :: array type is not backed by a DataList"),
+        (
+            event(user={"userIds": {}}),
+            "/user/userIds :: array type is not backed by a DataList",
+        ),
         (event(user=[]), "/user :: record type is not backed by a DataMap"),
-        (event(conversionValue="5"), "/conversionValue :: record type is not backed by a DataMap"),
+        (
+            event(conversionValue="5"),
+            "/conversionValue :: record type is not backed by a DataMap",
+        ),
         (event(email="ada@example.com"), f"/email :: {UNKNOWN}"),
         (event(elements=[event()]), f"/elements :: {UNKNOWN}"),
         (event(user=user(ONE_ID, phone="1")), f"/user/phone :: {UNKNOWN}"),
-        (event(user=user(ONE_ID | {"note": "x"})), f"/user/userIds/0/note :: {UNKNOWN}"),
+        (
+            event(user=user(ONE_ID | {"note": "x"})),
+            f"/user/userIds/0/note :: {UNKNOWN}",
+        ),
         (
             event(conversionValue={"currencyCode": "EUR", "amount": "1", "tax": "0"}),
             f"/conversionValue/tax :: {UNKNOWN}",
         ),
-        (event(user=user(ONE_ID, userInfo={"email": "x"})), f"/user/userInfo/email :: {UNKNOWN}"),
+        (
+            event(user=user(ONE_ID, userInfo={"email": "x"})),
+            f"/user/userInfo/email :: {UNKNOWN}",
+        ),
         ([event()], " :: record type is not backed by a DataMap"),
         ("event", " :: record type is not backed by a DataMap"),
     ],
@@ -132,7 +176,9 @@ def test_an_event_that_departs_from_the_schema_is_refused(bad, said):
 
 
 def test_all_schema_errors_are_told_at_once():
-    bad = event(conversionValue={"currencyCode": "EUR", "amount": 19.9}, eventId=7, user={})
+    bad = event(
+        conversionValue={"currencyCode": "EUR", "amount": 19.9}, eventId=7, user={}
+    )
 
     reply = send(bad)
 
@@ -151,7 +197,10 @@ def test_a_batch_body_without_the_batch_header_is_an_unknown_field():
     reply = send({"elements": [event()]})
 
     status, said = answer(reply)
-    assert (status, said["message"].splitlines()[0]) == (422, f"ERROR :: /elements :: {UNKNOWN}")
+    assert (status, said["message"].splitlines()[0]) == (
+        422,
+        f"ERROR :: /elements :: {UNKNOWN}",
+    )
 
 
 def test_hashed_names_came_with_202609():
@@ -161,7 +210,10 @@ def test_hashed_names_came_with_202609():
 
     assert answer(reply) == (
         422,
-        {"message": f"ERROR :: /user/userInfo/hashedFirstName :: {UNKNOWN}\n", "status": 422},
+        {
+            "message": f"ERROR :: /user/userInfo/hashedFirstName :: {UNKNOWN}\n",
+            "status": 422,
+        },
     )
 
 

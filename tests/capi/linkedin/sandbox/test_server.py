@@ -30,7 +30,12 @@ def test_a_good_event_is_created_and_written_down(sandbox, caller):
 
     assert answer == (201, b"")
     (entry,) = sandbox.ledger.tail(10)
-    assert (entry.number, entry.elements, entry.status, entry.version) == (1, [sent], 201, "202609")
+    assert (entry.number, entry.elements, entry.status, entry.version) == (
+        1,
+        [sent],
+        201,
+        "202609",
+    )
 
 
 def test_the_answer_is_the_judges(caller):
@@ -39,11 +44,16 @@ def test_the_answer_is_the_judges(caller):
         b'{"message":"ERROR :: /eventId :: 7 cannot be coerced to String\\n","status":422}',
     )
     assert caller.post(recent(), Authorization="Bearer revoked")[0] == 401
-    assert caller.post(recent_rule("403403")) == (403, b'{"message":"No ad accounts found","status":403}')
+    assert caller.post(recent_rule("403403")) == (
+        403,
+        b'{"message":"No ad accounts found","status":403}',
+    )
 
 
 def test_header_names_may_be_written_in_any_case(caller):
-    assert caller.post({"elements": [recent()]}, **{"x-RESTLI-method": "BATCH_CREATE"}) == (
+    assert caller.post(
+        {"elements": [recent()]}, **{"x-RESTLI-method": "BATCH_CREATE"}
+    ) == (
         200,
         b'{"elements":[{"status":201}]}',
     )
@@ -67,7 +77,10 @@ def test_the_gateway_error_header_goes_out(caller):
 
     response = caller.connection.getresponse()
 
-    assert (response.status, response.headers["X-RestLi-Gateway-Error"]) == (400, "true")
+    assert (response.status, response.headers["X-RestLi-Gateway-Error"]) == (
+        400,
+        "true",
+    )
     assert json.loads(response.read())["code"] == "VERSION_MISSING"
 
 
@@ -85,9 +98,13 @@ def test_a_rule_that_never_answers_holds_the_connection_and_closes_it(sandbox):
     assert time.monotonic() - started >= 0.2
 
 
-@pytest.mark.parametrize("length", ["", "Content-Length: x\r\n", "Transfer-Encoding: chunked\r\n"])
+@pytest.mark.parametrize(
+    "length", ["", "Content-Length: x\r\n", "Transfer-Encoding: chunked\r\n"]
+)
 def test_a_post_without_a_length_is_refused_and_its_connection_closed(sandbox, length):
-    answer = raw(sandbox.port, f"POST {PATH} HTTP/1.1\r\n{length}\r\n5\r\nhello\r\n".encode())
+    answer = raw(
+        sandbox.port, f"POST {PATH} HTTP/1.1\r\n{length}\r\n5\r\nhello\r\n".encode()
+    )
 
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.splitlines()[0] == b"HTTP/1.1 411 Length Required"
@@ -96,8 +113,12 @@ def test_a_post_without_a_length_is_refused_and_its_connection_closed(sandbox, l
 
 
 def test_a_body_that_never_comes_to_its_end_counts_for_nothing(sandbox):
-    with socket.create_connection(("127.0.0.1", sandbox.port), timeout=10) as connection:
-        connection.sendall(f"POST {PATH} HTTP/1.1\r\nContent-Length: 100\r\n\r\n{{".encode())
+    with socket.create_connection(
+        ("127.0.0.1", sandbox.port), timeout=10
+    ) as connection:
+        connection.sendall(
+            f"POST {PATH} HTTP/1.1\r\nContent-Length: 100\r\n\r\n{{".encode()
+        )
         connection.shutdown(socket.SHUT_WR)
         answer = connection.recv(100)
 
@@ -131,9 +152,13 @@ def test_a_full_batch_goes_through(sandbox, caller):
 
 
 def test_it_stops_at_once_though_a_request_is_being_held(tmp_path):
-    sandbox = SandboxServer("127.0.0.1", 0, RequestLog(tmp_path / "ledger.jsonl"), hold_seconds=60).start()
+    sandbox = SandboxServer(
+        "127.0.0.1", 0, RequestLog(tmp_path / "ledger.jsonl"), hold_seconds=60
+    ).start()
     with Caller(sandbox.port) as caller:
-        caller.connection.request("POST", PATH, json.dumps(recent_rule("408408")), HEADERS)
+        caller.connection.request(
+            "POST", PATH, json.dumps(recent_rule("408408")), HEADERS
+        )
         while not sandbox.ledger.tail(1):
             time.sleep(0.01)
         started = time.monotonic()
@@ -159,7 +184,9 @@ def test_it_starts_again_on_the_same_port_and_goes_on_counting(sandbox):
 
 
 def test_a_taken_port_is_told(sandbox, tmp_path):
-    second = SandboxServer("127.0.0.1", sandbox.port, RequestLog(tmp_path / "second.jsonl"))
+    second = SandboxServer(
+        "127.0.0.1", sandbox.port, RequestLog(tmp_path / "second.jsonl")
+    )
 
     with pytest.raises(OSError, match="in use"):
         second.start()

@@ -10,9 +10,13 @@ from django.urls import reverse
 from crm.models import DataExport
 
 
-def ask(client: Client, page: str = "lead_export", query: str = "", **fields: str) -> DataExport:
+def ask(
+    client: Client, page: str = "lead_export", query: str = "", **fields: str
+) -> DataExport:
     """The export that was asked for last."""
-    client.post(f"{reverse(page)}{query}", {"format": "csv", "columns": "shown", **fields})
+    client.post(
+        f"{reverse(page)}{query}", {"format": "csv", "columns": "shown", **fields}
+    )
     return DataExport.objects.latest("pk")
 
 
@@ -22,4 +26,6 @@ def content(client: Client, data_export: DataExport) -> bytes:
 
 
 def rows(client: Client, data_export: DataExport) -> list[list[str]]:
-    return list(csv.reader(io.StringIO(content(client, data_export).decode(), newline="")))
+    return list(
+        csv.reader(io.StringIO(content(client, data_export).decode(), newline=""))
+    )

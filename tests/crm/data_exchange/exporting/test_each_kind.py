@@ -18,7 +18,12 @@ from tests.crm.data_exchange.exporting.reading import ask, rows
 
 pytestmark = pytest.mark.django_db
 
-PAGES = {"leads": "lead_export", "deals": "deal_export", "tasks": "task_export", "organisations": "organisation_export"}
+PAGES = {
+    "leads": "lead_export",
+    "deals": "deal_export",
+    "tasks": "task_export",
+    "organisations": "organisation_export",
+}
 KINDS = [*LISTS]  # a whole company: tests/crm/views/test_company_export.py
 
 
@@ -32,7 +37,11 @@ def one_of_each(sales: Membership) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("columns", ["shown", "all"])
 def test_it_is_asked_for_on_a_page_and_downloaded(
-    client_as: Callable[[Membership], Client], sales: Membership, one_of_each: None, kind: str, columns: str
+    client_as: Callable[[Membership], Client],
+    sales: Membership,
+    one_of_each: None,
+    kind: str,
+    columns: str,
 ) -> None:
     browser = client_as(sales)
 
@@ -45,7 +54,9 @@ def test_it_is_asked_for_on_a_page_and_downloaded(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_is_asked_for_over_the_api_and_downloaded(sales: Membership, one_of_each: None, kind: str) -> None:
+def test_it_is_asked_for_over_the_api_and_downloaded(
+    sales: Membership, one_of_each: None, kind: str
+) -> None:
     script = caller(sales.company, "sales")
 
     asked = script.post("/api/v1/exports/", {"kind": kind, "format": "csv"})
@@ -53,4 +64,7 @@ def test_it_is_asked_for_over_the_api_and_downloaded(sales: Membership, one_of_e
     answer: Any = script.get(f"/api/v1/exports/{DataExport.objects.get().pk}/content/")
 
     assert asked.status_code == 201
-    assert len(list(csv.reader(io.StringIO(b"".join(answer.streaming_content).decode())))) == 2
+    assert (
+        len(list(csv.reader(io.StringIO(b"".join(answer.streaming_content).decode()))))
+        == 2
+    )

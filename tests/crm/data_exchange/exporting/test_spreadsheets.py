@@ -25,7 +25,17 @@ from tests.crm.data_exchange.exporting.reading import ask, content
 
 pytestmark = pytest.mark.django_db
 
-FORMULAS = ("=1+1", "+31 6 1234", "-1", "@SUM(1)", "\t=1+1", "{=1+1}", "https://example.com", "12", "a\x0bb\x00")
+FORMULAS = (
+    "=1+1",
+    "+31 6 1234",
+    "-1",
+    "@SUM(1)",
+    "\t=1+1",
+    "{=1+1}",
+    "https://example.com",
+    "12",
+    "a\x0bb\x00",
+)
 
 
 @pytest.fixture
@@ -35,11 +45,17 @@ def client(client_as: Callable[[Membership], Client], sales: Membership) -> Clie
 
 def cells(client: Client, made: DataExport) -> list[list[Any]]:
     assert made.state == "done"
-    return CalamineWorkbook.from_filelike(io.BytesIO(content(client, made))).get_sheet_by_index(0).to_python()
+    return (
+        CalamineWorkbook.from_filelike(io.BytesIO(content(client, made)))
+        .get_sheet_by_index(0)
+        .to_python()
+    )
 
 
 @pytest.mark.covers("S21")
-def test_no_text_becomes_a_formula_a_link_or_a_number(client: Client, sales: Membership) -> None:
+def test_no_text_becomes_a_formula_a_link_or_a_number(
+    client: Client, sales: Membership
+) -> None:
     texts = [text.replace("\x00", "") for text in FORMULAS]
     for text in texts:
         make_lead(sales.company, first_name="Ada", notes=text)
@@ -51,8 +67,12 @@ def test_no_text_becomes_a_formula_a_link_or_a_number(client: Client, sales: Mem
     assert b"<f>" not in content(client, made)
 
 
-def test_amounts_and_dates_are_numbers_and_dates(client: Client, sales: Membership) -> None:
-    deal = make_deal(make_lead(sales.company), amount="1250.50", expected_close=date(2027, 1, 31))
+def test_amounts_and_dates_are_numbers_and_dates(
+    client: Client, sales: Membership
+) -> None:
+    deal = make_deal(
+        make_lead(sales.company), amount="1250.50", expected_close=date(2027, 1, 31)
+    )
 
     head, row = cells(client, ask(client, "deal_export", format="xlsx", columns="all"))
 
@@ -60,7 +80,10 @@ def test_amounts_and_dates_are_numbers_and_dates(client: Client, sales: Membersh
     assert (found["Amount"], found["Expected close"]) == (1250.5, date(2027, 1, 31))
     assert isinstance(found["Created"], datetime)
     with timezone.override(sales.company.time_zone):
-        assert abs(found["Created"] - timezone.make_naive(deal.created_at)).total_seconds() < 1
+        assert (
+            abs(found["Created"] - timezone.make_naive(deal.created_at)).total_seconds()
+            < 1
+        )
 
 
 def test_a_long_list_is_packed_in_the_order_of_its_rows(
@@ -75,7 +98,14 @@ def test_a_long_list_is_packed_in_the_order_of_its_rows(
     rounds.work_through(lambda: True)
 
     made.refresh_from_db()
-    assert [row[0] for row in cells(client, made)] == ["First name", "P0", "P1", "P2", "P3", "P4"]
+    assert [row[0] for row in cells(client, made)] == [
+        "First name",
+        "P0",
+        "P1",
+        "P2",
+        "P3",
+        "P4",
+    ]
     assert made.size == len(content(client, made))
 
 
@@ -85,7 +115,9 @@ def test_a_list_that_no_sheet_has_room_for_is_refused_in_a_sentence(
     monkeypatch.setattr(data_exports, "MAX_ROWS", 0)
     make_lead(sales.company)
 
-    answer = client.post("/leads/export/", {"format": "xlsx", "columns": "all"}, follow=True)
+    answer = client.post(
+        "/leads/export/", {"format": "xlsx", "columns": "all"}, follow=True
+    )
 
     assert "Choose CSV, or narrow the list down." in answer.content.decode()
     assert not DataExport.objects.exists()
@@ -95,7 +127,9 @@ def test_a_spreadsheet_that_the_disk_has_no_room_for_is_refused_in_a_sentence(
     client: Client, sales: Membership, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
     make_lead(sales.company)
-    monkeypatch.setattr(spreadsheets, "disk_usage", lambda folder: disk_usage(folder)._replace(free=500))
+    monkeypatch.setattr(
+        spreadsheets, "disk_usage", lambda folder: disk_usage(folder)._replace(free=500)
+    )
 
     made = ask(client, format="xlsx")
 
@@ -112,7 +146,9 @@ def test_nothing_of_the_rows_is_left_in_the_temporary_folder_when_packing_fails_
     left.mkdir()
     os.utime(left, (0, 0))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(spreadsheets, "_write_cell", Mock(side_effect=FileSizeError("too large")))
+    monkeypatch.setattr(
+        spreadsheets, "_write_cell", Mock(side_effect=FileSizeError("too large"))
+    )
 
     made = ask(client, format="xlsx")
 

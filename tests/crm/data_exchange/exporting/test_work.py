@@ -34,7 +34,9 @@ def client(client_as: Callable[[Membership], Client], sales: Membership) -> Clie
 
 
 @pytest.fixture
-def made(client: Client, sales: Membership, monkeypatch: pytest.MonkeyPatch) -> DataExport:
+def made(
+    client: Client, sales: Membership, monkeypatch: pytest.MonkeyPatch
+) -> DataExport:
     """An export of five leads in three chunks, with none written yet."""
     monkeypatch.setattr(list_rows, "CHUNK", 2)
     monkeypatch.setattr(data_exports, "CHUNKS_AT_ONCE", 0)
@@ -150,7 +152,9 @@ def test_a_chunk_of_many_rows_takes_as_many_queries_as_one_of_a_few(
 
     def queries(rows: int) -> int:
         for _ in range(rows):
-            deal = make_deal(make_lead(sales.company, owner=sales.user), owner=sales.user)
+            deal = make_deal(
+                make_lead(sales.company, owner=sales.user), owner=sales.user
+            )
             add_links(Lead, sales.company.pk, [(deal.lead_id, tag)])
             add_links(Deal, sales.company.pk, [(deal.pk, tag)])
         made = ask(client, page, columns="all")
@@ -177,7 +181,8 @@ def test_the_rows_of_a_chunk_are_freed_without_a_garbage_collection(
     work.advance(made.pk)  # what is loaded once, and kept
     gc.collect()
     gc.disable()
-    gc.set_debug(gc.DEBUG_SAVEALL)  # keeps what it finds, so the rows can be told from what others leave behind
+    # Keeps what it finds, so the rows can be told from what others leave behind.
+    gc.set_debug(gc.DEBUG_SAVEALL)
     try:
         assert work.advance(made.pk)
         gc.collect()
@@ -190,7 +195,9 @@ def test_the_rows_of_a_chunk_are_freed_without_a_garbage_collection(
     assert left == []
 
 
-def test_a_save_of_a_lead_waits_for_no_chunk(made: DataExport, sales: Membership) -> None:
+def test_a_save_of_a_lead_waits_for_no_chunk(
+    made: DataExport, sales: Membership
+) -> None:
     """A chunk locks the company's row, to which every lead refers."""
     saved: list[int] = []
 

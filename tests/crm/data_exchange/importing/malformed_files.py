@@ -10,7 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.crm.data_exchange.importing.malformed_spreadsheets import SPREADSHEETS, good_ods, good_xlsx
+from tests.crm.data_exchange.importing.malformed_spreadsheets import (
+    SPREADSHEETS,
+    good_ods,
+    good_xlsx,
+)
 
 KEPT: Final = Path(__file__).with_name("failed_files.txt")
 SEED: Final = 20_261_128
@@ -22,7 +26,19 @@ ROWS: Final = (
     "王,小明,wang@bücher.example,,北京,,,,,\"two\nlines\",,,,",
     "Ada,Lovelace,ada@example.com,,Engines,,,,,,,,,",
 )  # fmt: skip
-ENDINGS: Final = ("\n", "\r\n", "\r", "\n\r", "\r\r\n", "\x0b", "\x0c", "\x85", "\u2028", "\u2029", "\n\n")
+ENDINGS: Final = (
+    "\n",
+    "\r\n",
+    "\r",
+    "\n\r",
+    "\r\r\n",
+    "\x0b",
+    "\x0c",
+    "\x85",
+    "\u2028",
+    "\u2029",
+    "\n\n",
+)
 ODD_CELLS: Final = (
     "=1+1", "'=1+1", '=HYPERLINK("http://x.example")', "@SUM(A1)", "-1", "+", "\u202egpj.exe", "\ufeff", "\u200b",
     "a\u0301", "\U0001f984", "\U0001f1f3\U0001f1f1", "İi̇", "ß", "ﬃ", "\x00", "\x07\x1b[31m", "\x7f", "\ufffe",
@@ -81,14 +97,18 @@ def kept_seeds() -> list[int]:
 
 def keep_seeds(failed: Sequence[int]) -> None:
     """Add these to the seeds that are run first."""
-    KEPT.write_text("".join(f"{seed}\n" for seed in dict.fromkeys([*kept_seeds(), *failed])))
+    KEPT.write_text(
+        "".join(f"{seed}\n" for seed in dict.fromkeys([*kept_seeds(), *failed]))
+    )
 
 
 # --- no table at all ---
 
 
 def another_type(dice: Dice) -> bytes:
-    return dice.choice(OTHERS) + dice.choice([b"", dice.randbytes(dice.randrange(3_000)), b"Ada,Lovelace\n" * 50])
+    return dice.choice(OTHERS) + dice.choice(
+        [b"", dice.randbytes(dice.randrange(3_000)), b"Ada,Lovelace\n" * 50]
+    )
 
 
 def random_bytes(dice: Dice) -> bytes:
@@ -97,12 +117,30 @@ def random_bytes(dice: Dice) -> bytes:
 
 def nothing(dice: Dice) -> bytes:
     return dice.choice(
-        [b"", b"\0", b" ", b"\n", b"\r\n \t\r\n", b",,,\n,,\n", b'""\n', b";", b"\xc2\xa0\n", b"'", b'"']
+        [
+            b"",
+            b"\0",
+            b" ",
+            b"\n",
+            b"\r\n \t\r\n",
+            b",,,\n,,\n",
+            b'""\n',
+            b";",
+            b"\xc2\xa0\n",
+            b"'",
+            b'"',
+        ]
     )
 
 
 def only_a_bom(dice: Dice) -> bytes:
-    marks = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
+    marks = (
+        codecs.BOM_UTF8,
+        codecs.BOM_UTF16_LE,
+        codecs.BOM_UTF16_BE,
+        codecs.BOM_UTF32_LE,
+        codecs.BOM_UTF32_BE,
+    )
     mark = dice.choice(marks)
     return dice.choice([mark, mark[:-1], mark * 2, mark + b"\n", mark + mark[:1]])
 
@@ -112,12 +150,21 @@ def only_a_bom(dice: Dice) -> bytes:
 
 def many_columns(dice: Dice) -> bytes:
     count = dice.choice([100, 101, 1_000, 1_000, 30_000])
-    names = [f"c{number}" for number in range(count)] if dice.random() < 0.8 else [""] * count
+    names = (
+        [f"c{number}" for number in range(count)]
+        if dice.random() < 0.8
+        else [""] * count
+    )
     return table([names, ["Ada"] * count, ["x"]])
 
 
 def one_column(dice: Dice) -> bytes:
-    return table([[dice.choice(["Name", "E-mail", "?", "Ada"])], *([dice.choice(ODD_CELLS)] for _ in range(9))])
+    return table(
+        [
+            [dice.choice(["Name", "E-mail", "?", "Ada"])],
+            *([dice.choice(ODD_CELLS)] for _ in range(9)),
+        ]
+    )
 
 
 def no_header(dice: Dice) -> bytes:
@@ -143,15 +190,31 @@ def twice_the_same_header(dice: Dice) -> bytes:
         "x" * 300,
     ]
     header = dice.choices(names, k=dice.randint(2, 12))
-    return table([header, *([f"v{row}-{column}" for column in range(len(header))] for row in range(4))])
+    return table(
+        [
+            header,
+            *(
+                [f"v{row}-{column}" for column in range(len(header))]
+                for row in range(4)
+            ),
+        ]
+    )
 
 
 def odd_header(dice: Dice) -> bytes:
-    return table([dice.choices(ODD_CELLS, k=6), ["Ada", "Lovelace", "ada@example.com", "", "", ""]])
+    return table(
+        [
+            dice.choices(ODD_CELLS, k=6),
+            ["Ada", "Lovelace", "ada@example.com", "", "", ""],
+        ]
+    )
 
 
 def ragged_rows(dice: Dice) -> bytes:
-    rows = [["Ada"] * dice.choice([0, 1, 5, 14, 15, 40, 25_000]) for _ in range(dice.randint(1, 20))]
+    rows = [
+        ["Ada"] * dice.choice([0, 1, 5, 14, 15, 40, 25_000])
+        for _ in range(dice.randint(1, 20))
+    ]
     return HEADER.encode() + b"\n" + table(rows)
 
 
@@ -168,19 +231,42 @@ def mixed_delimiters(dice: Dice) -> bytes:
 
 
 def cut_in_mid_character(dice: Dice) -> bytes:
-    content = good_csv(dice).encode(dice.choice(["utf-8", "utf-8-sig", "utf-16", "utf-32", "gb18030"]))
+    content = good_csv(dice).encode(
+        dice.choice(["utf-8", "utf-8-sig", "utf-16", "utf-32", "gb18030"])
+    )
     beyond = [at for at, byte in enumerate(content) if byte >= 0x80]
     return content[: dice.choice(beyond) + dice.randint(0, 1)]
 
 
 def mixed_encodings(dice: Dice) -> bytes:
-    encodings = ("utf-8", "cp1252", "utf-16-le", "utf-16", "shift_jis", "utf-7", "utf-8-sig", "cp1251", "gb18030")
+    encodings = (
+        "utf-8",
+        "cp1252",
+        "utf-16-le",
+        "utf-16",
+        "shift_jis",
+        "utf-7",
+        "utf-8-sig",
+        "cp1251",
+        "gb18030",
+    )
     lines = [HEADER, *dice.choices(ROWS, k=8)]
     return b"\n".join(line.encode(dice.choice(encodings), "replace") for line in lines)
 
 
 def another_encoding(dice: Dice) -> bytes:
-    encodings = ("utf-16-le", "utf-16-be", "utf-32", "utf-7", "cp037", "hz", "iso2022_jp", "big5", "koi8_r", "cp1250")
+    encodings = (
+        "utf-16-le",
+        "utf-16-be",
+        "utf-32",
+        "utf-7",
+        "cp037",
+        "hz",
+        "iso2022_jp",
+        "big5",
+        "koi8_r",
+        "cp1250",
+    )
     return good_csv(dice).encode(dice.choice(encodings), "replace")
 
 
@@ -196,11 +282,17 @@ def no_utf8(dice: Dice) -> bytes:
         b"\xf0\x9f",
     )
     head = dice.choice([b"", codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE])
-    return head + good_csv(dice).encode().replace(b"a", dice.choice(odd), dice.randint(1, 5)) + dice.choice(odd)
+    return (
+        head
+        + good_csv(dice).encode().replace(b"a", dice.choice(odd), dice.randint(1, 5))
+        + dice.choice(odd)
+    )
 
 
 def mixed_line_ends(dice: Dice) -> bytes:
-    return "".join(line + dice.choice(ENDINGS) for line in [HEADER, *dice.choices(ROWS, k=10)]).encode()
+    return "".join(
+        line + dice.choice(ENDINGS) for line in [HEADER, *dice.choices(ROWS, k=10)]
+    ).encode()
 
 
 def nul_bytes(dice: Dice) -> bytes:
@@ -218,32 +310,46 @@ def unclosed_quotes(dice: Dice) -> bytes:
     content = good_csv(dice) + "\nAda,Lovelace" * dice.choice([1, 20, 13_000])
     for _ in range(dice.randint(1, 4)):
         at = dice.randrange(len(content))
-        content = content[:at] + dice.choice(['"', '""', '"""', ',"', '"x', '"\n']) + content[at:]
+        content = (
+            content[:at]
+            + dice.choice(['"', '""', '"""', ',"', '"x', '"\n'])
+            + content[at:]
+        )
     return content.encode()
 
 
 def gigantic_cell(dice: Dice) -> bytes:
-    length = dice.choice([20_000, 20_001, 131_071, 131_073, 400_000, 600_000, 3_000_000])
+    length = dice.choice(
+        [20_000, 20_001, 131_071, 131_073, 400_000, 600_000, 3_000_000]
+    )
     cell = dice.choice(["x", "é", ".", "1", "a@b.c ", "x\n", "\U0001f984", '""', "x;"])
     column = dice.randrange(14)
     cells = ["Ada"] * 14
-    cells[column] = dice.choice(["", "a@"]) + (cell * length)[:length] + dice.choice(["", "@"])
+    cells[column] = (
+        dice.choice(["", "a@"]) + (cell * length)[:length] + dice.choice(["", "@"])
+    )
     return f"{HEADER}\n{quoted(cells)}\nAda,B\n".encode()
 
 
 def addresses_that_take_long(dice: Dice) -> bytes:
     """Cells that a pattern for addresses could match in very many ways, and so tries for long."""
     cell = "a@" + dice.choice([".", "a.", "@", ". "]) * 9_000 + "@"
-    return "\n".join(["Wer,Wo,Was", *[f"Ada,{cell[:19_000]},x"] * dice.randint(1, 12)]).encode()
+    return "\n".join(
+        ["Wer,Wo,Was", *[f"Ada,{cell[:19_000]},x"] * dice.randint(1, 12)]
+    ).encode()
 
 
 def odd_cells(dice: Dice) -> bytes:
     names = HEADER.split(",")
-    return f"{HEADER}\n".encode() + table([dice.choices(ODD_CELLS, k=len(names)) for _ in range(12)])
+    return f"{HEADER}\n".encode() + table(
+        [dice.choices(ODD_CELLS, k=len(names)) for _ in range(12)]
+    )
 
 
 def formulas(dice: Dice) -> bytes:
-    marks = [mark + dice.choice(["1+1", "cmd|' /C calc'!A0", ""]) for mark in "=+-@\t\r"]
+    marks = [
+        mark + dice.choice(["1+1", "cmd|' /C calc'!A0", ""]) for mark in "=+-@\t\r"
+    ]
     return f"{HEADER}\n".encode() + table([dice.choices(marks, k=14) for _ in range(5)])
 
 
@@ -251,7 +357,10 @@ def formulas(dice: Dice) -> bytes:
 
 
 def mutated_csv(dice: Dice) -> bytes:
-    return mutated(good_csv(dice).encode(dice.choice(["utf-8", "utf-8-sig", "utf-16", "gb18030"])), dice)
+    return mutated(
+        good_csv(dice).encode(dice.choice(["utf-8", "utf-8-sig", "utf-16", "gb18030"])),
+        dice,
+    )
 
 
 def mutated_xlsx(dice: Dice) -> bytes:
@@ -290,7 +399,10 @@ def good_csv(dice: Dice) -> str:
 
 
 def rows_of_sheet() -> list[list[str]]:
-    return [line.replace('"', "").replace("\n", " ").split(",")[:14] for line in (HEADER, *ROWS)]
+    return [
+        line.replace('"', "").replace("\n", " ").split(",")[:14]
+        for line in (HEADER, *ROWS)
+    ]
 
 
 def table(rows: Sequence[Sequence[str]]) -> bytes:
@@ -298,7 +410,10 @@ def table(rows: Sequence[Sequence[str]]) -> bytes:
 
 
 def quoted(cells: Sequence[str]) -> str:
-    return ",".join('"' + cell.replace('"', '""') + '"' if set(cell) & set(',"\r\n') else cell for cell in cells)
+    return ",".join(
+        '"' + cell.replace('"', '""') + '"' if set(cell) & set(',"\r\n') else cell
+        for cell in cells
+    )
 
 
 MAKERS: Final[tuple[Callable[[Dice], bytes], ...]] = (

@@ -8,7 +8,14 @@ from collections.abc import Callable, Sequence
 from typing import Final
 from xml.sax.saxutils import escape
 
-from tests.crm.data_exchange.importing.spreadsheet_files import MAIN, OFFICE, archive, ods, text_row, xlsx
+from tests.crm.data_exchange.importing.spreadsheet_files import (
+    MAIN,
+    OFFICE,
+    archive,
+    ods,
+    text_row,
+    xlsx,
+)
 
 SHEET: Final = "xl/worksheets/sheet1.xml"
 LEADS: Final = text_row(1, "Name", "E-mail", "date", "number")
@@ -45,7 +52,12 @@ Parts = dict[str, bytes]
 
 
 def good_xlsx(rows: Sequence[Sequence[str]]) -> bytes:
-    return xlsx("".join(text_row(number, *map(escape, row)) for number, row in enumerate(rows, start=1)))
+    return xlsx(
+        "".join(
+            text_row(number, *map(escape, row))
+            for number, row in enumerate(rows, start=1)
+        )
+    )
 
 
 def good_ods(rows: Sequence[Sequence[str]]) -> bytes:
@@ -61,12 +73,18 @@ def workbook(second_row: str, *, is_1904: bool = False) -> bytes:
     """A sheet of leads with this row, and with dates in style 1, durations in style 2."""
     parts = parts_of(xlsx(LEADS + second_row))
     formats = '<xf numFmtId="0"/><xf numFmtId="14"/><xf numFmtId="46"/>'
-    parts["xl/styles.xml"] = f'<styleSheet {MAIN}><cellXfs count="3">{formats}</cellXfs></styleSheet>'.encode()
+    parts["xl/styles.xml"] = (
+        f'<styleSheet {MAIN}><cellXfs count="3">{formats}</cellXfs></styleSheet>'.encode()
+    )
     tie = f'<Relationship Id="rId99" Type="{OFFICE}/styles" Target="styles.xml"/></Relationships>'
-    rels = parts["xl/_rels/workbook.xml.rels"].replace(b"</Relationships>", tie.encode())
+    rels = parts["xl/_rels/workbook.xml.rels"].replace(
+        b"</Relationships>", tie.encode()
+    )
     parts["xl/_rels/workbook.xml.rels"] = rels
     if is_1904:
-        parts["xl/workbook.xml"] = parts["xl/workbook.xml"].replace(b"<sheets>", b'<workbookPr date1904="1"/><sheets>')
+        parts["xl/workbook.xml"] = parts["xl/workbook.xml"].replace(
+            b"<sheets>", b'<workbookPr date1904="1"/><sheets>'
+        )
     return archive(parts)
 
 
@@ -74,36 +92,71 @@ def workbook(second_row: str, *, is_1904: bool = False) -> bytes:
 
 
 def odd_numbers_and_dates(dice: Dice) -> bytes:
-    cells = "".join(f'<c r="{at}2" s="{dice.randrange(3)}"><v>{dice.choice(NUMBERS)}</v></c>' for at in "CD")
+    cells = "".join(
+        f'<c r="{at}2" s="{dice.randrange(3)}"><v>{dice.choice(NUMBERS)}</v></c>'
+        for at in "CD"
+    )
     iso = f'<c r="E2" t="d"><v>{dice.choice(DATES)}</v></c>'
     name = '<c r="A2" t="inlineStr"><is><t>Ada</t></is></c>'
     return workbook(f'<row r="2">{name}{cells}{iso}</row>', is_1904=dice.random() < 0.3)
 
 
 def odd_spreadsheet_cells(dice: Dice) -> bytes:
-    return workbook(f'<row r="2">{"".join(dice.choices(CELLS, k=dice.choice([1, 1, 3])))}</row>')
+    return workbook(
+        f'<row r="2">{"".join(dice.choices(CELLS, k=dice.choice([1, 1, 3])))}</row>'
+    )
 
 
 def formula_cells(dice: Dice) -> bytes:
-    return workbook(f'<row r="2">{dice.choice(FORMULAS)}</row>{text_row(3, "Ada", "ada@example.com")}')
+    return workbook(
+        f'<row r="2">{dice.choice(FORMULAS)}</row>{text_row(3, "Ada", "ada@example.com")}'
+    )
 
 
 def odd_ods_cells(dice: Dice) -> bytes:
-    kind = dice.choice(["float", "date", "time", "boolean", "percentage", "currency", "nonsense", ""])
+    kind = dice.choice(
+        ["float", "date", "time", "boolean", "percentage", "currency", "nonsense", ""]
+    )
     value = dice.choice([*NUMBERS, *DATES, "true"])
-    attributes = " ".join(f'office:{name}="{value}"' for name in ("value", "date-value", "time-value", "boolean-value"))
-    return changed_ods(b'office:value-type="string"', f'office:value-type="{kind}" {attributes}'.encode(), times=2)
+    attributes = " ".join(
+        f'office:{name}="{value}"'
+        for name in ("value", "date-value", "time-value", "boolean-value")
+    )
+    return changed_ods(
+        b'office:value-type="string"',
+        f'office:value-type="{kind}" {attributes}'.encode(),
+        times=2,
+    )
 
 
 def odd_sheets(dice: Dice) -> bytes:
-    names = ["", "\u202ex", "x" * 500, "She_x0000_et", "Sheet 2", "a&#10;b", "&lt;b&gt;", "'", "History"]
+    names = [
+        "",
+        "\u202ex",
+        "x" * 500,
+        "She_x0000_et",
+        "Sheet 2",
+        "a&#10;b",
+        "&lt;b&gt;",
+        "'",
+        "History",
+    ]
     parts = parts_of(
-        xlsx(*dice.choices(["", LEADS, LEADS + text_row(2, "Ada", "ada@example.com")], k=dice.choice([0, 1, 2, 40])))
+        xlsx(
+            *dice.choices(
+                ["", LEADS, LEADS + text_row(2, "Ada", "ada@example.com")],
+                k=dice.choice([0, 1, 2, 40]),
+            )
+        )
     )
     changed = parts["xl/workbook.xml"].replace(b"Sheet 1", dice.choice(names).encode())
-    parts["xl/workbook.xml"] = changed.replace(b'sheetId="1"', b'sheetId="1" state="hidden"')
+    parts["xl/workbook.xml"] = changed.replace(
+        b'sheetId="1"', b'sheetId="1" state="hidden"'
+    )
     if dice.random() < 0.3:
-        rels = parts["xl/_rels/workbook.xml.rels"].replace(b"/worksheet", b"/chartsheet", 1)
+        rels = parts["xl/_rels/workbook.xml.rels"].replace(
+            b"/worksheet", b"/chartsheet", 1
+        )
         parts["xl/_rels/workbook.xml.rels"] = rels
     return archive(parts)
 
@@ -113,7 +166,9 @@ def odd_sheets(dice: Dice) -> bytes:
 
 def cut_archive(dice: Dice) -> bytes:
     content = dice.choice([good_xlsx, good_ods])([["Name"], ["Ada"]])
-    return content[: dice.choice([4, 30, len(content) // 2, len(content) - 22, len(content) - 1])]
+    return content[
+        : dice.choice([4, 30, len(content) // 2, len(content) - 22, len(content) - 1])
+    ]
 
 
 def odd_archive(dice: Dice) -> bytes:
@@ -122,13 +177,17 @@ def odd_archive(dice: Dice) -> bytes:
         case 0:
             return content + dice.randbytes(dice.choice([1, 300, 70_000]))
         case 1:
-            return content.replace(b"\x08\x00", bytes([dice.randrange(100), 0]))  # methods of compression
+            # Methods of compression.
+            return content.replace(b"\x08\x00", bytes([dice.randrange(100), 0]))
         case 2:
-            return content.replace(b"PK\x03\x04\x14\0\0\0", b"PK\x03\x04\x14\0\1\0")  # encrypted
+            # Encrypted.
+            return content.replace(b"PK\x03\x04\x14\0\0\0", b"PK\x03\x04\x14\0\1\0")
         case 3:
             return archive({"leads.xlsx": content})
         case 4:
-            return archive({"../../xl/workbook.xml": b"", "/etc/passwd": b"x", **parts_of(content)})
+            return archive(
+                {"../../xl/workbook.xml": b"", "/etc/passwd": b"x", **parts_of(content)}
+            )
         case _:
             return b"PK\x03\x04" + content
 
@@ -144,7 +203,11 @@ def missing_part(dice: Dice) -> bytes:
 
 def broken_xml(dice: Dice) -> bytes:
     """A valid archive with one part that is no longer XML."""
-    parts = parts_of(dice.choice([good_xlsx, good_ods])([["Name", "E-mail"], ["Ada", "ada@example.com"]]))
+    parts = parts_of(
+        dice.choice([good_xlsx, good_ods])(
+            [["Name", "E-mail"], ["Ada", "ada@example.com"]]
+        )
+    )
     name = dice.choice(sorted(parts))
     content, at = parts[name], dice.randrange(len(parts[name]))
     match dice.randrange(6):
@@ -152,7 +215,11 @@ def broken_xml(dice: Dice) -> bytes:
             parts[name] = content[:at]
         case 1:
             parts[name] = (
-                content[:at] + dice.choice([b"<", b">", b"&", b"&#xD800;", b"\0", b'"', b"<!--", b"]]>"]) + content[at:]
+                content[:at]
+                + dice.choice(
+                    [b"<", b">", b"&", b"&#xD800;", b"\0", b'"', b"<!--", b"]]>"]
+                )
+                + content[at:]
             )
         case 2:
             parts[name] = b'<?xml version="1.0" encoding="utf-16"?>' + content
@@ -171,9 +238,16 @@ def broken_xml(dice: Dice) -> bytes:
 def bomb(dice: Dice) -> bytes:
     """A sheet that unpacks to 65 to 600 MB, or says so."""
     block = dice.choice(
-        ["<row><c><v>1</v></c></row>", "<c><v>1</v></c>", " ", '<c t="inlineStr"><is><t>x</t></is></c>']
+        [
+            "<row><c><v>1</v></c></row>",
+            "<c><v>1</v></c>",
+            " ",
+            '<c t="inlineStr"><is><t>x</t></is></c>',
+        ]
     )
-    return packed(block, megabytes=dice.choice([65, 300, 600]), is_honest=dice.random() < 0.7)
+    return packed(
+        block, megabytes=dice.choice([65, 300, 600]), is_honest=dice.random() < 0.7
+    )
 
 
 def bomb_of_repeats(dice: Dice) -> bytes:
@@ -185,7 +259,11 @@ def bomb_of_repeats(dice: Dice) -> bytes:
             times = b'table:number-columns-repeated="16384" office:value-type="string"'
             return changed_ods(b'office:value-type="string"', times, times=2)
         case 2:
-            return changed_ods(b"<table:table-row>", b'<table:table-row table:number-rows-repeated="1048576">', times=2)
+            return changed_ods(
+                b"<table:table-row>",
+                b'<table:table-row table:number-rows-repeated="1048576">',
+                times=2,
+            )
         case 3:
             return with_dimension("A1:XFD1048576")
         case _:
@@ -193,8 +271,14 @@ def bomb_of_repeats(dice: Dice) -> bytes:
 
 
 def entity_bomb(dice: Dice) -> bytes:
-    entities = "".join(f'<!ENTITY e{level} "{f"&e{level - 1};" * 10}">' for level in range(1, 10))
-    outside = '<!ENTITY e0 SYSTEM "file:///etc/passwd">' if dice.random() < 0.5 else '<!ENTITY e0 "lol">'
+    entities = "".join(
+        f'<!ENTITY e{level} "{f"&e{level - 1};" * 10}">' for level in range(1, 10)
+    )
+    outside = (
+        '<!ENTITY e0 SYSTEM "file:///etc/passwd">'
+        if dice.random() < 0.5
+        else '<!ENTITY e0 "lol">'
+    )
     parts = parts_of(xlsx(LEADS + text_row(2, "&e9;")))
     parts[SHEET] = f"<!DOCTYPE worksheet [{outside}{entities}]>".encode() + parts[SHEET]
     return archive(parts)
@@ -202,7 +286,9 @@ def entity_bomb(dice: Dice) -> bytes:
 
 def with_dimension(where: str) -> bytes:
     parts = parts_of(xlsx(LEADS + text_row(2, "Ada")))
-    parts[SHEET] = parts[SHEET].replace(b"<sheetData>", f'<dimension ref="{where}"/><sheetData>'.encode())
+    parts[SHEET] = parts[SHEET].replace(
+        b"<sheetData>", f'<dimension ref="{where}"/><sheetData>'.encode()
+    )
     return archive(parts)
 
 
@@ -210,9 +296,13 @@ def many_references() -> bytes:
     """Two million cells that refer to one text of 20,000 characters."""
     row = "<row>" + '<c t="s"><v>0</v></c>' * 100 + "</row>"
     parts = parts_of(xlsx(LEADS + row * 20_000))
-    parts["xl/sharedStrings.xml"] = f"<sst {MAIN}><si><t>{'x' * 20_000}</t></si></sst>".encode()
+    parts["xl/sharedStrings.xml"] = (
+        f"<sst {MAIN}><si><t>{'x' * 20_000}</t></si></sst>".encode()
+    )
     tie = f'<Relationship Id="rId98" Type="{OFFICE}/sharedStrings" Target="sharedStrings.xml"/></Relationships>'
-    rels = parts["xl/_rels/workbook.xml.rels"].replace(b"</Relationships>", tie.encode())
+    rels = parts["xl/_rels/workbook.xml.rels"].replace(
+        b"</Relationships>", tie.encode()
+    )
     parts["xl/_rels/workbook.xml.rels"] = rels
     return archive(parts)
 
@@ -236,9 +326,17 @@ def packed(block: str, *, megabytes: int, is_honest: bool = True) -> bytes:
     checksum = zlib.crc32(head)
     for _ in range(megabytes):
         checksum = zlib.crc32(repeated, checksum)
-    data = _flushed(head) + _flushed(repeated) * megabytes + _flushed(tail, zlib.Z_FINISH)
+    data = (
+        _flushed(head) + _flushed(repeated) * megabytes + _flushed(tail, zlib.Z_FINISH)
+    )
     size = len(head) + len(repeated) * megabytes + len(tail)
-    return _with_member(archive(parts), SHEET, data, zlib.crc32(tail, checksum), size if is_honest else 1_000)
+    return _with_member(
+        archive(parts),
+        SHEET,
+        data,
+        zlib.crc32(tail, checksum),
+        size if is_honest else 1_000,
+    )
 
 
 def claiming(megabytes: int) -> bytes:
@@ -253,7 +351,9 @@ def _flushed(data: bytes, mode: int = zlib.Z_FULL_FLUSH) -> bytes:
     return packer.compress(data) + packer.flush(mode)
 
 
-def _with_member(content: bytes, name: str, data: bytes, checksum: int, size: int) -> bytes:
+def _with_member(
+    content: bytes, name: str, data: bytes, checksum: int, size: int
+) -> bytes:
     """The archive with one more member, compressed already: `zipfile` would need it uncompressed."""
     buffer = io.BytesIO(content)
     with zipfile.ZipFile(buffer, "a") as zipped:

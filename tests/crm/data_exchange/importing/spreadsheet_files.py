@@ -20,9 +20,12 @@ def archive(files: Mapping[str, str | bytes]) -> bytes:
 def xlsx(*sheets: str) -> bytes:
     """A workbook with these sheets, each the XML of its rows."""
     numbers = range(1, len(sheets) + 1)
-    named = "".join(f'<sheet name="Sheet {n}" sheetId="{n}" r:id="rId{n}"/>' for n in numbers)
+    named = "".join(
+        f'<sheet name="Sheet {n}" sheetId="{n}" r:id="rId{n}"/>' for n in numbers
+    )
     ties = "".join(
-        f'<Relationship Id="rId{n}" Type="{OFFICE}/worksheet" Target="worksheets/sheet{n}.xml"/>' for n in numbers
+        f'<Relationship Id="rId{n}" Type="{OFFICE}/worksheet" Target="worksheets/sheet{n}.xml"/>'
+        for n in numbers
     )
     return archive(
         {
@@ -41,23 +44,30 @@ def xlsx(*sheets: str) -> bytes:
 
 def text_row(number: int, *cells: str) -> str:
     inner = "".join(
-        f'<c r="{chr(65 + index)}{number}" t="inlineStr"><is><t>{cell}</t></is></c>' for index, cell in enumerate(cells)
+        f'<c r="{chr(65 + index)}{number}" t="inlineStr"><is><t>{cell}</t></is></c>'
+        for index, cell in enumerate(cells)
     )
     return f'<row r="{number}">{inner}</row>'
 
 
 def ods(*rows: tuple[str, ...]) -> bytes:
     names = " ".join(
-        f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"' for name in ("office", "table", "text")
+        f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"'
+        for name in ("office", "table", "text")
     )
     cells = "".join(
         "<table:table-row>"
-        + "".join(f'<table:table-cell office:value-type="string"><text:p>{c}</text:p></table:table-cell>' for c in row)
+        + "".join(
+            f'<table:table-cell office:value-type="string"><text:p>{c}</text:p></table:table-cell>'
+            for c in row
+        )
         + "</table:table-row>"
         for row in rows
     )
     table = f'<table:table table:name="Leads">{cells}</table:table>'
-    body = f"<office:body><office:spreadsheet>{table}</office:spreadsheet></office:body>"
+    body = (
+        f"<office:body><office:spreadsheet>{table}</office:spreadsheet></office:body>"
+    )
     return archive(
         {
             "mimetype": "application/vnd.oasis.opendocument.spreadsheet",

@@ -19,7 +19,15 @@ pytestmark = pytest.mark.django_db
 def column(member: Membership, kind: str, *cells: str) -> LeadImport:
     """The import of a file with a column of this kind."""
     make_field(member.company, "Field", kind)
-    return upload(member, "\n".join(["First name\tField", *(f"Lead {n}\t{cell}" for n, cell in enumerate(cells))]))
+    return upload(
+        member,
+        "\n".join(
+            [
+                "First name\tField",
+                *(f"Lead {n}\t{cell}" for n, cell in enumerate(cells)),
+            ]
+        ),
+    )
 
 
 def stored() -> list[Any]:
@@ -29,7 +37,12 @@ def stored() -> list[Any]:
 @pytest.mark.parametrize(
     ("kind", "cells", "convention", "values"),
     [
-        ("number", ["1.200", "12.500", "1,500", "1.234,5"], "comma", ["1200", "12500", "1.5", "1234.5"]),
+        (
+            "number",
+            ["1.200", "12.500", "1,500", "1.234,5"],
+            "comma",
+            ["1200", "12500", "1.5", "1234.5"],
+        ),
         ("number", ["1,200", "1.5"], "point", ["1200", "1.5"]),
         ("number", ["1200", "7"], "", ["1200", "7"]),
         ("number", ["1,5", "1.5", "3"], "comma", ["1.5", "1.5", "3"]),
@@ -78,19 +91,32 @@ def test_a_value_that_sits_oddly_is_counted_with_its_row(sales: Membership) -> N
     ],
 )
 def test_a_column_that_can_be_read_in_two_ways_is_not_imported_before_someone_says_how(
-    sales: Membership, client_as: Any, kind: str, cells: list[str], convention: str, values: list[str]
+    sales: Membership,
+    client_as: Any,
+    kind: str,
+    cells: list[str],
+    convention: str,
+    values: list[str],
 ) -> None:
     checked = column(sales, kind, *cells)
     web: Client = client_as(sales)
     page = web.get(checked.get_absolute_url()).content.decode()
     assert "answer missing" in page
     with pytest.raises(ValidationError, match="Say how “Field” is read"):
-        lead_imports.start(lead_import=checked, owner=None, tells_platforms=False, actor=sales.user)
+        lead_imports.start(
+            lead_import=checked, owner=None, tells_platforms=False, actor=sales.user
+        )
     checked.refresh_from_db()
     assert (checked.state, Lead.objects.count()) == ("paused", 0)
 
-    answer = {"column_0": "first_name", "column_1": "custom.field", "convention_1": convention}
-    page = web.post(reverse("lead_import_columns", args=[checked.pk]), answer, follow=True).content.decode()
+    answer = {
+        "column_0": "first_name",
+        "column_1": "custom.field",
+        "convention_1": convention,
+    }
+    page = web.post(
+        reverse("lead_import_columns", args=[checked.pk]), answer, follow=True
+    ).content.decode()
 
     checked.refresh_from_db()
     assert "answer missing" not in page
@@ -98,14 +124,22 @@ def test_a_column_that_can_be_read_in_two_ways_is_not_imported_before_someone_sa
     assert stored() == values
 
 
-def test_a_choice_is_lost_with_the_field_that_it_was_made_for(sales: Membership, client_as: Any) -> None:
+def test_a_choice_is_lost_with_the_field_that_it_was_made_for(
+    sales: Membership, client_as: Any
+) -> None:
     checked = column(sales, "number", "1.200")
     make_field(sales.company, "Other", "number")
     web: Client = client_as(sales)
     address = reverse("lead_import_columns", args=[checked.pk])
-    web.post(address, {"column_0": "first_name", "column_1": "custom.field", "convention_1": "comma"})
+    web.post(
+        address,
+        {"column_0": "first_name", "column_1": "custom.field", "convention_1": "comma"},
+    )
 
-    web.post(address, {"column_0": "first_name", "column_1": "custom.other", "convention_1": "comma"})
+    web.post(
+        address,
+        {"column_0": "first_name", "column_1": "custom.other", "convention_1": "comma"},
+    )
 
     checked.refresh_from_db()
     assert readings_of(checked)[1].needs_answer
@@ -117,7 +151,9 @@ def test_a_file_that_is_checked_chunk_by_chunk_is_decided_from_all_of_its_rows(
     monkeypatch.setattr("crm.data_exchange.importing.storing.CHUNK", 2)
 
     checked = column(sales, "number", "1.200", "3.500", "2.100", "7", "1,5")
-    again = work_on(lead_imports.map_columns(lead_import=checked, columns=checked.columns))
+    again = work_on(
+        lead_imports.map_columns(lead_import=checked, columns=checked.columns)
+    )
 
     assert readings_of(again)[1].convention == "comma"
     assert checked.planned == again.planned

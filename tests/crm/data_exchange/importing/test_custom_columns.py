@@ -20,7 +20,9 @@ def outcomes(lead_import: LeadImport) -> list[tuple[str, str]]:
     return list(LeadImportRow.objects.of(lead_import).values_list("outcome", "problem"))
 
 
-def test_columns_are_found_by_name_and_their_values_are_stored_in_one_form(sales: Membership) -> None:
+def test_columns_are_found_by_name_and_their_values_are_stored_in_one_form(
+    sales: Membership,
+) -> None:
     make_every_field(sales.company)
     text = (
         "First name;text;Long text;number;money;date;Yes no;choice;Choices;url;Our phone\n"
@@ -30,7 +32,11 @@ def test_columns_are_found_by_name_and_their_values_are_stored_in_one_form(sales
 
     checked = upload(sales, text)
     names = "text long_text number money date yes_no choice choices url"
-    assert checked.columns == ["first_name", *(f"custom.{name}" for name in names.split()), "phone"]
+    assert checked.columns == [
+        "first_name",
+        *(f"custom.{name}" for name in names.split()),
+        "phone",
+    ]
     run(checked, sales)
 
     ada, bea = Lead.objects.order_by("pk")
@@ -91,7 +97,9 @@ def test_zeros_after_the_decimals_of_a_field_are_not_a_problem(
 
 
 @pytest.mark.parametrize("cell", ["many", ""])
-def test_what_is_required_and_can_t_be_read_makes_a_new_row_bad_with_its_reason(sales: Membership, cell: str) -> None:
+def test_what_is_required_and_can_t_be_read_makes_a_new_row_bad_with_its_reason(
+    sales: Membership, cell: str
+) -> None:
     make_field(sales.company, "Seats", "number", is_required=True)
 
     checked = upload(sales, f"First name,Seats\nAda,{cell}\n")
@@ -99,7 +107,9 @@ def test_what_is_required_and_can_t_be_read_makes_a_new_row_bad_with_its_reason(
     assert outcomes(checked) == [("bad", "not_a_number" if cell else "required")]
 
 
-def test_a_new_lead_without_what_is_required_is_bad_and_a_known_one_is_not(sales: Membership) -> None:
+def test_a_new_lead_without_what_is_required_is_bad_and_a_known_one_is_not(
+    sales: Membership,
+) -> None:
     make_field(sales.company, "Seats", "number", is_required=True)
     make_lead(sales.company, email="ada@example.com")
     text = "First name,E-mail,Phone,Seats\nAda,ada@example.com,12,\nBea,bea@example.com,,\nBea,bea@example.com,,40\n"
@@ -110,10 +120,14 @@ def test_a_new_lead_without_what_is_required_is_bad_and_a_known_one_is_not(sales
     assert Lead.objects.get(first_name="Bea").custom == {"seats": "40"}
 
 
-def test_only_empty_values_are_filled_and_an_undo_empties_them_again(sales: Membership) -> None:
+def test_only_empty_values_are_filled_and_an_undo_empties_them_again(
+    sales: Membership,
+) -> None:
     make_field(sales.company, "Seats", "number")
     make_field(sales.company, "Region")
-    lead = make_lead(sales.company, email="ada@example.com", custom={"region": "north", "old": "x"})
+    lead = make_lead(
+        sales.company, email="ada@example.com", custom={"region": "north", "old": "x"}
+    )
     text = "First name,E-mail,Seats,Region\nAda,ada@example.com,40,south\nAda,ada@example.com,41,\n"
 
     done = run(upload(sales, text), sales)
@@ -129,7 +143,9 @@ def test_only_empty_values_are_filled_and_an_undo_empties_them_again(sales: Memb
     assert lead.custom == {"region": "north", "old": "x"}
 
 
-def test_a_column_of_a_field_that_was_archived_meanwhile_is_left_out(sales: Membership, client_as: Any) -> None:
+def test_a_column_of_a_field_that_was_archived_meanwhile_is_left_out(
+    sales: Membership, client_as: Any
+) -> None:
     field = make_field(sales.company, "Region")
     checked = upload(sales, "First name,Region\nAda,north\n")
     set_archived(field=field, archived=True)
@@ -141,7 +157,9 @@ def test_a_column_of_a_field_that_was_archived_meanwhile_is_left_out(sales: Memb
     assert Lead.objects.get().custom == {}
 
 
-def test_a_column_can_be_chosen_to_be_a_custom_field(sales: Membership, client_as: Any) -> None:
+def test_a_column_can_be_chosen_to_be_a_custom_field(
+    sales: Membership, client_as: Any
+) -> None:
     make_field(sales.company, "Region")
     checked = upload(sales, "First name,Where\nAda,north\n")
     web: Client = client_as(sales)
@@ -149,6 +167,9 @@ def test_a_column_can_be_chosen_to_be_a_custom_field(sales: Membership, client_a
     columns = {"column_0": "first_name", "column_1": "custom.region"}
     web.post(reverse("lead_import_columns", args=[checked.pk]), columns)
 
-    assert '<th role="columnheader" scope="col">Region</th>' in web.get(checked.get_absolute_url()).content.decode()
+    assert (
+        '<th role="columnheader" scope="col">Region</th>'
+        in web.get(checked.get_absolute_url()).content.decode()
+    )
     run(checked, sales)
     assert Lead.objects.get().custom == {"region": "north"}

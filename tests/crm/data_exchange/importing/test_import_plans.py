@@ -57,7 +57,9 @@ def test_a_second_file_is_checked_without_reading_its_rows_again_for_each_known_
     assert Lead.objects.count() == ROWS + KNOWN
 
 
-def test_postgresql_counts_the_rows_of_a_large_file(sales: Membership, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_postgresql_counts_the_rows_of_a_large_file(
+    sales: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without statistics it reads all of 60,000 rows for each chunk: a tenth of its time for the import."""
     monkeypatch.setattr(storing, "CHANGED_ROWS", ROWS - 1)
 
@@ -78,4 +80,6 @@ def test_an_undo_reads_no_row_again_for_each_chunk(sales: Membership) -> None:
 
     assert rows_read(found, "crm_leadimportrow") < 10 * ROWS
     assert not Lead.objects.exists()
-    assert set(LeadImportRow.objects.values_list("undo", flat=True)) == {RowUndo.REMOVED}
+    assert set(LeadImportRow.objects.values_list("undo", flat=True)) == {
+        RowUndo.REMOVED
+    }

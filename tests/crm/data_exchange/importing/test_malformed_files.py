@@ -49,7 +49,8 @@ from tests.faults import figures
 UPLOAD: Final = reverse("lead_imports")
 SENTENCE: Final = re.compile(r"[A-Z“].{15,}[.?]", re.DOTALL)
 MOST_ROWS: Final = 400
-PARTS: Final = 12  # into which the tests of very many files are split, to run in parallel
+# Into which the tests of very many files are split, to run in parallel.
+PARTS: Final = 12
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -61,7 +62,10 @@ def _small_limits(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     monkeypatch.setattr(storing, "CHUNK", 50)
 
 
-@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.thorough) for part in range(1, PARTS))])
+@pytest.mark.parametrize(
+    "part",
+    [0, *(pytest.param(part, marks=pytest.mark.thorough) for part in range(1, PARTS))],
+)
 def test_a_file_of_each_kind_is_refused_in_a_sentence_or_checked(part: int) -> None:
     first = kept_seeds() if part == 0 else []
 
@@ -122,7 +126,9 @@ def go_through(file: MalformedFile) -> None:
 
 def somebody(seed: int) -> Membership:
     """A member of a new company, which has a lead, a tag and custom fields."""
-    company = Company.objects.create(name=f"Company {seed}", slug=f"company-{seed}", grace_seconds=0)
+    company = Company.objects.create(
+        name=f"Company {seed}", slug=f"company-{seed}", grace_seconds=0
+    )
     Tag.objects.create(company=company, name="VIP")
     for kind in ("number", "date", "money", "choice"):
         make_field(company, kind, kind)
@@ -150,17 +156,28 @@ def assert_told(page: Any, problem: str) -> None:
 
 
 def assert_untouched(member: Membership) -> None:
-    assert list(Lead.objects.for_company(member.company).values_list("first_name", "last_name")) == [("Ada", "")]
+    assert list(
+        Lead.objects.for_company(member.company).values_list("first_name", "last_name")
+    ) == [("Ada", "")]
 
 
 def assert_checked(lead_import: LeadImport) -> None:
     rows = list(LeadImportRow.objects.of(lead_import))
     assert lead_import.state == JobState.PAUSED
     assert 0 < len(rows) == lead_import.row_count <= MOST_ROWS
-    assert sum(lead_import.planned.get(outcome, 0) for outcome in RowOutcome) == len(rows)
-    assert len(set(lead_import.header)) == len(lead_import.header) == len(lead_import.columns) <= MAX_COLUMNS
+    assert sum(lead_import.planned.get(outcome, 0) for outcome in RowOutcome) == len(
+        rows
+    )
+    assert (
+        len(set(lead_import.header))
+        == len(lead_import.header)
+        == len(lead_import.columns)
+        <= MAX_COLUMNS
+    )
     assert all(len(cell) <= LONGEST_CELL for row in rows for cell in row.cells)
-    assert all(RowProblem(row.problem).label for row in rows if row.outcome == RowOutcome.BAD)
+    assert all(
+        RowProblem(row.problem).label for row in rows if row.outcome == RowOutcome.BAD
+    )
 
 
 def choose_format(client: Client, lead_import: LeadImport, dice: random.Random) -> Any:
@@ -180,34 +197,59 @@ def choose_format(client: Client, lead_import: LeadImport, dice: random.Random) 
     return client.get(lead_import.get_absolute_url())
 
 
-def choose_columns(client: Client, lead_import: LeadImport, page: Any, dice: random.Random) -> None:
+def choose_columns(
+    client: Client, lead_import: LeadImport, page: Any, dice: random.Random
+) -> None:
     """Choose random fields for the columns. The choice is refused in a sentence, or the file is checked again."""
     fields = page.context["columns_form"].fields
     choices = [name for name, _ in next(iter(fields.values())).choices if name]
     dice.shuffle(choices)
-    chosen = {name: choices.pop() if choices and dice.random() < 0.8 else "" for name in fields}
+    chosen = {
+        name: choices.pop() if choices and dice.random() < 0.8 else ""
+        for name in fields
+    }
     if dice.random() < 0.7:
-        chosen[dice.choice(list(fields))] = dice.choice(["first_name", "last_name", "full_name"])
-    page = client.post(reverse("lead_import_columns", args=[lead_import.pk]), chosen, follow=True)
-    if page.context and page.context.get("columns_form") and page.context["columns_form"].non_field_errors():
+        chosen[dice.choice(list(fields))] = dice.choice(
+            ["first_name", "last_name", "full_name"]
+        )
+    page = client.post(
+        reverse("lead_import_columns", args=[lead_import.pk]), chosen, follow=True
+    )
+    if (
+        page.context
+        and page.context.get("columns_form")
+        and page.context["columns_form"].non_field_errors()
+    ):
         assert_told(page, page.context["columns_form"].non_field_errors()[0])
     worked_on(client, lead_import)
     assert_checked(lead_import)
     bad = LeadImportRow.objects.of(lead_import).filter(outcome=RowOutcome.BAD).first()
     page = client.get(lead_import.get_absolute_url(), {"outcome": "bad"})
     assert page.status_code == 200
-    assert bad is None or RowProblem(bad.problem).label in html.unescape(page.content.decode())
+    assert bad is None or RowProblem(bad.problem).label in html.unescape(
+        page.content.decode()
+    )
 
 
 def run(client: Client, lead_import: LeadImport, dice: random.Random) -> None:
-    client.post(reverse("lead_import_start", args=[lead_import.pk]), {"tell": dice.choice(["yes", "no"])})
+    client.post(
+        reverse("lead_import_start", args=[lead_import.pk]),
+        {"tell": dice.choice(["yes", "no"])},
+    )
     page = worked_on(client, lead_import)
     assert lead_import.state == JobState.DONE, lead_import.problem
     assert lead_import.done == lead_import.planned
     assert "Import finished" in page.content.decode()
-    company, new, bad = lead_import.company_id, lead_import.done.get("new", 0), lead_import.done.get("bad", 0)
+    company, new, bad = (
+        lead_import.company_id,
+        lead_import.done.get("new", 0),
+        lead_import.done.get("bad", 0),
+    )
     assert Lead.objects.for_company(company).count() == 1 + new
-    for address in (reverse("leads"), Lead.objects.for_company(company)[0].get_absolute_url()):
+    for address in (
+        reverse("leads"),
+        Lead.objects.for_company(company)[0].get_absolute_url(),
+    ):
         assert client.get(address).status_code == 200
     assert len(list(bad_rows(client, lead_import))) == bad
 

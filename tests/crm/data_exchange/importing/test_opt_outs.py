@@ -27,7 +27,11 @@ def shared() -> dict[str, bool]:
 
 def sent() -> list[str]:
     """The addresses of the leads about which something will be sent."""
-    return list(ConversionEvent.objects.filter(state="pending").values_list("lead__email", flat=True).order_by("pk"))
+    return list(
+        ConversionEvent.objects.filter(state="pending")
+        .values_list("lead__email", flat=True)
+        .order_by("pk")
+    )
 
 
 @pytest.mark.parametrize(
@@ -43,12 +47,21 @@ def test_of_two_columns_about_sharing_the_one_that_says_no_counts(
     known = make_lead(sales.company, first_name="A", email="a@example.com")
     checked = upload(sales, text)
     assert checked.planned["lead_created"] == 1
-    page = client_as(sales).get(reverse("lead_import", args=[checked.pk])).content.decode()
-    assert (page.count("<bdi>Not shared</bdi>"), page.count("<bdi>Shared</bdi>")) == (4, 2)
+    page = (
+        client_as(sales).get(reverse("lead_import", args=[checked.pk])).content.decode()
+    )
+    assert (page.count("<bdi>Not shared</bdi>"), page.count("<bdi>Shared</bdi>")) == (
+        4,
+        2,
+    )
 
     run(checked, sales, tells_platforms=True)
 
-    assert shared() == {known.email: False, "b@example.com": False, "c@example.com": True}
+    assert shared() == {
+        known.email: False,
+        "b@example.com": False,
+        "c@example.com": True,
+    }
     assert sent() == ["c@example.com"]
 
 
@@ -59,36 +72,59 @@ ROWS += "A,a@example.com,yes\nK,k@example.com,no\nK,k@example.com,yes\n"
 @pytest.mark.parametrize("chunk", [1, 2, 100])
 @pytest.mark.parametrize("checked_while_read", [10.0, 0.0])
 def test_an_opt_out_in_any_row_about_a_person_counts(
-    sales: Membership, monkeypatch: pytest.MonkeyPatch, rule: Any, chunk: int, checked_while_read: float
+    sales: Membership,
+    monkeypatch: pytest.MonkeyPatch,
+    rule: Any,
+    chunk: int,
+    checked_while_read: float,
 ) -> None:
     monkeypatch.setattr(storing, "CHUNK", chunk)
     monkeypatch.setattr(storing, "CHECKED_WHILE_READ", checked_while_read)
     known = make_lead(sales.company, first_name="K", email="k@example.com")
     checked = upload(sales, ROWS)
-    assert (checked.planned["lead_created"], checked.planned["update"], checked.planned["duplicate"]) == (1, 1, 3)
+    assert (
+        checked.planned["lead_created"],
+        checked.planned["update"],
+        checked.planned["duplicate"],
+    ) == (1, 1, 3)
 
     done = run(checked, sales, tells_platforms=True)
 
     assert done.done == checked.planned
-    assert shared() == {known.email: False, "a@example.com": False, "b@example.com": False, "c@example.com": True}
+    assert shared() == {
+        known.email: False,
+        "a@example.com": False,
+        "b@example.com": False,
+        "c@example.com": True,
+    }
     assert sent() == ["c@example.com"]
 
 
-def test_the_preview_shows_an_opt_out_of_another_row(sales: Membership, client_as: Any) -> None:
+def test_the_preview_shows_an_opt_out_of_another_row(
+    sales: Membership, client_as: Any
+) -> None:
     checked = upload(sales, ROWS)
 
-    page = client_as(sales).get(reverse("lead_import", args=[checked.pk])).content.decode()
+    page = (
+        client_as(sales).get(reverse("lead_import", args=[checked.pk])).content.decode()
+    )
 
-    assert (page.count("<bdi>Not shared</bdi>"), page.count("<bdi>Shared</bdi>")) == (6, 1)
+    assert (page.count("<bdi>Not shared</bdi>"), page.count("<bdi>Shared</bdi>")) == (
+        6,
+        1,
+    )
 
 
-def test_columns_that_are_chosen_later_say_who_is_shared(sales: Membership, rule: Any) -> None:
+def test_columns_that_are_chosen_later_say_who_is_shared(
+    sales: Membership, rule: Any
+) -> None:
     checked = upload(sales, ROWS.replace("Optout", "Newsletter"))
     assert checked.planned["lead_created"] == 4
 
     columns = [*checked.columns[:2], "consent"]
     changed = lead_imports.map_columns(lead_import=checked, columns=columns)
-    assert changed.planned["lead_created"] == 1  # only K's second row says yes, and the first one says no
+    # Only K's second row says yes, and the first one says no.
+    assert changed.planned["lead_created"] == 1
     columns[2] = "opted_out"
     changed = lead_imports.map_columns(lead_import=checked, columns=columns)
     assert changed.planned["lead_created"] == 1
@@ -98,9 +134,19 @@ def test_columns_that_are_chosen_later_say_who_is_shared(sales: Membership, rule
 
 
 def test_an_opt_out_in_a_bad_row_counts(sales: Membership, rule: Any) -> None:
-    checked = upload(sales, "Name,Email,Status,Optout\nAda,a@example.com,New,no\nAda,a@example.com,Hot,yes\n")
-    readings = [ColumnReading(), ColumnReading(), ColumnReading(otherwise="row"), ColumnReading()]
-    changed = lead_imports.map_columns(lead_import=checked, columns=checked.columns, readings=readings)
+    checked = upload(
+        sales,
+        "Name,Email,Status,Optout\nAda,a@example.com,New,no\nAda,a@example.com,Hot,yes\n",
+    )
+    readings = [
+        ColumnReading(),
+        ColumnReading(),
+        ColumnReading(otherwise="row"),
+        ColumnReading(),
+    ]
+    changed = lead_imports.map_columns(
+        lead_import=checked, columns=checked.columns, readings=readings
+    )
 
     done = run(changed, sales, tells_platforms=True)
 

@@ -18,12 +18,25 @@ HEADER = "Vorname;Nachname;E-Mail\n"
         f"{HEADER}Jörg;Müller;j@example.com\n".encode("utf-8-sig"),
         f"{HEADER}Jörg;Müller;j@example.com\n".encode("utf-16"),
         f"{HEADER}Jörg;Müller;j@example.com\n".encode("cp1252"),
-        f"{HEADER}Jörg;Müller;j@example.com\n".replace(";", ",").replace("\n", "\r\n").encode(),
-        f"{HEADER}Jörg;Müller;j@example.com\n".replace(";", "\t").replace("\n", "\r").encode(),
+        f"{HEADER}Jörg;Müller;j@example.com\n".replace(";", ",")
+        .replace("\n", "\r\n")
+        .encode(),
+        f"{HEADER}Jörg;Müller;j@example.com\n".replace(";", "\t")
+        .replace("\n", "\r")
+        .encode(),
         f"\n{HEADER}\n\n;;\nJörg;Müller;j@example.com;;\n".encode(),
         f'{HEADER}"Jörg";"Müller";"j@example.com"'.encode(),
     ],
-    ids=["UTF-8", "with a BOM", "UTF-16", "Windows-1252", "commas", "tabs", "empty rows", "quoted"],
+    ids=[
+        "UTF-8",
+        "with a BOM",
+        "UTF-16",
+        "Windows-1252",
+        "commas",
+        "tabs",
+        "empty rows",
+        "quoted",
+    ],
 )
 def test_a_file_is_read_whatever_its_encoding_and_delimiter(content: bytes) -> None:
     table = read_table(content)
@@ -51,8 +64,17 @@ def test_without_a_header_the_first_row_is_a_lead() -> None:
 
 
 def test_columns_of_one_name_stay_apart() -> None:
-    assert read_table(b"name,name,,name (2)\nAda,B,C,D\n").header == ["name", "name (2)", "Column 3", "name (2) (2)"]
-    assert read_table(b"name (2),name,name\nAda,B,C\n").header == ["name (2)", "name", "name (3)"]
+    assert read_table(b"name,name,,name (2)\nAda,B,C,D\n").header == [
+        "name",
+        "name (2)",
+        "Column 3",
+        "name (2) (2)",
+    ]
+    assert read_table(b"name (2),name,name\nAda,B,C\n").header == [
+        "name (2)",
+        "name",
+        "name (3)",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -70,7 +92,19 @@ def test_columns_of_one_name_stay_apart() -> None:
         (b"," * 2_000_000, "too long"),
         (b'name\n"Ada' + b"\nx" * 200_000, "quotation mark"),
     ],
-    ids=["nothing", "blanks", "a BOM", "commas", "XLS", "PDF", "PNG", "a program", "wide", "one line", "open quote"],
+    ids=[
+        "nothing",
+        "blanks",
+        "a BOM",
+        "commas",
+        "XLS",
+        "PDF",
+        "PNG",
+        "a program",
+        "wide",
+        "one line",
+        "open quote",
+    ],
 )
 def test_what_is_no_table_gets_a_sentence(content: bytes, sentence: str) -> None:
     with pytest.raises(UnreadableFile, match=sentence):
@@ -91,8 +125,14 @@ def test_what_a_text_has_many_times_is_no_delimiter() -> None:
 
 
 def test_an_address_is_read_without_what_came_along_unseen_when_it_was_copied() -> None:
-    assert TextReader("email")("\ufeffada@example.com\u200b") == ({"email": "ada@example.com"}, "")
-    assert TextReader("email")("<ada@example.com>") == ({"email": "ada@example.com"}, "")
+    assert TextReader("email")("\ufeffada@example.com\u200b") == (
+        {"email": "ada@example.com"},
+        "",
+    )
+    assert TextReader("email")("<ada@example.com>") == (
+        {"email": "ada@example.com"},
+        "",
+    )
 
 
 def test_a_long_text_is_no_address_and_is_not_tried_as_one() -> None:
@@ -128,8 +168,28 @@ def test_names_of_columns_in_other_languages_are_known(header: str) -> None:
 
 
 def test_columns_are_guessed_by_name_or_else_by_what_is_in_them() -> None:
-    header = ["Prénom", "NACHNAME", "Kontakt", "E mail", "Mail", "Nr", "Campaign", "Colour"]
-    rows = [["Ada", "B", "ada@example.com", "a@example.com", "", "+31 6 1234", "Expo", "red"]]
+    header = [
+        "Prénom",
+        "NACHNAME",
+        "Kontakt",
+        "E mail",
+        "Mail",
+        "Nr",
+        "Campaign",
+        "Colour",
+    ]
+    rows = [
+        [
+            "Ada",
+            "B",
+            "ada@example.com",
+            "a@example.com",
+            "",
+            "+31 6 1234",
+            "Expo",
+            "red",
+        ]
+    ]
 
     guesses = guess_columns(header, rows, {})
 

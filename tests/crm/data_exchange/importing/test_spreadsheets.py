@@ -7,8 +7,18 @@ import pytest
 from crm.data_exchange.importing import spreadsheets
 from crm.data_exchange.importing.reading import LONGEST_CELL, read_table
 from crm.data_exchange.importing.spreadsheets import UnreadableFile
-from tests.crm.data_exchange.importing.malformed_spreadsheets import claiming, packed, parts_of, workbook
-from tests.crm.data_exchange.importing.spreadsheet_files import archive, ods, text_row, xlsx
+from tests.crm.data_exchange.importing.malformed_spreadsheets import (
+    claiming,
+    packed,
+    parts_of,
+    workbook,
+)
+from tests.crm.data_exchange.importing.spreadsheet_files import (
+    archive,
+    ods,
+    text_row,
+    xlsx,
+)
 
 LEADS = text_row(1, "Name", "E-mail") + text_row(2, "Ada", "ada@example.com")
 
@@ -17,24 +27,36 @@ def test_the_first_sheet_with_anything_in_it_is_read() -> None:
     table = read_table(xlsx("", LEADS, text_row(1, "Other")))
 
     assert table.header == ["Name", "E-mail"]
-    assert [(row.number, row.cells) for row in table.rows] == [(2, ["Ada", "ada@example.com"])]
+    assert [(row.number, row.cells) for row in table.rows] == [
+        (2, ["Ada", "ada@example.com"])
+    ]
     assert table.notes == ["The file has 3 sheets, of which “Sheet 2” is read."]
 
 
 def test_a_formula_is_its_value_and_a_number_has_no_decimals_of_its_own() -> None:
     formula = '<c r="A2" t="str"><f>"A"&amp;"da"</f><v>Ada</v></c>'
     others = '<c r="B2"><v>31612345678</v></c><c r="C2" t="b"><v>1</v></c>'
-    table = read_table(xlsx(text_row(1, "Name", "Phone", "Consent") + f'<row r="2">{formula}{others}</row>'))
+    table = read_table(
+        xlsx(
+            text_row(1, "Name", "Phone", "Consent")
+            + f'<row r="2">{formula}{others}</row>'
+        )
+    )
 
     assert [row.cells for row in table.rows] == [["Ada", "31612345678", "yes"]]
 
 
 def test_rows_keep_the_numbers_that_they_have_in_the_sheet() -> None:
-    assert [row.number for row in read_table(xlsx(text_row(3, "Name") + text_row(5, "Ada"))).rows] == [5]
+    assert [
+        row.number
+        for row in read_table(xlsx(text_row(3, "Name") + text_row(5, "Ada"))).rows
+    ] == [5]
 
 
 def test_an_ods_file_is_read_too() -> None:
-    table = read_table(ods(("Naam", "Bedrijf"), ("Ada", "Müller & Zn.".replace("&", "&amp;"))))
+    table = read_table(
+        ods(("Naam", "Bedrijf"), ("Ada", "Müller & Zn.".replace("&", "&amp;")))
+    )
 
     assert table.header == ["Naam", "Bedrijf"]
     assert [row.cells for row in table.rows] == [["Ada", "Müller & Zn."]]
@@ -47,13 +69,26 @@ def test_an_ods_file_is_read_too() -> None:
         (lambda: xlsx(LEADS)[:300], "can.t be read"),
         (lambda: xlsx(""), "empty"),
         (lambda: xlsx(), "can.t be read|empty"),
-        (lambda: xlsx(LEADS + '<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'), "too large"),
-        (lambda: workbook('<row r="2"><c r="A2" s="1"><v>-1e300</v></c></row>'), "can.t be read"),
-        (lambda: workbook('<row r="2"><c r="A2" s="2"><v>1e300</v></c></row>'), "can.t be read"),
+        (
+            lambda: xlsx(
+                LEADS + '<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'
+            ),
+            "too large",
+        ),
+        (
+            lambda: workbook('<row r="2"><c r="A2" s="1"><v>-1e300</v></c></row>'),
+            "can.t be read",
+        ),
+        (
+            lambda: workbook('<row r="2"><c r="A2" s="2"><v>1e300</v></c></row>'),
+            "can.t be read",
+        ),
         (lambda: packed(" ", megabytes=65), "too large"),
         (lambda: packed(" ", megabytes=65, is_honest=False), "can.t be read"),
         pytest.param(
-            lambda: packed("<row><c><v>1</v></c></row>", megabytes=63), "more than", marks=pytest.mark.thorough
+            lambda: packed("<row><c><v>1</v></c></row>", megabytes=63),
+            "more than",
+            marks=pytest.mark.thorough,
         ),
     ],
     ids=[
@@ -69,21 +104,29 @@ def test_an_ods_file_is_read_too() -> None:
         "the largest that is read",
     ],
 )
-def test_what_can_t_be_read_is_refused_in_a_sentence(content: Callable[[], bytes], sentence: str) -> None:
+def test_what_can_t_be_read_is_refused_in_a_sentence(
+    content: Callable[[], bytes], sentence: str
+) -> None:
     with pytest.raises(UnreadableFile, match=sentence):
         list(read_table(content()).rows)
 
 
 def test_what_would_unpack_to_too_much_is_refused_before_it_is_unpacked() -> None:
     """These have no content: if they were unpacked, the sentence would be that they can't be read."""
-    for megabytes, sentence in ((63, "can.t be read"), (65, "too large"), (2_000, "too large")):
+    for megabytes, sentence in (
+        (63, "can.t be read"),
+        (65, "too large"),
+        (2_000, "too large"),
+    ):
         with pytest.raises(UnreadableFile, match=sentence):
             read_table(claiming(megabytes))
 
 
 def test_a_sheet_is_named_by_what_can_be_read_of_its_name() -> None:
     parts = parts_of(xlsx(LEADS, ""))
-    parts["xl/workbook.xml"] = parts["xl/workbook.xml"].replace(b"Sheet 1", b"A&#10;\xe2\x80\xaeb" + b"x" * 90)
+    parts["xl/workbook.xml"] = parts["xl/workbook.xml"].replace(
+        b"Sheet 1", b"A&#10;\xe2\x80\xaeb" + b"x" * 90
+    )
 
     [note] = read_table(archive(parts)).notes
 
@@ -91,7 +134,9 @@ def test_a_sheet_is_named_by_what_can_be_read_of_its_name() -> None:
 
 
 def test_of_a_long_cell_the_beginning_is_kept() -> None:
-    [row] = read_table(xlsx(text_row(1, "Name", "Notes") + text_row(2, "Ada", "x" * 200_000))).rows
+    [row] = read_table(
+        xlsx(text_row(1, "Name", "Notes") + text_row(2, "Ada", "x" * 200_000))
+    ).rows
 
     assert [len(cell) for cell in row.cells] == [3, LONGEST_CELL]
 

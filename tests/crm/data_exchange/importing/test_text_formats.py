@@ -28,16 +28,32 @@ def test_western_names_are_read_as_they_were_written(saved: str, encoding: str) 
     content = WESTERN.encode(saved)
 
     assert guessed(content) == TextFormat(encoding, ";")
-    assert [";".join(row.cells) for row in read_table(content).rows] == WESTERN.split("\n")[1:-1]
+    assert [";".join(row.cells) for row in read_table(content).rows] == WESTERN.split(
+        "\n"
+    )[1:-1]
 
 
 @pytest.mark.parametrize(
-    "name", ["Núñez", "Lefèvre", "Anaïs", "Łuczak", "Müller", "Çelik", "Grüße", "Žižka", "Ñandú", "œuf"]
+    "name",
+    [
+        "Núñez",
+        "Lefèvre",
+        "Anaïs",
+        "Łuczak",
+        "Müller",
+        "Çelik",
+        "Grüße",
+        "Žižka",
+        "Ñandú",
+        "œuf",
+    ],
 )
 def test_one_name_is_read_as_windows_1252_before_anything_exotic(name: str) -> None:
     content = f"{HEADER}{name};x;y;z\n".encode("cp1252", "replace")
 
-    assert guessed(content).encoding == ("cp1252" if not name.startswith("Ł") else "utf-8")
+    assert guessed(content).encoding == (
+        "cp1252" if not name.startswith("Ł") else "utf-8"
+    )
 
 
 @pytest.mark.parametrize(
@@ -48,7 +64,9 @@ def test_one_name_is_read_as_windows_1252_before_anything_exotic(name: str) -> N
         ("cp932", "太郎;山田;a@example.com;東京株式会社"), ("gb18030", "小明;王;a@example.com;北京公司"),
     ],
 )  # fmt: skip
-def test_what_windows_1252_makes_no_words_of_is_recognised(encoding: str, row: str) -> None:
+def test_what_windows_1252_makes_no_words_of_is_recognised(
+    encoding: str, row: str
+) -> None:
     content = f"{HEADER}{row}\n".encode(encoding)
 
     assert guessed(content).encoding == encoding
@@ -59,42 +77,69 @@ def test_any_encoding_that_is_offered_can_be_chosen() -> None:
     for encoding in ENCODINGS:
         content = "Name;Größe\nAda;µ\n".encode(encoding, "replace")
 
-        assert [row.cells[0] for row in read_table(content, TextFormat(encoding, ";")).rows] == ["Ada"]
+        assert [
+            row.cells[0] for row in read_table(content, TextFormat(encoding, ";")).rows
+        ] == ["Ada"]
 
 
 def test_a_choice_is_kept_even_if_it_makes_no_words() -> None:
     content = f"{HEADER}Núñez;Lefèvre;;\n".encode("cp1252")
 
-    assert [row.cells for row in read_table(content, TextFormat("cp1250", ";")).rows] == [["Núńez", "Lefčvre"]]
+    assert [
+        row.cells for row in read_table(content, TextFormat("cp1250", ";")).rows
+    ] == [["Núńez", "Lefčvre"]]
 
 
 def test_utf_8_with_a_few_wrong_bytes_stays_utf_8() -> None:
     notes: list[str] = []
 
-    assert guess_format(("Müller;Köln\n" * 50).encode() + b"Ren\xe9;x\n", notes).encoding == "utf-8"
-    assert notes == ["The file is in UTF-8, but for 1 of its characters. They are shown as \ufffd."]
+    assert (
+        guess_format(("Müller;Köln\n" * 50).encode() + b"Ren\xe9;x\n", notes).encoding
+        == "utf-8"
+    )
+    assert notes == [
+        "The file is in UTF-8, but for 1 of its characters. They are shown as \ufffd."
+    ]
 
 
 @pytest.mark.parametrize(
-    ("line", "delimiter"), [("sep=;", ";"), ("SEP=,", ","), ('"sep=\t"', "\t"), ("sep=^", "^"), ("sep=|\r", "|")]
+    ("line", "delimiter"),
+    [
+        ("sep=;", ";"),
+        ("SEP=,", ","),
+        ('"sep=\t"', "\t"),
+        ("sep=^", "^"),
+        ("sep=|\r", "|"),
+    ],
 )
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "cp1252", "utf-16"])
-def test_the_separator_that_the_first_line_names_is_taken(line: str, delimiter: str, encoding: str) -> None:
-    table = read_table(f"{line}\nName{delimiter}E-mail\nAda{delimiter}a,b;c@example.com\n".encode(encoding))
+def test_the_separator_that_the_first_line_names_is_taken(
+    line: str, delimiter: str, encoding: str
+) -> None:
+    table = read_table(
+        f"{line}\nName{delimiter}E-mail\nAda{delimiter}a,b;c@example.com\n".encode(
+            encoding
+        )
+    )
 
     assert table.format is not None
     assert table.format.delimiter == delimiter
     assert table.header == ["Name", "E-mail"]
-    assert [(row.number, len(row.cells)) for row in table.rows] == [(3, 3 if delimiter in ",;" else 2)]
+    assert [(row.number, len(row.cells)) for row in table.rows] == [
+        (3, 3 if delimiter in ",;" else 2)
+    ]
 
 
 def test_the_quotation_mark_can_be_chosen() -> None:
     content = b"Name,Note\nO'Brien,'x, y'\n"
 
-    assert [row.cells for row in read_table(content, TextFormat("utf-8", ",", "'")).rows] == [["O'Brien", "x, y"]]
-    assert [row.cells for row in read_table(b'Name,Note\nAda,"x\n', TextFormat("utf-8", ",", "")).rows] == [
-        ["Ada", '"x']
-    ]
+    assert [
+        row.cells for row in read_table(content, TextFormat("utf-8", ",", "'")).rows
+    ] == [["O'Brien", "x, y"]]
+    assert [
+        row.cells
+        for row in read_table(b'Name,Note\nAda,"x\n', TextFormat("utf-8", ",", "")).rows
+    ] == [["Ada", '"x']]
 
 
 @pytest.mark.parametrize(
@@ -106,10 +151,14 @@ def test_the_quotation_mark_can_be_chosen() -> None:
         ('Name,Org\nAda,"Acme"\nBob,Beta\nCarl,"Gamma', []),
     ],
 )
-def test_a_quotation_mark_that_isn_t_closed_swallows_no_rows(text: str, unclosed: list[int]) -> None:
+def test_a_quotation_mark_that_isn_t_closed_swallows_no_rows(
+    text: str, unclosed: list[int]
+) -> None:
     rows = list(read_table(text.encode()).rows)
 
-    assert [len(row.cells) for row in rows if not row.is_unclosed] == [2] * (3 - len(unclosed))
+    assert [len(row.cells) for row in rows if not row.is_unclosed] == [2] * (
+        3 - len(unclosed)
+    )
     assert [row.number for row in rows] == [2, 3, 4]
     assert [row.number for row in rows if row.is_unclosed] == unclosed
 

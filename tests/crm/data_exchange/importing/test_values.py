@@ -59,14 +59,25 @@ def rows_after(read: Reader, cell: str) -> Rows | None:
 
 
 def test_a_refused_cell_keeps_no_row_in_memory() -> None:
-    number = CustomField(subject=FieldSubject.LEAD, key="size", name="Size", type=FieldType.NUMBER)
+    number = CustomField(
+        subject=FieldSubject.LEAD, key="size", name="Size", type=FieldType.NUMBER
+    )
 
     assert rows_after(TextReader("email"), "ada at example.com") is None
     assert rows_after(CellReader(number, ColumnReading()), "9" * 30) is None
 
 
 @pytest.mark.parametrize(
-    "value", [[], ["a", 'O"Brien\\', "\x00\t\n\u2028", "Zoë 🚚", ""], ["a", 1, None], {"a": ["ß"]}, "ß", None, [["a"]]]
+    "value",
+    [
+        [],
+        ["a", 'O"Brien\\', "\x00\t\n\u2028", "Zoë 🚚", ""],
+        ["a", 1, None],
+        {"a": ["ß"]},
+        "ß",
+        None,
+        [["a"]],
+    ],
 )
 def test_cells_are_encoded_as_json_encodes_them(value: object) -> None:
     assert ReadableJSONEncoder().encode(value) == json.dumps(value, ensure_ascii=False)
@@ -78,10 +89,22 @@ ADA = {"first_name": "Ada", "last_name": "Lovelace"}
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ({**ADA, "email": "Ada@Example.com"}, {"first_name": "A.", "email": "ada@example.com"}),
-        ({**ADA, "phone": "+44 20 7946-0018"}, {"first_name": "ADA", "last_name": "lovelace", "phone": "442079460018"}),
-        ({**ADA, "organisation": "Analytical Engines"}, {**ADA, "organisation": "analytical engines"}),
-        ({**ADA, "phone": "1", "organisation": "Engines"}, {**ADA, "phone": "1", "organisation": "Looms"}),
+        (
+            {**ADA, "email": "Ada@Example.com"},
+            {"first_name": "A.", "email": "ada@example.com"},
+        ),
+        (
+            {**ADA, "phone": "+44 20 7946-0018"},
+            {"first_name": "ADA", "last_name": "lovelace", "phone": "442079460018"},
+        ),
+        (
+            {**ADA, "organisation": "Analytical Engines"},
+            {**ADA, "organisation": "analytical engines"},
+        ),
+        (
+            {**ADA, "phone": "1", "organisation": "Engines"},
+            {**ADA, "phone": "1", "organisation": "Looms"},
+        ),
         (ADA, ADA),
     ],
 )

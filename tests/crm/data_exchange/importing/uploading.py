@@ -16,11 +16,15 @@ Aisha,Rahman,,+32 470 11 11 11,Marble Dental,Owner
 """
 
 
-def upload(member: Membership, text: str | bytes, name: str = "leads.csv") -> LeadImport:
+def upload(
+    member: Membership, text: str | bytes, name: str = "leads.csv"
+) -> LeadImport:
     """The import of an uploaded file, read and checked."""
     content = text if isinstance(text, bytes) else text.encode()
     file = SimpleUploadedFile(name, content)
-    return work_on(lead_imports.upload(company=member.company, file=file, actor=member.user))
+    return work_on(
+        lead_imports.upload(company=member.company, file=file, actor=member.user)
+    )
 
 
 def run(lead_import: LeadImport, member: Membership, **fields: Any) -> LeadImport:
