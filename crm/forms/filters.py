@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 
-from crm.models.search import WORDS_AT_MOST
+from crm.search.conditions import WORDS_AT_MOST
 
 
 class SearchableSelect(forms.RadioSelect):

@@ -11,7 +11,8 @@ from crm.lists.filters import ListFilter
 from crm.models import Company, Lead
 from crm.models.organisation import OrganisationKey
 from crm.models.organisation_figures import Organisation, asked, described, next_keys
-from crm.models.search import folded, is_unfindable, parts_of
+from crm.search.conditions import is_unfindable, parts_of
+from crm.search.folding import folded
 
 WALKED_AT_ONCE: Final = 1_000
 OLDEST: Final = """

@@ -19,8 +19,8 @@ from decimal import Decimal
 from django.conf import settings
 from django.db import migrations, models
 
-from crm.models.deal_search import deal_search_column
-from crm.models.search_index import search_column
+from crm.search.deal_index import deal_search_column
+from crm.search.lead_index import search_column
 from crm.models.tenancy import company_by_tie, tie, unique_within_company
 from postgresql.statistics import count_often, raise_search_statistics_target
 

@@ -32,7 +32,8 @@ from django.db.models.lookups import (
 
 from crm.models.custom_field import CustomField, FieldType
 from crm.models.custom_values import NUMBER_DECIMALS, NUMBER_DIGITS, Value
-from crm.models.search import NOTHING, Folded, folded, is_unfindable
+from crm.search.conditions import NOTHING, is_unfindable
+from crm.search.folding import Folded, folded
 
 COLUMN: Final = "custom"
 # Another company's field with the same key may be a text. PostgreSQL may read its rows first, and must not cast them.

@@ -18,10 +18,10 @@ from crm.models.event import CrmEventKind
 from crm.models.lead import Lead
 from crm.models.picklist import LostReason
 from crm.models.privacy_log import PrivacyChange, log_privacy_change
-from crm.models.search import deal_matches
 from crm.models.steps import Pipeline, Stage, StageMeaning
 from crm.models.tracking import Tracked, TrackedQuerySet
 from crm.models.validators import check_seen, validate_currency
+from crm.search.conditions import deal_matches
 
 FIRST_YEAR: Final = 2000  # of an expected close: earlier years are typing errors
 NOTE_LENGTH: Final = 500

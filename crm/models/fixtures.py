@@ -15,12 +15,12 @@ from django.db.models.signals import post_save, pre_save
 from django.dispatch import receiver
 
 from crm.models.deal import Deal
-from crm.models.deal_search import rewrite_deal_texts
 from crm.models.event import CrmEvent
 from crm.models.lead import Lead
 from crm.models.recorder import record
 from crm.models.snapshots import RowSnapshot, snapshots
 from crm.models.tracking import Tracked
+from crm.search.deal_index import rewrite_deal_texts
 
 
 class _FixtureLoad:

@@ -18,11 +18,11 @@ from crm.models.event import CrmEventKind
 from crm.models.organisation import HasName, OrganisationKey, organisation_key
 from crm.models.picklist import CODE_LENGTH, FIRST_TYPE
 from crm.models.privacy_log import PrivacyChange, log_privacy_change
-from crm.models.search import matches
 from crm.models.steps import LeadMeaning, LeadStatus
 from crm.models.tenancy import CompanyQuerySet
 from crm.models.tracking import DeletedMeanwhile, Tracked, TrackedQuerySet
 from crm.models.validators import is_seen
+from crm.search.conditions import matches
 
 # Also the condition of the index.
 HAS_ORGANISATION: Final = Q(HasName("organisation"), merged_into=None)

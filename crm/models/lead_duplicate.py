@@ -16,8 +16,9 @@ from django.db.models.functions import Coalesce, Now
 
 from crm.models.company import Company
 from crm.models.lead import Lead, LeadQuerySet
-from crm.models.search import SHORT, Contains, folded, phone_digits
 from crm.models.tenancy import CompanyQuerySet
+from crm.search.conditions import SHORT, Contains, phone_digits
+from crm.search.folding import folded
 
 CANDIDATES_AT_MOST: Final = 100  # compared for each way in which two leads can be alike
 # Last digits that two numbers share, with or without country and area codes.

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from django.db.models import BooleanField, Func, TextField
 
-from crm.models.search import SPACES
+from crm.search.folding import SPACES
 
 # Characters. Decomposition can make a key much longer than its name, and PostgreSQL indexes at most 2,700 bytes.
 KEY_LENGTH: Final = 200

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from crm.models import Lead
-from crm.models.search import folded
+from crm.search.folding import folded
 
 SHOWN_AT_MOST: Final = 50
 COMPARED_AT_MOST: Final = 1_000  # leads with all words of a name

@@ -7,8 +7,9 @@ from typing import Final
 from crm.models import Company, Lead
 from crm.models.organisation import OrganisationKey, organisation_key
 from crm.models.organisation_figures import Organisation, asked, described, next_keys
-from crm.models.search import Contains, folded, is_unfindable, parts_of
 from crm.models.validators import is_number
+from crm.search.conditions import Contains, is_unfindable, parts_of
+from crm.search.folding import folded
 
 ORGANISATIONS_PER_PAGE: Final = 25
 SUGGESTED: Final = 10

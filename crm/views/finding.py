@@ -9,7 +9,8 @@ from django.urls import reverse
 from crm.accounts.decorators import MemberRequest, member
 from crm.forms.filters import SearchForm
 from crm.models.roles import Action
-from crm.models.search import folded, is_unfindable
+from crm.search.conditions import is_unfindable
+from crm.search.folding import folded
 from crm.selectors.finding import find
 from crm.services.searches import recall_search
 from crm.views.context_processors import NavigationItem, Page, navigation

@@ -20,8 +20,8 @@ from crm.models.lead import LeadQuerySet
 from crm.models.lead_duplicate import Likeness, likely_duplicates
 from crm.models.picklist import PicklistEntry
 from crm.models.roles import Action
-from crm.models.search import has_short_word
 from crm.models.validators import is_number
+from crm.search.conditions import has_short_word
 from crm.selectors import timeline
 from crm.selectors.attachments import files_on
 from crm.selectors.custom_fields import fields_in_use, shown_values

@@ -18,7 +18,8 @@ from crm.models import Lead, LeadImport, LeadImportRow
 from crm.models.addresses import without_formats
 from crm.models.lead_duplicate import END_OF_A_PHONE
 from crm.models.lead_import import LeadImportRowQuerySet
-from crm.models.search import SHORT, folded
+from crm.search.conditions import SHORT
+from crm.search.folding import folded
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 AT_ONCE: Final = 1_000

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from crm.api.filters import filtered, list_filter
 from crm.lists.leads import LEADS
 from crm.models import Company, FunnelStep, Lead, Membership, SavedView
-from crm.models.search import parts_of, phone_digits, search_text
+from crm.search.conditions import parts_of, phone_digits
+from crm.search.folding import search_text
 from crm.services.saved_views import save_view
 from tests.conftest import make_lead
 from tests.crm.drawn_leads import SOURCES, ZONE, Known, known_of, leads, reached, store

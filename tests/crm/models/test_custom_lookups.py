@@ -11,7 +11,7 @@ from crm.lists.custom_fields import FROM, UNTIL, custom_filters
 from crm.models import Company, CustomField, Lead
 from crm.models.custom_lookups import has_value, with_keys_set
 from crm.models.custom_values import Value, form_field
-from crm.models.search import folded
+from crm.search.folding import folded
 from tests.conftest import make_lead
 from tests.crm.custom_values import ENTERED, KEYS, KINDS, make_every_field, make_field
 from tests.size import sized

@@ -1,75 +1,18 @@
-"""Finds leads by the texts in their fields, whatever the case, accents and spelling of numbers.
-
-Each lead has a search text, which the database itself keeps up to date (`crm.models.search_index`): names, address,
-organisation, job title and the digits of the phone number, folded to lower case without accents.
-"""
+"""Conditions for rows whose search text has the words of a search."""
 
 import re
-import unicodedata
 from typing import Any, Final
 
-from django.db.models import BooleanField, F, Func, Q, TextField
+from django.db.models import BooleanField, F, Func, Q
+
+from crm.search.folding import folded
 
 WORDS_AT_MOST: Final = 8  # in a search
 DIGITS_OF_A_PHONE: Final = 4  # fewer find too many
 NOTHING: Final = Q(pk__in=())
 SHORT: Final = 3  # a word with fewer letters has no trigram of its own
 
-ACCENTS: Final = "\u0300-\u036f"
-LETTERS: Final = {
-    "ø": "o",
-    "ł": "l",
-    "đ": "d",
-    "ð": "d",
-    "ħ": "h",
-    "ŧ": "t",
-    "\u0131": "i",
-    "ς": "\u03c3",
-}
-LIGATURES: Final = {"ß": "ss", "æ": "ae", "œ": "oe", "þ": "th"}
-# Blanks that NFKD doesn't turn into a space.
-SPACES: Final = "\t\n\v\f\r\x1c\x1d\x1e\x1f\x85\u1680\u2028\u2029"
-
-_PHONE = re.compile(r"[0-9\s()+./-]+")
-_FOLDS: Final = str.maketrans({**LETTERS, **LIGATURES, **dict.fromkeys(SPACES, " ")})
-_ACCENT: Final = re.compile(f"[{ACCENTS}]+")
-
-
-def folded(text: str) -> str:
-    """The text in lower case and without accents, as in the search text of a lead.
-
-    Unicode's own decomposition: PostgreSQL's `normalize` and Python agree on it, and unlike `unaccent` it is
-    immutable, as an index requires, and needs no extension.
-    """
-    return (
-        _ACCENT.sub("", unicodedata.normalize("NFKD", text)).lower().translate(_FOLDS)
-    )
-
-
-def folded_sql(text: str) -> str:
-    """`folded()` of an expression in SQL. The collation knows the cases of all letters, on every system."""
-    plain = f"regexp_replace(normalize({text}, NFKD), '[{ACCENTS}]+', '', 'g')"
-    lower = f"lower({plain} COLLATE pg_c_utf8)"
-    for ligature, letters in LIGATURES.items():
-        lower = f"replace({lower}, '{ligature}', '{letters}')"
-    return f"translate({lower}, '{''.join(LETTERS)}{SPACES}', '{''.join(LETTERS.values())}{' ' * len(SPACES)}')"
-
-
-class Folded(Func):
-    """`folded()` of a text in the database."""
-
-    arity = 1
-    output_field = TextField()
-
-    def as_sql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, list[Any]]:  # type: ignore[override]
-        text, params = compiler.compile(self.get_source_expressions()[0])
-        return folded_sql(text), [*params]
-
-
-def search_text(*values: str) -> str:
-    """The search text of a lead; the last value is its phone number. Each word has a space in front."""
-    *texts, phone = values
-    return f" {folded(' '.join(texts))} {re.sub('[^0-9]', '', phone)}"
+_PHONE: Final = re.compile(r"[0-9\s()+./-]+")
 
 
 def words_of(text: str) -> list[str]:
@@ -134,7 +77,7 @@ def _deal_matches(part: str, digits: str) -> Q:
 
 
 class Contains(Func):
-    """True if the search text of the lead or deal contains this folded text (`crm.models.deal_search`).
+    """True if the search text of the lead or deal contains this folded text (`crm.search.deal_index`).
 
     A word of one or two letters has no trigram, and would be compared with every lead. With a space in front it has
     one, and matches the beginning of words, which is what people mean.

@@ -12,7 +12,7 @@ from django.core.management import CommandError
 from django.db import migrations
 from django.db.utils import DatabaseError
 
-from crm.models.search import folded_sql
+from crm.search.folding import folded_sql
 
 EXTENSIONS: Final = ("pg_trgm", "btree_gin")
 MAY_NOT: Final = (

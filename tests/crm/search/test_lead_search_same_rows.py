@@ -6,7 +6,8 @@ import random
 import pytest
 
 from crm.models import Lead
-from crm.models.search import SHORT, phone_digits, search_text, words_of
+from crm.search.conditions import SHORT, phone_digits, words_of
+from crm.search.folding import search_text
 from tests.conftest import make_lead
 
 pytestmark = pytest.mark.django_db

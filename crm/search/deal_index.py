@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from django.db import connections, migrations
 
-from crm.models.search import folded_sql
+from crm.search.folding import folded_sql
 
 # The texts of leads that were erased or merged into another one are left out.
 TEXT: Final = """

@@ -10,10 +10,11 @@ from django.core.management import call_command
 from django.db import connection, transaction
 
 from crm.models import Deal, Lead
-from crm.models.search import parts_of, phone_digits, search_text, words_of
 from crm.models.snapshots import supports_returning_old
+from crm.search.conditions import parts_of, phone_digits, words_of
+from crm.search.folding import search_text
 from tests.conftest import make_deal, make_lead
-from tests.crm.models.test_lead_search_same_rows import (
+from tests.crm.search.test_lead_search_same_rows import (
     FIRST_NAMES,
     LAST_NAMES,
     ORGANISATIONS,
