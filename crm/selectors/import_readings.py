@@ -1,8 +1,8 @@
 """How an import reads its columns, for its page: decimal signs, orders of day and month, and values of lists."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from django.db.models import Count
@@ -83,105 +83,111 @@ class ColumnOfValues:
         return len(self.values) + self.more
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A column that can be read with either of two conventions."""
+
+    index: int
+    name: str
+    reading: ColumnReading
+    field: CustomField
+    kind: type[Convention]
+
+    @property
+    def doubt(self) -> RowProblem:
+        """What sits oddly with the way it is read."""
+        if self.kind is DecimalSign:
+            return RowProblem.NUMBER_DOUBTFUL
+        return RowProblem.DATE_DOUBTFUL
+
+    @property
+    def shown(self) -> list[int]:
+        """The numbers of the rows that show how it is read."""
+        settled = self.reading.settled_by
+        return [*([settled] if settled else []), *self.reading.examples]
+
+
 def columns_of_numbers(
     lead_import: LeadImport, custom: Mapping[str, CustomField]
 ) -> list[ColumnOfNumbers]:
     """The columns that can be read with either of two conventions. One query, and one for each with doubts."""
-    found = [
-        (index, name, reading, custom[field], kind)
-        for index, (name, field, reading) in enumerate(
-            zip(
-                lead_import.header,
-                lead_import.columns,
-                readings_of(lead_import),
-                strict=True,
-            )
-        )
-        if (kind := conventions(custom.get(field)))
-        and (reading.convention or reading.is_unclear)
-    ]
-    wanted = {
-        number
-        for _, _, reading, _, _ in found
-        for number in (reading.settled_by, *reading.examples)
-        if number
-    }
-    rows = LeadImportRow.objects.of(lead_import)
-    cells = (
-        dict(rows.filter(number__in=wanted).values_list("number", "cells"))
-        if wanted
-        else {}
+    found = list(_read_columns(lead_import, custom))
+    wanted = {number for column in found for number in column.shown}
+    rows = LeadImportRow.objects.of(lead_import).filter(number__in=wanted)
+    cells = dict(rows.values_list("number", "cells")) if wanted else {}
+    return [_column_of_numbers(lead_import, cells, column) for column in found]
+
+
+def _read_columns(
+    lead_import: LeadImport, custom: Mapping[str, CustomField]
+) -> Iterator[Read]:
+    columns = zip(
+        lead_import.header, lead_import.columns, readings_of(lead_import), strict=True
     )
-    return [_column_of_numbers(lead_import, cells, *each) for each in found]
+    for index, (name, field, reading) in enumerate(columns):
+        kind = conventions(custom.get(field))
+        if kind and (reading.convention or reading.is_unclear):
+            yield Read(index, name, reading, custom[field], kind)
 
 
 def _column_of_numbers(
-    lead_import: LeadImport,
-    cells: dict[int, list[str]],
-    index: int,
-    name: str,
-    reading: ColumnReading,
-    field: CustomField,
-    kind: type[Convention],
+    lead_import: LeadImport, cells: Mapping[int, Sequence[str]], column: Read
 ) -> ColumnOfNumbers:
-    def read(number: int, row: Sequence[str]) -> ReadCell:
-        text = row[index] if index < len(row) else ""
-        return ReadCell(
-            number,
-            text,
-            [_as_read(lead_import, field, text, each.value) for each in kind],
-        )
-
-    problem = (
-        RowProblem.NUMBER_DOUBTFUL if kind is DecimalSign else RowProblem.DATE_DOUBTFUL
-    )
-    doubts = lead_import.planned.get(CELL.format(index, problem.value), 0)
-    shown = [
-        read(number, cells[number]) for number in reading.examples if number in cells
-    ]
-    row = reading.settled_by or 0
-    settled = read(row, cells[row]) if row in cells else None
-    chosen = (
-        [each.value for each in kind].index(reading.convention)
-        if reading.convention
-        else 0
-    )
-    example = settled or next(iter(shown), None)
-    if example:
-        example = ReadCell(example.number, example.text, [example.readings[chosen]])
+    reading, kind = column.reading, column.kind
+    shown = {
+        number: _read_cell(lead_import, column, number, cells[number])
+        for number in column.shown
+        if number in cells
+    }
+    count = CELL.format(column.index, column.doubt.value)
+    doubts = lead_import.planned.get(count, 0)
     return ColumnOfNumbers(
-        index=index,
-        name=name,
+        index=column.index,
+        name=column.name,
         question=next(text for key, text in QUESTIONS.items() if key in kind.values),
         needs_answer=reading.needs_answer,
         is_unclear=reading.is_unclear,
         options=[(each.value, str(each.label)) for each in kind],
-        cells=shown,
-        example=example,
+        cells=[shown[number] for number in reading.examples if number in shown],
+        example=_example(column, shown),
         settled_by=reading.settled_by,
         doubts=doubts,
-        doubt=_first_doubt(lead_import, index, field, problem, reading)
-        if doubts
-        else None,
+        doubt=_first_doubt(lead_import, column) if doubts else None,
     )
 
 
-def _first_doubt(
-    lead_import: LeadImport,
-    index: int,
-    field: CustomField,
-    problem: RowProblem,
-    reading: ColumnReading,
-) -> ReadCell | None:
-    rows = LeadImportRow.objects.of(lead_import).filter(
-        cell_problems__has_key=str(index)
-    )
-    for number, cells, problems in rows.values_list("number", "cells", "cell_problems")[
-        :VALUES_READ
-    ]:
-        if problems and problems[str(index)] == problem and index < len(cells):
-            stored = _as_read(lead_import, field, cells[index], reading.convention)
-            return ReadCell(number, cells[index], [stored])
+def _read_cell(
+    lead_import: LeadImport, column: Read, number: int, row: Sequence[str]
+) -> ReadCell:
+    """The column's cell in this row, with what each convention makes of it."""
+    text = row[column.index] if column.index < len(row) else ""
+    readings = [
+        _as_read(lead_import, column.field, text, each.value) for each in column.kind
+    ]
+    return ReadCell(number, text, readings)
+
+
+def _example(column: Read, shown: Mapping[int, ReadCell]) -> ReadCell | None:
+    """The first of the shown cells, as it is read."""
+    cell = next((shown[number] for number in column.shown if number in shown), None)
+    if cell is None:
+        return None
+    conventions_of_kind = [each.value for each in column.kind]
+    chosen = column.reading.convention or conventions_of_kind[0]
+    return replace(cell, readings=[cell.readings[conventions_of_kind.index(chosen)]])
+
+
+def _first_doubt(lead_import: LeadImport, column: Read) -> ReadCell | None:
+    """The first of the cells that sit oddly with the way the column is read, as it is read."""
+    key = str(column.index)
+    rows = LeadImportRow.objects.of(lead_import).filter(cell_problems__has_key=key)
+    wanted = rows.values_list("number", "cells", "cell_problems")[:VALUES_READ]
+    for number, cells, problems in wanted:
+        if problems and problems[key] == column.doubt and column.index < len(cells):
+            text = cells[column.index]
+            convention = column.reading.convention
+            stored = _as_read(lead_import, column.field, text, convention)
+            return ReadCell(number, text, [stored])
     return None
 
 

@@ -249,39 +249,15 @@ def _check_page(
     columns: ImportColumnsForm,
     start: StartForm | None = None,
 ) -> HttpResponse:
-    conversions, outcome = (
-        selector.conversions(lead_import),
-        request.GET.get("outcome", ""),
-    )
-    views, shown = selector.columns(lead_import), ShownCells(lead_import)
-    numbers, values = (
-        columns_of_numbers(lead_import, shown.custom),
-        columns_of_values(lead_import, shown),
-    )
-    cells = cell_totals(lead_import, lead_import.planned)
+    outcome = request.GET.get("outcome", "")
+    conversions = selector.conversions(lead_import)
+    shown = ShownCells(lead_import)
     context: dict[str, Any] = {
         "lead_import": lead_import,
-        "columns_form": columns,
         "file_format": TextFormat.of(lead_import.file_format),
         "has_file": selector.has_file(lead_import),
-        "columns": columns.rows(views),
-        "guessed": sum(column.mark == "Guessed" for column in views),
-        "unsure": any(column.mark == "Unsure" for column in views),
-        "questions": [
-            (each, columns.convention(each.index))
-            for each in numbers
-            if each.needs_answer
-        ],
-        "numbers": [
-            (each, columns.convention(each.index))
-            for each in numbers
-            if not each.needs_answer
-        ],
-        "values": [
-            (each, columns.otherwise(each.index)) for each in values if each.total
-        ],
-        "cells": cells,
-        "otherwise": columns.otherwise_of(cells, but=[each.index for each in values]),
+        **_columns_context(lead_import, columns),
+        **_readings_context(lead_import, columns, shown),
         "totals": selector.totals(lead_import.planned),
         "rows": selector.preview(lead_import, outcome, shown),
         "outcome": outcome,
@@ -290,6 +266,38 @@ def _check_page(
         "form": start or StartForm(lead_import=lead_import, conversions=conversions),
     }
     return render(request, "crm/lead_imports/check.html", context)
+
+
+def _columns_context(
+    lead_import: LeadImport, form: ImportColumnsForm
+) -> dict[str, Any]:
+    """What each column is."""
+    views = selector.columns(lead_import)
+    return {
+        "columns_form": form,
+        "columns": form.rows(views),
+        "guessed": sum(column.mark == "Guessed" for column in views),
+        "unsure": any(column.mark == "Unsure" for column in views),
+    }
+
+
+def _readings_context(
+    lead_import: LeadImport, form: ImportColumnsForm, shown: ShownCells
+) -> dict[str, Any]:
+    """How the cells of the columns are read, and what can't be read."""
+    numbers = [
+        (each, form.convention(each.index))
+        for each in columns_of_numbers(lead_import, shown.custom)
+    ]
+    values = columns_of_values(lead_import, shown)
+    cells = cell_totals(lead_import, lead_import.planned)
+    return {
+        "questions": [pair for pair in numbers if pair[0].needs_answer],
+        "numbers": [pair for pair in numbers if not pair[0].needs_answer],
+        "values": [(each, form.otherwise(each.index)) for each in values if each.total],
+        "cells": cells,
+        "otherwise": form.otherwise_of(cells, but=[each.index for each in values]),
+    }
 
 
 def _columns_form(

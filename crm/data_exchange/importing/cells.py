@@ -74,11 +74,9 @@ class TextReader:
 
     def __init__(self, name: str) -> None:
         field: Any = Lead._meta.get_field(name)
-        self._name, self._longest, self._keeps_lines = (
-            name,
-            field.max_length,
-            name == "notes",
-        )
+        self._name, self._longest = name, field.max_length
+        self._is_address = name == "email"
+        self._keeps_lines = name == "notes"
         self._validators = [
             each
             for each in field.validators
@@ -86,29 +84,31 @@ class TextReader:
         ]
 
     def __call__(self, cell: str) -> Cell:
+        value = self._plain(cell)
+        problem = self._problem(value)
+        return ({}, problem) if problem else ({self._name: value}, "")
+
+    def _plain(self, cell: str) -> str:
+        """The text without repeated spaces, and without what is copied along with an address."""
         value = cell if self._keeps_lines else " ".join(cell.split())
-        if self._name == "email":
-            value = without_formats(value)
-            # Copied from a mail.
-            value = (
-                value[1:-1] if value.startswith("<") and value.endswith(">") else value
-            )
+        if not self._is_address:
+            return value
+        address = without_formats(value)
+        is_from_a_mail = address.startswith("<") and address.endswith(">")
+        return address[1:-1] if is_from_a_mail else address
+
+    def _problem(self, value: str) -> str:
         if len(value) > self._longest:
-            return {}, RowProblem.TOO_LONG
-        if self._name == "email" and _PLAIN_ADDRESS.fullmatch(value):
-            return {self._name: value}, ""
+            return RowProblem.TOO_LONG
+        if self._is_address and _PLAIN_ADDRESS.fullmatch(value):
+            return ""
         try:
             for validate in self._validators:
                 validate(value)
         except ValidationError as error:
             let_go_of_rows(error)
-            return (
-                {},
-                RowProblem.EMAIL_INVALID
-                if self._name == "email"
-                else RowProblem.TOO_LONG,
-            )
-        return {self._name: value}, ""
+            return RowProblem.EMAIL_INVALID if self._is_address else RowProblem.TOO_LONG
+        return ""
 
 
 class FullNameReader:

@@ -4,7 +4,7 @@ A cell that can't be read costs itself, unless someone has chosen that it costs 
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
@@ -76,18 +76,14 @@ class RowReader:
         self._missing = len(self._required) < len(required)
         self._width = len(columns)
         self._says_who_is_shared = not set(SHARING).isdisjoint(columns)
-        self._addresses = [
-            index for index, name in enumerate(columns) if name == "email"
-        ]
-        self._names = [index for index, name in enumerate(columns) if name in NAMES]
+        self._addresses = _indexes(columns, ["email"])
+        self._names = _indexes(columns, NAMES)
+        self._needed = _indexes(
+            [reading.otherwise for reading in readings], [Otherwise.ROW]
+        )
         self._readers = _readers(
             company, columns, readings, custom, adds_tags=adds_tags
         )
-        self._needed = [
-            index
-            for index, reading in enumerate(readings)
-            if reading.otherwise == Otherwise.ROW
-        ]
         # A whole name comes first: columns with its parts know better where it is split.
         self._columns = sorted(
             self._readers.items(), key=lambda column: columns[column[0]] != "full_name"
@@ -100,20 +96,28 @@ class RowReader:
         if len(cells) > self._width:
             return LeadValues(problem=RowProblem.TOO_MANY_CELLS, column=self._width - 1)
         values, problems = self._read_cells(cells)
-        unread = next(
-            (cells[index] for index in self._addresses if str(index) in problems), ""
-        )
-        for index in self._needed:
-            problem = problems.get(str(index), "")
-            if problem and problem not in DOUBTS:
-                return LeadValues(values, problem, index, unread_address=unread)
+        unread = self._unread_address(cells, problems)
+        if (costly := self._costs_the_row(problems)) is not None:
+            problem = problems[str(costly)]
+            return LeadValues(values, problem, costly, unread_address=unread)
         if not _has_name(values):
-            values = {
-                name: value for name, value in values.items() if name not in NAMES
-            }
+            values = _without_names(values)
             if "email" not in values:
                 return LeadValues(values, *self._nameless(problems))
         return LeadValues(values, cells=problems, unread_address=unread)
+
+    def _unread_address(self, cells: Sequence[str], problems: Mapping[str, str]) -> str:
+        """The text of an e-mail address that can't be read, or ""."""
+        wrong = (index for index in self._addresses if str(index) in problems)
+        return next((cells[index] for index in wrong), "")
+
+    def _costs_the_row(self, problems: Mapping[str, str]) -> int | None:
+        """The index of the first cell with a problem for which someone wants the row to be left out."""
+        for index in self._needed:
+            problem = problems.get(str(index), "")
+            if problem and problem not in DOUBTS:
+                return index
+        return None
 
     def _read_cells(
         self, cells: Sequence[str]
@@ -211,6 +215,15 @@ def _readers(
         for index, name in enumerate(columns)
         if name in readers
     }
+
+
+def _indexes(names: Sequence[str], wanted: Container[str]) -> list[int]:
+    """Where the wanted names are."""
+    return [index for index, name in enumerate(names) if name in wanted]
+
+
+def _without_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in NAMES}
 
 
 def _has_name(values: Mapping[str, Any]) -> bool:
