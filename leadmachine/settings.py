@@ -139,7 +139,7 @@ if "postgresql" in DATABASES["default"].get("ENGINE", ""):
     DATABASES["default"]["ENGINE"] = "postgresql"
     DATABASES["default"].setdefault("CONN_MAX_AGE", 60)
     DATABASES["default"].setdefault("CONN_HEALTH_CHECKS", True)
-    # So that PostgreSQL can plan the statements of a save once (crm.models.snapshots).
+    # So that PostgreSQL can plan the statements of a save once (crm.models.tracking.snapshots).
     DATABASES["default"].setdefault("OPTIONS", {}).update(server_side_binding=True)
     DATABASES["default"]["OPTIONS"] = options(
         DATABASES["default"]["OPTIONS"], idle_seconds=WORKER_STATEMENT_SECONDS

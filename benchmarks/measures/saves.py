@@ -11,7 +11,7 @@ from benchmarks import people
 from benchmarks.naive.tasks import send
 from benchmarks.report import Figure
 from crm.models import Lead, LeadStatus
-from crm.models.origin import acting_as
+from crm.models.tracking.origin import acting_as
 
 LEADS = 600
 WARM_UP = 50

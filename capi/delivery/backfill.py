@@ -22,7 +22,7 @@ from capi.models import Backfill, ConversionEvent, ConversionRule
 from capi.models.choices import BackfillOutcome
 from crm.jobs.runner import JobRunner
 from crm.models import CrmEvent
-from crm.models.snapshots import CHUNK
+from crm.models.tracking.snapshots import CHUNK
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 

@@ -21,7 +21,7 @@ from capi.models.choices import OPEN_STATES, Reason, State
 from capi.models.event import MAY_HAVE_ARRIVED
 from capi.models.lookups import IdList
 from crm.models.privacy_log import PrivacyChange, log_privacy_change
-from crm.models.snapshots import chunks
+from crm.models.tracking.snapshots import chunks
 
 
 def forget_leads(*, company_id: int, lead_ids: Collection[int]) -> None:

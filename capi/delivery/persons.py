@@ -27,7 +27,7 @@ from capi.linkedin.identity import counted_person_key, email_sha256
 from capi.models import ConversionEvent, ConversionRule, CountedPerson
 from capi.models.choices import OPEN_STATES, Reason, State
 from crm.models import Lead
-from crm.models.snapshots import chunks
+from crm.models.tracking.snapshots import chunks
 
 
 @dataclass(slots=True)

@@ -21,7 +21,7 @@ from capi.models.choices import OPEN_STATES, Reason, State
 from capi.models.event import columns_in
 from capi.models.lookups import IdList
 from crm.models import CrmEvent, Lead
-from crm.models.snapshots import chunks
+from crm.models.tracking.snapshots import chunks
 
 
 def plan(crm_event_ids: Sequence[int]) -> dict[int, float]:

@@ -11,7 +11,7 @@ from capi.delivery import cancellation, retries
 from capi.delivery.wakeup import wake_on_commit
 from capi.models import ConversionEvent
 from crm.models import AuditAction, Company
-from crm.models.snapshots import chunks
+from crm.models.tracking.snapshots import chunks
 from crm.services import audit
 
 STEP_SECONDS: Final = 5.0  # then the person sees the progress, and no proxy times out

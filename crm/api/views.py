@@ -30,8 +30,8 @@ from crm.lists.deals import DEALS
 from crm.lists.leads import LEADS
 from crm.lists.tasks import TASKS
 from crm.models import Company, Deal, Lead, Task
-from crm.models.origin import current_actor
 from crm.models.roles import Action
+from crm.models.tracking.origin import current_actor
 from crm.models.validators import is_number
 from crm.selectors.erasure import Namesake, namesakes_of
 from crm.services.editing import delete

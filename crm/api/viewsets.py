@@ -27,9 +27,9 @@ from crm.lists.definition import List
 from crm.models import ApiKey, Company, Membership
 from crm.models.file_storage import StorageFailed
 from crm.models.lead import PersonErased
-from crm.models.origin import act_as, current_actor
 from crm.models.roles import Action
-from crm.models.tracking import DeletedMeanwhile
+from crm.models.tracking.origin import act_as, current_actor
+from crm.models.tracking.tracked import DeletedMeanwhile
 from crm.services.audit import record_reading_on
 
 KEYS_AT_MOST: Final = 100  # per object: the response names each unknown key

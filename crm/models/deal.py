@@ -19,7 +19,7 @@ from crm.models.lead import Lead
 from crm.models.picklist import LostReason
 from crm.models.privacy_log import PrivacyChange, log_privacy_change
 from crm.models.steps import Pipeline, Stage, StageMeaning
-from crm.models.tracking import Tracked, TrackedQuerySet
+from crm.models.tracking.tracked import Tracked, TrackedQuerySet
 from crm.models.validators import check_seen, validate_currency
 from crm.search.conditions import deal_matches
 

@@ -25,7 +25,7 @@ class CrmEventKind(models.TextChoices):
 class CrmEvent(models.Model):
     """An event of a lead or deal, with the deal's amount and currency at that time, or as corrected before its release.
 
-    Written only by `crm.models.recorder`, in the transaction of the change.
+    Written only by `crm.models.tracking.recorder`, in the transaction of the change.
     """
 
     company = models.ForeignKey(

@@ -17,9 +17,9 @@ from django.dispatch import receiver
 from crm.models.deal import Deal
 from crm.models.event import CrmEvent
 from crm.models.lead import Lead
-from crm.models.recorder import record
-from crm.models.snapshots import RowSnapshot, snapshots
-from crm.models.tracking import Tracked
+from crm.models.tracking.recorder import record
+from crm.models.tracking.snapshots import RowSnapshot, snapshots
+from crm.models.tracking.tracked import Tracked
 from crm.search.deal_index import rewrite_deal_texts
 
 

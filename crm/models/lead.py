@@ -20,7 +20,7 @@ from crm.models.picklist import CODE_LENGTH, FIRST_TYPE
 from crm.models.privacy_log import PrivacyChange, log_privacy_change
 from crm.models.steps import LeadMeaning, LeadStatus
 from crm.models.tenancy import CompanyQuerySet
-from crm.models.tracking import DeletedMeanwhile, Tracked, TrackedQuerySet
+from crm.models.tracking.tracked import DeletedMeanwhile, Tracked, TrackedQuerySet
 from crm.models.validators import is_seen
 from crm.search.conditions import matches
 

@@ -23,7 +23,7 @@ from crm.models.contribution import Author
 from crm.models.job import JobState
 from crm.models.jobs import packed_keys
 from crm.models.lead_import import add_counts
-from crm.models.origin import acting_as
+from crm.models.tracking.origin import acting_as
 from crm.services import audit
 from crm.services.deadlocks import tried_again
 from crm.services.lead_changes import (

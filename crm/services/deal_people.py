@@ -9,8 +9,8 @@ from django.db.models.functions import Now
 
 from crm.models import CrmEvent, Deal, DealPerson, Lead, User
 from crm.models.lead import LeadMerged, PersonErased
-from crm.models.origin import current_actor
-from crm.models.recorder import record_person
+from crm.models.tracking.origin import current_actor
+from crm.models.tracking.recorder import record_person
 from crm.services.deadlocks import tried_again
 from crm.services.erasure import lock_deal
 from crm.signals import deal_lead_changed

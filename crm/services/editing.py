@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from crm.models import AuditAction, Deal, Lead, LeadStatus, Note, Stage, User
 from crm.models.lead import LeadMerged, LeadQuerySet
-from crm.models.tracking import DeletedMeanwhile
+from crm.models.tracking.tracked import DeletedMeanwhile
 from crm.services import audit
 from crm.services.deadlocks import tried_again
 from crm.services.erasure import locking_person, locking_subject

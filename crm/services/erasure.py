@@ -40,7 +40,7 @@ from crm.models.custom_field import FREE_TEXT
 from crm.models.custom_lookups import with_keys_set
 from crm.models.lead import PERSONAL, DealReassigned, LeadMerged, PersonErased
 from crm.models.privacy_log import PrivacyChange, log_privacy_change
-from crm.models.tracking import DeletedMeanwhile
+from crm.models.tracking.tracked import DeletedMeanwhile
 from crm.services import audit
 from crm.services.data_exports import forget_people
 from crm.services.deadlocks import tried_again

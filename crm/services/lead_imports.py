@@ -44,9 +44,9 @@ from crm.models.lead_import import (
     ROWS_KEPT_FOR,
     UNSTARTED_KEPT_FOR,
 )
-from crm.models.origin import acting_as
 from crm.models.roles import Action
 from crm.models.space import require_room
+from crm.models.tracking.origin import acting_as
 from crm.services import audit, rate_limits
 from crm.services.tags import add_tag
 

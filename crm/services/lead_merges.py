@@ -30,9 +30,9 @@ from crm.models.merge_fields import (
     result_of,
     value_of,
 )
-from crm.models.origin import current_actor
 from crm.models.privacy_log import PrivacyChange, log_privacy_change
-from crm.models.recorder import record_merge
+from crm.models.tracking.origin import current_actor
+from crm.models.tracking.recorder import record_merge
 from crm.services import audit
 from crm.services.deadlocks import tried_again
 from crm.services.editing import ChangedMeanwhile, version_of

@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 from crm.models import AuditAction, Company, Lead
 from crm.models.lead import LeadQuerySet
 from crm.models.organisation import OrganisationKey
-from crm.models.snapshots import chunks
+from crm.models.tracking.snapshots import chunks
 from crm.services import audit
 from crm.services.deadlocks import tried_again
 from crm.services.editing import ChangedMeanwhile

@@ -33,9 +33,9 @@ from crm.models import (
 )
 from crm.models.company import MAX_GRACE_SECONDS
 from crm.models.custom_field import free_key
-from crm.models.origin import acting_as, current_actor
 from crm.models.picklist import CODE_LENGTH, LAST_POSITION, PicklistEntry
 from crm.models.steps import PipelineStep
+from crm.models.tracking.origin import acting_as, current_actor
 from crm.services import audit
 from crm.services.deadlocks import tried_again
 from postgresql.bounds import LONG_SECONDS, statements_may_take

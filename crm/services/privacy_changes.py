@@ -15,8 +15,8 @@ from django.db.models.functions import Now
 
 from crm.models import CrmEvent, Deal, Lead
 from crm.models.privacy_log import PrivacyChange, Subject, made_at
-from crm.models.recorder import take_back
-from crm.models.snapshots import chunks
+from crm.models.tracking.recorder import take_back
+from crm.models.tracking.snapshots import chunks
 from crm.services import editing
 from crm.services.erasure import erase_lead
 

@@ -25,9 +25,9 @@ from crm.models import (
     StageMeaning,
 )
 from crm.models.change import STEPS
-from crm.models.origin import Occasion, occasion, undoing
-from crm.models.recorder import take_back
-from crm.models.tracking import Tracked
+from crm.models.tracking.origin import Occasion, occasion, undoing
+from crm.models.tracking.recorder import take_back
+from crm.models.tracking.tracked import Tracked
 from crm.services import idempotency
 from crm.services.editing import delete
 

@@ -20,7 +20,7 @@ from crm.models import Attachment, Deal, Lead, Note
 from crm.models.file_storage import StorageFailed
 from crm.models.lead import PersonErased
 from crm.models.roles import Action
-from crm.models.tracking import DeletedMeanwhile
+from crm.models.tracking.tracked import DeletedMeanwhile
 from crm.selectors.attachments import download_of, files_on
 from crm.services.attachments import (
     NOT_DELETABLE,

@@ -15,7 +15,7 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 
 from crm.models.lead import PersonErased
-from crm.models.tracking import DeletedMeanwhile
+from crm.models.tracking.tracked import DeletedMeanwhile
 from postgresql import saving
 from postgresql.availability import Unavailable, why_unavailable
 

@@ -15,7 +15,7 @@ from crm.forms.notes import NoteForm
 from crm.models import Deal, Lead, Note
 from crm.models.lead import PersonErased
 from crm.models.roles import Action
-from crm.models.tracking import DeletedMeanwhile
+from crm.models.tracking.tracked import DeletedMeanwhile
 from crm.services.editing import ChangedMeanwhile
 from crm.services.notes import (
     NOT_DELETABLE,

@@ -13,8 +13,8 @@ from django.views.decorators.http import require_POST
 from crm.accounts.decorators import MemberRequest, member
 from crm.models import Change, CrmEvent
 from crm.models.change import STEPS
-from crm.models.origin import already_sent, current_action
 from crm.models.roles import Action
+from crm.models.tracking.origin import already_sent, current_action
 from crm.selectors.timeline import outlooks
 from crm.services.undo import NothingToUndo, UndoResult, undo
 from crm.templatetags.formatting import UNDO

@@ -31,7 +31,7 @@ from crm.models import (
 )
 from crm.models.company import DEFAULT_TYPES
 from crm.models.roles import Role
-from crm.models.tracking import acting_as
+from crm.models.tracking.origin import acting_as
 from leadmachine.demo import people
 
 DAYS = 94  # a little more than LinkedIn accepts, so that some events have expired

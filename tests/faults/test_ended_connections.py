@@ -18,7 +18,7 @@ from capi.delivery import http_session, recall
 from capi.linkedin.identity import email_sha256
 from capi.linkedin.sandbox.server import SandboxServer
 from crm.models import Company, Lead
-from crm.models.origin import acting_as
+from crm.models.tracking.origin import acting_as
 from tests.capi.conftest import hashes, received, send_all
 from tests.conftest import make_lead
 from tests.faults import figures

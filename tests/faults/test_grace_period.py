@@ -11,7 +11,7 @@ from capi.delivery.wakeup import publisher
 from capi.models import ConversionEvent
 from capi.models.choices import Reason
 from crm.models import Company, Lead, LeadStatus
-from crm.models.origin import acting_as
+from crm.models.tracking.origin import acting_as
 from crm.services.editing import change_status
 from crm.services.undo import undo
 from tests.faults import figures

@@ -12,7 +12,12 @@ from postgresql import own_server
 from postgresql.own_server import OwnServer
 
 PROGRAMS = Path(os.environ.get("POSTGRESQL_17") or "/usr/lib/postgresql/17/bin")
-CORE = ("tests/postgresql", "tests/crm/models", "tests/capi/delivery")
+CORE = (
+    "tests/postgresql",
+    "tests/crm/models",
+    "tests/crm/search",
+    "tests/capi/delivery",
+)
 
 pytestmark = [
     pytest.mark.faults,

@@ -18,7 +18,7 @@ from capi.models import ConversionEvent
 from capi.models.choices import Reason
 from capi.models.event import MAY_HAVE_ARRIVED
 from crm.models import Company, CrmEvent, Deal, Lead, LeadStatus, Stage
-from crm.models.origin import acting_as
+from crm.models.tracking.origin import acting_as
 from crm.services.editing import change_status, move_deal
 from crm.services.undo import NothingToUndo, undo
 from tests.faults import figures

@@ -42,9 +42,9 @@ from crm.models import (
 )
 from crm.models.jobs import packed_keys
 from crm.models.merge_fields import SHARING
-from crm.models.origin import acting_as
 from crm.models.roles import Role
 from crm.models.tag import add_links
+from crm.models.tracking.origin import acting_as
 from crm.services import audit
 from crm.services.attachments import add_files, stored
 from crm.services.calendar_feeds import renew_feed

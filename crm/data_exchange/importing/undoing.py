@@ -38,7 +38,7 @@ from crm.models import (
 )
 from crm.models.audit_entries import Details, new_entry
 from crm.models.custom_lookups import with_keys_set
-from crm.models.recorder import take_back_with_counts
+from crm.models.tracking.recorder import take_back_with_counts
 
 # What people do on a lead.
 WORK: Final[tuple[Any, ...]] = (Change, Deal, DealPerson, Task, Note, Attachment)

@@ -37,7 +37,7 @@ from crm.models import (
 )
 from crm.models.job import JobState
 from crm.models.lead_import import add_counts
-from crm.models.origin import acting_as
+from crm.models.tracking.origin import acting_as
 from postgresql.statistics import CHANGED_ROWS
 
 MARKED_AT_ONCE: Final = 1_000

@@ -19,8 +19,8 @@ from crm.models import (
     Tag,
     many_rows,
 )
-from crm.models.origin import acting_as
 from crm.models.tag import add_links
+from crm.models.tracking.origin import acting_as
 
 
 def reserve_keys(judged: Sequence[JudgedRow], *, after: int = 0) -> None:

@@ -19,7 +19,7 @@ from capi.selectors.dry_run import dry_run
 from capi.selectors.expected_conversions import of_leads
 from capi.selectors.explanations.explain import explain
 from crm.models import CrmEvent, CrmEventKind, Deal, Lead, LeadStatus, Stage
-from crm.models.origin import acting_as
+from crm.models.tracking.origin import acting_as
 from crm.services.editing import change_status
 from crm.services.erasure import erase_lead
 from crm.services.undo import undo

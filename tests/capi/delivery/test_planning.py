@@ -13,7 +13,7 @@ from django.utils import timezone
 from capi.delivery import planning, planning_sql, sweep
 from capi.models import ConversionEvent
 from crm.models import CrmEvent, Deal, Lead, LeadStatus
-from crm.models.snapshots import supports_returning_old
+from crm.models.tracking.snapshots import supports_returning_old
 from tests.capi.conftest import states
 from tests.conftest import make_deal, make_lead
 

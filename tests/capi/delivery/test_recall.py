@@ -17,7 +17,7 @@ from capi.models import Connection, ConversionEvent, ConversionRule
 from capi.models.choices import Reason
 from capi.selectors.explanations.explain import TAKEN_BACK_ON_THE_WAY, explain
 from crm.models import Lead, LeadStatus
-from crm.models.origin import acting_as
+from crm.models.tracking.origin import acting_as
 from crm.services.editing import change_status
 from crm.services.undo import undo
 from tests.capi.conftest import (

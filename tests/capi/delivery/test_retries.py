@@ -351,7 +351,7 @@ def test_nothing_of_a_neighbour_is_touched(
 def test_each_is_put_on_record_in_short_transactions(
     company, connected, make_rule, monkeypatch
 ) -> None:
-    monkeypatch.setattr("crm.models.snapshots.CHUNK", 2)
+    monkeypatch.setattr("crm.models.tracking.snapshots.CHUNK", 2)
     make_rule()
     pks = [ConversionEvent.objects.get(lead=make_lead(company)).pk for _ in range(3)]
 
@@ -369,7 +369,7 @@ def test_each_is_put_on_record_in_short_transactions(
 def test_when_its_time_is_up_it_says_how_far_it_came(
     company, connected, make_rule, monkeypatch
 ) -> None:
-    monkeypatch.setattr("crm.models.snapshots.CHUNK", 2)
+    monkeypatch.setattr("crm.models.tracking.snapshots.CHUNK", 2)
     make_rule()
     pks = [ConversionEvent.objects.get(lead=make_lead(company)).pk for _ in range(4)]
     monkeypatch.setattr("capi.services.events.STEP_SECONDS", 0)

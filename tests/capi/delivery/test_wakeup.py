@@ -17,7 +17,7 @@ from capi.delivery import wakeup
 from capi.delivery.wakeup import publisher
 from capi.models import ConversionEvent
 from crm.models import Company, Lead
-from crm.models.tracking import acting_as
+from crm.models.tracking.origin import acting_as
 from leadmachine import installation
 from tests.conftest import make_lead
 from tests.faults.proxy import Proxy

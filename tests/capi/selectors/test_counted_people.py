@@ -16,7 +16,7 @@ from capi.selectors.rule_health import firing_of
 from capi.selectors.timeline import outlook
 from capi.services import backfills
 from crm.models import CrmEventKind, Lead
-from crm.models.origin import acting_as
+from crm.models.tracking.origin import acting_as
 from tests.capi.conftest import hashes, received, send_all, wait_is_over
 from tests.conftest import make_lead
 

@@ -210,7 +210,7 @@ def test_more_than_can_be_asked_for_at_once_is_asked_for_in_portions(
 def test_what_takes_long_is_done_in_steps_that_leave_out_nothing_and_repeat_nothing(
     web, rule, monkeypatch
 ) -> None:
-    monkeypatch.setattr("crm.models.snapshots.CHUNK", 2)
+    monkeypatch.setattr("crm.models.tracking.snapshots.CHUNK", 2)
     monkeypatch.setattr(events, "STEP_SECONDS", 0)
     stuck = [
         event(

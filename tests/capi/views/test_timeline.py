@@ -10,7 +10,7 @@ from capi import services
 from capi.models import Connection, ConversionEvent
 from capi.selectors import timeline
 from crm.models import CrmEvent, LeadStatus
-from crm.models.tracking import acting_as
+from crm.models.tracking.origin import acting_as
 from tests.capi.conftest import send_all
 from tests.conftest import TOKEN, make_lead
 

@@ -4,7 +4,7 @@ import pytest
 
 from crm.models import CrmEvent, FunnelStep, Lead, LeadStatus, Stage
 from crm.models.funnel import has_reached
-from crm.models.origin import acting_as
+from crm.models.tracking.origin import acting_as
 from crm.services.lead_merges import merge_leads
 from tests.conftest import make_deal, make_lead
 

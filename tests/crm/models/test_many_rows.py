@@ -26,9 +26,9 @@ from crm.models import (
     LeadStatus,
     Membership,
     many_rows,
-    recorder_sql,
 )
-from crm.models.tracking import acting_as
+from crm.models.tracking import recorder_sql
+from crm.models.tracking.origin import acting_as
 from crm.signals import crm_events_recorded, lead_contact_changed
 from leadmachine.log_format import SafeFormatter
 from tests.conftest import make_lead

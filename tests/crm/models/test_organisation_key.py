@@ -18,7 +18,7 @@ from crm.models.organisation import (
     OrganisationKey,
     organisation_key,
 )
-from crm.models.snapshots import supports_returning_old
+from crm.models.tracking.snapshots import supports_returning_old
 from tests.conftest import make_lead
 from tests.size import sized
 

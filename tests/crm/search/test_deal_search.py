@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.db import connection, transaction
 
 from crm.models import Deal, Lead
-from crm.models.snapshots import supports_returning_old
+from crm.models.tracking.snapshots import supports_returning_old
 from crm.search.conditions import parts_of, phone_digits, words_of
 from crm.search.folding import search_text
 from tests.conftest import make_deal, make_lead

@@ -6,7 +6,7 @@ from django.db import connection
 from django.db.utils import ProgrammingError
 
 from crm.models import Lead
-from crm.models.snapshots import supports_returning_old
+from crm.models.tracking.snapshots import supports_returning_old
 from crm.search.lead_index import _create_extensions
 from tests.conftest import make_lead
 

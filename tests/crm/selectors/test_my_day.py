@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from crm.models import Deal, Lead, LeadStatus, Stage
-from crm.models.origin import acting_as
+from crm.models.tracking.origin import acting_as
 from crm.selectors.my_day import my_day_of
 from crm.services.tasks import finish_task
 from tests.conftest import make_deal, make_lead, make_note, make_task

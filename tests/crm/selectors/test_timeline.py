@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone
 
 from crm.models import Change, Note, Stage
-from crm.models.tracking import acting_as
+from crm.models.tracking.origin import acting_as
 from crm.selectors import timeline
 from crm.selectors.timeline import EventOutcome
 from tests.conftest import make_deal, make_lead, make_note

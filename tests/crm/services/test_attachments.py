@@ -14,7 +14,7 @@ from crm.models.attachment import MAX_BYTES, MAX_ON_NOTE
 from crm.models.file_storage import StorageFailed
 from crm.models.lead import PersonErased
 from crm.models.roles import Role
-from crm.models.tracking import DeletedMeanwhile
+from crm.models.tracking.tracked import DeletedMeanwhile
 from crm.services.attachments import add_files, may_delete, stored
 from crm.services.notes import delete_note
 from tests.conftest import join, make_deal, make_lead, make_note

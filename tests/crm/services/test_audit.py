@@ -11,7 +11,7 @@ from capi import services
 from capi.models import ConversionRule
 from crm.models import ApiKey, AuditAction, AuditEntry, Membership
 from crm.models.audit import AppendOnly
-from crm.models.tracking import acting_as
+from crm.models.tracking.origin import acting_as
 from crm.services import audit
 from tests.conftest import PASSWORD, TOKEN, give_password, make_lead
 from tests.housekeeping import keep_house

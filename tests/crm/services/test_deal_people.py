@@ -19,8 +19,8 @@ from crm.models import (
     LeadImportRow,
 )
 from crm.models.lead import DealReassigned, LeadMerged, PersonErased
-from crm.models.origin import acting_as
-from crm.models.tracking import DeletedMeanwhile
+from crm.models.tracking.origin import acting_as
+from crm.models.tracking.tracked import DeletedMeanwhile
 from crm.selectors import timeline
 from crm.selectors.bulk_changes import belongings_of
 from crm.services.deal_people import (

@@ -5,7 +5,7 @@ import uuid
 import pytest
 
 from crm.models import AuditEntry, Deal, Lead
-from crm.models.origin import acting_as
+from crm.models.tracking.origin import acting_as
 from crm.services.undo import undo
 from tests.conftest import make_deal, make_lead, staff_client
 

@@ -28,7 +28,7 @@ from crm.models import (
 )
 from crm.models.lead import DealReassigned, LeadMerged
 from crm.models.lead_duplicate import likely_duplicates
-from crm.models.origin import acting_as
+from crm.models.tracking.origin import acting_as
 from crm.selectors import timeline
 from crm.services.editing import ChangedMeanwhile, delete, move_deal, unchanged_since
 from crm.services.erasure import erase_lead, locking_person

@@ -8,7 +8,7 @@ from django.utils import timezone
 from crm.models import ApiKey, Change, CrmEvent, Lead, Note
 from crm.models.lead import PersonErased
 from crm.models.roles import Role
-from crm.models.tracking import DeletedMeanwhile
+from crm.models.tracking.tracked import DeletedMeanwhile
 from crm.services.editing import ChangedMeanwhile, delete, version_of
 from crm.services.erasure import erase_lead
 from crm.services.notes import NotEditable, add_note, edit_note, may_delete, may_edit

@@ -4,7 +4,7 @@ import pytest
 
 from capi.models import ConversionEvent
 from crm.models import AuditEntry, Change, CrmEvent, Lead, LeadMerge
-from crm.models.tracking import acting_as
+from crm.models.tracking.origin import acting_as
 from crm.services import organisations
 from crm.services.editing import ChangedMeanwhile, version_of
 from crm.services.erasure import erase_lead
@@ -174,7 +174,7 @@ def test_many_are_renamed_in_chunks(company, monkeypatch, django_assert_num_quer
     Lead.objects.bulk_create(
         Lead(company=company, first_name="Ada", organisation="Acme") for _ in range(7)
     )
-    monkeypatch.setattr("crm.models.snapshots.CHUNK", 3)
+    monkeypatch.setattr("crm.models.tracking.snapshots.CHUNK", 3)
 
     # The transaction twice, how many there are, which, what was merged into them, the locks, how many have the name
     # already, three chunks, the audit log.

@@ -27,8 +27,8 @@ from crm.models import (
     Tag,
 )
 from crm.models.company import MAX_GRACE_SECONDS
-from crm.models.origin import acting_as
 from crm.models.tag import add_links
+from crm.models.tracking.origin import acting_as
 from crm.services import picklists
 from crm.services.picklists import (
     ENTRIES_AT_MOST,

@@ -9,7 +9,7 @@ from django.utils import timezone
 from crm.models import Deal, Lead, Task, TaskReminder
 from crm.models.lead import PersonErased
 from crm.models.task import next_monday
-from crm.models.tracking import DeletedMeanwhile
+from crm.models.tracking.tracked import DeletedMeanwhile
 from crm.services.erasure import erase_lead
 from crm.services.tasks import finish_task, move_task, reopen_task, save_task
 from tests.conftest import make_deal, make_lead, make_task

@@ -16,7 +16,7 @@ from capi.models import Connection, ConversionEvent
 from capi.models.choices import Reason, State
 from capi.models.lookups import IdList, pack_ids
 from crm.models import Change, Company, CrmEvent, Deal, Lead, LeadStatus, Stage
-from crm.models.origin import acting_as
+from crm.models.tracking.origin import acting_as
 from crm.services.editing import change_status, move_deal
 from crm.services.undo import NothingToUndo, undo
 from tests.conftest import make_deal, make_lead

@@ -17,9 +17,9 @@ from crm.models import (
     Lead,
     LeadStatus,
     Stage,
-    snapshots,
 )
-from crm.models.origin import acting_as
+from crm.models.tracking import snapshots
+from crm.models.tracking.origin import acting_as
 from crm.services import idempotency
 from crm.services.editing import change_status, move_deal
 from crm.services.erasure import erase_lead

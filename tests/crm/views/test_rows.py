@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from crm.models import Lead
-from crm.models.origin import acting_as
+from crm.models.tracking.origin import acting_as
 from crm.services.tasks import finish_task
 from tests.conftest import make_deal, make_lead, make_task
 

@@ -12,12 +12,13 @@ from django.db import connections
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
-from crm.models.change import STEPS, Change, ChangedField, differences
+from crm.models.change import STEPS, Change, ChangedField
 from crm.models.event import CrmEvent, CrmEventKind
-from crm.models.origin import Origin, already_sent, current_origin, occasion
 from crm.models.privacy_log import PrivacyChange, log_privacy_change
-from crm.models.recorder_sql import NewChange, insert, insert_history
-from crm.models.snapshots import RowSnapshot, prepared_statements, snapshots
+from crm.models.tracking.differences import differences
+from crm.models.tracking.origin import Origin, already_sent, current_origin, occasion
+from crm.models.tracking.recorder_sql import NewChange, insert, insert_history
+from crm.models.tracking.snapshots import RowSnapshot, prepared_statements, snapshots
 from crm.signals import (
     AlreadySent,
     crm_event_values_changing,
@@ -27,7 +28,7 @@ from crm.signals import (
 )
 
 if TYPE_CHECKING:
-    from crm.models.tracking import Tracked
+    from crm.models.tracking.tracked import Tracked
 
 
 def record(

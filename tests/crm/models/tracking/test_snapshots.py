@@ -18,9 +18,9 @@ from crm.models import (
     Lead,
     LeadStatus,
     Stage,
-    tracking,
 )
-from crm.models.snapshots import supports_returning_old
+from crm.models.tracking import tracked
+from crm.models.tracking.snapshots import supports_returning_old
 from tests.conftest import make_deal, make_lead
 from tests.faults.threads import in_threads
 
@@ -31,9 +31,7 @@ RACERS = 8
 def statements(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """How many statements write a row and tell what changed: on PostgreSQL 18, and on every other database."""
     if request.param == "looked_up":
-        monkeypatch.setattr(
-            tracking, "supports_returning_old", lambda connection: False
-        )
+        monkeypatch.setattr(tracked, "supports_returning_old", lambda connection: False)
         return 3
     if not supports_returning_old(connection):
         pytest.skip("This database can't tell.")

@@ -11,7 +11,7 @@ from crm.models.event import CrmEvent
 from crm.models.many_rows import insert_rows, new_keys
 
 if TYPE_CHECKING:
-    from crm.models.tracking import Tracked
+    from crm.models.tracking.tracked import Tracked
 
 
 class NewChange(NamedTuple):

@@ -4,8 +4,8 @@ import pytest
 
 from crm.models import Company, Lead
 from crm.models.event import CrmEventKind
-from crm.models.recorder_sql import insert_history
 from crm.models.steps import LeadMeaning
+from crm.models.tracking.recorder_sql import insert_history
 from tests.plans import analyse, indexes, plans
 
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough]

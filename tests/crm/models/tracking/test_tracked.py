@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import BigIntegerField, Case, F, Value, When
 
 from crm.models import Company, CrmEvent, Deal, Lead, LeadStatus, Stage
-from crm.models.tracking import acting_as
+from crm.models.tracking.origin import acting_as
 from crm.signals import crm_events_recorded, lead_contact_changed
 from tests.conftest import make_deal, make_lead
 

@@ -17,7 +17,7 @@ from django.db.models.expressions import RawSQL
 from django.db.models.sql import UpdateQuery
 
 if TYPE_CHECKING:
-    from crm.models.tracking import Tracked
+    from crm.models.tracking.tracked import Tracked
 
 CHUNK = 5_000  # rows per statement: few enough to hold in memory
 

@@ -1,16 +1,4 @@
-"""Turns changes to leads and deals into `CrmEvent`s, whichever ORM method made them.
-
-Each write runs in one transaction: lock the rows and read a snapshot (`snapshots`), write, read again and record the
-difference (`record`). Where the database supports it, a save reads, writes and reads again in one statement (`update`).
-Values in memory are never trusted: another request may have changed the row.
-
-- `save()`, `create()`, `get_or_create()`, forms, the admin, the API: `Tracked.save_base`
-- `QuerySet.update()`, `bulk_update()`, related managers: `TrackedQuerySet.update`
-- `bulk_create()`: `TrackedQuerySet.bulk_create`, and `insert_like()` and `update_rows()` for imports
-- fixtures: `crm.models.fixtures`, because `loaddata` bypasses all of these
-
-Raw SQL is not tracked.
-"""
+"""The base class of leads and deals, and their queryset: every write records its CRM events."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,19 +10,16 @@ from django.db.models import OuterRef, Q, QuerySet, Subquery
 from crm.models import many_rows
 from crm.models.company import Company
 from crm.models.event import CrmEventKind
-from crm.models.origin import acting_as
-from crm.models.recorder import record, record_changes, record_new
-from crm.models.snapshots import (
+from crm.models.steps import StepQuerySet
+from crm.models.tenancy import CompanyQuerySet
+from crm.models.tracking.recorder import record, record_changes, record_new
+from crm.models.tracking.snapshots import (
     RowSnapshot,
     chunks,
     snapshots,
     supports_returning_old,
     update,
 )
-from crm.models.steps import StepQuerySet
-from crm.models.tenancy import CompanyQuerySet
-
-__all__ = ["Tracked", "TrackedQuerySet", "acting_as"]
 
 T = TypeVar("T", bound="Tracked", covariant=True)
 
