@@ -19,6 +19,7 @@ from crm.models.lead import Lead
 from crm.models.picklist import LostReason
 from crm.models.privacy_log import PrivacyChange, log_privacy_change
 from crm.models.steps import Pipeline, Stage, StageMeaning
+from crm.models.tenancy import check_company
 from crm.models.tracking.tracked import Tracked, TrackedQuerySet
 from crm.models.validators import check_seen, validate_currency
 from crm.search.conditions import deal_matches
@@ -197,20 +198,16 @@ class Deal(Tracked):
         reopened, even if a form or a script that shows the old note sends it along. A note that was written while the
         deal was open stays: it is about the new outcome.
         """
-        outcome = (
-            given
-            if stage.meaning == StageMeaning.LOST
-            else {**given, "lost_reason": None}
-        )
+        if stage.meaning != StageMeaning.LOST:
+            given = {**given, "lost_reason": None}
         if stage.meaning == self.stage.meaning:
-            return outcome
+            return given
         note = given.get("outcome_note", self.outcome_note)
-        is_of_another = (
-            not self.stage.is_open and note.split() == self.outcome_note.split()
-        )
+        if not self.stage.is_open and note.split() == self.outcome_note.split():
+            note = ""
         return {
-            "lost_reason": outcome.get("lost_reason"),
-            "outcome_note": "" if is_of_another else note,
+            "lost_reason": given.get("lost_reason"),
+            "outcome_note": note,
             "former_outcome_note": self.outcome_note,
         }
 
@@ -228,27 +225,13 @@ class Deal(Tracked):
         can't be seen.
         """
         super().clean()
-        if self.lead_id and self.company_id and self.lead.company_id != self.company_id:
-            raise ValidationError({"lead": "Choose one of your company's leads."})
-        if (
-            self.stage_id
-            and self.company_id
-            and self.stage.company_id != self.company_id
-        ):
-            raise ValidationError({"stage": "Choose one of your company's stages."})
-        if (
-            self.lost_reason
-            and self.company_id
-            and self.lost_reason.company_id != self.company_id
-        ):
-            raise ValidationError(
-                {"lost_reason": "Choose one of your company's lost reasons."}
-            )
-        if (
-            self.lost_reason_id
-            and self.stage_id
-            and self.stage.meaning != StageMeaning.LOST
-        ):
+        check_company(
+            self,
+            lead="Choose one of your company's leads.",
+            stage="Choose one of your company's stages.",
+            lost_reason="Choose one of your company's lost reasons.",
+        )
+        if self.stage_id and self.stage.meaning != StageMeaning.LOST:
             self.lost_reason = None
         if self.expected_close and self.expected_close.year < FIRST_YEAR:
             raise ValidationError(

@@ -19,7 +19,7 @@ from crm.models.organisation import HasName, OrganisationKey, organisation_key
 from crm.models.picklist import CODE_LENGTH, FIRST_TYPE
 from crm.models.privacy_log import PrivacyChange, log_privacy_change
 from crm.models.steps import LeadMeaning, LeadStatus
-from crm.models.tenancy import CompanyQuerySet
+from crm.models.tenancy import CompanyQuerySet, check_company
 from crm.models.tracking.tracked import DeletedMeanwhile, Tracked, TrackedQuerySet
 from crm.models.validators import is_seen
 from crm.search.conditions import matches
@@ -300,12 +300,7 @@ class Lead(Tracked):
     def clean(self) -> None:
         """Raise ValidationError if the lead has no visible name, or another company's status."""
         super().clean()
-        if (
-            self.status_id
-            and self.company_id
-            and self.status.company_id != self.company_id
-        ):
-            raise ValidationError({"status": "Choose one of your company's statuses."})
+        check_company(self, status="Choose one of your company's statuses.")
         if not is_seen(self.first_name + self.last_name):  # last, as in `Deal.clean`
             raise ValidationError({"first_name": "Enter a first name or a last name."})
 

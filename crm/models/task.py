@@ -14,7 +14,7 @@ from crm.models.company import Company
 from crm.models.deal import FIRST_YEAR, Deal
 from crm.models.lead import Lead
 from crm.models.mail import OutgoingMail
-from crm.models.tenancy import CompanyQuerySet
+from crm.models.tenancy import CompanyQuerySet, check_company
 from crm.models.validators import check_seen
 
 REMINDER_AHEAD: Final = timedelta(hours=1)
@@ -157,20 +157,16 @@ class Task(models.Model):
 
     def starts_at(self, zone: ZoneInfo) -> datetime | None:
         """When it is due, in this time zone; None for any time of its day."""
-        return (
-            None
-            if self.due_time is None
-            else datetime.combine(self.due_on, self.due_time, zone)
-        )
+        if self.due_time is None:
+            return None
+        return datetime.combine(self.due_on, self.due_time, zone)
 
     def remind_at(self, zone: ZoneInfo) -> datetime:
         """When its reminder is due: ahead of its time, or in the morning of its day."""
         starts_at = self.starts_at(zone)
-        return (
-            starts_at - REMINDER_AHEAD
-            if starts_at
-            else datetime.combine(self.due_on, REMINDER_OF_A_DAY, zone)
-        )
+        if starts_at is not None:
+            return starts_at - REMINDER_AHEAD
+        return datetime.combine(self.due_on, REMINDER_OF_A_DAY, zone)
 
     def is_late(self, now: datetime) -> bool:
         """True if it should have been done by `now`, which is in the company's time zone."""
@@ -188,10 +184,11 @@ class Task(models.Model):
         super().clean()
         if self.lead_id and self.deal_id:
             raise ValidationError({"deal": "Choose a lead or a deal, not both."})
-        if self.lead and self.lead.company_id != self.company_id:
-            raise ValidationError({"lead": "Choose one of your company's leads."})
-        if self.deal and self.deal.company_id != self.company_id:
-            raise ValidationError({"deal": "Choose one of your company's deals."})
+        check_company(
+            self,
+            lead="Choose one of your company's leads.",
+            deal="Choose one of your company's deals.",
+        )
         if self.due_on and not FIRST_YEAR <= self.due_on.year <= LAST_YEAR:
             raise ValidationError(
                 {"due_on": f"Enter a date from {FIRST_YEAR} to {LAST_YEAR}."}

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from django.core.exceptions import ValidationError
 from django.db import migrations, models
 from django.db.models.lookups import Exact
 
@@ -28,6 +29,19 @@ class CompanyQuerySet(models.QuerySet[M]):
             return self.filter(company=company)
         pk = company if isinstance(company, int) else company.pk
         return self.filter(Exact(NotInIndex("company"), pk), pk__in=keys)
+
+
+def check_company(row: Any, **messages: str) -> None:
+    """Raise ValidationError with the message of the first of these foreign keys that refers to another company's row.
+
+    A row without a company yet is left to other checks.
+    """
+    if not row.company_id:
+        return
+    for name, message in messages.items():
+        is_set = getattr(row, f"{name}_id") is not None
+        if is_set and getattr(row, name).company_id != row.company_id:
+            raise ValidationError({name: message})
 
 
 class NotInIndex(models.Func):
