@@ -28,12 +28,9 @@ class AttachmentQuerySet(CompanyQuerySet["Attachment"]):
         rows = self.for_company(subject.company_id)
         if isinstance(subject, Note):
             return rows.filter(note=subject)
-        own = rows.filter(note=None)
-        return (
-            own.filter(deal=subject)
-            if isinstance(subject, Deal)
-            else own.filter(lead=subject, deal=None)
-        )
+        if isinstance(subject, Deal):
+            return rows.filter(note=None, deal=subject)
+        return rows.filter(note=None, deal=None, lead=subject)
 
 
 class Attachment(Contribution):

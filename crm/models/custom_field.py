@@ -5,7 +5,6 @@ The definitions are rows. The values are in the column `custom` of the lead or d
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
 from typing import Any, ClassVar, Final, Self
 
 from django.core.exceptions import ValidationError
@@ -168,13 +167,14 @@ def free_key(
     The database would take digits alone for the index of a list, and our code two underscores for a lookup.
     """
     key = re.sub(r"[^a-z0-9]+", "_", slugify(name)).strip("_")
-    key = key if key[:1].isalpha() else f"{otherwise}_{key}".strip("_")
-    key, used = key[: longest - 4].strip("_"), set(taken)
-    return next(
-        each
-        for each in chain([key], (f"{key}_{number}" for number in range(2, 10_000)))
-        if each not in used
-    )
+    if not key[:1].isalpha():
+        key = f"{otherwise}_{key}".strip("_")
+    key = key[: longest - 4].strip("_")
+    used = set(taken)
+    if key not in used:
+        return key
+    numbered = (f"{key}_{number}" for number in range(2, 10_000))
+    return next(each for each in numbered if each not in used)
 
 
 def changed_choices(
@@ -187,21 +187,14 @@ def changed_choices(
     """
     known = {choice["key"]: choice for choice in before}
     entered = [(key, " ".join(label.split())) for key, label in labels if label.strip()]
-    _check_labels(entered, known)
-    by_label = {choice["label"].casefold(): key for key, choice in known.items()}
-    named = {key for key, _ in entered if key}
+    _check_labels([label for _, label in entered])
+    _check_keys([key for key, _ in entered if key], known)
     result: dict[str, Choice] = {}
-    for key, label in entered:
-        again = by_label.get(label.casefold(), "")
-        if not key:
-            key = again if again not in named else ""
-        key = key or free_key(label, {*known, *result}, otherwise="choice")
+    for key, label in _with_keys(entered, known):
         result[key] = {"key": key, "label": label, "is_archived": False}
-    result |= {
-        key: {**choice, "is_archived": True}
-        for key, choice in known.items()
-        if key not in result
-    }
+    for key, choice in known.items():
+        if key not in result:
+            result[key] = {**choice, "is_archived": True}
     if len(result) > CHOICES_AT_MOST:
         raise ValidationError(
             f"Enter at most {CHOICES_AT_MOST} choices. Removed ones count, because values keep them."
@@ -209,29 +202,45 @@ def changed_choices(
     return list(result.values())
 
 
-def _check_labels(
-    entered: Sequence[tuple[str, str]], known: Mapping[str, Choice]
-) -> None:
-    labels = [label.casefold() for _, label in entered]
-    keys = [key for key, _ in entered if key]
+def _check_labels(labels: Sequence[str]) -> None:
     if not labels:
         raise ValidationError("Enter at least one choice.")
-    if twice := next(
-        (label for _, label in entered if labels.count(label.casefold()) > 1), ""
-    ):
-        raise ValidationError(
-            f"Two choices are called “{twice}”. Each must be different."
-        )
-    if not all(is_seen(label) for _, label in entered):
-        raise ValidationError(
-            "Enter choices that can be seen: one is made of invisible characters only."
-        )
-    if any("\0" in label for _, label in entered):
-        # PostgreSQL has none in JSON.
-        raise ValidationError("Null characters are not allowed.")
-    if any(len(label) > LONGEST_CHOICE for _, label in entered):
-        raise ValidationError(
-            f"Enter at most {LONGEST_CHOICE} characters for a choice."
-        )
-    if set(keys) - known.keys() or len(keys) != len(set(keys)):
+    used = [label.casefold() for label in labels]
+    for label in labels:
+        if used.count(label.casefold()) > 1:
+            raise ValidationError(
+                f"Two choices are called “{label}”. Each must be different."
+            )
+        if not is_seen(label):
+            raise ValidationError(
+                "Enter choices that can be seen: one is made of invisible characters only."
+            )
+        if "\0" in label:  # PostgreSQL has none in JSON
+            raise ValidationError("Null characters are not allowed.")
+        if len(label) > LONGEST_CHOICE:
+            raise ValidationError(
+                f"Enter at most {LONGEST_CHOICE} characters for a choice."
+            )
+
+
+def _check_keys(keys: Sequence[str], known: Mapping[str, Choice]) -> None:
+    is_repeated = len(keys) != len(set(keys))
+    if is_repeated or not known.keys() >= set(keys):
         raise ValidationError("There is no such choice.")
+
+
+def _with_keys(
+    entered: Sequence[tuple[str, str]], known: Mapping[str, Choice]
+) -> list[tuple[str, str]]:
+    """The choices with a key for each new one: that of a known choice with the same label, or a free one."""
+    by_label = {choice["label"].casefold(): key for key, choice in known.items()}
+    used = {key for key, _ in entered if key}
+    result = []
+    for key, label in entered:
+        if not key:
+            key = by_label.get(label.casefold(), "")
+            if not key or key in used:
+                key = free_key(label, {*known, *used}, otherwise="choice")
+        used.add(key)
+        result.append((key, label))
+    return result

@@ -62,14 +62,13 @@ def count_now(model: type[models.Model], *names: str, using: str) -> None:
     With names of fields, it reads only these: others may be long texts.
     """
     connection = connections[using]
-    quoted = map(
-        connection.ops.quote_name, (_field(model, name).column for name in names)
-    )
-    columns = f" ({', '.join(quoted)})" if names else ""
+    quote = connection.ops.quote_name
+    target = quote(model._meta.db_table)
+    if names:
+        columns = ", ".join(quote(_field(model, name).column) for name in names)
+        target += f" ({columns})"
     with connection.cursor() as cursor:
-        cursor.execute(
-            ANALYZE.format(connection.ops.quote_name(model._meta.db_table) + columns)
-        )
+        cursor.execute(ANALYZE.format(target))
 
 
 def insert_rows(
@@ -126,36 +125,36 @@ def update_rows(
     if not rows:
         return
     connection = connections[using]
-    quote, compiler = (
-        connection.ops.quote_name,
-        models.QuerySet(model, using=using).query.get_compiler(using),
-    )
+    quote = connection.ops.quote_name
     key: Any = model._meta.pk
     fields = [_field(model, name) for name in names]
-    changes = [f"{quote(field.column)} = new.{quote(field.column)}" for field in fields]
-    for name, expression in (same or {}).items():
-        sql, params = compiler.compile(expression)
-        if params:
-            raise FieldError("An expression for all rows can't have parameters.")
-        changes.append(f"{quote(_field(model, name).column)} = {sql}")
-    parts = {
-        "table": quote(model._meta.db_table),
-        "key": quote(key.column),
-        "changes": ", ".join(changes),
-    }
-    columns = [key.column, *(field.column for field in fields)]
-    kinds = [
-        key.rel_db_type(connection),
-        *(field.db_type(connection) for field in fields),
-    ]
-    types = ", ".join(
-        f"{quote(column)} {kind}" for column, kind in zip(columns, kinds, strict=True)
+    kinds = {key.column: key.rel_db_type(connection)}
+    kinds |= {field.column: field.db_type(connection) for field in fields}
+    values = {field.column: f"new.{quote(field.column)}" for field in fields}
+    values |= _compiled(model, same or {}, using)
+    statement = UPDATE.format(
+        table=quote(model._meta.db_table),
+        key=quote(key.column),
+        changes=", ".join(f"{quote(name)} = {sql}" for name, sql in values.items()),
+        types=", ".join(f"{quote(name)} {kind}" for name, kind in kinds.items()),
     )
-    document = [dict(zip(columns, (pk, *row), strict=True)) for pk, row in rows.items()]
+    document = [dict(zip(kinds, (pk, *row), strict=True)) for pk, row in rows.items()]
     with connection.cursor() as cursor:
-        cursor.execute(
-            UPDATE.format(types=types, **parts), [json.dumps(document, default=str)]
-        )
+        cursor.execute(statement, [json.dumps(document, default=str)])
+
+
+def _compiled(
+    model: type[models.Model], expressions: Mapping[str, models.Expression], using: str
+) -> dict[str, str]:
+    """The SQL of these expressions, by column."""
+    compiler = models.QuerySet(model, using=using).query.get_compiler(using)
+    result = {}
+    for name, expression in expressions.items():
+        sql, parameters = compiler.compile(expression)
+        if parameters:
+            raise FieldError("An expression for all rows can't have parameters.")
+        result[_field(model, name).column] = sql
+    return result
 
 
 def _field(model: type[models.Model], name: str) -> Any:
@@ -178,12 +177,10 @@ def _with_json(fields: Sequence[Any], rows: Iterable[Row]) -> Iterable[Row]:
         values = list(row)
         for index, encode in encoders:
             value = values[index]
-            if value is not None:
-                values[index] = (
-                    encode(value)
-                    if value or type(value) not in EMPTY
-                    else EMPTY[type(value)]
-                )
+            if value is None:
+                continue
+            is_empty = not value and type(value) in EMPTY
+            values[index] = EMPTY[type(value)] if is_empty else encode(value)
         yield values
 
 
@@ -199,10 +196,8 @@ class OneOfTexts(models.Lookup):
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
         text, parameters = self.process_lhs(compiler, connection)
-        return ONE_OF_ARRAY.format(text), [
-            *parameters,
-            f"{{{','.join(map(_in_array, self.rhs))}}}",
-        ]
+        array = ",".join(map(_in_array, self.rhs))
+        return ONE_OF_ARRAY.format(text), [*parameters, f"{{{array}}}"]
 
 
 def _in_array(text: str) -> str:

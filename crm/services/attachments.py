@@ -29,9 +29,6 @@ CHUNK: Final = 1_000
 # A whole day: the row of a file is written within minutes, or never.
 SWEPT_AFTER: Final = timedelta(days=1)
 NO_FILE: Final = "Choose a file first."
-TOO_MANY: Final = f"At most {MAX_FILES} files can be kept on a lead or deal. Delete some that are no longer needed."
-TOO_MANY_ON_NOTE: Final = f"At most {MAX_ON_NOTE} files can be kept on a note. Add them to its lead or deal instead."
-NOTE_GONE: Final = "Nothing was uploaded: this note has since been deleted."
 NOT_DELETABLE: Final = (
     "Only the person who added this file, or an admin, can delete it."
 )
@@ -81,35 +78,19 @@ def add_files(
 
     Raises ValidationError, PersonErased, and DeletedMeanwhile if the deal has been deleted.
     """
-    note = subject if isinstance(subject, Note) else None
-    deal = (
-        subject.deal
-        if isinstance(subject, Note)
-        else subject
-        if isinstance(subject, Deal)
-        else None
-    )
-    lead = subject if isinstance(subject, Lead) else subject.lead
+    note, deal, lead = _place(subject)
     with transaction.atomic():
         # Of two concurrent uploads, the second sees what the first has used.
         Company.objects.hold(subject.company_id)
         require_room(subject.company_id, sum(file.size for file in files))
-        if Attachment.objects.on(subject).count() + len(files) > (
-            MAX_ON_NOTE if note else MAX_FILES
-        ):
-            raise ValidationError(TOO_MANY_ON_NOTE if note else TOO_MANY)
+        _refuse_too_many(subject, len(files))
         # A note stays with the former lead of its deal.
         holder = deal.lead if deal else lead
         with locking_subject(
             lead_id=holder.pk if holder else None, deal_id=deal.pk if deal else None
         ):
-            if (
-                note
-                and not Note.objects.select_for_update(no_key=True)
-                .filter(pk=note.pk)
-                .exists()
-            ):
-                raise ValidationError(NOTE_GONE)
+            if note:
+                _lock_note(note)
             rows = [
                 Attachment(
                     company_id=subject.company_id,
@@ -125,6 +106,36 @@ def add_files(
             for row in rows:
                 row.sign(author)
             return Attachment.objects.bulk_create(rows)
+
+
+def _place(
+    subject: Lead | Deal | Note,
+) -> tuple[Note | None, Deal | None, Lead | None]:
+    if isinstance(subject, Note):
+        return subject, subject.deal, subject.lead
+    if isinstance(subject, Deal):
+        return None, subject, subject.lead
+    return None, None, subject
+
+
+def _refuse_too_many(subject: Lead | Deal | Note, added: int) -> None:
+    count = Attachment.objects.on(subject).count() + added
+    if isinstance(subject, Note):
+        if count > MAX_ON_NOTE:
+            raise ValidationError(
+                f"At most {MAX_ON_NOTE} files can be kept on a note. Add them to its lead or deal instead."
+            )
+    elif count > MAX_FILES:
+        raise ValidationError(
+            f"At most {MAX_FILES} files can be kept on a lead or deal. Delete some that are no longer needed."
+        )
+
+
+def _lock_note(note: Note) -> None:
+    """Lock the note. Raises ValidationError if it has been deleted."""
+    rows = Note.objects.select_for_update(no_key=True).filter(pk=note.pk)
+    if not rows.exists():
+        raise ValidationError("Nothing was uploaded: this note has since been deleted.")
 
 
 def delete_file(*, attachment: Attachment) -> None:
@@ -181,11 +192,8 @@ def _refuse_unless_right(files: Sequence["UploadedFile[Any]"]) -> None:
 def _unused(names: Iterable[str]) -> set[str]:
     """The stored names that no row refers to."""
     wanted = set(names)
-    return wanted - set(
-        Attachment.objects.filter(stored_as__in=wanted).values_list(
-            "stored_as", flat=True
-        )
-    )
+    rows = Attachment.objects.filter(stored_as__in=wanted)
+    return wanted.difference(rows.values_list("stored_as", flat=True))
 
 
 def _discard_unused(names: Sequence[str]) -> None:

@@ -14,7 +14,6 @@ from crm.models.tag import add_links
 from crm.services.picklists import add_entry, list_locked
 
 TAGS_AT_MOST: Final = 20  # of a lead or deal
-TOO_MANY: Final = f"Enter at most {TAGS_AT_MOST} tags."
 
 
 def put_tag(*, rows: "QuerySet[Lead] | QuerySet[Deal]", tag: Tag) -> int:
@@ -50,11 +49,8 @@ def replace_tags(*, row: Lead | Deal, tags: Sequence[Tag]) -> None:
     model = type(row)
     if not _locked(model._default_manager.filter(pk=row.pk)):
         lead = Q(pk=row.pk) if isinstance(row, Lead) else Q(deals=row)
-        raise (
-            LeadMerged
-            if Lead.objects.filter(lead, merged_into__isnull=False).exists()
-            else PersonErased
-        )
+        is_merged = Lead.objects.filter(lead, merged_into__isnull=False).exists()
+        raise LeadMerged if is_merged else PersonErased
     links = _links(model, [row.pk])
     removed, _ = links.exclude(tag__in=tags).delete()
     had = set(links.values_list("tag_id", flat=True))
@@ -65,30 +61,19 @@ def replace_tags(*, row: Lead | Deal, tags: Sequence[Tag]) -> None:
 
 
 def tags_named(
-    *, company: Company, names: Iterable[str], may_add: bool, has: Iterable[Tag] = ()
+    *, company: Company, names: Iterable[str], may_add: bool, has: Collection[Tag] = ()
 ) -> list[Tag]:
     """The company's tags with these names, ignoring case. Unknown ones are added for anyone who `may_add` them.
 
     Raises ValidationError if others are unknown, archived or too many, except for those that the lead or deal `has`.
     """
-    wanted = {
-        name.casefold(): name
-        for name in (" ".join(name.split()) for name in names)
-        if name
-    }
+    spelled = [" ".join(name.split()) for name in names]
+    wanted = {name.casefold(): name for name in spelled if name}
     known = _tags_by_name(company) if wanted else {}
     found = [known[key] for key in wanted if key in known]
     unknown = [name for key, name in wanted.items() if key not in known]
-    archived = [tag for tag in found if tag.archived_at is not None]
-    is_long = len(wanted) > TAGS_AT_MOST
-    kept = set(has) if archived or is_long else set()  # else, no query
-    if is_long and (unknown or not kept.issuperset(found)):
-        raise ValidationError({"tags": TOO_MANY})
-    for tag in archived:
-        if tag not in kept:
-            raise ValidationError(
-                {"tags": f"The tag “{tag}” was archived. Choose another one."}
-            )
+    _refuse_too_many(found, unknown, has)
+    _refuse_archived(found, has)
     if unknown and not may_add:
         raise ValidationError(
             {"tags": f"There is no tag called “{unknown[0]}”. An admin can add it."}
@@ -98,6 +83,23 @@ def tags_named(
 
 def _tags_by_name(company: Company) -> dict[str, Tag]:
     return {tag.name.casefold(): tag for tag in Tag.objects.for_company(company)}
+
+
+def _refuse_too_many(
+    found: Sequence[Tag], unknown: Sequence[str], has: Collection[Tag]
+) -> None:
+    if len(found) + len(unknown) <= TAGS_AT_MOST:
+        return  # without a query for those that it has
+    if unknown or not set(has).issuperset(found):
+        raise ValidationError({"tags": f"Enter at most {TAGS_AT_MOST} tags."})
+
+
+def _refuse_archived(found: Sequence[Tag], has: Collection[Tag]) -> None:
+    for tag in found:
+        if tag.archived_at is not None and tag not in has:
+            raise ValidationError(
+                {"tags": f"The tag “{tag}” was archived. Choose another one."}
+            )
 
 
 def add_tag(*, company: Company, name: str) -> Tag:
@@ -116,29 +118,23 @@ def add_tag(*, company: Company, name: str) -> Tag:
 
 def _locked(rows: "QuerySet[Any]") -> list[int]:
     """The keys of the rows whose lead is neither erased nor merged, locked: no erasure can come in between."""
-    leads: QuerySet[Any] = (
-        rows if rows.model is Lead else Lead.objects.filter(deals__in=rows)
-    )
-    kept = Lead.objects.filter(
-        pk__in=leads.values("pk"), erased_at=None, merged_into=None
-    ).order_by("pk")
+    leads = rows
+    if rows.model is not Lead:
+        leads = Lead.objects.filter(deals__in=rows)
+    current = Lead.objects.filter(erased_at=None, merged_into=None)
+    kept = current.filter(pk__in=leads.values("pk")).order_by("pk")
     held = list(kept.select_for_update(no_key=True).values_list("pk", flat=True))
     if rows.model is Lead:
         return held
-    deals = (
-        rows.filter(lead__in=held)
-        .order_by("pk")
-        .select_for_update(no_key=True, of=("self",))
-    )
-    return list(deals.values_list("pk", flat=True))
+    deals = rows.filter(lead__in=held).order_by("pk")
+    locked = deals.select_for_update(no_key=True, of=("self",))
+    return list(locked.values_list("pk", flat=True))
 
 
 def _links(model: type[Lead] | type[Deal], pks: Collection[int]) -> "QuerySet[Any]":
-    return (
-        LeadTag.objects.filter(lead__in=pks)
-        if model is Lead
-        else DealTag.objects.filter(deal__in=pks)
-    )
+    if model is Lead:
+        return LeadTag.objects.filter(lead__in=pks)
+    return DealTag.objects.filter(deal__in=pks)
 
 
 def _having(model: type[Lead] | type[Deal], pks: Collection[int], tag: Tag) -> set[int]:

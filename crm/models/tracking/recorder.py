@@ -4,6 +4,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -54,17 +55,12 @@ def record(
         _event(kind, now, origin)
         for pk, now in after.items()
         for kind in _kinds(model, before.get(pk), now)
-        if (kind, now.lead_id, now.deal_id) not in known
-        and (
-            origin.reinstates is None
-            or occasion(kind, now.lead_id, now.deal_id) in origin.reinstates
-        )
+        if _is_due(kind, now, origin, known)
     ]
     changes = list(_changes(both.values(), events, origin))
     _note_sharing(model, both.values(), using)
-    if contacts := [
-        now.lead_id for was, now in both.values() if was.contact != now.contact
-    ]:
+    contacts = [now.lead_id for was, now in both.values() if was.contact != now.contact]
+    if contacts:
         lead_contact_changed.send(sender=model, lead_ids=contacts)
     if events or changes:
         # The receivers repeat their statements too.
@@ -157,20 +153,21 @@ def take_back_with_counts(
     rows = list(events.order_by("pk").values_list("pk", "company_id", "occurred_at"))
     if not rows:
         return []
-    pks, companies = [pk for pk, *_ in rows], {company_id for _, company_id, _ in rows}
-    for each in companies:
-        of_company = [
-            (pk, occurred_at)
-            for pk, company_id, occurred_at in rows
-            if company_id == each
-        ]
+    pks = [pk for pk, *_ in rows]
+    by_company: defaultdict[int, list[tuple[int, datetime]]] = defaultdict(list)
+    for pk, company_id, occurred_at in rows:
+        by_company[company_id].append((pk, occurred_at))
+    for company_id, logged in by_company.items():
         log_privacy_change(
-            PrivacyChange.TAKEN_BACK, company_id=each, rows=of_company, using=events.db
+            PrivacyChange.TAKEN_BACK,
+            company_id=company_id,
+            rows=logged,
+            using=events.db,
         )
     marked = CrmEvent._base_manager.using(events.db).filter(pk__in=pks)
     marked.update(taken_back_at=Now(), taken_back_by=current_origin().action)
     answers = crm_events_taken_back.send(
-        sender=sender, company_ids=companies, crm_event_ids=pks
+        sender=sender, company_ids=set(by_company), crm_event_ids=pks
     )
     return [answer for _, answer in answers if answer is not None]  # type: ignore[misc]
 
@@ -184,15 +181,10 @@ def _take_back_what_was_left(
         if was.meaning != now.meaning and was.meaning in model.kinds_by_meaning:
             left[model.kinds_by_meaning[was.meaning]].append(was)
     for kind, rows in left.items():
-        of_rows = (
-            Q(deal__in=[row.deal_id for row in rows])
-            if rows[0].deal_id
-            else _of_leads(rows)
-        )
         unreleased = CrmEvent._base_manager.using(using).filter(
-            of_rows, kind=kind, release_at__gt=Now()
+            _about(rows), kind=kind, release_at__gt=Now(), taken_back_at=None
         )
-        sent = take_back(unreleased.filter(taken_back_at=None), sender=model)
+        sent = take_back(unreleased, sender=model)
         # `SYSTEM` is shared by all, and has no one to read it.
         if current_origin().action is not None:
             already_sent().extend(sent)
@@ -204,13 +196,13 @@ def _note_sharing(
     """Note in the privacy log who opted out or in: these leads, and those that were merged into them."""
     switched: defaultdict[tuple[PrivacyChange, int], list[int]] = defaultdict(list)
     for was, now in both:
-        if (
-            was.contact is None
-            or now.contact is None
-            or was.contact[1] == now.contact[1]
-        ):
+        if was.contact is None or now.contact is None:
             continue
-        change = PrivacyChange.OPTED_IN if now.contact[1] else PrivacyChange.OPTED_OUT
+        _, was_shared = was.contact
+        _, is_shared = now.contact
+        if was_shared == is_shared:
+            continue
+        change = PrivacyChange.OPTED_IN if is_shared else PrivacyChange.OPTED_OUT
         switched[change, now.company_id].append(now.lead_id)
     for (change, company_id), pks in switched.items():
         people: QuerySet[Any] = model._base_manager.using(using).filter(
@@ -249,7 +241,10 @@ def _correct_values(
         unreleased.filter(deal=deal_id).update(amount=now.amount, currency=now.currency)
 
 
-def _of_leads(rows: Iterable[RowSnapshot]) -> Q:
+def _about(rows: Sequence[RowSnapshot]) -> Q:
+    """Selects the events about these deals, or about these leads."""
+    if rows[0].deal_id:
+        return Q(deal__in=[row.deal_id for row in rows])
     return Q(lead__in=[row.lead_id for row in rows], deal=None)
 
 
@@ -286,6 +281,7 @@ def _changes(
 ) -> Iterator[NewChange]:
     caused = {(event.lead_id, event.deal_id): event.public_id for event in events}
     for was, now in both:
+        event = caused.get((now.lead_id, now.deal_id))
         for changed, old, new in differences(was, now):
             yield NewChange(
                 company_id=now.company_id,
@@ -297,9 +293,7 @@ def _changes(
                 **origin.actor_columns,
                 action=origin.action,
                 is_undo=origin.reinstates is not None,
-                caused=caused.get((now.lead_id, now.deal_id))
-                if changed in STEPS
-                else None,
+                caused=event if changed in STEPS else None,
             )
 
 
@@ -318,7 +312,21 @@ def _kinds(
 ) -> Iterator[CrmEventKind]:
     if before is None:
         yield model.created_kind
-    if (
-        before is None or before.meaning != after.meaning
-    ) and after.meaning in model.kinds_by_meaning:
+    elif before.meaning == after.meaning:
+        return
+    if after.meaning in model.kinds_by_meaning:
         yield model.kinds_by_meaning[after.meaning]
+
+
+def _is_due(
+    kind: CrmEventKind,
+    row: RowSnapshot,
+    origin: Origin,
+    known: Collection[tuple[str, int | None, int | None]],
+) -> bool:
+    """True unless the event is known, or an undo brings the row back to a step without bringing back its event."""
+    if (kind, row.lead_id, row.deal_id) in known:
+        return False
+    if origin.reinstates is None:
+        return True
+    return occasion(kind, row.lead_id, row.deal_id) in origin.reinstates

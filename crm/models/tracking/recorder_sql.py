@@ -1,7 +1,7 @@
 """Inserts CRM events and changes: on PostgreSQL in one statement, so the history costs no extra round trip."""
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -119,49 +119,50 @@ def insert(
     events: Sequence[CrmEvent], changes: Sequence[NewChange], using: str
 ) -> None:
     """Insert the changes and the CRM events, and set the keys of the CRM events."""
-    connection = connections[using]
     if len(events) >= MANY and all(event.action is None for event in events):
         _copy_events(events, using)
         events = []
-    if not (events or changes):
-        return
-    statements: list[str] = []
-    parameters: list[Any] = []
-    insert_one = INSERT_RELEASED if events and events[0].action is None else INSERT_ONE
-    for one, many, rows in (
-        (INSERT_CHANGE, INSERT_CHANGES, changes),
-        (insert_one, INSERT_MANY, list(map(EVENT_VALUES, events))),
-    ):
-        if rows:
-            statements.append(one if len(rows) == 1 else many)
-            parameters.extend(rows[0] if len(rows) == 1 else _by_column(rows))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "WITH change AS ({}) {}".format(*statements)
-            if len(statements) > 1
-            else statements[0],
-            parameters,
-        )
-        keys: dict[uuid.UUID, int] = (
-            {public_id: pk for pk, public_id in cursor.fetchall()} if events else {}
-        )
+    if events:
+        _insert_events(events, changes, using)
+    elif changes:
+        with connections[using].cursor() as cursor:
+            cursor.execute(*_statement(INSERT_CHANGE, INSERT_CHANGES, changes))
+
+
+def _insert_events(
+    events: Sequence[CrmEvent], changes: Sequence[NewChange], using: str
+) -> None:
+    one = INSERT_RELEASED if events[0].action is None else INSERT_ONE
+    rows = list(map(EVENT_VALUES, events))
+    statement, parameters = _statement(one, INSERT_MANY, rows)
+    if changes:
+        of_changes, values = _statement(INSERT_CHANGE, INSERT_CHANGES, changes)
+        statement = f"WITH change AS ({of_changes}) {statement}"
+        parameters = [*values, *parameters]
+    with connections[using].cursor() as cursor:
+        cursor.execute(statement, parameters)
+        keys = {public_id: pk for pk, public_id in cursor.fetchall()}
     for event in events:
         event.pk = keys[event.public_id]
 
 
+def _statement(
+    one: str, many: str, rows: Sequence[Sequence[Any]]
+) -> tuple[str, Sequence[Any]]:
+    """Returns the statement for a single row, or that for many, and its parameters."""
+    if len(rows) == 1:
+        return one, rows[0]
+    return many, [list(column) for column in zip(*rows, strict=True)]
+
+
 def _copy_events(events: Sequence[CrmEvent], using: str) -> None:
     """Insert CRM events without a grace period, which need nothing from their company's row."""
-    for event, key in zip(
-        events, new_keys(CrmEvent, len(events), using=using), strict=True
-    ):
+    keys = new_keys(CrmEvent, len(events), using=using)
+    for event, key in zip(events, keys, strict=True):
         event.pk = key
     names = ["id", *(name for name, _ in COLUMNS)]
-    insert_rows(
-        CrmEvent,
-        names,
-        ((event.pk, *EVENT_VALUES(event)) for event in events),
-        using=using,
-    )
+    rows = ((event.pk, *EVENT_VALUES(event)) for event in events)
+    insert_rows(CrmEvent, names, rows, using=using)
 
 
 def insert_history(
@@ -189,19 +190,9 @@ def insert_history(
     )
     # As text, which psycopg writes in a fraction of the time.
     keys = f"{{{','.join(map(str, pks))}}}"
+    parameters = [keys, kind, actor["actor_id"], actor["api_key_id"]]
+    if meaning:
+        parameters.append(meaning)
     with connections[using].cursor() as cursor:
-        cursor.execute(
-            statement,
-            [
-                keys,
-                kind,
-                actor["actor_id"],
-                actor["api_key_id"],
-                *([meaning] if meaning else []),
-            ],
-        )
+        cursor.execute(statement, parameters)
         return int(cursor.rowcount)
-
-
-def _by_column(rows: Iterable[Sequence[Any]]) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)]
