@@ -24,7 +24,7 @@ from crm.api.views import IDEMPOTENCY_KEY, CreatableViewSet
 from crm.api.viewsets import Conflict
 from crm.models import BulkChange, BulkKind
 from crm.models.job import JobState
-from crm.models.jobs import keys_of
+from crm.models.key_selection import keys_of
 from crm.models.roles import Action
 from crm.selectors.bulk_questions import bulk_question, changed_since, confirmed_leads
 from crm.services import bulk_changes

@@ -12,7 +12,7 @@ from crm.lists.custom_fields import custom_columns
 from crm.lists.filters import FilterRequest, ListFilter
 from crm.lists.keyset import ByFields, KeysetPage, Order, page_of
 from crm.models import Company, CustomField, FieldSubject
-from crm.models.jobs import keys_of
+from crm.models.key_selection import keys_of
 
 ROWS_PER_PAGE = 25
 COLUMNS_AT_MOST = 6  # on a page, without the fixed ones

@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from django.urls import reverse
 
 from crm.models.job import AT_WORK, Job, JobQuerySet, JobState
-from crm.models.jobs import KeySelection, packed_keys
+from crm.models.key_selection import KeySelection, packed_keys
 from crm.models.people import User
 from crm.models.picklist import Tag
 from crm.models.roles import Action

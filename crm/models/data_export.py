@@ -19,7 +19,7 @@ from django.utils.timezone import localdate
 from crm.models.company import Company
 from crm.models.contribution import Author
 from crm.models.job import AT_WORK, Job, JobQuerySet, JobState
-from crm.models.jobs import KeySelection
+from crm.models.key_selection import KeySelection
 from crm.models.people import ApiKey
 from crm.models.roles import Action
 from crm.models.tenancy import CompanyQuerySet

@@ -21,7 +21,7 @@ from crm.models import (
 )
 from crm.models.contribution import Author
 from crm.models.job import JobState
-from crm.models.jobs import packed_keys
+from crm.models.key_selection import packed_keys
 from crm.models.lead_import import add_counts
 from crm.models.tracking.origin import acting_as
 from crm.services import audit

@@ -24,7 +24,7 @@ from crm.models import (
 from crm.models.contribution import Author
 from crm.models.data_export import WHOLE_COMPANY
 from crm.models.job import JobState
-from crm.models.jobs import packed_keys
+from crm.models.key_selection import packed_keys
 from crm.models.space import require_room
 from crm.services import audit, rate_limits
 from postgresql.bounds import LONG_SECONDS, statements_may_take

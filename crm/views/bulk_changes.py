@@ -28,7 +28,7 @@ from crm.accounts.decorators import (
 )
 from crm.lists.leads import LEADS
 from crm.models import BulkChange, BulkKind, LeadChange, LeadResult
-from crm.models.jobs import keys_of
+from crm.models.key_selection import keys_of
 from crm.models.lead import LeadQuerySet
 from crm.models.roles import Action
 from crm.models.validators import is_number

@@ -27,7 +27,7 @@ from crm.lists.leads import LEADS
 from crm.lists.registry import LISTS
 from crm.lists.tasks import TASKS
 from crm.models import DataExport, ExportFormat
-from crm.models.jobs import keys_of
+from crm.models.key_selection import keys_of
 from crm.models.roles import Action
 from crm.selectors import data_exports as selector
 from crm.selectors.saved_views import tabs_of

@@ -40,7 +40,7 @@ from crm.models import (
     TaskReminder,
     User,
 )
-from crm.models.jobs import packed_keys
+from crm.models.key_selection import packed_keys
 from crm.models.merge_fields import SHARING
 from crm.models.roles import Role
 from crm.models.tag import add_links

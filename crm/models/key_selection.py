@@ -1,4 +1,4 @@
-"""The rows that a job is about, as selected when someone requested it."""
+"""The rows that a job is about: their ids, as selected when someone requested it."""
 
 from array import array
 from collections.abc import Iterable, Iterator
