@@ -18,9 +18,9 @@ from django.shortcuts import render
 from crm.accounts.callers import COMPANY
 from crm.accounts.sessions import memberships_of
 from crm.accounts.typed_forms import keep_typed
+from crm.formatting import dates_for
 from crm.models import Membership, User
 from crm.models.tracking.origin import acting_as
-from crm.templatetags.formatting import dates_for
 
 # Session limits: 8 hours without a request, 7 days in all
 

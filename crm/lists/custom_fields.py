@@ -13,13 +13,13 @@ from django import forms
 from django.db.models import Q, QuerySet
 from django.utils.text import Truncator
 
+from crm.formatting import day, money
 from crm.lists.columns import CUSTOM, Column, FileColumn
 from crm.models import Company, CustomField, Deal, FieldType, Lead
 from crm.models.bidi import without_bidi_controls
 from crm.models.custom_field import FREE_TEXT
 from crm.models.custom_lookups import between, contains_text, holds
 from crm.models.custom_values import Value, form_field
-from crm.templatetags.formatting import day, money
 
 # Begins the name of a custom field's filter, and of its field in a form.
 PREFIX: Final = "custom_"

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from django.db.models import Model
 
+from crm.formatting import money
 from crm.models import Change, ChangedField, Lead, LeadStatus, LostReason, Stage, User
 from crm.models.audit_entries import name_of
-from crm.templatetags.formatting import money
 
 ARROW: Final = " → "
 NOBODY: Final = "nobody"

@@ -17,10 +17,10 @@ from crm.models.roles import Action
 from crm.models.tracking.origin import already_sent, current_action
 from crm.selectors.timeline import outlooks
 from crm.services.undo import NothingToUndo, UndoResult, undo
-from crm.templatetags.formatting import UNDO
 from crm.views.shell import back_to
 
 NAMES_AT_MOST = 3
+UNDO = "undo"  # in the tags of a message whose change can be undone
 
 
 def tell(request: MemberRequest, text: str) -> None:

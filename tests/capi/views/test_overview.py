@@ -8,9 +8,9 @@ import pytest
 from django.utils import timezone
 
 from capi.models import DayCount
+from crm.formatting import duration
 from crm.models import AuditEntry, Company
 from crm.services.erasure import erase_lead
-from crm.templatetags.formatting import duration
 from tests.capi.counted import count_now, record
 from tests.conftest import make_lead
 

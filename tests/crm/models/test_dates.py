@@ -7,10 +7,10 @@ from django.core.exceptions import ValidationError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crm.formatting import dates_for
 from crm.models import User
 from crm.models.dates import DayOrder, date_readings, typed_date
 from crm.models.people import DateStyle
-from crm.templatetags.formatting import dates_for
 
 THIRD = date(2026, 11, 3)
 

@@ -1,124 +1,13 @@
-"""How moments, money and numbers are shown, and the geometry of the chart."""
+"""The filters of templates."""
 
 import re
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 
-import pytest
 from django.conf import settings
 from django.template import Context, Template
-from django.template.loader import render_to_string
-from django.utils import timezone
 
 from crm.models import Stage
-from crm.selectors.charts import Series, bar_chart
-from crm.templatetags.formatting import ago, as_options, day, grouped, money, when
-
-
-@pytest.mark.parametrize(
-    ("amount", "currency", "shown"),
-    [
-        (Decimal("25000.00"), "EUR", "€25,000"),
-        (Decimal("25000.50"), "EUR", "€25,000.50"),
-        (Decimal("999999999999.99"), "CHF", "999,999,999,999.99\u00a0CHF"),
-        (Decimal("0"), "USD", "$0"),
-        (Decimal("5"), "", "5"),
-        (None, "EUR", ""),
-    ],
-)
-def test_money_has_its_currency_and_cents_only_where_there_are_any(
-    amount, currency, shown
-):
-    assert money(amount, currency) == shown
-
-
-def test_a_moment_is_short_and_has_the_whole_of_it_in_its_title():
-    this_year = timezone.localdate().year
-
-    html = when(datetime(this_year, 11, 24, 15, 0, 7, tzinfo=UTC))
-
-    assert f'datetime="{this_year}-11-24T15:00:07+00:00"' in html
-    assert f'title="24 November {this_year}, 15:00:07 UTC">24 Nov, 15:00</time>' in html
-    assert ">24 Nov 2001, 15:00</time>" in when(datetime(2001, 11, 24, 15, tzinfo=UTC))
-    assert when(None) == ""
-
-
-@pytest.mark.parametrize(
-    ("minutes", "shown"),
-    [
-        (0, "just now"),
-        (1, "1\u00a0min ago"),
-        (59, "59\u00a0min ago"),
-        (60, "1\u00a0h ago"),
-        (1439, "23\u00a0h ago"),
-    ],
-)
-def test_a_moment_of_the_last_day_is_told_by_its_distance(minutes, shown):
-    assert ago(timezone.now() - timedelta(minutes=minutes, seconds=1)).endswith(
-        f">{shown}</time>"
-    )
-
-
-def test_an_earlier_moment_is_told_by_its_date():
-    moment = timezone.now() - timedelta(days=1)
-
-    assert ago(moment) == when(moment)
-    assert ago(None) == ""
-
-
-def test_a_date_has_its_weekday_in_its_title():
-    expected = '<time datetime="2026-11-24" title="Tuesday, 24 November 2026">24 Nov 2026</time>'
-
-    assert day(date(2026, 11, 24)) == expected
-
-
-def test_large_numbers_are_grouped():
-    assert grouped(1234567) == "1,234,567"
-
-
-def test_bars_stack_from_the_bottom_of_a_round_scale():
-    chart = bar_chart(
-        [date(2026, 11, 23), date(2026, 11, 24)],
-        [Series("sent", "good", [0, 40]), Series("failed", "bad", [0, 7])],
-    )
-
-    assert [line.text for line in chart.lines] == ["0", "15", "30", "45", "60"]
-    assert [(bar.tone, bar.title, bar.y, bar.height) for bar in chart.bars] == [
-        ("good", "24 Nov: 40 sent", "74.7", "129.3"),
-        ("bad", "24 Nov: 7 failed", "52.0", "22.6"),
-    ]
-    assert [label.text for label in chart.labels] == ["23 Nov", "24 Nov"]
-    assert chart.table == [(date(2026, 11, 24), [40, 7]), (date(2026, 11, 23), [0, 0])]
-
-
-def test_days_without_anything_make_an_empty_chart():
-    chart = bar_chart([date(2026, 11, 24)], [Series("sent", "good", [0])])
-
-    assert chart.is_empty
-    assert [line.text for line in chart.lines] == ["0", "1", "2", "3", "4"]
-
-
-def test_no_coordinate_is_written_with_a_comma():
-    days = [date(2026, 11, 1 + number) for number in range(30)]
-    chart = bar_chart(
-        days, [Series("sent", "good", [1500 * number for number in range(30)])]
-    )
-
-    html = render_to_string(
-        "_parts/bar_chart.html", {"chart": chart, "title": "Events per day"}
-    )
-
-    drawing = html[html.index("<svg") : html.index("</svg>")]
-    attributes = (
-        drawing.replace("60,000", "")
-        .replace("45,000", "")
-        .replace("30,000", "")
-        .replace("15,000", "")
-    )
-    assert 'viewBox="0 0 720 230"' in drawing
-    assert 'x="1,' not in attributes
-    assert "<td>43,500</td>" in html
+from crm.templatetags.formatting import as_options
 
 
 def test_no_template_puts_a_moment_with_its_tags_into_an_attribute():
