@@ -24,7 +24,7 @@ from capi.models.choices import State
 from capi.selectors.event_actions import allowed_actions
 from capi.selectors.explanations.explain import NOT_AS_THINGS_STAND
 from crm.api.viewsets import CompanyViewSet
-from crm.lists.filters import IdFilter
+from crm.lists.filter_types import IdFilter
 from crm.models.roles import Action
 
 

@@ -22,7 +22,7 @@ from crm.api.fields import OwnRowField
 from crm.api.schema import DETAIL
 from crm.api.views import IDEMPOTENCY_KEY, AddableViewSet
 from crm.api.viewsets import Conflict
-from crm.lists.filters import IdFilter
+from crm.lists.filter_types import IdFilter
 from crm.models import Attachment, Note
 from crm.models.roles import Action
 from crm.models.space import NoRoom

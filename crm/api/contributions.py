@@ -10,7 +10,7 @@ from rest_framework import serializers
 from crm.api.authentication import Caller
 from crm.api.fields import DealField, LeadField
 from crm.api.serializers import StrictSerializer
-from crm.lists.filters import IdFilter
+from crm.lists.filter_types import IdFilter
 from crm.models.contribution import Contribution
 
 C = TypeVar("C", bound=Contribution)

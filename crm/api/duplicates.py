@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from crm.api.viewsets import CompanyViewSet
-from crm.lists.filters import IdFilter
+from crm.lists.filter_types import IdFilter
 from crm.models import LeadDuplicate
 from crm.models.lead_duplicate import LeadDuplicateQuerySet
 from crm.models.roles import Action

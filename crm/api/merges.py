@@ -15,7 +15,7 @@ from crm.api.fields import LeadField, Text
 from crm.api.schema import DETAIL
 from crm.api.serializers import StrictBody
 from crm.api.viewsets import CompanyViewSet, Conflict
-from crm.lists.filters import IdFilter
+from crm.lists.filter_types import IdFilter
 from crm.models import CustomField, FieldSubject, LeadMerge
 from crm.models.lead_merge import UNDO_FOR
 from crm.models.merge_fields import CHOSEN, CUSTOM

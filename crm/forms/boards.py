@@ -5,7 +5,8 @@ from typing import Any
 
 import django_filters
 
-from crm.lists.filters import OptionalRowFilter, RowFilter, colleagues, tags, unfiltered
+from crm.lists.filter_choices import colleagues, tags
+from crm.lists.filter_types import OptionalRowFilter, RowFilter, unfiltered
 from crm.models import Pipeline
 
 

@@ -9,14 +9,12 @@ from django import forms
 from django.http import QueryDict
 from django.utils import timezone
 
-from crm.lists.filters import (
-    FilterRequest,
+from crm.lists.filter_choices import FilterRequest, colleagues, source_choices
+from crm.lists.filter_types import (
     OptionalRowFilter,
     SinceFilter,
     TextChoiceFilter,
     UntilFilter,
-    colleagues,
-    source_choices,
     unfiltered,
 )
 

@@ -14,20 +14,17 @@ from drf_spectacular.utils import extend_schema_field
 from crm.lists.columns import Column, FileColumn, by, by_optional
 from crm.lists.custom_fields import custom_file_columns
 from crm.lists.definition import List
-from crm.lists.filters import (
-    FilterRequest,
+from crm.lists.filter_choices import FilterRequest, colleagues, tags
+from crm.lists.filter_types import (
     HasTextFilter,
     IdFilter,
-    ListFilter,
     OptionalRowFilter,
     RowFilter,
     SinceFilter,
     TextChoiceFilter,
     UntilFilter,
-    ViewFilter,
-    colleagues,
-    tags,
 )
+from crm.lists.filters import ListFilter, ViewFilter
 from crm.lists.keyset import ByFields, ByGroup, Order
 from crm.lists.leads import LISTED_TAGS, owner_name, tag_names
 from crm.models import (

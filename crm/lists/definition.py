@@ -9,7 +9,8 @@ from django.utils.functional import cached_property
 
 from crm.lists.columns import Column, FileColumn, OrderOf
 from crm.lists.custom_fields import custom_columns
-from crm.lists.filters import FilterRequest, ListFilter
+from crm.lists.filter_choices import FilterRequest
+from crm.lists.filters import ListFilter
 from crm.lists.keyset import ByFields, KeysetPage, Order, page_of
 from crm.models import Company, CustomField, FieldSubject
 from crm.models.key_selection import keys_of

@@ -236,23 +236,46 @@ def page_of(
     another company's, the first page is returned.
     """
     row = _row(known, after or before)
-    is_backwards = row is not None and not after
-    beyond = None if row is None else order.position(row)
-    found = order.take(rows, size + 1, beyond=beyond, is_reversed=is_backwards)
-    has_more, found = len(found) > size, found[:size]
-    if beyond is not None and (not found or (is_backwards and not has_more)):
-        # No rows are left there, or fewer than a page has: return the first page, which is full.
-        return page_of(rows, order, size=size, known=known)
-    if is_backwards:
-        found.reverse()
-    has_previous, has_next = (
-        (has_more, True) if is_backwards else (beyond is not None, has_more)
-    )
+    page = None
+    if row is not None:
+        page_beyond = _page_after if after else _page_before
+        page = page_beyond(rows, order, order.position(row), size)
+    return _first_page(rows, order, size) if page is None else page
+
+
+def _first_page(rows: QuerySet[M], order: Order, size: int) -> KeysetPage[M]:
+    found = order.take(rows, size + 1)
+    return _page(rows, found[:size], has_previous=False, has_next=len(found) > size)
+
+
+def _page_after(
+    rows: QuerySet[M], order: Order, position: Sequence[Any], size: int
+) -> KeysetPage[M] | None:
+    """The page after this position; None if no rows are left there."""
+    found = order.take(rows, size + 1, beyond=position)
+    if not found:
+        return None
+    return _page(rows, found[:size], has_previous=True, has_next=len(found) > size)
+
+
+def _page_before(
+    rows: QuerySet[M], order: Order, position: Sequence[Any], size: int
+) -> KeysetPage[M] | None:
+    """The page before this position; None if there is at most one page of rows, because the first page is full."""
+    found = order.take(rows, size + 1, beyond=position, is_reversed=True)
+    if len(found) <= size:
+        return None
+    return _page(rows, found[:size][::-1], has_previous=True, has_next=True)
+
+
+def _page(
+    rows: QuerySet[M], found: Sequence[M], *, has_previous: bool, has_next: bool
+) -> KeysetPage[M]:
     return KeysetPage(
         rows=found,
         count=rows.order_by()[: COUNTED_UP_TO + 1].count(),
-        previous=found[0].pk if found and has_previous else None,
-        next=found[-1].pk if found and has_next else None,
+        previous=found[0].pk if has_previous else None,
+        next=found[-1].pk if has_next else None,
     )
 
 

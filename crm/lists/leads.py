@@ -12,21 +12,17 @@ from drf_spectacular.utils import extend_schema_field
 from crm.lists.columns import DAY_CELL, Column, FileColumn, by
 from crm.lists.custom_fields import BETWEEN, custom_file_columns
 from crm.lists.definition import List
-from crm.lists.filters import (
-    FilterRequest,
+from crm.lists.filter_choices import FilterRequest, colleagues, tags, type_choices
+from crm.lists.filter_types import (
     HasTextFilter,
-    ListFilter,
     OptionalRowFilter,
     RowFilter,
     SinceFilter,
     TextChoiceFilter,
     UntilFilter,
-    ViewFilter,
     YesNoFilter,
-    colleagues,
-    tags,
-    type_choices,
 )
+from crm.lists.filters import ListFilter, ViewFilter
 from crm.lists.keyset import ByFields, ByGroup, Order
 from crm.models import (
     Company,

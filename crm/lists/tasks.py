@@ -11,14 +11,9 @@ from drf_spectacular.utils import extend_schema_field
 
 from crm.lists.columns import Column, FileColumn, by, by_optional
 from crm.lists.definition import List
-from crm.lists.filters import (
-    IdFilter,
-    ListFilter,
-    OptionalRowFilter,
-    SinceFilter,
-    UntilFilter,
-    colleagues,
-)
+from crm.lists.filter_choices import colleagues
+from crm.lists.filter_types import IdFilter, OptionalRowFilter, SinceFilter, UntilFilter
+from crm.lists.filters import ListFilter
 from crm.lists.keyset import ByFields
 from crm.lists.leads import owner_name
 from crm.models import Task

@@ -15,7 +15,9 @@ from crm.api.pagination import ListPagination
 from crm.api.views import EDITED_WITH_LEADS, CreatableViewSet
 from crm.lists.columns import DAY_CELL, Column, by
 from crm.lists.definition import List
-from crm.lists.filters import ListFilter, OptionalRowFilter, SinceFilter, colleagues
+from crm.lists.filter_choices import colleagues
+from crm.lists.filter_types import OptionalRowFilter, SinceFilter
+from crm.lists.filters import ListFilter
 from crm.models import Note, NoteKind
 from crm.models.roles import Action
 from crm.views import data_exports

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from crm.forms.boards import BoardFilter
 from crm.forms.funnels import FunnelFilter
-from crm.lists.filters import SinceFilter, TextChoiceFilter, UntilFilter
+from crm.lists.filter_types import SinceFilter, TextChoiceFilter, UntilFilter
 from crm.lists.registry import LISTS
 from crm.models import Lead
 from tests.conftest import make_lead

@@ -6,7 +6,7 @@ import pytest
 from django.core.management import call_command
 
 from crm.lists import keyset
-from crm.lists.filters import sources_of
+from crm.lists.filter_choices import sources_of
 from crm.lists.leads import COLUMNS, LEADS
 from crm.models import Company, Lead
 from tests.plans import analyse, plans, read_whole

@@ -134,7 +134,7 @@ def test_each_filter_narrows(client_as, sales, company, query, expected):
 def test_a_source_that_is_not_offered_among_many_can_be_asked_for(
     client_as, sales, company, other_company, monkeypatch
 ):
-    monkeypatch.setattr("crm.lists.filters.SOURCES_OFFERED", 1)
+    monkeypatch.setattr("crm.lists.filter_choices.SOURCES_OFFERED", 1)
     for owner, source in ((company, "Fair"), (company, "Web"), (other_company, "Zoo")):
         make_lead(owner, source=source)
     client = client_as(sales)
