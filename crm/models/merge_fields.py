@@ -37,11 +37,9 @@ NOTES_APART: Final = "\n\n"
 
 def value_of(lead: Lead, column: str) -> Any:
     """The value of a column, or of a custom field, named "custom." and its key; None for an empty custom field."""
-    return (
-        lead.custom.get(column.removeprefix(CUSTOM))
-        if column.startswith(CUSTOM)
-        else getattr(lead, column)
-    )
+    if column.startswith(CUSTOM):
+        return lead.custom.get(column.removeprefix(CUSTOM))
+    return getattr(lead, column)
 
 
 def columns_of(field: str) -> tuple[str, ...]:
@@ -49,9 +47,10 @@ def columns_of(field: str) -> tuple[str, ...]:
 
 
 def field_of(column: str) -> str:
-    return next(
-        (field for field, columns in CHOSEN.items() if column in columns), column
-    )
+    for field, columns in CHOSEN.items():
+        if column in columns:
+            return field
+    return column
 
 
 def is_empty(lead: Lead, field: str) -> bool:
@@ -83,21 +82,16 @@ def result_of(kept: Lead, gone: Lead, *, taken: Collection[str]) -> dict[str, An
 
 def as_columns(lead: Lead, values: Mapping[str, Any]) -> dict[str, Any]:
     """The values as an update of the lead writes them, with its whole column of custom values."""
-    columns = {
-        column: value
-        for column, value in values.items()
-        if not column.startswith(CUSTOM)
-    }
-    custom = {
-        name.removeprefix(CUSTOM): value
-        for name, value in values.items()
-        if name.startswith(CUSTOM)
-    }
+    columns, custom = {}, {}
+    for name, value in values.items():
+        if name.startswith(CUSTOM):
+            custom[name.removeprefix(CUSTOM)] = value
+        else:
+            columns[name] = value
     if custom:
+        all_values = lead.custom | custom
         columns["custom"] = {
-            key: value
-            for key, value in {**lead.custom, **custom}.items()
-            if value is not None
+            key: value for key, value in all_values.items() if value is not None
         }
     return columns
 
@@ -106,6 +100,5 @@ def labels_of(columns: Iterable[str], custom_names: Mapping[str, str]) -> list[s
     """What people call these columns, each field once."""
     names = {**LABELS, SHARING: "Sharing with ad platforms", NOTES: "Background"}
     names |= {f"{CUSTOM}{key}": name for key, name in custom_names.items()}
-    return list(
-        dict.fromkeys(names.get(field_of(column), column) for column in columns)
-    )
+    labels = (names.get(field_of(column), column) for column in columns)
+    return list(dict.fromkeys(labels))

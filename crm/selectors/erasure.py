@@ -1,10 +1,10 @@
 """Other leads that may be a person who is to be erased."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from crm.models import Lead
+from crm.models.lead import LeadQuerySet
 from crm.search.folding import folded
 
 SHOWN_AT_MOST: Final = 50
@@ -35,38 +35,32 @@ def namesakes_of(lead: Lead) -> list[Namesake]:
     """
     own = Lead.objects.for_company(lead.company_id).filter(erased_at=None)
     person = list(own.of_person(lead))
-    names, addresses = (
-        {_name(each) for each in person} - {""},
-        {each.email.lower() for each in person} - {""},
-    )
-    found = (
-        {each.pk: each for each in own.with_address(*addresses)} if addresses else {}
-    )
+    names = set(map(_name, person)) - {""}
+    addresses = set(map(_address, person)) - {""}
+    alike = _with_any(own, names, addresses) - set(person)
+    kept = {each.merged_into_id or each.pk for each in alike}
+    kept -= {each.pk for each in person}
+    result = []
+    for other in own.filter(pk__in=kept).order_by("-pk")[:SHOWN_AT_MOST]:
+        found = [each for each in alike if other.pk in (each.pk, each.merged_into_id)]
+        has_name = not names.isdisjoint(map(_name, found))
+        has_address = not addresses.isdisjoint(map(_address, found))
+        result.append(Namesake(other, has_name, has_address))
+    return result
+
+
+def _with_any(own: LeadQuerySet, names: set[str], addresses: set[str]) -> set[Lead]:
+    """The leads with one of these names or addresses."""
+    found = set(own.with_address(*addresses)) if addresses else set()
     for name in names:
-        found |= {
-            each.pk: each
-            for each in own.search(name).order_by("-pk")[:COMPARED_AT_MOST]
-            if _name(each) == name
-        }
-    like = [each for each in found.values() if each not in person]
-    kept = {each.merged_into_id or each.pk for each in like} - {
-        each.pk for each in person
-    }
-    return [
-        Namesake(
-            other,
-            has_name=any(_name(each) in names for each in _of(other, like)),
-            has_address=any(
-                each.email.lower() in addresses for each in _of(other, like)
-            ),
-        )
-        for other in own.filter(pk__in=kept).order_by("-pk")[:SHOWN_AT_MOST]
-    ]
-
-
-def _of(kept: Lead, found: Iterable[Lead]) -> list[Lead]:
-    return [each for each in found if kept.pk in (each.pk, each.merged_into_id)]
+        with_words = own.search(name).order_by("-pk")[:COMPARED_AT_MOST]
+        found.update(each for each in with_words if _name(each) == name)
+    return found
 
 
 def _name(lead: Lead) -> str:
     return " ".join(sorted(folded(f"{lead.first_name} {lead.last_name}").split()))
+
+
+def _address(lead: Lead) -> str:
+    return lead.email.lower()

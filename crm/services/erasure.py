@@ -7,6 +7,7 @@ personal being written to it again.
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import chain
 
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
@@ -75,32 +76,27 @@ def erase_leads(
         people = _locked(leads)
         if not people:
             return []
-        everyone = [each for person in people.values() for each in person]
+        everyone = list(chain.from_iterable(people.values()))
         pks = [each.pk for each in everyone]
         # Their deals too, before the receivers lock rows of their own, as every change of a deal does.
-        list(
-            Deal.objects.select_for_update(no_key=True)
-            .filter(lead__in=pks)
-            .order_by("pk")
-            .values_list("pk")
-        )
+        deals = Deal.objects.filter(lead__in=pks).order_by("pk").values_list("pk")
+        list(deals.select_for_update(no_key=True))
         logged = [(each.pk, each.created_at) for each in everyone]
         log_privacy_change(PrivacyChange.ERASED, company_id=company_id, rows=logged)
         lead_erased.send(sender=Lead, company_id=company_id, lead_ids=pks)
         forget_people(company_id)
         BulkSelection.objects.for_company(company_id).forget(pks)
-        deals = {
-            asked: [pk for each in person for pk in _erase(each)]
+        deals_of = {
+            asked: list(chain.from_iterable(map(_erase, person)))
             for asked, person in people.items()
         }
         LeadDuplicate.objects.of(pks).delete()
-        LeadMerge.objects.for_company(company_id).filter(
-            Q(kept__in=pks) | Q(gone__in=pks)
-        ).delete()
+        merges = LeadMerge.objects.for_company(company_id)
+        merges.filter(Q(kept__in=pks) | Q(gone__in=pks)).delete()
         # They may contain the person's name or address.
         for typed in (LeadSearch.objects, TypedForm.objects):
             typed.for_company(company_id).delete()
-        return [_receipt(asked, of_them, actor) for asked, of_them in deals.items()]
+        return [_receipt(asked, deals, actor) for asked, deals in deals_of.items()]
 
 
 def _receipt(lead: Lead, deals: list[int], actor: User | ApiKey | None) -> AuditEntry:
@@ -118,11 +114,8 @@ def _locked(asked: Sequence[Lead]) -> dict[Lead, list[Lead]]:
 
     The lock comes first, as in every change of a lead: changes run one after the other. Raises LeadMerged.
     """
-    people = (
-        Lead.objects.of_people(asked)
-        .select_for_update(no_key=True)
-        .filter(erased_at=None)
-    )
+    people = Lead.objects.of_people(asked).filter(erased_at=None)
+    people = people.select_for_update(no_key=True)
     list(people)
     # Read again, with any merged into them while this waited. No more can be now.
     found = {each.pk: each for each in people.all()}
@@ -130,11 +123,12 @@ def _locked(asked: Sequence[Lead]) -> dict[Lead, list[Lead]]:
     if any(not each.is_current for each in own):
         raise LeadMerged
     return {
-        lead: [
-            each for each in found.values() if lead.pk in (each.pk, each.merged_into_id)
-        ]
-        for lead in own
+        lead: [each for each in found.values() if _is_of(each, lead)] for lead in own
     }
+
+
+def _is_of(lead: Lead, kept: Lead) -> bool:
+    return kept.pk in (lead.pk, lead.merged_into_id)
 
 
 def _erase(lead: Lead) -> list[int]:
@@ -143,9 +137,8 @@ def _erase(lead: Lead) -> list[int]:
     deals = _clear_deals(lead)
     _clear_tasks(lead)
     for contributions in (Note.objects, Attachment.objects):
-        contributions.for_company(lead.company_id).filter(
-            Q(lead=lead) | Q(deal__in=deals)
-        ).delete()
+        rows = contributions.for_company(lead.company_id)
+        rows.filter(Q(lead=lead) | Q(deal__in=deals)).delete()
     forget_source(lead)
     for links in (LeadTag.objects, DealPerson.objects):
         links.for_company(lead.company_id).filter(lead=lead).delete()
@@ -164,11 +157,8 @@ def _erase(lead: Lead) -> list[int]:
 def locking_person(lead_id: int) -> Iterator[None]:
     """Lock the lead: the person can't be erased while it is written. Raises PersonErased or LeadMerged."""
     with transaction.atomic():
-        lead = (
-            Lead.objects.select_for_update(no_key=True)
-            .filter(pk=lead_id, erased_at=None)
-            .first()
-        )
+        leads = Lead.objects.filter(pk=lead_id, erased_at=None)
+        lead = leads.select_for_update(no_key=True).first()
         if lead is None:
             raise PersonErased
         if lead.merged_into_id is not None:

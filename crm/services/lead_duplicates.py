@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import islice
 from typing import Final
 
 from django.db import transaction
@@ -49,11 +50,8 @@ def look_at_some(company_id: int) -> bool:
         DuplicateSearch.objects.get_or_create(
             company_id=company_id, defaults={"reached_at": BEGINNING}
         )
-        search = (
-            DuplicateSearch.objects.select_for_update(skip_locked=True)
-            .filter(company=company_id)
-            .first()
-        )
+        searches = DuplicateSearch.objects.filter(company=company_id)
+        search = searches.select_for_update(skip_locked=True).first()
         if search is None:
             return False
         beyond = TupleGreaterThan(
@@ -110,31 +108,35 @@ def _behind() -> list[int]:
 def _note(company_id: int, leads: Sequence[Lead]) -> None:
     """Save the pairs that these leads are in now. A dismissed pair stays dismissed."""
     alike: set[tuple[int, int]] = set()
-    pairs: dict[tuple[int, int], LeadDuplicate] = {}
+    kept: dict[tuple[int, int], str] = {}  # the reason of each pair
     for lead in leads:
-        for number, other in enumerate(
-            likely_duplicates(lead) if lead.is_current else ()
-        ):
-            first, second = key = (
-                min(lead.pk, other.lead.pk),
-                max(lead.pk, other.lead.pk),
-            )
-            alike.add(key)
-            if number < PAIRS_AT_MOST:
-                pairs[key] = LeadDuplicate(
-                    company_id=company_id,
-                    first_id=first,
-                    second_id=second,
-                    reason=other.reason,
-                )
+        pairs = _pairs_of(lead)
+        alike.update(pairs)
+        kept.update(islice(pairs.items(), PAIRS_AT_MOST))
     old = {
         (pair.first_id, pair.second_id): pair.pk
         for pair in LeadDuplicate.objects.of(lead.pk for lead in leads)
     }
     gone = [pk for key, pk in old.items() if key not in alike and not _are_alike(*key)]
     LeadDuplicate.objects.open().filter(pk__in=gone).delete()
-    new = [pair for key, pair in sorted(pairs.items()) if key not in old]
+    new = [
+        LeadDuplicate(
+            company_id=company_id, first_id=first, second_id=second, reason=reason
+        )
+        for (first, second), reason in sorted(kept.items())
+        if (first, second) not in old
+    ]
     LeadDuplicate.objects.bulk_create(new, ignore_conflicts=True)
+
+
+def _pairs_of(lead: Lead) -> dict[tuple[int, int], str]:
+    """The pairs that the lead is in, most likely first: the keys of both, the lower first, and why."""
+    if not lead.is_current:
+        return {}
+    return {
+        (min(lead.pk, other.lead.pk), max(lead.pk, other.lead.pk)): other.reason
+        for other in likely_duplicates(lead)
+    }
 
 
 def _are_alike(first: int, second: int) -> bool:

@@ -1,7 +1,7 @@
 """Merging two leads that are one person: docs/decisions/merging-leads.md has the reasons."""
 
 from collections.abc import Collection, Sequence
-from typing import Final
+from typing import Any, Final
 
 from django.db import transaction
 from django.db.models import Model, Q, QuerySet
@@ -75,11 +75,12 @@ def merge_leads(
     if version and version != version_of_both(kept, gone):
         raise ChangedMeanwhile
     written = _written(kept, gone, taken)
+    actor = current_actor()
     merge = LeadMerge(
         company_id=kept.company_id,
         kept=kept,
         gone=gone,
-        merged_by=actor if isinstance(actor := current_actor(), User) else None,
+        merged_by=actor if isinstance(actor, User) else None,
         before={column: value_of(kept, column) for column in written},
         written=written,
         dropped_tags=_drop_common_tags(kept, gone),
@@ -98,14 +99,20 @@ def merge_leads(
         log_privacy_change(
             PrivacyChange.OPTED_OUT, company_id=kept.company_id, rows=people
         )
-    # As they were read, before the merge.
-    without_address = [lead.pk for lead in (kept, gone) if not lead.email]
-    told = leads_merged.send(sender=Lead, merge=merge, without_address=without_address)
-    merge.ended = [each for _, ended in told for each in ended or ()]
+    merge.ended = _ended_by(merge, kept, gone)
     merge.save()
     LeadDuplicate.objects.open().of([gone.pk]).delete()
     record(merge, AuditAction.LEADS_MERGED, of_leads=[kept.pk])
     return merge
+
+
+def _ended_by(merge: LeadMerge, kept: Lead, gone: Lead) -> list[Any]:
+    """Send the signal. Returns what its receivers ended. The leads are as they were read, before the merge."""
+    without_address = [lead.pk for lead in (kept, gone) if not lead.email]
+    answers = leads_merged.send(
+        sender=Lead, merge=merge, without_address=without_address
+    )
+    return [each for _, ended in answers for each in ended or ()]
 
 
 def locked_leads(kept: Lead, gone: Lead) -> tuple[Lead, Lead]:
@@ -114,12 +121,9 @@ def locked_leads(kept: Lead, gone: Lead) -> tuple[Lead, Lead]:
     Raises MergeRefused if one of the two has been deleted.
     """
     pks = [kept.pk, gone.pk]
-    rows = Lead.objects.for_company(kept.company_id).filter(
-        Q(pk__in=pks) | Q(merged_into__in=pks)
-    )
-    locked = {
-        lead.pk: lead for lead in rows.select_for_update(no_key=True).order_by("pk")
-    }
+    is_one = Q(pk__in=pks) | Q(merged_into__in=pks)
+    rows = Lead.objects.for_company(kept.company_id).filter(is_one).order_by("pk")
+    locked = {lead.pk: lead for lead in rows.select_for_update(no_key=True)}
     if not locked.keys() >= set(pks):
         raise MergeRefused(DELETED)
     return locked[kept.pk], locked[gone.pk]
@@ -154,11 +158,8 @@ def _named(lead: Lead) -> bool:
 def _known(lead: Lead, taken: Collection[str]) -> list[str]:
     """The names in `taken` that are still fields: a custom field may have been deleted while the page was open."""
     fields = CustomField.objects.of(lead.company_id, FieldSubject.LEAD).in_use()
-    known = {
-        *CHOSEN,
-        *(f"{CUSTOM}{key}" for key in fields.values_list("key", flat=True)),
-    }
-    return [field for field in taken if field in known]
+    custom = {f"{CUSTOM}{key}" for key in fields.values_list("key", flat=True)}
+    return [field for field in taken if field in CHOSEN or field in custom]
 
 
 def _drop_common_tags(kept: Lead, gone: Lead) -> list[int]:
@@ -200,13 +201,12 @@ def move(
     pks: Sequence[int] | None = None,
 ) -> list[int]:
     """Move the rows of `gone`, or only those with these keys, to `kept`. Returns the keys of the moved rows."""
-    rows: QuerySet[Model] = model._default_manager.filter(**{column: gone.pk}).order_by(
-        "pk"
-    )
-    rows = rows if pks is None else rows.filter(pk__in=pks)
+    rows: QuerySet[Model] = model._default_manager.filter(**{column: gone.pk})
+    if pks is not None:
+        rows = rows.filter(pk__in=pks)
     if model is Deal:
         rows = rows.select_for_update(no_key=True)
-    moved = list(rows.values_list("pk", flat=True))
+    moved = list(rows.order_by("pk").values_list("pk", flat=True))
     model._default_manager.filter(pk__in=moved).update(**{column: kept.pk})
     return moved
 

@@ -72,12 +72,8 @@ class SeparatedLeads:
 def undo_merge(*, merge: LeadMerge) -> SeparatedLeads:
     """Make the merged lead a separate one again, with what it had. Raises MergeRefused."""
     kept, gone = locked_leads(merge.kept, merge.gone)
-    found = (
-        LeadMerge.objects.select_for_update()
-        .filter(pk=merge.pk, merged_at__gt=Now() - UNDO_FOR)
-        .first()
-    )
-    _refuse(kept, gone, found)
+    undoable = LeadMerge.objects.filter(pk=merge.pk, merged_at__gt=Now() - UNDO_FOR)
+    _refuse(kept, gone, undoable.select_for_update().first())
     sharing_changed = _has_sharing_changed_since(merge, kept)
     opted_out_since = sharing_changed and not kept.share_with_ad_platforms
     result = SeparatedLeads(kept, gone, opted_out_since)
@@ -119,11 +115,8 @@ def _refuse(kept: Lead, gone: Lead, merge: LeadMerge | None) -> None:
     if merge is None or gone.merged_into_id != kept.pk:
         raise MergeRefused(UNDONE_BEFORE)
     # Each merge has stored the values and the open events that the previous one left.
-    if (
-        later := LeadMerge.objects.filter(kept=kept, pk__gt=merge.pk)
-        .select_related("gone")
-        .first()
-    ):
+    since = LeadMerge.objects.filter(kept=kept, pk__gt=merge.pk)
+    if later := since.select_related("gone").first():
         raise MergeRefused(MERGED_SINCE.format(gone=later.gone, kept=kept))
 
 
@@ -133,21 +126,7 @@ def _put_values_back(
     kept = result.kept
     fields = CustomField.objects.of(kept.company_id, FieldSubject.LEAD).not_removed()
     names = dict(fields.values_list("key", "name"))
-    changed = {
-        field_of(column)
-        for column in merge.before
-        if value_of(kept, column) != merge.written[column]
-    }
-    back = {
-        column: value
-        for column, value in merge.before.items()
-        if column not in but and field_of(column) not in changed
-        if _still_exists(kept, column, value, names)
-    }
-    if not any(back.get(column, getattr(kept, column)) for column in KNOWN_BY):
-        back = {
-            column: value for column, value in back.items() if column not in KNOWN_BY
-        }
+    back = _values_back(merge, kept, names, but)
     left = [
         column
         for column, value in merge.before.items()
@@ -159,6 +138,27 @@ def _put_values_back(
     )
 
 
+def _values_back(
+    merge: LeadMerge, kept: Lead, custom_names: dict[str, str], but: Collection[str]
+) -> dict[str, Any]:
+    """The values that go back: those of fields that are unchanged since, unless the lead would lose its name."""
+    changed = {
+        field_of(column)
+        for column in merge.before
+        if value_of(kept, column) != merge.written[column]
+    }
+    back = {}
+    for column, value in merge.before.items():
+        if column in but or field_of(column) in changed:
+            continue
+        if _still_exists(kept, column, value, custom_names):
+            back[column] = value
+    if not any(back.get(column, getattr(kept, column)) for column in KNOWN_BY):
+        for column in KNOWN_BY:
+            back.pop(column, None)
+    return back
+
+
 def _still_exists(
     lead: Lead, column: str, value: Any, custom_names: dict[str, str]
 ) -> bool:
@@ -168,25 +168,21 @@ def _still_exists(
     if column == "type":
         return LeadType.objects.for_company(lead.company_id).filter(code=value).exists()
     model = {"status_id": LeadStatus, "owner_id": User}.get(column)
-    return (
-        model is None
-        or value is None
-        or model._default_manager.filter(pk=value).exists()
-    )
+    if model is None or value is None:
+        return True
+    return model._default_manager.filter(pk=value).exists()
 
 
 def _has_sharing_changed_since(merge: LeadMerge, kept: Lead) -> bool:
     """True if the person opted out, or in, while the leads were one: an opt-out holds for both."""
+    if kept.share_with_ad_platforms != merge.written[SHARING]:
+        return True
+    merges = kept.changes.filter(field=ChangedField.MERGE, old=str(merge.gone_id))
+    switches = kept.changes.filter(field=ChangedField.SHARING)
     # By key: the merge recorded its own change of the sharing before the change that records the merge.
-    of_merge = (
-        kept.changes.filter(field=ChangedField.MERGE, old=str(merge.gone_id))
-        .order_by("pk")
-        .last()
-    )
-    since = kept.changes.filter(
-        field=ChangedField.SHARING, pk__gt=of_merge.pk if of_merge else 0
-    )
-    return kept.share_with_ad_platforms != merge.written[SHARING] or since.exists()
+    if of_merge := merges.order_by("pk").last():
+        switches = switches.filter(pk__gt=of_merge.pk)
+    return switches.exists()
 
 
 def _tell_earlier_merges(lead: Lead) -> None:
@@ -206,9 +202,8 @@ def _move_back(merge: LeadMerge, result: SeparatedLeads) -> None:
         pks = merge.moved_keys(model)
         left = len(pks) - len(move(model, column, result.kept, result.gone, pks))
         if left and model in NAMED:
-            result.changed_since.append(
-                f"{left} {NAMED[model]}{'' if left == 1 else 's'}"
-            )
+            plural = "" if left == 1 else "s"
+            result.changed_since.append(f"{left} {NAMED[model]}{plural}")
     tags = Tag.objects.for_company(merge.company_id).filter(pk__in=merge.dropped_tags)
     links = [
         LeadTag(company_id=merge.company_id, lead=result.gone, tag=tag) for tag in tags
@@ -220,25 +215,18 @@ def _move_back(merge: LeadMerge, result: SeparatedLeads) -> None:
 def _places_back(merge: LeadMerge) -> None:
     """Restore the places on deals that the merge removed, unless the person is the deal's lead by now."""
     places = {deal: (lead, added_by) for deal, lead, added_by in merge.dropped_people}
-    deals = dict(
-        Deal.objects.for_company(merge.company_id)
-        .filter(pk__in=places)
-        .values_list("pk", "lead")
-    )
-    people = set(
-        User.objects.filter(pk__in=[by for _, by in places.values()]).values_list(
-            "pk", flat=True
-        )
-    )
+    deals = Deal.objects.for_company(merge.company_id).filter(pk__in=places)
+    leads = dict(deals.values_list("pk", "lead"))
+    people = User.objects.in_bulk([by for _, by in places.values()])
     links = [
         DealPerson(
             company_id=merge.company_id,
             deal_id=deal,
             lead_id=lead,
-            added_by_id=by if by in people else None,
+            added_by=people.get(by),
         )
         for deal, (lead, by) in places.items()
-        if deals.get(deal) not in (None, lead)
+        if leads.get(deal) not in (None, lead)
     ]
     DealPerson.objects.bulk_create(links, ignore_conflicts=True)
 
@@ -250,14 +238,9 @@ def _history_back(
     gone: Lead,
 ) -> list[int]:
     """Give this part of the history back to the separated lead, with what its deals got since. Returns the keys."""
-    since = Q(
-        deal__in=Deal.objects.filter(lead=gone, pk__in=merge.moved_keys(Deal)).values(
-            "pk"
-        )
-    )
-    rows: QuerySet[Any] = model._default_manager.filter(
-        Q(pk__in=merge.moved_keys(model)) | since, lead=kept
-    )
+    deals = Deal.objects.filter(lead=gone, pk__in=merge.moved_keys(Deal))
+    goes_back = Q(pk__in=merge.moved_keys(model)) | Q(deal__in=deals.values("pk"))
+    rows: QuerySet[Any] = model._default_manager.filter(goes_back, lead=kept)
     pks = list(rows.values_list("pk", flat=True))
     model._default_manager.filter(pk__in=pks).update(lead=gone)
     return pks

@@ -63,14 +63,8 @@ class Doubt(Enum):
 
 def vouched_address(claims: Mapping[str, Any], *, issuer: str) -> str | Doubt:
     """The e-mail address that the provider has checked, in lower case, or why there is none."""
-    email = claims.get("email")
-    email = email.strip().lower() if isinstance(email, str) else ""
-    if (
-        "@" not in email
-        or not email.isascii()
-        or not email.isprintable()
-        or len(email) > LONGEST_ADDRESS
-    ):
+    email = _text(claims.get("email")).strip().lower()
+    if not _is_address(email):
         return Doubt.NO_ADDRESS
     if issuer.startswith(MICROSOFT):
         return _by_microsoft(email, claims.get("xms_edov"))
@@ -84,6 +78,15 @@ def vouched_address(claims: Mapping[str, Any], *, issuer: str) -> str | Doubt:
     return email
 
 
+def _is_address(text: str) -> bool:
+    is_plain = text.isascii() and text.isprintable()
+    return is_plain and "@" in text and len(text) <= LONGEST_ADDRESS
+
+
+def _text(claim: object) -> str:
+    return claim if isinstance(claim, str) else ""
+
+
 def _by_microsoft(email: str, is_verified: object) -> str | Doubt:
     if is_verified is None:
         return Doubt.DOMAIN_NOT_SAID
@@ -92,14 +95,10 @@ def _by_microsoft(email: str, is_verified: object) -> str | Doubt:
 
 def may_say_more(claims: Mapping[str, Any], *, issuer: str) -> bool:
     """True if userinfo may have what the ID token lacks (OpenID Connect Core 1.0, 5.4)."""
-    return not {"email", "email_verified"} <= claims.keys() and not issuer.startswith(
-        MICROSOFT
-    )
+    is_complete = {"email", "email_verified"} <= claims.keys()
+    return not is_complete and not issuer.startswith(MICROSOFT)
 
 
 def names_of(claims: Mapping[str, Any]) -> tuple[str, str]:
     """The person's first and last name; "" for one that is missing."""
-    first, last = claims.get("given_name"), claims.get("family_name")
-    return first if isinstance(first, str) else "", last if isinstance(
-        last, str
-    ) else ""
+    return _text(claims.get("given_name")), _text(claims.get("family_name"))

@@ -62,27 +62,20 @@ class ShareInUse(Exception):
 
 def is_safe_address(address: str) -> bool:
     """True for an HTTPS address with a host, without a password or fragment. HTTP only to this machine, if allowed."""
+    if len(address) > LONGEST_ADDRESS or not address.isprintable():
+        return False
+    if " " in address or "#" in address:
+        return False
     try:
         parts = urlsplit(address)
-        host = parts.hostname or ""
+        host = parts.hostname
     except ValueError:
         return False
-    is_plain = (
-        settings.OUTBOUND_TO_LOOPBACK
-        and parts.scheme == "http"
-        and host in ("localhost", "127.0.0.1")
-    )
-    is_written_well = (
-        address.isprintable()
-        and not {" ", "#"} & {*address}
-        and len(address) <= LONGEST_ADDRESS
-    )
-    return (
-        is_written_well
-        and bool(host)
-        and (parts.scheme == "https" or is_plain)
-        and "@" not in parts.netloc
-    )
+    if not host or "@" in parts.netloc:
+        return False
+    if settings.OUTBOUND_TO_LOOPBACK and host in ("localhost", "127.0.0.1"):
+        return parts.scheme in ("http", "https")
+    return parts.scheme == "https"
 
 
 @dataclass(frozen=True, slots=True)

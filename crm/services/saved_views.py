@@ -53,12 +53,10 @@ def save_view(*, view: SavedView, fields: Collection[str] | None = None) -> Save
     others = of_list.filter(owner=view.owner_id).exclude(pk=view.pk)
     if others.filter(name=view.name).exists():
         raise ViewRefused(SAME_NAME_OF_KEYS if is_of_keys else SAME_NAME)
-    if view._state.adding and others.count() >= VIEWS_AT_MOST:
-        raise ViewRefused(TOO_MANY_OF_KEYS if is_of_keys else TOO_MANY)
-    if (
-        not view._state.adding
-        and not SavedView.objects.select_for_update().filter(pk=view.pk).first()
-    ):
+    if view._state.adding:
+        if others.count() >= VIEWS_AT_MOST:
+            raise ViewRefused(TOO_MANY_OF_KEYS if is_of_keys else TOO_MANY)
+    elif not SavedView.objects.select_for_update().filter(pk=view.pk).first():
         raise ViewGone
     if (fields is None or "query" in fields) and not _has_source(view):
         raise ViewRefused(BROKEN)
@@ -84,18 +82,10 @@ def forget_source(lead: Lead) -> None:
     The filter stays, with a source that no lead can have: without a filter, the view would show all leads.
     """
     company, source = lead.company_id, lead.source
-    others = Lead.objects.for_company(company).filter(source=source).exclude(pk=lead.pk)
-    if (
-        not source
-        or others.exists()
-        or LeadSource.objects.for_company(company).filter(name=source).exists()
-    ):
+    if not source or _is_known(company, source, but=lead.pk):
         return
-    for view in (
-        SavedView.objects.for_company(company)
-        .select_for_update()
-        .filter(query__contains="source=")
-    ):
+    views = SavedView.objects.for_company(company).filter(query__contains="source=")
+    for view in views.select_for_update():
         filters = parse_qsl(view.query)
         kept = [
             (name, NO_SOURCE if name in SOURCES and value == source else value)
@@ -107,18 +97,15 @@ def forget_source(lead: Lead) -> None:
 
 def _has_source(view: SavedView) -> bool:
     """False if the view filters by a source that neither a lead nor the list still has."""
-    asked = {view.filters[name] for name in SOURCES if name in view.filters} - {
-        NO_SOURCE
-    }
-    return all(_is_known(view.company_id, source) for source in asked)
+    asked = {view.filters[name] for name in SOURCES if name in view.filters}
+    return all(_is_known(view.company_id, source) for source in asked - {NO_SOURCE})
 
 
-def _is_known(company_id: int, source: str) -> bool:
+def _is_known(company_id: int, source: str, *, but: int = 0) -> bool:
+    """True if the list, or a lead other than the one with this key, has the source."""
     listed = LeadSource.objects.for_company(company_id).filter(name=source)
-    return (
-        listed.exists()
-        or Lead.objects.for_company(company_id).filter(source=source).exists()
-    )
+    leads = Lead.objects.for_company(company_id).filter(source=source)
+    return listed.exists() or leads.exclude(pk=but).exists()
 
 
 def delete_view(*, view: SavedView) -> None:

@@ -31,7 +31,7 @@ def deal_move(request: MemberRequest, pk: int) -> HttpResponse:
     """Move the deal to another stage, from the board, a list or its page. On Lost, go on to the page that asks why."""
     deal, stage = _deal_and_stage(request, pk)
     back = back_to(request, default=reverse("deals"))
-    if stage.pk != deal.stage_id and archived_since(request, stage):
+    if archived_since(request, stage, deal.stage_id):
         return redirect(back)
     if _is_to_say_why(deal, stage):
         query = urlencode({"stage": stage.pk, "next": back})
@@ -53,22 +53,16 @@ def deal_lost(request: MemberRequest, pk: int) -> HttpResponseBase:
         return redirect(own_or_404(Deal.objects.all(), request, pk))
     deal, stage = _deal_and_stage(request, pk)
     back = back_to(request, default=reverse("deals"))
-    is_archived = stage.pk != deal.stage_id and archived_since(request, stage)
-    is_asked = request.method == "POST" or (
-        _is_to_say_why(deal, stage) and not is_archived
-    )
-    if stage.meaning != StageMeaning.LOST or not is_asked:
+    is_archived = archived_since(request, stage, deal.stage_id)
+    if stage.meaning != StageMeaning.LOST:
         return redirect(back)
     may_skip = not request.membership.company.requires_lost_reason
-    is_skipped = may_skip and "not_now" in request.POST
     form = LossForm(request.POST or None, deal=deal)
-    is_answered = is_skipped or form.is_valid()
-    # An answer for an archived stage can't be saved, but it stays on the page, to be copied.
-    if (
-        is_answered
-        and not is_archived
-        and _lose(request, form, stage, {} if is_skipped else form.cleaned_data)
-    ):
+    if request.method == "POST":
+        # An answer for an archived stage can't be saved, but it stays on the page, to be copied.
+        if not is_archived and _save_answer(request, form, stage, may_skip=may_skip):
+            return redirect(back)
+    elif is_archived or not _is_to_say_why(deal, stage):
         return redirect(back)
     context = {
         "deal": deal,
@@ -85,6 +79,15 @@ def deal_lost(request: MemberRequest, pk: int) -> HttpResponseBase:
     )
 
 
+def _save_answer(
+    request: MemberRequest, form: LossForm, stage: Stage, *, may_skip: bool
+) -> bool:
+    """Lose the deal with the answer, or without one. Returns False, with an error in the form, if that fails."""
+    if may_skip and "not_now" in request.POST:
+        return _lose(request, form, stage, {})
+    return form.is_valid() and _lose(request, form, stage, form.cleaned_data)
+
+
 def _lose(
     request: MemberRequest, form: LossForm, stage: Stage, answer: dict[str, Any]
 ) -> bool:
@@ -93,9 +96,8 @@ def _lose(
     try:
         move_deal(deal=deal, stage=stage, seen=request.POST.get("seen", ""), **answer)
     except ChangedMeanwhile:
-        if deal.stage_id == stage.pk and all(
-            getattr(deal, name) == value for name, value in answer.items()
-        ):
+        is_same = all(getattr(deal, name) == value for name, value in answer.items())
+        if is_same and deal.stage_id == stage.pk:
             # The form was submitted twice.
             messages.info(request, f"{deal} is in {stage} already.")
             return True

@@ -37,8 +37,10 @@ from crm.views.filtering import (
     SORT,
     VIEW,
     filtered_list,
+    headings,
     kept_in,
     list_context,
+    shown_in,
     to_filtered_list,
 )
 from crm.views.notes import new_note
@@ -71,11 +73,7 @@ def deal_list(request: MemberRequest) -> HttpResponse:
     after, before = request.GET.get("after", ""), request.GET.get("before", "")
     filtered = filtered_list(request, DEALS)
     page = DEALS.page_of(filtered.qs, company, sort, after=after, before=before)
-    shown = {
-        name: request.GET[name]
-        for name in (*filtered.filters, SORT)
-        if request.GET.get(name)
-    }
+    shown = shown_in(request, filtered)
     views = tabs_of(request.membership, DEALS, shown, request.GET.get(VIEW, ""))
     options = by_pipeline(Stage.objects.for_company(company).offered().in_order())
     rows = with_outcomes(page, outcomes_of_deals, request)
@@ -89,10 +87,7 @@ def deal_list(request: MemberRequest) -> HttpResponse:
         "rows": [
             (deal, note, options.get(deal.stage.pipeline_id, [])) for deal, note in rows
         ],
-        "columns": [
-            (column, column.toggled(sort), column.direction(sort))
-            for column in DEALS.columns
-        ],
+        "columns": headings(DEALS.columns, sort),
     }
     return render(request, "crm/deals/list.html", context)
 

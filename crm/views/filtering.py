@@ -13,6 +13,7 @@ from django.urls import reverse
 
 from crm.accounts.decorators import MemberRequest
 from crm.forms.filters import SearchForm
+from crm.lists.columns import Column
 from crm.lists.definition import List
 from crm.lists.filters import ListFilter, filters_in_words
 from crm.selectors.saved_views import Tabs
@@ -40,6 +41,19 @@ def to_filtered_list(request: MemberRequest, listed: List) -> HttpResponseRedire
 def kept_in(sort: str, views: Tabs) -> dict[str, str]:
     """What stays in the URL when the filters change."""
     return {SORT: sort, VIEW: str(views.view.pk) if views.view else ""}
+
+
+def shown_in(request: MemberRequest, filtered: ListFilter) -> dict[str, str]:
+    """The filters and the sorting in the URL: what a saved view keeps."""
+    names = (*filtered.filters, SORT)
+    return {name: request.GET[name] for name in names if request.GET.get(name)}
+
+
+def headings(columns: Iterable[Column], sort: str) -> list[tuple[Column, str, str]]:
+    """The columns, each with the sorting that a click on it asks for, and the direction in which it sorts now."""
+    return [
+        (column, column.toggled(sort), column.direction(sort)) for column in columns
+    ]
 
 
 def list_context(

@@ -47,9 +47,11 @@ from crm.views.filtering import (
     SORT,
     VIEW,
     filtered_list,
+    headings,
     kept_in,
     list_context,
     query_without,
+    shown_in,
     to_filtered_list,
 )
 from crm.views.notes import new_note
@@ -81,15 +83,13 @@ def leads(request: MemberRequest) -> HttpResponse:
     after, before = request.GET.get("after", ""), request.GET.get("before", "")
     filtered = filtered_list(request, LEADS)
     page = LEADS.page_of(filtered.qs, company, sort, after=after, before=before)
-    shown = {
-        name: request.GET[name]
-        for name in (*filtered.filters, SORT)
-        if request.GET.get(name)
-    }
+    shown = shown_in(request, filtered)
     views = tabs_of(request.membership, LEADS, shown, request.GET.get(VIEW, ""))
     offered = LEADS.offered(company, filtered.custom_fields)
     columns = chosen_columns(request, views.view, offered)
-    has_columns_form = views.view is None or views.may_change
+    columns_form = None
+    if views.view is None or views.may_change:
+        columns_form = TableColumnsForm(shown=columns, offered=offered)
     return render(
         request,
         "crm/leads/list.html",
@@ -106,13 +106,8 @@ def leads(request: MemberRequest) -> HttpResponse:
                 kept=kept_in(sort, views),
             ),
             "has_short_word": has_short_word(filtered.search),
-            "columns": [
-                (column, column.toggled(sort), column.direction(sort))
-                for column in columns
-            ],
-            "columns_form": TableColumnsForm(shown=columns, offered=offered)
-            if has_columns_form
-            else None,
+            "columns": headings(columns, sort),
+            "columns_form": columns_form,
             "views": views,
             "shown": urlencode(shown),
             "matching": query_without(request, (*PLACE, VIEW)),
@@ -138,14 +133,18 @@ def selected_keys(values: QueryDict) -> list[str]:
     return [pk for pk in values.getlist("lead") if is_number(pk)]
 
 
-def archived_since(request: MemberRequest, step: PicklistEntry) -> bool:
-    """True, with a message for the next page, if the chosen status or stage is no longer offered."""
-    if not step.is_offered:
-        messages.error(
-            request,
-            f"Nothing was changed: {step} was archived. Choose another {step._meta.verbose_name}.",
-        )
-    return not step.is_offered
+def archived_since(request: MemberRequest, step: PicklistEntry, current: int) -> bool:
+    """True, with a message for the next page, if the chosen status or stage is no longer offered.
+
+    The `current` one, by its key, can always be chosen.
+    """
+    if step.is_offered or step.pk == current:
+        return False
+    messages.error(
+        request,
+        f"Nothing was changed: {step} was archived. Choose another {step._meta.verbose_name}.",
+    )
+    return True
 
 
 @require_safe
@@ -238,16 +237,11 @@ def lead_erase(request: MemberRequest, pk: int) -> HttpResponse:
     )
     if form.is_valid():
         receipts = erase_leads(leads=form.chosen, actor=request.user)
-        others = sorted(
-            str(receipt.object_id)
-            for receipt in receipts
-            if receipt.object_id != instance.pk
-        )
-        were = (
-            f"Leads {', '.join(others)} and {instance.pk} were"
-            if others
-            else f"Lead {instance.pk} was"
-        )
+        erased = {receipt.object_id for receipt in receipts}
+        others = sorted(map(str, erased - {instance.pk}))
+        were = f"Lead {instance.pk} was"
+        if others:
+            were = f"Leads {', '.join(others)} and {instance.pk} were"
         messages.success(
             request,
             f"{were} erased. The audit log keeps a receipt with each lead's number.",
@@ -269,7 +263,7 @@ def lead_status(request: MemberRequest, pk: int) -> HttpResponse:
     """Change the status, from the list or the lead's page."""
     instance = own_or_404(Lead.objects.current(), request, pk)
     status = own_or_404(LeadStatus.objects.all(), request, request.POST.get("status"))
-    if status.pk == instance.status_id or not archived_since(request, status):
+    if not archived_since(request, status, instance.status_id):
         change_status(leads=Lead.objects.filter(pk=instance.pk), status=status)
         tell(request, f"{instance} is now {status}.")
     return redirect(back_to(request, default=instance.get_absolute_url()))
