@@ -19,6 +19,7 @@ from crm.data_exchange.importing.column_readings import (
 from crm.data_exchange.importing.columns import LEFT_OUT
 from crm.data_exchange.importing.custom_columns import custom_columns
 from crm.data_exchange.importing.judging import PROBLEM
+from crm.data_exchange.importing.objects.registry import object_of
 from crm.data_exchange.importing.text_formats import DELIMITERS, ENCODINGS, QUOTES
 from crm.forms.lead_imports import ImportColumnsForm, otherwise_choices
 from crm.models import LeadImport, LeadImportRow, Otherwise, RowOutcome, RowProblem
@@ -264,7 +265,7 @@ class ImportColumnsSerializer(StrictBody):
             raise serializers.ValidationError(
                 OTHER_COUNT.format(len(lead_import.header))
             )
-        fields = field_labels(lead_import.company)
+        fields = field_labels(lead_import)
         if set(columns) - {*fields, LEFT_OUT}:
             raise serializers.ValidationError(NO_FIELD.format(", ".join(fields)))
         data = {f"column_{index}": field for index, field in enumerate(columns)}
@@ -287,7 +288,8 @@ class ImportColumnsSerializer(StrictBody):
             raise serializers.ValidationError(
                 {"readings": OTHER_READINGS.format(len(columns))}
             )
-        custom = custom_columns(lead_import.company)
+        subject = object_of(lead_import).custom_subject
+        custom = custom_columns(lead_import.company, subject)
         before = zip(
             columns, lead_import.columns, readings_of(lead_import), strict=True
         )

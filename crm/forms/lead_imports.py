@@ -2,7 +2,7 @@
 
 from collections.abc import Container, Iterable
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -12,8 +12,9 @@ from crm.data_exchange.importing.column_readings import (
     conventions,
     readings_of,
 )
-from crm.data_exchange.importing.columns import LEFT_OUT, NAMES
+from crm.data_exchange.importing.columns import LEFT_OUT
 from crm.data_exchange.importing.custom_columns import custom_columns
+from crm.data_exchange.importing.objects.registry import object_of
 from crm.data_exchange.importing.text_formats import (
     DELIMITERS,
     ENCODINGS,
@@ -26,9 +27,6 @@ from crm.models.people import company_people
 from crm.selectors.import_cells import CellTotal
 from crm.selectors.lead_imports import ColumnView, Conversions, labels_with
 
-NO_NAME: Final = (
-    "Choose the column that has the name: a lead needs a first or a last name."
-)
 NO, YES = "no", "yes"
 
 
@@ -79,8 +77,10 @@ class ImportColumnsForm(forms.Form):
         self, data: Any = None, *, lead_import: LeadImport, may_add: bool
     ) -> None:
         super().__init__(data)
-        custom = custom_columns(lead_import.company)
-        self._lead_import, self._labels = lead_import, labels_with(custom)
+        self._imported = object_of(lead_import)
+        custom = custom_columns(lead_import.company, self._imported.custom_subject)
+        self._lead_import = lead_import
+        self._labels = labels_with(self._imported, custom)
         self._before = readings_of(lead_import)
         choices = [(LEFT_OUT, "Leave out"), *self._labels.items()]
         columns = zip(
@@ -115,8 +115,8 @@ class ImportColumnsForm(forms.Form):
             raise ValidationError(
                 f"“{self._labels[twice]}” is chosen for two columns. Leave one of them out."
             )
-        if not set(NAMES) & set(chosen):
-            raise ValidationError(NO_NAME)
+        if problem := self._imported.problem_of_columns(chosen):
+            raise ValidationError(problem)
 
     def columns(self) -> list[str]:
         """The chosen field of each column."""

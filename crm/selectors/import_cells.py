@@ -10,6 +10,7 @@ from crm.data_exchange.importing.cells import SHARED, SHARING
 from crm.data_exchange.importing.column_readings import readings_of
 from crm.data_exchange.importing.custom_columns import custom_columns
 from crm.data_exchange.importing.judging import CELL
+from crm.data_exchange.importing.objects.registry import object_of
 from crm.data_exchange.importing.values import RowReader
 from crm.lists.custom_fields import as_text
 from crm.models import (
@@ -59,9 +60,16 @@ class ShownCells:
     def __init__(self, lead_import: LeadImport) -> None:
         company = lead_import.company
         self._company, self._columns = company, lead_import.columns
-        self.custom: Mapping[str, CustomField] = custom_columns(company)
+        imported = object_of(lead_import)
+        self.custom: Mapping[str, CustomField] = custom_columns(
+            company, imported.custom_subject
+        )
         self._reader = RowReader(
-            company, lead_import.columns, readings_of(lead_import), custom=self.custom
+            imported,
+            company,
+            lead_import.columns,
+            readings_of(lead_import),
+            custom=self.custom,
         )
         self._types = dict(
             LeadType.objects.for_company(company).values_list("code", "name")

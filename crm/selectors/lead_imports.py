@@ -7,14 +7,12 @@ from typing import Final
 
 from django.db.models.functions import Substr
 
-from crm.data_exchange.importing.columns import (
-    FIELDS,
-    GUESSED_FROM,
-    LEFT_OUT,
-    guess_columns,
-)
+from crm.data_exchange.importing.columns import GUESSED_FROM, LEFT_OUT, guess_columns
 from crm.data_exchange.importing.custom_columns import custom_columns
-from crm.data_exchange.importing.judging import LATER, PROBLEM
+from crm.data_exchange.importing.judging import PROBLEM
+from crm.data_exchange.importing.objects.definition import ImportedObject
+from crm.data_exchange.importing.objects.leads import LATER
+from crm.data_exchange.importing.objects.registry import object_of
 from crm.data_exchange.importing.reading import read_table
 from crm.data_exchange.importing.spreadsheets import UnreadableFile
 from crm.data_exchange.importing.text_formats import TextFormat
@@ -172,7 +170,7 @@ def _problems(counts: Mapping[str, int]) -> Iterator[tuple[str, int]]:
 def conversions(lead_import: LeadImport) -> Conversions:
     """What each rule would send of the new leads, in one query for each CRM event."""
     counts = lead_import.planned
-    kinds = (CrmEventKind.LEAD_CREATED, CrmEventKind.LEAD_QUALIFIED)
+    kinds = object_of(lead_import).kinds
     return Conversions(
         [
             row
@@ -214,9 +212,9 @@ def columns(lead_import: LeadImport) -> list[ColumnView]:
         row.cells
         for row in LeadImportRow.objects.of(lead_import).only("cells")[:GUESSED_FROM]
     ]
-    guesses = guess_columns(
-        lead_import.header, rows, custom_columns(lead_import.company)
-    )
+    imported = object_of(lead_import)
+    custom = custom_columns(lead_import.company, imported.custom_subject)
+    guesses = guess_columns(imported, lead_import.header, rows, custom)
     return [
         ColumnView(
             index,
@@ -256,21 +254,26 @@ def preview(
         chosen = [
             row for each in RowOutcome for row in rows.filter(outcome=each)[:OF_EACH]
         ]
-    labels = labels_with(shown.custom)
+    labels = labels_with(object_of(lead_import), shown.custom)
     return [
         _preview_row(lead_import, row, labels, shown)
         for row in sorted(chosen, key=lambda row: row.number)
     ]
 
 
-def field_labels(company: Company) -> dict[str, str]:
+def field_labels(lead_import: LeadImport) -> dict[str, str]:
     """The fields that a column can be, with the company's custom fields, by name. One query."""
-    return labels_with(custom_columns(company))
+    imported = object_of(lead_import)
+    custom = custom_columns(lead_import.company, imported.custom_subject)
+    return labels_with(imported, custom)
 
 
-def labels_with(custom: Mapping[str, CustomField]) -> dict[str, str]:
+def labels_with(
+    imported: ImportedObject, custom: Mapping[str, CustomField]
+) -> dict[str, str]:
     """The fields that a column can be, with these custom fields, by name."""
-    return {**FIELDS, **{name: str(field) for name, field in custom.items()}}
+    labels = {name: field.label for name, field in imported.fields.items()}
+    return {**labels, **{name: str(field) for name, field in custom.items()}}
 
 
 def _preview_row(

@@ -1,4 +1,4 @@
-"""Reads the cells of a lead's built-in fields. `custom_columns` reads those of custom fields."""
+"""Reads the cells of built-in fields. `custom_columns` reads those of custom fields."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -49,7 +49,7 @@ def let_go_of_rows(error: ValidationError) -> None:
             cause.__traceback__, cause = None, cause.__context__
 
 
-def built_in_readers(company: Company, *, adds_tags: bool) -> dict[str, Reader]:
+def readers_of_leads(company: Company, *, adds_tags: bool) -> dict[str, Reader]:
     """The readers by field. With `adds_tags`, tags that the company doesn't have yet are read as if it had them."""
     texts = {name: TextReader(name) for name in TEXTS}
     return {

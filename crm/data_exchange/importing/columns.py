@@ -1,73 +1,20 @@
-"""Guesses which field of a lead each column of a file is, by its name or else by its cells."""
+"""Guesses which field each column of a file is, by its name or else by its cells."""
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
+from crm.data_exchange.importing.objects.definition import ImportedObject
+from crm.data_exchange.importing.objects.registry import OBJECTS
 from crm.models import CustomField
 
 LEFT_OUT: Final = ""
 GUESSED_FROM: Final = 50  # rows
 # A column that the download of bad rows adds to those of the file.
 REASON: Final = "Reason"
-NAMES: Final = ("first_name", "last_name", "full_name")
-
-# The fields that a column can be, and their usual names in English, Dutch, German, French and Spanish lists.
-FIELDS: Final = {
-    "first_name": "First name",
-    "last_name": "Last name",
-    "full_name": "First and last name",
-    "email": "E-mail",
-    "phone": "Phone",
-    "organisation": "Organisation",
-    "title": "Job title",
-    "source": "Source",
-    "type": "Type",
-    "status": "Status",
-    "owner": "Owner",
-    "tags": "Tags",
-    "consent": "May be shared (yes or no)",
-    "opted_out": "Opted out (yes or no)",
-    "notes": "Background",
-}
-SURE: Final = {
-    "first_name": "firstname givenname forename voornaam roepnaam vorname rufname prenom nombre nombredepila",
-    "last_name": "lastname surname familyname achternaam nachname familienname zuname nom nomdefamille "
-    "apellido apellidos",
-    "full_name": "name fullname leadname contactname volledigenaam naam vollername vollstandigername kontaktname "
-    "nomcomplet nometprenom nombrecompleto nombreyapellidos",
-    "email": "email emailaddress mail mailaddress workemail businessemail emailadres mailadres emailadresse "
-    "mailadresse courriel adressemail adresseemail correo correoelectronico direcciondecorreo direccionemail",
-    "phone": "phone phonenumber telephone mobile mobilephone workphone telefoon telefoonnummer mobiel mobielnummer "
-    "telefon telefonnummer mobil mobiltelefon handy handynummer rufnummer tel numerodetelephone portable "
-    "telefono numerodetelefono movil celular",
-    "organisation": "organisation organization company companyname account accountname bedrijf bedrijfsnaam "
-    "organisatie firma firmenname unternehmen entreprise societe employer employeur empresa organizacion compania",
-    "title": "jobtitle title position function functie functietitel role beruf funktion stelle berufsbezeichnung "
-    "fonction poste intituleduposte cargo puesto",
-    "source": "source leadsource bron herkomst quelle herkunft origine provenance origen fuente",
-    "type": "type leadtype typ tipo soort",
-    "status": "status leadstatus statut estado",
-    "owner": "owner leadowner accountowner contactowner salesrep assignedto eigenaar accountmanager besitzer zustandig "
-    "proprietaire responsable propietario",
-    "tags": "tags tag labels label etiketten schlagworte schlagworter stichworte etiquettes motscles etiquetas",
-    "consent": "consent optin optedin sharewithadplatforms mayshare maybeshared toestemming einwilligung zustimmung "
-    "consentement consentimiento",
-    "opted_out": "optout optedout unsubscribed donotcontact donotshare afgemeld abgemeldet widerspruch "
-    "desinscrit desabonne dadodebaja",
-    "notes": "background description notes note comment comments remarks opmerking opmerkingen notitie notities "
-    "notiz notizen bemerkung bemerkungen kommentar anmerkung anmerkungen commentaire commentaires remarque remarques "
-    "nota notas comentario comentarios observaciones",
-}
-UNSURE: Final = {
-    "full_name": "contact lead person persoon",
-    "source": "campaign channel",
-    "phone": "number nummer",
-}
-_SURE: Final = {name: key for key, names in SURE.items() for name in names.split()}
-_UNSURE: Final = {name: key for key, names in UNSURE.items() for name in names.split()}
 
 _ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _NUMBER: Final = re.compile(r"\+?[\d\s()./-]{5,}")
@@ -84,6 +31,7 @@ class Guess:
 
 
 def guess_columns(
+    imported: ImportedObject,
     header: Sequence[str],
     rows: Sequence[Sequence[str]],
     custom: Mapping[str, CustomField],
@@ -95,37 +43,64 @@ def guess_columns(
         for each in (field.key, field.name)
     }
     guesses = [
-        _guess(name, [row[index] for row in rows if index < len(row)], own)
+        _guess(imported, name, [row[index] for row in rows if index < len(row)], own)
         for index, name in enumerate(header)
     ]
+    names = imported.names
     taken: set[str] = set()
     result = [Guess(LEFT_OUT, is_sure=True)] * len(guesses)
     for index, guess in sorted(
         enumerate(guesses), key=lambda pair: not pair[1].is_sure
     ):
         if guess.field and guess.field not in taken:
-            taken |= {guess.field, *(["full_name"] if guess.field in NAMES else [])}
+            taken |= {guess.field, *(names[-1:] if guess.field in names else [])}
             result[index] = guess
     return result
 
 
-def _guess(name: str, values: Iterable[str], own: Mapping[str, str]) -> Guess:
-    if field := field_named(name) or own.get(_plain(name), ""):
+def _guess(
+    imported: ImportedObject, name: str, values: Iterable[str], own: Mapping[str, str]
+) -> Guess:
+    sure, unsure = _usual_names(imported)
+    plain = _plain(name)
+    if field := sure.get(plain) or own.get(plain, ""):
         return Guess(field, is_sure=True)
-    if field := _UNSURE.get(_plain(name), ""):
+    if field := unsure.get(plain, ""):
         return Guess(field, is_sure=False)
     filled = [value for value in values if value]
-    for pattern, field in ((_ADDRESS, "email"), (_NUMBER, "phone")):
-        if filled and 2 * sum(_matches(pattern, value) for value in filled) > len(
-            filled
-        ):
+    for pattern, field in (
+        (_ADDRESS, imported.address_field),
+        (_NUMBER, imported.phone_field),
+    ):
+        matching = sum(_matches(pattern, value) for value in filled)
+        if field and filled and 2 * matching > len(filled):
             return Guess(field, is_sure=False)
     return Guess(LEFT_OUT, is_sure=True)
 
 
-def field_named(name: str) -> str:
-    """The field whose usual name this is, or ""."""
-    return _SURE.get(_plain(name), "")
+@cache
+def _usual_names(imported: ImportedObject) -> tuple[dict[str, str], dict[str, str]]:
+    """The fields by their usual names: those that are sure, and the others."""
+    fields = imported.fields.items()
+    sure = {name: key for key, field in fields for name in field.names.split()}
+    unsure = {name: key for key, field in fields for name in field.unsure.split()}
+    return sure, unsure
+
+
+def is_usual_name(name: str) -> bool:
+    """True for a usual name of a field of any object."""
+    return _plain(name) in _all_usual_names()
+
+
+@cache
+def _all_usual_names() -> frozenset[str]:
+    return frozenset(_each_usual_name())
+
+
+def _each_usual_name() -> Iterator[str]:
+    for imported in OBJECTS:
+        sure, _ = _usual_names(imported)
+        yield from sure
 
 
 def looks_like_value(cell: str) -> bool:

@@ -1,4 +1,4 @@
-"""Custom fields as columns of a file. Each is named `custom.` and its key, next to the lead's built-in fields."""
+"""Custom fields as columns of a file. Each is named `custom.` and its key, next to the built-in fields."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,15 @@ from django.core.exceptions import ValidationError
 from crm.data_exchange.importing.cells import NO, YES, Cell, let_go_of_rows
 from crm.data_exchange.importing.column_readings import ColumnReading
 from crm.lists.columns import CUSTOM
-from crm.models import Company, CustomField, FieldSubject, FieldType, Lead, RowProblem
+from crm.models import (
+    Company,
+    CustomField,
+    Deal,
+    FieldSubject,
+    FieldType,
+    Lead,
+    RowProblem,
+)
 from crm.models.custom_field import FREE_TEXT
 from crm.models.custom_values import form_field
 from crm.models.dates import date_readings
@@ -28,11 +36,11 @@ PROBLEMS: Final = {
 _BETWEEN_CHOICES: Final = re.compile(r"[;,|\n]")
 
 
-def custom_columns(company: Company) -> dict[str, CustomField]:
-    """The custom fields of leads that a column can be. One query."""
+def custom_columns(company: Company, subject: FieldSubject) -> dict[str, CustomField]:
+    """The custom fields that a column can be. One query."""
     return {
         CUSTOM + field.key: field
-        for field in CustomField.objects.of(company, FieldSubject.LEAD).in_use()
+        for field in CustomField.objects.of(company, subject).in_use()
     }
 
 
@@ -163,21 +171,19 @@ def as_columns(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def column_names(names: Iterable[str]) -> set[str]:
-    """The columns of `Lead` that store these fields."""
+    """The columns that store these fields."""
     return {"custom" if name.startswith(CUSTOM) else name for name in names}
 
 
-def value_of(lead: Lead, name: str) -> Any:
-    """The lead's value of this field."""
-    return (
-        lead.custom.get(name.removeprefix(CUSTOM))
-        if name.startswith(CUSTOM)
-        else getattr(lead, name)
-    )
-
-
-def set_value(lead: Lead, name: str, value: Any) -> None:
+def value_of(record: Lead | Deal, name: str) -> Any:
+    """The record's value of this field."""
     if name.startswith(CUSTOM):
-        lead.custom[name.removeprefix(CUSTOM)] = value
+        return record.custom.get(name.removeprefix(CUSTOM))
+    return getattr(record, name)
+
+
+def set_value(record: Lead | Deal, name: str, value: Any) -> None:
+    if name.startswith(CUSTOM):
+        record.custom[name.removeprefix(CUSTOM)] = value
     else:
-        setattr(lead, name, value)
+        setattr(record, name, value)

@@ -11,9 +11,8 @@ from typing import Final, Self
 
 from django.db.models import Q
 
-from crm.data_exchange.importing.columns import FIELDS, field_named
-from crm.data_exchange.importing.matching import NAMED_BY
-from crm.data_exchange.importing.values import person_key
+from crm.data_exchange.importing.columns import is_usual_name
+from crm.data_exchange.importing.matching import NAMED_BY, person_key
 from crm.models import Lead, LeadImport, LeadImportRow
 from crm.models.addresses import without_formats
 from crm.models.lead_duplicate import END_OF_A_PHONE
@@ -157,6 +156,6 @@ def forget_names(lead: Lead) -> None:
 def _without_names(header: Sequence[str]) -> list[str]:
     """The header with nothing but names of fields: one that has a person may be a row of the file, and all theirs."""
     return [
-        name if field_named(name) in FIELDS else f"Column {index}"
+        name if is_usual_name(name) else f"Column {index}"
         for index, name in enumerate(header, start=1)
     ]

@@ -1,7 +1,9 @@
 """Finds the leads of the company that the rows of an import are about, and what the rows add to them."""
 
+import re
 import string
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Any, Final
 
 from django.db.models import Prefetch, Value
@@ -9,16 +11,13 @@ from django.db.models.functions import Concat, Lower, Trim
 
 from crm.data_exchange.importing.cells import SHARED, TEXTS
 from crm.data_exchange.importing.custom_columns import value_of
-from crm.data_exchange.importing.values import person_key
+from crm.data_exchange.importing.tagging import LISTED_TAGS, TAGS, new_tags_of
 from crm.lists.columns import CUSTOM
 from crm.models import Lead, LeadImport, LeadImportRow
 from crm.models.lead import LeadQuerySet
 
 NAMED_BY: Final = ("first_name", "last_name", "phone", "organisation")
 ASCII_LOWER: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
-TAGS: Final = "tags"
-# An attribute of a lead. Prefetched `tags` and their lead are a reference cycle.
-LISTED_TAGS: Final = "listed_tags"
 
 Wanted = Mapping[str, Mapping[str, Any]]  # the values of rows, by their `person_key`
 
@@ -114,10 +113,30 @@ def news_for(lead: Lead, values: Mapping[str, Any]) -> dict[str, Any]:
     }
     if values.get(SHARED) is False and lead.share_with_ad_platforms:
         news[SHARED] = False
-    has = {tag.name for tag in getattr(lead, LISTED_TAGS)} if TAGS in values else ()
-    if new_tags := [name for name in values.get(TAGS, ()) if name not in has]:
+    if new_tags := new_tags_of(lead, values.get(TAGS, ())):
         news[TAGS] = new_tags
     return news
+
+
+def person_key(values: Mapping[str, Any], unread_address: str = "") -> str:
+    """A hash of what identifies a person: the address, or else the name with the phone number or the organisation.
+
+    With an address that can't be read, a name alone is not enough: it may be about someone else of that name.
+    """
+    if email := values.get("email", ""):
+        return _hash(email.lower())
+    name = (
+        f"{values.get('first_name', '')} {values.get('last_name', '')}".strip().lower()
+    )
+    digits = re.sub(r"\D", "", values.get("phone", ""))
+    other = digits or values.get("organisation", "").lower()
+    if unread_address and not other:
+        other = f"\n{unread_address.lower()}"
+    return _hash("\n".join(("", name, other)))
+
+
+def _hash(text: str) -> str:
+    return blake2b(text.encode(errors="replace"), digest_size=16).hexdigest()
 
 
 def _name(values: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import chain, count
 from typing import Final
 
-from crm.data_exchange.importing.columns import FIELDS, field_named, looks_like_value
+from crm.data_exchange.importing.columns import is_usual_name, looks_like_value
 from crm.data_exchange.importing.spreadsheets import (
     UnreadableFile,
     as_csv,
@@ -142,7 +142,7 @@ def unclosed_note(numbers: Sequence[int]) -> str:
 
 def _is_header(cells: Sequence[str]) -> bool:
     """True unless the first row looks like a lead: it has an address or a number, and no name of a field."""
-    if any(field_named(cell) in FIELDS for cell in cells):
+    if any(is_usual_name(cell) for cell in cells):
         return True
     return not any(looks_like_value(cell) for cell in cells)
 

@@ -21,21 +21,20 @@ from crm.data_exchange.importing.columns import (
     guess_columns,
 )
 from crm.data_exchange.importing.custom_columns import custom_columns
-from crm.data_exchange.importing.judging import (
-    JUDGEMENT,
-    STORED,
-    UNKNOWN,
-    JudgedRow,
-    StoredRow,
-    count,
-    first_rows,
-    judge,
-)
+from crm.data_exchange.importing.judging import count, first_rows, judge
+from crm.data_exchange.importing.objects.registry import object_of
 from crm.data_exchange.importing.reading import (
     FileRow,
     Table,
     read_table,
     unclosed_note,
+)
+from crm.data_exchange.importing.rows import (
+    JUDGEMENT,
+    STORED,
+    UNKNOWN,
+    JudgedRow,
+    StoredRow,
 )
 from crm.data_exchange.importing.spreadsheets import UnreadableFile
 from crm.data_exchange.importing.text_formats import TextFormat
@@ -144,7 +143,7 @@ def _add_rows(lead_import: LeadImport, table: Table, rows_at_once: int) -> None:
     sample = list(islice(table.rows, GUESSED_FROM))
     if not sample:
         raise UnreadableFile(
-            "This file has the names of columns, but no leads below them."
+            "This file has the names of columns, but no rows below them."
         )
     lead_import.header, lead_import.notes = list(table.header), table.notes
     lead_import.file_format = table.format.as_json if table.format else {}
@@ -199,8 +198,10 @@ def _add_chunk(
     if checks:
         judged = judge(lead_import, rows, reader, locks=False, known=first)
         first |= first_rows(judged)
-        reserve_keys(judged)
-        lead_import.planned = add_counts(lead_import.planned, count(judged))
+        imported = object_of(lead_import)
+        reserve_keys(imported, judged)
+        counts = count(imported, judged)
+        lead_import.planned = add_counts(lead_import.planned, counts)
         lead_import.reached = rows[-1][NUMBER]
     else:
         lead_import.state = JobState.RUNNING
@@ -221,10 +222,12 @@ def _store(
 
 def _columns(lead_import: LeadImport, sample: Sequence[FileRow]) -> list[str]:
     """The field of each column, from the company's last import with the same column names, or else guessed."""
+    imported = object_of(lead_import)
     guesses = guess_columns(
+        imported,
         lead_import.header,
         [row.cells for row in sample],
-        custom_columns(lead_import.company),
+        custom_columns(lead_import.company, imported.custom_subject),
     )
     return _remembered(lead_import) or [guess.field for guess in guesses]
 
@@ -252,12 +255,14 @@ def survey_columns(lead_import: LeadImport, rows: Iterable[RowOfCells]) -> None:
     may_add = author is not None and author.may(Action.MANAGE_COMPANY)
     pairs = zip(lead_import.columns, readings_of(lead_import), strict=True)
     readings = [with_usual(name, reading, may_add=may_add) for name, reading in pairs]
-    custom = custom_columns(lead_import.company)
+    subject = object_of(lead_import).custom_subject
+    custom = custom_columns(lead_import.company, subject)
     lead_import.readings = as_json(survey(lead_import.columns, readings, custom, rows))
 
 
 def reader_of(lead_import: LeadImport, *, adds_tags: bool = True) -> RowReader:
     return RowReader(
+        object_of(lead_import),
         lead_import.company,
         lead_import.columns,
         readings_of(lead_import),

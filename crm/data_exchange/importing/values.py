@@ -1,4 +1,4 @@
-"""Reads the cells of a row as values of a lead's fields, and notes the problems with them.
+"""Reads the cells of a row as values of fields, and notes the problems with them.
 
 A cell that can't be read costs itself, unless someone has chosen that it costs the row.
 """
@@ -7,36 +7,26 @@ import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from hashlib import blake2b
 from typing import Any, Final
 
-from crm.data_exchange.importing.cells import (
-    SHARED,
-    SHARING,
-    Cell,
-    Reader,
-    built_in_readers,
-)
+from crm.data_exchange.importing.cells import SHARED, SHARING, Cell, Reader
 from crm.data_exchange.importing.column_readings import ColumnReading
-from crm.data_exchange.importing.columns import NAMES
 from crm.data_exchange.importing.custom_columns import CellReader, custom_columns
+from crm.data_exchange.importing.objects.definition import ImportedObject, Lack
 from crm.models import Company, CustomField, Otherwise, RowProblem
 from crm.models.lead_import import DOUBTS
-from crm.models.validators import is_seen
 
-# In each row: not cached.
-DIFFERENT: Final = ("first_name", "last_name", "full_name", "email", "phone", "notes")
-REPEATED: Final = 1_000  # cached cells of each other column
+REPEATED: Final = 1_000  # cached cells of each column with the same values in many rows
 # Our own exports put an apostrophe before what a spreadsheet would take for a formula.
 _DEFUSED: Final = re.compile(r"\A'(?=[=+\-@])")
 
 
 @dataclass(slots=True)
-class LeadValues:
+class RowValues:
     """A row's values by field name, without empty ones, or its problem and the index of the cell that has it.
 
     `cells` has the problems of single cells, by the index of their column as text. `unread_address` is the text of an
-    e-mail address that can't be read.
+    e-mail address that can't be read. The `key` is equal for rows about the same record, "" for a bad row.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
@@ -44,16 +34,7 @@ class LeadValues:
     column: int | None = None
     cells: dict[str, str] = field(default_factory=dict)
     unread_address: str = ""
-
-    @property
-    def key(self) -> str:
-        """Equal for rows about the same person. "" for a bad row."""
-        return "" if self.problem else self.person
-
-    @property
-    def person(self) -> str:
-        """The `key` also of a bad row, if anything in it identifies the person."""
-        return person_key(self.values, self.unread_address) if self.values else ""
+    key: str = ""
 
 
 class RowReader:
@@ -61,6 +42,7 @@ class RowReader:
 
     def __init__(
         self,
+        imported: ImportedObject,
         company: Company,
         columns: Sequence[str],
         readings: Sequence[ColumnReading],
@@ -68,43 +50,44 @@ class RowReader:
         custom: Mapping[str, CustomField] | None = None,
         adds_tags: bool = True,
     ) -> None:
-        custom = custom_columns(company) if custom is None else custom
+        if custom is None:
+            custom = custom_columns(company, imported.custom_subject)
         required = [name for name, field in custom.items() if field.is_required]
         self._required = {
             name: columns.index(name) for name in required if name in columns
         }
         self._missing = len(self._required) < len(required)
-        self._width = len(columns)
+        self._imported, self._fields, self._width = imported, columns, len(columns)
         self._says_who_is_shared = not set(SHARING).isdisjoint(columns)
         self._addresses = _indexes(columns, ["email"])
-        self._names = _indexes(columns, NAMES)
         self._needed = _indexes(
             [reading.otherwise for reading in readings], [Otherwise.ROW]
         )
         self._readers = _readers(
-            company, columns, readings, custom, adds_tags=adds_tags
+            imported, company, columns, readings, custom, adds_tags=adds_tags
         )
         # A whole name comes first: columns with its parts know better where it is split.
         self._columns = sorted(
-            self._readers.items(), key=lambda column: columns[column[0]] != "full_name"
+            self._readers.items(),
+            key=lambda column: columns[column[0]] not in imported.names[-1:],
         )
 
-    def read(self, cells: Sequence[str]) -> LeadValues:
+    def read(self, cells: Sequence[str]) -> RowValues:
         """The values of the row's cells, or the problem that makes it bad."""
         if not cells:
-            return LeadValues(problem=RowProblem.ERASED)
+            return RowValues(problem=RowProblem.ERASED)
         if len(cells) > self._width:
-            return LeadValues(problem=RowProblem.TOO_MANY_CELLS, column=self._width - 1)
+            return RowValues(problem=RowProblem.TOO_MANY_CELLS, column=self._width - 1)
         values, problems = self._read_cells(cells)
         unread = self._unread_address(cells, problems)
         if (costly := self._costs_the_row(problems)) is not None:
             problem = problems[str(costly)]
-            return LeadValues(values, problem, costly, unread_address=unread)
-        if not _has_name(values):
-            values = _without_names(values)
-            if "email" not in values:
-                return LeadValues(values, *self._nameless(problems))
-        return LeadValues(values, cells=problems, unread_address=unread)
+            return RowValues(values, problem, costly, unread_address=unread)
+        values, lack = self._imported.checked(values)
+        if lack:
+            return RowValues(values, *self._place(lack, problems))
+        key = self._imported.key(values, unread)
+        return RowValues(values, cells=problems, unread_address=unread, key=key)
 
     def _unread_address(self, cells: Sequence[str], problems: Mapping[str, str]) -> str:
         """The text of an e-mail address that can't be read, or ""."""
@@ -150,11 +133,16 @@ class RowReader:
         others: list[tuple[int, str]] = []
         for number, cells in rows:
             row = self.read(cells)
+            person = row.key or self._person(row)
             if row.values.get(SHARED) is False:
-                opted_out.add(row.person)
+                opted_out.add(person)
             else:
-                others.append((number, row.person))
+                others.append((number, person))
         yield from (number for number, key in others if key and key in opted_out)
+
+    def _person(self, row: RowValues) -> str:
+        """The key of a bad row, if anything in it identifies the person."""
+        return self._imported.key(row.values, row.unread_address) if row.values else ""
 
     def read_cell(self, index: int, cell: str) -> Cell:
         """The values of one cell of this column, and its problem. No values if the column is left out."""
@@ -164,12 +152,12 @@ class RowReader:
     def lacks(
         self, values: Mapping[str, Any], problems: Mapping[str, str]
     ) -> tuple[str, int | None] | None:
-        """Why there can be no new lead with these values: the problem, and the index of the cell that has it.
+        """Why there can be no new record with these values: the problem, and the index of the cell that has it.
 
         A known lead needs neither a name nor what is required: it has that already, or someone may fill it in.
         """
-        if not _has_name(values):
-            return self._nameless(problems)
+        if lack := self._imported.lacks(values):
+            return self._place(lack, problems)
         for name, index in self._required.items():
             if name not in values:
                 return (
@@ -179,15 +167,17 @@ class RowReader:
                 )
         return (RowProblem.REQUIRED, None) if self._missing else None
 
-    def _nameless(self, problems: Mapping[str, str]) -> tuple[str, int | None]:
-        """Why there is no name, and the index of the cell that should have it."""
-        wrong = next((index for index in self._names if str(index) in problems), None)
+    def _place(self, lack: Lack, problems: Mapping[str, str]) -> tuple[str, int | None]:
+        """What a row lacks, and the index of the cell that should have it: an unreadable one, or else the first."""
+        own = _indexes(self._fields, lack.fields)
+        wrong = next((index for index in own if str(index) in problems), None)
         if wrong is not None:
             return problems[str(wrong)], wrong
-        return RowProblem.NAME_MISSING.value, self._names[0] if self._names else None
+        return lack.problem.value, own[0] if own else None
 
 
 def _readers(
+    imported: ImportedObject,
     company: Company,
     columns: Sequence[str],
     readings: Sequence[ColumnReading],
@@ -205,12 +195,12 @@ def _readers(
     adds_tags = (
         adds_tags and by_name.get("tags", ColumnReading()).otherwise == Otherwise.CREATE
     )
-    readers: dict[str, Reader] = built_in_readers(company, adds_tags=adds_tags)
+    readers = imported.readers(company, adds_tags=adds_tags)
     for name in custom.keys() & by_name.keys():
         readers[name] = CellReader(custom[name], by_name[name])
     return {
         index: readers[name]
-        if name in DIFFERENT
+        if name in imported.distinct
         else lru_cache(REPEATED)(readers[name])
         for index, name in enumerate(columns)
         if name in readers
@@ -220,32 +210,3 @@ def _readers(
 def _indexes(names: Sequence[str], wanted: Container[str]) -> list[int]:
     """Where the wanted names are."""
     return [index for index, name in enumerate(names) if name in wanted]
-
-
-def _without_names(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name not in NAMES}
-
-
-def _has_name(values: Mapping[str, Any]) -> bool:
-    return is_seen(values.get("first_name", "") + values.get("last_name", ""))
-
-
-def person_key(values: Mapping[str, Any], unread_address: str = "") -> str:
-    """A hash of what identifies a person: the address, or else the name with the phone number or the organisation.
-
-    With an address that can't be read, a name alone is not enough: it may be about someone else of that name.
-    """
-    if email := values.get("email", ""):
-        return _hash(email.lower())
-    name = (
-        f"{values.get('first_name', '')} {values.get('last_name', '')}".strip().lower()
-    )
-    digits = re.sub(r"\D", "", values.get("phone", ""))
-    other = digits or values.get("organisation", "").lower()
-    if unread_address and not other:
-        other = f"\n{unread_address.lower()}"
-    return _hash("\n".join(("", name, other)))
-
-
-def _hash(text: str) -> str:
-    return blake2b(text.encode(errors="replace"), digest_size=16).hexdigest()

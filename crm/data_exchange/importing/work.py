@@ -7,8 +7,10 @@ from typing import Final
 from django.db import DEFAULT_DB_ALIAS
 
 from crm.data_exchange.importing import storing
-from crm.data_exchange.importing.judging import STORED, JudgedRow, count, judge
+from crm.data_exchange.importing.judging import count, judge
+from crm.data_exchange.importing.objects.registry import object_of
 from crm.data_exchange.importing.reading import MAX_ROWS, Table
+from crm.data_exchange.importing.rows import STORED, JudgedRow
 from crm.data_exchange.importing.spreadsheets import UnreadableFile
 from crm.data_exchange.importing.storing import (
     CELLS,
@@ -29,7 +31,6 @@ from crm.data_exchange.importing.writing import (
 from crm.jobs.runner import JobRunner
 from crm.models import (
     ImportStep,
-    Lead,
     LeadImport,
     LeadImportRow,
     RowOutcome,
@@ -81,8 +82,9 @@ def _check(lead_import: LeadImport, size: int) -> None:
         survey_columns(lead_import, rows.iterator(chunk_size=storing.CHUNK))
         _mark_opted_out(lead_import)
     judged = _judge_next(lead_import, size, locks=False)
-    reserve_keys(judged)
-    lead_import.planned = add_counts(lead_import.planned, count(judged))
+    imported = object_of(lead_import)
+    reserve_keys(imported, judged)
+    lead_import.planned = add_counts(lead_import.planned, count(imported, judged))
     save_rows(lead_import, judged)
     if len(judged) < size:
         lead_import.state = JobState.PAUSED
@@ -101,18 +103,19 @@ def _mark_opted_out(lead_import: LeadImport) -> None:
 
 
 def _run(lead_import: LeadImport, size: int) -> None:
-    """Judge the next rows again, because leads may have been added since, and import them."""
+    """Judge the next rows again, because records may have been added since, and import them."""
+    imported = object_of(lead_import)
     many_rows.count_again(
-        Lead, lead_import.done.get(RowOutcome.NEW, 0), using=DEFAULT_DB_ALIAS
+        imported.model, lead_import.done.get(RowOutcome.NEW, 0), using=DEFAULT_DB_ALIAS
     )
     judged = _judge_next(lead_import, size, locks=True)
     renew_keys(lead_import, judged)
     write(lead_import, judged)
-    lead_import.done = add_counts(lead_import.done, count(judged))
+    lead_import.done = add_counts(lead_import.done, count(imported, judged))
     if len(judged) < size:
         lead_import.finish()
         if lead_import.done.get(RowOutcome.NEW, 0) > CHANGED_ROWS:
-            many_rows.count_now(Lead, using=DEFAULT_DB_ALIAS)
+            many_rows.count_now(imported.model, using=DEFAULT_DB_ALIAS)
 
 
 def _judge_next(lead_import: LeadImport, size: int, *, locks: bool) -> list[JudgedRow]:

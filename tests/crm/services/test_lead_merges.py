@@ -6,8 +6,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 
-from crm.data_exchange.importing.matching import existing_leads
-from crm.data_exchange.importing.values import person_key
+from crm.data_exchange.importing.matching import existing_leads, person_key
 from crm.models import (
     AuditEntry,
     Change,

@@ -5,8 +5,7 @@ import threading
 import pytest
 from django.db import connection, transaction
 
-from crm.data_exchange.importing.matching import existing_leads
-from crm.data_exchange.importing.values import person_key
+from crm.data_exchange.importing.matching import existing_leads, person_key
 from crm.models import CrmEvent, Lead, LeadImport, LeadMerge
 from crm.models.lead import LeadMerged
 from crm.services.editing import delete

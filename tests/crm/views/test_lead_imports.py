@@ -329,7 +329,7 @@ def test_conversions_are_told_before_they_are_chosen(
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
-    [(b"", "empty"), (b"%PDF-1.7", "PDF"), (b"name\n", "no leads below")],
+    [(b"", "empty"), (b"%PDF-1.7", "PDF"), (b"name\n", "no rows below")],
 )
 def test_a_file_that_is_none_is_refused_in_a_sentence(
     client: Client, content: bytes, sentence: str

@@ -17,6 +17,7 @@ from capi.models import ConversionEvent
 from capi.models.functions import database_now
 from capi.services import backfills
 from crm.data_exchange.importing import storing, work, writing
+from crm.data_exchange.importing.objects.leads import ImportedLeads
 from crm.jobs import runner
 from crm.models import (
     AuditEntry,
@@ -714,7 +715,7 @@ def test_our_own_failure_ends_the_import_with_a_sentence(
     sales: Membership, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lead_import = upload(sales, PEOPLE)
-    monkeypatch.setattr(writing, "_add", lambda *args: 1 / 0)
+    monkeypatch.setattr(ImportedLeads, "add", lambda *args: 1 / 0)
 
     failed = run(lead_import, sales)
 

@@ -5,6 +5,7 @@ import pytest
 from crm.data_exchange.importing import reading
 from crm.data_exchange.importing.cells import TextReader
 from crm.data_exchange.importing.columns import Guess, guess_columns, looks_like_value
+from crm.data_exchange.importing.objects.leads import LEADS
 from crm.data_exchange.importing.reading import read_table
 from crm.data_exchange.importing.spreadsheets import UnreadableFile
 
@@ -138,7 +139,7 @@ def test_an_address_is_read_without_what_came_along_unseen_when_it_was_copied() 
 def test_a_long_text_is_no_address_and_is_not_tried_as_one() -> None:
     """The pattern takes seconds for such a cell of 20,000 characters."""
     for cell in ("a@b." + "x" * 251, "a@" + "." * 20_000 + "@", "1" * 255):
-        assert guess_columns(["?"], [[cell]], {}) == [Guess("", is_sure=True)]
+        assert guess_columns(LEADS, ["?"], [[cell]], {}) == [Guess("", is_sure=True)]
         assert not looks_like_value(cell)
     assert looks_like_value("a@b." + "x" * 250)
 
@@ -156,7 +157,7 @@ def test_a_long_text_is_no_address_and_is_not_tried_as_one() -> None:
 def test_names_of_columns_in_other_languages_are_known(header: str) -> None:
     names = header.split(";")
 
-    guesses = guess_columns(names, [[""] * len(names)], {})
+    guesses = guess_columns(LEADS, names, [[""] * len(names)], {})
 
     assert [(guess.field, guess.is_sure) for guess in guesses] == [
         (field, True)
@@ -191,7 +192,7 @@ def test_columns_are_guessed_by_name_or_else_by_what_is_in_them() -> None:
         ]
     ]
 
-    guesses = guess_columns(header, rows, {})
+    guesses = guess_columns(LEADS, header, rows, {})
 
     assert [(guess.field, guess.is_sure) for guess in guesses] == [
         ("first_name", True), ("last_name", True), ("", True), ("email", True), ("", True), ("phone", False),

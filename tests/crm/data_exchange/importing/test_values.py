@@ -11,7 +11,7 @@ from django.core.validators import validate_email
 from crm.data_exchange.importing.cells import Reader, TextReader
 from crm.data_exchange.importing.column_readings import ColumnReading
 from crm.data_exchange.importing.custom_columns import CellReader
-from crm.data_exchange.importing.values import person_key
+from crm.data_exchange.importing.matching import person_key
 from crm.models import CustomField, FieldSubject, FieldType
 from crm.models.lead_import import ReadableJSONEncoder
 

@@ -1,0 +1,1 @@
+"""What each object that can be imported is: one definition each."""

@@ -1,0 +1,135 @@
+"""What an import has to know about the object that its file holds. Everything else is the same for all of them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+from crm.data_exchange.importing.cells import Reader
+from crm.data_exchange.importing.rows import JudgedRow
+from crm.models import (
+    Company,
+    CrmEventKind,
+    FieldSubject,
+    LeadImport,
+    LeadImportRow,
+    RowProblem,
+)
+
+Values = Mapping[str, Any]  # of a row, by field name
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field that a column can be, and its usual names in English, Dutch, German, French and Spanish lists.
+
+    A column with one of the `unsure` names may be something else: a person has to check it.
+    """
+
+    label: str
+    names: str = ""
+    unsure: str = ""
+
+
+class Lack(NamedTuple):
+    """What keeps a row from being imported: the problem, and the fields that could have prevented it."""
+
+    problem: RowProblem
+    fields: Sequence[str]
+
+
+class ImportedObject(ABC):
+    """An object that can be imported: its fields, what makes two rows the same, and how rows become records."""
+
+    model: ClassVar[type[Any]]
+    noun: ClassVar[str]
+    # The column of `LeadImportRow` with the key of a row's record.
+    record_column: ClassVar[str]
+    fields: ClassVar[Mapping[str, Field]]
+    # Each excludes the last one: a file has either the parts of a name or the whole.
+    names: ClassVar[Sequence[str]]
+    # The fields of columns that have no known name, but e-mail addresses or phone numbers.
+    address_field: ClassVar[str] = ""
+    phone_field: ClassVar[str] = ""
+    # Fields with another value in each row: their cells are not cached.
+    distinct: ClassVar[Collection[str]]
+    custom_subject: ClassVar[FieldSubject]
+    # The CRM events that new records may cause.
+    kinds: ClassVar[Sequence[CrmEventKind]]
+
+    # Reading
+
+    @abstractmethod
+    def problem_of_columns(self, chosen: Collection[str]) -> str:
+        """What is wrong with a file that has these fields, for people; "" if nothing is."""
+
+    @abstractmethod
+    def readers(self, company: Company, *, adds_tags: bool) -> dict[str, Reader]:
+        """How the cells of each built-in field are read, by field."""
+
+    @abstractmethod
+    def checked(self, values: dict[str, Any]) -> tuple[dict[str, Any], Lack | None]:
+        """The values that count, and what keeps the row from being imported, whatever the company has already."""
+
+    @abstractmethod
+    def lacks(self, values: Values) -> Lack | None:
+        """Why there can be no new record with these values, besides required custom fields."""
+
+    # Judging
+
+    @abstractmethod
+    def key(self, values: Values, unread_address: str) -> str:
+        """Equal for rows about the same record."""
+
+    @abstractmethod
+    def existing(
+        self, lead_import: LeadImport, wanted: Mapping[str, Values], *, locks: bool
+    ) -> dict[str, Any]:
+        """The record of each of these keys, without those that the import has written.
+
+        With `locks`, they can't change until the transaction ends.
+        """
+
+    @abstractmethod
+    def news(self, record: Any, values: Values) -> dict[str, Any]:
+        """What these values add to the record."""
+
+    def as_stored(self, value: Any) -> Any:
+        """A value of `news` as a row's `filled` has it."""
+        return value
+
+    @abstractmethod
+    def prepare_new(self, row: JudgedRow) -> None:
+        """Adjust the values of a row that becomes a new record."""
+
+    @abstractmethod
+    def events(self, row: JudgedRow) -> Iterable[str]:
+        """The CRM events that a new row may cause, as they are counted."""
+
+    # Writing
+
+    @abstractmethod
+    def add(self, lead_import: LeadImport, rows: Sequence[JudgedRow]) -> None:
+        """Add the records of these rows, with the keys that are reserved for them."""
+
+    @abstractmethod
+    def fill(self, lead_import: LeadImport, rows: Sequence[JudgedRow]) -> None:
+        """Write the news of these rows, and set `filled` as an undo needs it."""
+
+    # Undoing
+
+    @abstractmethod
+    def locked(self, pks: Sequence[int]) -> dict[int, Any]:
+        """The records by key, locked, each with `is_touched`: True if anyone has worked on it."""
+
+    @abstractmethod
+    def is_untouched(self, row: LeadImportRow, record: Any) -> bool:
+        """True if no one has changed the record since the row added it."""
+
+    @abstractmethod
+    def remove(self, lead_import: LeadImport, pks: Sequence[int]) -> int:
+        """Remove these records. Returns how many conversions had been sent for them."""
+
+    @abstractmethod
+    def empty(self, rows: Sequence[LeadImportRow], records: Mapping[int, Any]) -> None:
+        """Empty each field that still has the import's value, and set `undo` of the rows."""

@@ -1,0 +1,54 @@
+"""Empties the fields that an import filled, unless someone has changed them since."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from django.db.models.functions import Now
+
+from crm.data_exchange.importing.custom_columns import value_of
+from crm.data_exchange.importing.tagging import LINKS, TAGS
+from crm.models import Deal, Lead, LeadImportRow, RowUndo
+
+Emptied = Callable[[Sequence[str]], dict[str, Any]]
+AsStored = Callable[[Any], Any]
+
+
+def put_back(
+    model: type[Lead] | type[Deal],
+    pairs: Sequence[tuple[LeadImportRow, Any]],
+    emptied: Emptied,
+    as_stored: AsStored = lambda value: value,
+) -> None:
+    """Empty the fields of each row's record that still have the import's values, and remove the tags that it added.
+
+    `emptied` returns the values of fields before they were filled, and `as_stored` a value as a row's `filled` has it.
+    """
+    link, column = LINKS[model]
+    added = {pk for row, _ in pairs for pk in row.filled.get(TAGS, ())}
+    records = {record.pk for _, record in pairs}
+    of_these = link.objects.filter(**{"pk__in": added, f"{column}__in": records})
+    links = set(of_these.values_list("pk", flat=True))
+    by_fields: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
+    for row, record in pairs:
+        unchanged = _unchanged(row, record, as_stored)
+        others = row.filled.keys() - {TAGS, *unchanged}
+        if not others and links.issuperset(row.filled.get(TAGS, ())):
+            row.undo = RowUndo.PUT_BACK
+        if unchanged:
+            by_fields[unchanged].append(record.pk)
+    for names, pks in by_fields.items():
+        model.objects.filter(pk__in=pks).update(**emptied(names), updated_at=Now())
+    link.objects.filter(pk__in=links).delete()
+
+
+def _unchanged(row: LeadImportRow, record: Any, as_stored: AsStored) -> tuple[str, ...]:
+    """The fields of the record that still have the values of the row."""
+    fields: Mapping[str, Any] = {
+        name: value for name, value in row.filled.items() if name != TAGS
+    }
+    return tuple(
+        name
+        for name, value in fields.items()
+        if as_stored(value_of(record, name)) == value
+    )

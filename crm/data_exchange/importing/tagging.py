@@ -1,0 +1,57 @@
+"""Tags leads or deals as the rows of an import say."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from crm.data_exchange.importing.rows import JudgedRow
+from crm.models import Deal, DealTag, Lead, LeadImport, LeadTag, Tag
+from crm.models.tag import add_links
+
+TAGS: Final = "tags"
+# An attribute of a lead or deal. Prefetched `tags` and their lead are a reference cycle.
+LISTED_TAGS: Final = "listed_tags"
+LINKS: Final[dict[type[Any], tuple[type[Any], str]]] = {
+    Lead: (LeadTag, "lead"),
+    Deal: (DealTag, "deal"),
+}
+
+
+def tag_rows(
+    lead_import: LeadImport,
+    model: type[Lead] | type[Deal],
+    rows: Sequence[JudgedRow],
+    record_of: Callable[[JudgedRow], int | None],
+) -> defaultdict[int, list[int]]:
+    """Tag the records of these rows. Returns the keys of the added links by row number.
+
+    An undo removes these links: a tag may have been renamed by then, and one that a person has put on again stays.
+    """
+    links: defaultdict[int, list[int]] = defaultdict(list)
+    if not rows:
+        return links
+    known = {tag.name: tag for tag in Tag.objects.for_company(lead_import.company_id)}
+    added: dict[tuple[int, Tag], int] = {}
+    for row in rows:
+        record = record_of(row)
+        for name in (row.news or row.values)[TAGS]:
+            if name in known and record:
+                added.setdefault((record, known[name]), row.number)
+    if not added:
+        return links
+    add_links(model, lead_import.company_id, added)
+    link, column = LINKS[model]
+    numbers = {(record, tag.pk): number for (record, tag), number in added.items()}
+    found = link.objects.for_company(lead_import.company_id).filter(
+        **{f"{column}__in": {record for record, _ in added}}
+    )
+    for pk, record, tag_pk in found.values_list("pk", column, "tag"):
+        if number := numbers.get((record, tag_pk)):
+            links[number].append(pk)
+    return links
+
+
+def new_tags_of(record: Any, names: Sequence[str]) -> list[str]:
+    """Those of the tags that the record, with its `listed_tags`, doesn't have yet."""
+    has = {tag.name for tag in getattr(record, LISTED_TAGS)} if names else ()
+    return [name for name in names if name not in has]
