@@ -1,7 +1,7 @@
 """The object `custom` of leads and deals: the values of their custom fields, by key."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
@@ -23,7 +23,6 @@ NO_SUCH_FIELD: Final = (
 )
 PLAIN_NUMBER: Final = re.compile(r"[-+]?\d+(\.\d+)?([eE][-+]?\d{1,3})?", re.ASCII)
 ISO_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-NUMBERS: Final = (FieldType.NUMBER, FieldType.MONEY)
 
 
 @extend_schema_field(
@@ -48,13 +47,11 @@ class CustomValuesField(serializers.Field[Any, Any, Any, Any]):
     def custom_fields(self) -> dict[str, CustomField]:
         """The company's fields in use, by key. One query for each request."""
         serializer: Any = self.parent
-        subject, context = (
-            FieldSubject(serializer.Meta.model._meta.model_name),
-            serializer.context,
-        )
-        known = context.setdefault("custom_fields", {})
+        subject = FieldSubject(serializer.Meta.model._meta.model_name)
+        known = serializer.context.setdefault("custom_fields", {})
         if subject not in known:
-            fields = fields_in_use(context["request"].auth.company, subject)
+            company = serializer.context["request"].auth.company
+            fields = fields_in_use(company, subject)
             known[subject] = {field.key: field for field in fields}
         found: dict[str, CustomField] = known[subject]
         return found
@@ -68,10 +65,9 @@ class CustomValuesField(serializers.Field[Any, Any, Any, Any]):
         values, errors = {}, {}
         before = getattr(getattr(self.parent, "instance", None), COLUMN, {})
         for key, entered in data.items():
+            field = self.custom_fields.get(key)
             try:
-                values[key] = _value(
-                    self.custom_fields.get(key), entered, before.get(key)
-                )
+                values[key] = _value(field, entered, before.get(key))
             except FormError as error:
                 # The response repeats the key, but can't contain a lone surrogate.
                 errors[key.encode("utf-8", "replace").decode()] = error.messages
@@ -95,21 +91,33 @@ def _as_in_a_form(kind: FieldType, entered: Any) -> Any:
     """What a form would send for this JSON value. Raises a form's ValidationError if its JSON type is wrong."""
     if entered is None:
         return ""
-    if kind == FieldType.YES_NO:
-        if isinstance(entered, bool):
-            return "yes" if entered else "no"
-        raise FormError("Enter true, false or null.")
-    if kind == FieldType.CHOICES:
-        if isinstance(entered, list) and all(isinstance(each, str) for each in entered):
-            return entered
-        raise FormError("Enter a list of the keys of choices.")
-    if kind in NUMBERS:
-        return _number(entered)
+    read: Callable[[Any], Any] = READERS.get(kind, _text)
+    return read(entered)
+
+
+def _text(entered: Any) -> str:
     if not isinstance(entered, str):
         raise FormError("Enter a string.")
-    if kind == FieldType.DATE and entered and not ISO_DATE.fullmatch(entered):
-        raise FormError("Enter a date, such as 2027-01-31.")
     return entered
+
+
+def _date(entered: Any) -> str:
+    text = _text(entered)
+    if text and not ISO_DATE.fullmatch(text):
+        raise FormError("Enter a date, such as 2027-01-31.")
+    return text
+
+
+def _yes_or_no(entered: Any) -> str:
+    if not isinstance(entered, bool):
+        raise FormError("Enter true, false or null.")
+    return "yes" if entered else "no"
+
+
+def _choices(entered: Any) -> list[str]:
+    if isinstance(entered, list) and all(isinstance(each, str) for each in entered):
+        return entered
+    raise FormError("Enter a list of the keys of choices.")
 
 
 def _number(entered: Any) -> Decimal | str:
@@ -121,6 +129,15 @@ def _number(entered: Any) -> Decimal | str:
     if not isinstance(text, str) or not PLAIN_NUMBER.fullmatch(text):
         raise FormError("Enter a number, or a string with one, such as 1999.50.")
     return Decimal(text)
+
+
+READERS: Final[Mapping[FieldType, Callable[[Any], Any]]] = {
+    FieldType.NUMBER: _number,
+    FieldType.MONEY: _number,
+    FieldType.DATE: _date,
+    FieldType.YES_NO: _yes_or_no,
+    FieldType.CHOICES: _choices,
+}
 
 
 class WithCustomValues(serializers.ModelSerializer[M]):
@@ -157,9 +174,8 @@ class WithCustomValues(serializers.ModelSerializer[M]):
         values = validated_data.pop(COLUMN, {})
         if not values:
             return super().update(instance, validated_data)
-        saved = super().update(
-            instance, {**validated_data, COLUMN: with_keys_set(values)}
-        )
+        validated_data[COLUMN] = with_keys_set(values)
+        saved = super().update(instance, validated_data)
         # An expression: the values are read again for the response.
         delattr(saved, COLUMN)
         return saved

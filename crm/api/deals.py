@@ -1,7 +1,7 @@
 """The serializer of deals."""
 
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
 from django.db import transaction
@@ -104,10 +104,10 @@ class DealSerializer(WithCustomValues[Deal], TaggedSerializer[Deal]):
             )
 
     def _refuse_the_lead_as_a_person(self, attrs: Any) -> None:
-        lead = (
-            attrs[LEAD].pk if LEAD in attrs else self.instance and self.instance.lead_id
-        )
-        if lead in attrs.get(PEOPLE, ()):
+        lead_id = self.instance and self.instance.lead_id
+        if LEAD in attrs:
+            lead_id = attrs[LEAD].pk
+        if lead_id in attrs.get(PEOPLE, ()):
             raise serializers.ValidationError({PEOPLE: [IS_LEAD]})
 
     def _candidate(self, attrs: Mapping[str, Any]) -> Deal:
@@ -132,21 +132,11 @@ class DealSerializer(WithCustomValues[Deal], TaggedSerializer[Deal]):
         return deal
 
     def update(self, instance: Deal, validated_data: Any) -> Deal:
-        lead, people = validated_data.pop(LEAD, None), validated_data.pop(PEOPLE, None)
+        lead: Lead | None = validated_data.pop(LEAD, None)
+        people: list[int] | None = validated_data.pop(PEOPLE, None)
         # Tags too: setting them locks the lead, which comes before the deal in the order of all locks.
-        leads = (
-            {instance.lead_id} if (PERSONAL | {TAGS}) & validated_data.keys() else set()
-        )
-        with ExitStack() as stack:
-            if lead is not None or people is not None:
-                stack.enter_context(transaction.atomic())
-                hold_people(
-                    deal=instance, leads=[*(people or ()), *([lead.pk] if lead else ())]
-                )
-            for pk in sorted({*leads, lead.pk} if lead else leads):
-                stack.enter_context(locking_person(pk))
-            if instance.lead_id in leads:
-                lock_deal(instance.pk, lead_id=instance.lead_id)
+        is_personal = bool((PERSONAL | {TAGS}) & validated_data.keys())
+        with _locking(instance, lead, people, is_personal=is_personal):
             if lead is not None:
                 self._change_lead(instance, lead)
             deal = self._save(instance, validated_data)
@@ -183,3 +173,28 @@ class DealSerializer(WithCustomValues[Deal], TaggedSerializer[Deal]):
             self._refuse_a_reason_unless_lost(given)
             outcome = deal.outcome_in(**{"stage": deal.stage, **given})
             return super().update(deal, {**validated_data, **outcome})
+
+
+@contextmanager
+def _locking(
+    deal: Deal, lead: Lead | None, people: list[int] | None, *, is_personal: bool
+) -> Iterator[None]:
+    """Lock everyone whom a change is about in the common lock order: its new lead and people, and the deal's own lead.
+
+    The latter if the change `is_personal`.
+    """
+    locked = set()
+    if lead is not None:
+        locked.add(lead.pk)
+    named = [*locked, *(people or ())]
+    if is_personal:
+        locked.add(deal.lead_id)
+    with ExitStack() as stack:
+        if lead is not None or people is not None:
+            stack.enter_context(transaction.atomic())
+            hold_people(deal=deal, leads=named)
+        for pk in sorted(locked):
+            stack.enter_context(locking_person(pk))
+        if is_personal:
+            lock_deal(deal.pk, lead_id=deal.lead_id)
+        yield

@@ -48,23 +48,24 @@ def complete_schema(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
             # A serializer leaves no field out.
             component["required"] = list(component["properties"])
     schemas |= ERRORS
+    tags: set[str] = set()
     for path, item in result["paths"].items():
         for method, operation in item.items():
-            codes = (
-                ERROR_CODES
-                + WRITE_ERROR_CODES * ("requestBody" in operation)
-                + (404,) * (method == "get" or "{" in path)
-            )
+            codes = _error_codes(path, method, operation)
             operation["responses"] |= {
-                str(code): _error_response(code) for code in sorted(codes)
+                str(code): _error_response(code) for code in codes
             }
-    tags = {
-        tag
-        for item in result["paths"].values()
-        for operation in item.values()
-        for tag in operation["tags"]
-    }
+            tags.update(operation["tags"])
     return result | {"tags": [{"name": tag} for tag in sorted(tags)]}
+
+
+def _error_codes(path: str, method: str, operation: dict[str, Any]) -> list[int]:
+    codes = [*ERROR_CODES]
+    if "requestBody" in operation:
+        codes += WRITE_ERROR_CODES
+    if method == "get" or "{" in path:
+        codes.append(404)
+    return sorted(codes)
 
 
 def _error_response(code: int) -> dict[str, Any]:

@@ -110,20 +110,27 @@ class CompanyViewSet(viewsets.GenericViewSet[M]):
 
     def _reject_unknown_parameters(self, request: Request) -> None:
         # Otherwise a mistyped filter would match everything.
-        known = {api_settings.URL_FORMAT_OVERRIDE}
-        if self.action in self.paged:
-            known |= {
-                KeysetPagination.cursor_query_param,
-                KeysetPagination.page_size_query_param,
-            }
-        if self.action == "list":
-            known.update(name for name in request.query_params if is_filter(self, name))
-            known.update({ORDERING} if self.listed and orders_of(self.listed) else ())
-        elif self.takes_grace and self.action in WRITES:
-            known.add(GRACE)
-        unknown = sorted(set(request.query_params) - known)
+        known = self._known_parameters()
+        is_list = self.action == "list"
+        unknown = [
+            name
+            for name in sorted(request.query_params)
+            if name not in known and not (is_list and is_filter(self, name))
+        ]
         if unknown:
             raise ValidationError({name: [NO_PARAMETER] for name in unknown})
+
+    def _known_parameters(self) -> set[str]:
+        """The parameters of this operation, without filters."""
+        known = {api_settings.URL_FORMAT_OVERRIDE}
+        if self.action in self.paged:
+            known.add(KeysetPagination.cursor_query_param)
+            known.add(KeysetPagination.page_size_query_param)
+        if self.action == "list" and self.listed and orders_of(self.listed):
+            known.add(ORDERING)
+        if self.takes_grace and self.action in WRITES:
+            known.add(GRACE)
+        return known
 
     @property
     def caller(self) -> Caller:
@@ -135,10 +142,8 @@ class CompanyViewSet(viewsets.GenericViewSet[M]):
 
     def record_reading_on(self, what: str) -> None:
         """Record that a session reads further pages of a list: that takes the list along, as an export does."""
-        if (
-            isinstance(self.caller, Membership)
-            and KeysetPagination.cursor_query_param in self.request.query_params
-        ):
+        is_further = KeysetPagination.cursor_query_param in self.request.query_params
+        if is_further and isinstance(self.caller, Membership):
             record_reading_on(membership=self.caller, what=what)
 
     def get_queryset(self) -> QuerySet[M]:

@@ -82,30 +82,27 @@ class ChangesMixin(forms.BaseForm):
         super().clean()
         if self.is_new:
             return
-        compared = [
-            name for name in self.cleaned_data if not is_secret(self.fields[name])
-        ]
-        chosen = {*self.changed_data}
+        chosen = set(self.changed_data)
         if chosen & self.together:
             chosen |= self.together
-        # Unchanged fields get the value of the row, which is not written yet. (`initial` has only the key of an owner.)
-        self.cleaned_data |= {
-            name: self.saved_value(name) for name in compared if name not in chosen
-        }
-        stale = [name for name in compared if name in chosen and self._is_stale(name)]
-        for name in stale:
-            del self.cleaned_data[name]
-        self._refuse(
-            {self.add_initial_prefix(name): self.initial.get(name) for name in stale}
-        )
+        stale = {}
+        for name in list(self.cleaned_data):
+            if is_secret(self.fields[name]):
+                continue
+            if name not in chosen:
+                # The value of the row, which is not written yet. (`initial` has only the key of an owner.)
+                self.cleaned_data[name] = self.saved_value(name)
+            elif self._is_stale(name):
+                stale[self.add_initial_prefix(name)] = self.initial.get(name)
+                del self.cleaned_data[name]
+        self._refuse(stale)
 
     def _is_stale(self, name: str) -> bool:
         """True if the saved value is neither the one that the form was opened with nor the one entered."""
         field, current = self.fields[name], self.initial.get(name)
-        was = self.data.get(self.add_initial_prefix(name), current)
-        return field.has_changed(current, was) and field.has_changed(
-            current, self[name].data
-        )
+        opened_with = self.data.get(self.add_initial_prefix(name), current)
+        entered = self[name].data
+        return all(field.has_changed(current, each) for each in (opened_with, entered))
 
     def _refuse(self, current: dict[str, Any]) -> None:
         """Raise ValidationError if `current` has any values. The form then counts as opened with those."""

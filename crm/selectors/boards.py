@@ -46,11 +46,9 @@ class BoardCard:
     def is_late(self) -> bool:
         """True for an open deal that was expected to close before today."""
         expected = self.deal.expected_close
-        return (
-            self.closed_on is None
-            and expected is not None
-            and expected < timezone.localdate()
-        )
+        if self.closed_on is not None or expected is None:
+            return False
+        return expected < timezone.localdate()
 
 
 @dataclass
@@ -83,6 +81,11 @@ class BoardColumn:
         return self.stage.meaning != StageMeaning.OPEN
 
     @property
+    def is_shown(self) -> bool:
+        """False for an archived stage without deals."""
+        return self.stage.archived_at is None or self.count_ever > 0
+
+    @property
     def is_cut(self) -> bool:
         return self.count_ever > len(self.cards)
 
@@ -104,20 +107,16 @@ class BoardColumn:
     @property
     def weighted(self) -> Decimal | None:
         """An open stage's total by its chance, in the company's currency, or None."""
-        return (
-            None
-            if self.is_closed or self.total is None
-            else weighted(self.total, self.stage.chance)
-        )
+        if self.is_closed or self.total is None:
+            return None
+        return weighted(self.total, self.stage.chance)
 
     @property
     def weighted_total(self) -> Decimal | None:
         """`weighted` to show; None where it would only repeat the total."""
-        return (
-            whole(self.weighted)
-            if self.weighted is not None and self.stage.chance < 100
-            else None
-        )
+        if self.weighted is None or self.stage.chance >= 100:
+            return None
+        return whole(self.weighted)
 
     @property
     def other_sums(self) -> list[tuple[str, Decimal]]:
@@ -145,9 +144,8 @@ class Board:
     @property
     def open_weighted(self) -> Decimal:
         """The sum of the open deals, weighted by the chance of their stages, in the company's currency."""
-        return whole(
-            sum((column.weighted or Decimal(0) for column in self._open), Decimal(0))
-        )
+        sums = (column.weighted or Decimal(0) for column in self._open)
+        return whole(sum(sums, Decimal(0)))
 
     @property
     def is_empty(self) -> bool:

@@ -77,27 +77,18 @@ def board_of(
     numbers_of = _numbers_of_found if is_searched else _numbers
     for pk, currency, is_on_board, count, total in numbers_of(company, columns, deals):
         columns[pk].add(currency, is_on_board=is_on_board, count=count, total=total)
-    if (
-        is_searched
-        and sum(column.count_ever for column in columns.values()) <= RANKED_AT_MOST
-    ):
+    count_ever = sum(column.count_ever for column in columns.values())
+    if is_searched and count_ever <= RANKED_AT_MOST:
         on_board = deals.filter(_on_board(company, columns), stage__in=columns)
-        _add_cards(company, columns, _ranked(company, on_board, sizes))
+        cards = _ranked(company, on_board, sizes)
     else:
-        _add_cards(
-            company, columns, _first_of_each(company, columns.values(), deals, sizes)
-        )
+        cards = _first_of_each(company, columns.values(), deals, sizes)
+    _add_cards(company, columns, cards)
     for column in columns.values():
         # The two are not read at the same moment.
         following = max(0, column.count - len(column.cards))
         column.more = min(CARDS_PER_STAGE, following) if column.cards else 0
-    return Board(
-        [
-            column
-            for column in columns.values()
-            if column.stage.archived_at is None or column.count_ever
-        ]
-    )
+    return Board([column for column in columns.values() if column.is_shown])
 
 
 def cards_after(
@@ -109,17 +100,11 @@ def cards_after(
     """
     column = BoardColumn(stage, company.currency)
     # Twice as many, to know how many follow. Only ids, which are in the index of the order.
-    keys = [
-        deal.pk
-        for deal in BY_CHANGE.take(
-            _of(column, company, deals).only("pk"), 2 * CARDS_PER_STAGE, beyond=end
-        )
-    ]
-    # One of them may be moved before it is read.
-    still_here = Deal.objects.for_company(company, keys=keys[:CARDS_PER_STAGE]).filter(
-        stage=stage
-    )
-    _add_cards(company, {stage.pk: column}, still_here)
+    in_order = _of(column, company, deals).only("pk")
+    found = BY_CHANGE.take(in_order, 2 * CARDS_PER_STAGE, beyond=end)
+    keys = [deal.pk for deal in found]
+    still_there = _still_there(company, keys[:CARDS_PER_STAGE], [stage.pk])
+    _add_cards(company, {stage.pk: column}, still_there)
     column.more = len(keys[CARDS_PER_STAGE:]) if column.cards else 0
     return column
 
@@ -144,13 +129,10 @@ def _numbers(
     Open deals have their own part of the query: together, PostgreSQL would look for each deal among the recently closed
     ones, and wouldn't see that an index has all it needs.
     """
-    open_deals, closed = (
-        deals.filter(stage__in=_stages(columns, is_closed=each))
-        for each in (False, True)
-    )
-    return _counted(open_deals, Value(True)).union(
-        _counted(closed, _closed_lately(company)), all=True
-    )
+    open_deals = deals.filter(stage__in=_stages(columns, is_closed=False))
+    closed_deals = deals.filter(stage__in=_stages(columns, is_closed=True))
+    counted = _counted(closed_deals, _closed_lately(company))
+    return _counted(open_deals, Value(True)).union(counted, all=True)
 
 
 def _numbers_of_found(
@@ -182,9 +164,8 @@ def _sizes(stages: Iterable[int], shown: Mapping[int, int]) -> dict[int, int]:
 def _add_cards(
     company: Company, columns: Mapping[int, BoardColumn], deals: DealQuerySet
 ) -> None:
-    shown = list(
-        deals.order_by(*LAST_CHANGED).select_related("lead", "owner").only(*ON_A_CARD)
-    )
+    with_names = deals.select_related("lead", "owner").only(*ON_A_CARD)
+    shown = list(with_names.order_by(*LAST_CHANGED))
     closed_at = _closed_at(
         company, [deal.pk for deal in shown if columns[deal.stage_id].is_closed]
     )
@@ -222,9 +203,9 @@ def _closed_at(company: Company, deals: Collection[int]) -> dict[int, datetime]:
 
 
 def _of(column: BoardColumn, company: Company, deals: DealQuerySet) -> DealQuerySet:
-    return deals.filter(
-        _closed_lately(company) if column.is_closed else Q(), stage=column.stage
-    )
+    if column.is_closed:
+        deals = deals.filter(_closed_lately(company))
+    return deals.filter(stage=column.stage)
 
 
 def _first_of_each(
@@ -247,9 +228,8 @@ def _first_of_each(
     ]
     keys = list(parts[0].union(*parts[1:], all=True)) if parts else []
     if closed := [column.stage for column in columns if column.is_closed]:
-        keys += _first_keys(
-            deals.filter(_closed_lately(company), stage__in=closed), sizes
-        )
+        closed_deals = deals.filter(_closed_lately(company), stage__in=closed)
+        keys += _first_keys(closed_deals, sizes)
     return _still_there(company, keys, sizes)
 
 
@@ -269,13 +249,10 @@ def _first_keys(deals: DealQuerySet, sizes: Mapping[int, int]) -> list[int]:
     by_change = Window(RowNumber(), partition_by=F("stage_id"), order_by=LAST_CHANGED)
     is_shown = Q(rank__lte=CARDS_PER_STAGE)
     for pk, size in sizes.items():
-        is_shown |= Q(stage=pk, rank__lte=size) if size > CARDS_PER_STAGE else Q()
-    return list(
-        deals.order_by()
-        .annotate(rank=by_change)
-        .filter(is_shown)
-        .values_list("pk", flat=True)
-    )
+        if size > CARDS_PER_STAGE:
+            is_shown |= Q(stage=pk, rank__lte=size)
+    ranked = deals.order_by().annotate(rank=by_change)
+    return list(ranked.filter(is_shown).values_list("pk", flat=True))
 
 
 def _closed_lately(company: Company) -> Q:

@@ -1,5 +1,6 @@
 """The forecast: the open deals of a pipeline by the month in which they are expected to close."""
 
+from calendar import monthrange
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from crm.selectors.boards import weighted, whole
 from crm.selectors.charts import BarChart, Series, bar_chart
 
 MONTHS: Final = 12  # that have a row of their own
+LATE, UNDATED = "late", "undated"  # instead of a month
 
 
 @dataclass
@@ -81,33 +83,27 @@ def forecast_of(
     """The forecast of these of the company's deals, in two queries. `query` finds them in the list of all deals."""
     chances = {stage.pk: stage.chance for stage in stages if stage.is_open}
     query = "&".join(filter(None, [query, f"meaning={StageMeaning.OPEN}"]))
-    months = _months(today)
-    rows = {
-        "late": ForecastRow(
-            "Overdue", f"{query}&close_until={today - timedelta(days=1)}", is_late=True
-        ),
-        "none": ForecastRow("No close date", f"{query}&dated=no"),
-        **{
-            str(first): _month_row(first, months, today, query) for first in months[:-1]
-        },
-        "later": ForecastRow("Later", f"{query}&close_from={months[-1]}"),
-    }
+    *months, after_them = _months(today)
+    yesterday = today - timedelta(days=1)
+    late = ForecastRow("Overdue", f"{query}&close_until={yesterday}", is_late=True)
+    undated = ForecastRow("No close date", f"{query}&dated=no")
+    later = ForecastRow("Later", f"{query}&close_from={after_them}")
+    in_months = [_month_row(first, today, query) for first in months]
+    rows = {LATE: late, UNDATED: undated}
+    rows |= zip(map(str, months), in_months, strict=True)
     total, owners = ForecastRow("Total", query), _Owners(query)
-    for month, currency, owner, stage, count, amount in _groups(
-        deals.filter(stage__in=chances), today
-    ):
-        name = month if month in rows else "later"
-        for row in (rows[name], total, owners[owner]):
+    groups = _groups(deals.filter(stage__in=chances), today)
+    for month, currency, owner, stage, count, amount in groups:
+        for row in (rows.get(month, later), total, owners[owner]):
             sums = row.own if currency == company.currency else row.others[currency]
             sums.add(count, amount or Decimal(0), chances[stage])
-    in_months = [rows[str(first)] for first in months[:-1]]
     return Forecast(
         company.currency,
-        [*in_months, *([] if rows["later"].is_empty else [rows["later"]])],
-        [row for row in (rows["late"], rows["none"]) if not row.is_empty],
+        in_months if later.is_empty else [*in_months, later],
+        [row for row in (late, undated) if not row.is_empty],
         owners.named(),
         total,
-        _chart(months[:-1], in_months),
+        _chart(months, in_months),
     )
 
 
@@ -124,13 +120,18 @@ class _Month(TruncMonth):
 def _groups(
     deals: DealQuerySet, today: date
 ) -> Iterable[tuple[str, str, int | None, int, int, Decimal | None]]:
-    """Month, currency, owner and stage of the deals, with their number and sum."""
+    """Month (or LATE or UNDATED), currency, owner and stage of the deals, with their number and sum."""
     by_group = deals.order_by().annotate(
         is_late=Q(expected_close__lt=today), month=_Month("expected_close")
     )
     groups = by_group.values_list("is_late", "month", "currency", "owner", "stage")
     for is_late, month, *others in groups.annotate(Count("pk"), Sum("amount")):
-        yield ("none" if month is None else "late" if is_late else str(month), *others)
+        if month is None:
+            yield UNDATED, *others
+        elif is_late:
+            yield LATE, *others
+        else:
+            yield str(month), *others
 
 
 def _months(today: date) -> list[date]:
@@ -142,10 +143,8 @@ def _months(today: date) -> list[date]:
     ]
 
 
-def _month_row(
-    first: date, months: Sequence[date], today: date, query: str
-) -> ForecastRow:
-    last = months[months.index(first) + 1] - timedelta(days=1)
+def _month_row(first: date, today: date, query: str) -> ForecastRow:
+    last = first.replace(day=monthrange(first.year, first.month)[1])
     period = urlencode({"close_from": max(first, today), "close_until": last})
     return ForecastRow(f"{first:%b %Y}", f"{query}&{period}")
 
@@ -158,16 +157,14 @@ class _Owners(dict[int | None, ForecastRow]):
         self.query = query
 
     def __missing__(self, owner: int | None) -> ForecastRow:
-        row = self[owner] = ForecastRow(
-            "No owner", f"{self.query}&owner={owner or 'null'}"
-        )
+        query = f"{self.query}&owner={owner or 'null'}"
+        row = self[owner] = ForecastRow("No owner", query)
         return row
 
     def named(self) -> list[ForecastRow]:
         """The rows with the names of the owners, the highest weighted sum first."""
-        for pk, user in User.objects.in_bulk(
-            [owner for owner in self if owner]
-        ).items():
+        users = User.objects.in_bulk([owner for owner in self if owner])
+        for pk, user in users.items():
             self[pk].label = str(user)
         return sorted(self.values(), key=lambda row: (-row.own.exact, row.label))
 

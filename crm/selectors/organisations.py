@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from operator import gt, lt
 from typing import Final
 
 from crm.models import Company, Lead
@@ -48,27 +50,24 @@ def organisations_page(
     """The page after or before this place, or the first one, of all or of those with every word of the text."""
     beyond = _key_at(company, after or before)
     is_backwards = bool(beyond) and not after
-    text, is_cut = text.strip(), False
-    if text:
-        keys, is_cut = _found(
-            company, text, size + 1, beyond=beyond, is_descending=is_backwards
-        )
-    else:
-        keys = next_keys(company, size + 1, beyond=beyond, is_descending=is_backwards)
+    keys, is_cut = _found(
+        company, text.strip(), size + 1, beyond=beyond, is_descending=is_backwards
+    )
     has_more, keys = len(keys) > size, keys[:size]
     if beyond and (not keys or (is_backwards and not has_more)):
         return organisations_page(company, text, size=size)
+    has_previous, has_next = beyond != "", has_more
     if is_backwards:
         keys.reverse()
-    has_previous, has_next = (
-        (has_more, True) if is_backwards else (bool(beyond), has_more)
-    )
+        has_previous, has_next = has_more, True
     rows = described(company, keys)
+    if not rows:
+        return OrganisationPage(rows, is_cut=is_cut)
     return OrganisationPage(
         rows,
-        rows[0].first_lead_id if rows and has_previous else None,
-        rows[-1].first_lead_id if rows and has_next else None,
-        is_cut,
+        previous=rows[0].first_lead_id if has_previous else None,
+        next=rows[-1].first_lead_id if has_next else None,
+        is_cut=is_cut,
     )
 
 
@@ -78,9 +77,9 @@ def organisation_of(
     """The organisation with this name or key, with its open deals if `has_deals`; None if no lead has it."""
     leads = Lead.objects.for_company(company).of_organisation(name)
     key = leads.values_list(OrganisationKey("organisation"), flat=True).first()
-    return next(
-        iter(described(company, [key] if key else [], has_deals=has_deals)), None
-    )
+    if not key:
+        return None
+    return next(iter(described(company, [key], has_deals=has_deals)), None)
 
 
 def names_like(
@@ -95,7 +94,8 @@ def names_like(
         return []
     keys = next_keys(company, at_most, beginning)
     if len(keys) < at_most:
-        keys += sorted(_with_words(company, text, SUGGESTED_FROM)[0] - {*keys})
+        with_words, _ = _with_words(company, text, SUGGESTED_FROM)
+        keys += sorted(with_words.difference(keys))
     return _named(company, keys[:at_most])
 
 
@@ -117,26 +117,24 @@ def _found(
     text: str,
     count: int,
     *,
-    beyond: str = "",
-    is_descending: bool = False,
+    beyond: str,
+    is_descending: bool,
 ) -> tuple[list[str], bool]:
     """The next keys of organisations that have every word of the text, and whether some may be missing.
 
     Not searched in the order of the index: every lead of the company would be read for a word that few have.
     """
+    read_on = partial(
+        next_keys, company, count, beyond=beyond, is_descending=is_descending
+    )
+    if not text:
+        return read_on(), False
     keys, is_cut = _with_words(company, text, SEARCHED_AT_MOST)
     if is_cut:
-        keys.update(
-            next_keys(
-                company,
-                count,
-                organisation_key(text),
-                beyond=beyond,
-                is_descending=is_descending,
-            )
-        )
-    keys = {key for key in keys if (key < beyond if is_descending else key > beyond)}
-    return sorted(keys, reverse=is_descending)[:count], is_cut
+        keys.update(read_on(organisation_key(text)))
+    is_further = lt if is_descending else gt
+    left = [key for key in keys if is_further(key, beyond)]
+    return sorted(left, reverse=is_descending)[:count], is_cut
 
 
 def _with_words(company: Company, text: str, at_most: int) -> tuple[set[str], bool]:
@@ -148,18 +146,13 @@ def _with_words(company: Company, text: str, at_most: int) -> tuple[set[str], bo
     if is_unfindable(text):
         return set(), False
     parts = parts_of(text)
-    leads = (
-        Lead.objects.for_company(company)
-        .in_organisations()
-        .filter(*map(Contains, parts))
-        .order_by()
-    )
-    rows = list(
-        leads.values_list(OrganisationKey("organisation"), "organisation")[
-            : at_most + 1
-        ]
-    )
-    names = {*rows[:at_most]}
-    return {
-        key for key, name in names if all(part in f" {folded(name)}" for part in parts)
-    }, len(rows) > at_most
+    leads = Lead.objects.for_company(company).in_organisations()
+    found = leads.filter(*map(Contains, parts)).order_by()
+    names = found.values_list(OrganisationKey("organisation"), "organisation")
+    rows = list(names[: at_most + 1])
+    keys = {
+        key
+        for key, name in set(rows[:at_most])
+        if all(part in f" {folded(name)}" for part in parts)
+    }
+    return keys, len(rows) > at_most

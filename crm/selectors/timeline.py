@@ -121,11 +121,9 @@ class TimelineEntry:
     def occurred_at(self) -> datetime:
         if isinstance(self.source, CrmEvent):
             return self.source.occurred_at
-        return (
-            self.source.changed_at
-            if isinstance(self.source, Change)
-            else self.source.created_at
-        )
+        if isinstance(self.source, Change):
+            return self.source.changed_at
+        return self.source.created_at
 
     @property
     def deal(self) -> Deal | None:
@@ -177,14 +175,9 @@ def of_organisation(
 ) -> Timeline:
     """The timeline of an organisation's newest leads, as for each of them, each entry with its lead."""
     pks = list(leads.order_by("-pk").values_list("pk", flat=True)[:LEADS_CONSIDERED])
-    merged = (
-        Lead.objects.for_company(company)
-        .filter(merged_into__in=pks)
-        .values_list("pk", flat=True)
-    )
-    return _timeline(
-        company.pk, Q(lead__in=[*pks, *merged]), viewer, before, "lead__merged_into"
-    )
+    merged = Lead.objects.for_company(company).filter(merged_into__in=pks)
+    is_theirs = Q(lead__in=[*pks, *merged.values_list("pk", flat=True)])
+    return _timeline(company.pk, is_theirs, viewer, before, "lead__merged_into")
 
 
 def of_deal(
@@ -199,25 +192,23 @@ def news_of(
 ) -> Sequence[TimelineEntry]:
     """What others have done since then with the member's leads and deals, newest first. Without outcomes."""
     user, company_id = membership.user, membership.company_id
-    theirs = (Q(lead__owner=user) | Q(deal__owner=user)) & (
-        Q(actor=None) | ~Q(actor=user)
-    )
+    theirs = Q(lead__owner=user) | Q(deal__owner=user)
+    theirs &= Q(actor=None) | ~Q(actor=user)
     events = CrmEvent.objects.for_company(company_id).filter(
         theirs, occurred_at__gte=since
     )
     changes = Change.objects.for_company(company_id).filter(
         theirs, changed_at__gte=since
     )
+    newest_events = _newest(events, "lead").only(*OF_AN_EVENT, *OF_ITS_SUBJECT)
+    newest_changes = _newest(changes, "lead").only(*OF_A_CHANGE, *OF_ITS_SUBJECT)
     # Enough for that many entries: of twice as many changes, half have no event, or else that many events are newer.
-    newest_events = _newest(events, "lead").only(*OF_AN_EVENT, *OF_ITS_SUBJECT)[
-        :at_most
-    ]
-    newest_changes = _newest(changes, "lead").only(*OF_A_CHANGE, *OF_ITS_SUBJECT)[
-        : 2 * at_most
-    ]
-    return _newest_first(
-        _merged(list(newest_events), list(newest_changes), has_outcomes=False)
-    )[:at_most]
+    entries = _merged(
+        list(newest_events[:at_most]),
+        list(newest_changes[: 2 * at_most]),
+        has_outcomes=False,
+    )
+    return _newest_first(entries)[:at_most]
 
 
 def outcomes_of_leads(leads: Sequence[Lead]) -> Mapping[int, EventOutcome]:
@@ -236,17 +227,23 @@ def _outcomes(field: str, pks: Sequence[int]) -> Mapping[int, EventOutcome]:
     )
     ranked = CrmEvent.objects.filter(**{f"{field}__in": pks}).annotate(rank=by_age)
     events = list(ranked.filter(rank__lte=EVENTS_CONSIDERED).order_by("rank"))
-    by_source = [outcomes_of(events) for outcomes_of in event_outcomes]
-    outcomes: defaultdict[int, list[Sequence[EventOutcome]]] = defaultdict(list)
+    found = _outcomes_of_events(events)
+    by_row: defaultdict[int, list[Sequence[EventOutcome]]] = defaultdict(list)
     for event in events:
-        outcomes[getattr(event, field)].append(
-            [each for by_id in by_source for each in by_id.get(event.pk, [])]
-        )
-    return {
-        pk: outcome
-        for pk, by_event in outcomes.items()
-        if (outcome := _outcome(by_event)) is not None
-    }
+        by_row[getattr(event, field)].append(found[event.pk])
+    outcomes = {pk: _outcome(by_event) for pk, by_event in by_row.items()}
+    return {pk: outcome for pk, outcome in outcomes.items() if outcome is not None}
+
+
+def _outcomes_of_events(
+    events: Sequence[CrmEvent],
+) -> defaultdict[int, list[EventOutcome]]:
+    """All outcomes of each CRM event, by its id."""
+    found: defaultdict[int, list[EventOutcome]] = defaultdict(list)
+    for outcomes_of in event_outcomes:
+        for pk, outcomes in outcomes_of(events).items():
+            found[pk] += outcomes
+    return found
 
 
 def _outcome(outcomes: Sequence[Sequence[EventOutcome]]) -> EventOutcome | None:
@@ -257,10 +254,12 @@ def _outcome(outcomes: Sequence[Sequence[EventOutcome]]) -> EventOutcome | None:
     for counts in (_is_important, _is_reported, bool):
         for of_event in outcomes:
             if any(map(counts, of_event)):
-                return min(
-                    of_event, key=lambda each: TONES_BY_PRIORITY.index(each.tone)
-                )
+                return min(of_event, key=_priority)
     return None
+
+
+def _priority(outcome: EventOutcome) -> int:
+    return TONES_BY_PRIORITY.index(outcome.tone)
 
 
 def _is_important(outcome: EventOutcome) -> bool:
@@ -303,11 +302,9 @@ def _timeline(
 
 def _moment(text: str) -> datetime | None:
     """The time in a URL; None if there is none."""
-    return (
-        EPOCH + int(text) * MICROSECOND
-        if is_number(text, digits=DIGITS_OF_A_MOMENT)
-        else None
-    )
+    if not is_number(text, digits=DIGITS_OF_A_MOMENT):
+        return None
+    return EPOCH + int(text) * MICROSECOND
 
 
 def _until(field: str, moment: datetime | None) -> Q:
@@ -324,7 +321,9 @@ def _cut(entries: Sequence[TimelineEntry]) -> tuple[Sequence[TimelineEntry], str
         return entries, ""
     last = entries[ENTRIES_AT_MOST - 1].occurred_at
     page = [entry for entry in entries if entry.occurred_at >= last]
-    return page, str((last - EPOCH) // MICROSECOND) if len(page) < len(entries) else ""
+    if len(page) == len(entries):
+        return entries, ""
+    return page, str((last - EPOCH) // MICROSECOND)
 
 
 def _newest_first(entries: Sequence[TimelineEntry]) -> list[TimelineEntry]:
@@ -337,24 +336,25 @@ def _merged(
     """An entry for each event, with the change that caused it, and one for each other change."""
     words = described(changes)
     causes = {change.caused: words[change.pk] for change in changes if change.caused}
+    outcomes = _outcomes_of_events(events if has_outcomes else ())
+    entries = []
+    for event in events:
+        title, tone = _title_and_tone(event)
+        detail = causes.get(event.public_id, "")
+        entry = TimelineEntry(title, detail, tone, event, outcomes[event.pk])
+        entries.append(entry)
     recorded = {event.public_id for event in events}
-    by_source = [outcomes_of(events) for outcomes_of in event_outcomes if has_outcomes]
-    entries = [
-        TimelineEntry(
-            f"{event.get_kind_display()}{' (taken back)' if event.taken_back_at else ''}",
-            causes.get(event.public_id, ""),
-            "plain"
-            if event.taken_back_at
-            else TONES.get(CrmEventKind(event.kind), "info"),
-            event,
-            [outcome for by_id in by_source for outcome in by_id.get(event.pk, [])],
-        )
-        for event in events
-    ]
-    alone = [change for change in changes if change.caused not in recorded]
-    return entries + [
-        TimelineEntry(words[change.pk], "", "plain", change) for change in alone
-    ]
+    for change in changes:
+        if change.caused not in recorded:
+            entries.append(TimelineEntry(words[change.pk], "", "plain", change))
+    return entries
+
+
+def _title_and_tone(event: CrmEvent) -> tuple[str, str]:
+    title = event.get_kind_display()
+    if event.taken_back_at:
+        return f"{title} (taken back)", "plain"
+    return title, TONES.get(CrmEventKind(event.kind), "info")
 
 
 R = TypeVar("R", bound=Model)

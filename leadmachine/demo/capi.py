@@ -244,9 +244,8 @@ def _settle_pending(
 ) -> None:
     held = [event for event in events if event.rule == rules.refused][-HELD:]
     cancelled = [event for event in events if event.rule == rules.old][-2:]
-    ordinary = [
-        event for event in events if event not in held and event not in cancelled
-    ]
+    apart = held + cancelled
+    ordinary = [event for event in events if event not in apart]
     writer.attempt(held[0], 403, FORBIDDEN)
     # A pause uses up no attempt.
     held[0].attempts, held[0].reason = 0, Reason.RULE_FORBIDDEN
