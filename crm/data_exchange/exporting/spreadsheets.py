@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from shutil import disk_usage, rmtree
 from tempfile import TemporaryDirectory, TemporaryFile, gettempdir
@@ -33,6 +33,9 @@ BYTES_OF_A_CELL: Final = 64  # of XML, besides its text
 NO_ROOM: Final = "This spreadsheet is larger than the server has room for. Choose CSV, or fewer rows or columns."
 FOLDER: Final = "leadmachine-export-"  # in the temporary folder
 LEFT_AFTER_SECONDS: Final = 3600.0  # far longer than any spreadsheet takes
+FIRST_YEAR: Final = (
+    1900  # Excel shows #### for earlier dates, which are written as texts
+)
 MAX_ROWS: Final = 1_048_575  # of a sheet, below the column names
 # Rows are written to a file as they come. No text becomes a formula, a link or a number.
 OPTIONS: Final = {
@@ -118,6 +121,8 @@ def _write_cell(
             sheet.write_string(row, column, cell, style)
         case datetime():
             sheet.write_datetime(row, column, cell, moment)
+        case date() if cell.year < FIRST_YEAR:
+            sheet.write_string(row, column, cell.isoformat(), style)
         case _:
             sheet.write(row, column, cell)
 

@@ -21,6 +21,7 @@ from crm.jobs import rounds
 from crm.models import DataExport, ExportPart, Membership
 from crm.services import data_exports
 from tests.conftest import make_deal, make_lead
+from tests.crm.custom_values import make_field
 from tests.crm.data_exchange.exporting.reading import ask, content
 
 pytestmark = pytest.mark.django_db
@@ -84,6 +85,22 @@ def test_amounts_and_dates_are_numbers_and_dates(
             abs(found["Created"] - timezone.make_naive(deal.created_at)).total_seconds()
             < 1
         )
+
+
+def test_dates_that_spreadsheets_do_not_have_are_texts(
+    client: Client, sales: Membership
+) -> None:
+    born = make_field(sales.company, "Born", "date")
+    for day in ("1799-12-31", "1900-03-01"):
+        make_lead(sales.company, custom={born.key: day})
+
+    made = ask(client, query="?sort=created", format="xlsx", columns="all")
+
+    head, *found = cells(client, made)
+    assert [row[head.index("Born")] for row in found] == [
+        "1799-12-31",
+        date(1900, 3, 1),
+    ]
 
 
 def test_a_long_list_is_packed_in_the_order_of_its_rows(
