@@ -12,7 +12,7 @@ from rest_framework.request import Request
 
 from crm.api.authentication import Caller
 from crm.lists.definition import List
-from crm.lists.keyset import Order
+from crm.lists.keyset import InParts, Order
 from crm.models import Membership
 from crm.models.crypto import Unreadable, seal_for, unseal_for
 from crm.models.validators import is_number
@@ -80,6 +80,9 @@ class KeysetPagination(CursorPagination):
 
 
 ORDERING: Final = "ordering"
+PLACE_IS_GONE: Final = (
+    "What the list is sorted by has changed since this page. Start again at the first."
+)
 NO_ORDER: Final = "Choose one of: {}. A - in front of it sorts the other way round."
 
 
@@ -162,17 +165,21 @@ class ListPagination(KeysetPagination):
         return self.sort is not None or super().is_position(position)
 
     def _values(self, model: type[Model], position: Any) -> Sequence[Any]:
-        """The position in a cursor. Raises NotFound if it is another order's, or not ours."""
+        """The position in a cursor. Raises NotFound if it is another order's, or not ours, or no longer exists."""
         try:
             sort, *values = json.loads(unseal_for(self.company_id, position))
             if sort != self.sort:
                 raise NotFound(self.invalid_cursor_message)
-            return [
+            found = [
                 None if value is None else _field(model, name).to_python(value)
                 for name, value in zip(self.order.names, values, strict=True)
             ]
         except (Unreadable, InvalidValue, ValueError) as error:
             raise NotFound(self.invalid_cursor_message) from error
+        if isinstance(self.order, InParts) and self.order.part_of(found) is None:
+            # Its status, stage or person is gone. The first page would be read again.
+            raise NotFound(PLACE_IS_GONE)
+        return found
 
 
 def _field(model: type[Model], name: str) -> "Field[Any, Any]":

@@ -294,3 +294,21 @@ def test_a_cursor_shows_no_name_and_works_for_its_own_order_and_company_alone(
         caller(company).get(following.replace("ordering=name&", "")).status_code == 404
     )
     assert caller(other_company).get(following).status_code == 404
+
+
+def test_a_cursor_at_a_status_that_was_deleted_does_not_begin_the_list_again(
+    company: Company,
+) -> None:
+    statuses = LeadStatus.objects.for_company(company).order_by("position", "pk")
+    first, gone, last = statuses[:3]
+    for status in (first, gone, last):
+        make_lead(company, status=status)
+    client = caller(company)
+    page = client.get("/api/v1/leads/?ordering=status&page_size=2").json()
+    Lead.objects.filter(status=gone).update(status=last)
+    gone.delete()
+
+    answer = client.get(page["next"])
+
+    assert answer.status_code == 404
+    assert "Start again at the first" in answer.json()["detail"]
