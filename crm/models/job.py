@@ -148,6 +148,11 @@ class Job(models.Model):
         return self.reached
 
     @property
+    def counts_rows(self) -> bool:
+        """False if `rows_done` says nothing about the current work."""
+        return True
+
+    @property
     def is_waiting(self) -> bool:
         return self.state == JobState.WAITING
 

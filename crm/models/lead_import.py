@@ -53,6 +53,7 @@ class ImportStep(models.TextChoices):
     UNDOING = "undoing", "Being undone"
 
 
+COUNTED: Final = (ImportStep.CHECKING, ImportStep.IMPORTING)
 # One of a company at a time.
 WRITING: Final = Q(
     state__in=AT_WORK, step__in=(ImportStep.IMPORTING, ImportStep.UNDOING)
@@ -277,6 +278,11 @@ class LeadImport(Job):
         """How many rows the current work has finished."""
         counts = self.planned if self.step == ImportStep.CHECKING else self.done
         return sum(counts.get(outcome, 0) for outcome in RowOutcome)
+
+    @property
+    def counts_rows(self) -> bool:
+        """False while the file is read or the import is undone."""
+        return not self.is_at_work or self.step in COUNTED
 
     @property
     def read_bytes(self) -> int:

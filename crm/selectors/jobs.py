@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from django.db.models import Q
+from django.db.models import Case, Q, Value, When
 from django.db.models.functions import Now
 from django.urls import reverse
 
 from crm.jobs.rounds import RUNNERS
 from crm.models import Membership
-from crm.models.job import Job
+from crm.models.job import AT_WORK, Job
 
 SHOWN_FOR: Final = timedelta(days=3)  # after its end
 OF_EACH: Final = 50  # kind
@@ -31,7 +31,11 @@ def jobs_of(membership: Membership) -> list[ListedJob]:
 
     Those that are at work are first, and the newest of each.
     """
-    shown = Q(finished_at=None) | Q(finished_at__gt=Now() - SHOWN_FOR)
+    # An import that is being undone has ended before.
+    is_at_work = Q(state__in=AT_WORK)
+    ended_lately = Q(finished_at__gt=Now() - SHOWN_FOR)
+    shown = is_at_work | Q(finished_at=None) | ended_lately
+    at_work_first = Case(When(is_at_work, then=Value(0)), default=Value(1))
     listed = []
     for runner in RUNNERS:
         jobs = (
@@ -40,7 +44,7 @@ def jobs_of(membership: Membership) -> list[ListedJob]:
             .filter(shown)
             .select_related(*runner.related)
         )
-        for job in jobs.order_by("-pk")[:OF_EACH]:
+        for job in jobs.order_by(at_work_first, "-pk")[:OF_EACH]:
             cancel_url = (
                 reverse(runner.cancel_url, args=[job.pk])
                 if job.can_be_cancelled

@@ -282,7 +282,10 @@ def undo(*, lead_import: LeadImport, actor: Actor) -> bool:
             if ended.filter(finished_at__lt=Now() - ROWS_KEPT_FOR).exists():
                 raise ValidationError(TOO_LATE)
             changed = ended.update(
-                state=JobState.WAITING, step=ImportStep.UNDOING, timeouts=0
+                state=JobState.WAITING,
+                step=ImportStep.UNDOING,
+                timeouts=0,
+                problem="",
             )
             if changed:
                 _record(lead_import, AuditAction.IMPORT_UNDONE, actor)

@@ -10,8 +10,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.jobs import rounds
-from crm.models import BulkChange, Company, DataExport, Membership
+from crm.models import BulkChange, Company, DataExport, LeadImport, Membership
 from crm.models.roles import Role
+from crm.selectors.jobs import OF_EACH, SHOWN_FOR
+from crm.services import lead_imports
 from tests.conftest import join
 from tests.crm.jobs.making import MAKERS, bulk_change, data_export, lead_import
 
@@ -111,3 +113,35 @@ def test_htmx_gets_the_list_alone(sales: Membership, client_as: ClientAs) -> Non
 
     assert "<html" not in page
     assert 'id="jobs"' in page
+
+
+def test_one_at_work_is_listed_however_many_are_newer(
+    sales: Membership, client_as: ClientAs
+) -> None:
+    at_work = data_export(sales)
+    newer = {"company": sales.company, "made_by": sales.user, "kind": "leads"}
+    DataExport.objects.bulk_create(
+        DataExport(**newer, format="csv", state="done", finished_at=timezone.now())
+        for _ in range(OF_EACH)
+    )
+
+    jobs = client_as(sales).get("/jobs/").context["jobs"]
+
+    assert len(jobs) == OF_EACH
+    assert jobs[0].job == at_work
+
+
+def test_an_import_that_is_undone_days_later_is_listed_without_its_old_problem(
+    sales: Membership, client_as: ClientAs
+) -> None:
+    job = lead_import(sales)
+    ended = timezone.now() - SHOWN_FOR - timedelta(days=1)
+    LeadImport.objects.update(state="failed", problem="It broke.", finished_at=ended)
+    assert lead_imports.undo(lead_import=job, actor=sales.user)
+
+    page = client_as(sales).get("/jobs/")
+
+    assert [each.job for each in page.context["jobs"]] == [job]
+    assert "It broke." not in page.content.decode()
+    # It has only begun, whatever the import has done.
+    assert "<progress" not in page.content.decode()
