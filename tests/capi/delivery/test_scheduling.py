@@ -1,8 +1,10 @@
 """After a pause the oldest events go first, but new ones don't wait for all of them."""
 
 import random
+import re
 from datetime import timedelta
 from itertools import count
+from typing import Final
 
 import pytest
 from django.db import connection
@@ -149,3 +151,48 @@ def test_what_is_planned_while_a_small_batch_is_on_the_wire_goes_out_in_the_same
     assert deliver(company.pk).states == {"accepted": 3}
 
     assert [len(events) for events in requests(sandbox)] == [1, 1, 1]
+
+
+# What a turn with one event executes, in this order, and BEGIN and COMMIT.
+TURN: Final = [
+    "UPDATE capi_connection",  # take the lease
+    "SELECT capi_connection",  # token, pause, rest and budget
+    "SELECT capi_conversionrule",  # whose event has waited longest
+    "BEGIN",
+    "SET LOCAL",  # for the plan of the next one: see `selection.fetch`
+    "SELECT capi_conversionevent",
+    "COMMIT",
+    "BEGIN",
+    "UPDATE capi_connection",  # pay for the request
+    "SELECT capi_recall",  # after the UPDATE that locks the row: see `recall`
+    "COMMIT",
+    "BEGIN",
+    "UPDATE capi_connection",  # renew the lease
+    "SELECT capi_recall",
+    "INSERT capi_attempt",
+    "UPDATE capi_conversionevent",
+    "COMMIT",
+    "UPDATE capi_connection",  # release the lease
+    "SELECT capi_connection",  # was something due just before that?
+]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_turn_with_one_event_needs_no_more_statements_than_these(
+    company, connected, sandbox, make_rule, monkeypatch
+) -> None:
+    monkeypatch.setattr(random, "randrange", lambda end: 0)
+    make_rule("lead_created")
+    make_lead(company)
+
+    with CaptureQueriesContext(connection) as queries:
+        assert deliver(company.pk).states == {"accepted": 1}
+
+    assert [in_short(query["sql"]) for query in queries] == TURN
+
+
+def in_short(sql: str) -> str:
+    """The statement's verb, and the table that it names first."""
+    table = re.search(r'"(capi_\w+)"', sql)
+    verb = "SET LOCAL" if sql.startswith("SET LOCAL") else sql.split()[0]
+    return f"{verb} {table[1]}" if table else verb
