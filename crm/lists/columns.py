@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from django.utils.functional import cached_property
+
 from crm.lists.keyset import ByFields, EmptyLast, Order
 from crm.models import Company
 
@@ -30,7 +32,7 @@ class Column:
     cell: str = TEXT_CELL
     style: str = ""
 
-    @property
+    @cached_property  # read for each cell
     def css(self) -> str:
         """The end of its class in the stylesheet: custom fields share one."""
         return self.style or self.key.partition(".")[0]

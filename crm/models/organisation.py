@@ -4,7 +4,6 @@ They have no table: docs/decisions/organisations-have-no-table.md has the reason
 """
 
 import re
-import string
 import unicodedata
 from typing import Any, Final
 
@@ -16,12 +15,12 @@ from crm.search.folding import SPACES
 KEY_LENGTH: Final = 200
 FINAL_SIGMA, SIGMA = "\u03c2", "\u03c3"
 SHARP_S: Final = "ß"
-PLAIN: Final = frozenset(string.ascii_letters + string.digits)  # unchanged in a URL
 IN_URL: Final = r"(?:[A-Za-z0-9-]|~[0-9a-f]{2})+"
 
 _FOLDS: Final = str.maketrans(
     {SHARP_S: "ss", FINAL_SIGMA: SIGMA, **dict.fromkeys(SPACES, " ")}
 )
+_UNUSUAL: Final = re.compile("[^A-Za-z0-9]")  # what a URL can't contain as it is
 _ESCAPED: Final = re.compile(r"((?:~[0-9a-f]{2})+)")
 
 
@@ -90,14 +89,11 @@ class OrganisationConverter:
         return key
 
     def to_url(self, key: str) -> str:
-        return "".join(map(_in_url, key))
+        return _UNUSUAL.sub(_in_url, key)
 
 
-def _in_url(character: str) -> str:
-    if character in PLAIN:
-        return character
-    return (
-        "-"
-        if character == " "
-        else "".join(f"~{byte:02x}" for byte in character.encode())
-    )
+def _in_url(unusual: re.Match[str]) -> str:
+    character = unusual[0]
+    if character == " ":
+        return "-"
+    return "".join(f"~{byte:02x}" for byte in character.encode())
