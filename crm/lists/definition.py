@@ -148,7 +148,7 @@ class List:
 
     def keys(self, found: ListFilter, sort: str = "") -> Iterator[int]:
         """The ids of the rows that were found, in order."""
-        return keys_of(*self.order(sort, found.company).whole(found.qs))
+        return keys_of(self.order(sort, found.company).whole(found.qs))
 
     def count(self, found: ListFilter) -> int | None:
         """How many rows were found; None if counting is slow."""

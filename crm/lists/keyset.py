@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Final, Generic, TypeVar
 
-from django.db.models import F, Model, QuerySet
+from django.db.models import Case, F, IntegerField, Model, QuerySet, Value, When
 from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan, TupleLessThan
 
 from crm.models.validators import is_number
@@ -40,8 +40,8 @@ class Order(ABC):
         """The first rows after a position, or before it; without one, from the beginning of the list."""
 
     @abstractmethod
-    def whole(self, rows: QuerySet[M]) -> Iterator[QuerySet[M]]:
-        """All rows in this order, in one queryset after the other."""
+    def whole(self, rows: QuerySet[M]) -> QuerySet[M]:
+        """All rows in this order."""
 
     def position(self, row: Model) -> Sequence[Any]:
         """Where this row is in the list."""
@@ -78,12 +78,18 @@ class ByFields(Order):
             rows = rows.filter(lookup(Tuple(*map(F, self.names)), tuple(beyond)))
         return list(self._sorted(rows, is_descending=is_descending)[:count])
 
-    def whole(self, rows: QuerySet[M]) -> Iterator[QuerySet[M]]:
-        yield self._sorted(rows, is_descending=self.is_descending)
+    def whole(self, rows: QuerySet[M]) -> QuerySet[M]:
+        return self._sorted(rows, is_descending=self.is_descending)
 
     def _sorted(self, rows: QuerySet[M], *, is_descending: bool) -> QuerySet[M]:
-        names = [f"-{name}" if is_descending else name for name in self.names]
-        return rows.filter(**self.within).order_by(*names)
+        return rows.filter(**self.within).order_by(*self._sorting(is_descending))
+
+    def sorting(self) -> Sequence[str]:
+        """What the rows are sorted by, as `order_by` takes it."""
+        return self._sorting(self.is_descending)
+
+    def _sorting(self, is_descending: bool) -> Sequence[str]:
+        return [f"-{name}" if is_descending else name for name in self.names]
 
 
 @dataclass(frozen=True)
@@ -132,9 +138,22 @@ class InParts(Order):
                 break
         return found
 
-    def whole(self, rows: QuerySet[M]) -> Iterator[QuerySet[M]]:
-        for condition, order in self.parts():
-            yield from order.whole(rows.filter(**condition))
+    def whole(self, rows: QuerySet[M]) -> QuerySet[M]:
+        """In one statement: a row that moves to another part meanwhile is read once.
+
+        All parts sort by the fields of the first one; what it has and they lack is NULL there.
+        """
+        parts = self.parts()
+        if not parts:
+            return rows.none()
+        numbers = (
+            When(**condition, then=Value(number))
+            for number, (condition, _) in enumerate(parts)
+        )
+        _, order = parts[0]
+        part = Case(*numbers, output_field=IntegerField())
+        in_parts: QuerySet[Any] = rows.alias(part=part).filter(part__gte=0)
+        return in_parts.order_by("part", *order.sorting())
 
 
 @dataclass(frozen=True)

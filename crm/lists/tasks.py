@@ -1,6 +1,6 @@
 """The list of tasks. Its page shows a member's own."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, Final
 
@@ -57,8 +57,9 @@ class TaskFilter(ListFilter):
 class ByDay(ByFields):
     """By the day when tasks are due. In a file, those of a day are in order of their times."""
 
-    def whole(self, rows: QuerySet[Any]) -> Iterator[QuerySet[Any]]:
-        yield rows.in_order()  # type: ignore[attr-defined]
+    def whole(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        found: QuerySet[Any] = rows.in_order()  # type: ignore[attr-defined]
+        return found
 
 
 COLUMNS: Final = (

@@ -31,10 +31,9 @@ class KeySelection(models.Model):
         return array("q", decompress(bytes(self.keys)))
 
 
-def keys_of(*querysets: models.QuerySet[Any]) -> Iterator[int]:
-    """The ids of the rows of each queryset in turn. Nothing is read before the first id is requested."""
-    for rows in querysets:
-        yield from rows.values_list("pk", flat=True).iterator(chunk_size=READ_AT_ONCE)
+def keys_of(rows: models.QuerySet[Any]) -> Iterator[int]:
+    """The ids of these rows, in order. Nothing is read before the first id is requested."""
+    yield from rows.values_list("pk", flat=True).iterator(chunk_size=READ_AT_ONCE)
 
 
 def packed_keys(keys: Iterable[int]) -> tuple[bytes, int]:

@@ -6,6 +6,7 @@ from crm.lists import keyset
 from crm.lists.keyset import page_of
 from crm.lists.leads import COLUMNS, LEADS
 from crm.models import Lead, LeadStatus
+from crm.models.key_selection import keys_of
 from tests.conftest import make_lead
 
 pytestmark = pytest.mark.django_db
@@ -136,3 +137,33 @@ def test_rows_are_counted_up_to_a_bound(company, leads, monkeypatch):
         10,
         False,
     )
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_the_whole_list_has_the_order_of_its_pages(company, leads, sort):
+    whole = LEADS.order(sort, company).whole(Lead.objects.for_company(company))
+
+    assert list(keys_of(whole)) == [
+        pk for each in all_pages(company, sort) for pk in each
+    ]
+
+
+@pytest.mark.parametrize("sort", ["status", "-status", "owner", "-owner"])
+def test_a_row_that_changes_its_place_while_all_are_read_is_read_once(
+    company, leads, sort
+):
+    order = LEADS.order(sort, company)
+    keys = keys_of(order.whole(Lead.objects.for_company(company)))
+    first = next(keys)
+    group = order.parts()[-1][0]
+
+    Lead.objects.filter(pk=first).update(**_values(group))
+
+    assert first not in list(keys)
+
+
+def _values(condition):
+    return {
+        name.removesuffix("__isnull"): None if name.endswith("__isnull") else value
+        for name, value in condition.items()
+    }
