@@ -12,7 +12,6 @@ from crm.api.fields import OwnRowField, Switch, Text
 from crm.api.serializers import NO_COLLEAGUE, StrictBody
 from crm.data_exchange.importing.column_readings import (
     ColumnReading,
-    Convention,
     conventions,
     readings_of,
 )
@@ -22,7 +21,14 @@ from crm.data_exchange.importing.judging import PROBLEM
 from crm.data_exchange.importing.objects.registry import object_of
 from crm.data_exchange.importing.text_formats import DELIMITERS, ENCODINGS, QUOTES
 from crm.forms.lead_imports import ImportColumnsForm, otherwise_choices
-from crm.models import LeadImport, LeadImportRow, Otherwise, RowOutcome, RowProblem
+from crm.models import (
+    CustomField,
+    LeadImport,
+    LeadImportRow,
+    Otherwise,
+    RowOutcome,
+    RowProblem,
+)
 from crm.models.dates import DayOrder
 from crm.models.numbers import DecimalSign
 from crm.models.people import company_people
@@ -297,9 +303,7 @@ class ImportColumnsSerializer(StrictBody):
             reading if name == old else ColumnReading() for name, old, reading in before
         ]
         return [
-            self._reading(
-                index, name, conventions(custom.get(name)), kept[index], reading
-            )
+            self._reading(index, name, custom, kept[index], reading)
             for index, (name, reading) in enumerate(zip(columns, asked, strict=True))
         ]
 
@@ -307,14 +311,13 @@ class ImportColumnsSerializer(StrictBody):
         self,
         index: int,
         name: str,
-        kind: type[Convention] | None,
+        custom: Mapping[str, CustomField],
         before: ColumnReading,
         asked: Any,
     ) -> ColumnReading:
-        convention, otherwise = (
-            asked.get("convention", ""),
-            asked.get("otherwise", before.otherwise),
-        )
+        kind = conventions(custom.get(name))
+        convention = asked.get("convention", "")
+        otherwise = asked.get("otherwise", before.otherwise)
         if convention and (kind is None or convention not in kind.values):
             possible = (
                 f"choose from {', '.join(kind.values)}"
@@ -326,7 +329,9 @@ class ImportColumnsSerializer(StrictBody):
             )
         offered = [
             value
-            for value, _ in otherwise_choices(name, may_add=self.context["may_add"])
+            for value, _ in otherwise_choices(
+                name, custom, may_add=self.context["may_add"]
+            )
         ]
         if "otherwise" in asked and otherwise not in offered:
             raise serializers.ValidationError(

@@ -1,6 +1,6 @@
 """Importing leads: the file, the field of each column, and what to do with the new leads."""
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +10,9 @@ from django.core.exceptions import ValidationError
 from crm.data_exchange.importing.column_readings import (
     ColumnReading,
     conventions,
+    otherwise_offered,
     readings_of,
+    version_of_columns,
 )
 from crm.data_exchange.importing.columns import LEFT_OUT
 from crm.data_exchange.importing.custom_columns import custom_columns
@@ -21,8 +23,9 @@ from crm.data_exchange.importing.text_formats import (
     QUOTES,
     TextFormat,
 )
+from crm.forms.import_values import ImportValuesForm
 from crm.forms.leads import limit_to_company
-from crm.models import LeadImport, Otherwise, User
+from crm.models import CustomField, LeadImport, Otherwise, User
 from crm.models.people import company_people
 from crm.selectors.import_cells import CellTotal
 from crm.selectors.lead_imports import ColumnView, Conversions, labels_with
@@ -101,9 +104,10 @@ class ImportColumnsForm(forms.Form):
                     initial=reading.convention,
                 )
             if name:
+                adds = reading.otherwise == Otherwise.CREATE
                 self.fields[f"otherwise_{index}"] = forms.ChoiceField(
                     label=f"What can't be read in {header}",
-                    choices=otherwise_choices(name, may_add=may_add),
+                    choices=otherwise_choices(name, custom, may_add=may_add or adds),
                     required=False,
                     initial=reading.otherwise,
                 )
@@ -125,15 +129,19 @@ class ImportColumnsForm(forms.Form):
             for index in range(len(self._before))
         ]
 
-    def readings(self) -> list[ColumnReading]:
-        """How each column is read; a new one for a column whose field has changed."""
+    def readings(self, values: ImportValuesForm) -> list[ColumnReading]:
+        """How each column is read, and its values; a new reading for a column whose field has changed."""
+        chosen = values.with_choices(self._before)
         fields = zip(self.columns(), self._lead_import.columns, strict=True)
         return [
-            self._reading(index, self._before[index])
-            if name == before
-            else ColumnReading()
+            self._reading(index, chosen[index]) if name == before else ColumnReading()
             for index, (name, before) in enumerate(fields)
         ]
+
+    @property
+    def seen(self) -> str:
+        """What the page shows, for the request that changes it."""
+        return version_of_columns(self._lead_import)
 
     def _reading(self, index: int, before: ColumnReading) -> ColumnReading:
         convention = self.cleaned_data.get(f"convention_{index}") or before.convention
@@ -175,11 +183,11 @@ class ImportColumnsForm(forms.Form):
         return self[f"otherwise_{index}"]
 
 
-def otherwise_choices(name: str, *, may_add: bool) -> list[tuple[str, str]]:
+def otherwise_choices(
+    name: str, custom: Mapping[str, CustomField], *, may_add: bool
+) -> list[tuple[str, str]]:
     """What can happen to values of this field that can't be read or are in no list."""
-    offered = [Otherwise.EMPTY, Otherwise.ROW]
-    if name == "tags" and may_add:
-        offered.insert(0, Otherwise.CREATE)
+    offered = otherwise_offered(name, custom, may_add=may_add)
     return [(each.value, each.label) for each in offered]
 
 

@@ -108,6 +108,8 @@ class RowProblem(models.TextChoices):
     NOT_YES_OR_NO = "not_yes_or_no", "Neither yes nor no"
     NOT_A_CHOICE = "not_a_choice", "Not one of the choices"
     NOT_A_URL = "not_a_url", "Not a web address"
+    LEFT_EMPTY = "left_empty", "Left empty, as chosen"
+    ROW_LEFT_OUT = "row_left_out", "Left out, as chosen"
     REQUIRED = "required", "A required field is empty"
     TOO_MANY_CELLS = "too_many_cells", "More cells than columns"
     ERASED = "erased", "The person has been erased"

@@ -11,6 +11,8 @@ from crm.data_exchange.importing.column_readings import readings_of
 from crm.data_exchange.importing.custom_columns import custom_columns
 from crm.data_exchange.importing.judging import CELL
 from crm.data_exchange.importing.objects.registry import object_of
+from crm.data_exchange.importing.value_lists import NewValue
+from crm.data_exchange.importing.value_maps import ValueMap
 from crm.data_exchange.importing.values import RowReader
 from crm.lists.custom_fields import as_text
 from crm.models import (
@@ -20,9 +22,9 @@ from crm.models import (
     LeadStatus,
     LeadType,
     RowProblem,
-    Tag,
     User,
 )
+from crm.models.bidi import without_bidi_controls
 from crm.models.lead_import import DOUBTS
 
 HEAD: Final = ("Row", "Column", "In the file", "Reason", "Stored")
@@ -74,10 +76,6 @@ class ShownCells:
         self._types = dict(
             LeadType.objects.for_company(company).values_list("code", "name")
         )
-        self._tags = {
-            name.casefold()
-            for name in Tag.objects.for_company(company).values_list("name", flat=True)
-        }
         self._people = {
             user.pk: str(user)
             for user in User.objects.filter(memberships__company=company)
@@ -101,27 +99,36 @@ class ShownCells:
             SHARED, True
         )
 
+    @property
+    def value_maps(self) -> Mapping[str, ValueMap]:
+        """Those of the columns that have a list, by field."""
+        return self._reader.value_maps
+
     def problem(self, index: int, cell: str) -> str:
         """The `RowProblem` of the cell in this column, or ""."""
         return self._reader.read_cell(index, cell)[1]
 
-    def is_new(self, index: int, text: str) -> bool:
-        """True for the name of a tag that the import adds."""
-        return self._columns[index] == "tags" and text.casefold() not in self._tags
-
     def _text(self, name: str, value: Any) -> str:
+        if isinstance(value, NewValue):
+            return without_bidi_controls(value)
+        if isinstance(value, list):
+            return ", ".join(self._one_of_several(name, each) for each in value)
         if name in self.custom:
             return as_text(self.custom[name], value, self._company)
         match value:
             case LeadStatus():
                 return str(value)
-            case list():
-                return ", ".join(value)
             case bool() if name == SHARED:
                 return "Shared" if value else "Not shared"
         if name == "owner_id":
             return self._people.get(value, "")
         return self._types.get(value, value) if name == "type" else str(value)
+
+    def _one_of_several(self, name: str, value: str) -> str:
+        """A tag, or a choice of several."""
+        if isinstance(value, NewValue) or name not in self.custom:
+            return without_bidi_controls(value)
+        return as_text(self.custom[name], [value], self._company)
 
 
 def cell_totals(lead_import: LeadImport, counts: Mapping[str, int]) -> list[CellTotal]:

@@ -1,14 +1,9 @@
-"""How an import reads its columns, for its page: decimal signs, orders of day and month, and values of lists."""
+"""How an import reads its columns, for its page: decimal signs, and orders of day and month."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from django.db.models import Count
-from django.db.models.fields.json import KT
-
-from crm.data_exchange.importing.cells import split_tags
 from crm.data_exchange.importing.column_readings import (
     READERS,
     ColumnReading,
@@ -18,13 +13,9 @@ from crm.data_exchange.importing.column_readings import (
 )
 from crm.data_exchange.importing.judging import CELL
 from crm.lists.custom_fields import as_text
-from crm.models import CustomField, LeadImport, LeadImportRow, Otherwise, RowProblem
-from crm.models.custom_field import WITH_CHOICES
+from crm.models import CustomField, LeadImport, LeadImportRow, RowProblem
 from crm.models.numbers import DecimalSign
-from crm.selectors.import_cells import ShownCells
 
-WITH_LISTS: Final = ("status", "type", "owner", "tags")
-VALUES_SHOWN: Final = 50  # of a column
 VALUES_READ: Final = 1_000
 QUESTIONS: Final = {"comma": "decimal comma or point?", "day": "day or month first?"}
 
@@ -56,31 +47,6 @@ class ColumnOfNumbers:
     settled_by: int | None
     doubts: int
     doubt: ReadCell | None
-
-
-@dataclass(frozen=True, slots=True)
-class FileValue:
-    """A value of the file, how many rows have it, and what it is here; `mark` says so if it isn't in the list."""
-
-    text: str
-    rows: int
-    here: str
-    mark: str
-
-
-@dataclass(frozen=True, slots=True)
-class ColumnOfValues:
-    """A column whose values are from a list, with the values that the list doesn't have first."""
-
-    index: int
-    name: str
-    known: int
-    values: Sequence[FileValue]
-    more: int
-
-    @property
-    def total(self) -> int:
-        return len(self.values) + self.more
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,82 +165,3 @@ def _as_read(
     assert kind is not None
     value, _ = READERS[kind](text).by(convention)
     return "" if value is None else as_text(field, str(value), lead_import.company)
-
-
-def columns_of_values(
-    lead_import: LeadImport, shown: ShownCells
-) -> list[ColumnOfValues]:
-    """The columns whose values are from a list. A query for each."""
-    custom = shown.custom
-    return [
-        _column_of_values(lead_import, shown, index, name, reading)
-        for index, (name, field, reading) in enumerate(
-            zip(
-                lead_import.header,
-                lead_import.columns,
-                readings_of(lead_import),
-                strict=True,
-            )
-        )
-        if field in WITH_LISTS
-        or (field in custom and custom[field].type in WITH_CHOICES)
-    ]
-
-
-def _column_of_values(
-    lead_import: LeadImport,
-    shown: ShownCells,
-    index: int,
-    name: str,
-    reading: ColumnReading,
-) -> ColumnOfValues:
-    own = (
-        LeadImportRow.objects.of(lead_import)
-        .annotate(cell=KT(f"cells__{index}"))
-        .filter(cell__gt="")
-    )
-    counted = (
-        own.order_by()
-        .values("cell")
-        .annotate(rows=Count("pk"))
-        .order_by("-rows", "cell")
-    )
-    found = Counter(
-        dict(
-            _parts(
-                lead_import.columns[index],
-                counted.values_list("cell", "rows")[:VALUES_READ],
-            )
-        )
-    )
-    values = [
-        _value(shown, index, text, rows, reading) for text, rows in found.most_common()
-    ]
-    unknown = [value for value in values if value.mark]
-    known = [value for value in values if not value.mark]
-    both = [*unknown, *known]
-    return ColumnOfValues(
-        index, name, len(known), both[:VALUES_SHOWN], max(0, len(both) - VALUES_SHOWN)
-    )
-
-
-def _parts(field: str, counted: Iterable[tuple[str, int]]) -> Counter[str]:
-    """The values with their rows. A cell of tags has several."""
-    parts: Counter[str] = Counter()
-    for cell, rows in counted:
-        for text in split_tags(cell) if field == "tags" else [cell]:
-            parts[text] += rows
-    return parts
-
-
-def _value(
-    shown: ShownCells, index: int, text: str, rows: int, reading: ColumnReading
-) -> FileValue:
-    problem = shown.problem(index, text)
-    stored = shown.stored(index, text)
-    if problem:
-        is_row = reading.otherwise == Otherwise.ROW
-        return FileValue(
-            text, rows, stored, "Row is left out" if is_row else "Left empty"
-        )
-    return FileValue(text, rows, stored, "New" if shown.is_new(index, text) else "")

@@ -18,9 +18,9 @@ from crm.data_exchange.importing.column_readings import (
     as_json,
     readings_of,
     unanswered,
+    version_of_columns,
 )
 from crm.data_exchange.importing.forgetting import forget_names, forget_rows
-from crm.data_exchange.importing.new_tags import new_tags
 from crm.data_exchange.importing.reading import MAX_BYTES
 from crm.data_exchange.importing.storing import CHUNK, LeftToWorker
 from crm.data_exchange.importing.text_formats import TextFormat
@@ -36,7 +36,6 @@ from crm.models import (
     User,
 )
 from crm.models.bidi import file_name
-from crm.models.contribution import active_author
 from crm.models.job import JobState
 from crm.models.lead_import import (
     BYTES_OF_UNREAD,
@@ -44,11 +43,9 @@ from crm.models.lead_import import (
     ROWS_KEPT_FOR,
     UNSTARTED_KEPT_FOR,
 )
-from crm.models.roles import Action
 from crm.models.space import require_room
-from crm.models.tracking.origin import acting_as
 from crm.services import audit, rate_limits
-from crm.services.tags import add_tag
+from crm.services.import_entries import add_entries, require_same_lists
 
 Actor = User | ApiKey
 # Bytes that are read and checked while the user waits, unless in many rows.
@@ -65,7 +62,10 @@ BUSY: Final = (
     "Another import of your company is running. Wait until it ends, or cancel it."
 )
 EXPIRED: Final = "This file was uploaded more than a day ago, and is about to be deleted. Upload it again."
-MAY_NOT_ADD: Final = "This import adds tags, which only an admin may do. Leave unknown tags out, and check again."
+CHANGED_MEANWHILE: Final = (
+    "Someone has changed the columns or values since you opened this page."
+    " Look at them, and choose again."
+)
 TOO_LATE: Final = "This import can no longer be undone."
 ERASED_MEANWHILE: Final = "Someone was erased before this file was read. Upload it again, if they are not in it."
 
@@ -151,18 +151,24 @@ def map_columns(
     lead_import: LeadImport,
     columns: Sequence[str],
     readings: Sequence[ColumnReading] = (),
+    seen: str = "",
 ) -> LeadImport:
     """Map the columns to these fields, and check all rows again.
 
-    `readings` say how the columns are read. Without them, those of columns whose field stays the same are kept.
+    `readings` say how the columns are read. Without them, those of columns whose field stays the same are kept. Raises
+    ValidationError if someone else has changed them since the version that was `seen`.
     """
     with transaction.atomic():
         unstarted = LeadImport.objects.filter(pk=lead_import.pk).at_check()
         # No other: a running one is locked chunk by chunk.
         locked = unstarted.select_for_update().first()
         if locked:
+            before = version_of_columns(locked)
             locked.readings = as_json(readings or _kept(locked, columns))
             locked.columns, locked.planned, locked.reached = list(columns), {}, 0
+            # The second of two clicks changes nothing any more.
+            if seen and seen != before != version_of_columns(locked):
+                raise ValidationError(CHANGED_MEANWHILE)
             locked.state = JobState.WAITING
             locked.save()
     return _while_waiting(locked or lead_import)
@@ -179,10 +185,10 @@ def _kept(lead_import: LeadImport, columns: Sequence[str]) -> Iterator[ColumnRea
 def start(
     *, lead_import: LeadImport, owner: User | None, tells_platforms: bool, actor: Actor
 ) -> bool:
-    """Queue the import of the rows, and add the tags that it needs. Returns False if it isn't ready.
+    """Queue the import of the rows, and add the entries of lists that it needs. Returns False if it isn't ready.
 
     Raises ValidationError if another is running, if the rows are about to be deleted, if someone has to say first how a
-    column is read, or if the actor may not add the tags or their list is full.
+    column is read, if a list has changed since the check, or if the actor may not add the entries or a list is full.
     """
     try:
         with transaction.atomic():
@@ -203,8 +209,9 @@ def start(
             if changed:
                 lead_import.refresh_from_db()
                 _require_answers(lead_import)
-                lead_import.created = _add_tags(lead_import, actor)
-                lead_import.save(update_fields=["created"])
+                require_same_lists(lead_import)
+                add_entries(lead_import, actor)
+                lead_import.save(update_fields=["created", "readings"])
                 LeadImportFile.objects.for_company(lead_import.company_id).filter(
                     lead_import=lead_import
                 ).delete()
@@ -224,28 +231,6 @@ def _require_answers(lead_import: LeadImport) -> None:
         raise ValidationError(
             f"Say how “{names[0]}” is read, and check again: its values can be read in two ways."
         )
-
-
-def _add_tags(lead_import: LeadImport, actor: Actor) -> dict[str, list[int]]:
-    """Add the tags of the file that the company does not have, if they are to be added. Returns their keys."""
-    names = new_tags(lead_import)
-    if not names:
-        return {}
-    user, key = (actor.pk, None) if isinstance(actor, User) else (None, actor.pk)
-    author = active_author(
-        company_id=lead_import.company_id, user_id=user, api_key_id=key
-    )
-    if author is None or not author.may(Action.MANAGE_COMPANY):
-        raise ValidationError(MAY_NOT_ADD)
-    try:
-        with acting_as(actor):
-            return {
-                "tags": [
-                    add_tag(company=lead_import.company, name=name).pk for name in names
-                ]
-            }
-    except ValidationError as error:
-        raise ValidationError(error.messages[0]) from error
 
 
 def cancel(*, lead_import: LeadImport, actor: Actor) -> bool:

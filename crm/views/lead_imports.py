@@ -1,6 +1,6 @@
 """Importing leads: the upload, the check, the run and its report."""
 
-from typing import Any, Final
+from typing import Final
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -18,29 +18,22 @@ from django.views.decorators.vary import vary_on_headers
 from crm.accounts.bodies import takes_import
 from crm.accounts.decorators import MemberRequest, member, own_or_404
 from crm.data_exchange.importing.columns import REASON
-from crm.data_exchange.importing.new_tags import new_tags
 from crm.data_exchange.importing.text_formats import TextFormat
-from crm.forms.lead_imports import (
-    FileFormatForm,
-    ImportColumnsForm,
-    StartForm,
-    UploadForm,
-)
+from crm.forms.lead_imports import FileFormatForm, StartForm, UploadForm
 from crm.models import LeadImport
 from crm.models.roles import Action
 from crm.selectors import lead_imports as selector
 from crm.selectors.import_cells import (
     HEAD,
-    ShownCells,
     all_problem_cells,
     cell_totals,
     rows_with_problems,
 )
 from crm.selectors.import_cells import problem_cells as cells_of
-from crm.selectors.import_readings import columns_of_numbers, columns_of_values
 from crm.services import lead_imports
 from crm.services.rate_limits import TooOften
 from crm.views.downloads import export
+from crm.views.import_checks import CheckPage
 
 PER_PAGE: Final = 25
 
@@ -81,7 +74,7 @@ def detail(request: MemberRequest, pk: int) -> HttpResponse:
     """The check of an import before it is started, then its progress and its report."""
     lead_import = _own(request, pk)
     if lead_import.is_checked:
-        return _check_page(request, lead_import, _columns_form(request, lead_import))
+        return CheckPage(request, lead_import).response()
     template = "_progress" if request.htmx and lead_import.is_at_work else "progress"
     context = {
         "lead_import": lead_import,
@@ -128,19 +121,21 @@ def map_columns(request: MemberRequest, pk: int) -> HttpResponse:
     lead_import = _own(request, pk)
     if not lead_import.is_at_check:
         return redirect(lead_import)
-    form = _columns_form(request, lead_import, request.POST)
-    if not form.is_valid():
-        return _check_page(request, lead_import, form)
+    page = CheckPage(request, lead_import, request.POST)
+    if not page.is_valid():
+        return page.response()
     try:
-        return redirect(
-            lead_imports.map_columns(
-                lead_import=lead_import,
-                columns=form.columns(),
-                readings=form.readings(),
-            )
+        lead_imports.map_columns(
+            lead_import=lead_import,
+            columns=page.columns.columns(),
+            readings=page.columns.readings(page.values),
+            seen=request.POST.get("seen", ""),
         )
+    except ValidationError as error:
+        messages.error(request, error.message)
     except LeadImport.DoesNotExist:  # someone has just deleted it
         raise Http404 from None
+    return redirect(lead_import)
 
 
 @require_POST
@@ -153,9 +148,7 @@ def start(request: MemberRequest, pk: int) -> HttpResponse:
         conversions=selector.conversions(lead_import),
     )
     if not form.is_valid():
-        return _check_page(
-            request, lead_import, _columns_form(request, lead_import), form
-        )
+        return CheckPage(request, lead_import).response(form)
     try:
         lead_imports.start(
             lead_import=lead_import,
@@ -241,70 +234,6 @@ def download_problem_cells(request: MemberRequest, pk: int) -> HttpResponseBase:
     return export(
         request, what=what, head=HEAD, rows=rows, back_to=lead_import.get_absolute_url()
     )
-
-
-def _check_page(
-    request: MemberRequest,
-    lead_import: LeadImport,
-    columns: ImportColumnsForm,
-    start: StartForm | None = None,
-) -> HttpResponse:
-    outcome = request.GET.get("outcome", "")
-    conversions = selector.conversions(lead_import)
-    shown = ShownCells(lead_import)
-    context: dict[str, Any] = {
-        "lead_import": lead_import,
-        "file_format": TextFormat.of(lead_import.file_format),
-        "has_file": selector.has_file(lead_import),
-        **_columns_context(lead_import, columns),
-        **_readings_context(lead_import, columns, shown),
-        "totals": selector.totals(lead_import.planned),
-        "rows": selector.preview(lead_import, outcome, shown),
-        "outcome": outcome,
-        "conversions": conversions,
-        "new_tags": new_tags(lead_import),
-        "form": start or StartForm(lead_import=lead_import, conversions=conversions),
-    }
-    return render(request, "crm/lead_imports/check.html", context)
-
-
-def _columns_context(
-    lead_import: LeadImport, form: ImportColumnsForm
-) -> dict[str, Any]:
-    """What each column is."""
-    views = selector.columns(lead_import)
-    return {
-        "columns_form": form,
-        "columns": form.rows(views),
-        "guessed": sum(column.mark == "Guessed" for column in views),
-        "unsure": any(column.mark == "Unsure" for column in views),
-    }
-
-
-def _readings_context(
-    lead_import: LeadImport, form: ImportColumnsForm, shown: ShownCells
-) -> dict[str, Any]:
-    """How the cells of the columns are read, and what can't be read."""
-    numbers = [
-        (each, form.convention(each.index))
-        for each in columns_of_numbers(lead_import, shown.custom)
-    ]
-    values = columns_of_values(lead_import, shown)
-    cells = cell_totals(lead_import, lead_import.planned)
-    return {
-        "questions": [pair for pair in numbers if pair[0].needs_answer],
-        "numbers": [pair for pair in numbers if not pair[0].needs_answer],
-        "values": [(each, form.otherwise(each.index)) for each in values if each.total],
-        "cells": cells,
-        "otherwise": form.otherwise_of(cells, but=[each.index for each in values]),
-    }
-
-
-def _columns_form(
-    request: MemberRequest, lead_import: LeadImport, data: Any = None
-) -> ImportColumnsForm:
-    may_add = request.membership.may(Action.MANAGE_COMPANY)
-    return ImportColumnsForm(data, lead_import=lead_import, may_add=may_add)
 
 
 def _own(request: MemberRequest, pk: int) -> LeadImport:

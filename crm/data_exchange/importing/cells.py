@@ -1,4 +1,7 @@
-"""Reads the cells of built-in fields. `custom_columns` reads those of custom fields."""
+"""Reads the cells of built-in fields.
+
+`custom_columns` reads those of custom fields, and `value_maps` those of columns whose values are from a list.
+"""
 
 import re
 from collections.abc import Callable, Mapping
@@ -7,10 +10,8 @@ from typing import Any, Final
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
 
-from crm.models import Company, Lead, LeadStatus, LeadType, RowProblem, Tag, User
+from crm.models import Lead, RowProblem
 from crm.models.addresses import without_formats
-from crm.models.picklist import NAME_LENGTH
-from crm.models.validators import is_seen
 
 # The values by field name, and the `RowProblem`, "" for none.
 Cell = tuple[dict[str, Any], str]
@@ -35,7 +36,13 @@ NO: Final = frozenset(["no", "n", "false", "0", "off", "nee", "nein", "non"])
 _PLAIN_ADDRESS: Final = re.compile(
     r"[\w+-]+(\.[\w+-]+)*@([a-z0-9]{1,63}\.)+[a-z]{2,63}", re.ASCII | re.IGNORECASE
 )
-_BETWEEN_TAGS: Final = re.compile(r"[,;|]")
+# Our own exports put an apostrophe before what a spreadsheet would take for a formula.
+_DEFUSED: Final = re.compile(r"\A'(?=[=+\-@])")
+
+
+def defused(cell: str) -> str:
+    """The cell without the apostrophe of our own exports."""
+    return _DEFUSED.sub("", cell) if cell.startswith("'") else cell
 
 
 def let_go_of_rows(error: ValidationError) -> None:
@@ -49,21 +56,12 @@ def let_go_of_rows(error: ValidationError) -> None:
             cause.__traceback__, cause = None, cause.__context__
 
 
-def readers_of_leads(company: Company, *, adds_tags: bool) -> dict[str, Reader]:
-    """The readers by field. With `adds_tags`, tags that the company doesn't have yet are read as if it had them."""
+def readers_of_leads() -> dict[str, Reader]:
+    """The readers of fields whose values are from no list, by field."""
     texts = {name: TextReader(name) for name in TEXTS}
     return {
         **texts,
         "full_name": FullNameReader(texts),
-        "status": _one_of("status", _statuses(company), RowProblem.STATUS_UNKNOWN),
-        "type": _one_of("type", _types(company), RowProblem.TYPE_UNKNOWN),
-        "owner": _one_of(
-            "owner_id",
-            _colleagues(company),
-            RowProblem.OWNER_UNKNOWN,
-            otherwise={"owner_id": None},
-        ),
-        "tags": TagsReader(company, adds=adds_tags),
         "consent": _consent(YES),
         "opted_out": _consent(NO),
     }
@@ -129,87 +127,6 @@ class FullNameReader:
                 return {}, problem
             values |= found
         return values, ""
-
-
-def split_tags(cell: str) -> list[str]:
-    """The names in “VIP, Trade fair”."""
-    names = (" ".join(name.split()) for name in _BETWEEN_TAGS.split(cell))
-    return [name for name in names if name]
-
-
-class TagsReader:
-    """Reads the names of the tags in “VIP, Trade fair”, each once.
-
-    If it `adds` those that the company doesn't have yet, `added` has their names.
-    """
-
-    def __init__(self, company: Company, *, adds: bool) -> None:
-        known = list(Tag.objects.for_company(company))
-        self._offered = {
-            tag.name.casefold(): tag.name for tag in known if tag.is_offered
-        }
-        self._taken = {tag.name.casefold() for tag in known} if adds else None
-        self.added: dict[str, str] = {}
-
-    def __call__(self, cell: str) -> Cell:
-        tags = [self._tag(name) for name in split_tags(cell)]
-        found = list(dict.fromkeys(tag for tag in tags if tag))
-        return {"tags": found} if found else {}, "" if all(
-            tags
-        ) else RowProblem.TAG_UNKNOWN
-
-    def _tag(self, name: str) -> str:
-        """The tag of this name, "" if there is none and none can be added."""
-        key = name.casefold()
-        if key in self._offered or self._taken is None or key in self._taken:
-            return self._offered.get(key, "")
-        if len(name) > NAME_LENGTH or not is_seen(name) or "\0" in name:
-            return ""
-        return self.added.setdefault(key, name)
-
-
-def _statuses(company: Company) -> dict[str, Any]:
-    return {
-        status.name.casefold(): status
-        for status in LeadStatus.objects.for_company(company).offered()
-    }
-
-
-def _types(company: Company) -> dict[str, Any]:
-    offered = list(LeadType.objects.for_company(company).offered())
-    return {each.name.casefold(): each.code for each in offered} | {
-        each.code: each.code for each in offered
-    }
-
-
-def _colleagues(company: Company) -> dict[str, Any]:
-    """The keys of active colleagues by name and by address. A name that two of them have is not among them."""
-    active = list(
-        User.objects.filter(memberships__company=company, memberships__is_active=True)
-    )
-    names = [str(user).casefold() for user in active]
-    by_name = {
-        name: user.pk
-        for name, user in zip(names, active, strict=True)
-        if names.count(name) == 1
-    }
-    return by_name | {user.email.casefold(): user.pk for user in active if user.email}
-
-
-def _one_of(
-    name: str,
-    choices: Mapping[str, Any],
-    problem: RowProblem,
-    *,
-    otherwise: Mapping[str, Any] | None = None,
-) -> Reader:
-    def read(cell: str) -> Cell:
-        try:
-            return {name: choices[" ".join(cell.split()).casefold()]}, ""
-        except KeyError:
-            return dict(otherwise or {}), problem
-
-    return read
 
 
 def _consent(meaning_yes: frozenset[str]) -> Reader:

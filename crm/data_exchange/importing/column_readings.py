@@ -3,12 +3,16 @@
 It is found from all of them: one value that has a single meaning settles it. If there is none, a person has to say.
 """
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Any, Final, Self
 
+from crm.data_exchange.importing.value_choices import ValueAction, ValueChoice
+from crm.data_exchange.importing.value_lists import can_grow
 from crm.models import CustomField, FieldType, LeadImport, Otherwise
 from crm.models.dates import DateReadings, DayOrder, date_readings
 from crm.models.numbers import DecimalSign, NumberReadings, number_readings
@@ -28,6 +32,9 @@ class ColumnReading:
     `convention` is its `DecimalSign` or `DayOrder`: `is_chosen` by a person, else found from its values; "" if it makes
     no difference, or if the column `is_unclear`, as any value fits both. It was `settled_by` the row with this number;
     the rows of `examples` fit both. `otherwise` is what happens to a cell that can't be read, "" for the usual.
+
+    `values` has what someone has chosen for single values, by their `value_key`, and `list_digest` the digest of the
+    list that they are from, as it was when they were checked.
     """
 
     convention: str = ""
@@ -36,11 +43,16 @@ class ColumnReading:
     settled_by: int | None = None
     examples: Sequence[int] = ()
     otherwise: str = ""
+    values: Mapping[str, ValueChoice] = field(default_factory=dict)
+    list_digest: str = ""
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Self:
         known = {each.name for each in fields(cls)}
-        return cls(**{name: value for name, value in stored.items() if name in known})
+        kept = {name: value for name, value in stored.items() if name in known}
+        values = stored.get("values", {}).items()
+        choices = {key: ValueChoice.of(choice) for key, choice in values}
+        return cls(**{**kept, "values": choices})
 
     @property
     def needs_answer(self) -> bool:
@@ -57,28 +69,61 @@ def as_json(readings: Iterable[ColumnReading]) -> list[dict[str, Any]]:
     return [asdict(reading) for reading in readings]
 
 
+def version_of_columns(lead_import: LeadImport) -> str:
+    """Another one once someone has changed what a column is or how it is read."""
+    chosen = [
+        (
+            reading.convention if reading.is_chosen else "",
+            reading.otherwise,
+            sorted((key, each.token) for key, each in reading.values.items()),
+        )
+        for reading in readings_of(lead_import)
+    ]
+    content = json.dumps([lead_import.columns, chosen])
+    return blake2b(content.encode(), digest_size=8).hexdigest()
+
+
 def unanswered(lead_import: LeadImport) -> list[str]:
     """The names of the columns of which someone has to say how they are read."""
     pairs = zip(lead_import.header, readings_of(lead_import), strict=True)
     return [name for name, reading in pairs if reading.needs_answer]
 
 
-def with_usual(name: str, reading: ColumnReading, *, may_add: bool) -> ColumnReading:
+def with_usual(
+    name: str,
+    reading: ColumnReading,
+    custom: Mapping[str, CustomField],
+    *,
+    may_add: bool,
+) -> ColumnReading:
     """The reading with what usually happens to a value that isn't in the company's list, unless someone has chosen.
 
     Tags are added by anyone who may change the company's lists.
     """
-    if name != "tags":
-        return replace(
-            reading,
-            otherwise=Otherwise.ROW
-            if reading.otherwise == Otherwise.ROW
-            else Otherwise.EMPTY,
-        )
-    return replace(
-        reading,
-        otherwise=reading.otherwise
-        or (Otherwise.CREATE if may_add else Otherwise.EMPTY),
+    if reading.otherwise in otherwise_offered(name, custom, may_add=True):
+        return reading
+    adds = name == "tags" and may_add
+    return replace(reading, otherwise=Otherwise.CREATE if adds else Otherwise.EMPTY)
+
+
+def remembered(reading: ColumnReading) -> ColumnReading:
+    """What the next import with the same columns begins with: what was chosen for values, but nothing is added."""
+    adds, row = ValueAction.CREATE, Otherwise.ROW
+    values = {key: each for key, each in reading.values.items() if each.action != adds}
+    otherwise = row if reading.otherwise == row else ""
+    return ColumnReading(values=values, otherwise=otherwise)
+
+
+def otherwise_offered(
+    name: str, custom: Mapping[str, CustomField], *, may_add: bool
+) -> list[Otherwise]:
+    """What can happen to values of this field that can't be read or are in no list.
+
+    Statuses are not added in this way: each needs its meaning.
+    """
+    offered = [Otherwise.EMPTY, Otherwise.ROW]
+    return (
+        [Otherwise.CREATE, *offered] if may_add and can_grow(name, custom) else offered
     )
 
 
@@ -110,7 +155,7 @@ def survey(
     return [
         surveys[index].result(reading)
         if index in surveys
-        else replace(plain, otherwise=reading.otherwise)
+        else replace(plain, otherwise=reading.otherwise, values=reading.values)
         for index, reading in enumerate(readings)
     ]
 

@@ -1,6 +1,5 @@
 """Custom fields as columns of a file. Each is named `custom.` and its key, next to the built-in fields."""
 
-import re
 from collections.abc import Iterable, Mapping
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, Final
@@ -29,11 +28,8 @@ PROBLEMS: Final = {
     FieldType.MONEY: RowProblem.NOT_A_NUMBER,
     FieldType.DATE: RowProblem.NOT_A_DATE,
     FieldType.YES_NO: RowProblem.NOT_YES_OR_NO,
-    FieldType.CHOICE: RowProblem.NOT_A_CHOICE,
-    FieldType.CHOICES: RowProblem.NOT_A_CHOICE,
     FieldType.URL: RowProblem.NOT_A_URL,
 }
-_BETWEEN_CHOICES: Final = re.compile(r"[;,|\n]")
 
 
 def custom_columns(company: Company, subject: FieldSubject) -> dict[str, CustomField]:
@@ -45,17 +41,15 @@ def custom_columns(company: Company, subject: FieldSubject) -> dict[str, CustomF
 
 
 class CellReader:
-    """Reads the cells of one custom field. Empty cells of required fields pass: `RowReader.lacks` checks them."""
+    """Reads the cells of one custom field without choices.
+
+    Empty cells of required fields pass: `RowReader.lacks` checks them.
+    """
 
     def __init__(self, field: CustomField, reading: ColumnReading) -> None:
         self._field, self._name, self._reading = field, CUSTOM + field.key, reading
         # Once: to make one takes longer than to read a cell.
         self._form_field = form_field(field, is_required=False)
-        self._keys = {
-            name.casefold(): key
-            for key, label in field.offered
-            for name in (key, label)
-        }
 
     def __call__(self, cell: str) -> Cell:
         match self._field.type:
@@ -63,8 +57,6 @@ class CellReader:
                 return self._number(cell)
             case FieldType.DATE:
                 return self._date(cell)
-            case FieldType.CHOICES:
-                return self._choices(cell)
         return self._value(self._as_in_a_form(cell.strip()), "")
 
     def _value(self, entered: Any, doubt: str) -> Cell:
@@ -109,29 +101,12 @@ class CellReader:
             day.isoformat(), RowProblem.DATE_DOUBTFUL if is_doubtful else ""
         )
 
-    def _choices(self, cell: str) -> Cell:
-        """The choices that the field has, without the others."""
-        whole = cell.strip().casefold() in self._keys  # a label may have a comma
-        parts = (
-            [cell]
-            if whole
-            else [part for part in _BETWEEN_CHOICES.split(cell) if part.strip()]
-        )
-        keys = [self._keys.get(part.strip().casefold(), "") for part in parts]
-        return self._value(
-            [key for key in keys if key], "" if all(keys) else RowProblem.NOT_A_CHOICE
-        )
-
     def _as_in_a_form(self, cell: str) -> Any:
-        """The cell as a form would send it: a choice by key, where files have labels."""
-        if self._field.type == FieldType.YES_NO:
-            answer = cell.casefold()
-            return "yes" if answer in YES else "no" if answer in NO else cell
-        return (
-            self._keys.get(cell.casefold(), cell)
-            if self._field.type == FieldType.CHOICE
-            else cell
-        )
+        """The cell as a form would send it."""
+        if self._field.type != FieldType.YES_NO:
+            return cell
+        answer = cell.casefold()
+        return "yes" if answer in YES else "no" if answer in NO else cell
 
     def _problem(self, error: ValidationError) -> RowProblem:
         is_too_long = self._field.type in FREE_TEXT and any(

@@ -7,7 +7,7 @@ two. So texts are compared word by word, without case and accents.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from django.db.models import Q
 
@@ -135,11 +135,10 @@ def _rows_about(lead: Lead) -> Iterator[int]:
 
 
 def forget_names(lead: Lead) -> None:
-    """Remove the person's name from the names of files and columns, and from the notes about a file."""
+    """Remove the person's name from names of files and columns, from notes about a file, and from chosen values."""
     person = Person.of(lead)
-    for each in (
-        LeadImport.objects.for_company(lead.company_id).order_by("pk").iterator(AT_ONCE)
-    ):
+    own = LeadImport.objects.for_company(lead.company_id).order_by("pk")
+    for each in own.iterator(AT_ONCE):
         changed = {
             "file_name": str(each)
             if person.is_named_in([each.file_name])
@@ -148,9 +147,21 @@ def forget_names(lead: Lead) -> None:
             if person.is_named_in(each.header)
             else each.header,
             "notes": [note for note in each.notes if not person.is_named_in([note])],
+            "readings": [_without_values(one, person) for one in each.readings],
         }
         if any(getattr(each, name) != value for name, value in changed.items()):
             LeadImport.objects.filter(pk=each.pk).update(**changed)
+
+
+def _without_values(reading: dict[str, Any], person: Person) -> dict[str, Any]:
+    """The reading of a column without what was chosen for values that name the person."""
+    values = reading.get("values", {})
+    kept = {
+        key: choice
+        for key, choice in values.items()
+        if not person.is_named_in([key, choice.get("name", "")])
+    }
+    return reading if kept == values else {**reading, "values": kept}
 
 
 def _without_names(header: Sequence[str]) -> list[str]:

@@ -1,16 +1,19 @@
 """Reads the uploaded file into rows, in one transaction, and decides what its columns are and how they are read."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Final
 
 from django.db import DEFAULT_DB_ALIAS, connection, transaction
 
 from crm.data_exchange.importing.column_readings import (
+    ColumnReading,
     RowOfCells,
     as_json,
     readings_of,
+    remembered,
     survey,
     with_usual,
 )
@@ -38,10 +41,12 @@ from crm.data_exchange.importing.rows import (
 )
 from crm.data_exchange.importing.spreadsheets import UnreadableFile
 from crm.data_exchange.importing.text_formats import TextFormat
+from crm.data_exchange.importing.value_lists import value_lists
 from crm.data_exchange.importing.values import RowReader
 from crm.data_exchange.importing.writing import reserve_keys
 from crm.jobs.runner import JobRefused
 from crm.models import (
+    CustomField,
     ImportStep,
     LeadImport,
     LeadImportFile,
@@ -69,6 +74,7 @@ NEW_ROW: Final = (
     "is_opted_out",
     *JUDGEMENT,
 )
+NEW: Final = ColumnReading()
 LOOKED_FOR: Final = ("company", "lead_import", "number", "key", "outcome", "lead")
 
 
@@ -150,7 +156,7 @@ def _add_rows(lead_import: LeadImport, table: Table, rows_at_once: int) -> None:
     lead_import.row_count = lead_import.row_bytes = lead_import.reached = 0
     lead_import.planned = {}
     if len(lead_import.columns) != len(lead_import.header):
-        lead_import.columns, lead_import.readings = _columns(lead_import, sample), []
+        _guess_columns(lead_import, sample)
     survey_columns(lead_import, ((row.number, row.cells) for row in table.rows))
     reader = reader_of(lead_import)
     opted_out = set(
@@ -220,8 +226,13 @@ def _store(
     many_rows.insert_rows(LeadImportRow, NEW_ROW, new, using=DEFAULT_DB_ALIAS)
 
 
-def _columns(lead_import: LeadImport, sample: Sequence[FileRow]) -> list[str]:
-    """The field of each column, from the company's last import with the same column names, or else guessed."""
+def _guess_columns(lead_import: LeadImport, sample: Sequence[FileRow]) -> None:
+    """Decide what each column is: as in the company's last import with the same column names, or else by a guess."""
+    if earlier := _alike(lead_import):
+        columns = [earlier.get(name, (LEFT_OUT, NEW)) for name in lead_import.header]
+        lead_import.columns = [field for field, _ in columns]
+        lead_import.readings = as_json(reading for _, reading in columns)
+        return
     imported = object_of(lead_import)
     guesses = guess_columns(
         imported,
@@ -229,20 +240,22 @@ def _columns(lead_import: LeadImport, sample: Sequence[FileRow]) -> list[str]:
         [row.cells for row in sample],
         custom_columns(lead_import.company, imported.custom_subject),
     )
-    return _remembered(lead_import) or [guess.field for guess in guesses]
+    lead_import.columns = [guess.field for guess in guesses]
+    lead_import.readings = []
 
 
-def _remembered(lead_import: LeadImport) -> list[str]:
-    """The fields of the columns in the company's last import with the same column names, or []."""
-    alike = LeadImport.objects.for_company(lead_import.company_id).filter(
-        started_at__isnull=False
-    )
+def _alike(lead_import: LeadImport) -> dict[str, tuple[str, ColumnReading]]:
+    """The field and what is remembered of each column in the last import with the same column names, or {}."""
+    own = LeadImport.objects.for_company(lead_import.company_id)
+    started = own.filter(started_at__isnull=False).order_by("-pk")
     names = [name for name in lead_import.header if name != REASON]
-    for earlier in alike.order_by("-pk").values("header", "columns")[:REMEMBERED]:
-        fields = dict(zip(earlier["header"], earlier["columns"], strict=True))
-        if [name for name in earlier["header"] if name != REASON] == names:
-            return [fields.get(name, LEFT_OUT) for name in lead_import.header]
-    return []
+    known = started.only("company", "header", "columns", "readings")
+    for earlier in known[:REMEMBERED]:
+        if [name for name in earlier.header if name != REASON] == names:
+            readings = map(remembered, readings_of(earlier))
+            columns = zip(earlier.columns, readings, strict=True)
+            return dict(zip(earlier.header, columns, strict=True))
+    return {}
 
 
 def survey_columns(lead_import: LeadImport, rows: Iterable[RowOfCells]) -> None:
@@ -254,17 +267,33 @@ def survey_columns(lead_import: LeadImport, rows: Iterable[RowOfCells]) -> None:
     )
     may_add = author is not None and author.may(Action.MANAGE_COMPANY)
     pairs = zip(lead_import.columns, readings_of(lead_import), strict=True)
-    readings = [with_usual(name, reading, may_add=may_add) for name, reading in pairs]
-    subject = object_of(lead_import).custom_subject
-    custom = custom_columns(lead_import.company, subject)
-    lead_import.readings = as_json(survey(lead_import.columns, readings, custom, rows))
+    custom = custom_columns(lead_import.company, object_of(lead_import).custom_subject)
+    readings = [
+        with_usual(name, reading, custom, may_add=may_add) for name, reading in pairs
+    ]
+    surveyed = survey(lead_import.columns, readings, custom, rows)
+    lead_import.readings = as_json(_with_digests(lead_import, surveyed, custom))
 
 
-def reader_of(lead_import: LeadImport, *, adds_tags: bool = True) -> RowReader:
+def _with_digests(
+    lead_import: LeadImport,
+    readings: Sequence[ColumnReading],
+    custom: Mapping[str, CustomField],
+) -> Iterator[ColumnReading]:
+    """The readings, with the digest of each list that a column has its values from."""
+    lists = value_lists(
+        object_of(lead_import).lists, lead_import.company, lead_import.columns, custom
+    )
+    for name, reading in zip(lead_import.columns, readings, strict=True):
+        digest = lists[name].digest if name in lists else ""
+        yield replace(reading, list_digest=digest)
+
+
+def reader_of(lead_import: LeadImport, *, adds_entries: bool = True) -> RowReader:
     return RowReader(
         object_of(lead_import),
         lead_import.company,
         lead_import.columns,
         readings_of(lead_import),
-        adds_tags=adds_tags,
+        adds_entries=adds_entries,
     )

@@ -4,19 +4,12 @@ A record that someone has worked on or changed since stays as it is.
 """
 
 from crm.data_exchange.importing.objects.registry import object_of
-from crm.data_exchange.importing.tagging import TAGS
 from crm.models import (
-    AuditAction,
-    DealTag,
     LeadImport,
     LeadImportRow,
-    LeadTag,
     RowOutcome,
     RowUndo,
-    SavedView,
-    Tag,
 )
-from crm.models.audit_entries import Details, new_entry
 
 
 def undo_chunk(lead_import: LeadImport, size: int) -> bool:
@@ -54,25 +47,3 @@ def undo_chunk(lead_import: LeadImport, size: int) -> bool:
         # The next chunk doesn't read these again.
         lead_import.reached = rows[-1].number - 1
     return bool(rows)
-
-
-def take_back_created(lead_import: LeadImport) -> None:
-    """Delete the tags that the import has added, except those that something else uses by now."""
-    company_id = lead_import.company_id
-    added = Tag.objects.for_company(company_id).filter(
-        pk__in=lead_import.created.get(TAGS, ())
-    )
-    tags = list(added.select_for_update())  # from here on, no one else can use them
-    used = set(LeadTag.objects.filter(tag__in=tags).values_list("tag", flat=True))
-    used |= set(DealTag.objects.filter(tag__in=tags).values_list("tag", flat=True))
-    views = SavedView.objects.for_company(company_id)
-    for tag in tags:
-        in_views = views.filter(query__regex=rf"(^|&)tag={tag.pk}(&|$)")
-        if tag.pk in used or in_views.exists():
-            continue
-        details: Details = {"kind": TAGS, "change": "deleted"}
-        new_entry(
-            company_id, AuditAction.STEPS_CHANGED, tag, details, lead_import.author
-        ).save()
-        tag.delete()
-    lead_import.created = {}

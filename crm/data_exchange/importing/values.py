@@ -3,22 +3,29 @@
 A cell that can't be read costs itself, unless someone has chosen that it costs the row.
 """
 
-import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
-from crm.data_exchange.importing.cells import SHARED, SHARING, Cell, Reader
+from crm.data_exchange.importing.cells import (
+    SHARED,
+    SHARING,
+    Cell,
+    Reader,
+    defused,
+)
 from crm.data_exchange.importing.column_readings import ColumnReading
 from crm.data_exchange.importing.custom_columns import CellReader, custom_columns
 from crm.data_exchange.importing.objects.definition import ImportedObject, Lack
+from crm.data_exchange.importing.value_lists import value_lists
+from crm.data_exchange.importing.value_maps import ListReader, ValueMap
 from crm.models import Company, CustomField, Otherwise, RowProblem
 from crm.models.lead_import import DOUBTS
 
 REPEATED: Final = 1_000  # cached cells of each column with the same values in many rows
-# Our own exports put an apostrophe before what a spreadsheet would take for a formula.
-_DEFUSED: Final = re.compile(r"\A'(?=[=+\-@])")
+# They don't cost the row, even if someone wants it to be left out for what can't be read.
+KEEP_THE_ROW: Final = (*DOUBTS, RowProblem.LEFT_EMPTY)
 
 
 @dataclass(slots=True)
@@ -48,7 +55,7 @@ class RowReader:
         readings: Sequence[ColumnReading],
         *,
         custom: Mapping[str, CustomField] | None = None,
-        adds_tags: bool = True,
+        adds_entries: bool = True,
     ) -> None:
         if custom is None:
             custom = custom_columns(company, imported.custom_subject)
@@ -63,9 +70,11 @@ class RowReader:
         self._needed = _indexes(
             [reading.otherwise for reading in readings], [Otherwise.ROW]
         )
-        self._readers = _readers(
-            imported, company, columns, readings, custom, adds_tags=adds_tags
+        # Of the columns that have a list, by field.
+        self.value_maps = _value_maps(
+            imported, company, columns, readings, custom, adds=adds_entries
         )
+        self._readers = _readers(imported, columns, readings, custom, self.value_maps)
         # A whole name comes first: columns with its parts know better where it is split.
         self._columns = sorted(
             self._readers.items(),
@@ -98,9 +107,12 @@ class RowReader:
         """The index of the first cell with a problem for which someone wants the row to be left out."""
         for index in self._needed:
             problem = problems.get(str(index), "")
-            if problem and problem not in DOUBTS:
+            if problem and problem not in KEEP_THE_ROW:
                 return index
-        return None
+        wanted = RowProblem.ROW_LEFT_OUT
+        return next(
+            (int(key) for key, each in problems.items() if each == wanted), None
+        )
 
     def _read_cells(
         self, cells: Sequence[str]
@@ -113,8 +125,7 @@ class RowReader:
         problems: dict[str, str] = {}
         for index, read in self._columns:
             cell = cells[index] if index < len(cells) else ""
-            if cell.startswith("'"):
-                cell = _DEFUSED.sub("", cell)
+            cell = defused(cell)
             if cell:
                 found, problem = read(cell)
                 if SHARED not in found or values.get(SHARED, True):
@@ -147,7 +158,7 @@ class RowReader:
     def read_cell(self, index: int, cell: str) -> Cell:
         """The values of one cell of this column, and its problem. No values if the column is left out."""
         read = self._readers.get(index)
-        return read(_DEFUSED.sub("", cell)) if read and cell else ({}, "")
+        return read(defused(cell)) if read and cell else ({}, "")
 
     def lacks(
         self, values: Mapping[str, Any], problems: Mapping[str, str]
@@ -176,28 +187,41 @@ class RowReader:
         return lack.problem.value, own[0] if own else None
 
 
-def _readers(
+def _value_maps(
     imported: ImportedObject,
     company: Company,
     columns: Sequence[str],
     readings: Sequence[ColumnReading],
     custom: Mapping[str, CustomField],
     *,
-    adds_tags: bool,
+    adds: bool,
+) -> dict[str, ValueMap]:
+    by_name = dict(zip(columns, readings, strict=True))
+    return {
+        name: ValueMap(values, by_name[name], adds=adds)
+        for name, values in value_lists(
+            imported.lists, company, columns, custom
+        ).items()
+    }
+
+
+def _readers(
+    imported: ImportedObject,
+    columns: Sequence[str],
+    readings: Sequence[ColumnReading],
+    custom: Mapping[str, CustomField],
+    value_maps: Mapping[str, ValueMap],
 ) -> dict[int, Reader]:
     """How the cells of each column are read, by the index of the column.
 
     A custom field may have been archived or deleted since the columns were chosen.
     """
-    by_name = {
-        name: reading for name, reading in zip(columns, readings, strict=True) if name
-    }
-    adds_tags = (
-        adds_tags and by_name.get("tags", ColumnReading()).otherwise == Otherwise.CREATE
-    )
-    readers = imported.readers(company, adds_tags=adds_tags)
-    for name in custom.keys() & by_name.keys():
-        readers[name] = CellReader(custom[name], by_name[name])
+    readers = imported.readers()
+    for name, reading in zip(columns, readings, strict=True):
+        if name in value_maps:
+            readers[name] = ListReader(value_maps[name])
+        elif name in custom:
+            readers[name] = CellReader(custom[name], reading)
     return {
         index: readers[name]
         if name in imported.distinct

@@ -7,6 +7,7 @@ from typing import Final
 from django.db import DEFAULT_DB_ALIAS
 
 from crm.data_exchange.importing import storing
+from crm.data_exchange.importing.created_entries import take_back_created
 from crm.data_exchange.importing.judging import count, judge
 from crm.data_exchange.importing.objects.registry import object_of
 from crm.data_exchange.importing.reading import MAX_ROWS, Table
@@ -21,7 +22,7 @@ from crm.data_exchange.importing.storing import (
     reader_of,
     survey_columns,
 )
-from crm.data_exchange.importing.undoing import take_back_created, undo_chunk
+from crm.data_exchange.importing.undoing import undo_chunk
 from crm.data_exchange.importing.writing import (
     renew_keys,
     reserve_keys,
@@ -126,7 +127,7 @@ def _judge_next(lead_import: LeadImport, size: int, *, locks: bool) -> list[Judg
     """
     rest = LeadImportRow.objects.of(lead_import).filter(number__gt=lead_import.reached)
     # Those of an import were added when it was started.
-    reader = reader_of(lead_import, adds_tags=not locks)
+    reader = reader_of(lead_import, adds_entries=not locks)
     while rows := list(rest.values_list(*STORED)[:size]):
         lead_import.reached = rows[-1][NUMBER]
         judged = judge(lead_import, rows, reader, locks=locks)

@@ -1,12 +1,13 @@
 """What an import has to know about the object that its file holds. Everything else is the same for all of them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from crm.data_exchange.importing.cells import Reader
 from crm.data_exchange.importing.rows import JudgedRow
+from crm.data_exchange.importing.value_lists import ValueList
 from crm.models import (
     Company,
     CrmEventKind,
@@ -54,6 +55,8 @@ class ImportedObject(ABC):
     # Fields with another value in each row: their cells are not cached.
     distinct: ClassVar[Collection[str]]
     custom_subject: ClassVar[FieldSubject]
+    # The lists that built-in fields have their values from, by field.
+    lists: ClassVar[Mapping[str, Callable[[Company], ValueList]]] = {}
     # The CRM events that new records may cause.
     kinds: ClassVar[Sequence[CrmEventKind]]
 
@@ -64,8 +67,8 @@ class ImportedObject(ABC):
         """What is wrong with a file that has these fields, for people; "" if nothing is."""
 
     @abstractmethod
-    def readers(self, company: Company, *, adds_tags: bool) -> dict[str, Reader]:
-        """How the cells of each built-in field are read, by field."""
+    def readers(self) -> dict[str, Reader]:
+        """How the cells of each built-in field are read whose values are from no list, by field."""
 
     @abstractmethod
     def checked(self, values: dict[str, Any]) -> tuple[dict[str, Any], Lack | None]:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import reduce
 from operator import or_
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
@@ -21,11 +21,16 @@ from crm.data_exchange.importing.objects.lead_fields import LEAD_FIELDS, NAMES
 from crm.data_exchange.importing.putting_back import put_back
 from crm.data_exchange.importing.rows import JudgedRow
 from crm.data_exchange.importing.tagging import TAGS, tag_rows
+from crm.data_exchange.importing.value_lists import (
+    colleagues,
+    statuses,
+    tags,
+    types,
+)
 from crm.lists.columns import CUSTOM
 from crm.models import (
     Attachment,
     Change,
-    Company,
     CrmEvent,
     CrmEventKind,
     Deal,
@@ -63,13 +68,19 @@ class ImportedLeads(ImportedObject):
     phone_field = "phone"
     distinct = frozenset({*NAMES, "email", "phone", "notes"})
     custom_subject = FieldSubject.LEAD
+    lists: ClassVar = {
+        "status": statuses,
+        "type": types,
+        "owner": colleagues,
+        "tags": tags,
+    }
     kinds = (CrmEventKind.LEAD_CREATED, CrmEventKind.LEAD_QUALIFIED)
 
     def problem_of_columns(self, chosen: Collection[str]) -> str:
         return "" if set(NAMES) & set(chosen) else NO_NAME
 
-    def readers(self, company: Company, *, adds_tags: bool) -> dict[str, Reader]:
-        return readers_of_leads(company, adds_tags=adds_tags)
+    def readers(self) -> dict[str, Reader]:
+        return readers_of_leads()
 
     def checked(self, values: dict[str, Any]) -> tuple[dict[str, Any], Lack | None]:
         """A name that no one can see counts as none. A known lead needs only its address."""

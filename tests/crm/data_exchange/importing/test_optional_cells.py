@@ -232,7 +232,9 @@ def test_tags_for_which_the_list_has_no_room_start_nothing(
     monkeypatch.setattr("crm.services.picklists.ENTRIES_AT_MOST", 1)
     checked = upload(admin, TAGGED)
 
-    with pytest.raises(ValidationError, match="entries, the most that it can have"):
+    with pytest.raises(
+        ValidationError, match="adds 3 tags, and the list has room for 1"
+    ):
         lead_imports.start(
             lead_import=checked, owner=None, tells_platforms=False, actor=admin.user
         )

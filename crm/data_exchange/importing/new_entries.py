@@ -1,0 +1,102 @@
+"""The values in a column of an import, and the entries that it adds to the company's lists for some of them."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from django.db.models import Count
+from django.db.models.fields.json import KT
+
+from crm.data_exchange.importing.cells import defused
+from crm.data_exchange.importing.column_readings import ColumnReading, readings_of
+from crm.data_exchange.importing.custom_columns import custom_columns
+from crm.data_exchange.importing.objects.registry import object_of
+from crm.data_exchange.importing.value_choices import ValueAction, value_key
+from crm.data_exchange.importing.value_lists import ValueList, value_lists
+from crm.data_exchange.importing.value_maps import ValueMap
+from crm.models import LeadImport, LeadImportRow, Otherwise, RowOutcome
+from crm.models.lead_import import LeadImportRowQuerySet
+
+WRITTEN: Final = (RowOutcome.NEW, RowOutcome.UPDATE)
+
+
+@dataclass(slots=True)
+class FileValue:
+    """A value in a column, as most rows spell it, and how many rows have it."""
+
+    key: str
+    text: str
+    rows: int = 0
+
+
+@dataclass(slots=True)
+class NewEntry:
+    """An entry to be added to the list of a column, and the keys of the values that it is for."""
+
+    index: int
+    values: ValueList
+    name: str
+    meaning: str
+    keys: list[str] = field(default_factory=list)
+
+
+def values_in(
+    rows: LeadImportRowQuerySet,
+    index: int,
+    values: ValueList,
+    *,
+    at_most: int | None = None,
+) -> list[FileValue]:
+    """The values in this column, the most frequent first. One query, of the `at_most` most frequent cells."""
+    cells = rows.order_by().annotate(cell=KT(f"cells__{index}")).filter(cell__gt="")
+    counted = cells.values("cell").annotate(rows=Count("pk")).order_by("-rows", "cell")
+    found: dict[str, FileValue] = {}
+    for cell, count in counted.values_list("cell", "rows")[:at_most].iterator():
+        parts = {value_key(part): part for part in values.parts(defused(cell))}
+        for key, part in parts.items():
+            found.setdefault(key, FileValue(key, part)).rows += count
+    return sorted(found.values(), key=lambda value: -value.rows)
+
+
+def new_entries(lead_import: LeadImport) -> list[NewEntry]:
+    """What the rows that are imported add to the company's lists. A query for each column that may add something."""
+    readings = dict(enumerate(readings_of(lead_import)))
+    adding = {index: each for index, each in readings.items() if _may_add(each)}
+    if not adding:
+        return []
+    imported = object_of(lead_import)
+    custom = custom_columns(lead_import.company, imported.custom_subject)
+    names = {index: lead_import.columns[index] for index in adding}
+    lists = value_lists(imported.lists, lead_import.company, names.values(), custom)
+    rows = LeadImportRow.objects.of(lead_import).filter(outcome__in=WRITTEN)
+    return [
+        entry
+        for index, name in names.items()
+        if name in lists
+        for entry in _added_by(
+            values_in(rows, index, lists[name]),
+            index,
+            ValueMap(lists[name], adding[index], adds=True),
+        )
+    ]
+
+
+def _may_add(reading: ColumnReading) -> bool:
+    chosen = {choice.action for choice in reading.values.values()}
+    return reading.otherwise == Otherwise.CREATE or ValueAction.CREATE in chosen
+
+
+def _added_by(
+    found: Iterable[FileValue], index: int, value_map: ValueMap
+) -> list[NewEntry]:
+    """The new entries for these values, each once."""
+    keys: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for value in found:
+        mapped = value_map.of(value.text)
+        if mapped.action == ValueAction.CREATE and mapped.entry:
+            keys[mapped.entry.label, mapped.entry.meaning].append(value.key)
+    return [
+        NewEntry(index, value_map.values, name, meaning, those)
+        for (name, meaning), those in keys.items()
+    ]
