@@ -9,6 +9,11 @@ from rest_framework import serializers
 
 from crm.api.bulk_change_bodies import RuleConversionsSerializer
 from crm.api.fields import OwnRowField, Switch, Text
+from crm.api.import_values import (
+    CHOICES_AT_MOST,
+    ValueChoiceSerializer,
+    chosen_values,
+)
 from crm.api.serializers import NO_COLLEAGUE, StrictBody
 from crm.data_exchange.importing.column_readings import (
     ColumnReading,
@@ -20,6 +25,7 @@ from crm.data_exchange.importing.custom_columns import custom_columns
 from crm.data_exchange.importing.judging import PROBLEM
 from crm.data_exchange.importing.objects.registry import object_of
 from crm.data_exchange.importing.text_formats import DELIMITERS, ENCODINGS, QUOTES
+from crm.data_exchange.importing.value_lists import ValueList, value_lists
 from crm.forms.lead_imports import ImportColumnsForm, otherwise_choices
 from crm.models import (
     CustomField,
@@ -50,11 +56,15 @@ class ReadingSerializer(StrictBody):
     """How a column is read. What is left out stays as it is, or is found from the values again.
 
     `convention` is the decimal sign of its numbers, or which of day and month comes first in its dates. `otherwise` is
-    what happens to values that can't be read or are not in the company's list: only admins add tags.
+    what happens to values that can't be read or are not in the company's list: only admins add to it. `values` says
+    what becomes of single values, instead of what was chosen for the column before.
     """
 
     convention = serializers.ChoiceField(choices=CONVENTIONS, required=False)
     otherwise = serializers.ChoiceField(choices=Otherwise.choices, required=False)
+    values = serializers.ListField(
+        child=ValueChoiceSerializer(), max_length=CHOICES_AT_MOST, required=False
+    )
 
 
 class ImportColumnSerializer(serializers.Serializer[Any]):
@@ -294,8 +304,9 @@ class ImportColumnsSerializer(StrictBody):
             raise serializers.ValidationError(
                 {"readings": OTHER_READINGS.format(len(columns))}
             )
-        subject = object_of(lead_import).custom_subject
-        custom = custom_columns(lead_import.company, subject)
+        imported = object_of(lead_import)
+        custom = custom_columns(lead_import.company, imported.custom_subject)
+        lists = value_lists(imported.lists, lead_import.company, columns, custom)
         before = zip(
             columns, lead_import.columns, readings_of(lead_import), strict=True
         )
@@ -303,9 +314,30 @@ class ImportColumnsSerializer(StrictBody):
             reading if name == old else ColumnReading() for name, old, reading in before
         ]
         return [
-            self._reading(index, name, custom, kept[index], reading)
+            self._with_values(
+                index,
+                lists.get(name),
+                self._reading(index, name, custom, kept[index], reading),
+                reading,
+            )
             for index, (name, reading) in enumerate(zip(columns, asked, strict=True))
         ]
+
+    def _with_values(
+        self, index: int, values: ValueList | None, reading: ColumnReading, asked: Any
+    ) -> ColumnReading:
+        """The reading with what is asked for single values. Raises ValidationError."""
+        if "values" not in asked:
+            return reading
+        may_add = self.context["may_add"]
+        try:
+            chosen = chosen_values(values, asked["values"], may_add=may_add)
+        except serializers.ValidationError as error:
+            [problem] = error.detail
+            raise serializers.ValidationError(
+                {"readings": f"Column {index}: {problem}"}
+            ) from None
+        return replace(reading, values=chosen)
 
     def _reading(
         self,

@@ -24,6 +24,7 @@ from crm.api.import_bodies import (
     StartSerializer,
     UploadSerializer,
 )
+from crm.api.import_values import ImportValuesSerializer
 from crm.api.pagination import KeysetPagination
 from crm.api.schema import DETAIL
 from crm.api.views import IDEMPOTENCY_KEY, AddableViewSet
@@ -32,7 +33,13 @@ from crm.data_exchange.importing.text_formats import TextFormat
 from crm.models import ApiKey, LeadImport, LeadImportRow, RowOutcome, User
 from crm.models.roles import Action
 from crm.models.space import NoRoom
-from crm.selectors.import_cells import ProblemCell, problem_cells, rows_with_problems
+from crm.selectors.import_cells import (
+    ProblemCell,
+    ShownCells,
+    problem_cells,
+    rows_with_problems,
+)
+from crm.selectors.import_values import columns_of_values
 from crm.selectors.lead_imports import conversions
 from crm.services import lead_imports
 from crm.services.attachments import fingerprint
@@ -50,6 +57,7 @@ OPERATIONS: Final = (
     "destroy",
     "bad_rows",
     "cells",
+    "values",
     "file_format",
     "columns",
     "start",
@@ -151,6 +159,19 @@ class LeadImportViewSet(AddableViewSet[LeadImport]):
             for number, cells in found.items()
         ]
         return self.get_paginated_response(ProblemRowSerializer(rows, many=True).data)
+
+    @extend_schema(responses={200: ImportValuesSerializer, 409: DETAIL})
+    @action(detail=True, pagination_class=None)
+    def values(self, request: Request, pk: str) -> Response:
+        """What becomes of the values in columns that have a list here, the most frequent ones first.
+
+        409 before the file is read, and once the import is started."""
+        lead_import: LeadImport = self.get_object()
+        if not lead_import.is_at_check:
+            raise Conflict(NOT_READY)
+        value_maps = ShownCells(lead_import).value_maps
+        columns = columns_of_values(lead_import, value_maps)
+        return Response(ImportValuesSerializer({"columns": columns}).data)
 
     @extend_schema(
         request=FileFormatSerializer,
