@@ -133,9 +133,9 @@ def unambiguous(number: Decimal) -> str:
 
 
 class AmountField(forms.DecimalField):
-    """A number as people type it. Rejects one that could be another with the other decimal sign, such as “1.200”.
+    """A number as people type it. Rejects one that could be another with the other decimal sign: “1.200” or “1,500”.
 
-    Pages show 1,200.50, so “1,200” is what they show; “1,5” and “1.200,50” have one meaning.
+    “1,5” and “1.200,50” have one meaning, and so has “1,234” if the field has two decimals: 1,234, as pages show it.
     """
 
     def to_python(self, value: Any) -> Any:
@@ -143,18 +143,22 @@ class AmountField(forms.DecimalField):
             return super().to_python(value)
         found = number_readings(value)
         number, is_doubtful = found.by(DecimalSign.POINT)
-        if found.is_ambiguous and is_doubtful:
+        if found.is_ambiguous and (is_doubtful or len(self._meant(found)) > 1):
             raise ValidationError(self._question(found), code="ambiguous")
         return super().to_python(value if number is None else number)
 
     def _question(self, found: NumberReadings) -> str:
-        both = [
+        both = self._meant(found)
+        shown = " or ".join(f"{number:,f}" for number in both)
+        return f"Do you mean {shown}? Write {' or '.join(map(unambiguous, both))}."
+
+    def _meant(self, found: NumberReadings) -> list[Decimal]:
+        """The readings that the field has room for."""
+        return [
             number.normalize()
             for number in (found.comma, found.point)
             if number is not None and self._fits(number)
         ]
-        shown = " or ".join(f"{number:,f}" for number in both)
-        return f"Do you mean {shown}? Write {' or '.join(map(unambiguous, both))}."
 
     def _fits(self, number: Decimal) -> bool:
         places = -int(number.normalize().as_tuple().exponent)

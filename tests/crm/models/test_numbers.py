@@ -124,6 +124,7 @@ def test_what_we_write_is_read_in_one_way_only(number: Decimal) -> None:
     [
         ("1.200", "Do you mean 1,200 or 1.2? Write 1200 or 1.2."),
         ("\u20ac 12.500", "Do you mean 12,500 or 12.5? Write 12500 or 12.5."),
+        ("1,500", "Do you mean 1.5 or 1,500? Write 1.5 or 1500."),
         ("1.999", "Do you mean 1,999? Write 1999."),
         ("-1.250", "Do you mean -1,250 or -1.25? Write -1250 or -1.25."),
     ],
@@ -138,6 +139,7 @@ def test_a_form_asks_what_is_meant(typed: str, question: str) -> None:
 def test_a_form_accepts_what_pages_show() -> None:
     field = AmountField(decimal_places=6)
 
-    assert [field.clean(text) for text in ("1,200", "1,200.5", "1.2340", "0.125")] == [
-        Decimal(each) for each in ("1200", "1200.5", "1.234", "0.125")
-    ]
+    assert AmountField(decimal_places=2).clean("1,234") == Decimal(1234)
+    assert [
+        field.clean(text) for text in ("1,200.00", "1,200.5", "1.2340", "0.125")
+    ] == [Decimal(each) for each in ("1200", "1200.5", "1.234", "0.125")]

@@ -77,7 +77,7 @@ def test_the_form_begins_with_the_companys_currency_and_first_open_stage(
 @pytest.mark.parametrize(
     ("typed", "amount"),
     [
-        ("25,000", "25000"),
+        ("25,000.00", "25000"),
         ("1,250,000.50", "1250000.50"),
         ("€ 25 000", "25000"),
         ("1999,50", "1999.50"),
