@@ -116,11 +116,9 @@ def separate_leads(
 def follow_deal_lead(deal: Deal, was: int, **kwargs: Any) -> str:
     """Move the deal's events to its new lead. Returns why that can't be done; "" if it was."""
     ids = {"company_id": deal.company_id, "deal_id": deal.pk}
-    return (
-        ""
-        if deal_people.follow_lead(**ids, was=was, now=deal.lead_id)
-        else why_lead_stays(deal) or NOT_NOW
-    )
+    if deal_people.follow_lead(**ids, was=was, now=deal.lead_id):
+        return ""
+    return why_lead_stays(deal) or NOT_NOW
 
 
 @receiver(company_closed)

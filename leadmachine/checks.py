@@ -73,11 +73,9 @@ def database_url(**kwargs: Any) -> list[CheckMessage]:
     """E031: the settings name a PostgreSQL."""
     if settings.DATABASES["default"].get("ENGINE") == "postgresql":
         return []
-    text = (
-        "DATABASE_URL does not name a PostgreSQL."
-        if settings.DATABASE_URL
-        else "DATABASE_URL is not set."
-    )
+    text = "DATABASE_URL is not set."
+    if settings.DATABASE_URL:
+        text = "DATABASE_URL does not name a PostgreSQL."
     hint = "Set it to postgres://user:password@host:5432/name (make run starts one of its own)"
     return [Error(text, hint=hint, id="leadmachine.E031")]
 

@@ -123,11 +123,9 @@ def _renew(claim_id: uuid.UUID) -> None:
 
 def _delete_old_rows(label: str, renew: Renew) -> int:
     retention = RETENTIONS[label]
-    return (
-        sum(_delete_old(expiry, renew) for expiry in retention)
-        if isinstance(retention, tuple)
-        else 0
-    )
+    if isinstance(retention, tuple):
+        return sum(_delete_old(expiry, renew) for expiry in retention)
+    return 0
 
 
 def _delete_old(expiry: Expires, renew: Renew) -> int:

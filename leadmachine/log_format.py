@@ -116,20 +116,16 @@ class ReportFilter(SafeExceptionReporterFilter):
 
     def cleanse_setting(self, key: Any, value: Any) -> Any:
         cleansed = super().cleanse_setting(key, value)
-        return (
-            URL_PASSWORD.sub(f"{MASK}@", cleansed)
-            if isinstance(cleansed, str)
-            else cleansed
-        )
+        if isinstance(cleansed, str):
+            return URL_PASSWORD.sub(f"{MASK}@", cleansed)
+        return cleansed
 
     def get_traceback_frame_variables(
         self, request: HttpRequest | None, tb_frame: FrameType
     ) -> Any:
-        return (
-            []
-            if self.is_active(request)
-            else super().get_traceback_frame_variables(request, tb_frame)
-        )
+        if self.is_active(request):
+            return []
+        return super().get_traceback_frame_variables(request, tb_frame)
 
     def get_post_parameters(self, request: HttpRequest | None) -> Any:
         if request is None or not self.is_active(request):

@@ -71,11 +71,9 @@ class GZipPagesMiddleware(GZipMiddleware):
     def process_response(
         self, request: HttpRequest, response: HttpResponseBase
     ) -> HttpResponseBase:
-        return (
-            response
-            if isinstance(response, FileResponse)
-            else super().process_response(request, response)
-        )
+        if isinstance(response, FileResponse):
+            return response
+        return super().process_response(request, response)
 
 
 class ProbesMiddleware:
@@ -91,11 +89,9 @@ class ProbesMiddleware:
         probe = PROBES.get(request.path_info)
         if probe is None:
             return self.get_response(request)
-        return (
-            probe(request)
-            if request.method in PROBE_METHODS
-            else HttpResponseNotAllowed(PROBE_METHODS)
-        )
+        if request.method in PROBE_METHODS:
+            return probe(request)
+        return HttpResponseNotAllowed(PROBE_METHODS)
 
 
 class PageMethodsMiddleware:

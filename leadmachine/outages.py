@@ -103,11 +103,9 @@ class Outage:
             self._began_at, self._ended_at = None, time.monotonic()
             is_logged, ago = self._is_logged, self._ended_at - self._failed_at
         if began_at is not None and is_logged:
-            often = (
-                "once"
-                if failures == 1
-                else f"{failures} times in {self._failed_at - began_at:.1f} s"
-            )
+            often = "once"
+            if failures != 1:
+                often = f"{failures} times in {self._failed_at - began_at:.1f} s"
             logger.warning(
                 "%s is back. It failed %s, the last time %.1f s ago.",
                 self._service,
@@ -199,10 +197,8 @@ def _outage_of(error: BaseException) -> Outage | None:
     ):
         return None if isinstance(cause, REDIS_REFUSES) else BROKER
     # A replica that is not promoted yet, or Redis out of memory: temporary, but until then every write fails.
-    return (
-        BROKER
-        if isinstance(
-            cause, redis.exceptions.ReadOnlyError | redis.exceptions.OutOfMemoryError
-        )
-        else None
-    )
+    if isinstance(
+        cause, redis.exceptions.ReadOnlyError | redis.exceptions.OutOfMemoryError
+    ):
+        return BROKER
+    return None

@@ -60,14 +60,9 @@ def compare(
     for alert in open_alerts:
         condition = current.pop((alert.kind, alert.rule_id), None)
         if condition is None:
-            closed.append(
-                (
-                    alert,
-                    AlertResolution.FIXED
-                    if alert.rule_id in standing
-                    else AlertResolution.GONE,
-                )
-            )
+            stands = alert.rule_id in standing
+            resolution = AlertResolution.FIXED if stands else AlertResolution.GONE
+            closed.append((alert, resolution))
         elif not condition.only_keeps and _is_news(condition, alert):
             closed.append((alert, AlertResolution.REPLACED))
             opened.append(condition)

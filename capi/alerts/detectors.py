@@ -153,14 +153,12 @@ def silent_rules(
 def _silent(company_id: int, rule: ConversionRule, now: datetime) -> Condition | None:
     events = _events_of(company_id, rule)
     last = events.order_by("-occurred_at").values_list("occurred_at", flat=True).first()
-    if last is not None and now - last < SHORTEST:
+    if last is None:
+        return Condition(AlertKind.SILENT, rule.pk, only_keeps=True)
+    if now - last < SHORTEST:
         return None
-    weeks = (
-        min((last - rule.created_at) // WEEK, WEEKS_OF_HISTORY[-1])
-        if last is not None
-        else 0
-    )
-    if last is None or weeks < WEEKS_OF_HISTORY[0]:
+    weeks = min((last - rule.created_at) // WEEK, WEEKS_OF_HISTORY[-1])
+    if weeks < WEEKS_OF_HISTORY[0]:
         return Condition(AlertKind.SILENT, rule.pk, only_keeps=True)
     if _expected(events, last, now, weeks) < EXPECTED:
         return None

@@ -40,25 +40,18 @@ def evaluate(company_id: int, *, now: datetime) -> bool:
         connection = _claim(company_id)
         if connection is None:
             return False
-        rules = (
-            list(ConversionRule.objects.for_company(company_id).active())
-            if connection.company.is_active
-            else []
-        )
-        conditions = (
-            [
-                *counted,
-                *facts_of(connection, rules, now=now, today=_today(connection, now)),
-            ]
-            if rules
-            else []
-        )
-        standing = {rule.pk for rule in rules} | (
-            {None} if rules and connection.has_token else set()
-        )
-        write_changes(
-            company_id, compare(_open_alerts(company_id), conditions, standing=standing)
-        )
+        rules: list[ConversionRule] = []
+        if connection.company.is_active:
+            rules = list(ConversionRule.objects.for_company(company_id).active())
+        conditions: list[Condition] = []
+        standing: set[int | None] = {rule.pk for rule in rules}
+        if rules:
+            today = _today(connection, now)
+            conditions = [*counted, *facts_of(connection, rules, now=now, today=today)]
+            if connection.has_token:
+                standing.add(None)
+        changes = compare(_open_alerts(company_id), conditions, standing=standing)
+        write_changes(company_id, changes)
         if rules:
             notifications.write_weekly_mails(connection, now=now)
     return True

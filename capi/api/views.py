@@ -84,11 +84,9 @@ class ConversionEventViewSet(
         return Connection.objects.for_company(self.caller.company).first()
 
     def get_serializer_class(self) -> type[BaseSerializer[Any]]:
-        return (
-            ConversionEventSerializer
-            if self.action == "list"
-            else ConversionEventDetailSerializer
-        )
+        if self.action == "list":
+            return ConversionEventSerializer
+        return ConversionEventDetailSerializer
 
     @extend_schema(
         request=None,

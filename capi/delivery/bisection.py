@@ -83,11 +83,9 @@ class BatchBisection:
             isinstance(decision, PauseRule)
             and decision.reason == Reason.RULE_MISCONFIGURED
         )
-        return (
-            RefusedUnnamed("")
-            if looks_like_rule and self.anything_accepted and len(part) > 1
-            else decision
-        )
+        if looks_like_rule and self.anything_accepted and len(part) > 1:
+            return RefusedUnnamed("")
+        return decision
 
     def record(
         self,

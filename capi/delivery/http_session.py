@@ -23,18 +23,14 @@ class SandboxClient(Client):
     """Makes the sandbox prove itself before each request, in 0.3 ms: another program may have its port by now."""
 
     def send(self, *, token: str, body: bytes, batch: bool) -> Answer:
-        return (
-            super().send(token=token, body=body, batch=batch)
-            if _sandbox_is_ours()
-            else NOT_SENT
-        )
+        if _sandbox_is_ours():
+            return super().send(token=token, body=body, batch=batch)
+        return NOT_SENT
 
     def get(self, *, token: str, target: str, seconds: float) -> Answer:
-        return (
-            super().get(token=token, target=target, seconds=seconds)
-            if _sandbox_is_ours()
-            else NOT_SENT
-        )
+        if _sandbox_is_ours():
+            return super().get(token=token, target=target, seconds=seconds)
+        return NOT_SENT
 
 
 def _sandbox_is_ours() -> bool:

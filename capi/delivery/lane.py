@@ -44,11 +44,9 @@ def take_lease(company_id: int) -> Lease | None:
     lease = Lease(company_id, uuid.uuid4())
     free = Q(leased_until=None) | Q(leased_until__lt=Now())
     lane = Connection.objects.for_company(company_id).filter(free)
-    return (
-        lease
-        if lane.update(lease_id=lease.lease_id, leased_until=_lease_end())
-        else None
-    )
+    if lane.update(lease_id=lease.lease_id, leased_until=_lease_end()):
+        return lease
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +154,9 @@ class LaneSnapshot:
     def batch_size(self) -> int:
         """How many events to read for a request: fewer while a full batch is known to be too large for LinkedIn."""
         limit = self.connection.body_limit
-        return (
-            settings.BATCH_SIZE
-            if limit is None
-            else min(settings.BATCH_SIZE, payload.most_in(limit))
-        )
+        if limit is None:
+            return settings.BATCH_SIZE
+        return min(settings.BATCH_SIZE, payload.most_in(limit))
 
     @property
     def request_budget(self) -> float:

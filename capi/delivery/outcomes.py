@@ -131,14 +131,14 @@ def outcome_of(
         request,
         _updates(decision, request.events, snapshot),
         lane_after(decision, request, snapshot),
-        pause_rule=Reason(decision.reason) if isinstance(decision, PauseRule) else None,
-        pause_connection=Reason(decision.reason)
-        if isinstance(decision, PauseConnection)
-        else None,
     )
-    return (
-        _of_test(decision, request, snapshot, outcome) if request.is_test else outcome
-    )
+    if isinstance(decision, PauseRule):
+        outcome = replace(outcome, pause_rule=Reason(decision.reason))
+    if isinstance(decision, PauseConnection):
+        outcome = replace(outcome, pause_connection=Reason(decision.reason))
+    if request.is_test:
+        return _of_test(decision, request, snapshot, outcome)
+    return outcome
 
 
 def _updates(

@@ -63,15 +63,11 @@ def columns(*, with_value: bool) -> tuple[str | Expression, ...]:
         lead_of_event().filter(share_with_ad_platforms=True).values("email")[:1]
     )
     crm_event = CrmEvent._base_manager.filter(pk=OuterRef("crm_event_id")).order_by()
-    value = (
-        (
-            Subquery(crm_event.values("amount")[:1]),
-            Subquery(crm_event.values("currency")[:1]),
-        )
-        if with_value
-        else ()
-    )
-    return (*of_event, email, *value)
+    found: list[Any] = [*of_event, email]
+    if with_value:
+        found.append(Subquery(crm_event.values("amount")[:1]))
+        found.append(Subquery(crm_event.values("currency")[:1]))
+    return tuple(found)
 
 
 def lead_of_event() -> QuerySet[Lead]:
@@ -265,11 +261,9 @@ class EligibilityCheck:
             problem = (
                 "LeadMachine could not build this event. The operator's log says why."
             )
-        return (
-            NotSendable(State.REJECTED, Reason.DATA_REFUSED, problem)
-            if problem
-            else Sendable(row, built)
-        )
+        if problem:
+            return NotSendable(State.REJECTED, Reason.DATA_REFUSED, problem)
+        return Sendable(row, built)
 
 
 def _closed(rule: ConversionRule) -> NotSendable | None:

@@ -80,8 +80,8 @@ class BackfillForm(forms.Form):
         now, data = database_now(), self.cleaned_data
         if data["period"] != OTHER_DATES:
             return now - timedelta(days=data["period"]), now
-        until = data["until"]
+        since, until = start_of(data["since"]), data["until"]
         # start_of the day after the last possible date would overflow.
-        return start_of(data["since"]), start_of(
-            until + timedelta(days=1)
-        ) if until and until < days_ago(0) else now
+        if not until or until >= days_ago(0):
+            return since, now
+        return since, start_of(until + timedelta(days=1))

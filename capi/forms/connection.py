@@ -74,11 +74,9 @@ class TokenForm(ChangesMixin, forms.Form):
 
     def clean_token(self) -> str:
         token: str = self.cleaned_data["token"]
-        return (
-            services.clean_token(token)
-            if token or self.fields["token"].required
-            else ""
-        )
+        if token or self.fields["token"].required:
+            return services.clean_token(token)
+        return ""
 
     def clean_ad_account_id(self) -> str:
         return services.clean_ad_account_id(self.cleaned_data["ad_account_id"])

@@ -98,11 +98,9 @@ def _advised_events() -> Iterable[tuple[str, SafeString]]:
     """Each CRM event with when it fires and its usual type in Campaign Manager."""
     for name in CrmEventName:
         advice = EVENTS[name]
-        warning = (
-            format_html('<span class="warning">{}</span>', advice.warning)
-            if advice.warning
-            else ""
-        )
+        warning = ""
+        if advice.warning:
+            warning = format_html('<span class="warning">{}</span>', advice.warning)
         yield (
             name.value,
             format_html(

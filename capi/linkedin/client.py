@@ -137,11 +137,9 @@ class Client:
         # What was read from the socket says more than the exception, which has passed through three libraries.
         if self._watch.is_over:
             return TransportError.TIMED_OUT
-        return (
-            TransportError.CUT
-            if self._watch.received_anything
-            else TransportError.UNREACHABLE
-        )
+        if self._watch.received_anything:
+            return TransportError.CUT
+        return TransportError.UNREACHABLE
 
 
 class _Session(requests.Session):

@@ -68,11 +68,9 @@ def why_no_hash(address: str) -> NothingToHash | None:
     normalised = normalise_email(address)
     if not normalised:
         return NothingToHash.EMPTY
-    return (
-        NothingToHash.IS_HASH
-        if _IS_HASH.fullmatch(normalised)
-        else NothingToHash.NO_TEXT
-    )
+    if _IS_HASH.fullmatch(normalised):
+        return NothingToHash.IS_HASH
+    return NothingToHash.NO_TEXT
 
 
 class Vector(NamedTuple):

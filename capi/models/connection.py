@@ -136,11 +136,9 @@ class Connection(models.Model):
         longest_wait = (
             timedelta(seconds=settings.RETRY_LAST_SECONDS * 1.2) + NEXT_REQUEST_TAKES
         )
-        return (
-            self.resting_since
-            if now < (self.next_attempt_at or self.resting_since) + longest_wait
-            else None
-        )
+        if now < (self.next_attempt_at or self.resting_since) + longest_wait:
+            return self.resting_since
+        return None
 
     def rests_long(self, now: datetime) -> bool:
         """True if the lane rests for longer than five minutes in total, though sending isn't paused.

@@ -71,11 +71,9 @@ class ConversionEventQuerySet(CompanyQuerySet["ConversionEvent"]):
 
     def queued(self, connection: Connection | None) -> Self:
         """Pending events that are not on hold: they are sent automatically. Excludes test events."""
-        return (
-            self.pending().counted().filter(rule__is_paused=False)
-            if is_sending(connection)
-            else self.none()
-        )
+        if is_sending(connection):
+            return self.pending().counted().filter(rule__is_paused=False)
+        return self.none()
 
     def due(self) -> Self:
         """Events that may be sent now, by state and time alone: ids commit out of order.

@@ -55,11 +55,9 @@ class HousekeepingManager(models.Manager["Housekeeping"]):
         free = Q(claimed_until=None) | Q(claimed_until__lte=Now())
         claim_id = uuid.uuid4()
         due = self.filter(free, done_at__lte=Now() - EVERY)
-        return (
-            claim_id
-            if due.update(claim_id=claim_id, claimed_until=Now() + LAPSES)
-            else None
-        )
+        if due.update(claim_id=claim_id, claimed_until=Now() + LAPSES):
+            return claim_id
+        return None
 
     def renew(self, claim_id: uuid.UUID) -> bool:
         """Extend the claim. False if it has expired and another worker has claimed the housekeeping."""

@@ -114,11 +114,9 @@ class ConnectionStatus:
     @property
     def other_address(self) -> str:
         """The URL that events are sent to if it isn't LinkedIn's, otherwise "". It may be the sandbox's."""
-        return (
-            ""
-            if settings.LINKEDIN_API_URL == settings.LINKEDIN_REAL_URL
-            else settings.LINKEDIN_API_URL
-        )
+        if settings.LINKEDIN_API_URL == settings.LINKEDIN_REAL_URL:
+            return ""
+        return settings.LINKEDIN_API_URL
 
 
 def connection_status(request: HttpRequest) -> ConnectionStatus:

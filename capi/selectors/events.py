@@ -244,11 +244,9 @@ def in_state(events: Events, chip: str) -> Events:
 def _in_order(company_id: int, wanted: EventFilter) -> Events:
     """The company's events in its own order, so that they are not looked for among those of other companies."""
     events = ConversionEvent.objects
-    return (
-        events.oldest_of(company_id)
-        if wanted.is_oldest_first
-        else events.newest_of(company_id)
-    )
+    if wanted.is_oldest_first:
+        return events.oldest_of(company_id)
+    return events.newest_of(company_id)
 
 
 def _end_of_stretch(events: Events, wanted: EventFilter) -> int | None:

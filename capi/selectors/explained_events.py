@@ -66,11 +66,9 @@ class ExplainedEvent:
 
 
 def explained(event: ConversionEvent, connection: Connection | None) -> ExplainedEvent:
-    until = (
-        connection.next_attempt_at
-        if connection is not None and not event.is_test
-        else None
-    )
+    until = None
+    if connection is not None and not event.is_test:
+        until = connection.next_attempt_at
     rests_until = until if until is not None and until > timezone.now() else None
     return ExplainedEvent(
         event, explain(event, connection), event.is_on_hold(connection), rests_until

@@ -87,11 +87,9 @@ class Week:
 
     @property
     def next(self) -> date | None:
-        return (
-            self.monday + WEEK
-            if self.monday < monday_of(timezone.localdate())
-            else None
-        )
+        if self.monday < monday_of(timezone.localdate()):
+            return self.monday + WEEK
+        return None
 
 
 def reconcile(company_id: int, monday: date, connection: Connection | None) -> Week:

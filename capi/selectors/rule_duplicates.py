@@ -21,11 +21,9 @@ class RuleGroups:
 
     def warnings(self, rule: ConversionRule) -> list[str]:
         """How other rules repeat this one, saved or not, and the consequences. A sentence or two each."""
-        return (
-            [*self._same_id(rule), *self._same_event(rule), *self._same_name(rule)]
-            if rule.is_active
-            else []
-        )
+        if not rule.is_active:
+            return []
+        return [*self._same_id(rule), *self._same_event(rule), *self._same_name(rule)]
 
     def _same_id(self, rule: ConversionRule) -> Iterator[str]:
         other = _first_other(self._by_id[rule.linkedin_id], rule)

@@ -40,11 +40,9 @@ class RuleHealth:
     def warnings(self) -> list[str]:
         """Warnings about the rule's current settings."""
         rule = self.row.rule
-        doubles = (
-            ""
-            if rule.frequency != Frequency.EVERY_TIME
-            else counting_warning(rule.crm_event, rule.linkedin_type)
-        )
+        doubles = ""
+        if rule.frequency == Frequency.EVERY_TIME:
+            doubles = counting_warning(rule.crm_event, rule.linkedin_type)
         return [text for text in (self.row.advice.warning, doubles) if text]
 
     @property

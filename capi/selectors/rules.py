@@ -128,11 +128,9 @@ class RuleRow:
     def last_taken_at(self) -> datetime | None:
         """When LinkedIn last accepted an event of this rule, including tests."""
         test = self.last_test.event if self.last_test is not None else None
-        tested_at = (
-            test.settled_at
-            if test is not None and test.state == State.ACCEPTED
-            else None
-        )
+        tested_at = None
+        if test is not None and test.state == State.ACCEPTED:
+            tested_at = test.settled_at
         return max(
             (moment for moment in (self.last_sent_at, tested_at) if moment is not None),
             default=None,

@@ -26,32 +26,25 @@ DAYS = 14
 @require_safe
 @member(Action.SEE_LEADS)
 def dashboard(request: MemberRequest) -> HttpResponse:
-    company, connection = (
-        request.membership.company,
-        connection_status(request).connection,
-    )
-    return render(
-        request,
-        "capi/dashboard.html",
-        {
-            "leads": lead_numbers(company),
-            "pipeline": deal_numbers(company),
-            "outcomes": outcomes_of(
-                company.pk, ReportPeriod(days_ago(DAYS - 1), days_ago(0))
-            ),
-            "open": open_events(company, connection),
-            "waiting": REASONS[Reason.NO_EMAIL].label,
-            "held": _held(company, connection)
-            if request.membership.may(Action.SEE_CONNECTION)
-            else None,
-            "latest": _latest(company, connection)
-            if request.membership.may(Action.SEE_EVENT_LOG)
-            else None,
-            "start": _start(request.membership, connection)
-            if request.membership.may(Action.SEE_CONNECTION)
-            else None,
-        },
-    )
+    company = request.membership.company
+    connection = connection_status(request).connection
+    period = ReportPeriod(days_ago(DAYS - 1), days_ago(0))
+    context = {
+        "leads": lead_numbers(company),
+        "pipeline": deal_numbers(company),
+        "outcomes": outcomes_of(company.pk, period),
+        "open": open_events(company, connection),
+        "waiting": REASONS[Reason.NO_EMAIL].label,
+        "held": None,
+        "start": None,
+        "latest": None,
+    }
+    if request.membership.may(Action.SEE_CONNECTION):
+        context["held"] = _held(company, connection)
+        context["start"] = _start(request.membership, connection)
+    if request.membership.may(Action.SEE_EVENT_LOG):
+        context["latest"] = _latest(company, connection)
+    return render(request, "capi/dashboard.html", context)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +87,7 @@ class GettingStarted:
 
 def _start(membership: Membership, connection: Connection | None) -> GettingStarted:
     company = membership.company
+    colleagues = Membership.objects.for_company(company).exclude(pk=membership.pk)
     invites = membership.may(Action.MANAGE_COMPANY)
     sent = ConversionEvent.objects.newest_of(company.pk).filter(state=State.ACCEPTED)
     return GettingStarted(
@@ -102,11 +96,7 @@ def _start(membership: Membership, connection: Connection | None) -> GettingStar
         # exists() would drop the order, and with it the index.
         has_sent=sent.values("pk").first() is not None,
         has_leads=Lead.objects.for_company(company).exists(),
-        has_colleagues=Membership.objects.for_company(company)
-        .exclude(pk=membership.pk)
-        .exists()
-        if invites
-        else None,
+        has_colleagues=colleagues.exists() if invites else None,
     )
 
 

@@ -24,11 +24,9 @@ LEADS_OFFERED = 20
 @member(Action.SEE_EVENT_LOG)
 def dry_run(request: MemberRequest) -> HttpResponse:
     """The dry run for `?lead=` or `?deal=` and `?rule=`; without lead or deal, a lead search, sent by POST."""
-    deal = (
-        own_or_404(Deal.objects.all(), request, request.GET["deal"])
-        if request.GET.get("deal")
-        else None
-    )
+    deal = None
+    if request.GET.get("deal"):
+        deal = own_or_404(Deal.objects.all(), request, request.GET["deal"])
     lead_id = deal.lead_id if deal else request.GET.get("lead")
     lead = own_or_404(Lead.objects.all(), request, lead_id) if lead_id else None
     rules = list(ConversionRule.objects.for_company(request.membership.company))

@@ -154,11 +154,9 @@ def _choice(request: MemberRequest, verb: BulkAction) -> ChosenEvents:
     choice = replace(choice, is_sending=is_sending(connection))
     # Events that arrived after the confirmation page was shown were not confirmed.
     until = next(iter(_ids([request.POST.get("until", "")])), None)
-    return (
-        replace(choice, pks=[pk for pk in choice.pks if pk <= until])
-        if until
-        else choice
-    )
+    if until:
+        return replace(choice, pks=[pk for pk in choice.pks if pk <= until])
+    return choice
 
 
 def _only_one(request: MemberRequest, choice: ChosenEvents) -> ConversionEvent | None:

@@ -160,11 +160,9 @@ def export_week(request: MemberRequest) -> HttpResponseBase:
 def _monday(day: date | None) -> date:
     """The Monday of the day's week, between the oldest week still stored and this week. None means last week."""
     this_monday = monday_of(timezone.localdate())
-    return (
-        this_monday - WEEK
-        if day is None
-        else min(max(monday_of(day), earliest_week()), this_monday)
-    )
+    if day is None:
+        return this_monday - WEEK
+    return min(max(monday_of(day), earliest_week()), this_monday)
 
 
 def _lines(reconciled: Week) -> Iterator[list[object]]:

@@ -199,11 +199,9 @@ def test_result(request: MemberRequest, pk: int) -> HttpResponse:
         is_test=True
     )
     event = get_object_or_404(tests.select_related("rule", "last_attempt"), pk=pk)
-    return (
-        _test_part(request, event, shown=request.GET.get("shown", ""))
-        if request.htmx
-        else redirect(event)
-    )
+    if request.htmx:
+        return _test_part(request, event, shown=request.GET.get("shown", ""))
+    return redirect(event)
 
 
 def _test_part(

@@ -37,11 +37,9 @@ class HelpSection:
     @property
     def excerpt(self) -> str:
         text = self.text
-        return (
-            text
-            if len(text) <= EXCERPT_LENGTH
-            else text[:EXCERPT_LENGTH].rpartition(" ")[0] + " …"
-        )
+        if len(text) <= EXCERPT_LENGTH:
+            return text
+        return text[:EXCERPT_LENGTH].rpartition(" ")[0] + " …"
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,11 +85,9 @@ def _content(request: IncomingRequest) -> tuple[list[Any], str]:
         document = request.document
     except ValueError:
         return [], request.body.decode(errors="replace")[:_MAX_TEXT]
-    elements = (
-        document.get("elements")
-        if request.is_batch and isinstance(document, dict)
-        else None
-    )
+    elements = None
+    if request.is_batch and isinstance(document, dict):
+        elements = document.get("elements")
     return elements if isinstance(elements, list) else [document], ""
 
 

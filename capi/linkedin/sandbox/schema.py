@@ -41,11 +41,9 @@ def errors(element: Any, version: str) -> list[str]:
 @cache
 def event_schema(version: str) -> Check:
     """The check of a whole conversion event for one API version ("YYYYMM")."""
-    hashed_names = (
-        {"hashedFirstName": text, "hashedLastName": text}
-        if version >= HASHED_NAMES_SINCE
-        else {}
-    )
+    hashed_names = {}
+    if version >= HASHED_NAMES_SINCE:
+        hashed_names = {"hashedFirstName": text, "hashedLastName": text}
     names = {
         "firstName": text,
         "lastName": text,
@@ -73,11 +71,9 @@ def event_schema(version: str) -> Check:
 
 
 def text(value: Any) -> Sequence[Problem]:
-    return (
-        _VALID
-        if type(value) is str
-        else [("", f"{_shown(value)} cannot be coerced to String")]
-    )
+    if type(value) is str:
+        return _VALID
+    return [("", f"{_shown(value)} cannot be coerced to String")]
 
 
 def whole_number(value: Any) -> Sequence[Problem]:
@@ -88,11 +84,9 @@ def whole_number(value: Any) -> Sequence[Problem]:
 def decimal_text(value: Any) -> Sequence[Problem]:
     if type(value) is not str:
         return text(value)
-    return (
-        _VALID
-        if _DECIMAL.fullmatch(value)
-        else [("", f'"{value}" is not a decimal number')]
-    )
+    if _DECIMAL.fullmatch(value):
+        return _VALID
+    return [("", f'"{value}" is not a decimal number')]
 
 
 def symbol(symbols: frozenset[str]) -> Check:

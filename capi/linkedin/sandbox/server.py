@@ -173,11 +173,9 @@ class Handler(BaseHTTPRequestHandler):
             return refusal(405, "Only by POST")
         if not (length.isascii() and length.isdigit()):
             return refusal(411, "Only with a length")
-        return (
-            refusal(413, f"At most {CONTROL_BYTES} bytes")
-            if _is_too_long(length)
-            else None
-        )
+        if _is_too_long(length):
+            return refusal(413, f"At most {CONTROL_BYTES} bytes")
+        return None
 
 
 def _is_too_long(length: str) -> bool:

@@ -35,11 +35,9 @@ def answer_to(request: IncomingRequest, *, now: datetime) -> Reply:
         document = request.document
     except ValueError:
         return refusal(400, "Cannot parse request entity")
-    return (
-        _answer_batch(request, document, now)
-        if request.is_batch
-        else _answer_elements(request, [document], now)
-    )
+    if request.is_batch:
+        return _answer_batch(request, document, now)
+    return _answer_elements(request, [document], now)
 
 
 def _answer_batch(request: IncomingRequest, document: Any, now: datetime) -> Reply:
@@ -90,11 +88,9 @@ def _without_identifier(elements: Iterable[Any], version: str) -> Reply | None:
     message = (
         f"User identification is missing or incomplete, indices {bad} (0-indexed)."
     )
-    return (
-        coded_refusal(400, "INVALID_USER_IDENTIFICATION_FIELD_VALUE", message)
-        if bad
-        else None
-    )
+    if bad:
+        return coded_refusal(400, "INVALID_USER_IDENTIFICATION_FIELD_VALUE", message)
+    return None
 
 
 def _identifies_a_person(user: dict[str, Any], version: str) -> bool:

@@ -57,11 +57,11 @@ def _unreadable_message(inventory: Inventory) -> str:
         for user, state in inventory.second_factors
         if state == KeyState.UNREADABLE
     }
-    sentences = (
-        [f"These keys can't decrypt the access tokens of {', '.join(companies)}."]
-        if companies
-        else []
-    )
+    sentences = []
+    if companies:
+        sentences = [
+            f"These keys can't decrypt the access tokens of {', '.join(companies)}."
+        ]
     clients = [
         company
         for company, state in inventory.client_secrets

@@ -93,11 +93,9 @@ def _explain_end(event: ConversionEvent, state: State, reason: Reason) -> Explan
     if state not in (State.REJECTED, State.EXHAUSTED) or reason == Reason.NONE:
         return words
     step = _final_step(event, words)
-    return (
-        words
-        if step == words.next_step
-        else replace(words, next_step=step, ask_admin="")
-    )
+    if step == words.next_step:
+        return words
+    return replace(words, next_step=step, ask_admin="")
 
 
 def explain_grace(seconds: float) -> Explanation:
@@ -199,11 +197,9 @@ def _final_step(event: ConversionEvent, words: Explanation) -> str:
     if event.reason == Reason.UNCLEAR:
         then = "press play again" if event.is_test else "retry the event"
         return f"Ask the operator of LeadMachine to check the network to LinkedIn, then {then}."
-    return (
-        "Press play again in a few minutes."
-        if event.is_test
-        else STATES[State.EXHAUSTED].next_step
-    )
+    if event.is_test:
+        return "Press play again in a few minutes."
+    return STATES[State.EXHAUSTED].next_step
 
 
 NO_EVENT: Final = Explanation(
