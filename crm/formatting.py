@@ -76,11 +76,9 @@ def when(moment: datetime | None) -> SafeString | str:
 
 def ago(moment: datetime | None) -> SafeString | str:
     """How long ago: "just now", "12 min ago", "3 h ago"; from a day on like `when`. The full time is in the title."""
-    minutes = (
-        int((timezone.now() - moment).total_seconds() // 60)
-        if moment is not None
-        else 0
-    )
+    minutes = 0
+    if moment is not None:
+        minutes = int((timezone.now() - moment).total_seconds() // 60)
     if moment is None or minutes >= 24 * 60:
         return when(moment)
     local = _local(moment)
@@ -137,11 +135,9 @@ def _patterns() -> DatePatterns:
 
 
 def _day_pattern(local: datetime) -> str:
-    return (
-        _patterns().short_day
-        if local.year == timezone.localdate().year
-        else _patterns().day
-    )
+    if local.year == timezone.localdate().year:
+        return _patterns().short_day
+    return _patterns().day
 
 
 def _moment(local: datetime, pattern: str) -> SafeString:
@@ -208,8 +204,6 @@ def duration(seconds: float | None) -> str:
         return "–"  # noqa: RUF001 - a dash instead of a number
     size, unit = next((step for step in UNITS if seconds >= 2 * step[0]), UNITS[-1])
     number = seconds / size
-    return (
-        f"{number:.1f}{NO_BREAK_SPACE}{unit}"
-        if number < 10
-        else f"{number:.0f}{NO_BREAK_SPACE}{unit}"
-    )
+    if number < 10:
+        return f"{number:.1f}{NO_BREAK_SPACE}{unit}"
+    return f"{number:.0f}{NO_BREAK_SPACE}{unit}"

@@ -132,13 +132,9 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     ) -> None:
         """Send the link. If another account has the address, the mail says so instead: the page must not reveal it."""
         address = emailconfirmation.email_address
+        others = User.objects.filter(email=address.email).exclude(pk=address.user_id)
         # A sign-up has checked this already. Another query would make its response time differ.
-        if (
-            not signup
-            and User.objects.filter(email=address.email)
-            .exclude(pk=address.user_id)
-            .exists()
-        ):
+        if not signup and others.exists():
             self.send_account_already_exists_mail(address.email)
         else:
             super().send_confirmation_mail(request, emailconfirmation, signup)

@@ -60,11 +60,9 @@ def _report_unnamed_proxy(address: str) -> None:
 def client_network(request: HttpRequest) -> str:
     """What limits count as one browser's address: an IPv4 address, or the first 64 bits of an IPv6 address."""
     address = client_address(request)
-    return (
-        str(ip_network((address, IPV6_PREFIX), strict=False))
-        if ":" in address
-        else address
-    )
+    if ":" in address:
+        return str(ip_network((address, IPV6_PREFIX), strict=False))
+    return address
 
 
 def _is_our_proxy(address: Address) -> bool:

@@ -116,11 +116,9 @@ class HashedRecoveryCodes(recovery_codes_auth.RecoveryCodes):  # type: ignore[mi
         if self._shown is not None:
             return self._shown
         try:
-            return (
-                ["****"] * len(self._hashes())
-                if "hashes" in self.instance.data
-                else super().get_unused_codes()
-            )
+            if "hashes" in self.instance.data:
+                return ["****"] * len(self._hashes())
+            return list(super().get_unused_codes())
         except Unreadable as error:
             self._log(error)
             return []
@@ -149,11 +147,9 @@ class HashedRecoveryCodes(recovery_codes_auth.RecoveryCodes):  # type: ignore[mi
             pk=self.instance.pk
         )
         try:
-            return (
-                self._use(code)
-                if "hashes" in self.instance.data
-                else bool(super().validate_code(code))
-            )
+            if "hashes" in self.instance.data:
+                return self._use(code)
+            return bool(super().validate_code(code))
         except Unreadable as error:
             self._log(error)
             return False

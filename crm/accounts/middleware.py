@@ -106,11 +106,9 @@ class MembershipMiddleware:
         request.META[COMPANY] = membership.company_id if membership else None
         if _company_changed(request) and request.method not in SAFE_METHODS:
             return csrf_failure(request)
-        action = (
-            uuid.uuid4()
-            if user is not None and request.method not in SAFE_METHODS
-            else None
-        )
+        action = None
+        if user is not None and request.method not in SAFE_METHODS:
+            action = uuid.uuid4()
         with acting_as(user, action=action), dates_for(user):
             return self.get_response(request)
 

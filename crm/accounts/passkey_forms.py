@@ -116,12 +116,10 @@ class AddPasskeyForm(CredentialMixin, webauthn.SignupWebAuthnForm):  # type: ign
     )
 
     def clean(self) -> dict[str, Any]:
-        if (
-            Authenticator.objects.filter(
-                user=self.user, type=Authenticator.Type.WEBAUTHN
-            ).count()
-            >= MOST_PASSKEYS
-        ):
+        passkeys = Authenticator.objects.filter(
+            user=self.user, type=Authenticator.Type.WEBAUTHN
+        )
+        if passkeys.count() >= MOST_PASSKEYS:
             raise ValidationError(
                 f"You have {MOST_PASSKEYS} passkeys. Remove one that you no longer use first."
             )

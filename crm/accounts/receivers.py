@@ -52,11 +52,9 @@ def _address_confirmed(
     In another browser, the link only confirms the address. A sign-in with a provider stays one.
     """
     user = email_address.user
-    begun = (
-        None
-        if request.user.is_authenticated
-        else LoginStageController.enter(request, EmailVerificationStage.key)
-    )
+    begun = None
+    if not request.user.is_authenticated:
+        begun = LoginStageController.enter(request, EmailVerificationStage.key)
     if begun and begun.login.user == user and not provider_of(request, user):
         note_password(request, user, method="email")
 

@@ -38,11 +38,8 @@ def _word_of_provider(request: HttpRequest, user: User) -> dict[str, Any]:
         for record in get_authentication_records(request, user)
         if _is_first_factor(record)
     ]
-    return (
-        first_factors[-1]
-        if first_factors and first_factors[-1]["method"] == BY_PROVIDER
-        else {}
-    )
+    last: dict[str, Any] = first_factors[-1] if first_factors else {}
+    return last if last.get("method") == BY_PROVIDER else {}
 
 
 def _is_first_factor(record: dict[str, object]) -> bool:

@@ -128,10 +128,8 @@ def recall_typed(request: HttpRequest) -> TypedValues | None:
         return None
     kept.delete()
     try:
-        return (
-            cast(TypedValues, json.loads(unseal(kept.sealed)))
-            if kept.user_id == request.user.pk
-            else None
-        )
+        if kept.user_id == request.user.pk:
+            return cast(TypedValues, json.loads(unseal(kept.sealed)))
+        return None
     except Unreadable:
         return None

@@ -82,11 +82,9 @@ class BulkChangeViewSet(CreatableViewSet[BulkChange]):
         return super().create(request, *args, **kwargs)
 
     def _check_may_add(self) -> None:
-        kind = (
-            self.request.data.get("kind")
-            if isinstance(self.request.data, Mapping)
-            else None
-        )
+        kind = None
+        if isinstance(self.request.data, Mapping):
+            kind = self.request.data.get("kind")
         if kind in BulkKind.values and not self.caller.may(BulkKind(kind).needs):
             raise PermissionDenied(RolePermission.message)
 

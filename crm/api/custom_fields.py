@@ -84,11 +84,10 @@ class CustomFieldSerializer(StrictSerializer[CustomField]):
         return {**super().validate(attrs), "choices": labels}
 
     def _check_fixed(self, attrs: Any) -> None:
+        if self.instance is None:
+            return
         for name in FIXED:
-            if self.instance is not None and attrs.get(name) not in (
-                None,
-                getattr(self.instance, name),
-            ):
+            if attrs.get(name) not in (None, getattr(self.instance, name)):
                 raise serializers.ValidationError(
                     {name: ["This can't change. Add another field."]}
                 )

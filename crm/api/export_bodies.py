@@ -54,11 +54,9 @@ class AskedExportSerializer(StrictBody):
         )
         caller = cast(Caller, self.context["request"].auth)
         if sort and not listed.is_sorted_by(sort):
-            problem = (
-                SORTED.format(", ".join(listed.sortable))
-                if listed.sortable
-                else NOT_SORTED
-            )
+            problem = NOT_SORTED
+            if listed.sortable:
+                problem = SORTED.format(", ".join(listed.sortable))
             raise serializers.ValidationError({"sort": [problem]})
         offered = [
             column.key

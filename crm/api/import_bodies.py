@@ -351,11 +351,9 @@ class ImportColumnsSerializer(StrictBody):
         convention = asked.get("convention", "")
         otherwise = asked.get("otherwise", before.otherwise)
         if convention and (kind is None or convention not in kind.values):
-            possible = (
-                f"choose from {', '.join(kind.values)}"
-                if kind
-                else "it is no number or date"
-            )
+            possible = "it is no number or date"
+            if kind:
+                possible = f"choose from {', '.join(kind.values)}"
             raise serializers.ValidationError(
                 {"readings": f"Column {index}: {possible}."}
             )

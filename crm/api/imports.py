@@ -90,11 +90,9 @@ class LeadImportViewSet(AddableViewSet[LeadImport]):
     paged = ("list", "bad_rows", "cells")
 
     def get_serializer_class(self) -> Any:
-        return (
-            LeadImportSerializer
-            if self.action == "list"
-            else LeadImportDetailSerializer
-        )
+        if self.action == "list":
+            return LeadImportSerializer
+        return LeadImportDetailSerializer
 
     @takes_import
     @extend_schema(

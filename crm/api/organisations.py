@@ -77,11 +77,9 @@ class OrganisationPagination(KeysetPagination):
         """The page, of the organisations with every word of the text. Raises NotFound for an invalid cursor."""
         self.base_url = request.build_absolute_uri()
         cursor = self.decode_cursor(request)
-        place = (
-            {"before" if cursor.reverse else "after": str(cursor.position)}
-            if cursor and cursor.position
-            else {}
-        )
+        place = {}
+        if cursor and cursor.position:
+            place = {"before" if cursor.reverse else "after": str(cursor.position)}
         self.found = organisations_page(
             company, text, size=self.get_page_size(request) or 1, **place
         )
@@ -94,13 +92,9 @@ class OrganisationPagination(KeysetPagination):
         return self._link(self.found.previous, is_reverse=True)
 
     def _link(self, place: int | None, *, is_reverse: bool) -> str | None:
-        return (
-            None
-            if place is None
-            else self.encode_cursor(
-                Cursor(offset=0, reverse=is_reverse, position=place)
-            )
-        )
+        if place is None:
+            return None
+        return self.encode_cursor(Cursor(offset=0, reverse=is_reverse, position=place))
 
 
 class OrganisationViewSet(CompanyViewSet[Lead]):

@@ -41,11 +41,9 @@ class KeysetPagination(CursorPagination):
                 {self.page_size_query_param: ["Enter a whole number from 1 to 500."]}
             )
         size = super().get_page_size(request)
-        return (
-            min(size, SESSION_PAGE_SIZE)
-            if size and isinstance(request.auth, Membership)
-            else size
-        )
+        if size and isinstance(request.auth, Membership):
+            return min(size, SESSION_PAGE_SIZE)
+        return size
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         """The parameters for the OpenAPI schema, with the limits of `get_page_size`."""
@@ -122,11 +120,9 @@ class ListPagination(KeysetPagination):
         size = self.get_page_size(request) or 1
         self.cursor = self.decode_cursor(request)
         is_reversed = self.cursor is not None and self.cursor.reverse
-        beyond = (
-            None
-            if self.cursor is None
-            else self._values(queryset.model, self.cursor.position)
-        )
+        beyond = None
+        if self.cursor is not None:
+            beyond = self._values(queryset.model, self.cursor.position)
         found = self.order.take(
             queryset, size + 1, beyond=beyond, is_reversed=is_reversed
         )
@@ -140,20 +136,16 @@ class ListPagination(KeysetPagination):
     def get_next_link(self) -> str | None:
         if self.sort is None:
             return super().get_next_link()
-        return (
-            self._link(self.page[-1], is_reversed=False)
-            if self.page and self.has_next
-            else None
-        )
+        if self.page and self.has_next:
+            return self._link(self.page[-1], is_reversed=False)
+        return None
 
     def get_previous_link(self) -> str | None:
         if self.sort is None:
             return super().get_previous_link()
-        return (
-            self._link(self.page[0], is_reversed=True)
-            if self.page and self.has_previous
-            else None
-        )
+        if self.page and self.has_previous:
+            return self._link(self.page[0], is_reversed=True)
+        return None
 
     def _link(self, row: Model, *, is_reversed: bool) -> str:
         place = json.dumps([self.sort, *self.order.position(row)], default=str)
@@ -187,8 +179,6 @@ def _field(model: type[Model], name: str) -> "Field[Any, Any]":
     *relations, last = name.split("__")
     for relation in relations:
         model = cast(type[Model], model._meta.get_field(relation).related_model)
-    return (
-        model._meta.pk
-        if last == "pk"
-        else cast("Field[Any, Any]", model._meta.get_field(last))
-    )
+    if last == "pk":
+        return model._meta.pk
+    return cast("Field[Any, Any]", model._meta.get_field(last))

@@ -161,11 +161,9 @@ class SavedViewSerializer(StrictSerializer[SavedView]):
         for name, value in validated_data.items():
             setattr(instance, name, value)
         # Write only the fields given, so that concurrent changes to others stay.
-        return (
-            self._saved(instance, fields=[*validated_data])
-            if validated_data
-            else instance
-        )
+        if validated_data:
+            return self._saved(instance, fields=[*validated_data])
+        return instance
 
     def _saved(
         self, view: SavedView, fields: Collection[str] | None = None

@@ -28,20 +28,13 @@ class InvitationForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean_email(self) -> str:
         """The address. Raises ValidationError for members and for people already invited."""
         email: str = self.cleaned_data["email"]
-        if (
-            Membership.objects.for_company(self.company)
-            .filter(user__email=email)
-            .exists()
-        ):
+        members = Membership.objects.for_company(self.company)
+        if members.filter(user__email=email).exists():
             raise ValidationError(
                 "This person is already in the list above. You can reactivate them there."
             )
-        if (
-            Invitation.objects.for_company(self.company)
-            .open()
-            .filter(email=email)
-            .exists()
-        ):
+        invitations = Invitation.objects.for_company(self.company).open()
+        if invitations.filter(email=email).exists():
             raise ValidationError(
                 "This person has already been invited. Send the invitation again if it got lost."
             )

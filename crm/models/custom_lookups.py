@@ -82,11 +82,9 @@ def holds(field: CustomField, value: str | bool) -> Q:
 
 def contains_text(field: CustomField, text: str) -> Q:
     """Rows whose text contains this one, whatever its case and accents; none for accents alone."""
-    return (
-        NOTHING
-        if is_unfindable(text)
-        else Q(Contains(Folded(_text(field)), folded(text)))
-    )
+    if is_unfindable(text):
+        return NOTHING
+    return Q(Contains(Folded(_text(field)), folded(text)))
 
 
 def between(field: CustomField, low: str | None, high: str | None) -> Q:
@@ -94,11 +92,9 @@ def between(field: CustomField, low: str | None, high: str | None) -> Q:
     is_date = field.type == FieldType.DATE
     value, bound = (_text(field), str) if is_date else (_number(field), _decimal)
     condition = Q() if low is None else Q(GreaterThanOrEqual(value, bound(low)))
-    return (
-        condition
-        if high is None
-        else condition & Q(LessThanOrEqual(value, bound(high)))
-    )
+    if high is None:
+        return condition
+    return condition & Q(LessThanOrEqual(value, bound(high)))
 
 
 def _text(field: CustomField) -> Any:

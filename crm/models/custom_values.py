@@ -42,24 +42,18 @@ def form_field(
         "required": required,
     }
     if field.type in WITH_CHOICES:
-        chosen = (
-            current
-            if isinstance(current, list)
-            else [current]
-            if isinstance(current, str)
-            else []
-        )
+        chosen = [current] if isinstance(current, str) else []
+        if isinstance(current, list):
+            chosen = current
         options["choices"] = field.offered_beside(chosen)
     return _MAKERS[FieldType(field.type)](field, options)
 
 
 def as_typed(field: CustomField, value: Value | None) -> Value | None:
     """The value as its form field shows it: a number so that no one can read it in two ways."""
-    return (
-        unambiguous(Decimal(value))
-        if field.type == FieldType.NUMBER and isinstance(value, str)
-        else value
-    )
+    if field.type == FieldType.NUMBER and isinstance(value, str):
+        return unambiguous(Decimal(value))
+    return value
 
 
 # The fields
@@ -121,11 +115,9 @@ class _YesNo(forms.Field):
             raise ValidationError("Choose yes or no.", code="invalid_choice") from None
 
     def prepare_value(self, value: Any) -> Any:
-        return (
-            {True: "yes", False: "no"}.get(value, value)
-            if isinstance(value, bool)
-            else value
-        )
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        return value
 
 
 class _Choice(forms.ChoiceField):

@@ -50,11 +50,9 @@ class DataExportQuerySet(JobQuerySet["DataExport"]):
     def open_to(self, author: Author) -> Self:
         """Those of `JobQuerySet`; whole companies for one who manages it only."""
         own = super().open_to(author)
-        return (
-            own
-            if author.may(Action.MANAGE_COMPANY)
-            else own.exclude(kind=WHOLE_COMPANY)
-        )
+        if author.may(Action.MANAGE_COMPANY):
+            return own
+        return own.exclude(kind=WHOLE_COMPANY)
 
 
 class DataExport(Job):

@@ -69,17 +69,11 @@ class DateReadings:
         Without an order, None for an ambiguous one.
         """
         if not order:
-            return (
-                (None, False)
-                if self.is_ambiguous
-                else (self.month if self.day is None else self.day, False)
-            )
-        own, other = (
-            (self.month, self.day)
-            if order == DayOrder.MONTH
-            else (self.day, self.month)
-        )
-        return (other, other is not None) if own is None else (own, False)
+            return None if self.is_ambiguous else self.day or self.month, False
+        own, other = self.day, self.month
+        if order == DayOrder.MONTH:
+            own, other = other, own
+        return own or other, own is None and other is not None
 
     @property
     def is_ambiguous(self) -> bool:

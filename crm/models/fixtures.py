@@ -68,11 +68,9 @@ def _before_raw_save(
     sender: type[Tracked], instance: Tracked, raw: bool, using: str, **kwargs: Any
 ) -> None:
     if raw:
-        existing = (
-            snapshots(sender, [instance.pk], using=using, lock=False)
-            if instance.pk is not None
-            else {}
-        )
+        existing = {}
+        if instance.pk is not None:
+            existing = snapshots(sender, [instance.pk], using=using, lock=False)
         instance._before_raw_save = existing.get(instance.pk)  # type: ignore[attr-defined]
 
 

@@ -58,19 +58,15 @@ class JobQuerySet(CompanyQuerySet[J]):
     def by(self, author: "Author") -> Self:
         """Jobs that this member or API key requested."""
         own = self.for_company(author.company)
-        return (
-            own.filter(made_by=author.user)
-            if isinstance(author, Membership)
-            else own.filter(api_key=author)
-        )
+        if isinstance(author, Membership):
+            return own.filter(made_by=author.user)
+        return own.filter(api_key=author)
 
     def open_to(self, author: "Author") -> Self:
         """The jobs of this member or API key; all of the company's for one who manages it."""
-        return (
-            self.for_company(author.company)
-            if author.may(Action.MANAGE_COMPANY)
-            else self.by(author)
-        )
+        if author.may(Action.MANAGE_COMPANY):
+            return self.for_company(author.company)
+        return self.by(author)
 
 
 class Job(models.Model):

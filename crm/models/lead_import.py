@@ -295,11 +295,9 @@ class LeadImport(Job):
     def undo_until(self) -> datetime | None:
         """Until when it can be undone. None if it has not ended or has written nothing, and once it is too late."""
         writes = self.done.get(RowOutcome.NEW, 0) + self.done.get(RowOutcome.UPDATE, 0)
-        until = (
-            self.finished_at + ROWS_KEPT_FOR
-            if self.has_ended and self.finished_at and writes
-            else None
-        )
+        until = None
+        if self.has_ended and self.finished_at and writes:
+            until = self.finished_at + ROWS_KEPT_FOR
         return until if until and until > timezone.now() else None
 
 

@@ -66,16 +66,12 @@ class NumberReadings:
         1.5 with a comma as its decimal sign, but could be 1,500.
         """
         if not sign:
-            return (
-                (None, False)
-                if self.is_ambiguous
-                else (self.comma if self.point is None else self.point, False)
-            )
-        own, other = (
-            (self.comma, self.point)
-            if sign == DecimalSign.COMMA
-            else (self.point, self.comma)
-        )
+            if self.is_ambiguous:
+                return None, False
+            return self.comma if self.point is None else self.point, False
+        own, other = self.point, self.comma
+        if sign == DecimalSign.COMMA:
+            own, other = other, own
         if own is None:
             return other, other is not None
         return own, other is not None and abs(own) < abs(other)
@@ -89,9 +85,9 @@ class NumberReadings:
         """The only possible decimal sign, or ""."""
         if self.comma is None and self.point is not None:
             return DecimalSign.POINT
-        return (
-            DecimalSign.COMMA if self.point is None and self.comma is not None else ""
-        )
+        if self.point is None and self.comma is not None:
+            return DecimalSign.COMMA
+        return ""
 
     @property
     def likely(self) -> str:

@@ -149,11 +149,11 @@ class LeadType(PicklistEntry):
         ]
 
     def why_kept(self, others: Iterable[PicklistEntry]) -> str:
-        return (
-            "New leads have this type until another is chosen. You can rename it."
-            if self.code == FIRST_TYPE
-            else ""
-        )
+        if self.code == FIRST_TYPE:
+            return (
+                "New leads have this type until another is chosen. You can rename it."
+            )
+        return ""
 
 
 class LeadSource(PicklistEntry):

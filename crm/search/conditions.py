@@ -41,11 +41,9 @@ def phone_digits(text: str) -> str:
     +31 20 555 0142 is also found as 0031 20 5550142 and as 020 555 0142.
     """
     digits = re.sub("[^0-9]", "", text)
-    return (
-        digits.lstrip("0")
-        if _PHONE.fullmatch(text) and len(digits) >= DIGITS_OF_A_PHONE
-        else ""
-    )
+    if _PHONE.fullmatch(text) and len(digits) >= DIGITS_OF_A_PHONE:
+        return digits.lstrip("0")
+    return ""
 
 
 def matches(text: str) -> Q:
@@ -69,11 +67,9 @@ def deal_matches(text: str) -> Q:
 
 
 def _deal_matches(part: str, digits: str) -> Q:
-    return (
-        Q(Contains(part)) | Q(Contains(digits))
-        if digits and digits != part
-        else Q(Contains(part))
-    )
+    if digits and digits != part:
+        return Q(Contains(part)) | Q(Contains(digits))
+    return Q(Contains(part))
 
 
 class Contains(Func):

@@ -44,14 +44,13 @@ def bulk_question(
     """The question about these leads of the company."""
     asked_at = timezone.now()  # before the leads are counted
     count = leads.order_by().count()
+    is_deleting = count > 0 and change.kind == BulkKind.DELETE
     return BulkQuestion(
         change=change,
         lead_count=count,
         asked_at=asked_at,
         expected=_expected(change, leads) if count else None,
-        belongings=belongings_of(company, leads)
-        if count and change.kind == BulkKind.DELETE
-        else None,
+        belongings=belongings_of(company, leads) if is_deleting else None,
     )
 
 
@@ -81,8 +80,6 @@ def changed_since(leads: LeadQuerySet, confirmed: Confirmation) -> int:
 
 
 def _expected(change: LeadChange, leads: LeadQuerySet) -> StatusChange | None:
-    return (
-        status_change(leads.order_by(), change.target)
-        if isinstance(change.target, LeadStatus)
-        else None
-    )
+    if isinstance(change.target, LeadStatus):
+        return status_change(leads.order_by(), change.target)
+    return None

@@ -47,11 +47,9 @@ def download_of(data_export: DataExport) -> StreamingHttpResponse:
 
 def content_of(data_export: DataExport) -> Iterator[bytes]:
     """The file, piece by piece. Raises FileGone if it is deleted meanwhile."""
-    return (
-        _archive(data_export)
-        if data_export.format == ExportFormat.ZIP
-        else _parts(data_export, 0)
-    )
+    if data_export.format == ExportFormat.ZIP:
+        return _archive(data_export)
+    return _parts(data_export, 0)
 
 
 def _parts(data_export: DataExport, file: int) -> Iterator[bytes]:

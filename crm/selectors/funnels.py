@@ -102,11 +102,9 @@ class FunnelGroup:
         return StepNumbers(LABELS[step], query, self.leads[step], before, sums)
 
     def _deals(self, step: str, currency: str) -> str:
-        of_leads = (
-            None
-            if self.filters is None
-            else {f"lead_{name}": value for name, value in self.filters.items()}
-        )
+        of_leads = None
+        if self.filters is not None:
+            of_leads = {f"lead_{name}": value for name, value in self.filters.items()}
         won = {"meaning": str(StageMeaning.WON)} if step == FunnelStep.WON else {}
         return self._query(of_leads, {**won, "currency": currency})
 

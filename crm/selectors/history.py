@@ -58,11 +58,9 @@ def _described(change: Change, names: Mapping[str, Mapping[str, str]]) -> str:
         return f"{field.label} switched {change.new}"
     if field == ChangedField.PERSON:
         name = names[field].get(change.new or change.old, GONE)
-        return (
-            f"Added {name} to the deal"
-            if change.new
-            else f"Removed {name} from the deal"
-        )
+        if change.new:
+            return f"Added {name} to the deal"
+        return f"Removed {name} from the deal"
     old, new = (_value(field, value, names) for value in (change.old, change.new))
     return f"{'Undone: ' if change.is_undo else ''}{field.label}: {old}{ARROW}{new}"
 

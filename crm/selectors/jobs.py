@@ -45,11 +45,9 @@ def jobs_of(membership: Membership) -> list[ListedJob]:
             .select_related(*runner.related)
         )
         for job in jobs.order_by(at_work_first, "-pk")[:OF_EACH]:
-            cancel_url = (
-                reverse(runner.cancel_url, args=[job.pk])
-                if job.can_be_cancelled
-                else ""
-            )
+            cancel_url = ""
+            if job.can_be_cancelled:
+                cancel_url = reverse(runner.cancel_url, args=[job.pk])
             listed.append(
                 ListedJob(job, runner.noun, cancel_url, runner.asks_before_cancel)
             )

@@ -145,11 +145,9 @@ def totals(
     for outcome in RowOutcome:
         count = counts.get(outcome, 0)
         width = round(1000 * count / whole)
-        problems = (
-            list(_problems(counts))
-            if with_problems and outcome == RowOutcome.BAD
-            else []
-        )
+        problems = []
+        if with_problems and outcome == RowOutcome.BAD:
+            problems = list(_problems(counts))
         what = f"{WHAT[outcome]}, by reason:" if problems else WHAT[outcome]
         result.append(
             OutcomeTotal(outcome, outcome.label, what, count, start, width, problems)

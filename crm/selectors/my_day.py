@@ -87,7 +87,9 @@ class WaitingLead:
     @property
     def tone(self) -> str:
         waited = self.now - self.lead.created_at
-        return "bad" if waited >= WAITS_LONG else "wait" if waited >= WAITS else "plain"
+        if waited >= WAITS_LONG:
+            return "bad"
+        return "wait" if waited >= WAITS else "plain"
 
 
 @dataclass(frozen=True)

@@ -70,9 +70,7 @@ def address_of(view: SavedView) -> str:
 
 def _for_everyone(membership: Membership, listed: List) -> list[tuple[str, str]]:
     """The tabs that need not be saved, with their filters. Members who may not edit leads own none."""
-    mine = (
-        [(f"My {listed.key}", urlencode({"owner": membership.user_id}))]
-        if membership.may(Action.EDIT_LEADS)
-        else []
-    )
+    mine = []
+    if membership.may(Action.EDIT_LEADS):
+        mine = [(f"My {listed.key}", urlencode({"owner": membership.user_id}))]
     return [*mine, (f"All {listed.key}", "")]

@@ -47,7 +47,9 @@ class TaskRow:
     @property
     def tone(self) -> str:
         """How urgent it is, as a colour: late, today or later."""
-        return "bad" if self.is_late else "wait" if self.is_today else "plain"
+        if self.is_late:
+            return "bad"
+        return "wait" if self.is_today else "plain"
 
 
 def task_rows(tasks: Iterable[Task]) -> list[TaskRow]:
@@ -73,11 +75,9 @@ def tasks_of(membership: Membership, *, done: bool) -> QuerySet[Task]:
         .filter(owner=membership.user)
         .select_related(*SUBJECTS)
     )
-    return (
-        own.exclude(done_at=None).order_by("-done_at")
-        if done
-        else own.open().in_order()
-    )
+    if done:
+        return own.exclude(done_at=None).order_by("-done_at")
+    return own.open().in_order()
 
 
 def next_tasks(company: Company, deals: Sequence[Deal]) -> dict[int, TaskRow]:

@@ -109,11 +109,9 @@ def change_lead(*, deal: Deal, lead: Lead, of_people: bool = False) -> None:
 
 
 def _further(deal: Deal) -> set[int]:
-    return (
-        set(DealPerson.objects.filter(deal=deal).values_list("lead", flat=True))
-        if deal.pk
-        else set()
-    )
+    if deal.pk:
+        return set(DealPerson.objects.filter(deal=deal).values_list("lead", flat=True))
+    return set()
 
 
 @contextmanager

@@ -169,18 +169,14 @@ def _locked(
 
     For a deletion, the leads merged into them are locked too.
     """
-    is_deleted = change.kind == BulkKind.DELETE
-    merged = (
-        Lead.objects.filter(merged_into__in=keys).values_list("pk", flat=True)
-        if is_deleted
-        else ()
+    pks = [*keys]
+    if change.kind == BulkKind.DELETE:
+        merged = Lead.objects.filter(merged_into__in=keys)
+        pks += merged.values_list("pk", flat=True)
+    rows = Lead.objects.for_company(company, keys=pks).order_by("pk")
+    found = rows.select_for_update(no_key=True).values_list(
+        "pk", "updated_at", "merged_into", "erased_at"
     )
-    rows = (
-        Lead.objects.for_company(company, keys=[*keys, *merged])
-        .order_by("pk")
-        .select_for_update(no_key=True)
-    )
-    found = rows.values_list("pk", "updated_at", "merged_into", "erased_at")
     return {
         pk: moment
         for pk, moment, merged_into, erased_at in found
@@ -199,11 +195,9 @@ def _changed_since(
     if change.kind in (BulkKind.ADD_TAG, BulkKind.REMOVE_TAG):
         return set()
     changed = {pk for pk, moment in held.items() if moment > asked_at}
-    return (
-        changed | _given_since(held, asked_at)
-        if change.kind == BulkKind.DELETE
-        else changed
-    )
+    if change.kind == BulkKind.DELETE:
+        return changed | _given_since(held, asked_at)
+    return changed
 
 
 def _given_since(held: Collection[int], asked_at: datetime) -> set[int]:

@@ -102,13 +102,8 @@ def store(*, company: Company, file: UploadedFile, actor: Actor) -> LeadImport: 
     content = file.read()
     with transaction.atomic():
         Company.objects.hold(company.pk)
-        if (
-            LeadImport.objects.for_company(company)
-            .at_work()
-            .filter(step__in=UNCHECKED)
-            .count()
-            >= UNCHECKED_AT_MOST
-        ):
+        at_work = LeadImport.objects.for_company(company).at_work()
+        if at_work.filter(step__in=UNCHECKED).count() >= UNCHECKED_AT_MOST:
             raise TooManyWaiting(WAIT)
         require_room(company.pk, BYTES_OF_UNREAD * file.size)
         lead_import = LeadImport.objects.create(

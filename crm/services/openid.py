@@ -264,11 +264,9 @@ def _signed_claims(
 def _signing_key(token: str, url: str, outbound: OutboundClient) -> jwt.PyJWK:
     wanted = jwt.get_unverified_header(token).get("kid")
     keys = outbound.get_json(url).get("keys")
-    matching = (
-        [key for key in keys if wanted is None or key.get("kid") == wanted]
-        if isinstance(keys, list)
-        else []
-    )
+    matching = []
+    if isinstance(keys, list):
+        matching = [key for key in keys if wanted is None or key.get("kid") == wanted]
     if len(matching) != 1:
         raise jwt.InvalidKeyError(
             "No key, or more than one, could have signed the token."

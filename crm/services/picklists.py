@@ -167,12 +167,8 @@ def unarchive_entry(*, entry: PicklistEntry) -> None:
     """Offer an archived entry again."""
     with list_locked(entry.company_id):
         _current(entry)
-        if (
-            _list_of(entry)
-            .filter(pk=entry.pk)
-            .exclude(archived_at=None)
-            .update(archived_at=None)
-        ):
+        archived = _list_of(entry).filter(pk=entry.pk).exclude(archived_at=None)
+        if archived.update(archived_at=None):
             _record(entry, "unarchived")
 
 
@@ -235,11 +231,10 @@ def why_not_yet(entry: PicklistEntry) -> str:
 def _until(time: datetime, since: datetime, reason: str) -> str:
     """The reason with the minutes until `time` is as long ago as `since`; "" if it already is."""
     minutes = ceil((time - since).total_seconds() / 60)
-    return (
-        f"{reason} in {minutes} minute{'' if minutes == 1 else 's'}."
-        if minutes > 0
-        else ""
-    )
+    if minutes <= 0:
+        return ""
+    unit = "minute" if minutes == 1 else "minutes"
+    return f"{reason} in {minutes} {unit}."
 
 
 def _last_change(entry: PipelineStep, since: datetime) -> datetime | None:

@@ -75,13 +75,9 @@ def undo(*, company: Company, action: uuid.UUID) -> UndoResult:
         is_about = Q(deal__isnull=model is Lead)
         _put_back(model, changes.filter(is_about), events, result)
         _remove(model, events, result)
-    if not (
-        result.put_back
-        or result.removed
-        or result.changed_since
-        or result.erased
-        or result.merged
-    ):
+    done = (result.put_back, result.removed)
+    left = (result.changed_since, result.erased, result.merged)
+    if not any(done + left):
         raise NothingToUndo
     return result
 
@@ -89,15 +85,11 @@ def undo(*, company: Company, action: uuid.UUID) -> UndoResult:
 def _lock_all(changes: QuerySet[Change], events: QuerySet[CrmEvent]) -> None:
     """Lock the rows in the order of an edit, leads first, and before `take_back` locks others."""
     for model in reversed(MODELS):
-        is_about, key = (
-            Q(deal__isnull=model is Lead),
-            "deal" if model is Deal else "lead",
-        )
-        pks = [
-            pk
-            for rows in (changes, events)
-            for pk in rows.filter(is_about).values_list(key, flat=True)
-        ]
+        is_about = Q(deal__isnull=model is Lead)
+        key = "deal" if model is Deal else "lead"
+        pks: list[int] = []
+        for rows in (changes, events):
+            pks += rows.filter(is_about).values_list(key, flat=True)
         list(_locked(model, pks))
 
 
@@ -209,11 +201,9 @@ def _previous_steps(
             return None
         if not isinstance(row, Deal):
             return PreviousStep(change.old, None, has_note=False)
-        reason = (
-            reasons.get(row.pk, row.lost_reason_id)
-            if meaning == StageMeaning.LOST
-            else None
-        )
+        reason = None
+        if meaning == StageMeaning.LOST:
+            reason = reasons.get(row.pk, row.lost_reason_id)
         return PreviousStep(
             change.old, reason, has_note=meaning != meanings.get(change.new)
         )

@@ -96,19 +96,19 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     `typed`, for app.js to fill in again, and `space`, which is queried only by templates that show it.
     """
     membership: Membership | None = getattr(request, "membership", None)
-    return {
+    context = {
         "theme": THEMES.get(request.COOKIES.get(THEME_COOKIE, ""), THEMES["auto"]),
         "themes": THEMES.values(),
         "membership": membership,
         "companies": [each.company for each in getattr(request, "memberships", [])],
-        "may": {action.value: membership.may(action) for action in Action}
-        if membership
-        else {},
-        "nav": navigation(membership, request.path) if membership else [],
-        "typed": recall_typed(request)
-        if membership and TYPED in request.session
-        else None,
-        "space": partial(space_of, membership.company_id) if membership else None,
+    }
+    if membership is None:
+        return context | {"may": {}, "nav": [], "typed": None, "space": None}
+    return context | {
+        "may": {action.value: membership.may(action) for action in Action},
+        "nav": navigation(membership, request.path),
+        "typed": recall_typed(request) if TYPED in request.session else None,
+        "space": partial(space_of, membership.company_id),
     }
 
 

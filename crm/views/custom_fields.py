@@ -59,12 +59,11 @@ def custom_field_edit(request: MemberRequest, pk: int) -> HttpResponse:
     field = _own(request, pk)
     name = str(field)  # read first, because even an invalid form changes it
     form = _form(request, instance=field)
-    if _is_saved(
-        form,
-        lambda field: change_field(
-            field=field, fields=form.changed_data, labels=form.labels
-        ),
-    ):
+
+    def save(field: CustomField) -> None:
+        change_field(field=field, fields=form.changed_data, labels=form.labels)
+
+    if _is_saved(form, save):
         messages.success(request, f"{field} was saved.")
         return redirect("custom_fields")
     return render(request, "crm/custom_fields/form.html", {"form": form, "name": name})

@@ -193,8 +193,6 @@ class ExplainedErrorsMiddleware:
             return not_found(request, exception)
         if isinstance(exception, DataError) and NUL in str(exception):
             return bad_request(request, exception)
-        return (
-            conflict(request, str(exception))
-            if isinstance(exception, PersonErased)
-            else None
-        )
+        if isinstance(exception, PersonErased):
+            return conflict(request, str(exception))
+        return None

@@ -32,11 +32,9 @@ def forecast(request: MemberRequest) -> HttpResponse:
         for name in ("owner", "tag")
         if _is_in_use(filtered.form, name)
     }
-    pipeline = (
-        {"pipeline": str(choice.chosen.pk)}
-        if choice.chosen and len(choice.pipelines) > 1
-        else {}
-    )
+    pipeline = {}
+    if choice.chosen and len(choice.pipelines) > 1:
+        pipeline = {"pipeline": str(choice.chosen.pk)}
     query = urlencode({**pipeline, **narrowed})
     found = forecast_of(
         company, choice.stages, filtered.qs, timezone.localdate(), query

@@ -123,11 +123,9 @@ def picklist_delete(request: MemberRequest, kind: str, pk: int) -> HttpResponse:
     picklist, entry = _entry(request, kind, pk)
     if request.method == "POST":
         chosen = request.POST.get("move_to")
-        target = (
-            own_or_404(picklist.model.objects.all(), request, chosen)
-            if chosen
-            else None
-        )
+        target = None
+        if chosen:
+            target = own_or_404(picklist.model.objects.all(), request, chosen)
         try:
             moved = delete_entry(entry=entry, move_to=target)
         except ValidationError as error:

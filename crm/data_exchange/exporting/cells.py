@@ -108,4 +108,6 @@ def _untagged(cell: Any) -> Any:
     if isinstance(cell, dict):
         [(kind, text)] = cell.items()
         return _TYPES[kind](text)
-    return ("yes" if cell else "no") if isinstance(cell, bool) else cell
+    if isinstance(cell, bool):
+        return "yes" if cell else "no"
+    return cell

@@ -50,10 +50,8 @@ def find_company(slug: str) -> Company:
         slugs = ", ".join(
             Company.objects.order_by("slug").values_list("slug", flat=True)
         )
-        hint = (
-            f"Existing companies: {slugs}."
-            if slugs
-            else "There are none yet: create one with `manage.py create_company`."
-        )
+        hint = "There are none yet: create one with `manage.py create_company`."
+        if slugs:
+            hint = f"Existing companies: {slugs}."
         raise CommandError(f"There is no company “{slug}”. {hint}")
     return company

@@ -40,17 +40,15 @@ class Command(BaseCommand):
             user = _user_of(email) or _with_password(User(email=email))
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from None
-        password = (
-            "the password that you chose"
-            if user._state.adding
-            else "their existing password"
-        )
+        sign_in_with = "their existing password"
+        if user._state.adding:
+            sign_in_with = "the password that you chose"
         company = provision_company(name=name, admin=user)
         self.stdout.write(
             f"Created the company {company} ({company.slug}), with user {user.pk} as its admin."
         )
         self.stdout.write(
-            f"Sign in at {settings.SITE_URL}/login/ with this address and {password}."
+            f"Sign in at {settings.SITE_URL}/login/ with this address and {sign_in_with}."
         )
         self.stdout.write(
             "Next: follow the three steps on the LinkedIn page, and invite colleagues from the Company page."
@@ -75,16 +73,14 @@ def _user_of(email: str) -> User | None:
     may be a stranger's.
     """
     user = User.objects.with_address(email)
-    if user is not None and not user.is_active:
+    if user is None:
+        return None
+    if not user.is_active:
         raise ValidationError(
             f"User {user.pk} is inactive. Activate them in /admin/ first, or choose another admin."
         )
-    if (
-        user is not None
-        and EmailAddress.objects.filter(
-            user=user, email=user.email, verified=False
-        ).exists()
-    ):
+    addresses = EmailAddress.objects.filter(user=user, email=user.email)
+    if addresses.filter(verified=False).exists():
         raise ValidationError(
             f"User {user.pk} signed up with this address but never confirmed it, so it may have been anyone. "
             "Ask its owner to set a new password with “Forgot your password?”, or delete the user in /admin/. "
