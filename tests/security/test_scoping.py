@@ -4,39 +4,16 @@ import ast
 from collections.abc import Iterator, Mapping
 
 import pytest
+from django.apps import apps
 from django.conf import settings
 
+from crm.models.tenancy import CompanyQuerySet
+
+# All models whose rows belong to a company.
 TENANTS_MODELS = frozenset(
-    {
-        "Lead",
-        "Deal",
-        "DealPerson",
-        "LeadStatus",
-        "Stage",
-        "Pipeline",
-        "LostReason",
-        "Membership",
-        "ApiKey",
-        "Invitation",
-        "AuditEntry",
-        "CrmEvent",
-        "Connection",
-        "ConversionRule",
-        "Task",
-        "Note",
-        "Attachment",
-        "CalendarFeed",
-        "ConversionEvent",
-        "Attempt",
-        "DayCount",
-        "CountedLog",
-        "Checkup",
-        "Backfill",
-        "Alert",
-        "MailChoice",
-        "Mail",
-        "SignInProvider",
-    }
+    model.__name__
+    for model in apps.get_models()
+    if isinstance(model._default_manager.all(), CompanyQuerySet)
 )
 MANAGERS = ("objects", "_default_manager", "_base_manager")
 EDGES = (
@@ -211,17 +188,112 @@ REASONED = {
         "capi/selectors/timeline.py",
         "ConversionEvent.filter",
     ): "of the timeline's own CRM events",
+    (
+        "crm/api/bulk_changes.py",
+        "BulkChange.all",
+    ): "CompanyViewSet narrows it to the caller's company",
+    (
+        "crm/api/custom_fields.py",
+        "CustomField.not_removed",
+    ): "CompanyViewSet narrows it to the caller's company",
+    (
+        "crm/api/duplicates.py",
+        "LeadDuplicate.all",
+    ): "CompanyViewSet narrows it to the caller's company",
+    (
+        "crm/api/exports.py",
+        "DataExport.all",
+    ): "CompanyViewSet narrows it to the caller's company",
+    (
+        "crm/api/imports.py",
+        "LeadImport.select_related",
+    ): "CompanyViewSet narrows it to the caller's company",
+    (
+        "crm/api/merges.py",
+        "LeadMerge.all",
+    ): "CompanyViewSet narrows it to the caller's company",
+    (
+        "crm/api/picklists.py",
+        "LeadSource.all",
+    ): "CompanyViewSet narrows it to the caller's company",
+    (
+        "crm/api/picklists.py",
+        "LeadType.all",
+    ): "CompanyViewSet narrows it to the caller's company",
+    (
+        "crm/api/picklists.py",
+        "Tag.all",
+    ): "CompanyViewSet narrows it to the caller's company",
+    (
+        "crm/api/saved_views.py",
+        "SavedView.all",
+    ): "CompanyViewSet narrows it to the caller's company",
+    ("crm/lists/leads.py", "LeadType.filter"): "filtered by the company of each lead",
+    (
+        "crm/selectors/data_exports.py",
+        "ExportPart.filter",
+    ): "of an export that was found by company",
+    (
+        "crm/views/lead_merges.py",
+        "LeadMerge.select_related",
+    ): "of a lead that was found by company",
+    ("crm/api/merges.py", "CustomField.of"): "takes the company itself",
+    ("crm/lists/deals.py", "CustomField.of"): "takes the company itself",
+    ("crm/lists/definition.py", "CustomField.of"): "takes the company itself",
+    ("crm/lists/leads.py", "CustomField.of"): "takes the company itself",
+    ("crm/selectors/custom_fields.py", "CustomField.of"): "takes the company itself",
+    (
+        "crm/api/imports.py",
+        "LeadImportRow.of",
+    ): "takes an import, and narrows it to its company",
+    (
+        "crm/selectors/import_cells.py",
+        "LeadImportRow.of",
+    ): "takes an import, and narrows it to its company",
+    (
+        "crm/selectors/import_readings.py",
+        "LeadImportRow.of",
+    ): "takes an import, and narrows it to its company",
+    (
+        "crm/selectors/import_values.py",
+        "LeadImportRow.of",
+    ): "takes an import, and narrows it to its company",
+    (
+        "crm/selectors/lead_imports.py",
+        "LeadImportRow.of",
+    ): "takes an import, and narrows it to its company",
+    (
+        "crm/api/exports.py",
+        "DataExport.open_to",
+    ): "takes its author, and narrows it to their company",
+    (
+        "crm/selectors/data_exports.py",
+        "DataExport.open_to",
+    ): "takes its author, and narrows it to their company",
+    (
+        "crm/views/data_exports.py",
+        "DataExport.open_to",
+    ): "takes its author, and narrows it to their company",
 }
 
 
-OF_A_COMPANY = frozenset({"for_company", "newest_of", "oldest_of", "own_or_404"})
+# What takes a company, or a caller who has one, and narrows the rows to it.
+OF_A_COMPANY = frozenset(
+    {
+        "for_company",
+        "newest_of",
+        "oldest_of",
+        "own_or_404",
+        "visible_to",
+    }
+)
 
 
 def unscoped() -> set[tuple[str, str]]:
     """Each place that reaches a tenant's rows without their company: its file, with the model and the method."""
     root = settings.BASE_DIR
     files = [root / name for name in EDGE_FILES] + [
-        path for folder in EDGES for path in (root / folder).glob("*.py")
+        path for folder in EDGES for path in (root / folder).rglob("*.py")
     ]
     return {
         (str(path.relative_to(root)), reached)
