@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from capi.delivery.duplicates import pass_on, release_given_up
 from capi.delivery.pauses import pause_held_back
-from capi.delivery.persons import forget_people
+from capi.delivery.persons import forget_counted_people
 from capi.delivery.planning import end, end_and_pass_on
 from capi.delivery.recall import is_in, recall_unsent, wait_on_commit
 from capi.delivery.sent_hashes import forget_hashes
@@ -38,7 +38,7 @@ def forget_leads(*, company_id: int, lead_ids: Collection[int]) -> None:
         robust=True,
     )
     end(events, State.CANCELLED, Reason.ERASED)
-    forget_people(company_id=company_id, lead_ids=lead_ids)
+    forget_counted_people(company_id=company_id, lead_ids=lead_ids)
     forget_hashes(set(events.values_list("pk", flat=True)))
     # No hash is stored for an event without a lead, not even by a request that is in flight now.
     events.update(lead=None, message="")

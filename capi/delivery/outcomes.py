@@ -4,10 +4,10 @@
 
     Accepted         201       the events are sent
     PerElement       200       each by its own status: sent, rejected, or retried later
-    RefusedNamed     400, 422  the named events are kept for `apply_refusals`, the others are sent again
-    RefusedUnnamed   400, 422  the batch is halved and sent again
+    RefusedNamed     any 4xx   the named events are kept for `apply_refusals`, the others are sent again
+    RefusedUnnamed   400, 409, 422  the batch is halved and sent again
     TooLarge         413       half of the bytes are sent; the lane's requests are smaller from now on
-    PauseRule        403, 404  the rule is paused, its events stay queued
+    PauseRule        403, 404, or any 4xx that blames the rule: it is paused, its events stay queued
     PauseConnection  401       the connection is paused, all of its events stay queued
     VersionRetired   426       every connection is paused
     Throttled        429       the lane rests, the events stay queued

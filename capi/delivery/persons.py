@@ -143,7 +143,7 @@ def event_of_person(rule: ConversionRule, address: str) -> ConversionEvent | Non
     return row.event if row else None
 
 
-def forget_people(*, company_id: int, lead_ids: Collection[int]) -> None:
+def forget_counted_people(*, company_id: int, lead_ids: Collection[int]) -> None:
     """Delete the rows by which these leads' people are recognised, unless another lead has the address.
 
     Call it while the leads still have their addresses.

@@ -139,8 +139,8 @@ def _no_answer(answer: Answer, trouble: TransportError, count: int) -> Decision:
 
 def _own_error(status: int, answer: Answer, count: int) -> Decision:
     if status in ABOUT_DATA:
-        return _refused(answer, count)
-    return OWN_ERRORS.get(status) or _refused_as_a_whole(answer, count)
+        return _data_refused(answer, count)
+    return OWN_ERRORS.get(status) or _other_refusal(answer, count)
 
 
 def _throttled(answer: Answer, text: str) -> Throttled:
@@ -158,12 +158,14 @@ def _is_transient(status: int) -> bool:
     return is_servers or status < 200 or status in TRANSIENT
 
 
-def _refused_as_a_whole(answer: Answer, count: int) -> Decision:
+def _other_refusal(answer: Answer, count: int) -> Decision:
+    """Of any other 4xx: the named events are to blame, or else the rule."""
     reasons = named_elements(mask(message(answer)), count=count)
     return _named(reasons, count) if reasons else PauseRule("refused")
 
 
-def _refused(answer: Answer, count: int) -> Decision:
+def _data_refused(answer: Answer, count: int) -> Decision:
+    """Of a status in `ABOUT_DATA`."""
     if code(answer) in {"VERSION_MISSING", "NONEXISTENT_VERSION"}:
         return VersionRetired()
     text = mask(message(answer))
@@ -174,6 +176,7 @@ def _refused(answer: Answer, count: int) -> Decision:
 
 
 def _named(reasons: dict[int, str], count: int) -> Decision:
+    """The named events are to blame; the rule, if all of them are named for one reason."""
     if len(reasons) == count and is_one_reason(reasons.values()):
         return PauseRule("rule_misconfigured")
     return RefusedNamed({index: shorten(reason) for index, reason in reasons.items()})

@@ -16,7 +16,7 @@ from capi.models import (
 )
 from capi.models.choices import OPEN_STATES
 from capi.models.functions import first_id_since
-from capi.services.statistics import MARGIN, recount_days, seal_counts
+from capi.services.statistics import MARGIN, close_counts, recount_days
 from crm.models import Company
 
 
@@ -28,7 +28,7 @@ def count_for_good(before: datetime, renew: Callable[[], None]) -> None:
     """
     recount_days(renew)
     renew()
-    seal_counts(before)
+    close_counts(before)
 
 
 def ended_events(before: datetime) -> Iterator[ConversionEventQuerySet]:

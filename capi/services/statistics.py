@@ -43,7 +43,7 @@ def recount_days(renew: Callable[[], None] = lambda: None) -> None:
         _count_log(log, everything=True, renew=renew)
 
 
-def seal_counts(before: datetime) -> None:
+def close_counts(before: datetime) -> None:
     """Freeze the counts of all days that began before this time: their rows are about to be deleted."""
     for log in _logs():
         with transaction.atomic(), timezone.override(log.company.time_zone):

@@ -159,7 +159,7 @@ def discard(*, data_export: DataExport) -> None:
         own.delete()
 
 
-def forget_people(company_id: int) -> None:
+def drop_files(company_id: int) -> None:
     """Delete the company's export files, which may contain a person who is being erased, and restart running exports.
 
     The caller's transaction must hold the lock on the company's row: no chunk is written meanwhile.

@@ -42,8 +42,7 @@ from crm.models.custom_lookups import with_keys_set
 from crm.models.lead import PERSONAL, DealReassigned, LeadMerged, PersonErased
 from crm.models.privacy_log import PrivacyChange, log_privacy_change
 from crm.models.tracking.tracked import DeletedMeanwhile
-from crm.services import audit
-from crm.services.data_exports import forget_people
+from crm.services import audit, data_exports
 from crm.services.deadlocks import tried_again
 from crm.services.lead_imports import forget_person
 from crm.services.saved_views import forget_source
@@ -84,7 +83,7 @@ def erase_leads(
         logged = [(each.pk, each.created_at) for each in everyone]
         log_privacy_change(PrivacyChange.ERASED, company_id=company_id, rows=logged)
         lead_erased.send(sender=Lead, company_id=company_id, lead_ids=pks)
-        forget_people(company_id)
+        data_exports.drop_files(company_id)
         BulkSelection.objects.for_company(company_id).forget(pks)
         deals_of = {
             asked: list(chain.from_iterable(map(_erase, person)))

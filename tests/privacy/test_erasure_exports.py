@@ -113,9 +113,10 @@ def test_a_chunk_that_is_begun_during_an_erasure_waits_for_its_end(
     lead = make_lead(sales.company)
     make_lead(sales.company, first_name="Bea")
     done: list[bool] = []
+    drop_files = data_exports.drop_files
 
     def export_meanwhile(company_id: int) -> None:
-        data_exports.forget_people(company_id)
+        drop_files(company_id)
         worker = threading.Thread(target=in_another_process)
         worker.start()
         worker.join()
@@ -128,7 +129,7 @@ def test_a_chunk_that_is_begun_during_an_erasure_waits_for_its_end(
             connection.close()
 
     made = ask(client)
-    monkeypatch.setattr("crm.services.erasure.forget_people", export_meanwhile)
+    monkeypatch.setattr("crm.services.data_exports.drop_files", export_meanwhile)
     erase_lead(lead=lead)
     rounds.work_through(lambda: True)
 

@@ -177,8 +177,8 @@ class Survey:
     first: dict[str, int] = field(default_factory=dict)
     # The numbers of the first rows with other values.
     unclear: list[int] = field(default_factory=list)
-    # Of these, by the convention that they probably have.
-    likely: Counter[str] = field(default_factory=Counter)
+    # The convention that one of these probably has.
+    likely: str = ""
     read: Callable[[str], Readings] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -190,7 +190,7 @@ class Survey:
             self.counts[found.only] += 1
             self.first.setdefault(found.only, number)
         elif found.is_ambiguous:
-            self.likely[found.likely] += 1
+            self.likely = self.likely or found.likely
             if len(self.unclear) < EXAMPLES:
                 self.unclear.append(number)
 
@@ -210,7 +210,7 @@ class Survey:
     def _found(self) -> str:
         """The convention that the values show; "" if they show none, or both and some fit both."""
         if not self.counts:
-            return next(filter(None, self.likely), "")
+            return self.likely
         if len(self.counts) > 1 and self.unclear:
             return ""
         [(convention, _)] = self.counts.most_common(1)
