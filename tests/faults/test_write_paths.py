@@ -145,22 +145,30 @@ AROUND = re.compile(
 )
 
 
+def in_one_line(code: str) -> str:
+    """The code with the calls of a chain next to each other, however they are wrapped."""
+    return re.sub(r"\(\s+", "(", re.sub(r"\s+\.(?=\w)", ".", code))
+
+
 @pytest.mark.representative
 @pytest.mark.covers("F08")
 def test_no_code_goes_past_the_models() -> None:
     models = Path(django_settings.BASE_DIR) / "crm" / "models"
+    # Its triggers write the search text, which is no field of a deal.
+    deal_index = Path(django_settings.BASE_DIR) / "crm" / "search" / "deal_index.py"
     paths = [
         path
         for package in ("crm", "capi", "leadmachine", "postgresql")
         for path in sorted((Path(django_settings.BASE_DIR) / package).rglob("*.py"))
-        if models not in path.parents and "migrations" not in path.parts
+        if models not in path.parents
+        and "migrations" not in path.parts
+        and path != deal_index
     ]
 
     found = [
-        f"{path.name}:{at}"
+        f"{path.name}: {around[0]}"
         for path in paths
-        for at, line in enumerate(path.read_text().splitlines(), 1)
-        if AROUND.search(line)
+        for around in AROUND.finditer(in_one_line(path.read_text()))
     ]
 
     assert len(paths) > 100

@@ -358,6 +358,7 @@ ROWS: dict[str, Row] = {
     "api-lead-import-detail": Row({"GET": Action.IMPORT_LEADS, "DELETE": Action.IMPORT_LEADS}, "lead_import"),
     "api-lead-import-bad-rows": _see(Action.IMPORT_LEADS, "lead_import"),
     "api-lead-import-cells": _see(Action.IMPORT_LEADS, "lead_import"),
+    "api-lead-import-values": _see(Action.IMPORT_LEADS, "lead_import"),
     "api-lead-import-file-format": _do(Action.IMPORT_LEADS, "lead_import"),
     "api-lead-import-columns": _do(Action.IMPORT_LEADS, "lead_import", lambda world: {"columns": ["first_name"]}),
     "api-lead-import-start": _do(Action.IMPORT_LEADS, "lead_import"),

@@ -57,6 +57,7 @@ def test_every_key_reads_the_schema(company, role):
         "/api/v1/imports/{id}/format/",
         "/api/v1/imports/{id}/start/",
         "/api/v1/imports/{id}/undo/",
+        "/api/v1/imports/{id}/values/",
         "/api/v1/lead-sources/",
         "/api/v1/lead-sources/{id}/",
         "/api/v1/lead-statuses/",
