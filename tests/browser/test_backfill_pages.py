@@ -9,6 +9,7 @@ from tests.browser.test_capi_pages import worker
 from tests.capi.conftest import states
 from tests.capi.delivery.test_backfill import make_leads, start
 from tests.conftest import sign_in
+from tests.faults.processes import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -59,5 +60,10 @@ def test_from_the_plan_to_the_end(
         "12 of 12 events processed", timeout=20_000
     )
     expect(page.locator("#backfill .badge").first).to_have_text("Done")
-    assert states(company) == ["accepted"] * 12
+    # The page says “Done” once all are planned.
+    wait_for(
+        lambda: states(company) == ["accepted"] * 12,
+        seconds=20,
+        told="all events are sent",
+    )
     assert rule.backfills.get().state == "done"
