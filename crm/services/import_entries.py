@@ -8,6 +8,7 @@ from typing import Any, Final
 from django.core.exceptions import ValidationError
 
 from crm.data_exchange.importing.column_readings import as_json, readings_of
+from crm.data_exchange.importing.created_entries import GROWING
 from crm.data_exchange.importing.custom_columns import custom_columns
 from crm.data_exchange.importing.new_entries import NewEntry, new_entries
 from crm.data_exchange.importing.objects.registry import object_of
@@ -22,7 +23,6 @@ from crm.models import (
     LeadImport,
     LeadStatus,
     LeadType,
-    Tag,
     User,
 )
 from crm.models.contribution import active_author
@@ -118,7 +118,7 @@ def _add(company: Company, name: str, entries: Sequence[NewEntry]) -> list[int |
     if name.startswith(CUSTOM):
         return list(_add_choices(company, name, entries))
     plural = entries[0].values.kind.plural
-    model = _MODELS[name]
+    model = GROWING[name].model
     room = picklists.ENTRIES_AT_MOST - model.objects.for_company(company).count()
     _require_room(plural, len(entries), room)
     try:
@@ -160,10 +160,3 @@ def _add_choices(
     change_field(field=field, fields=[], labels=[*offered, *labels])
     added = {label: key for key, label in field.labels.items() if key not in known}
     return (added[entry.name] for entry in entries)
-
-
-_MODELS: Final[dict[str, type[PicklistEntry]]] = {
-    "status": LeadStatus,
-    "type": LeadType,
-    "tags": Tag,
-}

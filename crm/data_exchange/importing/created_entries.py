@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.db import transaction
 from django.db.models import Q, RestrictedError
@@ -27,10 +27,14 @@ from crm.models import (
 from crm.models.audit_entries import Details, new_entry
 from crm.models.picklist import PicklistEntry
 
-# The names of lists in the audit log, by the field of a column.
-KINDS: Final = {"status": "statuses", "type": "types", "tags": "tags"}
-# Their filters in the list of leads.
-FILTERS: Final = {"status": "status", "type": "type", "tags": "tag"}
+
+class GrowingList(NamedTuple):
+    """A list that an import may add to: its name in the audit log, and its filter in the list of leads."""
+
+    model: type[PicklistEntry]
+    kind: str
+    filter: str
+    is_used: Callable[[PicklistEntry], bool]
 
 
 def take_back_created(lead_import: LeadImport) -> None:
@@ -53,7 +57,7 @@ def take_back_created(lead_import: LeadImport) -> None:
 def _take_back_entries(
     lead_import: LeadImport, name: str, keys: Iterable[int | str]
 ) -> None:
-    model, is_used = _MODELS[name]
+    model, kind, filtered_by, is_used = GROWING[name]
     company_id = lead_import.company_id
     key_field = "code__in" if model is LeadType else "pk__in"
     added = model.objects.for_company(company_id).filter(**{key_field: keys})
@@ -64,12 +68,12 @@ def _take_back_entries(
         if (
             is_used(entry)
             or entry.why_kept(others)
-            or _is_in_a_view(company_id, FILTERS[name], key)
+            or _is_in_a_view(company_id, filtered_by, key)
         ):
             continue
         try:
             with transaction.atomic():
-                details: Details = {"kind": KINDS[name], "change": "deleted"}
+                details: Details = {"kind": kind, "change": "deleted"}
                 _record(lead_import, AuditAction.STEPS_CHANGED, entry, details)
                 entry.delete()
         except RestrictedError:
@@ -134,10 +138,9 @@ def _is_tag_used(tag: Any) -> bool:
     return leads.exists() or deals.exists()
 
 
-_MODELS: Final[
-    Mapping[str, tuple[type[PicklistEntry], Callable[[PicklistEntry], bool]]]
-] = {
-    "status": (LeadStatus, _is_status_used),
-    "type": (LeadType, _is_type_used),
-    "tags": (Tag, _is_tag_used),
+# By the field of a column.
+GROWING: Final[Mapping[str, GrowingList]] = {
+    "status": GrowingList(LeadStatus, "statuses", "status", _is_status_used),
+    "type": GrowingList(LeadType, "types", "type", _is_type_used),
+    "tags": GrowingList(Tag, "tags", "tag", _is_tag_used),
 }
