@@ -13,7 +13,6 @@ from typing import Any
 
 import psutil
 
-from crm.jobs import rounds
 from leadmachine.workers import ignore_what_stays
 
 MB = 2**20
@@ -35,6 +34,7 @@ def main() -> None:
 
 def _import(pk: int) -> dict[str, Any]:
     """Read the file, check its rows, and import them."""
+    from crm.jobs import rounds
     from crm.models import LeadImport
     from crm.services import lead_imports
 
@@ -63,6 +63,7 @@ def _export(pk: int) -> dict[str, Any]:
     from django.conf import settings
     from django.test import Client
 
+    from crm.jobs import rounds
     from crm.models import DataExport, Membership
 
     settings.ALLOWED_HOSTS = ["*"]
