@@ -50,9 +50,10 @@ document.addEventListener("change", (event) => {
   if (event.target.type === "search") event.stopPropagation(); // htmx would ask for the list again
   else list.parentElement.querySelector("[data-chosen]").textContent = event.target.parentElement.textContent.trim();
 }, true);
-document.addEventListener("toggle", ({ target }) => {
-  const search = target.matches("[data-searchable]") && target.querySelector("[type=search]");
-  if (!search) return;
+// Before it opens, not after: "toggle" fires later, and would clear what is typed meanwhile.
+document.addEventListener("beforetoggle", ({ target, newState }) => {
+  if (newState !== "open" || !target.matches("[data-searchable]")) return;
+  const search = target.querySelector("[type=search]");
   search.value = "";
   search.dispatchEvent(new Event("input", { bubbles: true }));
 }, true);

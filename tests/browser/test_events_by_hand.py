@@ -152,6 +152,29 @@ def test_a_reason_is_searched_for_and_chosen_by_keyboard(
     expect(page.locator(".choices")).to_be_hidden()
 
 
+def test_what_is_typed_while_the_choices_open_is_kept(page, company, ops, held) -> None:
+    count_now()
+    sign_in(page, ops)
+    open_page(page, EVENTS)
+
+    kept = page.evaluate(
+        """async () => {
+            const choices = document.querySelector(".choices");
+            const search = choices.querySelector("[type=search]");
+            const opened = new Promise((done) =>
+                choices.addEventListener("toggle", done, { once: true }));
+            choices.showPopover();
+            search.value = "TIMED";
+            search.dispatchEvent(new Event("input", { bubbles: true }));
+            await opened;
+            return search.value;
+        }"""
+    )
+
+    assert kept == "TIMED"
+    expect(page.locator(".choices label:visible")).to_have_text(["Timed out"])
+
+
 def is_new_page(response) -> bool:
     """True for the new page itself. After its redirect alone, the next step would replace a pending request."""
     return response.request.method == "GET" and "/overview/" in response.url
