@@ -2,7 +2,6 @@
 
 import csv
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime
 from decimal import Decimal
@@ -10,33 +9,22 @@ from typing import Any, Final
 
 from django.utils.timezone import localtime, make_naive
 
+from crm.data_exchange.formulas import guarded
 from crm.models.numbers import unambiguous
 
 Row = Iterable[object]
 
-# A spreadsheet takes a cell for a formula if it begins with =, +, - or @ (or their full-width forms), even after
-# characters that Excel and others skip. The reader decides where a cell begins: `x;=1+1` is two cells on a computer
-# whose locale separates with semicolons, and quotes don't hold them together there.
-_SKIPPED: Final = r"""[\s\0"'\\\u00a0\u3000]*"""
-_MARK: Final = r"[=+\-@\uff1d\uff0b\uff0d\uff20]"
-_FORMULA: Final = re.compile(
-    rf"(\A(?=[\t\r\n\0])|(?:\A|[,;\t|\r\n])(?={_SKIPPED}{_MARK}))"
-)
-
 
 def as_text(value: object) -> str:
-    """The value as the text of a cell. Puts an apostrophe before anything that might be read as a formula.
+    """The value as the text of a cell, which can't be read as a formula.
 
-    Numbers are harmless, and written so that no one can read them in two ways. A phone number that begins with + gets
-    an apostrophe too: without one, a spreadsheet turns it into a number and drops the + or digits. Our import removes
-    the apostrophe.
-    Source: OWASP, "CSV Injection".
+    Numbers are harmless, and written so that no one can read them in two ways.
     """
     if isinstance(value, Decimal):
         return unambiguous(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
-    return _FORMULA.sub(r"\1'", _plain(value))
+    return guarded(_plain(value))
 
 
 def _plain(value: object) -> str:

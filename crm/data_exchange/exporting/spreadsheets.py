@@ -21,6 +21,7 @@ from django.utils import timezone
 from xlsxwriter.exceptions import FileSizeError
 
 from crm.data_exchange.exporting.cells import from_json
+from crm.data_exchange.formulas import kept_by_import
 from crm.models import DataExport, ExportPart
 from crm.models.job import JobState
 
@@ -118,7 +119,7 @@ def _write_cell(
         case None | "":
             return
         case str():
-            sheet.write_string(row, column, cell, style)
+            sheet.write_string(row, column, kept_by_import(cell), style)
         case datetime():
             sheet.write_datetime(row, column, cell, moment)
         case date() if cell.year < FIRST_YEAR:

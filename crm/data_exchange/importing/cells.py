@@ -36,13 +36,6 @@ NO: Final = frozenset(["no", "n", "false", "0", "off", "nee", "nein", "non"])
 _PLAIN_ADDRESS: Final = re.compile(
     r"[\w+-]+(\.[\w+-]+)*@([a-z0-9]{1,63}\.)+[a-z]{2,63}", re.ASCII | re.IGNORECASE
 )
-# Our own exports put an apostrophe before what a spreadsheet would take for a formula.
-_DEFUSED: Final = re.compile(r"\A'(?=[=+\-@])")
-
-
-def defused(cell: str) -> str:
-    """The cell without the apostrophe of our own exports."""
-    return _DEFUSED.sub("", cell) if cell.startswith("'") else cell
 
 
 def let_go_of_rows(error: ValidationError) -> None:

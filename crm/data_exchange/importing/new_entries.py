@@ -8,7 +8,6 @@ from typing import Final
 from django.db.models import Count
 from django.db.models.fields.json import KT
 
-from crm.data_exchange.importing.cells import defused
 from crm.data_exchange.importing.column_readings import ColumnReading, readings_of
 from crm.data_exchange.importing.custom_columns import custom_columns
 from crm.data_exchange.importing.objects.registry import object_of
@@ -53,7 +52,7 @@ def values_in(
     counted = cells.values("cell").annotate(rows=Count("pk")).order_by("-rows", "cell")
     found: dict[str, FileValue] = {}
     for cell, count in counted.values_list("cell", "rows")[:at_most].iterator():
-        parts = {value_key(part): part for part in values.parts(defused(cell))}
+        parts = {value_key(part): part for part in values.parts(cell)}
         for key, part in parts.items():
             found.setdefault(key, FileValue(key, part)).rows += count
     return sorted(found.values(), key=lambda value: -value.rows)

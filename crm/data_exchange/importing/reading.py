@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import chain, count
 from typing import Final
 
+from crm.data_exchange.formulas import unguarded
 from crm.data_exchange.importing.columns import is_usual_name, looks_like_value
 from crm.data_exchange.importing.spreadsheets import (
     UnreadableFile,
@@ -113,12 +114,12 @@ def _refuse_others(content: bytes) -> None:
 
 
 def _rows(content: bytes, reading: TextFormat) -> Iterator[FileRow]:
-    """The rows that are not empty, without NUL characters, which databases reject."""
+    """The rows that are not empty, without the guards of an export, and NUL characters, which databases reject."""
     for number, row in enumerate(reading.rows(reading.text(content)), start=1):
         if number == 1 and SEPARATOR_LINE.fullmatch(reading.delimiter.join(row.cells)):
             continue
         clean = [
-            cell.replace("\0", "").strip()[:LONGEST_CELL]
+            unguarded(cell.replace("\0", "").strip())[:LONGEST_CELL]
             for cell in row.cells[:COUNTED_COLUMNS]
         ]
         while clean and not clean[-1]:

@@ -13,7 +13,6 @@ from crm.data_exchange.importing.cells import (
     SHARING,
     Cell,
     Reader,
-    defused,
 )
 from crm.data_exchange.importing.column_readings import ColumnReading
 from crm.data_exchange.importing.custom_columns import CellReader, custom_columns
@@ -125,7 +124,6 @@ class RowReader:
         problems: dict[str, str] = {}
         for index, read in self._columns:
             cell = cells[index] if index < len(cells) else ""
-            cell = defused(cell)
             if cell:
                 found, problem = read(cell)
                 if SHARED not in found or values.get(SHARED, True):
@@ -158,7 +156,7 @@ class RowReader:
     def read_cell(self, index: int, cell: str) -> Cell:
         """The values of one cell of this column, and its problem. No values if the column is left out."""
         read = self._readers.get(index)
-        return read(defused(cell)) if read and cell else ({}, "")
+        return read(cell) if read and cell else ({}, "")
 
     def lacks(
         self, values: Mapping[str, Any], problems: Mapping[str, str]
