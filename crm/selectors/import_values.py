@@ -14,7 +14,7 @@ from crm.data_exchange.importing.new_entries import (
 )
 from crm.data_exchange.importing.value_choices import ValueAction, ValueChoice, spelled
 from crm.data_exchange.importing.value_lists import ValueList
-from crm.data_exchange.importing.value_maps import Mapped, ValueMap
+from crm.data_exchange.importing.value_maps import NEW_AT_MOST, Mapped, ValueMap
 from crm.models import LeadImport, LeadImportRow
 from crm.models.bidi import without_bidi_controls
 
@@ -62,10 +62,14 @@ class ColumnOfValues:
 
 @dataclass(frozen=True, slots=True)
 class Addition:
-    """How many entries an import adds to one kind of list."""
+    """How many entries an import adds to one kind of list, or at least."""
 
     count: int
     noun: str
+
+    @property
+    def is_cut(self) -> bool:
+        return self.count >= NEW_AT_MOST
 
 
 def columns_of_values(

@@ -14,6 +14,7 @@ from crm.data_exchange.importing.new_entries import NewEntry, new_entries
 from crm.data_exchange.importing.objects.registry import object_of
 from crm.data_exchange.importing.value_choices import ValueAction, ValueChoice
 from crm.data_exchange.importing.value_lists import value_lists
+from crm.data_exchange.importing.value_maps import NEW_AT_MOST
 from crm.lists.columns import CUSTOM
 from crm.models import (
     ApiKey,
@@ -39,7 +40,7 @@ MAY_NOT_ADD: Final = (
     " Leave unknown values empty, and check again."
 )
 NO_ROOM: Final = (
-    "This import adds {:,} {}, and the list has room for {:,} more."
+    "This import adds {} {}, and the list has room for {:,} more."
     " Leave some values empty, and check again."
 )
 CHANGED: Final = "Your company's {} have changed since the check. Check again."
@@ -129,7 +130,8 @@ def _add(company: Company, name: str, entries: Sequence[NewEntry]) -> list[int |
 
 def _require_room(plural: str, count: int, room: int) -> None:
     if count > room:
-        raise ValidationError(NO_ROOM.format(count, plural, max(room, 0)))
+        counted = f"{count:,}" if count < NEW_AT_MOST else f"at least {count:,}"
+        raise ValidationError(NO_ROOM.format(counted, plural, max(room, 0)))
 
 
 def _add_entry(company: Company, model: type[PicklistEntry], new: NewEntry) -> Any:

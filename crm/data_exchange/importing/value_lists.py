@@ -2,10 +2,19 @@
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Final
+
+from django.utils.functional import cached_property
 
 from crm.data_exchange.importing.value_choices import alike_key, spelled, value_key
 from crm.models import (
@@ -22,6 +31,9 @@ from crm.models import (
 from crm.models.custom_field import LONGEST_CHOICE, WITH_CHOICES
 from crm.models.picklist import NAME_LENGTH
 from crm.models.validators import is_seen
+
+# More than any lead has: each costs the time to find it.
+VALUES_OF_CELL: Final = 200
 
 
 class NewValue(str):
@@ -125,10 +137,47 @@ class ValueList:
         )
 
     def parts(self, cell: str) -> list[str]:
-        """The values in a cell that can be seen."""
-        is_split = self.kind.between is not None and self.find(cell) is None
-        parts = self.kind.between.split(cell) if is_split else [cell]  # type: ignore[union-attr]
-        return [name for part in parts if value_key(name := spelled(part))]
+        """The values in a cell that can be seen; none if there are too many."""
+        pieces = map(spelled, self.pieces(cell))
+        return [piece for piece in pieces if value_key(piece)]
+
+    def has_too_many(self, cell: str) -> bool:
+        between = self.kind.between
+        return between is not None and len(between.findall(cell)) >= VALUES_OF_CELL
+
+    def pieces(self, cell: str) -> Iterator[str]:
+        """The texts between the separators of a cell; none if there are too many.
+
+        The name of an entry may have separators, too: it is one piece.
+        """
+        if self.kind.between is None:
+            yield cell
+            return
+        separators = [found.span() for found in self.kind.between.finditer(cell)]
+        if len(separators) >= VALUES_OF_CELL:
+            return
+        begins = [0, *(end for _, end in separators)]
+        ends = [*(start for start, _ in separators), len(cell)]
+        at = 0
+        while at < len(begins):
+            longer = range(at + 1, min(at + self._separators + 1, len(begins)))
+            known = (
+                last for last in longer if self.find(cell[begins[at] : ends[last]])
+            )
+            last = max(known, default=at)
+            yield cell[begins[at] : ends[last]]
+            at = last + 1
+
+    @cached_property
+    def _separators(self) -> int:
+        """How many separators the name of an entry has at most."""
+        between = self.kind.between
+        if between is None:
+            return 0
+        return max(
+            (len(between.findall(each.label)) for each in self.entries.values()),
+            default=0,
+        )
 
     def find(self, text: str) -> Entry | None:
         """The entry with this name, ignoring case. None if there is none, or several that are spelled otherwise."""

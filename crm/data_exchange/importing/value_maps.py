@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from crm.data_exchange.importing.cells import Cell
 from crm.data_exchange.importing.column_readings import ColumnReading
@@ -14,6 +15,9 @@ from crm.data_exchange.importing.value_choices import (
 from crm.data_exchange.importing.value_lists import Entry, ValueList
 from crm.models import Otherwise, RowProblem
 from crm.search.folding import folded
+
+# Entries that an import can add: more than a list has room for, so that it is refused.
+NEW_AT_MOST: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,8 @@ class ValueMap:
         if not self.values.may_be_added(name):
             return None
         key = (folded(name), meaning)
+        if key not in self.created and len(self.created) >= NEW_AT_MOST:
+            return None
         if key not in self.created:
             self.created[key] = self.values.new_entry(name, meaning)
         return self.created[key]
@@ -107,6 +113,8 @@ class ListReader:
         self._order = list(values.values.entries)
 
     def __call__(self, cell: str) -> Cell:
+        if self._map.values.has_too_many(cell):
+            return {}, RowProblem.TOO_LONG
         mapped = [self._map.of(part) for part in self._map.values.parts(cell)]
         if not mapped:
             return {}, ""

@@ -29,6 +29,7 @@ from tests.conftest import make_lead
 from tests.crm.custom_values import make_field
 from tests.crm.data_exchange.importing.choosing import choose, choose_all, shown
 from tests.crm.data_exchange.importing.uploading import run, upload, work_on
+from tests.size import sized
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -423,17 +424,57 @@ def test_a_value_that_can_t_be_seen_is_none_and_one_that_is_too_long_is_left_emp
     assert [tag.name for tag in Tag.objects.all()] == ["VIP"]
 
 
-def test_thousands_of_values_are_shown_in_part_and_refused_in_a_sentence(
+@pytest.mark.sized
+def test_100_000_values_are_shown_in_part_and_refused_in_a_sentence(
     admin: Membership, web: Client
 ) -> None:
-    rows = "\n".join(f"Lead {n}\tTag {n}" for n in range(3_000))
+    count = sized(100_000, small=3_000)
+    rows = "\n".join(f"Lead {n}\tTag {n}" for n in range(count))
     checked = work_on(upload(admin, f"First name\tTags\n{rows}\n"))
 
     assert len(shown(web, checked)) == 200
-    refused(checked, admin, "adds 3,000 tags, and the list has room for 200")
+    page = web.get(checked.get_absolute_url()).content.decode()
+    assert len(page) < 500_000
+    assert "at least 1,000 tags" in " ".join(page.split())
+    refused(checked, admin, "adds at least 1,000 tags, and the list has room for 200")
     again, _ = choose_all(web, checked, {}, otherwise_1="empty")
     run(work_on(again), admin)
-    assert (Lead.objects.count(), Tag.objects.count()) == (3_000, 0)
+    assert (Lead.objects.count(), Tag.objects.count()) == (count, 0)
+
+
+def test_a_cell_with_more_values_than_any_lead_has_is_left_out_and_listed(
+    admin: Membership, web: Client
+) -> None:
+    cells = ["; ".join(f"Tag {n}" for n in range(count)) for count in (200, 201)]
+    checked = upload(admin, f"First name\tTags\nAda\t{cells[0]}\nIda\t{cells[1]}\n")
+
+    assert checked.planned["cell:1:too_long"] == 1
+    assert len(shown(web, checked)) == 200
+    run(checked, admin)
+    assert [lead.tags.count() for lead in Lead.objects.order_by("pk")] == [200, 0]
+
+
+def test_choices_whose_names_have_separators_are_found_among_others(
+    admin: Membership,
+) -> None:
+    make_field(admin.company, "Regions", "choices")
+
+    run(upload(admin, 'First name,Regions\nAda,"Asia, and Pacific, EMEA"\n'), admin)
+
+    assert Lead.objects.get().custom["regions"] == ["emea", "asia_and_pacific"]
+
+
+def test_an_entry_for_a_rare_value_is_added_however_many_cells_there_are(
+    admin: Membership,
+) -> None:
+    """Its row comes after more different cells than the page reads."""
+    rows = [f"Lead {n}\tVIP;{' ' * n}Fair" for n in range(3_000)]
+    text = "\n".join(["First name\tTags", *rows, "Ada\tzz"])
+
+    run(work_on(upload(admin, f"{text}\n")), admin)
+
+    tags = set(Tag.objects.values_list("name", flat=True))
+    assert tags == {"VIP", "Fair", "zz"}
 
 
 def test_an_erasure_forgets_what_was_chosen_for_a_value_that_names_the_person(
