@@ -26,6 +26,7 @@ _FORMS: Final = [
     for form in (
         r"(?P<year>\d{4})(?P<sign>[-/.]?)(?P<month>\d{1,2})(?P=sign)(?P<day>\d{1,2})",
         r"(?P<first>\d{1,2})(?P<sign>[-/.])(?P<second>\d{1,2})(?P=sign)(?P<year>\d{4}|\d\d)",
+        r"(?P<first>\d{1,2})(?P<sign> )(?P<second>\d{1,2}) (?P<year>\d{4})",
         r"(?P<day>\d{1,2})(?:st|nd|rd|th|er|\.)?[ /.-]?(?:de )?(?P<name>[a-z]{3,10})\.?"
         r"[ /.,-]*(?:de )?(?P<year>\d{4}|\d\d)",
         r"(?P<name>[a-z]{3,10})\.?[ -](?P<day>\d{1,2})(?:st|nd|rd|th)?,? (?P<year>\d{4})",

@@ -18,13 +18,16 @@ LONGEST: Final = 60  # characters
 _SPACES: Final = re.compile(r"\s+")  # no-break and narrow ones, too
 # Curly apostrophes, dashes.
 _ALIKE: Final = str.maketrans("\u2019\u2018\u02bc\u00b4\u2212\u2013\u2014", "''''---")
-_CURRENCY: Final = (
-    rf"(?:[$£€¥₹₺₽₩₪₴]|kr\.?|zł|kč|ft|fr\.|r\$|{'|'.join(sorted(CODES))})"
+# ¤ is the € of a file in ISO-8859-15.
+_SYMBOLS: Final = (
+    r"(?:us|au|ca|nz|hk|a|c|s|r)?\$|[£€¤¥₹₺₽₩₪₴]|kr\.?|rs\.?|zł|kč|ft|fr\."
 )
-# 1.500,-.
+_CURRENCY: Final = rf"(?:{_SYMBOLS}|{'|'.join(sorted(CODES))})"
+# 1.500,- or 1 500:-
 _ROUND: Final = re.compile(
-    rf"(?<=\d)([.,])-{{1,2}}(?= ?(?:{_CURRENCY}|%)? ?\)?\Z)", re.IGNORECASE
+    rf"(?<=\d)([.,:])-{{1,2}}(?= ?(?:{_CURRENCY}|%)? ?\)?\Z)", re.IGNORECASE
 )
+ROUND_ENDS: Final = {".": ".00", ",": ",00", ":": ""}
 # A minus before or after the currency; (1.50) or 1.50- are negative, too.
 _NUMBER: Final = re.compile(
     rf"(?P<before>[-+(]?) ?{_CURRENCY}? ?(?P<between>[-+]?) ?(?P<digits>[.,]?\d(?:[\d.,' ]*\d)?(?:e[-+]?\d{{1,3}})?)"
@@ -111,7 +114,8 @@ def number_readings(text: str) -> NumberReadings:
 
 
 def _plain(text: str) -> str:
-    return _ROUND.sub(r"\g<1>00", _SPACES.sub(" ", text).strip().translate(_ALIKE))
+    plain = _SPACES.sub(" ", text).strip().translate(_ALIKE)
+    return _ROUND.sub(lambda found: ROUND_ENDS[found[1]], plain)
 
 
 def _value(digits: str, sign: str, *, negative: bool) -> Decimal | None:

@@ -30,8 +30,44 @@ TEXTS: Final = (
 SHARED: Final = "share_with_ad_platforms"
 # The columns that say whether someone is shared.
 SHARING: Final = ("consent", "opted_out")
-YES: Final = frozenset(["yes", "y", "true", "1", "on", "x", "ja", "j", "oui", "o"])
-NO: Final = frozenset(["no", "n", "false", "0", "off", "nee", "nein", "non"])
+# With what spreadsheets write for TRUE and FALSE in other languages.
+YES: Final = frozenset(
+    [
+        "yes",
+        "y",
+        "true",
+        "1",
+        "on",
+        "x",
+        "ja",
+        "j",
+        "oui",
+        "o",
+        "sí",
+        "si",
+        "wahr",
+        "waar",
+        "vrai",
+        "verdadero",
+        "vero",
+    ]
+)
+NO: Final = frozenset(
+    [
+        "no",
+        "n",
+        "false",
+        "0",
+        "off",
+        "nee",
+        "nein",
+        "non",
+        "falsch",
+        "onwaar",
+        "faux",
+        "falso",
+    ]
+)
 # Matches addresses that Django's validator accepts, in a tenth of its time. The validator decides about all others.
 _PLAIN_ADDRESS: Final = re.compile(
     r"[\w+-]+(\.[\w+-]+)*@([a-z0-9]{1,63}\.)+[a-z]{2,63}", re.ASCII | re.IGNORECASE

@@ -3,9 +3,10 @@
 Nothing in the file is trusted. It is read as a stream, within limits, and any problem is reported in one sentence.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, count
+from itertools import chain, count, islice
 from typing import Final
 
 from crm.data_exchange.formulas import unguarded
@@ -17,9 +18,11 @@ from crm.data_exchange.importing.spreadsheets import (
 )
 from crm.data_exchange.importing.text_formats import (
     SEPARATOR_LINE,
+    TITLES_AT_MOST,
     TextFormat,
     guess_format,
 )
+from crm.models.bidi import without_bidi_controls
 
 MAX_BYTES: Final = 20 * 1024 * 1024
 MAX_ROWS: Final = 100_000
@@ -28,6 +31,7 @@ COUNTED_COLUMNS: Final = 20_000
 # Characters: one more than the longest text that a lead may have.
 LONGEST_CELL: Final = 20_001
 UNCLOSED_SHOWN: Final = 4  # rows
+TITLE_SHOWN: Final = 40  # characters
 EMPTY: Final = "This file is empty. Choose one that has a row for each lead."
 OTHER_KINDS: Final = {
     b"\xd0\xcf\x11\xe0": "an old Excel file (.xls). Open it and save it as XLSX or CSV",
@@ -36,6 +40,11 @@ OTHER_KINDS: Final = {
     b"\xff\xd8\xff": "a picture. Choose a CSV, XLSX or ODS file",
     b"\x1f\x8b": "a compressed file. Unpack it first",
 }
+# Salesforce and others give a web page a name that ends in .xls.
+WEB_PAGE: Final = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype html|html|head|meta|table|\?xml)\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +61,23 @@ class FileRow:
 
 @dataclass(slots=True)
 class Table:
-    """A file's column names and its other rows, read anew each time.
+    """A file's column names and the rows below them, read anew each time.
 
-    `notes` say in sentences what was guessed about the file. `format` is None for a spreadsheet.
+    `above` counts the rows that are no leads: titles and the column names. `notes` say in sentences what was guessed
+    about the file. `format` is None for a spreadsheet.
     """
 
     header: Sequence[str]
     content: bytes
     reading: TextFormat
-    has_header: bool
+    above: int
     format: TextFormat | None
     notes: list[str] = field(default_factory=list)
 
     @property
     def rows(self) -> Iterator[FileRow]:
         """Raises UnreadableFile on the way."""
-        rows = _rows(self.content, self.reading)
-        if self.has_header:
-            next(rows)
+        rows = islice(_rows(self.content, self.reading), self.above, None)
         for number, row in enumerate(rows, start=1):
             if number > MAX_ROWS:
                 raise UnreadableFile(
@@ -87,21 +95,39 @@ def read_table(content: bytes, chosen: TextFormat | None = None) -> Table:
     else:
         _refuse_others(content)
         found = reading = chosen or guess_format(content, notes)
-    first = next(_rows(content, reading), None)
-    if first is None:
+    begin = [row.cells for row in islice(_rows(content, reading), TITLES_AT_MOST + 1)]
+    if not begin:
         raise UnreadableFile(EMPTY)
-    if len(first.cells) > MAX_COLUMNS:
-        columns = (
-            f"{len(first.cells):,} columns, and at most {MAX_COLUMNS} can be imported"
-        )
+    titles = _titles(begin)
+    if titles:
+        notes.append(f"Left out above the names of the columns: {_shown(titles)}.")
+    first = begin[len(titles)]
+    if len(first) > MAX_COLUMNS:
+        columns = f"{len(first):,} columns, and at most {MAX_COLUMNS} can be imported"
         raise UnreadableFile(
             f"This file has {columns}. Delete those that you don't need."
         )
-    if _is_header(first.cells):
-        return Table(_distinct(first.cells), content, reading, True, found, notes)
+    if _is_header(first):
+        above = len(titles) + 1
+        return Table(_distinct(first), content, reading, above, found, notes)
     notes.append("The first row is a lead, so the columns have no names.")
-    header = [f"Column {number}" for number in range(1, len(first.cells) + 1)]
-    return Table(header, content, reading, False, found, notes)
+    header = [f"Column {number}" for number in range(1, len(first) + 1)]
+    return Table(header, content, reading, 0, found, notes)
+
+
+def _titles(begin: Sequence[Sequence[str]]) -> list[str]:
+    """The texts of the rows above the column names, each of which has a single cell, such as the name of a table."""
+    for index, cells in enumerate(begin):
+        if len(list(filter(None, cells))) > 1:
+            is_header = any(map(is_usual_name, cells))
+            return ["".join(row) for row in begin[:index]] if is_header else []
+    return []
+
+
+def _shown(titles: Sequence[str]) -> str:
+    return ", ".join(
+        f"“{without_bidi_controls(title)[:TITLE_SHOWN]}”" for title in titles
+    )
 
 
 def _refuse_others(content: bytes) -> None:
@@ -111,6 +137,10 @@ def _refuse_others(content: bytes) -> None:
     for magic, kind in OTHER_KINDS.items():
         if content.startswith(magic):
             raise UnreadableFile(f"This is {kind}.")
+    if WEB_PAGE.match(content):
+        raise UnreadableFile(
+            "This is a web page or XML. Open it in a spreadsheet program, and save it as XLSX or CSV."
+        )
 
 
 def _rows(content: bytes, reading: TextFormat) -> Iterator[FileRow]:

@@ -15,11 +15,13 @@ from typing import Any, Final, Self
 
 import charset_normalizer
 
+from crm.data_exchange.importing.columns import is_usual_name
 from crm.data_exchange.importing.spreadsheets import UnreadableFile
 
 LONGEST_LINE: Final = 500_000  # characters
 SAMPLE: Final = 64 * 1024  # bytes that guesses are based on
 SAMPLE_ROWS: Final = 50
+TITLES_AT_MOST: Final = 10  # rows above the column names
 ENCODINGS: Final = {
     "utf-8": "UTF-8",
     "utf-16-le": "UTF-16",
@@ -42,7 +44,14 @@ DELIMITERS: Final = {
     "\t": "tabs",
     "|": "vertical bars",
 }
-QUOTES: Final = {'"': 'Double: "Ada"', "'": "Single: 'Ada'", "": "None"}
+# Databases put a backslash before a quotation mark in a cell; spreadsheets double it.
+ESCAPED: Final = '\\"'
+QUOTES: Final = {
+    '"': 'Double: "Ada"',
+    ESCAPED: 'Double, escaped: "\\"Ada\\""',
+    "'": "Single: 'Ada'",
+    "": "None",
+}
 BOMS: Final = {
     codecs.BOM_UTF8: "utf-8",
     codecs.BOM_UTF16_LE: "utf-16-le",
@@ -57,12 +66,14 @@ MANY: Final = 0.05
 UNUSUAL: Final = {
     # No unaccented ones between them.
     rb"[\x80-\xff]{3,}": ["cp1251", "cp1253", "cp932", "gb18030"],
-    # In Windows-1252: nothing, or a capital or a sign where a word goes on.
-    rb"[\x81\x8d\x8f\x90\x9d]|(?<=[a-z])[\x80\x82-\x84\x86-\x8c\x8e\x98\x9b\x9f]": [
+    # In Windows-1252: nothing, or Ÿ, or another capital or a sign where a word goes on.
+    rb"[\x81\x8d\x8f\x90\x9d\x9f]|(?<=[a-z])[\x80\x82-\x84\x86-\x8c\x8e\x98\x9b]": [
         "mac_roman",
         "cp850",
     ],
 }
+_BACKSLASH: Final = re.compile(r'\\([\\"])')
+_UNESCAPED: Final = {'"': '""', "\\": "\\"}
 _ENDED: Final = (
     "The file ends in the middle of a character: its last row may be incomplete."
 )
@@ -113,21 +124,26 @@ class TextFormat:
         """
         lines: list[str] = []
         try:
-            for cells in self._reader(_kept(_lines(text), lines)):
-                if len(lines) == 1 or self._is_one_row(lines):
+            for cells in self._reader(_kept(self._lines(text), lines)):
+                if len(lines) == 1 or self.is_one_row(lines):
                     yield TextRow(cells)
                 else:
                     for line in lines:
                         yield TextRow(
                             next(self._reader([line])),
-                            is_unclosed=not self._is_one_row([line]),
+                            is_unclosed=not self.is_one_row([line]),
                         )
                 lines.clear()
         except csv.Error:
             problem = "This file can't be read as a table. Perhaps a quotation mark is missing."
             raise UnreadableFile(problem) from None
 
-    def _is_one_row(self, lines: Sequence[str]) -> bool:
+    def _lines(self, text: io.TextIOWrapper) -> Iterator[str]:
+        """The lines, in which a quotation mark in a cell is doubled. Raises UnreadableFile."""
+        lines = _lines(text)
+        return map(_doubled, lines) if self.quote == ESCAPED else lines
+
+    def is_one_row(self, lines: Sequence[str]) -> bool:
         """False if a quotation mark in these lines isn't closed, or is closed in the middle of a cell."""
         try:
             return len(list(self._reader(lines, strict=True))) == 1
@@ -139,7 +155,10 @@ class TextFormat:
     ) -> Iterator[list[str]]:
         if self.quote:
             return csv.reader(
-                lines, delimiter=self.delimiter, quotechar=self.quote, strict=strict
+                lines,
+                delimiter=self.delimiter,
+                quotechar=self.quote[-1],
+                strict=strict,
             )
         return csv.reader(
             lines, delimiter=self.delimiter, quoting=csv.QUOTE_NONE, strict=strict
@@ -163,17 +182,44 @@ def _lines(text: io.TextIOWrapper) -> Iterator[str]:
         yield line
 
 
+def _doubled(line: str) -> str:
+    """The line with "" for an escaped quotation mark, and one backslash for an escaped one."""
+    if "\\" not in line:
+        return line
+    return _BACKSLASH.sub(lambda found: _UNESCAPED[found[1]], line)
+
+
 def guess_format(content: bytes, notes: list[str]) -> TextFormat:
     """The format that the file probably has. Adds to the notes what a person should check. Raises UnreadableFile."""
     found = TextFormat(_encoding(content, notes))
     lines = list(islice(_lines(found.text(content)), SAMPLE_ROWS))
     said = SEPARATOR_LINE.fullmatch(lines[0]) if lines else None
-    delimiter = (
-        said[1]
-        if said
-        else max(DELIMITERS, key=lambda delimiter: _regularity(lines, delimiter))
-    )
-    return replace(found, delimiter=delimiter)
+    delimiter = said[1] if said else _delimiter(lines)
+    return _with_quote(replace(found, delimiter=delimiter), lines)
+
+
+def _with_quote(found: TextFormat, lines: Sequence[str]) -> TextFormat:
+    """The format, with escaped quotation marks if more lines are rows with them."""
+    escaped = replace(found, quote=ESCAPED)
+    unusual = [line for line in lines if ESCAPED in line]
+    as_they_are = sum(found.is_one_row([line]) for line in unusual)
+    without = sum(escaped.is_one_row([_doubled(line)]) for line in unusual)
+    return escaped if without > as_they_are else found
+
+
+def _delimiter(lines: Sequence[str]) -> str:
+    """The character that splits the rows best: all of them or, if there are titles, those from the column names on."""
+    for above in range(TITLES_AT_MOST + 1):
+        below = lines[above:]
+        best = max(DELIMITERS, key=lambda each: _regularity(below, each))
+        if any(_regularity(below, best)) and (not above or _has_names(below[0], best)):
+            return best
+    return next(iter(DELIMITERS))
+
+
+def _has_names(line: str, delimiter: str) -> bool:
+    cells = next(csv.reader([line], delimiter=delimiter))
+    return any(map(is_usual_name, cells))
 
 
 def _regularity(lines: Sequence[str], delimiter: str) -> tuple[int, int]:

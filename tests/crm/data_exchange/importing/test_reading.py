@@ -89,6 +89,9 @@ def test_columns_of_one_name_stay_apart() -> None:
         (b"%PDF-1.7 ...", "PDF"),
         (b"\x89PNG\r\n" + bytes(30), "picture"),
         (b"\x7fELF" + bytes(200), "neither a CSV"),
+        (b"<html><body><table><tr><td>Ada</td></tr></table>", "web page"),
+        (b"\xef\xbb\xbf \n<!DOCTYPE html>", "web page"),
+        (b'<?xml version="1.0"?><Workbook/>', "web page"),
         (b"a," * 999 + b"a\nAda\n", "1,000 columns"),
         (b"," * 2_000_000, "too long"),
         (b'name\n"Ada' + b"\nx" * 200_000, "quotation mark"),
@@ -102,6 +105,9 @@ def test_columns_of_one_name_stay_apart() -> None:
         "PDF",
         "PNG",
         "a program",
+        "HTML",
+        "HTML with a BOM",
+        "XML",
         "wide",
         "one line",
         "open quote",
@@ -198,3 +204,39 @@ def test_columns_are_guessed_by_name_or_else_by_what_is_in_them() -> None:
         ("first_name", True), ("last_name", True), ("", True), ("email", True), ("", True), ("phone", False),
         ("source", False), ("", True),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("above", "titles"),
+    [
+        ("Table 1\n", "“Table 1”"),
+        ("Leads of the fair\n\nAs of: 3 Nov 2026\n\n", "“Leads of the fair”, “As of: 3 Nov 2026”"),
+        (";;Leads\n", "“Leads”"),
+        (f"{'x' * 90}\n", f"“{'x' * 40}”"),
+    ],
+)  # fmt: skip
+def test_titles_above_the_column_names_are_left_out_with_a_note(
+    above: str, titles: str
+) -> None:
+    content = f"{above}{HEADER}Ada;Lovelace;ada@example.com\n"
+
+    table = read_table(content.encode())
+
+    assert table.header == ["Vorname", "Nachname", "E-Mail"]
+    assert [row.cells for row in table.rows] == [["Ada", "Lovelace", "ada@example.com"]]
+    assert table.notes == [f"Left out above the names of the columns: {titles}."]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "Name\nAda\nIda\n",
+        "Ada\nIda;ida@example.com\n",
+        "Name\nLovelace, Ada\nHopper, Grace\n",
+    ],
+)
+def test_a_first_row_above_no_column_names_is_no_title(content: str) -> None:
+    table = read_table(content.encode())
+
+    assert len(list(table.rows)) == content.count("\n") - 1
+    assert not any("Left out" in note for note in table.notes)

@@ -1,6 +1,7 @@
 """Spreadsheets: what is read of them, and what happens to those that would exhaust memory."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.crm.data_exchange.importing.malformed_spreadsheets import (
     parts_of,
     workbook,
 )
+from tests.crm.data_exchange.importing.saved_files import Workbook
 from tests.crm.data_exchange.importing.spreadsheet_files import (
     archive,
     ods,
@@ -146,3 +148,60 @@ def test_a_reader_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) 
 
     with pytest.raises(UnreadableFile, match="too large"):
         read_table(xlsx(LEADS))
+
+
+@pytest.mark.parametrize(
+    ("number_format", "number", "seen"),
+    [
+        ("0%", 0.25, "25%"),
+        ("0.00%", 0.07, "7%"),
+        ("#,##0.0 %;[Red]-#,##0.0 %", -0.125, "-12.5%"),
+        ("00000", 1234.0, "01234"),
+        ("0000000000;-0", 201234567.0, "0201234567"),
+        ("00000", 1.5, "1.5"),
+        ('0" %"', 25.0, "25"),
+        ("0\\%", 25.0, "25"),
+        ("#,##0.00", 1234.5, "1234.5"),
+        ("General", 0.25, "0.25"),
+    ],
+)
+@pytest.mark.parametrize(
+    "workbook", [{}, {"left": 2, "above": 3}, {"before": [".Lists"]}, {"dates": "ISO"}]
+)
+def test_a_percentage_and_leading_zeros_are_read_as_people_see_them(
+    workbook: dict[str, Any], number_format: str, number: float, seen: str
+) -> None:
+    file = Workbook(number_format=number_format, **workbook)
+    rows = [("Name", "Number"), ("Ada", number), ("25%", "01")]
+
+    table = read_table(file.content(rows))
+
+    assert [row.cells for row in table.rows] == [["Ada", seen], ["25%", "01"]]
+
+
+def test_formats_that_can_t_be_read_leave_the_numbers_as_they_are() -> None:
+    file = Workbook(number_format="0%").content([("Name", "Number"), ("Ada", 0.25)])
+    parts = parts_of(file)
+
+    styles = parts["xl/styles.xml"] + b"<"
+
+    table = read_table(archive({**parts, "xl/styles.xml": styles}))
+
+    assert [row.cells for row in table.rows] == [["Ada", "0.25"]]
+
+
+@pytest.mark.parametrize("before", [[".Lists"], ["Export Summary"]])
+def test_the_sheet_that_people_see_is_read(before: list[str]) -> None:
+    table = read_table(Workbook(before=before).content([("Name",), ("Ada",)]))
+
+    assert [row.cells for row in table.rows] == [["Ada"]]
+    assert table.notes == ["The file has 2 sheets, of which “Leads” is read."]
+
+
+def test_a_hidden_sheet_is_read_if_there_is_no_other() -> None:
+    parts = parts_of(Workbook().content([("Name",), ("Ada",)]))
+    hidden = parts["xl/workbook.xml"].replace(b'"visible"', b'"hidden"')
+
+    table = read_table(archive({**parts, "xl/workbook.xml": hidden}))
+
+    assert [row.cells for row in table.rows] == [["Ada"]]

@@ -3,7 +3,12 @@
 import pytest
 
 from crm.data_exchange.importing.reading import read_table
-from crm.data_exchange.importing.text_formats import ENCODINGS, TextFormat, guess_format
+from crm.data_exchange.importing.text_formats import (
+    ENCODINGS,
+    ESCAPED,
+    TextFormat,
+    guess_format,
+)
 
 HEADER = "Vorname;Nachname;E-Mail;Firma\n"
 WESTERN = (
@@ -180,3 +185,31 @@ def test_a_stray_zero_makes_no_utf_16(encoding: str) -> None:
 def test_a_spreadsheet_has_no_text_format() -> None:
     assert TextFormat.of({}) is None
     assert TextFormat("cp1252", ";").label == "Windows-1252, semicolons"
+
+
+@pytest.mark.parametrize(
+    ("line", "cells"),
+    [
+        (r'"He said \"hi\"","x"', ['He said "hi"', "x"]),
+        (r'"a\\b","C:\\"', ["a\\b", "C:\\"]),
+        (r'"C:\temp","x"', ["C:\\temp", "x"]),
+    ],
+)
+def test_quotation_marks_that_a_database_escapes_are_read(
+    line: str, cells: list[str]
+) -> None:
+    content = f'Name,Notes\n"Ada \\"A\\" L","y"\n{line}\n'.encode()
+
+    table = read_table(content)
+
+    assert table.format == TextFormat("utf-8", ",", ESCAPED)
+    assert [row.cells for row in table.rows] == [['Ada "A" L', "y"], cells]
+
+
+def test_a_backslash_before_a_closing_mark_is_a_backslash() -> None:
+    content = b'Name,Folder\nAda,"C:\\leads\\"\nIda,"D:\\"\n'
+
+    table = read_table(content)
+
+    assert table.format == TextFormat("utf-8", ",")
+    assert [row.cells[1] for row in table.rows] == ["C:\\leads\\", "D:\\"]
