@@ -20,9 +20,9 @@ from crm.data_exchange.importing.column_readings import (
     conventions,
     readings_of,
 )
-from crm.data_exchange.importing.columns import LEFT_OUT
 from crm.data_exchange.importing.custom_columns import custom_columns
 from crm.data_exchange.importing.judging import PROBLEM
+from crm.data_exchange.importing.objects.definition import LEFT_OUT
 from crm.data_exchange.importing.objects.registry import object_of
 from crm.data_exchange.importing.text_formats import DELIMITERS, ENCODINGS, QUOTES
 from crm.data_exchange.importing.value_lists import ValueList, value_lists

@@ -14,8 +14,8 @@ from crm.data_exchange.importing.column_readings import (
     readings_of,
     version_of_columns,
 )
-from crm.data_exchange.importing.columns import LEFT_OUT
 from crm.data_exchange.importing.custom_columns import custom_columns
+from crm.data_exchange.importing.objects.definition import LEFT_OUT
 from crm.data_exchange.importing.objects.registry import object_of
 from crm.data_exchange.importing.text_formats import (
     DELIMITERS,
@@ -28,6 +28,7 @@ from crm.forms.leads import limit_to_company
 from crm.models import CustomField, LeadImport, Otherwise, User
 from crm.models.people import company_people
 from crm.selectors.import_cells import CellTotal
+from crm.selectors.import_presets import CHOICES, ColumnGuesses
 from crm.selectors.lead_imports import ColumnView, Conversions, labels_with
 
 NO, YES = "no", "yes"
@@ -73,8 +74,11 @@ class FileFormatForm(forms.Form):
 class ImportColumnsForm(forms.Form):
     """For each column of the file: its field, how its values are read, and what happens to those that can't be.
 
-    What a form doesn't have stays as it is.
+    Another program that the file is an export of decides about the fields of all columns. What a form doesn't have
+    stays as it is.
     """
+
+    preset = forms.ChoiceField(label="Export of", choices=CHOICES, required=False)
 
     def __init__(
         self, data: Any = None, *, lead_import: LeadImport, may_add: bool
@@ -83,6 +87,8 @@ class ImportColumnsForm(forms.Form):
         self._imported = object_of(lead_import)
         custom = custom_columns(lead_import.company, self._imported.custom_subject)
         self._lead_import = lead_import
+        self.guesses = ColumnGuesses(lead_import)
+        self.fields["preset"].initial = self.guesses.preset
         self._labels = labels_with(self._imported, custom)
         self._before = readings_of(lead_import)
         choices = [(LEFT_OUT, "Leave out"), *self._labels.items()]
@@ -123,7 +129,10 @@ class ImportColumnsForm(forms.Form):
             raise ValidationError(problem)
 
     def columns(self) -> list[str]:
-        """The chosen field of each column."""
+        """The chosen field of each column, or the one that it has in exports of a program that was just chosen."""
+        preset = self.cleaned_data.get("preset", "")
+        if "preset" in self.data and preset != self.guesses.preset:
+            return [guess.field for guess in self.guesses.by(preset)]
         return [
             self.cleaned_data.get(f"column_{index}", LEFT_OUT)
             for index in range(len(self._before))

@@ -7,10 +7,9 @@ from typing import Final
 
 from django.db.models.functions import Substr
 
-from crm.data_exchange.importing.columns import GUESSED_FROM, LEFT_OUT, guess_columns
 from crm.data_exchange.importing.custom_columns import custom_columns
 from crm.data_exchange.importing.judging import PROBLEM
-from crm.data_exchange.importing.objects.definition import ImportedObject
+from crm.data_exchange.importing.objects.definition import LEFT_OUT, ImportedObject
 from crm.data_exchange.importing.objects.leads import LATER
 from crm.data_exchange.importing.objects.registry import object_of
 from crm.data_exchange.importing.reading import read_table
@@ -29,6 +28,7 @@ from crm.models import (
 )
 from crm.models.lead_import import DOUBTS
 from crm.selectors.import_cells import ShownCells
+from crm.selectors.import_presets import ColumnGuesses
 from crm.services.status_changes import ExpectedConversions
 
 SAMPLES_SHOWN: Final = 3
@@ -204,25 +204,17 @@ def file_preview(lead_import: LeadImport, chosen: TextFormat) -> FilePreview:
     )
 
 
-def columns(lead_import: LeadImport) -> list[ColumnView]:
-    """The columns of the file, in two queries."""
-    rows = [
-        row.cells
-        for row in LeadImportRow.objects.of(lead_import).only("cells")[:GUESSED_FROM]
-    ]
-    imported = object_of(lead_import)
-    custom = custom_columns(lead_import.company, imported.custom_subject)
-    guesses = guess_columns(imported, lead_import.header, rows, custom)
+def columns(lead_import: LeadImport, guesses: ColumnGuesses) -> list[ColumnView]:
+    """The columns of the file."""
+    pairs = zip(lead_import.header, guesses.by(guesses.preset), strict=True)
     return [
         ColumnView(
             index,
             name,
-            _samples(rows, index),
+            _samples(guesses.rows, index),
             _mark(guess.field, guess.is_sure, lead_import.columns[index]),
         )
-        for index, (name, guess) in enumerate(
-            zip(lead_import.header, guesses, strict=True)
-        )
+        for index, (name, guess) in enumerate(pairs)
     ]
 
 

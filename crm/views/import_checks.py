@@ -56,9 +56,10 @@ class CheckPage:
 
     def _of_columns(self) -> dict[str, Any]:
         """What each column is."""
-        views = selector.columns(self._lead_import)
+        views = selector.columns(self._lead_import, self.columns.guesses)
         return {
             "columns_form": self.columns,
+            "preset": self.columns.guesses.recognised,
             "columns": self.columns.rows(views),
             "guessed": sum(column.mark == "Guessed" for column in views),
             "unsure": any(column.mark == "Unsure" for column in views),

@@ -251,6 +251,10 @@ REASONED = {
         "LeadImportRow.of",
     ): "takes an import, and narrows it to its company",
     (
+        "crm/selectors/import_presets.py",
+        "LeadImportRow.of",
+    ): "takes an import, and narrows it to its company",
+    (
         "crm/selectors/import_readings.py",
         "LeadImportRow.of",
     ): "takes an import, and narrows it to its company",

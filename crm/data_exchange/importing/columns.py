@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from crm.data_exchange.importing.objects.definition import ImportedObject
+from crm.data_exchange.importing.objects.definition import LEFT_OUT, ImportedObject
+from crm.data_exchange.importing.objects.leads import LEADS
 from crm.data_exchange.importing.objects.registry import OBJECTS
+from crm.data_exchange.importing.presets import PRESETS, Preset
 from crm.models import CustomField
 
-LEFT_OUT: Final = ""
 GUESSED_FROM: Final = 50  # rows
 # A column that the download of bad rows adds to those of the file.
 REASON: Final = "Reason"
@@ -35,15 +36,20 @@ def guess_columns(
     header: Sequence[str],
     rows: Sequence[Sequence[str]],
     custom: Mapping[str, CustomField],
+    preset: Preset | None = None,
 ) -> list[Guess]:
-    """A guess for each column. No field is guessed twice, and sure guesses take precedence."""
+    """A guess for each column of a file, which may be an export of another CRM.
+
+    No field is guessed twice, and sure guesses take precedence.
+    """
     own = {
         _plain(each): name
         for name, field in custom.items()
         for each in (field.key, field.name)
     }
+    known = _known_names(imported, own, preset)
     guesses = [
-        _guess(imported, name, [row[index] for row in rows if index < len(row)], own)
+        _guess(imported, name, [row[index] for row in rows if index < len(row)], known)
         for index, name in enumerate(header)
     ]
     names = imported.names
@@ -55,16 +61,34 @@ def guess_columns(
         if guess.field and guess.field not in taken:
             taken |= {guess.field, *(names[-1:] if guess.field in names else [])}
             result[index] = guess
+    # A custom field may have a built-in name, as "Company" next to a column "Organisation".
+    for index, name in enumerate(header):
+        field = own.get(_plain(name), LEFT_OUT)
+        if not result[index].field and field not in taken:
+            result[index] = Guess(field, is_sure=True)
+            taken.add(field)
     return result
 
 
+def _known_names(
+    imported: ImportedObject, own: Mapping[str, str], preset: Preset | None
+) -> dict[str, str]:
+    """The fields by the names that are sure, "" for a column of the other CRM that is none."""
+    sure, _ = _usual_names(imported)
+    if preset is None or imported is not LEADS:
+        return {**own, **sure}
+    fields = {_plain(name): field for name, field in preset.fields.items()}
+    filled = {name: field for name, field in fields.items() if field}
+    return {**fields, **own, **sure, **filled}
+
+
 def _guess(
-    imported: ImportedObject, name: str, values: Iterable[str], own: Mapping[str, str]
+    imported: ImportedObject, name: str, values: Iterable[str], known: Mapping[str, str]
 ) -> Guess:
-    sure, unsure = _usual_names(imported)
     plain = _plain(name)
-    if field := sure.get(plain) or own.get(plain, ""):
-        return Guess(field, is_sure=True)
+    if plain in known:
+        return Guess(known[plain], is_sure=True)
+    _, unsure = _usual_names(imported)
     if field := unsure.get(plain, ""):
         return Guess(field, is_sure=False)
     filled = [value for value in values if value]
@@ -88,7 +112,7 @@ def _usual_names(imported: ImportedObject) -> tuple[dict[str, str], dict[str, st
 
 
 def is_usual_name(name: str) -> bool:
-    """True for a usual name of a field of any object."""
+    """True for a usual name of a field of any object, and for a column of another CRM's exports."""
     return _plain(name) in _all_usual_names()
 
 
@@ -101,6 +125,8 @@ def _each_usual_name() -> Iterator[str]:
     for imported in OBJECTS:
         sure, _ = _usual_names(imported)
         yield from sure
+    for preset in PRESETS.values():
+        yield from map(_plain, preset.fields)
 
 
 def looks_like_value(cell: str) -> bool:

@@ -19,13 +19,14 @@ from crm.data_exchange.importing.column_readings import (
 )
 from crm.data_exchange.importing.columns import (
     GUESSED_FROM,
-    LEFT_OUT,
     REASON,
     guess_columns,
 )
 from crm.data_exchange.importing.custom_columns import custom_columns
 from crm.data_exchange.importing.judging import count, first_rows, judge
+from crm.data_exchange.importing.objects.definition import LEFT_OUT
 from crm.data_exchange.importing.objects.registry import object_of
+from crm.data_exchange.importing.presets import recognised
 from crm.data_exchange.importing.reading import (
     FileRow,
     Table,
@@ -239,6 +240,7 @@ def _guess_columns(lead_import: LeadImport, sample: Sequence[FileRow]) -> None:
         lead_import.header,
         [row.cells for row in sample],
         custom_columns(lead_import.company, imported.custom_subject),
+        recognised(lead_import.header),
     )
     lead_import.columns = [guess.field for guess in guesses]
     lead_import.readings = []

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 
 from crm.data_exchange.importing.cells import Reader
 from crm.data_exchange.importing.rows import JudgedRow
@@ -18,6 +18,7 @@ from crm.models import (
 )
 
 Values = Mapping[str, Any]  # of a row, by field name
+LEFT_OUT: Final = ""  # the field of a column that is none
 
 
 @dataclass(frozen=True, slots=True)
