@@ -71,7 +71,7 @@ Dice = random.Random
 
 @dataclass(frozen=True, slots=True)
 class MalformedFile:
-    """`kind` is the name of the function that made it."""
+    """`kind` has the names of the functions that made it."""
 
     seed: int
     kind: str
@@ -84,11 +84,13 @@ class MalformedFile:
 
 
 def malformed_file(seed: int) -> MalformedFile:
-    """The file of this seed. Consecutive seeds make files of different kinds."""
+    """The file of this seed. As many consecutive seeds as there are KINDS make a file of each; the first are plain."""
     dice = Dice(seed)
-    make = MAKERS[seed % len(MAKERS)]
+    round_, at = divmod(seed - SEED, len(MAKERS))
+    make, twist = MAKERS[at], TWISTS[round_ % len(TWISTS)]
     name, content_type = dice.choice(NAMES), dice.choice(KINDS_OF_CONTENT)
-    return MalformedFile(seed, make.__name__, name, make(dice), content_type)
+    kind = f"{make.__name__}, {twist.__name__}"
+    return MalformedFile(seed, kind, name, twist(make(dice), dice), content_type)
 
 
 def kept_seeds() -> list[int]:
@@ -391,6 +393,71 @@ def mutated(content: bytes, dice: Dice) -> bytes:
     return bytes(changed)
 
 
+# --- what happens to a file on its way: each of these happens to a file of each kind ---
+
+
+def plain(content: bytes, dice: Dice) -> bytes:
+    return content
+
+
+def cut_off(content: bytes, dice: Dice) -> bytes:
+    return content[: dice.randrange(len(content) + 1)]
+
+
+def without_its_beginning(content: bytes, dice: Dice) -> bytes:
+    return content[dice.choice([1, 2, 3, 30, 600]) :]
+
+
+def sent_twice(content: bytes, dice: Dice) -> bytes:
+    return content + dice.choice([b"", b"\n"]) + content
+
+
+def below_a_title(content: bytes, dice: Dice) -> bytes:
+    return (
+        dice.choice([b"Leads\n", b"sep=;\n", b"sep=,\r\n\r\n", b'"\n', b"\n" * 12])
+        + content
+    )
+
+
+def above_another_file(content: bytes, dice: Dice) -> bytes:
+    return content + b"\n" + dice.choice([good_csv(dice).encode(), *OTHERS])
+
+
+def after_a_mark(content: bytes, dice: Dice) -> bytes:
+    marks = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    return dice.choice(marks) + content
+
+
+def encoded_twice(content: bytes, dice: Dice) -> bytes:
+    encodings = ("utf-8", "utf-16-le", "utf-16", "cp1252", "mac_roman")
+    return content.decode("latin-1").encode(dice.choice(encodings), "replace")
+
+
+def with_other_line_ends(content: bytes, dice: Dice) -> bytes:
+    return content.replace(b"\n", dice.choice(ENDINGS).encode())
+
+
+def with_other_separators(content: bytes, dice: Dice) -> bytes:
+    return content.replace(
+        b",", dice.choice([b";", b"\t", b"|", b",,", b" ", b'"', b"'"])
+    )
+
+
+def with_other_quotes(content: bytes, dice: Dice) -> bytes:
+    return content.replace(
+        b'"', dice.choice([b"'", b'\\"', b'""', b"", b"\xe2\x80\x9d"])
+    )
+
+
+def with_zeros(content: bytes, dice: Dice) -> bytes:
+    at = dice.randrange(len(content) + 1)
+    return content[:at] + b"\0" * dice.choice([1, 2, 900]) + content[at:]
+
+
+def with_flipped_bits(content: bytes, dice: Dice) -> bytes:
+    return mutated(content, dice)
+
+
 # --- parts of files ---
 
 
@@ -422,3 +489,8 @@ MAKERS: Final[tuple[Callable[[Dice], bytes], ...]] = (
     mixed_encodings, another_encoding, no_utf8, mixed_line_ends, nul_bytes, unclosed_quotes, gigantic_cell,
     addresses_that_take_long, odd_cells, formulas, mutated_csv, mutated_csv, mutated_xlsx, mutated_ods, *SPREADSHEETS,
 )  # fmt: skip
+TWISTS: Final[tuple[Callable[[bytes, Dice], bytes], ...]] = (
+    plain, cut_off, without_its_beginning, sent_twice, below_a_title, above_another_file, after_a_mark, encoded_twice,
+    with_other_line_ends, with_other_separators, with_other_quotes, with_zeros, with_flipped_bits,
+)  # fmt: skip
+KINDS: Final = len(MAKERS) * len(TWISTS)

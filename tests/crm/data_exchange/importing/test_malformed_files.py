@@ -17,8 +17,9 @@ from django.test import Client
 from django.urls import reverse
 
 from crm.data_exchange.importing import reading, storing
+from crm.data_exchange.importing.column_readings import unanswered
 from crm.data_exchange.importing.reading import LONGEST_CELL, MAX_COLUMNS
-from crm.data_exchange.importing.text_formats import DELIMITERS, ENCODINGS
+from crm.data_exchange.importing.text_formats import DELIMITERS, ENCODINGS, QUOTES
 from crm.jobs import rounds, runner
 from crm.models import (
     Company,
@@ -36,9 +37,12 @@ from crm.models.job import JobState
 from crm.models.roles import Role
 from tests.conftest import client_of, join, make_lead
 from tests.crm.custom_values import make_field
+from tests.crm.data_exchange.importing.choosing import column_fields
 from tests.crm.data_exchange.importing.malformed_files import (
+    KINDS,
     MAKERS,
     SEED,
+    TWISTS,
     MalformedFile,
     keep_seeds,
     kept_seeds,
@@ -77,12 +81,19 @@ def test_a_file_of_each_kind_is_refused_in_a_sentence_or_checked(part: int) -> N
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("part", range(PARTS))
 def test_no_malformed_file_breaks_an_import(part: int) -> None:
-    count = figures.rounds(50, long=3_000)
+    count = figures.rounds(KINDS, long=3_000)
 
     broken = broken_by(range(figures.SEED + part, figures.SEED + count, PARTS))
 
     keep_seeds([*broken])
     assert broken == {}
+
+
+def test_there_are_at_least_500_kinds_of_malformed_files() -> None:
+    assert len({*MAKERS}) * len(TWISTS) >= 500
+    assert len(
+        {malformed_file(SEED + len(MAKERS) * at).kind for at in range(len(TWISTS))}
+    ) == len(TWISTS)
 
 
 def broken_by(seeds: Iterable[int]) -> dict[int, str]:
@@ -186,7 +197,7 @@ def choose_format(client: Client, lead_import: LeadImport, dice: random.Random) 
         chosen = {
             "encoding": dice.choice([*ENCODINGS]),
             "delimiter": dice.choice([*DELIMITERS]),
-            "quote": dice.choice("\"'"),
+            "quote": dice.choice([*QUOTES]),
         }
         address = reverse("lead_import_format", args=[lead_import.pk])
         assert client.get(address, chosen).status_code == 200
@@ -202,7 +213,7 @@ def choose_columns(
 ) -> None:
     """Choose random fields for the columns. The choice is refused in a sentence, or the file is checked again."""
     fields = page.context["columns_form"].fields
-    choices = [name for name, _ in next(iter(fields.values())).choices if name]
+    choices = [name for name, _ in fields["column_0"].choices if name]
     dice.shuffle(choices)
     chosen = {
         name: choices.pop() if choices and dice.random() < 0.8 else ""
@@ -212,6 +223,7 @@ def choose_columns(
         chosen[dice.choice(list(fields))] = dice.choice(
             ["first_name", "last_name", "full_name"]
         )
+    chosen["preset"] = dice.choice(["", "", "hubspot", "zoho", "x"])
     page = client.post(
         reverse("lead_import_columns", args=[lead_import.pk]), chosen, follow=True
     )
@@ -231,7 +243,27 @@ def choose_columns(
     )
 
 
+def answer(client: Client, lead_import: LeadImport) -> None:
+    """Say how each column is read whose values can be read in two ways: until then the import can't be started."""
+    if not unanswered(lead_import):
+        return
+    client.post(reverse("lead_import_start", args=[lead_import.pk]), {"tell": "no"})
+    page = worked_on(client, lead_import)
+    assert lead_import.state == JobState.PAUSED
+    fields = page.context["columns_form"].fields
+    answers = {
+        name: field.choices[-1][0]
+        for name, field in fields.items()
+        if name.startswith("convention_")
+    }
+    address = reverse("lead_import_columns", args=[lead_import.pk])
+    client.post(address, {**column_fields(lead_import), **answers})
+    worked_on(client, lead_import)
+    assert not unanswered(lead_import)
+
+
 def run(client: Client, lead_import: LeadImport, dice: random.Random) -> None:
+    answer(client, lead_import)
     client.post(
         reverse("lead_import_start", args=[lead_import.pk]),
         {"tell": dice.choice(["yes", "no"])},
