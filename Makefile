@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ENVIRONMENT := sh scripts/environment.sh
 
-.PHONY: help run bench quick test faults chaos check static-checks code-checks project-checks format lock sbom clean
+.PHONY: help run bench quick test faults chaos check static-checks code-checks project-checks format lock licences sbom clean
 
 help:
 	@echo "make run      start LeadMachine with demo data on http://127.0.0.1:8000/ (another port: PORT=8123 make run)"
@@ -16,6 +16,7 @@ help:
 	@echo "make format   put all code into its usual form"
 	@echo "make lock     write the lock files again from pyproject.toml, and look for newer and vulnerable packages (needs uv;"
 	@echo "              UPGRADE=1: with the newest ones)"
+	@echo "make licences write docs/licences.md: the licences of the packages that are installed to run"
 	@echo "make sbom     write sbom.json: a bill of materials (CycloneDX) of what is installed to run"
 	@echo "make clean    remove .venv and caches; the data in var/ stays"
 
@@ -107,6 +108,8 @@ code-checks: .venv/.to-develop
 project-checks: .venv/.to-develop
 	@echo "Secrets, pinned packages, and what pages load:"
 	@$(BIN)/python scripts/check_repository.py
+	@echo "Licences of what is installed to run:"
+	@$(BIN)/python scripts/licences.py
 	@echo "Containers and their proxy:"
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
 	@$(BIN)/yamllint --strict --config-data '{extends: relaxed, rules: {line-length: {max: 120}}}' docker-compose.yml
@@ -143,6 +146,9 @@ lock:
 	@$(COMPILE) --constraint requirements-dev.lock --group postgresql -o requirements-postgresql.lock
 	@echo "The lock files are written. Newer and vulnerable packages:"
 	@$(or $(wildcard $(BIN)/python),$(PYTHON)) -m tests.security.newest
+
+licences: .venv/.to-develop
+	@$(BIN)/python scripts/licences.py --write
 
 sbom: .venv/.to-develop
 	@$(BIN)/python -m tests.security.sbom > sbom.json
