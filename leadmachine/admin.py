@@ -22,6 +22,7 @@ from django.views.decorators.cache import never_cache
 
 from crm.accounts.mfa import has_shown_second_factor, second_factors
 from crm.accounts.sessions import provider_of
+from leadmachine.version import VERSION
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
@@ -69,6 +70,7 @@ class DeclaredLookupsAdmin(ModelAdmin):  # type: ignore[type-arg]
 
 class OperatorSite(AdminSite):
     site_header = site_title = "LeadMachine"
+    index_title = f"LeadMachine {VERSION}"
 
     def register(
         self, model_or_iterable: Any, admin_class: Any = None, **options: Any

@@ -94,6 +94,9 @@ def _check_settings() -> None:
     from django.core.management.base import SystemCheckError
 
     django.setup()
+    from leadmachine import startup
+
+    startup.log_version("web server")
     try:
         call_command("check", stdout=io.StringIO())
     except (SystemCheckError, ImproperlyConfigured) as error:

@@ -23,6 +23,7 @@ from leadmachine.environment import (
 from leadmachine.settings_accounts import *  # noqa: F403
 from leadmachine.settings_delivery import *  # noqa: F403
 from leadmachine.settings_delivery import WORKER_STATEMENT_SECONDS
+from leadmachine.version import VERSION as VERSION
 from postgresql.bounds import options
 
 # The installation

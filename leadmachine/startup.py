@@ -1,4 +1,4 @@
-"""Start-up checks, and the statement timeout of each kind of process."""
+"""The first lines of a process, start-up checks, and the statement timeout of each kind of process."""
 
 import logging
 import sys
@@ -11,10 +11,15 @@ from django.core import checks
 from django.core.signals import request_started
 from django.db import Error, connections
 
-from leadmachine import installation
+from leadmachine import installation, version
 from postgresql import bounds
 
 logger = logging.getLogger(__name__)
+
+
+def log_version(process: str) -> None:
+    """Log which version this is, as the first line of a process."""
+    logger.info("%s: the %s starts.", version.in_full(), process)
 
 
 def refusals() -> list[str]:

@@ -126,6 +126,7 @@ def refuse_wrong_settings(options: dict[str, Any], **kwargs: Any) -> None:
     """Refuse the same settings as the web server, and log the same warnings."""
     from leadmachine import database_connections, startup
 
+    startup.log_version("worker")
     startup.refuse_wrong_settings()
     startup.log_warnings()
     needed = database_connections.of_worker(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn
 
+from django.conf import settings
 from django.db.models import Model, Prefetch, QuerySet
 from django.http import Http404
 from django.urls import reverse
@@ -311,7 +312,7 @@ class ApiNotFoundView(APIView):
 
 
 class IndexView(APIView):
-    """`/api/v1/`: the URLs of the lists (`lists` maps titles to route names), the schema and the docs."""
+    """`/api/v1/`: the version, and the URLs of the lists (`lists` maps titles to routes), the schema and the docs."""
 
     permission_classes = [AnyCaller]
     schema = None
@@ -320,9 +321,8 @@ class IndexView(APIView):
 
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         names = {**self.lists, "schema": "api-schema", "docs": "api-docs"}
-        return Response(
-            {
-                title: request.build_absolute_uri(reverse(name))
-                for title, name in names.items()
-            }
-        )
+        urls = {
+            title: request.build_absolute_uri(reverse(name))
+            for title, name in names.items()
+        }
+        return Response({"version": settings.VERSION, **urls})

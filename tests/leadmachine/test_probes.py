@@ -13,7 +13,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
-from leadmachine import middleware
+from leadmachine import middleware, version
 from tests.faults.installation import create_database, drop_database
 from tests.faults.processes import Processes, command, free_port, wait_for
 
@@ -204,6 +204,8 @@ def test_a_production_server_on_an_empty_database_lives_and_says_what_is_missing
         processes.start("web", command("web"))
         wait_for(processes.is_up, seconds=60, told="the web server answers")
 
+        first_line = processes.log("web").splitlines()[0]
+        assert first_line.endswith(f"{version.in_full()}: the web server starts.")
         answer = requests.get(
             f"{processes.url}/readyz", timeout=10, allow_redirects=False
         )

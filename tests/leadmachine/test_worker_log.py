@@ -7,10 +7,12 @@ import sys
 
 import pytest
 
+from leadmachine import version
+
 pytestmark = pytest.mark.processes
 
 
-def test_a_worker_tells_its_name() -> None:
+def test_a_worker_tells_its_version_and_its_name() -> None:
     command = [
         sys.executable,
         "-m",
@@ -30,9 +32,11 @@ def test_a_worker_tells_its_name() -> None:
     )  # fmt: skip
     assert worker.stderr is not None
     try:
+        first = worker.stderr.readline()
         ready = next(line for line in worker.stderr if " ready." in line)
     finally:
         worker.terminate()
         worker.communicate(timeout=30)
 
+    assert first.endswith(f"{version.in_full()}: the worker starts.\n")
     assert ready.endswith(f"{node} ready.\n")

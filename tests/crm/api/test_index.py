@@ -1,4 +1,5 @@
 import pytest
+from django.conf import settings
 from rest_framework.test import APIClient
 
 from tests.crm.api.calling import caller
@@ -12,6 +13,7 @@ def test_the_index_names_what_there_is(company, role):
 
     base = "http://testserver/api/v1"
     assert answer.json() == {
+        "version": settings.VERSION,
         "leads": f"{base}/leads/",
         "deals": f"{base}/deals/",
         "tasks": f"{base}/tasks/",
