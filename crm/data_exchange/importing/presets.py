@@ -1,9 +1,10 @@
 """The exports of other CRMs: what their columns are named, and which field each of them is.
 
-A name that is not here is guessed, as in any other file. Those that were read on 2026-12-02:
+A name that is not here is guessed, as in any other file. Sources, as of 2026-12-02:
 
 HubSpot: the labels of a contact's properties name the columns, https://knowledge.hubspot.com/crm-setup/set-up-your-import-file
 Pipedrive: "All default Pipedrive fields" in https://support.pipedrive.com/en/article/importing-sample-import-spreadsheets
+(for these two, what others quote of the pages; the pages themselves were not read)
 Salesforce: https://developer.salesforce.com/docs/atlas.en-us.sfFieldRef.meta/sfFieldRef/salesforce_field_reference_Lead.htm,
 whose labels name the columns of a report, and whose names those of a data export
 Zoho: https://help.zoho.com/portal/en/kb/crm-nextgen/sales-force-automation/leads, "Standard Fields in Leads"
