@@ -127,6 +127,14 @@ class Connection(models.Model):
         """True unless only the operator can end the pause."""
         return self.paused_reason != Reason.ALL_PAUSED
 
+    @property
+    def needs_token(self) -> bool:
+        """True if sending is paused until another token is saved."""
+        return self.is_paused and self.paused_reason in (
+            Reason.TOKEN_REFUSED,
+            Reason.TOKEN_UNREADABLE,
+        )
+
     def failing_since(self, now: datetime) -> datetime | None:
         """Since when no request has succeeded. None if all is well, or if the last failure is so long ago that none of
         its events still waits for a retry: a new failure then starts a new period.

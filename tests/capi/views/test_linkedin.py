@@ -300,7 +300,41 @@ def test_a_paused_connection_shows_why_and_how_many_are_on_hold(
 
     assert "LinkedIn says 401: the access token is expired, revoked or invalid." in page
     assert "3 events are on hold" in page
-    assert reverse("connection_resume") in page
+
+
+@pytest.mark.parametrize("reason", ["token_refused", "token_unreadable"])
+def test_a_refused_token_is_to_be_replaced_and_no_test_is_sent_with_it(
+    client_as, admin, ops, token, make_rule, reason
+) -> None:
+    Connection.objects.update(is_paused=True, paused_reason=reason)
+    rule = make_rule()
+
+    page, theirs = (page_of(client_as, member) for member in (admin, ops))
+
+    content = page.content.decode()
+    first_action = content.split('id="pause"')[1].split('id="connect"')[0]
+    assert f'href="{reverse("token_save")}"' in first_action
+    assert reverse("connection_resume") not in first_action
+    assert "Try the saved token again" in step(page, "connect")
+    for each in (page, theirs):
+        play = row_of(each, rule).split(f'id="play-{rule.pk}"')[1].split(">")[0]
+        assert " disabled" in play
+        assert "Replace the access token first" in play
+        assert "Replace the access token to test a rule" in step(each, "map")
+    assert reverse("token_save") not in theirs.content.decode()
+
+
+def test_another_pause_is_resumed_and_rules_can_be_tested(
+    client_as, admin, token, make_rule
+) -> None:
+    Connection.objects.update(is_paused=True, paused_reason="version_retired")
+    rule = make_rule()
+
+    page = page_of(client_as, admin)
+
+    assert 'id="resume-connection"' in page.content.decode().split('id="connect"')[0]
+    assert " disabled" not in row_of(page, rule)
+    assert "Replace the access token" not in step(page, "map")
 
 
 def test_ops_read_and_play_and_change_nothing(client_as, ops, token, make_rule) -> None:
