@@ -165,7 +165,9 @@ def test_a_held_event_says_what_to_do(web, company, make_rule) -> None:
 
     page = page_of(web, event)
 
-    assert "<dt>Response</dt><dd>HTTP 401</dd>" in page
+    assert "<dd>None: not sent yet</dd>" in page
+    assert "HTTP 401" not in page
+    assert '<span class="badge">0</span>' not in page
     assert "Ask an admin to save a new access token." in page
     assert "data-live" not in page
 
