@@ -64,7 +64,7 @@ def log(what: str, needed: int) -> None:
     Says nothing if the database is down. Leaves no connection open.
     """
     try:
-        room = _room()
+        room = read_room()
     except Error:
         return
     finally:
@@ -97,7 +97,8 @@ def warnings(room: Room, what: str, needed: int) -> list[str]:
     return found
 
 
-def _room() -> Room:
+def read_room() -> Room:
+    """Return what the server says. Raises django.db.Error."""
     with connection.cursor() as cursor:
         cursor.execute(LIMITS)
         limit, in_use, server_pid = cursor.fetchone()

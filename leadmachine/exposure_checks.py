@@ -11,7 +11,7 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Warn
 from django.http.request import validate_host
 
-from leadmachine.production_checks import OWN_MACHINE, in_production
+from leadmachine.production_checks import OWN_MACHINE, in_production, is_monotonous
 
 Network = IPv4Network | IPv6Network
 
@@ -34,6 +34,7 @@ PRIVATE: Final = tuple(
 )
 # The largest networks of public proxies are a /12 and a /29. A wider one is a slip, such as 172.0.0.0/8.
 WIDEST_PUBLIC: Final = {4: 12, 6: 28}
+SHORTEST_TOKEN: Final = 32  # characters
 # The hosts that Django accepts, without a port.
 HOST: Final = re.compile(r"\.?[a-z0-9.-]*[a-z0-9]|\[[a-f0-9:.]+\]")
 PRINTING_BACKENDS: Final = ("console", "filebased", "dummy", "locmem")
@@ -83,6 +84,26 @@ def is_private(network: Network) -> bool:
         network.version == each.version and network.subnet_of(each)  # type: ignore[arg-type]
         for each in PRIVATE
     )
+
+
+@register(Tags.security)
+@in_production
+def metrics_are_private(**kwargs: Any) -> list[CheckMessage]:
+    """E034, E035: who may read /metrics knows a token that can't be guessed, and is in no network of strangers."""
+    found: list[CheckMessage] = []
+    token = settings.METRICS_TOKEN
+    if token and (len(token) < SHORTEST_TOKEN or is_monotonous(token)):
+        text = "LEADMACHINE_METRICS_TOKEN is too short or not random: strangers could guess it."
+        hint = (
+            "Generate one: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+        )
+        found.append(Error(text, hint=hint, id="leadmachine.E034"))
+    wide = [network for network in settings.METRICS_NETWORKS if _is_wide(network)]
+    if wide and not token:
+        text = f"LEADMACHINE_METRICS_NETWORKS contains {wide[0]}: strangers there could read /metrics."
+        hint = "Name the address or network of your Prometheus, or set LEADMACHINE_METRICS_TOKEN, too."
+        found.append(Error(text, hint=hint, id="leadmachine.E035"))
+    return found
 
 
 @register(Tags.security)

@@ -15,7 +15,7 @@ from typing import Any
 
 from django.conf import settings
 
-from leadmachine.environment import DEBUG, PORT
+from leadmachine.environment import DEBUG, PORT, VAR_DIR
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "leadmachine.settings")
 
@@ -50,6 +50,21 @@ def on_starting(server: Any) -> None:
             _check_free(address)
     _check_sandbox()
     _log_connections(server.cfg)
+    _share_metrics()
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """Give the new process the lowest number that no other has."""
+    from leadmachine.metrics import processes
+
+    worker.slot = processes.free_slot(each.slot for each in server.WORKERS.values())
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Let the process count its requests in the file of its number."""
+    from leadmachine.metrics import processes
+
+    processes.use_slot(worker.slot)
 
 
 def when_ready(server: Any) -> None:
@@ -108,6 +123,13 @@ def _log_connections(cfg: Any) -> None:
 
     needed = cfg.workers * database_connections.of_web(threads=cfg.threads)
     database_connections.log("The web server", needed)
+
+
+def _share_metrics() -> None:
+    from leadmachine.metrics import access, processes
+
+    if access.are_open():
+        processes.share(VAR_DIR / "metrics")
 
 
 def _raise_file_limit() -> None:

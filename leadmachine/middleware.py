@@ -22,6 +22,8 @@ from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.urls import is_valid_path
 
+from leadmachine.metrics.scrape import metrics
+
 logger = logging.getLogger(__name__)
 
 PERMISSIONS_POLICY: Final = ", ".join(
@@ -77,7 +79,7 @@ class GZipPagesMiddleware(GZipMiddleware):
 
 
 class ProbesMiddleware:
-    """Answers /healthz and /readyz before anything checks the host or needs a session or the database.
+    """Answers /healthz, /readyz and /metrics before anything checks the host or needs a session or the database.
 
     Probes use the machine's address, which is not in ALLOWED_HOSTS.
     """
@@ -159,6 +161,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
 PROBES: Final[dict[str, Callable[[HttpRequest], HttpResponse]]] = {
     "/healthz": healthz,
     "/readyz": readyz,
+    "/metrics": metrics,
 }
 
 

@@ -1,4 +1,4 @@
-"""System checks of settings that production must not have. With `DEBUG` on, only E007 can be reported."""
+"""System checks of settings that production must not have. With `DEBUG` on, only E007 and E033 can be reported."""
 
 from base64 import urlsafe_b64decode
 from collections.abc import Callable
@@ -171,6 +171,17 @@ def trusted_proxies(**kwargs: Any) -> list[CheckMessage]:
             id="leadmachine.E007",
         )
     ]
+
+
+@register(Tags.security)
+def metrics_networks(**kwargs: Any) -> list[CheckMessage]:
+    """E033: LEADMACHINE_METRICS_NETWORKS are addresses and networks."""
+    wrong = [each for each in settings.METRICS_NETWORKS if not _is_network(each)]
+    if not wrong:
+        return []
+    hint = "Write addresses or networks, separated by commas: 10.0.0.5,172.16.0.0/12"
+    text = f"LEADMACHINE_METRICS_NETWORKS contains {wrong[0]!r}, which is neither."
+    return [Error(text, hint=hint, id="leadmachine.E033")]
 
 
 def _is_network(text: str) -> bool:

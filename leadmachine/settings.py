@@ -45,6 +45,10 @@ CSRF_TRUSTED_ORIGINS: list[str] = [
     *env.list("CSRF_TRUSTED_ORIGINS", default=[]),
 ]
 
+# Who may read /metrics. Neither is set: no one.
+METRICS_TOKEN: str = env.str("LEADMACHINE_METRICS_TOKEN", default="")
+METRICS_NETWORKS: list[str] = env.list("LEADMACHINE_METRICS_NETWORKS", default=[])
+
 SECRET_KEY: str = env.str("SECRET_KEY", default="") or (
     dev_secret_key() if DEBUG else ""
 )
@@ -79,7 +83,9 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    # First, so that their headers are also on HTTPS redirects and static files, which other middleware returns early.
+    # Around all others, to measure them too.
+    "leadmachine.metrics.requests.RequestSecondsMiddleware",
+    # Next, so that their headers are also on HTTPS redirects and static files, which other middleware returns early.
     "leadmachine.middleware.ClosedByDefaultMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -182,8 +188,8 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 
-# Probes use the machine's address and plain HTTP.
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+# Probes and Prometheus use the machine's address and plain HTTP.
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 if HTTPS:
     SECURE_SSL_REDIRECT = True
     # A browser that has seen these obeys them until they expire, so a long time and other hosts are up to the operator.

@@ -1,7 +1,9 @@
 """The timers inside each worker. They depend on no scheduler, no broker and no other process."""
 
 import logging
+import math
 import threading
+import time
 from abc import ABC, abstractmethod
 from functools import partial
 
@@ -13,6 +15,7 @@ from capi.delivery import beats, lane, shutdown, sweep
 from capi.delivery.deliver import deliver
 from capi.delivery.wakeup import wake
 from capi.diagnostics import checkups
+from capi.models import SWEEP, Heartbeat
 from capi.models.functions import database_now
 from capi.services.statistics import COUNT_EVERY_SECONDS, refresh_counts
 from crm.accounts import mails
@@ -33,6 +36,7 @@ class Repeating(ABC):
 
     def __init__(self) -> None:
         self._stopped = threading.Event()
+        self._noted_at = -math.inf  # by time.monotonic()
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
 
     def start(self) -> None:
@@ -61,6 +65,7 @@ class Repeating(ABC):
             close_old_connections()
             try:
                 self.round(number)
+                self._note_round()
             except Exception:
                 # This thread must live as long as its worker: the next round tries again.
                 logger.exception(
@@ -72,6 +77,13 @@ class Repeating(ABC):
                 close_old_connections()
             number += 1
         beats.unwatch()
+
+    def _note_round(self) -> None:
+        """Record that a worker has finished a round, in one row for all workers on all machines. Not every 2 s."""
+        now = time.monotonic()
+        if now - self._noted_at >= settings.SWEEP_SECONDS / 2:
+            Heartbeat.objects.beat(self.name)
+            self._noted_at = now
 
     def _rest(self, seconds: float) -> bool:
         """Wait for the next round. Returns True if the timer was stopped."""
@@ -89,7 +101,7 @@ JOBS_EVERY_SECONDS = 2.0
 class Sweeper(Repeating):
     """Every `SWEEP_SECONDS`: wakes due lanes that no worker holds. Every tenth time, also tidies up."""
 
-    name = "sweep"
+    name = SWEEP
 
     def __init__(self) -> None:
         super().__init__()
@@ -112,7 +124,6 @@ class Sweeper(Repeating):
             if company_id in self._woken_before or not wake(company_id):
                 deliver(company_id, seconds=settings.SWEEP_SECONDS)
         self._woken_before = set(due)
-        sweep.note_round()
 
 
 class DailyCounter(Repeating):

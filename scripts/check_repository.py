@@ -147,7 +147,7 @@ def distributions_used_by(*folders: str) -> set[str]:
     distributions = packages_distributions()
     theirs = modules - {*sys.stdlib_module_names, *PRODUCT, *DEVELOPMENT, GENERATED}
     return {
-        name.lower()
+        name.lower().replace("_", "-")
         for module in theirs
         for name in distributions.get(module, [module])
     }
@@ -208,7 +208,8 @@ def _named(requirements: list[Any]) -> set[str]:
     named = [
         requirement for requirement in requirements if isinstance(requirement, str)
     ]
-    return {re.split(r"[\[><=~! ]", requirement)[0].lower() for requirement in named}
+    names = [re.split(r"[\[><=~! ]", requirement)[0] for requirement in named]
+    return {name.lower().replace("_", "-") for name in names}
 
 
 def _imported(path: Path) -> Iterator[str]:

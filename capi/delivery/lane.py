@@ -250,19 +250,23 @@ def request_alert_check(company_id: int) -> None:
 CHECK_ALERTS: dict[str, Any] = {"next_look_at": None}
 
 
+def may_send_now() -> Q:
+    """True for lanes with a token that are neither paused nor resting, whether or not a worker has them."""
+    rested = Q(next_attempt_at=None) | Q(next_attempt_at__lte=Now())
+    return Q(is_paused=False) & ~Q(sealed_token="") & rested
+
+
 def due_lanes() -> QuerySet[Connection]:
     """The connections that have something to send, or a request to follow up (`deliver`), and no worker."""
     company = OuterRef("company")
     free = Q(leased_until=None) | Q(leased_until__lt=Now())
-    rested = Q(next_attempt_at=None) | Q(next_attempt_at__lte=Now())
-    sending = Q(is_paused=False) & ~Q(sealed_token="") & rested
     has_test = Exists(_tests().filter(company=company))
     has_due = Exists(rules_with_due_events().filter(company=company))
     has_backfill = Exists(Backfill.objects.ready().filter(company=company))
     has_work = (
         Q(request_started_at__isnull=False)
         | has_test
-        | (sending & (has_due | has_backfill))
+        | (may_send_now() & (has_due | has_backfill))
     )
     return Connection.objects.filter(free).filter(has_work).order_by("pk")
 

@@ -7,14 +7,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from capi.delivery import lane, pauses, planning
-from capi.models import (
-    SWEEP,
-    Backfill,
-    Connection,
-    ConversionEvent,
-    ConversionRule,
-    Heartbeat,
-)
+from capi.models import Backfill, Connection, ConversionEvent, ConversionRule
 from capi.models.choices import Reason, State
 from crm.models import Company
 
@@ -24,11 +17,6 @@ def due_companies() -> list[int]:
     _resume_after_version_change()
     pauses.pause_restored()
     return list(lane.due_lanes().values_list("company_id", flat=True))
-
-
-def note_round() -> None:
-    """Record that a worker has finished a round, in one row for all workers on all machines."""
-    Heartbeat.objects.beat(SWEEP)
 
 
 def tidy() -> None:

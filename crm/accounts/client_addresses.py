@@ -32,12 +32,7 @@ def client_address(request: HttpRequest) -> str:
     """
     address = _parsed(request.META.get("REMOTE_ADDR", ""))
     forwarded = request.headers.get("X-Forwarded-For", "").split(",")
-    if (
-        address
-        and address.is_private
-        and "X-Forwarded-For" in request.headers
-        and not _is_our_proxy(address)
-    ):
+    if address and address.is_private and came_by_unnamed_proxy(request):
         _report_unnamed_proxy(str(address))
     while address and _is_our_proxy(address) and forwarded:
         previous = _parsed(forwarded.pop())
@@ -45,6 +40,13 @@ def client_address(request: HttpRequest) -> str:
             break
         address = previous
     return str(address) if address else UNKNOWN
+
+
+def came_by_unnamed_proxy(request: HttpRequest) -> bool:
+    """Return True if a proxy that is not in TRUSTED_PROXIES passes the request on: `client_address` is the proxy's."""
+    address = _parsed(request.META.get("REMOTE_ADDR", ""))
+    is_ours = address is not None and _is_our_proxy(address)
+    return "X-Forwarded-For" in request.headers and not is_ours
 
 
 @cache

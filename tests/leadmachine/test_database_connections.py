@@ -64,7 +64,7 @@ def test_the_server_is_asked_for_its_limits(caplog: pytest.LogCaptureFixture) ->
         in caplog.messages[0]
     )
     assert "leadmachine.W026: PostgreSQL accepts " in caplog.messages[2]
-    assert not database_connections._room().is_pooled
+    assert not database_connections.read_room().is_pooled
     assert "leadmachine.W027" not in caplog.text
 
 
@@ -74,7 +74,7 @@ def test_a_database_that_is_down_is_no_reason_to_fail(
     def down() -> Room:
         raise OperationalError
 
-    monkeypatch.setattr(database_connections, "_room", down)
+    monkeypatch.setattr(database_connections, "read_room", down)
 
     log("This worker", 11)
 

@@ -185,6 +185,18 @@ REASONED = {
         "Connection.filter",
     ): "the daily check-up goes through all companies",
     (
+        "capi/selectors/metrics.py",
+        "Connection.filter",
+    ): "numbers of all companies together, for the operator",
+    (
+        "capi/selectors/metrics.py",
+        "Connection.annotate",
+    ): "numbers of all companies together, for the operator",
+    (
+        "capi/selectors/metrics.py",
+        "Mail.filter",
+    ): "numbers of all companies together, for the operator",
+    (
         "capi/selectors/timeline.py",
         "ConversionEvent.filter",
     ): "of the timeline's own CRM events",
