@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ENVIRONMENT := sh scripts/environment.sh
 
-.PHONY: help run bench quick test faults chaos check static-checks code-checks project-checks format lock licences sbom clean
+.PHONY: help run bench quick test faults chaos check static-checks code-checks project-checks format lock licences sbom release clean
 
 help:
 	@echo "make run      start LeadMachine with demo data on http://127.0.0.1:8000/ (another port: PORT=8123 make run)"
@@ -18,6 +18,7 @@ help:
 	@echo "              UPGRADE=1: with the newest ones)"
 	@echo "make licences write docs/licences.md: the licences of the packages that are installed to run"
 	@echo "make sbom     write sbom.json: a bill of materials (CycloneDX) of what is installed to run"
+	@echo "make release  make check, then the files of a release in dist/: sources, bill of materials, checksums"
 	@echo "make clean    remove .venv and caches; the data in var/ stays"
 
 # --- the environment: a stamp is renewed only when its lock file changes, so that a second start takes seconds ---
@@ -151,7 +152,10 @@ licences: .venv/.to-develop
 	@$(BIN)/python scripts/licences.py --write
 
 sbom: .venv/.to-develop
-	@$(BIN)/python -m tests.security.sbom > sbom.json
+	@$(BIN)/python -m scripts.sbom > sbom.json
+
+release: check
+	@$(BIN)/python -m scripts.release dist
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache staticfiles test-results

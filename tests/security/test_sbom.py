@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from tests.security import sbom
+from leadmachine.version import VERSION
+from scripts import sbom
 
 
 def printed() -> dict[str, Any]:
     run = subprocess.run(
-        [sys.executable, "-m", "tests.security.sbom"],
+        [sys.executable, "-m", "scripts.sbom"],
         cwd=settings.BASE_DIR,
         capture_output=True,
         text=True,
@@ -49,8 +50,20 @@ def test_its_versions_are_those_that_run() -> None:
         component["name"]: component["version"] for component in printed()["components"]
     }
 
+    product = printed()["metadata"]["component"]
+    assert (product["name"], product["version"]) == ("leadmachine", VERSION)
     assert versions["django"] == distribution("django").version
     assert versions["celery"] == distribution("celery").version
+
+
+def test_every_component_has_its_licence() -> None:
+    without = [
+        component["name"]
+        for component in printed()["components"]
+        if not component.get("licenses")
+    ]
+
+    assert without == []
 
 
 def test_an_entry_with_extras_and_a_marker_is_read() -> None:

@@ -1,7 +1,7 @@
-"""S46: what is installed to run, as a CycloneDX file: `python -m tests.security.sbom > sbom.json`, or `make sbom`.
+"""S46: what is installed to run, as a CycloneDX file: `python -m scripts.sbom > sbom.json`, or `make sbom`.
 
-It is made from requirements.lock alone, so it is the same whenever and wherever it is made. Fields are those of
-CycloneDX 1.6 (https://cyclonedx.org/docs/1.6/json/).
+It is made from requirements.lock and the packages' licences alone, so it is the same whenever and wherever it is made.
+Fields are those of CycloneDX 1.6 (https://cyclonedx.org/docs/1.6/json/).
 """
 
 import json
@@ -9,8 +9,17 @@ import re
 from pathlib import Path
 from typing import Any
 
-LOCK = Path(__file__).parents[2] / "requirements.lock"
+from leadmachine.version import VERSION
+from scripts import licences
+
+LOCK = Path(__file__).parents[1] / "requirements.lock"
 ENTRY = re.compile(r"^(?P<name>[\w.-]+)(?:\[[\w,-]+\])?==(?P<version>[^\s;\\]+)")
+PRODUCT = {
+    "type": "application",
+    "name": "leadmachine",
+    "version": VERSION,
+    "licenses": [{"expression": "Apache-2.0"}],
+}
 
 
 def bill_of(lock: str) -> dict[str, Any]:
@@ -19,7 +28,7 @@ def bill_of(lock: str) -> dict[str, Any]:
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
         "version": 1,
-        "metadata": {"component": {"type": "application", "name": "leadmachine"}},
+        "metadata": {"component": PRODUCT},
         "components": [
             _component(entry)
             for entry in re.split(r"\n(?=[\w.])", lock)
@@ -39,10 +48,13 @@ def _component(entry: str) -> dict[str, Any]:
         }
         for digest in re.findall(r"--hash=sha256:([0-9a-f]{64})", entry)
     ]
-    return {
+    component = {
         "type": "library", "bom-ref": purl, "name": name, "version": version, "purl": purl,
         "externalReferences": references,
     }  # fmt: skip
+    if licence := licences.licence_of(name.lower()):
+        component["licenses"] = [{"expression": licence}]
+    return component
 
 
 def _named(entry: str) -> tuple[str, str]:
