@@ -115,6 +115,13 @@ project-checks: .venv/.to-develop
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
 	@$(BIN)/yamllint --strict --config-data '{extends: relaxed, rules: {line-length: {max: 120}}}' docker-compose.yml
 	@$(BIN)/hadolint Dockerfile
+	@echo "Workflows and issue templates:"
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms \
+	  $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	@$(BIN)/yamllint --strict --config-data '{extends: relaxed, rules: {line-length: {max: 120}}}' \
+	  .github .pre-commit-config.yaml deploy/prometheus
 	@HOME=$(CURDIR)/var $(BIN)/caddy validate --adapter caddyfile --config deploy/caddy/Caddyfile >/dev/null 2>&1 \
 	  || $(BIN)/caddy validate --adapter caddyfile --config deploy/caddy/Caddyfile
 	@echo "A test for each fault:"
