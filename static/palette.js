@@ -45,9 +45,11 @@ const withCtrl = {
   z: (target) => !hasText(target) && lastUndo(),
 };
 
-// That of the last toast that offers one (toasts.js): by Tab, it is far from what has just been changed.
+// That of the last toast that offers one (toasts.js): by Tab, it is far from what has just been changed. If there is none
+// any more, that of the newest change in the history that still waits.
 function lastUndo() {
-  const button = [...document.querySelectorAll("#messages [data-undo]:enabled")].at(-1);
+  const inToast = [...document.querySelectorAll("#messages [data-undo]:enabled")].at(-1);
+  const button = inToast ?? document.querySelector("#timeline [data-undo]:enabled");
   return button && (() => button.click());
 }
 

@@ -66,9 +66,10 @@ function focusMain() {
 }
 
 if (toasts) {
-  // What has been undone can't be undone again.
-  toasts.addEventListener("htmx:afterRequest", ({ target, detail }) => {
-    const toast = target.closest(".note");
+  // What has been undone can't be undone again, whether by its toast or in the history.
+  document.addEventListener("htmx:afterRequest", ({ detail }) => {
+    const forms = [...toasts.querySelectorAll("form")];
+    const toast = forms.find((form) => form.getAttribute("action") === detail.requestConfig.path)?.closest(".note");
     if (!detail.successful || !toast) return;
     toast.remove();
     if (document.activeElement === document.body) focusMain(); // the button had the focus

@@ -6,14 +6,16 @@ to `event_outcomes` at start-up.
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import Final, Literal, TypeVar
 from uuid import UUID
 
-from django.db.models import F, Model, Q, QuerySet, Window
+from django.db.models import Count, F, Model, Q, QuerySet, Window
 from django.db.models.functions import RowNumber
+from django.urls import reverse
+from django.utils import timezone
 
 from crm.models import (
     Change,
@@ -93,10 +95,28 @@ TONES_BY_PRIORITY: Final = ("bad", "wait", "good", "plain")
 
 
 @dataclass(frozen=True)
+class UndoOffer:
+    """Undoing an action, which takes back this many changes of leads and deals."""
+
+    action: UUID
+    changes: int
+
+    @property
+    def url(self) -> str:
+        return reverse("undo", args=[self.action])
+
+    @property
+    def label(self) -> str:
+        """What the button says. An action may have changed other leads, too."""
+        return "Undo" if self.changes == 1 else f"Undo all {self.changes:,}"
+
+
+@dataclass(frozen=True)
 class TimelineEntry:
     """A CRM event with its outcomes and the change that caused it, a change alone, or what a member has written.
 
-    `detail` is the change in words. `source` is the event, change or note, and says who did it and when.
+    `detail` is the change in words. `source` is the event, change or note, and says who did it and when. `undo` is
+    there until the event is sent.
     """
 
     title: str
@@ -105,10 +125,22 @@ class TimelineEntry:
     source: CrmEvent | Change | Note
     outcomes: Sequence[EventOutcome] = ()
     written: ShownNote | None = None
+    undo: UndoOffer | None = None
 
     @property
     def event(self) -> CrmEvent | None:
         return self.source if isinstance(self.source, CrmEvent) else None
+
+    @property
+    def waiting_action(self) -> UUID | None:
+        """The action that caused the event, while the event waits for the end of the time to undo."""
+        event = self.event
+        if event is None or event.release_at is None:
+            return None
+        is_waiting = any(outcome.is_open for outcome in self.outcomes)
+        return (
+            event.action if is_waiting and event.release_at > timezone.now() else None
+        )
 
     @property
     def by(self) -> str:
@@ -292,12 +324,28 @@ def _timeline(
             for each in written
         ]
     page, older = _cut(_newest_first(found))
+    page = _with_undo(page, company_id)
     if moment is not None:
         return Timeline(page, older, is_first=False)
     # From all the events that were read: many notes may have pushed them off the page.
     by_event = [entry.outcomes for entry in found if entry.event]
     is_open = any(outcome.is_open for outcomes in by_event for outcome in outcomes)
     return Timeline(page, older, outcome=_outcome(by_event), is_open=is_open)
+
+
+def _with_undo(
+    entries: Sequence[TimelineEntry], company_id: int
+) -> Sequence[TimelineEntry]:
+    """The entries, with an offer to undo for those that wait. Takes no query if none does."""
+    actions = {entry.waiting_action for entry in entries} - {None}
+    if not actions:
+        return entries
+    events = CrmEvent.objects.for_company(company_id).filter(action__in=actions)
+    deals = Count("deal", distinct=True)
+    leads = Count("lead", distinct=True, filter=Q(deal__isnull=True))
+    counts = events.order_by().values_list("action").annotate(changes=deals + leads)
+    offers = {action: UndoOffer(action, changes) for action, changes in counts}
+    return [replace(entry, undo=offers.get(entry.waiting_action)) for entry in entries]
 
 
 def _moment(text: str) -> datetime | None:

@@ -105,6 +105,7 @@ class Undoable:
 
     url: str
     seconds: int | None
+    label: str = "Undo"
 
 
 @register.filter

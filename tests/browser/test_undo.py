@@ -52,7 +52,7 @@ def sent_after_grace(company, sandbox) -> int:
 
 
 def undo(page: Page) -> None:
-    page.get_by_role("button", name="Undo").focus()
+    page.locator("#messages").get_by_role("button", name="Undo").focus()
     page.keyboard.press("Enter")
     expect(page.locator("#messages")).to_contain_text("Undone:")
     expect(page.get_by_role("button", name="Undo")).to_have_count(0)
@@ -153,6 +153,38 @@ def test_ctrl_z_undoes_a_move_by_keyboard_and_the_card_keeps_the_focus(
     deal.refresh_from_db()
     assert deal.stage.name == "Discovery"
     assert sent_after_grace(company, sandbox) == 0
+
+
+@pytest.mark.parametrize("key", ["Enter", "Control+z"])
+def test_a_change_that_waits_can_be_undone_in_the_history_of_a_later_page(
+    page: Page, leads, company, sandbox, key: str
+) -> None:
+    choose_in_the_list(page)
+    expect(page.locator("#messages")).to_contain_text(TOLD)
+    page.goto(page.server_url + "/tasks/")
+    page.goto(page.server_url + leads[0].get_absolute_url())
+    button = page.locator(".timeline").get_by_role("button", name="Undo", exact=True)
+    expect(button).to_have_count(1)
+    expect(page.locator(".timeline")).to_contain_text("Until then, the change can be")
+    if key == "Enter":
+        button.focus()
+
+    page.keyboard.press(key)
+
+    expect(page.locator("#messages")).to_contain_text("Undone:")
+    expect(page.get_by_role("button", name="Undo")).to_have_count(0)
+    assert Lead.objects.get(first_name="Ada").status.name == "New"
+    assert sent_after_grace(company, sandbox) == 0
+
+
+def test_an_undo_in_the_history_takes_its_toast_with_it(page: Page, leads) -> None:
+    choose_by_keyboard_on_the_page(page)
+    expect(page.locator("#messages")).to_contain_text(TOLD)
+
+    page.locator(".timeline").get_by_role("button", name="Undo").click()
+
+    expect(page.locator("#messages .note")).to_have_count(1)
+    expect(page.locator("#messages")).to_contain_text("Undone:")
 
 
 def test_ctrl_z_in_a_text_field_is_left_to_the_text(page: Page, leads) -> None:

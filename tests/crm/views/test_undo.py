@@ -105,6 +105,30 @@ def test_a_bulk_change_names_the_number_of_conversions(
     )
 
 
+def buttons(response: Any) -> list[str]:
+    """The words on the buttons that undo something in the history."""
+    history = response.content.decode().partition('id="timeline"')[2]
+    return re.findall(r"data-undo\s*>(.+?)<", history)
+
+
+def test_the_history_offers_to_undo_what_waits_and_says_for_how_many(
+    client_as, sales, ops, patient, reported
+) -> None:
+    alone, first, second = (make_lead(patient) for _ in range(3))
+    status = LeadStatus.objects.get(company=patient, meaning="qualified")
+    client = client_as(sales)
+    qualify(client, alone)
+    both = {"status": status.pk, "lead": [first.pk, second.pk], "confirmed": "1"}
+    client.post("/leads/status/", both)
+
+    assert buttons(client.get(f"/leads/{alone.pk}/")) == ["Undo"]
+    assert buttons(client.get(f"/leads/{first.pk}/")) == ["Undo all 2"]
+    assert buttons(client_as(ops).get(f"/leads/{first.pk}/")) == []
+
+    CrmEvent.objects.update(release_at=Now())
+    assert buttons(client.get(f"/leads/{alone.pk}/")) == []
+
+
 def test_undo_puts_it_back_and_linkedin_hears_nothing(
     client_as, sales, patient, reported
 ) -> None:
