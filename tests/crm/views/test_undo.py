@@ -108,7 +108,7 @@ def test_a_bulk_change_names_the_number_of_conversions(
 def buttons(response: Any) -> list[str]:
     """The words on the buttons that undo something in the history."""
     history = response.content.decode().partition('id="timeline"')[2]
-    return re.findall(r"data-undo\s*>(.+?)<", history)
+    return re.findall(r"data-undo\s*>\s*(.+?)\s*<", history)
 
 
 def test_the_history_offers_to_undo_what_waits_and_says_for_how_many(
