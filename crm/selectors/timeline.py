@@ -4,15 +4,15 @@ crm imports no other app. An app that knows the outcomes of CRM events (such as 
 to `event_outcomes` at start-up.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import Final, Literal, TypeVar
 from uuid import UUID
 
-from django.db.models import Count, F, Model, Q, QuerySet, Window
+from django.db.models import F, Model, Q, QuerySet, Window
 from django.db.models.functions import RowNumber
 from django.urls import reverse
 from django.utils import timezone
@@ -28,6 +28,7 @@ from crm.models import (
     Note,
 )
 from crm.models.bidi import without_bidi_controls
+from crm.models.change import STEPS
 from crm.models.lead import LeadQuerySet
 from crm.models.roles import Action
 from crm.models.validators import is_number
@@ -96,10 +97,10 @@ TONES_BY_PRIORITY: Final = ("bad", "wait", "good", "plain")
 
 @dataclass(frozen=True)
 class UndoOffer:
-    """Undoing an action, which takes back this many changes of leads and deals."""
+    """Undoing an action, which changed this many leads and deals."""
 
     action: UUID
-    changes: int
+    rows: int
 
     @property
     def url(self) -> str:
@@ -108,7 +109,7 @@ class UndoOffer:
     @property
     def label(self) -> str:
         """What the button says. An action may have changed other leads, too."""
-        return "Undo" if self.changes == 1 else f"Undo all {self.changes:,}"
+        return "Undo" if self.rows == 1 else f"Undo all {self.rows:,}"
 
 
 @dataclass(frozen=True)
@@ -137,10 +138,10 @@ class TimelineEntry:
         event = self.event
         if event is None or event.release_at is None:
             return None
-        is_waiting = any(outcome.is_open for outcome in self.outcomes)
-        return (
-            event.action if is_waiting and event.release_at > timezone.now() else None
-        )
+        if event.release_at <= timezone.now():
+            return None
+        is_open = any(outcome.is_open for outcome in self.outcomes)
+        return event.action if is_open else None
 
     @property
     def by(self) -> str:
@@ -337,15 +338,30 @@ def _with_undo(
     entries: Sequence[TimelineEntry], company_id: int
 ) -> Sequence[TimelineEntry]:
     """The entries, with an offer to undo for those that wait. Takes no query if none does."""
-    actions = {entry.waiting_action for entry in entries} - {None}
+    waiting = (entry.waiting_action for entry in entries)
+    actions = {action for action in waiting if action}
     if not actions:
         return entries
-    events = CrmEvent.objects.for_company(company_id).filter(action__in=actions)
-    deals = Count("deal", distinct=True)
-    leads = Count("lead", distinct=True, filter=Q(deal__isnull=True))
-    counts = events.order_by().values_list("action").annotate(changes=deals + leads)
-    offers = {action: UndoOffer(action, changes) for action, changes in counts}
+    counts = _rows_of_actions(company_id, actions)
+    offers: dict[UUID | None, UndoOffer] = {
+        action: UndoOffer(action, rows) for action, rows in counts.items()
+    }
     return [replace(entry, undo=offers.get(entry.waiting_action)) for entry in entries]
+
+
+def _rows_of_actions(company_id: int, actions: Collection[UUID]) -> Counter[UUID]:
+    """How many leads and deals undoing each action puts back or removes (`crm.services.undo`).
+
+    Not all of them have an event: someone may have been qualified before.
+    """
+    found: set[tuple[UUID | None, int | None, int | None]] = set()
+    events = CrmEvent.objects.for_company(company_id).filter(taken_back_at=None)
+    changes = Change.objects.for_company(company_id).filter(field__in=STEPS)
+    for rows in (events, changes):
+        of_actions = rows.filter(action__in=actions).order_by()
+        for action, lead, deal in of_actions.values_list("action", "lead", "deal"):
+            found.add((action, None if deal else lead, deal))
+    return Counter(action for action, _, _ in found if action)
 
 
 def _moment(text: str) -> datetime | None:

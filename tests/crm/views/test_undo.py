@@ -129,6 +129,21 @@ def test_the_history_offers_to_undo_what_waits_and_says_for_how_many(
     assert buttons(client.get(f"/leads/{alone.pk}/")) == []
 
 
+def test_the_history_counts_those_who_had_no_event_among_what_it_undoes(
+    client_as, sales, patient, reported
+) -> None:
+    status = LeadStatus.objects.get(company=patient, meaning="qualified")
+    hot = LeadStatus.objects.create(company=patient, name="Hot", meaning="qualified")
+    new, qualified = make_lead(patient), make_lead(patient, status=hot)
+    client = client_as(sales)
+    both = {"status": status.pk, "lead": [new.pk, qualified.pk], "confirmed": "1"}
+
+    client.post("/leads/status/", both)
+
+    assert not CrmEvent.objects.filter(lead=qualified, action__isnull=False).exists()
+    assert buttons(client.get(f"/leads/{new.pk}/")) == ["Undo all 2"]
+
+
 def test_undo_puts_it_back_and_linkedin_hears_nothing(
     client_as, sales, patient, reported
 ) -> None:
