@@ -1,7 +1,7 @@
 """System checks of settings that production must not have. With `DEBUG` on, only E007 and E033 can be reported."""
 
 from base64 import urlsafe_b64decode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ipaddress import ip_network
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -160,28 +160,30 @@ def sandbox_is_on(**kwargs: Any) -> list[CheckMessage]:
 @register(Tags.security)
 def trusted_proxies(**kwargs: Any) -> list[CheckMessage]:
     """E007: TRUSTED_PROXIES are addresses and networks."""
-    wrong = [proxy for proxy in settings.TRUSTED_PROXIES if not _is_network(proxy)]
-    if not wrong:
-        return []
-    hint = "Write addresses or networks, separated by commas: 10.0.0.5,172.16.0.0/12"
-    return [
-        Error(
-            f"TRUSTED_PROXIES contains {wrong[0]!r}, which is neither.",
-            hint=hint,
-            id="leadmachine.E007",
-        )
-    ]
+    return _invalid_network(
+        "TRUSTED_PROXIES", settings.TRUSTED_PROXIES, "leadmachine.E007"
+    )
 
 
 @register(Tags.security)
 def metrics_networks(**kwargs: Any) -> list[CheckMessage]:
     """E033: LEADMACHINE_METRICS_NETWORKS are addresses and networks."""
-    wrong = [each for each in settings.METRICS_NETWORKS if not _is_network(each)]
+    return _invalid_network(
+        "LEADMACHINE_METRICS_NETWORKS", settings.METRICS_NETWORKS, "leadmachine.E033"
+    )
+
+
+def _invalid_network(
+    name: str, networks: Sequence[str], check: str
+) -> list[CheckMessage]:
+    """Return an error for the first that is neither an address nor a network."""
+    wrong = [network for network in networks if not _is_network(network)]
     if not wrong:
         return []
     hint = "Write addresses or networks, separated by commas: 10.0.0.5,172.16.0.0/12"
-    text = f"LEADMACHINE_METRICS_NETWORKS contains {wrong[0]!r}, which is neither."
-    return [Error(text, hint=hint, id="leadmachine.E033")]
+    return [
+        Error(f"{name} contains {wrong[0]!r}, which is neither.", hint=hint, id=check)
+    ]
 
 
 def _is_network(text: str) -> bool:

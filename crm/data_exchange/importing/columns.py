@@ -52,6 +52,20 @@ def guess_columns(
         _guess(imported, name, [row[index] for row in rows if index < len(row)], known)
         for index, name in enumerate(header)
     ]
+    result, taken = _each_field_once(imported, guesses)
+    # A custom field may have a built-in name, as "Company" next to a column "Organisation".
+    for index, name in enumerate(header):
+        field = own.get(_plain(name), LEFT_OUT)
+        if not result[index].field and field not in taken:
+            result[index] = Guess(field, is_sure=True)
+            taken.add(field)
+    return result
+
+
+def _each_field_once(
+    imported: ImportedObject, guesses: Sequence[Guess]
+) -> tuple[list[Guess], set[str]]:
+    """The guesses without those of a field that another column is already, and the fields that are taken."""
     names = imported.names
     taken: set[str] = set()
     result = [Guess(LEFT_OUT, is_sure=True)] * len(guesses)
@@ -61,13 +75,7 @@ def guess_columns(
         if guess.field and guess.field not in taken:
             taken |= {guess.field, *(names[-1:] if guess.field in names else [])}
             result[index] = guess
-    # A custom field may have a built-in name, as "Company" next to a column "Organisation".
-    for index, name in enumerate(header):
-        field = own.get(_plain(name), LEFT_OUT)
-        if not result[index].field and field not in taken:
-            result[index] = Guess(field, is_sure=True)
-            taken.add(field)
-    return result
+    return result, taken
 
 
 def _known_names(

@@ -113,10 +113,8 @@ def _added_by(
     texts: Iterable[tuple[str, str]], index: int, value_map: ValueMap
 ) -> list[NewEntry]:
     """The new entries for these texts, each once. Stops at NEW_AT_MOST."""
-    reading, keys = (
-        value_map.reading,
-        defaultdict[tuple[str, str], dict[str, None]](dict),
-    )
+    reading = value_map.reading
+    keys: defaultdict[tuple[str, str], dict[str, None]] = defaultdict(dict)
     for key, text in texts:
         if reading.otherwise != Otherwise.CREATE and key not in reading.values:
             continue
