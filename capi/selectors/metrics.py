@@ -20,7 +20,7 @@ from capi.models.connection import SENDS_FROM_HERE
 # Of the log: the newest rows, of which those of the last hour count. Rows are written in time order, and there is no
 # index on the time, which would slow down every insert.
 NEWEST: Final = 10_000
-# A longer queue is counted up to here: 100,000 index entries take some 20 ms.
+# A longer queue is counted up to here, so that a scrape stays quick.
 MOST_COUNTED: Final = 100_000
 
 RECENT_EVENTS: Final = """
