@@ -18,7 +18,12 @@ from crm.models.event import CrmEvent, CrmEventKind
 from crm.models.privacy_log import PrivacyChange, log_privacy_change
 from crm.models.tracking.differences import differences
 from crm.models.tracking.origin import Origin, already_sent, current_origin, occasion
-from crm.models.tracking.recorder_sql import NewChange, insert, insert_history
+from crm.models.tracking.recorder_sql import (
+    EventTimes,
+    NewChange,
+    insert,
+    insert_history,
+)
 from crm.models.tracking.snapshots import RowSnapshot, prepared_statements, snapshots
 from crm.signals import (
     AlreadySent,
@@ -39,12 +44,13 @@ def record(
     *,
     using: str,
     known: Collection[tuple[str, int | None, int | None]] = (),
+    times: EventTimes | None = None,
 ) -> None:
     """Write what differs between the two snapshots, as `Change`s and `CrmEvent`s, and send the signals.
 
-    `known` lists events (kind, lead id, deal id) that are already recorded. Unreleased CRM events that are no longer
-    true are taken back first, and those of a deal get its new amount. Raises ValidationError if a row refers to another
-    company's status, stage or lead.
+    `known` lists events (kind, lead id, deal id) that are already recorded. `times` has those of past events.
+    Unreleased CRM events that are no longer true are taken back first, and those of a deal get its new amount. Raises
+    ValidationError if a row refers to another company's status, stage or lead.
     """
     _refuse_foreign_rows(model, after)
     both = {pk: (before[pk], now) for pk, now in after.items() if pk in before}
@@ -65,15 +71,22 @@ def record(
     if events or changes:
         # The receivers repeat their statements too.
         with prepared_statements(connections[using]):
-            insert(events, changes, using)
+            insert(events, changes, using, times)
             if events and not origin.history_only:
                 crm_events_recorded.send(sender=model, events=events)
 
 
-def record_new(model: "type[Tracked]", pks: Sequence[int], *, using: str) -> None:
-    """Like `record`, for new rows. Inserts events only for the history without reading the rows."""
+def record_new(
+    model: "type[Tracked]",
+    pks: Sequence[int],
+    *,
+    using: str,
+    times: EventTimes | None = None,
+) -> None:
+    """Like `record`, for new rows. Inserts events only for the history without reading the rows, if all are of now."""
     origin = current_origin()
-    if origin.history_only and origin.action is None and origin.reinstates is None:
+    is_plain = origin.action is None and origin.reinstates is None
+    if origin.history_only and is_plain and not times:
         actor = origin.actor_columns
         if insert_history(model, model.created_kind, pks, actor, using) < len(pks):
             # Refuses rows that refer to another company's. A reference to a deleted row fails at the commit, as usual.
@@ -81,7 +94,8 @@ def record_new(model: "type[Tracked]", pks: Sequence[int], *, using: str) -> Non
         for meaning, kind in model.kinds_by_meaning.items():
             insert_history(model, kind, pks, actor, using, meaning=meaning)
     else:
-        record(model, {}, snapshots(model, pks, using=using), using=using)
+        after = snapshots(model, pks, using=using)
+        record(model, {}, after, using=using, times=times)
 
 
 def record_changes(

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -12,6 +13,10 @@ from crm.models.many_rows import insert_rows, new_keys
 
 if TYPE_CHECKING:
     from crm.models.tracking.tracked import Tracked
+
+
+# When past events happened, by their kinds and the ids of their deals. All others happen now.
+EventTimes = Mapping[tuple[str, int | None], datetime]
 
 
 class NewChange(NamedTuple):
@@ -116,9 +121,15 @@ EVENT_VALUES: Final = attrgetter(*(name for name, _ in COLUMNS))
 
 
 def insert(
-    events: Sequence[CrmEvent], changes: Sequence[NewChange], using: str
+    events: Sequence[CrmEvent],
+    changes: Sequence[NewChange],
+    using: str,
+    times: EventTimes | None = None,
 ) -> None:
     """Insert the changes and the CRM events, and set the keys of the CRM events."""
+    if times:
+        _copy_events(events, using, times)
+        events = []
     if len(events) >= MANY and all(event.action is None for event in events):
         _copy_events(events, using)
         events = []
@@ -155,14 +166,24 @@ def _statement(
     return many, [list(column) for column in zip(*rows, strict=True)]
 
 
-def _copy_events(events: Sequence[CrmEvent], using: str) -> None:
+def _copy_events(
+    events: Sequence[CrmEvent], using: str, times: EventTimes | None = None
+) -> None:
     """Insert CRM events without a grace period, which need nothing from their company's row."""
     keys = new_keys(CrmEvent, len(events), using=using)
     for event, key in zip(events, keys, strict=True):
         event.pk = key
     names = ["id", *(name for name, _ in COLUMNS)]
     rows = ((event.pk, *EVENT_VALUES(event)) for event in events)
-    insert_rows(CrmEvent, names, rows, using=using)
+    if not times:
+        insert_rows(CrmEvent, names, rows, using=using)
+        return
+    with connections[using].cursor() as cursor:
+        cursor.execute("SELECT now()")
+        (now,) = cursor.fetchone()
+    happened = [times.get((event.kind, event.deal_id), now) for event in events]
+    dated = ((*row, time) for row, time in zip(rows, happened, strict=True))
+    insert_rows(CrmEvent, [*names, "occurred_at"], dated, using=using)
 
 
 def insert_history(

@@ -2,18 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from logging import LogRecord
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.core.exceptions import FieldError, ValidationError
-from django.db import DatabaseError, connection, transaction
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, transaction
 from django.db.models import Value
 from django.db.models.functions import Now
 from django.dispatch import Signal
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from crm.models import (
     Change,
@@ -25,6 +26,7 @@ from crm.models import (
     LeadImportRow,
     LeadStatus,
     Membership,
+    Stage,
     many_rows,
 )
 from crm.models.tracking import recorder_sql
@@ -103,6 +105,28 @@ def test_leads_like_a_template_are_recorded(
         [*created, (keys[1], "lead_qualified", admin.user.pk)]
     )
     assert [len(signal["events"]) for signal in signals] == [3]
+
+
+@pytest.mark.parametrize("history_only", [True, False])
+def test_deals_of_the_past_are_recorded_as_of_their_day(
+    company: Company, admin: Membership, history_only: bool
+) -> None:
+    won = Stage.objects.usual_of(company).get(meaning="won")
+    lead = make_lead(company)
+    keys = many_rows.new_keys(Deal, 2, using=DEFAULT_DB_ALIAS)
+    rows = [{"lead_id": lead.pk, "stage_id": won.pk, "title": title} for title in "AB"]
+    day = timezone.now() - timedelta(days=30)
+
+    with acting_as(admin.user, history_only=history_only):
+        times = {("deal_won", keys[0]): day}
+        Deal.objects.insert_like(Deal(company=company), rows, keys=keys, times=times)
+
+    events = CrmEvent.objects.filter(deal__in=keys)
+    of_the_past = events.filter(occurred_at=day)
+    assert [(each.deal_id, each.kind) for each in of_the_past] == [
+        (keys[0], "deal_won")
+    ]
+    assert events.filter(occurred_at__gt=day, history_only=history_only).count() == 3
 
 
 @pytest.mark.parametrize("history_only", [True, False])
