@@ -20,10 +20,9 @@ from crm.data_exchange.importing.column_readings import (
     conventions,
     readings_of,
 )
-from crm.data_exchange.importing.custom_columns import custom_columns
 from crm.data_exchange.importing.judging import PROBLEM
 from crm.data_exchange.importing.objects.definition import LEFT_OUT
-from crm.data_exchange.importing.objects.registry import object_of
+from crm.data_exchange.importing.objects.registry import object_of, typed_columns
 from crm.data_exchange.importing.text_formats import DELIMITERS, ENCODINGS, QUOTES
 from crm.data_exchange.importing.value_lists import ValueList, value_lists
 from crm.forms.lead_imports import ImportColumnsForm, otherwise_choices
@@ -304,9 +303,9 @@ class ImportColumnsSerializer(StrictBody):
             raise serializers.ValidationError(
                 {"readings": OTHER_READINGS.format(len(columns))}
             )
-        imported = object_of(lead_import)
-        custom = custom_columns(lead_import.company, imported.custom_subject)
-        lists = value_lists(imported.lists, lead_import.company, columns, custom)
+        built_in = object_of(lead_import).lists
+        custom = typed_columns(lead_import)
+        lists = value_lists(built_in, lead_import.company, columns, custom)
         before = zip(
             columns, lead_import.columns, readings_of(lead_import), strict=True
         )

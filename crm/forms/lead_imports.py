@@ -14,9 +14,8 @@ from crm.data_exchange.importing.column_readings import (
     readings_of,
     version_of_columns,
 )
-from crm.data_exchange.importing.custom_columns import custom_columns
 from crm.data_exchange.importing.objects.definition import LEFT_OUT
-from crm.data_exchange.importing.objects.registry import object_of
+from crm.data_exchange.importing.objects.registry import object_of, typed_columns
 from crm.data_exchange.importing.text_formats import (
     DELIMITERS,
     ENCODINGS,
@@ -85,7 +84,7 @@ class ImportColumnsForm(forms.Form):
     ) -> None:
         super().__init__(data)
         self._imported = object_of(lead_import)
-        custom = custom_columns(lead_import.company, self._imported.custom_subject)
+        custom = typed_columns(lead_import)
         self._lead_import = lead_import
         self.guesses = ColumnGuesses(lead_import)
         self.fields["preset"].initial = self.guesses.preset

@@ -8,9 +8,8 @@ from django.db.models import QuerySet
 
 from crm.data_exchange.importing.cells import SHARED, SHARING
 from crm.data_exchange.importing.column_readings import readings_of
-from crm.data_exchange.importing.custom_columns import custom_columns
 from crm.data_exchange.importing.judging import CELL
-from crm.data_exchange.importing.objects.registry import object_of
+from crm.data_exchange.importing.objects.registry import object_of, typed_columns
 from crm.data_exchange.importing.value_lists import NewValue
 from crm.data_exchange.importing.value_maps import ValueMap
 from crm.data_exchange.importing.values import RowReader
@@ -63,9 +62,7 @@ class ShownCells:
         company = lead_import.company
         self._company, self._columns = company, lead_import.columns
         imported = object_of(lead_import)
-        self.custom: Mapping[str, CustomField] = custom_columns(
-            company, imported.custom_subject
-        )
+        self.custom: Mapping[str, CustomField] = typed_columns(lead_import)
         self._reader = RowReader(
             imported,
             company,

@@ -5,8 +5,7 @@ from typing import Final
 from django.utils.functional import cached_property
 
 from crm.data_exchange.importing.columns import GUESSED_FROM, Guess, guess_columns
-from crm.data_exchange.importing.custom_columns import custom_columns
-from crm.data_exchange.importing.objects.registry import object_of
+from crm.data_exchange.importing.objects.registry import object_of, typed_columns
 from crm.data_exchange.importing.presets import PRESETS, Preset, recognised
 from crm.models import CustomField, LeadImport, LeadImportRow
 
@@ -33,7 +32,7 @@ class ColumnGuesses:
 
     @cached_property
     def _custom(self) -> dict[str, CustomField]:
-        return custom_columns(self._lead_import.company, self._imported.custom_subject)
+        return typed_columns(self._lead_import)
 
     def by(self, preset: str) -> list[Guess]:
         """The guess for each column of an export of the CRM with this key."""

@@ -7,11 +7,10 @@ from typing import Final
 
 from django.db.models.functions import Substr
 
-from crm.data_exchange.importing.custom_columns import custom_columns
 from crm.data_exchange.importing.judging import PROBLEM
 from crm.data_exchange.importing.objects.definition import LEFT_OUT, ImportedObject
 from crm.data_exchange.importing.objects.leads import LATER
-from crm.data_exchange.importing.objects.registry import object_of
+from crm.data_exchange.importing.objects.registry import object_of, typed_columns
 from crm.data_exchange.importing.reading import read_table
 from crm.data_exchange.importing.spreadsheets import UnreadableFile
 from crm.data_exchange.importing.text_formats import TextFormat
@@ -254,7 +253,7 @@ def preview(
 def field_labels(lead_import: LeadImport) -> dict[str, str]:
     """The fields that a column can be, with the company's custom fields, by name. One query."""
     imported = object_of(lead_import)
-    custom = custom_columns(lead_import.company, imported.custom_subject)
+    custom = typed_columns(lead_import)
     return labels_with(imported, custom)
 
 

@@ -9,9 +9,8 @@ from django.core.exceptions import ValidationError
 
 from crm.data_exchange.importing.column_readings import as_json, readings_of
 from crm.data_exchange.importing.created_entries import GROWING
-from crm.data_exchange.importing.custom_columns import custom_columns
 from crm.data_exchange.importing.new_entries import NewEntry, new_entries
-from crm.data_exchange.importing.objects.registry import object_of
+from crm.data_exchange.importing.objects.registry import object_of, typed_columns
 from crm.data_exchange.importing.value_choices import ValueAction, ValueChoice
 from crm.data_exchange.importing.value_lists import value_lists
 from crm.data_exchange.importing.value_maps import NEW_AT_MOST
@@ -20,7 +19,6 @@ from crm.models import (
     ApiKey,
     Company,
     CustomField,
-    FieldSubject,
     LeadImport,
     LeadStatus,
     LeadType,
@@ -53,11 +51,8 @@ def require_same_lists(lead_import: LeadImport) -> None:
     transaction ends.
     """
     Company.objects.hold(lead_import.company_id)
-    imported = object_of(lead_import)
-    custom = custom_columns(lead_import.company, imported.custom_subject)
-    lists = value_lists(
-        imported.lists, lead_import.company, lead_import.columns, custom
-    )
+    built_in, custom = object_of(lead_import).lists, typed_columns(lead_import)
+    lists = value_lists(built_in, lead_import.company, lead_import.columns, custom)
     readings = readings_of(lead_import)
     for name, reading in zip(lead_import.columns, readings, strict=True):
         if not reading.list_digest:
@@ -84,7 +79,7 @@ def add_entries(lead_import: LeadImport, actor: User | ApiKey) -> None:
         for index, group in groupby(new, key=lambda entry: entry.index):
             entries = list(group)
             name = lead_import.columns[index]
-            created[name] = _add(lead_import.company, name, entries)
+            created[name] = _add(lead_import, name, entries)
             chosen = _choices(entries, created[name])
             values = {**readings[index].values, **chosen}
             readings[index] = replace(readings[index], values=values)
@@ -114,10 +109,13 @@ def _require_permission(
         raise ValidationError(MAY_NOT_ADD.format(new[0].values.kind.plural))
 
 
-def _add(company: Company, name: str, entries: Sequence[NewEntry]) -> list[int | str]:
+def _add(
+    lead_import: LeadImport, name: str, entries: Sequence[NewEntry]
+) -> list[int | str]:
     """Add the entries to the list of this field. Returns their keys. Raises ValidationError, also if it has no room."""
     if name.startswith(CUSTOM):
-        return list(_add_choices(company, name, entries))
+        return list(_add_choices(lead_import, name, entries))
+    company = lead_import.company
     plural = entries[0].values.kind.plural
     model = GROWING[name].model
     room = picklists.ENTRIES_AT_MOST - model.objects.for_company(company).count()
@@ -145,11 +143,12 @@ def _add_entry(company: Company, model: type[PicklistEntry], new: NewEntry) -> A
 
 
 def _add_choices(
-    company: Company, name: str, entries: Sequence[NewEntry]
+    lead_import: LeadImport, name: str, entries: Sequence[NewEntry]
 ) -> Iterator[str]:
     """Add choices to a custom field, after those that it has. Returns their keys."""
     key = name.removeprefix(CUSTOM)
-    field = CustomField.objects.of(company, FieldSubject.LEAD).get(key=key)
+    subject = object_of(lead_import).custom_subject
+    field = CustomField.objects.of(lead_import.company, subject).get(key=key)
     room = CHOICES_AT_MOST - len(field.choices)
     _require_room(f"choices to “{field}”", len(entries), room)
     labels = [("", entry.name) for entry in entries]

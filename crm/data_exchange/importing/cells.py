@@ -97,13 +97,16 @@ def readers_of_leads() -> dict[str, Reader]:
 
 
 class TextReader:
-    """Reads the cells of one text field of a lead and validates them as the field does. Checks the length faster."""
+    """Reads the cells of one text field and validates them as the field does. Checks the length faster.
 
-    def __init__(self, name: str) -> None:
-        field: Any = Lead._meta.get_field(name)
+    The field is that of a lead with this name, unless another one is given.
+    """
+
+    def __init__(self, name: str, field: Any = None) -> None:
+        field = field or Lead._meta.get_field(name)
         self._name, self._longest = name, field.max_length
-        self._is_address = name == "email"
-        self._keeps_lines = name == "notes"
+        self._is_address = field.name == "email"
+        self._keeps_lines = field.name in ("notes", "outcome_note")
         self._validators = [
             each
             for each in field.validators
@@ -139,10 +142,14 @@ class TextReader:
 
 
 class FullNameReader:
-    """Reads the first and last name in “Ada Lovelace” or “Lovelace, Ada”."""
+    """Reads the first and last name in “Ada Lovelace” or “Lovelace, Ada”.
 
-    def __init__(self, texts: Mapping[str, TextReader]) -> None:
-        self._texts = texts
+    The names of both fields begin with the prefix.
+    """
+
+    def __init__(self, texts: Mapping[str, TextReader], prefix: str = "") -> None:
+        self._first = texts[f"{prefix}first_name"]
+        self._last = texts[f"{prefix}last_name"]
 
     def __call__(self, cell: str) -> Cell:
         if "," in cell:
@@ -150,8 +157,8 @@ class FullNameReader:
         else:
             first, _, last = cell.strip().partition(" ")
         values: dict[str, Any] = {}
-        for name, text in (("first_name", first.strip()), ("last_name", last.strip())):
-            found, problem = self._texts[name](text) if text else ({}, "")
+        for read, text in ((self._first, first.strip()), (self._last, last.strip())):
+            found, problem = read(text) if text else ({}, "")
             if problem:
                 return {}, problem
             values |= found

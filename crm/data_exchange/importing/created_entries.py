@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 from django.db import transaction
 from django.db.models import Q, RestrictedError
 
+from crm.data_exchange.importing.objects.registry import object_of
 from crm.lists.columns import CUSTOM
 from crm.lists.custom_fields import PREFIX
 from crm.models import (
@@ -15,7 +16,6 @@ from crm.models import (
     Company,
     CustomField,
     DealTag,
-    FieldSubject,
     Lead,
     LeadImport,
     LeadStatus,
@@ -29,7 +29,7 @@ from crm.models.picklist import PicklistEntry
 
 
 class GrowingList(NamedTuple):
-    """A list that an import may add to: its name in the audit log, and its filter in the list of leads."""
+    """A list that an import may add to: its name in the audit log, and its filter in the lists of leads and deals."""
 
     model: type[PicklistEntry]
     kind: str
@@ -81,17 +81,18 @@ def _take_back_entries(
 
 
 def _take_back_choices(lead_import: LeadImport, name: str, keys: Iterable[str]) -> None:
-    fields = CustomField.objects.of(lead_import.company_id, FieldSubject.LEAD)
+    imported = object_of(lead_import)
+    fields = CustomField.objects.of(lead_import.company_id, imported.custom_subject)
     key_of_field = name.removeprefix(CUSTOM)
     field = fields.filter(key=key_of_field).select_for_update().first()
     if field is None:
         return
-    leads = Lead.objects.for_company(lead_import.company_id)
+    records = imported.model.objects.for_company(lead_import.company_id)
     unused = [
         key
         for key in keys
         if key in field.labels
-        and not leads.filter(_has_choice(key_of_field, key)).exists()
+        and not records.filter(_has_choice(key_of_field, key)).exists()
         and not _is_in_a_view(lead_import.company_id, PREFIX + key_of_field, key)
     ]
     kept = [choice for choice in field.choices if choice["key"] not in unused]
@@ -103,7 +104,7 @@ def _take_back_choices(lead_import: LeadImport, name: str, keys: Iterable[str]) 
 
 
 def _has_choice(field: str, choice: str) -> Q:
-    """Leads with this choice, alone or among several."""
+    """Leads or deals with this choice, alone or among several."""
     one, several = {field: choice}, {field: [choice]}
     return Q(custom__contains=one) | Q(custom__contains=several)
 

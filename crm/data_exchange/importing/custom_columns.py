@@ -1,6 +1,6 @@
 """Custom fields as columns of a file. Each is named `custom.` and its key, next to the built-in fields."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -32,22 +32,34 @@ PROBLEMS: Final = {
 }
 
 
-def custom_columns(company: Company, subject: FieldSubject) -> dict[str, CustomField]:
-    """The custom fields that a column can be. One query."""
-    return {
-        CUSTOM + field.key: field
-        for field in CustomField.objects.of(company, subject).in_use()
-    }
+def custom_columns(
+    company: Company, subject: FieldSubject, typed: Mapping[str, CustomField]
+) -> dict[str, CustomField]:
+    """The custom fields that a column can be, with the `typed` built-in ones. One query."""
+    own = CustomField.objects.of(company, subject).in_use()
+    return {**typed, **{CUSTOM + field.key: field for field in own}}
+
+
+def no_problem(value: Any) -> str:
+    return ""
 
 
 class CellReader:
-    """Reads the cells of one custom field without choices.
+    """Reads the cells of one custom field without choices, or of a built-in one that is a number or a date.
 
-    Empty cells of required fields pass: `RowReader.lacks` checks them.
+    `problem_of` returns the `RowProblem` of a value that can't be stored. Empty cells of required fields pass:
+    `RowReader.lacks` checks them.
     """
 
-    def __init__(self, field: CustomField, reading: ColumnReading) -> None:
-        self._field, self._name, self._reading = field, CUSTOM + field.key, reading
+    def __init__(
+        self,
+        name: str,
+        field: CustomField,
+        reading: ColumnReading,
+        problem_of: Callable[[Any], str] = no_problem,
+    ) -> None:
+        self._field, self._name, self._reading = field, name, reading
+        self._problem_of = problem_of
         # Once: to make one takes longer than to read a cell.
         self._form_field = form_field(field, is_required=False)
 
@@ -65,7 +77,10 @@ class CellReader:
         except ValidationError as error:
             let_go_of_rows(error)
             return {}, self._problem(error)
-        return {} if value is None else {self._name: value}, doubt
+        if value is None:
+            return {}, doubt
+        problem = self._problem_of(value)
+        return ({}, problem) if problem else ({self._name: value}, doubt)
 
     def _number(self, cell: str) -> Cell:
         found = number_readings(cell)

@@ -134,8 +134,7 @@ def _decide_new(
 ) -> None:
     if lacking := reader.lacks(row.values, row.cell_problems or {}):
         del first[row.key]  # a later row about the record may have what this one lacks
-        row.outcome, row.key, row.cell_problems = RowOutcome.BAD.value, "", None
-        row.problem, row.column = lacking
+        row.refuse(*lacking)
         return
     imported.prepare_new(row)
     row.outcome = RowOutcome.NEW.value

@@ -2,7 +2,7 @@
 
 import re
 import string
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -30,24 +30,34 @@ def existing_leads(
     The name or address of a lead that was merged into another one finds that one. With `locks`, the leads that this
     import has written are left out: two rows about one person are matched by their keys.
     """
-    own = Lead.objects.for_company(lead_import.company_id).filter(erased_at=None)
+    addresses = [values["email"] for values in wanted.values() if "email" in values]
+    names = [_name(values) for values in wanted.values() if "email" not in values]
+    pks = leads_named(lead_import.company_id, addresses, names)
+    written = _written(lead_import, pks) if locks else set()
+    found = with_kept(lead_import.company_id, pks - written, locks=locks)
+    return _by_key(found, wanted)
+
+
+def leads_named(
+    company_id: int, addresses: Sequence[str], names: Sequence[str]
+) -> set[int]:
+    """The ids of the leads with one of these addresses or whole names, merged ones included. Up to two queries."""
+    own = _own(company_id)
     pks: set[int] = set()
-    if addresses := [
-        values["email"] for values in wanted.values() if "email" in values
-    ]:
+    if addresses:
         by_address = own.alias(address=Lower("email")).filter(
             address__one_of_texts=_lower(addresses)
         )
         pks |= set(by_address.values_list("pk", flat=True))
-    if names := [_name(values) for values in wanted.values() if "email" not in values]:
+    if names:
         whole = Lower(Trim(Concat("first_name", Value(" "), "last_name")))
-        pks |= set(
-            own.alias(whole=whole)
-            .filter(whole__one_of_texts=_lower(names))
-            .values_list("pk", flat=True)
-        )
-    written = _written(lead_import, pks) if locks else set()
-    return _by_key(_with_kept(own, pks - written, locks=locks), wanted)
+        by_name = own.alias(whole=whole).filter(whole__one_of_texts=_lower(names))
+        pks |= set(by_name.values_list("pk", flat=True))
+    return pks
+
+
+def _own(company_id: int) -> LeadQuerySet:
+    return Lead.objects.for_company(company_id).filter(erased_at=None)
 
 
 def _written(lead_import: LeadImport, pks: set[int]) -> set[int]:
@@ -66,8 +76,9 @@ def _written(lead_import: LeadImport, pks: set[int]) -> set[int]:
     }
 
 
-def _with_kept(own: LeadQuerySet, pks: set[int], *, locks: bool) -> dict[int, Lead]:
+def with_kept(company_id: int, pks: set[int], *, locks: bool) -> dict[int, Lead]:
     """These leads and those that they were merged into, even if that happened while this waited for their locks."""
+    own = _own(company_id)
     leads = own.order_by("pk").prefetch_related(Prefetch(TAGS, to_attr=LISTED_TAGS))
     if locks:
         leads = leads.select_for_update(no_key=True)
@@ -124,7 +135,7 @@ def person_key(values: Mapping[str, Any], unread_address: str = "") -> str:
     With an address that can't be read, a name alone is not enough: it may be about someone else of that name.
     """
     if email := values.get("email", ""):
-        return _hash(email.lower())
+        return hash_of(email.lower())
     name = (
         f"{values.get('first_name', '')} {values.get('last_name', '')}".strip().lower()
     )
@@ -132,10 +143,10 @@ def person_key(values: Mapping[str, Any], unread_address: str = "") -> str:
     other = digits or values.get("organisation", "").lower()
     if unread_address and not other:
         other = f"\n{unread_address.lower()}"
-    return _hash("\n".join(("", name, other)))
+    return hash_of("\n".join(("", name, other)))
 
 
-def _hash(text: str) -> str:
+def hash_of(text: str) -> str:
     return blake2b(text.encode(errors="replace"), digest_size=16).hexdigest()
 
 
@@ -143,7 +154,7 @@ def _name(values: Mapping[str, Any]) -> str:
     return f"{values.get('first_name', '')} {values.get('last_name', '')}".strip()
 
 
-def _lower(texts: list[str]) -> list[str]:
+def _lower(texts: Iterable[str]) -> list[str]:
     """The texts as LOWER() returns them: all letters, or only those of ASCII where the locale is C."""
     return [
         *{

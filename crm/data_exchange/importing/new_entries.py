@@ -9,8 +9,7 @@ from django.db.models import Count, QuerySet
 from django.db.models.fields.json import KT
 
 from crm.data_exchange.importing.column_readings import ColumnReading, readings_of
-from crm.data_exchange.importing.custom_columns import custom_columns
-from crm.data_exchange.importing.objects.registry import object_of
+from crm.data_exchange.importing.objects.registry import object_of, typed_columns
 from crm.data_exchange.importing.value_choices import (
     ValueAction,
     spelled,
@@ -87,10 +86,9 @@ def new_entries(lead_import: LeadImport) -> list[NewEntry]:
     adding = {index: each for index, each in readings.items() if _may_add(each)}
     if not adding:
         return []
-    imported = object_of(lead_import)
-    custom = custom_columns(lead_import.company, imported.custom_subject)
     names = {index: lead_import.columns[index] for index in adding}
-    lists = value_lists(imported.lists, lead_import.company, names.values(), custom)
+    built_in, custom = object_of(lead_import).lists, typed_columns(lead_import)
+    lists = value_lists(built_in, lead_import.company, names.values(), custom)
     rows = LeadImportRow.objects.of(lead_import).filter(outcome__in=WRITTEN)
     return [
         entry

@@ -61,6 +61,11 @@ class JudgedRow:
             self.filled,
         )
 
+    def refuse(self, problem: str, column: int | None) -> None:
+        """Make this a bad row."""
+        self.outcome, self.key, self.cell_problems = RowOutcome.BAD.value, "", None
+        self.problem, self.column = problem, column
+
     @property
     def is_new(self) -> bool:
         return self.outcome == RowOutcome.NEW

@@ -22,10 +22,9 @@ from crm.data_exchange.importing.columns import (
     REASON,
     guess_columns,
 )
-from crm.data_exchange.importing.custom_columns import custom_columns
 from crm.data_exchange.importing.judging import count, first_rows, judge
 from crm.data_exchange.importing.objects.definition import LEFT_OUT
-from crm.data_exchange.importing.objects.registry import object_of
+from crm.data_exchange.importing.objects.registry import object_of, typed_columns
 from crm.data_exchange.importing.presets import recognised
 from crm.data_exchange.importing.reading import (
     FileRow,
@@ -239,7 +238,7 @@ def _guess_columns(lead_import: LeadImport, sample: Sequence[FileRow]) -> None:
         imported,
         lead_import.header,
         [row.cells for row in sample],
-        custom_columns(lead_import.company, imported.custom_subject),
+        typed_columns(lead_import),
         recognised(lead_import.header),
     )
     lead_import.columns = [guess.field for guess in guesses]
@@ -269,7 +268,7 @@ def survey_columns(lead_import: LeadImport, rows: Iterable[RowOfCells]) -> None:
     )
     may_add = author is not None and author.may(Action.MANAGE_COMPANY)
     pairs = zip(lead_import.columns, readings_of(lead_import), strict=True)
-    custom = custom_columns(lead_import.company, object_of(lead_import).custom_subject)
+    custom = typed_columns(lead_import)
     readings = [
         with_usual(name, reading, custom, may_add=may_add) for name, reading in pairs
     ]

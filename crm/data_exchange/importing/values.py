@@ -5,7 +5,7 @@ A cell that can't be read costs itself, unless someone has chosen that it costs 
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final
 
 from crm.data_exchange.importing.cells import (
@@ -57,7 +57,9 @@ class RowReader:
         adds_entries: bool = True,
     ) -> None:
         if custom is None:
-            custom = custom_columns(company, imported.custom_subject)
+            custom = custom_columns(
+                company, imported.custom_subject, imported.typed_fields
+            )
         required = [name for name, field in custom.items() if field.is_required]
         self._required = {
             name: columns.index(name) for name in required if name in columns
@@ -219,7 +221,8 @@ def _readers(
         if name in value_maps:
             readers[name] = ListReader(value_maps[name])
         elif name in custom:
-            readers[name] = CellReader(custom[name], reading)
+            problem_of = partial(imported.problem_of, name)
+            readers[name] = CellReader(name, custom[name], reading, problem_of)
     return {
         index: readers[name]
         if name in imported.distinct

@@ -5,13 +5,17 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, NamedTuple
 
+from django.utils.functional import cached_property
+
 from crm.data_exchange.importing.cells import Reader
 from crm.data_exchange.importing.rows import JudgedRow
 from crm.data_exchange.importing.value_lists import ValueList
 from crm.models import (
     Company,
     CrmEventKind,
+    CustomField,
     FieldSubject,
+    FieldType,
     LeadImport,
     LeadImportRow,
     RowProblem,
@@ -58,10 +62,20 @@ class ImportedObject(ABC):
     custom_subject: ClassVar[FieldSubject]
     # The lists that built-in fields have their values from, by field.
     lists: ClassVar[Mapping[str, Callable[[Company], ValueList]]] = {}
+    # The built-in fields that are numbers or dates.
+    typed: ClassVar[Mapping[str, FieldType]] = {}
     # The CRM events that new records may cause.
     kinds: ClassVar[Sequence[CrmEventKind]]
 
     # Reading
+
+    @cached_property
+    def typed_fields(self) -> Mapping[str, CustomField]:
+        """The built-in fields that are numbers or dates, as if they were custom fields."""
+        return {
+            name: CustomField(key=name, name=self.fields[name].label, type=kind)
+            for name, kind in self.typed.items()
+        }
 
     @abstractmethod
     def problem_of_columns(self, chosen: Collection[str]) -> str:
@@ -78,6 +92,10 @@ class ImportedObject(ABC):
     @abstractmethod
     def lacks(self, values: Values) -> Lack | None:
         """Why there can be no new record with these values, besides required custom fields."""
+
+    def problem_of(self, name: str, value: Any) -> str:
+        """What is wrong with a number or date in this field, as a `RowProblem`; "" if nothing is."""
+        return ""
 
     # Judging
 

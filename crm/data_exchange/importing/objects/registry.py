@@ -2,9 +2,10 @@
 
 from typing import Final
 
+from crm.data_exchange.importing.custom_columns import custom_columns
 from crm.data_exchange.importing.objects.definition import ImportedObject
 from crm.data_exchange.importing.objects.leads import LEADS
-from crm.models import LeadImport
+from crm.models import CustomField, LeadImport
 
 OBJECTS: Final[tuple[ImportedObject, ...]] = (LEADS,)
 
@@ -12,3 +13,11 @@ OBJECTS: Final[tuple[ImportedObject, ...]] = (LEADS,)
 def object_of(lead_import: LeadImport) -> ImportedObject:
     """What the import's file holds."""
     return LEADS
+
+
+def typed_columns(lead_import: LeadImport) -> dict[str, CustomField]:
+    """The custom fields that a column can be, and the built-in ones that are numbers or dates. One query."""
+    imported = object_of(lead_import)
+    return custom_columns(
+        lead_import.company, imported.custom_subject, imported.typed_fields
+    )

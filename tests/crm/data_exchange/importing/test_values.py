@@ -64,7 +64,7 @@ def test_a_refused_cell_keeps_no_row_in_memory() -> None:
     )
 
     assert rows_after(TextReader("email"), "ada at example.com") is None
-    assert rows_after(CellReader(number, ColumnReading()), "9" * 30) is None
+    assert rows_after(CellReader("custom.x", number, ColumnReading()), "9" * 30) is None
 
 
 @pytest.mark.parametrize(
