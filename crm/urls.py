@@ -110,6 +110,11 @@ urlpatterns = [
         lead_imports.map_columns,
         name="lead_import_columns",
     ),
+    path(
+        "leads/import/<int:pk>/object/",
+        lead_imports.choose_subject,
+        name="lead_import_subject",
+    ),
     path("leads/import/<int:pk>/start/", lead_imports.start, name="lead_import_start"),
     path(
         "leads/import/<int:pk>/cancel/", lead_imports.cancel, name="lead_import_cancel"

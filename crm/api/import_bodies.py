@@ -28,6 +28,7 @@ from crm.data_exchange.importing.value_lists import ValueList, value_lists
 from crm.forms.lead_imports import ImportColumnsForm, otherwise_choices
 from crm.models import (
     CustomField,
+    ImportSubject,
     LeadImport,
     LeadImportRow,
     Otherwise,
@@ -67,7 +68,7 @@ class ReadingSerializer(StrictBody):
 
 
 class ImportColumnSerializer(serializers.Serializer[Any]):
-    """A column of the file: its name there, and the field of a lead that it fills, empty if it is left out.
+    """A column of the file: its name there, and the field that it fills, empty if it is left out.
 
     `convention` and `otherwise` are explained at `columns/`. If it `needs_answer`, its values can be read in two ways:
     the import can't be started until someone says which, with a `convention`.
@@ -145,7 +146,9 @@ class ImportTotalsSerializer(serializers.Serializer[Any]):
 
 
 class LeadImportSerializer(serializers.ModelSerializer[LeadImport]):
-    """An import. `planned` is the result of its check, and `done` what the import has done so far.
+    """An import. `object` is what its file holds, empty until we have guessed that.
+
+    `planned` is the result of its check, and `done` what the import has done so far.
 
     `file_format` is null for a spreadsheet, and before the file is read. `notes` say what was guessed
     about the file, and `problem` why it failed. `owner` gets the new leads.
@@ -153,6 +156,9 @@ class LeadImportSerializer(serializers.ModelSerializer[LeadImport]):
     `undo_until`. Then `already_told` counts the conversions for which the undo came too late.
     """
 
+    object = serializers.ChoiceField(
+        source="subject", choices=ImportSubject.choices, allow_blank=True
+    )
     file_format = serializers.SerializerMethodField()
     columns = serializers.SerializerMethodField()
     planned = serializers.SerializerMethodField()
@@ -162,6 +168,7 @@ class LeadImportSerializer(serializers.ModelSerializer[LeadImport]):
         model = LeadImport
         fields = (
             "id",
+            "object",
             "file_name",
             "size",
             "state",
@@ -255,9 +262,13 @@ class LeadImportRowSerializer(serializers.ModelSerializer[LeadImportRow]):
 
 
 class UploadSerializer(StrictBody):
-    """The file, as multipart/form-data: CSV, XLSX or ODS, with the names of the columns in the first row."""
+    """The file, as multipart/form-data: CSV, XLSX or ODS, with the names of the columns in the first row.
+
+    Its rows are of this `object`. Without one, we guess from the names of the columns.
+    """
 
     file = serializers.FileField(allow_empty_file=True)
+    object = serializers.ChoiceField(choices=ImportSubject.choices, required=False)
 
 
 class ImportColumnsSerializer(StrictBody):

@@ -120,6 +120,7 @@ class LeadImportViewSet(AddableViewSet[LeadImport]):
                 company=self.caller.company,
                 file=body.validated_data[FIELD],
                 actor=self._actor,
+                subject=body.validated_data.get("object", ""),
             )
         except TooOften as error:
             raise Throttled(wait=error.seconds) from error

@@ -24,7 +24,7 @@ from crm.data_exchange.importing.text_formats import (
 )
 from crm.forms.import_values import ImportValuesForm
 from crm.forms.leads import limit_to_company
-from crm.models import CustomField, LeadImport, Otherwise, User
+from crm.models import CustomField, ImportSubject, LeadImport, Otherwise, User
 from crm.models.people import company_people
 from crm.selectors.import_cells import CellTotal
 from crm.selectors.import_presets import CHOICES, ColumnGuesses
@@ -68,6 +68,12 @@ class FileFormatForm(forms.Form):
     @property
     def chosen(self) -> TextFormat:
         return TextFormat(**self.cleaned_data)
+
+
+class SubjectForm(forms.Form):
+    """What a file holds."""
+
+    subject = forms.ChoiceField(label="This file holds", choices=ImportSubject.choices)
 
 
 class ImportColumnsForm(forms.Form):
@@ -225,6 +231,7 @@ class StartForm(forms.Form):
         super().__init__(*args, **kwargs)
         limit_to_company(self, "owner", company_people(lead_import.company))
         self.initial.setdefault("owner", lead_import.owner_id)
+        self.fields["owner"].label = f"Owner of the new {lead_import.noun}s"
         self._has_conversions = bool(conversions.count)
 
     @property

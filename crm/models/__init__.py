@@ -28,6 +28,7 @@ from crm.models.lead import Lead, LeadSearch
 from crm.models.lead_duplicate import DuplicateReason, DuplicateSearch, LeadDuplicate
 from crm.models.lead_import import (
     ImportStep,
+    ImportSubject,
     LeadImport,
     LeadImportFile,
     LeadImportRow,
@@ -79,6 +80,7 @@ __all__ = [
     "FunnelStep",
     "IdempotencyRecord",
     "ImportStep",
+    "ImportSubject",
     "Invitation",
     "Lead",
     "LeadChange",

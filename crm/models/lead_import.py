@@ -1,4 +1,4 @@
-"""Imports of leads: the uploaded file, its rows, and how far the work on them has come.
+"""Imports of leads and other objects: the uploaded file, its rows, and how far the work on them has come.
 
 A file is read into rows at once. It is kept until the import starts, in case it has to be read in another format. Rows
 hold personal data: they are kept for a week, or for a day if no one starts the import. An erasure empties those of the
@@ -54,6 +54,15 @@ class ImportStep(models.TextChoices):
 
 
 COUNTED: Final = (ImportStep.CHECKING, ImportStep.IMPORTING)
+
+
+class ImportSubject(models.TextChoices):
+    """What a file holds."""
+
+    LEAD = "lead", "Leads"
+    DEAL = "deal", "Deals"
+
+
 # One of a company at a time.
 WRITING: Final = Q(
     state__in=AT_WORK, step__in=(ImportStep.IMPORTING, ImportStep.UNDOING)
@@ -91,6 +100,16 @@ class RowProblem(models.TextChoices):
 
     NAME_MISSING = "name_missing", "Name is missing"
     EMAIL_INVALID = "email_invalid", "E-mail address is invalid"
+    LEAD_UNKNOWN = "lead_unknown", "No lead has this number, address or name"
+    LEAD_AMBIGUOUS = "lead_ambiguous", "Several leads fit: add their numbers"
+    TITLE_MISSING = "title_missing", "Title is missing"
+    NOT_A_ROW_NUMBER = "not_a_row_number", "Not a number of a lead or deal"
+    STAGE_UNKNOWN = "stage_unknown", "Unknown stage"
+    PIPELINE_UNKNOWN = "pipeline_unknown", "Unknown pipeline"
+    REASON_UNKNOWN = "reason_unknown", "Unknown lost reason"
+    NOT_A_CURRENCY = "not_a_currency", "Not a currency"
+    AMOUNT_IMPOSSIBLE = "amount_impossible", "Amount is negative or too large"
+    DATE_IMPOSSIBLE = "date_impossible", "Date is too early or in the future"
     STATUS_UNKNOWN = "status_unknown", "Unknown status"
     TYPE_UNKNOWN = "type_unknown", "Unknown type"
     OWNER_UNKNOWN = "owner_unknown", "Not one of your colleagues"
@@ -132,7 +151,7 @@ class Otherwise(models.TextChoices):
 
 
 class RowUndo(models.TextChoices):
-    """What an undo did with a row's lead."""
+    """What an undo did with a row's record."""
 
     REMOVED = "removed", "Removed"
     PUT_BACK = "put_back", "Put back"
@@ -160,7 +179,8 @@ class LeadImport(Job):
 
     `file_format` is the `TextFormat` that the file was read in, {} for a spreadsheet.
     `made_by` or `api_key` uploaded it, or started it later.
-    `columns` has a field of a lead, or "", for each name in `header`, and `readings` a `ColumnReading`. `planned` and
+    `subject` is what the file holds, "" until it is read, unless someone has said so before.
+    `columns` has a field of that, or "", for each name in `header`, and `readings` a `ColumnReading`. `planned` and
     `done` count rows by `RowOutcome`, bad rows also by `RowProblem`, cells by column and `RowProblem`, and CRM events
     by kind: `planned` as checked, `done` so far. `created` has the keys of what the import has added to the company's
     lists, by list. `reached` is the number of the last row that the current work has finished. `row_bytes` is about how
@@ -169,6 +189,13 @@ class LeadImport(Job):
 
     company = models.ForeignKey(
         Company, on_delete=models.CASCADE, related_name="lead_imports"
+    )
+    subject = models.CharField(
+        max_length=10,
+        choices=ImportSubject.choices,
+        blank=True,
+        default="",
+        db_default=ImportSubject.LEAD,
     )
     file_name = models.CharField(max_length=120)
     size = models.PositiveIntegerField()  # of the file, in bytes
@@ -235,6 +262,11 @@ class LeadImport(Job):
     @property
     def title(self) -> str:
         return self.file_name
+
+    @property
+    def noun(self) -> str:
+        """What a row of the file is."""
+        return self.subject or ImportSubject.LEAD
 
     @property
     def needs(self) -> Action | None:
@@ -339,11 +371,12 @@ class LeadImportRowQuerySet(CompanyQuerySet["LeadImportRow"]):
 class LeadImportRow(models.Model):
     """A row of the file, as text, and its outcome.
 
-    `key` is the same in rows about the same person. `filled` has the values that an update wrote, by field; for tags,
-    the keys of the links to the lead. A bad row's `column` is the index of the cell with the problem, a duplicate's
-    `of_row` the number of the row that it repeats. `cell_problems` has the `RowProblem` of each cell that is left out,
-    or stored but doubtful, by the index of its column; None if there is no such cell. `is_opted_out`: another row about
-    the person says that they are not shared.
+    `key` is the same in rows about the same record. `lead` is the lead that the row is about: of a file of leads, the
+    one that it writes. `record_id` is the key of the deal that it writes. `filled` has the values that an update wrote,
+    by field; for tags, the keys of the links to the lead. A bad row's `column` is the index of the cell with the
+    problem, a duplicate's `of_row` the number of the row that it repeats. `cell_problems` has the `RowProblem` of each
+    cell that is left out, or stored but doubtful, by the index of its column; None if there is no such cell.
+    `is_opted_out`: another row about the person says that they are not shared.
     """
 
     company = models.ForeignKey(
@@ -372,6 +405,7 @@ class LeadImportRow(models.Model):
         related_name="import_rows",
         db_constraint=False,
     )
+    record_id = models.BigIntegerField(null=True)
     is_opted_out = models.BooleanField(default=False, db_default=False)
     filled = models.JSONField(default=dict)
     undo = models.CharField(
@@ -388,7 +422,12 @@ class LeadImportRow(models.Model):
             )
         ]
         indexes = [
-            models.Index(fields=["lead_import", "key"], name="import_row_by_key")
+            models.Index(fields=["lead_import", "key"], name="import_row_by_key"),
+            models.Index(
+                fields=["record_id"],
+                name="import_row_by_record",
+                condition=Q(record_id__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -20,7 +20,10 @@ from crm.models import (
     LeadImportRow,
     LeadStatus,
     LeadType,
+    LostReason,
+    Pipeline,
     RowProblem,
+    Stage,
     User,
 )
 from crm.models.bidi import without_bidi_controls
@@ -113,8 +116,10 @@ class ShownCells:
         if name in self.custom:
             return as_text(self.custom[name], value, self._company)
         match value:
-            case LeadStatus():
+            case LeadStatus() | Pipeline() | LostReason():
                 return str(value)
+            case (Stage() as stage, *_):
+                return str(stage)
             case bool() if name == SHARED:
                 return "Shared" if value else "Not shared"
         if name == "owner_id":

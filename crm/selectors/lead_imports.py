@@ -8,8 +8,12 @@ from typing import Final
 from django.db.models.functions import Substr
 
 from crm.data_exchange.importing.judging import PROBLEM
-from crm.data_exchange.importing.objects.definition import LEFT_OUT, ImportedObject
-from crm.data_exchange.importing.objects.leads import LATER
+from crm.data_exchange.importing.objects.definition import (
+    LATER,
+    LEFT_OUT,
+    TOO_OLD,
+    ImportedObject,
+)
 from crm.data_exchange.importing.objects.registry import object_of, typed_columns
 from crm.data_exchange.importing.reading import read_table
 from crm.data_exchange.importing.spreadsheets import UnreadableFile
@@ -38,7 +42,7 @@ ROWS_OF_FILE: Final = 6
 PREVIEWED: Final = 20  # rows
 OF_EACH: Final = PREVIEWED // len(RowOutcome)
 WHAT: Final = {
-    RowOutcome.NEW: "A lead is added",
+    RowOutcome.NEW: "A {} is added",
     RowOutcome.UPDATE: "Only empty fields are filled",
     RowOutcome.DUPLICATE: "Left out: nothing new in it",
     RowOutcome.BAD: "Left out",
@@ -122,9 +126,10 @@ class PreviewRow:
 
 @dataclass(frozen=True, slots=True)
 class Conversions:
-    """What would be sent to LinkedIn for the new leads, by rule."""
+    """What would be sent to LinkedIn for the new records, by rule. It accepts no events as old as `too_old` ones."""
 
     rules: Sequence[ExpectedConversions] = field(default_factory=list)
+    too_old: int = 0
 
     @property
     def count(self) -> int:
@@ -136,7 +141,7 @@ class Conversions:
 
 
 def totals(
-    counts: Mapping[str, int], *, with_problems: bool = True
+    counts: Mapping[str, int], *, noun: str = "lead", with_problems: bool = True
 ) -> list[OutcomeTotal]:
     """The four outcomes, always in the same order. Their counts add up to the number of rows."""
     whole = sum(counts.get(outcome, 0) for outcome in RowOutcome) or 1
@@ -147,7 +152,9 @@ def totals(
         problems = []
         if with_problems and outcome == RowOutcome.BAD:
             problems = list(_problems(counts))
-        what = f"{WHAT[outcome]}, by reason:" if problems else WHAT[outcome]
+        what = WHAT[outcome].format(noun)
+        if problems:
+            what = f"{what}, by reason:"
         result.append(
             OutcomeTotal(outcome, outcome.label, what, count, start, width, problems)
         )
@@ -166,21 +173,25 @@ def _problems(counts: Mapping[str, int]) -> Iterator[tuple[str, int]]:
 
 def conversions(lead_import: LeadImport) -> Conversions:
     """What each rule would send of the new leads, in one query for each CRM event."""
-    counts = lead_import.planned
     kinds = object_of(lead_import).kinds
-    return Conversions(
-        [
-            row
-            for expected in conversions_of_new_leads
-            for kind in kinds
-            for row in expected(
-                lead_import.company,
-                kind,
-                counts.get(kind, 0),
-                counts.get(kind + LATER, 0),
-            )
-        ]
-    )
+    now = [rule for kind in kinds for rule in _expected(lead_import, kind)]
+    old = [rule for kind in kinds for rule in _expected(lead_import, kind + TOO_OLD)]
+    return Conversions(now, sum(rule.total for rule in old))
+
+
+def _expected(lead_import: LeadImport, counted: str) -> list[ExpectedConversions]:
+    """What each rule would send for the CRM events that are counted by this name, besides those that come later."""
+    now = lead_import.planned.get(counted, 0)
+    later = lead_import.planned.get(counted + LATER, 0)
+    kind = CrmEventKind(counted.removesuffix(TOO_OLD))
+    if not now + later:
+        return []
+    company = lead_import.company
+    return [
+        rule
+        for expected in conversions_of_new_leads
+        for rule in expected(company, kind, now, later)
+    ]
 
 
 def file_preview(lead_import: LeadImport, chosen: TextFormat) -> FilePreview:

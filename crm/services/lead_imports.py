@@ -22,7 +22,7 @@ from crm.data_exchange.importing.column_readings import (
 )
 from crm.data_exchange.importing.forgetting import forget_names, forget_rows
 from crm.data_exchange.importing.reading import MAX_BYTES
-from crm.data_exchange.importing.storing import CHUNK, LeftToWorker
+from crm.data_exchange.importing.storing import CHUNK, LeftToWorker, guess_again
 from crm.data_exchange.importing.text_formats import TextFormat
 from crm.data_exchange.importing.work import ImportRunner
 from crm.models import (
@@ -79,8 +79,14 @@ def upload(*, company: Company, file: UploadedFile, actor: Actor) -> LeadImport:
     return _while_waiting(store(company=company, file=file, actor=actor))
 
 
-def store(*, company: Company, file: UploadedFile, actor: Actor) -> LeadImport:  # type: ignore[type-arg]
-    """Store a file, which a worker reads and checks.
+def store(
+    *,
+    company: Company,
+    file: UploadedFile,  # type: ignore[type-arg]
+    actor: Actor,
+    subject: str = "",
+) -> LeadImport:
+    """Store a file, which a worker reads and checks. Without a `subject`, it guesses what the file holds.
 
     Raises ValidationError or its subclasses TooManyWaiting and NoRoom, and TooOften if the company uploads too often.
     """
@@ -108,6 +114,7 @@ def store(*, company: Company, file: UploadedFile, actor: Actor) -> LeadImport: 
         require_room(company.pk, BYTES_OF_UNREAD * file.size)
         lead_import = LeadImport.objects.create(
             company=company,
+            subject=subject,
             file_name=file_name(file.name or "", longest=LONGEST_FILE_NAME),
             size=file.size,
             owner=actor if isinstance(actor, User) else None,
@@ -167,6 +174,20 @@ def map_columns(
             locked.state = JobState.WAITING
             locked.save()
     return _while_waiting(locked or lead_import)
+
+
+def choose_subject(*, lead_import: LeadImport, subject: str) -> LeadImport:
+    """Say what the file holds: guess its columns anew, and check all rows again. Nothing, once it is started."""
+    with transaction.atomic():
+        unstarted = LeadImport.objects.filter(pk=lead_import.pk).at_check()
+        locked = unstarted.select_for_update().first()
+        if locked is None or locked.noun == subject:
+            return lead_import
+        locked.subject = subject
+        guess_again(locked)
+        locked.planned, locked.reached, locked.state = {}, 0, JobState.WAITING
+        locked.save()
+    return _while_waiting(locked)
 
 
 def _kept(lead_import: LeadImport, columns: Sequence[str]) -> Iterator[ColumnReading]:

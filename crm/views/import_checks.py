@@ -8,7 +8,7 @@ from django.shortcuts import render
 from crm.accounts.decorators import MemberRequest
 from crm.data_exchange.importing.text_formats import TextFormat
 from crm.forms.import_values import ImportValuesForm
-from crm.forms.lead_imports import ImportColumnsForm, StartForm
+from crm.forms.lead_imports import ImportColumnsForm, StartForm, SubjectForm
 from crm.models import LeadImport
 from crm.models.roles import Action
 from crm.selectors import lead_imports as selector
@@ -45,7 +45,7 @@ class CheckPage:
             "has_file": selector.has_file(lead_import),
             **self._of_columns(),
             **self._of_readings(),
-            "totals": selector.totals(lead_import.planned),
+            "totals": selector.totals(lead_import.planned, noun=lead_import.noun),
             "rows": selector.preview(lead_import, outcome, self._shown),
             "outcome": outcome,
             "conversions": conversions,
@@ -60,6 +60,7 @@ class CheckPage:
         return {
             "columns_form": self.columns,
             "preset": self.columns.guesses.recognised,
+            "subject_form": SubjectForm(initial={"subject": self._lead_import.noun}),
             "columns": self.columns.rows(views),
             "guessed": sum(column.mark == "Guessed" for column in views),
             "unsure": any(column.mark == "Unsure" for column in views),

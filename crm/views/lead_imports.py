@@ -19,7 +19,12 @@ from crm.accounts.bodies import takes_import
 from crm.accounts.decorators import MemberRequest, member, own_or_404
 from crm.data_exchange.importing.columns import REASON
 from crm.data_exchange.importing.text_formats import TextFormat
-from crm.forms.lead_imports import FileFormatForm, StartForm, UploadForm
+from crm.forms.lead_imports import (
+    FileFormatForm,
+    StartForm,
+    SubjectForm,
+    UploadForm,
+)
 from crm.models import LeadImport
 from crm.models.roles import Action
 from crm.selectors import lead_imports as selector
@@ -78,7 +83,7 @@ def detail(request: MemberRequest, pk: int) -> HttpResponse:
     template = "_progress" if request.htmx and lead_import.is_at_work else "progress"
     context = {
         "lead_import": lead_import,
-        "totals": selector.totals(lead_import.done),
+        "totals": selector.totals(lead_import.done, noun=lead_import.noun),
         "undone": selector.undone(lead_import) if lead_import.was_undone else None,
         "has_rows": selector.has_rows(lead_import),
         "cells": cell_totals(lead_import, lead_import.done),
@@ -112,6 +117,19 @@ def file_format(request: MemberRequest, pk: int) -> HttpResponse:
         "file": selector.file_preview(lead_import, chosen),
     }
     return render(request, f"crm/lead_imports/{template}.html", context)
+
+
+@require_POST
+@member(Action.IMPORT_LEADS)
+def choose_subject(request: MemberRequest, pk: int) -> HttpResponse:
+    """Say what the file holds, and check its rows again."""
+    lead_import = _own(request, pk)
+    form = SubjectForm(request.POST)
+    if form.is_valid():
+        lead_imports.choose_subject(
+            lead_import=lead_import, subject=form.cleaned_data["subject"]
+        )
+    return redirect(lead_import)
 
 
 @require_POST
@@ -168,7 +186,7 @@ def cancel(request: MemberRequest, pk: int) -> HttpResponse:
     if lead_imports.cancel(lead_import=lead_import, actor=request.user):
         messages.success(
             request,
-            "Cancelled. Leads imported so far are kept; you can undo the import.",
+            "Cancelled. What was imported so far is kept; you can undo the import.",
         )
     return redirect(lead_import)
 
@@ -189,7 +207,7 @@ def undo(request: MemberRequest, pk: int) -> HttpResponse:
 def discard(request: MemberRequest, pk: int) -> HttpResponse:
     """Delete an upload that was not started."""
     if lead_imports.discard(lead_import=_own(request, pk)):
-        messages.success(request, "The file was deleted. No lead was added.")
+        messages.success(request, "The file was deleted. Nothing was imported.")
     return redirect("lead_imports")
 
 

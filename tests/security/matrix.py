@@ -226,6 +226,7 @@ ROWS: dict[str, Row] = {
     "lead_import": _see(Action.IMPORT_LEADS, "lead_import"),
     "lead_import_format": _form(Action.IMPORT_LEADS, "lead_import"),
     "lead_import_columns": _do(Action.IMPORT_LEADS, "lead_import"),
+    "lead_import_subject": _do(Action.IMPORT_LEADS, "lead_import"),
     "lead_import_start": _do(Action.IMPORT_LEADS, "lead_import"),
     "lead_import_cancel": _do(Action.IMPORT_LEADS, "lead_import"),
     "lead_import_undo": _do(Action.IMPORT_LEADS, "lead_import"),

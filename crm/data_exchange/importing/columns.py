@@ -110,6 +110,17 @@ def _guess(
     return Guess(LEFT_OUT, is_sure=True)
 
 
+def guess_object(header: Sequence[str]) -> ImportedObject:
+    """The object with the most columns of these names. Leads, unless the names of others prove otherwise."""
+
+    def score(imported: ImportedObject) -> int:
+        sure, _ = _usual_names(imported)
+        found = {sure[plain] for name in header if (plain := _plain(name)) in sure}
+        return len(found) if found.issuperset(imported.proof) else 0
+
+    return max(OBJECTS, key=score)
+
+
 @cache
 def _usual_names(imported: ImportedObject) -> tuple[dict[str, str], dict[str, str]]:
     """The fields by their usual names: those that are sure, and the others."""

@@ -32,6 +32,7 @@ def judge(
     """
     imported = object_of(lead_import)
     judged = [_read(row, reader) for row in rows]
+    imported.resolve(lead_import, judged, locks=locks)
     first = _first_rows(lead_import, judged, known)
     leading = {row.key: row.values for row in judged if _leads(row, first)}
     existing = imported.existing(lead_import, leading, locks=locks)

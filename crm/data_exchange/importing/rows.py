@@ -12,11 +12,12 @@ KNOWN: Final = (
     "column",
     "of_row",
     "lead_id",
+    "record_id",
     "cell_problems",
 )
 STORED: Final = ("pk", "number", "cells", "is_opted_out", *KNOWN)
 # The `KNOWN` of a row that is judged for the first time.
-UNKNOWN: Final = ("", "", "", None, None, None, None)
+UNKNOWN: Final = ("", "", "", None, None, None, None, None)
 JUDGEMENT: Final = (*KNOWN, "filled")
 
 OUTCOME: Final = KNOWN.index("outcome")
@@ -42,6 +43,7 @@ class JudgedRow:
     column: int | None = None
     of_row: int | None = None
     lead_id: int | None = None
+    record_id: int | None = None
     cell_problems: dict[str, str] | None = None
     filled: dict[str, Any] = field(default_factory=dict)
     record: Any = None
@@ -57,6 +59,7 @@ class JudgedRow:
             self.column,
             self.of_row,
             self.lead_id,
+            self.record_id,
             self.cell_problems,
             self.filled,
         )

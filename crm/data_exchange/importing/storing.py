@@ -21,13 +21,13 @@ from crm.data_exchange.importing.columns import (
     GUESSED_FROM,
     REASON,
     guess_columns,
+    guess_object,
 )
 from crm.data_exchange.importing.judging import count, first_rows, judge
 from crm.data_exchange.importing.objects.definition import LEFT_OUT
 from crm.data_exchange.importing.objects.registry import object_of, typed_columns
 from crm.data_exchange.importing.presets import recognised
 from crm.data_exchange.importing.reading import (
-    FileRow,
     Table,
     read_table,
     unclosed_note,
@@ -155,8 +155,10 @@ def _add_rows(lead_import: LeadImport, table: Table, rows_at_once: int) -> None:
     lead_import.file_format = table.format.as_json if table.format else {}
     lead_import.row_count = lead_import.row_bytes = lead_import.reached = 0
     lead_import.planned = {}
+    if not lead_import.subject:
+        lead_import.subject = guess_object(lead_import.header).subject
     if len(lead_import.columns) != len(lead_import.header):
-        _guess_columns(lead_import, sample)
+        _guess_columns(lead_import, [row.cells for row in sample])
     survey_columns(lead_import, ((row.number, row.cells) for row in table.rows))
     reader = reader_of(lead_import)
     opted_out = set(
@@ -226,7 +228,7 @@ def _store(
     many_rows.insert_rows(LeadImportRow, NEW_ROW, new, using=DEFAULT_DB_ALIAS)
 
 
-def _guess_columns(lead_import: LeadImport, sample: Sequence[FileRow]) -> None:
+def _guess_columns(lead_import: LeadImport, sample: Sequence[Sequence[str]]) -> None:
     """Decide what each column is: as in the company's last import with the same column names, or else by a guess."""
     if earlier := _alike(lead_import):
         columns = [earlier.get(name, (LEFT_OUT, NEW)) for name in lead_import.header]
@@ -237,7 +239,7 @@ def _guess_columns(lead_import: LeadImport, sample: Sequence[FileRow]) -> None:
     guesses = guess_columns(
         imported,
         lead_import.header,
-        [row.cells for row in sample],
+        sample,
         typed_columns(lead_import),
         recognised(lead_import.header),
     )
@@ -245,10 +247,30 @@ def _guess_columns(lead_import: LeadImport, sample: Sequence[FileRow]) -> None:
     lead_import.readings = []
 
 
+def guess_again(lead_import: LeadImport) -> None:
+    """Guess the columns, because the file holds something else than before. Its rows lose their outcomes."""
+    rows = LeadImportRow.objects.of(lead_import)
+    _guess_columns(
+        lead_import, [row.cells for row in rows.only("cells")[:GUESSED_FROM]]
+    )
+    rows.update(
+        key="",
+        outcome="",
+        problem="",
+        column=None,
+        of_row=None,
+        lead=None,
+        record_id=None,
+        cell_problems=None,
+        filled={},
+    )
+
+
 def _alike(lead_import: LeadImport) -> dict[str, tuple[str, ColumnReading]]:
     """The field and what is remembered of each column in the last import with the same column names, or {}."""
     own = LeadImport.objects.for_company(lead_import.company_id)
-    started = own.filter(started_at__isnull=False).order_by("-pk")
+    same = own.filter(subject=lead_import.subject)
+    started = same.filter(started_at__isnull=False).order_by("-pk")
     names = [name for name in lead_import.header if name != REASON]
     known = started.only("company", "header", "columns", "readings")
     for earlier in known[:REMEMBERED]:

@@ -28,8 +28,8 @@ class ValueAction(models.TextChoices):
 class ValueChoice:
     """What someone has chosen for a value.
 
-    `entry` is the key of an entry: the id of a status, tag or colleague, the code of a type, the key of a choice. A new
-    entry gets the `name`, and a status its `meaning`.
+    `entry` is the key of an entry: the code of a type, the key of a choice, the id of anything else. A new entry gets
+    the `name`, and a status its `meaning`.
     """
 
     action: str

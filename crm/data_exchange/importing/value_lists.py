@@ -1,4 +1,7 @@
-"""The lists of a company that columns of a file have their values from: statuses, types, people, tags and choices."""
+"""The lists of a company that columns of a file have their values from.
+
+Leads have statuses and types, deals have pipelines, stages and lost reasons; both have people, tags and choices.
+"""
 
 import json
 import re
@@ -24,7 +27,10 @@ from crm.models import (
     LeadMeaning,
     LeadStatus,
     LeadType,
+    LostReason,
+    Pipeline,
     RowProblem,
+    Stage,
     Tag,
     User,
 )
@@ -46,7 +52,8 @@ class NewValue(str):
 class Entry:
     """An entry of a list: its `key` in a choice, its name for people, and the `value` that a row has of it.
 
-    Files call it by its `label`, or by one of `aliases`. A new one has no key, and a status its `meaning`.
+    Files call it by its `label`, or by one of `aliases`. A new one has no key, and a status its `meaning`. `version` is
+    another one once the value has changed, though its name has not.
     """
 
     key: str
@@ -54,14 +61,15 @@ class Entry:
     value: Any
     aliases: Sequence[str] = ()
     meaning: str = ""
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ListKind:
     """What is true of all lists of one kind.
 
-    `column` is the column of a lead. `between` splits a cell with several values. A new entry's name has at most
-    `longest` characters: 0 if none can be added.
+    `column` is the name of the value in a row, "" if it is that of the field. `between` splits a cell with several
+    values. A new entry's name has at most `longest` characters: 0 if none can be added.
     """
 
     noun: str
@@ -100,6 +108,16 @@ TAGS: Final = ListKind(
     RowProblem.TAG_UNKNOWN,
     between=re.compile(r"[,;|]"),
     make=lambda name, meaning: name,
+)
+PIPELINE: Final = ListKind(
+    "pipeline", "pipelines", "", RowProblem.PIPELINE_UNKNOWN, longest=0
+)
+# None can be added: a stage is one of a pipeline, and its meaning sends conversions.
+STAGE: Final = ListKind(
+    "stage", "stages", "stages", RowProblem.STAGE_UNKNOWN, longest=0
+)
+LOST_REASON: Final = ListKind(
+    "lost reason", "lost reasons", "", RowProblem.REASON_UNKNOWN, longest=0
 )
 CHOICE: Final = ListKind(
     "choice", "choices", "", RowProblem.NOT_A_CHOICE, longest=LONGEST_CHOICE
@@ -213,7 +231,9 @@ class ValueList:
     @property
     def digest(self) -> str:
         """Another one once an entry was added, renamed, archived or deleted."""
-        entries = [(e.key, e.label, *e.aliases) for e in self.entries.values()]
+        entries = [
+            (e.key, e.version, e.label, *e.aliases) for e in self.entries.values()
+        ]
         content = json.dumps([sorted(entries), sorted(self._taken)])
         return blake2b(content.encode(), digest_size=8).hexdigest()
 
@@ -277,6 +297,38 @@ def tags(company: Company) -> ValueList:
         Entry(str(each.pk), each.name, each.name) for each in known if each.is_offered
     ]
     return ValueList("tags", TAGS, entries, taken=_archived(known))
+
+
+def pipelines(company: Company) -> ValueList:
+    own = Pipeline.objects.for_company(company).offered()
+    entries = [Entry(str(each.pk), each.name, each) for each in own]
+    return ValueList("pipeline", PIPELINE, entries)
+
+
+def stages(company: Company) -> ValueList:
+    """The stages by name: each value has all stages of that name, one of each pipeline at most.
+
+    The key of an entry is the id of the first one, of the default pipeline if that has one.
+    """
+    found: dict[str, list[Stage]] = {}
+    for stage in Stage.objects.for_company(company).offered().in_order():
+        found.setdefault(value_key(stage.name), []).append(stage)
+    entries = [
+        Entry(str(same[0].pk), same[0].name, tuple(same), version=_version(same))
+        for same in found.values()
+    ]
+    return ValueList("stage", STAGE, entries)
+
+
+def _version(same: Iterable[Stage]) -> str:
+    """The ids of these stages, and which one is of the default pipeline."""
+    return " ".join(f"{each.pk}{'*' * each.pipeline.is_default}" for each in same)
+
+
+def lost_reasons(company: Company) -> ValueList:
+    own = LostReason.objects.for_company(company).offered()
+    entries = [Entry(str(each.pk), each.name, each) for each in own]
+    return ValueList("lost_reason", LOST_REASON, entries)
 
 
 def _archived(entries: Iterable[LeadStatus | LeadType | Tag]) -> list[str]:

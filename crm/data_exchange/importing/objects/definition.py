@@ -16,6 +16,7 @@ from crm.models import (
     CustomField,
     FieldSubject,
     FieldType,
+    ImportSubject,
     LeadImport,
     LeadImportRow,
     RowProblem,
@@ -23,6 +24,9 @@ from crm.models import (
 
 Values = Mapping[str, Any]  # of a row, by field name
 LEFT_OUT: Final = ""  # the field of a column that is none
+# Suffixes of a CRM event in the counts: its lead has no e-mail address yet; it is too old for ad platforms.
+LATER: Final = ":later"
+TOO_OLD: Final = ":too_old"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ class Lack(NamedTuple):
 class ImportedObject(ABC):
     """An object that can be imported: its fields, what makes two rows the same, and how rows become records."""
 
+    subject: ClassVar[ImportSubject]
     model: ClassVar[type[Any]]
     noun: ClassVar[str]
     # The column of `LeadImportRow` with the key of a row's record.
@@ -57,6 +62,8 @@ class ImportedObject(ABC):
     # The fields of columns that have no known name, but e-mail addresses or phone numbers.
     address_field: ClassVar[str] = ""
     phone_field: ClassVar[str] = ""
+    # The fields that a file has to have if it is to be taken for one of these.
+    proof: ClassVar[Collection[str]] = ()
     # Fields with another value in each row: their cells are not cached.
     distinct: ClassVar[Collection[str]]
     custom_subject: ClassVar[FieldSubject]
@@ -98,6 +105,12 @@ class ImportedObject(ABC):
         return ""
 
     # Judging
+
+    @abstractmethod
+    def resolve(
+        self, lead_import: LeadImport, rows: Sequence[JudgedRow], *, locks: bool
+    ) -> None:
+        """Find what the rows refer to, and set the keys that depend on it. A row whose lead is not found is bad."""
 
     @abstractmethod
     def key(self, values: Values, unread_address: str) -> str:

@@ -13,6 +13,7 @@ from crm.data_exchange.importing.cells import SHARED, Reader, readers_of_leads
 from crm.data_exchange.importing.custom_columns import as_columns, column_names
 from crm.data_exchange.importing.matching import existing_leads, news_for, person_key
 from crm.data_exchange.importing.objects.definition import (
+    LATER,
     ImportedObject,
     Lack,
     Values,
@@ -36,6 +37,7 @@ from crm.models import (
     Deal,
     DealPerson,
     FieldSubject,
+    ImportSubject,
     Lead,
     LeadImport,
     LeadImportRow,
@@ -47,8 +49,6 @@ from crm.models.custom_lookups import with_keys_set
 from crm.models.tracking.recorder import take_back_with_counts
 from crm.models.validators import is_seen
 
-# Suffix of a CRM event in the counts: its leads have no e-mail address yet.
-LATER: Final = ":later"
 NO_NAME: Final = (
     "Choose the column that has the name: a lead needs a first or a last name."
 )
@@ -59,6 +59,7 @@ JUST_ADDED: Final = timedelta(seconds=1)
 
 
 class ImportedLeads(ImportedObject):
+    subject = ImportSubject.LEAD
     model = Lead
     noun = "lead"
     record_column = "lead_id"
@@ -94,6 +95,11 @@ class ImportedLeads(ImportedObject):
 
     def key(self, values: Values, unread_address: str) -> str:
         return person_key(values, unread_address)
+
+    def resolve(
+        self, lead_import: LeadImport, rows: Sequence[JudgedRow], *, locks: bool
+    ) -> None:
+        """Leads refer to nothing."""
 
     def existing(
         self, lead_import: LeadImport, wanted: Mapping[str, Values], *, locks: bool

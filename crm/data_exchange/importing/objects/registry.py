@@ -3,16 +3,18 @@
 from typing import Final
 
 from crm.data_exchange.importing.custom_columns import custom_columns
+from crm.data_exchange.importing.objects.deals import DEALS
 from crm.data_exchange.importing.objects.definition import ImportedObject
 from crm.data_exchange.importing.objects.leads import LEADS
 from crm.models import CustomField, LeadImport
 
-OBJECTS: Final[tuple[ImportedObject, ...]] = (LEADS,)
+OBJECTS: Final[tuple[ImportedObject, ...]] = (LEADS, DEALS)
+_BY_SUBJECT: Final = {each.subject.value: each for each in OBJECTS}
 
 
 def object_of(lead_import: LeadImport) -> ImportedObject:
     """What the import's file holds."""
-    return LEADS
+    return _BY_SUBJECT.get(lead_import.subject, LEADS)
 
 
 def typed_columns(lead_import: LeadImport) -> dict[str, CustomField]:
