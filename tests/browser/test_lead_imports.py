@@ -7,7 +7,7 @@ import pytest
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
-from crm.models import Lead, LeadImport, Membership
+from crm.models import Deal, Lead, LeadImport, Membership
 from crm.services import lead_imports
 from tests.browser.looks import SIZES, assert_fit_to_use, open_page
 from tests.conftest import make_lead, sign_in
@@ -138,3 +138,33 @@ def test_no_page_of_questions_and_cells_has_a_finding(
 
 def press(page: Page, role: Any, name: str) -> None:
     page.get_by_role(role, name=name, exact=True).press("Enter")
+
+
+def test_deals_are_imported_and_undone_by_the_keyboard(
+    page: Page, sales: Membership, tmp_path: Path
+) -> None:
+    make_lead(sales.company, email="ines@harbour.example")
+    (tmp_path / "pipeline.csv").write_text(
+        "Deal,E-mail,Amount,Stage\nFleet,ines@harbour.example,1200,Proposal\nVans,eve@harbour.example,5,\n"
+    )
+    sign_in(page, sales)
+    open_page(page, UPLOAD)
+
+    page.get_by_label("File", exact=True).set_input_files(tmp_path / "pipeline.csv")
+    press(page, "button", "Upload and check")
+    expect(page.get_by_label("This file holds")).to_have_value("deal")
+    expect(page.get_by_text("1 deal is added, 0 updated.")).to_be_visible()
+    expect(
+        page.get_by_text("No lead has this number, address or name").first
+    ).to_be_visible()
+    assert_fit_to_use(page)
+    press(page, "button", "Start import")
+    expect(page.get_by_role("heading", name="Importing…")).to_be_visible()
+    work_on(LeadImport.objects.get())
+    expect(page.get_by_role("heading", name="Import finished")).to_be_visible()
+    assert Deal.objects.get().title == "Fleet"
+    press(page, "button", "Undo this import")
+    expect(page.get_by_role("heading", name="Being undone…")).to_be_visible()
+    work_on(LeadImport.objects.get())
+    expect(page.get_by_text("1 new deal was removed")).to_be_visible()
+    assert not Deal.objects.exists()

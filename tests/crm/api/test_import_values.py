@@ -6,7 +6,8 @@ import pytest
 from rest_framework.test import APIClient
 
 from crm.jobs import rounds
-from crm.models import Company, Lead, LeadStatus
+from crm.models import Company, Deal, Lead, LeadStatus
+from tests.conftest import make_lead
 from tests.crm.api.calling import caller
 from tests.crm.api.test_imports import sent
 
@@ -112,3 +113,28 @@ def test_a_value_twice_and_a_new_entry_of_someone_who_may_not_add_it_are_400s(
     assert (twice.status_code, added.status_code) == (400, 400)
     assert "is there twice" in str(twice.json())
     assert "only an admin can add statuses" in str(added.json())
+
+
+def test_a_stage_is_chosen_by_its_key_and_none_is_added(
+    admin_key: APIClient, company: Company
+) -> None:
+    make_lead(company, email="ada@example.com")
+    path = sent(admin_key, "Deal,E-mail,Stage\nFleet,ada@example.com,Ende\n")
+    [stages] = admin_key.get(f"{path}values/").json()["columns"]
+    [won] = [each["key"] for each in stages["entries"] if each["label"] == "Won"]
+
+    def post(**choice: str) -> Any:
+        readings = [{}, {}, {"values": [{"value": "Ende", **choice}]}]
+        columns = ["deal_title", "lead_email", "stage"]
+        body = {"columns": columns, "readings": readings}
+        return admin_key.post(f"{path}columns/", body, format="json")
+
+    added = post(action="create")
+    assert added.status_code == 400
+    assert "an import adds no stages" in str(added.json())
+    assert post(action="entry", entry=won).status_code == 200
+    rounds.work_through(lambda: True)
+    admin_key.post(f"{path}start/", {})
+    rounds.work_through(lambda: True)
+
+    assert Deal.objects.get().stage.name == "Won"

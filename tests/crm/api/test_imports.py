@@ -497,3 +497,23 @@ def test_only_an_admin_s_key_may_choose_to_add_tags(
         caller(company, role).post(f"{path}columns/", body, format="json").status_code
         == status
     )
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"), [({}, "lead"), ({"object": "deal"}, "deal")]
+)
+def test_a_script_says_what_its_file_holds_or_it_is_guessed(
+    script: APIClient, fields: dict[str, str], expected: str
+) -> None:
+    added = send(script, "Name,E-mail\nFleet,ada@example.com\n", **fields).json()
+    assert added["object"] == fields.get("object", "")
+
+    rounds.work_through(lambda: True)
+
+    checked = script.get(f"{URL}{added['id']}/").json()
+    assert checked["object"] == expected
+
+
+def test_an_object_that_can_not_be_imported_is_a_400(script: APIClient) -> None:
+    assert send(script, object="invoice").status_code == 400
+    assert not LeadImport.objects.exists()
