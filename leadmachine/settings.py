@@ -283,6 +283,7 @@ SPECTACULAR_SETTINGS = {
         "BulkKindEnum": "crm.models.bulk_change.BulkKind",
         "JobStateEnum": "crm.models.job.JobState",
         "ListEnum": "crm.lists.registry.LISTS",
+        "ImportObjectEnum": "crm.models.lead_import.ImportSubject",
     },
 }
 
