@@ -27,7 +27,7 @@ from crm.forms.leads import limit_to_company
 from crm.models import CustomField, ImportSubject, LeadImport, Otherwise, User
 from crm.models.people import company_people
 from crm.selectors.import_cells import CellTotal
-from crm.selectors.import_presets import CHOICES, ColumnGuesses
+from crm.selectors.import_presets import ColumnGuesses
 from crm.selectors.lead_imports import ColumnView, Conversions, labels_with
 
 NO, YES = "no", "yes"
@@ -83,8 +83,6 @@ class ImportColumnsForm(forms.Form):
     stays as it is.
     """
 
-    preset = forms.ChoiceField(label="Export of", choices=CHOICES, required=False)
-
     def __init__(
         self, data: Any = None, *, lead_import: LeadImport, may_add: bool
     ) -> None:
@@ -93,7 +91,13 @@ class ImportColumnsForm(forms.Form):
         custom = typed_columns(lead_import)
         self._lead_import = lead_import
         self.guesses = ColumnGuesses(lead_import)
-        self.fields["preset"].initial = self.guesses.preset
+        if programs := self.guesses.choices:
+            self.fields["preset"] = forms.ChoiceField(
+                label="Export of",
+                choices=programs,
+                required=False,
+                initial=self.guesses.preset,
+            )
         self._labels = labels_with(self._imported, custom)
         self._before = readings_of(lead_import)
         choices = [(LEFT_OUT, "Leave out"), *self._labels.items()]

@@ -4,16 +4,17 @@ from typing import Final
 
 from django.utils.functional import cached_property
 
-from crm.data_exchange.importing.columns import GUESSED_FROM, Guess, guess_columns
+from crm.data_exchange.importing.columns import (
+    GUESSED_FROM,
+    Guess,
+    guess_columns,
+    recognised,
+)
+from crm.data_exchange.importing.objects.definition import Preset
 from crm.data_exchange.importing.objects.registry import object_of, typed_columns
-from crm.data_exchange.importing.presets import PRESETS, Preset, recognised
 from crm.models import CustomField, LeadImport, LeadImportRow
 
 NO_PRESET: Final = ""
-CHOICES: Final = [
-    (NO_PRESET, "Another program"),
-    *((key, preset.label) for key, preset in PRESETS.items()),
-]
 
 
 class ColumnGuesses:
@@ -22,7 +23,14 @@ class ColumnGuesses:
     def __init__(self, lead_import: LeadImport) -> None:
         self._lead_import = lead_import
         self._imported = object_of(lead_import)
-        self.recognised: Preset | None = recognised(lead_import.header)
+        self.recognised: Preset | None = recognised(self._imported, lead_import.header)
+
+    @property
+    def choices(self) -> list[tuple[str, str]]:
+        """The CRMs whose exports the file may be, with their names; none if it can't be one."""
+        presets = self._imported.presets.items()
+        known = [(key, preset.label) for key, preset in presets]
+        return [(NO_PRESET, "Another program"), *known] if known else []
 
     @cached_property
     def rows(self) -> list[list[str]]:
@@ -41,14 +49,14 @@ class ColumnGuesses:
             self._lead_import.header,
             self.rows,
             self._custom,
-            PRESETS.get(preset),
+            self._imported.presets.get(preset),
         )
 
     @cached_property
     def preset(self) -> str:
         """The key of the CRM by which most columns are as they are: the recognised one, unless another fits better."""
         first = self.recognised.key if self.recognised else NO_PRESET
-        keys = dict.fromkeys([first, NO_PRESET, *PRESETS])
+        keys = dict.fromkeys([first, NO_PRESET, *self._imported.presets])
         return max(keys, key=self._agreeing)
 
     def _agreeing(self, preset: str) -> int:

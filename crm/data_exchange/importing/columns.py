@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from crm.data_exchange.importing.objects.definition import LEFT_OUT, ImportedObject
-from crm.data_exchange.importing.objects.leads import LEADS
+from crm.data_exchange.importing.objects.definition import (
+    LEFT_OUT,
+    ImportedObject,
+    Preset,
+)
 from crm.data_exchange.importing.objects.registry import OBJECTS
-from crm.data_exchange.importing.presets import PRESETS, Preset
 from crm.models import CustomField
 
 GUESSED_FROM: Final = 50  # rows
@@ -21,6 +23,10 @@ _ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _NUMBER: Final = re.compile(r"\+?[\d\s()./-]{5,}")
 # Characters of an address: on 20,000 the pattern above may take seconds.
 _LONGEST_VALUE: Final = 254
+
+
+# Names of columns that a file has to have before it is taken for an export of a CRM.
+MARKS_NEEDED: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,19 @@ def guess_columns(
     return result
 
 
+def recognised(imported: ImportedObject, header: Sequence[str]) -> Preset | None:
+    """The CRM whose export has these column names. None if there is none, or if two are equally likely."""
+    names = set(header)
+    counts = [
+        (len(names & {*preset.marks}), key) for key, preset in imported.presets.items()
+    ]
+    most = max(counts, default=(0, ""))[0]
+    best = [key for count, key in counts if count == most]
+    return (
+        imported.presets[best[0]] if most >= MARKS_NEEDED and len(best) == 1 else None
+    )
+
+
 def _each_field_once(
     imported: ImportedObject, guesses: Sequence[Guess]
 ) -> tuple[list[Guess], set[str]]:
@@ -83,7 +102,7 @@ def _known_names(
 ) -> dict[str, str]:
     """The fields by the names that are sure, "" for a column of the other CRM that is none."""
     sure, _ = _usual_names(imported)
-    if preset is None or imported is not LEADS:
+    if preset is None:
         return {**own, **sure}
     fields = {_plain(name): field for name, field in preset.fields.items()}
     filled = {name: field for name, field in fields.items() if field}
@@ -123,8 +142,8 @@ def guess_object(header: Sequence[str]) -> ImportedObject:
 
 @cache
 def _usual_names(imported: ImportedObject) -> tuple[dict[str, str], dict[str, str]]:
-    """The fields by their usual names: those that are sure, and the others."""
-    fields = imported.fields.items()
+    """The fields by their usual names: those that are sure, and the others. Of two with one name, the first."""
+    fields = [*imported.fields.items()][::-1]
     sure = {name: key for key, field in fields for name in field.names.split()}
     unsure = {name: key for key, field in fields for name in field.unsure.split()}
     return sure, unsure
@@ -144,8 +163,8 @@ def _each_usual_name() -> Iterator[str]:
     for imported in OBJECTS:
         sure, _ = _usual_names(imported)
         yield from sure
-    for preset in PRESETS.values():
-        yield from map(_plain, preset.fields)
+        for preset in imported.presets.values():
+            yield from map(_plain, preset.fields)
 
 
 def looks_like_value(cell: str) -> bool:

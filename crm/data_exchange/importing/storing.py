@@ -22,11 +22,11 @@ from crm.data_exchange.importing.columns import (
     REASON,
     guess_columns,
     guess_object,
+    recognised,
 )
 from crm.data_exchange.importing.judging import count, first_rows, judge
 from crm.data_exchange.importing.objects.definition import LEFT_OUT
 from crm.data_exchange.importing.objects.registry import object_of, typed_columns
-from crm.data_exchange.importing.presets import recognised
 from crm.data_exchange.importing.reading import (
     Table,
     read_table,
@@ -241,7 +241,7 @@ def _guess_columns(lead_import: LeadImport, sample: Sequence[Sequence[str]]) -> 
         lead_import.header,
         sample,
         typed_columns(lead_import),
-        recognised(lead_import.header),
+        recognised(imported, lead_import.header),
     )
     lead_import.columns = [guess.field for guess in guesses]
     lead_import.readings = []

@@ -20,6 +20,7 @@ from crm.models.validators import CODES
 
 SYMBOLS: Final = {"€": "EUR", "£": "GBP", "$": "USD", "US$": "USD"}
 HIGHEST: Final = Decimal(10) ** 12  # what the column of amounts can't hold
+# With the names that deals have in exports of HubSpot, Pipedrive, Salesforce, Zoho and Attio.
 DEAL_FIELDS: Final = {
     "deal_title": Field(
         "Deal",
@@ -35,8 +36,12 @@ DEAL_FIELDS: Final = {
         "amount value dealvalue dealamount bedrag waarde betrag wert montant valeur "
         "importe valor",
     ),
-    "currency": Field("Currency", "currency valuta wahrung devise moneda currencycode"),
-    "pipeline": Field("Pipeline", "pipeline pijplijn verkaufsprozess embudo"),
+    "currency": Field(
+        "Currency", "currency valuta wahrung devise moneda currencycode dealcurrency"
+    ),
+    "pipeline": Field(
+        "Pipeline", "pipeline dealpipeline pijplijn verkaufsprozess embudo"
+    ),
     "stage": Field(
         "Stage",
         "stage dealstage fase phase etape etapa status dealstatus",
@@ -48,24 +53,29 @@ DEAL_FIELDS: Final = {
     ),
     "expected_close": Field(
         "Expected close",
-        "expectedclose expectedclosedate closedate closingdate expectedclosingdate "
+        "expectedclose expectedclosedate dealexpectedclosedate closedate closingdate "
+        "expectedclosingdate "
         "verwachteafsluiting sluitdatum abschlussdatum datedecloture fechadecierre",
     ),
     "lost_reason": Field(
         "Lost reason",
-        "lostreason closedlostreason lossreason redenverlies verlustgrund "
+        "lostreason deallostreason closedlostreason lossreason reasonforloss "
+        "redenverlies verlustgrund "
         "raisondeperte motivodeperdida",
     ),
     "outcome_note": Field("Why won or lost", "whywonorlost closedwonreason"),
-    "tags": Field("Tags", "tags tag labels label etiketten etiquettes etiquetas"),
+    "tags": Field(
+        "Tags", "tags tag labels label deallabel etiketten etiquettes etiquetas"
+    ),
     "created": Field(
         "Created",
-        "created createdate createddate createdat createdtime dealcreated aangemaakt "
+        "created createdate createddate createdat createdtime dealcreated dealdealcreated "
+        "aangemaakt "
         "erstellt erstelltam datedecreation fechadecreacion addtime",
     ),
     "closed": Field(
         "Won or lost on",
-        "closed closedat closedon wontime losttime dateclosed",
+        "closed closedat closedon dealdealclosedon wontime losttime dateclosed",
     ),
 }
 # The attributes of a deal that an import fills if they are empty.

@@ -41,6 +41,20 @@ class Field:
     unsure: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """The export of another CRM.
+
+    `fields` has the field that each column is, "" if it is none. `marks` are the names, exactly as they are
+    spelled, that its files are recognised by.
+    """
+
+    key: str
+    label: str
+    fields: Mapping[str, str]
+    marks: Sequence[str]
+
+
 class Lack(NamedTuple):
     """What keeps a row from being imported: the problem, and the fields that could have prevented it."""
 
@@ -64,6 +78,8 @@ class ImportedObject(ABC):
     phone_field: ClassVar[str] = ""
     # The fields that a file has to have if it is to be taken for one of these.
     proof: ClassVar[Collection[str]] = ()
+    # The exports of other CRMs that can be imported, by key.
+    presets: ClassVar[Mapping[str, Preset]] = {}
     # Fields with another value in each row: their cells are not cached.
     distinct: ClassVar[Collection[str]]
     custom_subject: ClassVar[FieldSubject]

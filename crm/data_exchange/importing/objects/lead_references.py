@@ -22,7 +22,9 @@ TEXTS: Final = ("first_name", "last_name", "email", "organisation")
 LEAD_NAMES: Final = ("lead_first_name", "lead_last_name", "lead_full_name")
 LEAD_REFERENCES: Final = {
     "lead_number": Field(
-        "Lead number", "leadnumber leadid leadnummer numerodulead numerodelead"
+        "Lead number",
+        "leadnumber leadnummer numerodulead numerodelead",
+        unsure="leadid",
     ),
     "lead_email": Field(
         "E-mail of the lead",
@@ -40,13 +42,13 @@ LEAD_REFERENCES: Final = {
     "lead_full_name": Field(
         "First and last name of the lead",
         "lead leadname contact contactname contactperson person personname "
-        "primarycontact associatedcontact kontakt kontaktperson contacto",
+        "primarycontact associatedcontact associatedpeople dealcontactperson kontakt kontaktperson contacto",
         unsure="name naam",
     ),
     "lead_organisation": Field(
         "Organisation of the lead",
         "organisation organization company companyname account accountname "
-        "associatedcompany bedrijf organisatie firma unternehmen entreprise societe "
+        "associatedcompany dealorganization bedrijf organisatie firma unternehmen entreprise societe "
         "empresa organizacion",
     ),
 }

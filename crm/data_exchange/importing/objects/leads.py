@@ -19,6 +19,7 @@ from crm.data_exchange.importing.objects.definition import (
     Values,
 )
 from crm.data_exchange.importing.objects.lead_fields import LEAD_FIELDS, NAMES
+from crm.data_exchange.importing.objects.lead_presets import PRESETS
 from crm.data_exchange.importing.putting_back import put_back
 from crm.data_exchange.importing.rows import JudgedRow
 from crm.data_exchange.importing.tagging import TAGS, tag_rows
@@ -67,6 +68,7 @@ class ImportedLeads(ImportedObject):
     names = NAMES
     address_field = "email"
     phone_field = "phone"
+    presets = PRESETS
     distinct = frozenset({*NAMES, "email", "phone", "notes"})
     custom_subject = FieldSubject.LEAD
     lists: ClassVar = {

@@ -338,10 +338,8 @@ def test_someone_may_say_what_a_file_holds(sales: Membership, ada: Lead) -> None
     changed = lead_imports.choose_subject(lead_import=checked, subject="deal")
 
     assert (changed.subject, changed.state) == ("deal", JobState.PAUSED)
-    assert changed.columns == ["lead_full_name", "lead_email", "amount"]
-    columns = ["deal_title", "lead_email", "amount"]
-    mapped = lead_imports.map_columns(lead_import=changed, columns=columns)
-    run(mapped, sales)
+    assert changed.columns == ["deal_title", "lead_email", "amount"]
+    run(changed, sales)
     assert Deal.objects.get().title == "Fleet"
     assert not Change.objects.exists()
 
@@ -359,3 +357,85 @@ def test_the_statements_of_an_import_do_not_grow_with_its_rows(
 
     statements("A")
     assert statements("BC") == statements("DEFGHIJKLM")
+
+
+EXPORTS = {
+    "HubSpot": {
+        "Record ID": "",
+        "Deal Name": "deal_title",
+        "Deal Stage": "stage",
+        "Pipeline": "pipeline",
+        "Amount": "amount",
+        "Currency": "currency",
+        "Close Date": "expected_close",
+        "Create Date": "created",
+        "Deal owner": "owner",
+        "Closed Lost Reason": "lost_reason",
+        "Closed Won Reason": "outcome_note",
+        "Associated Contact": "lead_full_name",
+        "Associated Company": "lead_organisation",
+    },
+    "Pipedrive": {
+        "Deal - Title": "deal_title",
+        "Deal - Value": "amount",
+        "Deal - Currency": "currency",
+        "Deal - Organization": "lead_organisation",
+        "Deal - Contact person": "lead_full_name",
+        "Deal - Pipeline": "pipeline",
+        "Deal - Stage": "stage",
+        "Deal - Owner": "owner",
+        "Deal - Label": "tags",
+        "Deal - Deal created": "created",
+        "Deal - Deal closed on": "closed",
+        "Deal - Expected close date": "expected_close",
+        "Deal - Lost reason": "lost_reason",
+        "Deal - ID": "deal_number",
+    },
+    "Salesforce": {
+        "Opportunity Name": "deal_title",
+        "Opportunity Owner": "owner",
+        "Account Name": "lead_organisation",
+        "Primary Contact": "lead_full_name",
+        "Stage": "stage",
+        "Amount": "amount",
+        "Close Date": "expected_close",
+        "Created Date": "created",
+        "Probability (%)": "",
+    },
+    "Zoho": {
+        "Record Id": "",
+        "Deal Name": "deal_title",
+        "Account Name": "lead_organisation",
+        "Contact Name": "lead_full_name",
+        "Deal Owner": "owner",
+        "Amount": "amount",
+        "Closing Date": "expected_close",
+        "Pipeline": "pipeline",
+        "Stage": "stage",
+        "Reason For Loss": "lost_reason",
+        "Created Time": "created",
+    },
+    "Attio": {
+        "Name": "deal_title",
+        "Deal stage": "stage",
+        "Deal owner": "owner",
+        "Deal value": "amount",
+        "Associated people": "lead_full_name",
+        "Associated company": "lead_organisation",
+    },
+}
+
+
+@pytest.mark.parametrize("program", EXPORTS)
+def test_the_names_of_deals_in_other_crms_are_known(
+    sales: Membership, program: str
+) -> None:
+    names = EXPORTS[program]
+    cells = ["2026-03-31" if "Date" in name else "x" for name in names]
+
+    checked = upload(sales, f"{','.join(names)}\n{','.join(cells)}\n")
+    if "Name" not in names:  # which may be that of a lead
+        assert checked.subject == "deal"
+    chosen = lead_imports.choose_subject(lead_import=checked, subject="deal")
+
+    assert chosen.columns == [*names.values()]

@@ -9,9 +9,11 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from crm.data_exchange.importing.columns import recognised
 from crm.data_exchange.importing.objects.definition import LEFT_OUT
 from crm.data_exchange.importing.objects.lead_fields import LEAD_FIELDS
-from crm.data_exchange.importing.presets import PRESETS, recognised
+from crm.data_exchange.importing.objects.lead_presets import PRESETS
+from crm.data_exchange.importing.objects.leads import LEADS
 from crm.models import Lead, LeadImport, Membership, Tag
 from tests.crm.data_exchange.importing.choosing import column_fields
 from tests.crm.data_exchange.importing.uploading import run, upload
@@ -212,7 +214,7 @@ def test_a_single_column_can_be_changed_without_another_program(
     ],
 )
 def test_other_files_are_no_export_of_a_crm(header: str) -> None:
-    assert recognised(header.split(",")) is None
+    assert recognised(LEADS, header.split(",")) is None
 
 
 def test_each_preset_names_fields_of_a_lead() -> None:

@@ -1,4 +1,4 @@
-"""The exports of other CRMs: what their columns are named, and which field each of them is.
+"""The exports of leads of other CRMs: what their columns are named, and which field each of them is.
 
 A name that is not here is guessed, as in any other file. Sources, as of 2026-12-02:
 
@@ -11,29 +11,12 @@ Zoho: https://help.zoho.com/portal/en/kb/crm-nextgen/sales-force-automation/lead
 Attio: https://developers.attio.com/docs/standard-objects-people
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
-from crm.data_exchange.importing.objects.definition import LEFT_OUT
-
-# Names of columns that a file has to have before it is taken for an export of a CRM.
-MARKS_NEEDED: Final = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Preset:
-    """The export of a CRM.
-
-    `fields` has the field of a lead that each column is, "" if it is none. `marks` are the names, exactly as they are
-    spelled, that its files are recognised by.
-    """
-
-    key: str
-    label: str
-    fields: Mapping[str, str]
-    marks: Sequence[str]
-
+from crm.data_exchange.importing.objects.definition import (
+    LEFT_OUT,
+    Preset,
+)
 
 HUBSPOT: Final = Preset(
     "hubspot",
@@ -173,12 +156,3 @@ ATTIO: Final = Preset(
 PRESETS: Final = {
     preset.key: preset for preset in (HUBSPOT, PIPEDRIVE, SALESFORCE, ZOHO, ATTIO)
 }
-
-
-def recognised(header: Sequence[str]) -> Preset | None:
-    """The CRM whose export has these column names. None if there is none, or if two are equally likely."""
-    names = set(header)
-    marks = {key: len(names & {*preset.marks}) for key, preset in PRESETS.items()}
-    most = max(marks.values())
-    [first, *others] = [key for key, count in marks.items() if count == most]
-    return PRESETS[first] if most >= MARKS_NEEDED and not others else None
