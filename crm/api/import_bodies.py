@@ -157,7 +157,10 @@ class LeadImportSerializer(serializers.ModelSerializer[LeadImport]):
     """
 
     object = serializers.ChoiceField(
-        source="subject", choices=ImportSubject.choices, allow_blank=True
+        source="subject",
+        choices=ImportSubject.choices,
+        allow_blank=True,
+        read_only=True,
     )
     file_format = serializers.SerializerMethodField()
     columns = serializers.SerializerMethodField()

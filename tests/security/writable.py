@@ -71,7 +71,7 @@ WRITABLE = {
     LeadImportSerializer: set(),
     LeadImportDetailSerializer: set(),
     LeadImportRowSerializer: set(),
-    UploadSerializer: {"file"},
+    UploadSerializer: {"file", "object"},
     ImportColumnsSerializer: {"columns", "readings"},
     StartSerializer: {"owner", "tells_platforms"},
     LeadMergeSerializer: set(),
