@@ -8,21 +8,24 @@ from django.db.models.functions import Now
 
 from crm.data_exchange.importing.custom_columns import value_of
 from crm.data_exchange.importing.tagging import LINKS, TAGS
+from crm.lists.columns import CUSTOM
 from crm.models import Deal, Lead, LeadImportRow, RowUndo
+from crm.models.custom_lookups import with_keys_set
 
-Emptied = Callable[[Sequence[str]], dict[str, Any]]
+ValueBefore = Callable[[str], Any]
 AsStored = Callable[[Any], Any]
 
 
 def put_back(
     model: type[Lead] | type[Deal],
     pairs: Sequence[tuple[LeadImportRow, Any]],
-    emptied: Emptied,
+    value_before: ValueBefore,
     as_stored: AsStored = lambda value: value,
 ) -> None:
     """Empty the fields of each row's record that still have the import's values, and remove the tags that it added.
 
-    `emptied` returns the values of fields before they were filled, and `as_stored` a value as a row's `filled` has it.
+    `value_before` returns the value of a built-in field before it was filled, and `as_stored` a value as a row's
+    `filled` has it.
     """
     link, column = LINKS[model]
     added = {pk for row, _ in pairs for pk in row.filled.get(TAGS, ())}
@@ -38,8 +41,18 @@ def put_back(
         if unchanged:
             by_fields[unchanged].append(record.pk)
     for names, pks in by_fields.items():
-        model.objects.filter(pk__in=pks).update(**emptied(names), updated_at=Now())
+        model.objects.filter(pk__in=pks).update(
+            **_emptied(names, value_before), updated_at=Now()
+        )
     link.objects.filter(pk__in=links).delete()
+
+
+def _emptied(names: Sequence[str], value_before: ValueBefore) -> dict[str, Any]:
+    """The values of these fields before the import filled them."""
+    old = {name: value_before(name) for name in names if not name.startswith(CUSTOM)}
+    if keys := [name.removeprefix(CUSTOM) for name in names if name.startswith(CUSTOM)]:
+        old["custom"] = with_keys_set(dict.fromkeys(keys))
+    return old
 
 
 def _unchanged(row: LeadImportRow, record: Any, as_stored: AsStored) -> tuple[str, ...]:

@@ -75,7 +75,6 @@ from crm.models import (
     StageMeaning,
     Task,
 )
-from crm.models.custom_lookups import with_keys_set
 from crm.models.tracking.recorder import take_back_with_counts
 
 # What ad platforms accept.
@@ -250,7 +249,9 @@ class ImportedDeals(ImportedObject):
 
     def empty(self, rows: Sequence[LeadImportRow], records: Mapping[int, Any]) -> None:
         deals = [(row, records.get(row.record_id or 0)) for row in rows]
-        put_back(Deal, [pair for pair in deals if pair[1]], _emptied, self.as_stored)
+        put_back(
+            Deal, [pair for pair in deals if pair[1]], _value_before, self.as_stored
+        )
 
 
 def _first_column(lead_import: LeadImport, names: Collection[str]) -> int | None:
@@ -276,16 +277,9 @@ def _deal_of(row: JudgedRow) -> int | None:
     return row.record_id
 
 
-def _emptied(names: Sequence[str]) -> dict[str, Any]:
-    """The values of these fields before the import filled them."""
-    old: dict[str, Any] = {
-        name: "" if name == "outcome_note" else None
-        for name in names
-        if not name.startswith(CUSTOM)
-    }
-    if keys := [name.removeprefix(CUSTOM) for name in names if name.startswith(CUSTOM)]:
-        old["custom"] = with_keys_set(dict.fromkeys(keys))
-    return old
+def _value_before(name: str) -> Any:
+    """The value of this field before the import filled it."""
+    return "" if name == "outcome_note" else None
 
 
 DEALS: Final = ImportedDeals()

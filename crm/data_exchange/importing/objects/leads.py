@@ -29,7 +29,6 @@ from crm.data_exchange.importing.value_lists import (
     tags,
     types,
 )
-from crm.lists.columns import CUSTOM
 from crm.models import (
     Attachment,
     Change,
@@ -46,7 +45,6 @@ from crm.models import (
     RowProblem,
     Task,
 )
-from crm.models.custom_lookups import with_keys_set
 from crm.models.tracking.recorder import take_back_with_counts
 from crm.models.validators import is_seen
 
@@ -191,7 +189,7 @@ class ImportedLeads(ImportedObject):
     def empty(self, rows: Sequence[LeadImportRow], records: Mapping[int, Any]) -> None:
         leads = [(row, records.get(row.lead_id or 0)) for row in rows]
         current = [(row, lead) for row, lead in leads if lead and lead.is_current]
-        put_back(Lead, current, _emptied)
+        put_back(Lead, current, _value_before)
 
 
 def _has_name(values: Values) -> bool:
@@ -202,14 +200,9 @@ def _lead_of(row: JudgedRow) -> int | None:
     return row.lead_id
 
 
-def _emptied(names: Sequence[str]) -> dict[str, Any]:
-    """The values of these fields before the import filled them."""
-    old: dict[str, Any] = {
-        name: name == SHARED or "" for name in names if not name.startswith(CUSTOM)
-    }
-    if keys := [name.removeprefix(CUSTOM) for name in names if name.startswith(CUSTOM)]:
-        old["custom"] = with_keys_set(dict.fromkeys(keys))
-    return old
+def _value_before(name: str) -> Any:
+    """The value of this field before the import filled it."""
+    return name == SHARED or ""
 
 
 LEADS: Final = ImportedLeads()
