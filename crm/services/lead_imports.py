@@ -177,7 +177,7 @@ def map_columns(
 
 
 def choose_subject(*, lead_import: LeadImport, subject: str) -> LeadImport:
-    """Say what the file holds: guess its columns anew, and check all rows again. Nothing, once it is started."""
+    """Say what the file holds: guess its columns again, and check all rows again. Nothing, once it is started."""
     with transaction.atomic():
         unstarted = LeadImport.objects.filter(pk=lead_import.pk).at_check()
         locked = unstarted.select_for_update().first()

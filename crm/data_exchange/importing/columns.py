@@ -23,8 +23,6 @@ _ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _NUMBER: Final = re.compile(r"\+?[\d\s()./-]{5,}")
 # Characters of an address: on 20,000 the pattern above may take seconds.
 _LONGEST_VALUE: Final = 254
-
-
 # Names of columns that a file has to have before it is taken for an export of a CRM.
 MARKS_NEEDED: Final = 2
 
@@ -76,9 +74,9 @@ def recognised(imported: ImportedObject, header: Sequence[str]) -> Preset | None
     ]
     most = max(counts, default=(0, ""))[0]
     best = [key for count, key in counts if count == most]
-    return (
-        imported.presets[best[0]] if most >= MARKS_NEEDED and len(best) == 1 else None
-    )
+    if most < MARKS_NEEDED or len(best) > 1:
+        return None
+    return imported.presets[best[0]]
 
 
 def _each_field_once(

@@ -61,7 +61,7 @@ class FileRow:
 
 @dataclass(slots=True)
 class Table:
-    """A file's column names and the rows below them, read anew each time.
+    """A file's column names and the rows below them, read again each time.
 
     `above` counts the rows that are no leads: titles and the column names. `notes` say in sentences what was guessed
     about the file. `format` is None for a spreadsheet.
