@@ -22,7 +22,7 @@ DOCUMENTS = sorted(
 FOLDERS = ("benchmarks", "capi", "crm", "deploy", "docs", "leadmachine", "postgresql", "scripts", "static", "templates",
            "tests", ".ci")  # fmt: skip
 NOT_OURS = {"kombu/transport/redis.py", "celery/worker/consumer", "crm.example.com"}
-WRITTEN_BY_A_RUN = {"summary.json", "tests/faults/failed_seeds.txt"}
+WRITTEN_BY_A_RUN = {"manifest.json", "summary.json", "tests/faults/failed_seeds.txt"}
 NO_MODULES = re.compile(r"\w+\.[EW]\d{3}")  # system checks, such as capi.W106
 
 CODE = re.compile(r"`([^`\n]+)`")

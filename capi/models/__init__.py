@@ -19,10 +19,11 @@ from capi.models.event import (
 )
 from capi.models.rule import ConversionRule, ConversionRuleQuerySet
 from capi.models.statistics import CountedLog, DayCount
-from capi.models.workers import SWEEP, Heartbeat, Housekeeping
+from capi.models.workers import BACKUP, SWEEP, Heartbeat, Housekeeping
 from crm.models.tenancy import CompanyQuerySet
 
 __all__ = [
+    "BACKUP",
     "SWEEP",
     "Alert",
     "AlertQuerySet",

@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 SWEEP: Final = "sweep"
+BACKUP: Final = "backup"
 
 
 class HeartbeatManager(models.Manager["Heartbeat"]):
@@ -28,7 +29,7 @@ class HeartbeatManager(models.Manager["Heartbeat"]):
 
 
 class Heartbeat(models.Model):
-    """When any worker last did something, on any machine: the database is what they all share."""
+    """When any worker last did something, or a backup was made, on any machine: all of them share the database."""
 
     name = models.CharField(max_length=20, primary_key=True)
     beat_at = models.DateTimeField()

@@ -2,13 +2,20 @@
 
 import sys
 from argparse import ArgumentParser
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from django.core.management import BaseCommand, CommandError
+from django.core.management.base import OutputWrapper
 
 from capi.services.privacy_changes import repeat_all
 from crm.models import privacy_log
-from crm.models.privacy_log import CutOff
+from crm.models.privacy_log import CutOff, PrivacyChange, Subject
+from crm.services.privacy_changes import Outcome
+
+NO_CHANGE: Final = (
+    "There is no privacy change in this log. Check that it goes back to the backup."
+)
 
 
 class Command(BaseCommand):
@@ -23,23 +30,31 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, dry_run: bool, **options: Any) -> None:
-        log = (line.decode(errors="replace") for line in sys.stdin.buffer)
-        try:
-            changes = privacy_log.read(log)
-        except CutOff as error:
-            raise CommandError(
-                f"Nothing was repeated: this line of the log is not complete. {error}"
-            ) from None
+        changes = read_log(sys.stdin.buffer)
         if not changes:
-            self.stdout.write(
-                "There is no privacy change in this log. Check that it goes back to the backup."
-            )
+            self.stdout.write(NO_CHANGE)
             return
-        outcomes = list(repeat_all(changes, dry_run=dry_run))
-        width = max(len(each.label) for each in outcomes)
-        for each in outcomes:
-            self.stdout.write(f"{each.label:{width}}  {each.count:>7,}")
+        problems = write_outcomes(self.stdout, repeat_all(changes, dry_run=dry_run))
         if dry_run:
             self.stdout.write("Dry run: nothing was changed.")
-        if problems := [problem for each in outcomes for problem in each.problems]:
+        if problems:
             raise CommandError("\n".join(problems))
+
+
+def read_log(lines: Iterable[bytes]) -> Mapping[Subject, PrivacyChange]:
+    """Return the privacy changes in this log. Raises CommandError if one of its lines is not complete."""
+    try:
+        return privacy_log.read(line.decode(errors="replace") for line in lines)
+    except CutOff as error:
+        raise CommandError(
+            f"Nothing was repeated: this line of the log is not complete. {error}"
+        ) from None
+
+
+def write_outcomes(stdout: OutputWrapper, outcomes: Iterable[Outcome]) -> list[str]:
+    """Write how often each kind of change was repeated. Returns what could not be, and why."""
+    found = list(outcomes)
+    width = max(len(each.label) for each in found)
+    for each in found:
+        stdout.write(f"{each.label:{width}}  {each.count:>7,}")
+    return [problem for each in found for problem in each.problems]

@@ -37,7 +37,7 @@ class Command(BaseCommand):
             after = key_rotation.take_inventory()
         self.stdout.write(f"{after.count(KeyState.OLDER)} left with older keys")
         if after.count(KeyState.UNREADABLE):
-            raise CommandError(_unreadable_message(after))
+            raise CommandError(unreadable_message(after))
 
 
 def _counts(rows: Sequence[tuple[object, KeyState]]) -> str:
@@ -48,7 +48,8 @@ def _counts(rows: Sequence[tuple[object, KeyState]]) -> str:
     )
 
 
-def _unreadable_message(inventory: Inventory) -> str:
+def unreadable_message(inventory: Inventory) -> str:
+    """Return whose secrets no key decrypts, and what to do."""
     companies = [
         company for company, state in inventory.tokens if state == KeyState.UNREADABLE
     ]
@@ -78,8 +79,8 @@ def _unreadable_message(inventory: Inventory) -> str:
     return " ".join(
         [
             *sentences,
-            "Restore the missing key to LEADMACHINE_TOKEN_KEYS and run this again. If it is lost, ask the companies "
-            "to save their tokens and client secrets again, and reset the second factors: "
+            "Restore the missing key to LEADMACHINE_TOKEN_KEYS and run manage.py rotate_token_keys. If it is lost, ask "
+            "the companies to save their tokens and client secrets again, and reset the second factors: "
             "manage.py reset_second_factor EMAIL.",
         ]
     )

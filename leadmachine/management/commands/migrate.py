@@ -5,19 +5,16 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.core.management.commands import migrate
 from django.db import connections
-from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 
-OURS = ("capi", "crm")
+from leadmachine import known_migrations
 
 
 class Command(migrate.Command):
     def handle(self, *args: Any, **options: Any) -> None:
-        loader = MigrationLoader(connections[options["database"]])
-        unknown = sorted(
-            f"{app}.{name}"
-            for app, name in loader.applied_migrations
-            if app in OURS and (app, name) not in loader.disk_migrations
-        )
+        recorder = MigrationRecorder(connections[options["database"]])
+        applied = recorder.applied_migrations()
+        unknown = known_migrations.unknown(f"{app}.{name}" for app, name in applied)
         if unknown:
             names = (
                 unknown[-1]

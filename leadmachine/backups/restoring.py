@@ -1,0 +1,56 @@
+"""Restores a backup into an empty database, where sending stays paused."""
+
+from pathlib import Path
+
+from django.core.management import call_command
+from django.db import connection
+
+from capi.delivery import pauses
+from leadmachine import known_migrations
+from leadmachine.backups import manifest, programs, row_counts, stored_files
+from leadmachine.backups.contents import DUMP, FILES, BackupFailed, verify
+from leadmachine.backups.manifest import Manifest
+
+
+def restore(backup: Path) -> Manifest:
+    """Restore a backup. Raises BackupFailed, before anything is written if the backup or the database is not right.
+
+    If the storage or the dump fails, the database is still empty, and the same command continues.
+    """
+    verify(backup)
+    made = manifest.read(backup)
+    _require_version(made)
+    _require_empty_database()
+    stored_files.extract(backup / FILES)
+    programs.restore(backup / DUMP)
+    _require_same_rows(made)
+    call_command("migrate", interactive=False, verbosity=0)
+    # A restored database sends nothing anyway. This says so on all pages before the first worker does.
+    pauses.pause_all()
+    return made
+
+
+def _require_version(made: Manifest) -> None:
+    if unknown := known_migrations.unknown(made.migrations):
+        raise BackupFailed(
+            f"This backup was made by LeadMachine {made.version}, which is newer than this version ({unknown[-1]}). "
+            "Restore it with that version or a later one. Nothing was changed."
+        )
+
+
+def _require_empty_database() -> None:
+    if connection.introspection.table_names():
+        name = connection.settings_dict["NAME"]
+        raise BackupFailed(
+            f"The database {name} is not empty, so nothing was changed. Restore into an empty one. If you don't need "
+            f"what is in it: dropdb {name} && createdb --owner ROLE {name}"
+        )
+
+
+def _require_same_rows(made: Manifest) -> None:
+    if lines := row_counts.differences(made.rows, row_counts.by_company()):
+        raise BackupFailed(
+            "The database is restored, but its rows are not those of the backup. Does another process write into it? "
+            "Stop all processes, and start again with an empty database.\n"
+            + "\n".join(lines)
+        )
