@@ -164,6 +164,13 @@ def _loops(now: datetime) -> Iterator[Metric]:
         "How long ago the daily housekeeping was last done.",
         _age(of_conversions.last_housekeeping(), now),
     )
+    last_backup = of_conversions.last_backup()
+    yield _gauge(
+        "leadmachine_backup_age_seconds",
+        "How long ago manage.py backup last completed one; absent if it never has.",
+        (),
+        {(): _age(last_backup, now)} if last_backup else {},
+    )
 
 
 def _number(name: str, text: str, value: float) -> Metric:

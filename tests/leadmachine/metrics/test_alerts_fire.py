@@ -40,6 +40,7 @@ HEALTHY: Samples = {
     "leadmachine_database_connections": 20,
     "leadmachine_database_connections_limit": 97,
     "leadmachine_housekeeping_age_seconds": 3600,
+    "leadmachine_backup_age_seconds": 3600,
 }
 TROUBLE: dict[str, Samples] = {
     "DatabaseAway": {"leadmachine_database_up": 0},
@@ -55,6 +56,7 @@ TROUBLE: dict[str, Samples] = {
     "MailLate": {'leadmachine_mail_age_seconds{kind="account"}': 1000},
     "ConnectionsNearLimit": {"leadmachine_database_connections": 90},
     "HousekeepingLate": {"leadmachine_housekeeping_age_seconds": 3 * 86400},
+    "BackupLate": {"leadmachine_backup_age_seconds": 3 * 86400},
 }  # fmt: skip
 # Of requests, by how many a second each sample grows. Their rates are of five minutes, so these come last.
 OF_REQUESTS: dict[str, Samples] = {

@@ -10,6 +10,7 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 
 from capi.models import (
+    BACKUP,
     Attempt,
     Connection,
     ConversionEvent,
@@ -226,6 +227,15 @@ def test_the_age_of_the_last_housekeeping() -> None:
     Housekeeping.objects.create(pk=1, done_at=NOW() - HOUR)
     age = figure("leadmachine_housekeeping_age_seconds")
     assert age == pytest.approx(3600, abs=60)
+
+
+def test_the_age_of_the_last_backup_is_absent_until_there_is_one() -> None:
+    assert values(scrape(), "leadmachine_backup_age_seconds") == {}
+
+    Heartbeat.objects.create(name=BACKUP, beat_at=NOW() - HOUR)
+
+    assert figure("leadmachine_backup_age_seconds") == pytest.approx(3600, abs=60)
+    assert (BACKUP,) not in values(scrape(), "leadmachine_beat_age_seconds")
 
 
 def test_while_the_database_is_away_the_rest_is_there(monkeypatch) -> None:
