@@ -39,7 +39,10 @@ NOT_RUN = {
     f"systemctl status {SERVICES}": "systemd",
     f"systemctl stop {SERVICES}": "systemd",
     f"systemctl start {SERVICES}": "systemd",
-    f"systemctl disable --now {SERVICES}": "systemd",
+    f"systemctl disable --now {SERVICES} leadmachine-backup.timer": "systemd",
+    "systemctl enable --now leadmachine-backup.timer": "systemd",
+    f"systemctl stop {SERVICES} leadmachine-backup.timer": "systemd",
+    f"systemctl start {SERVICES} leadmachine-backup.timer": "systemd",
     "journalctl --unit 'leadmachine-*' --since today --priority warning": "systemd",
     "journalctl --unit 'leadmachine-*' --output cat --grep \"Privacy log\" > /var/backups/leadmachine/privacy.log": (
         "systemd"
@@ -109,7 +112,7 @@ class Machine:
 
     @property
     def units(self) -> list[Path]:
-        return sorted((self.root / "etc/systemd/system").glob("leadmachine-*.service"))
+        return sorted((self.root / "etc/systemd/system").glob("leadmachine-*"))
 
     def run(self, block: str) -> str:
         """Run a block of the guide in the folder of the release, and return what it printed."""
@@ -194,9 +197,10 @@ class Machine:
             (self.opt / ".venv/bin" / name).chmod(0o755)
 
     def start(self) -> None:
-        """Start what the installed units start, with the environment that systemd gives."""
+        """Start what the installed units keep running, with the environment that systemd gives."""
         self.starts += 1
-        for path in self.units:
+        for name in SERVICES.split():
+            path = self.root / "etc/systemd/system" / f"{name}.service"
             service = parsed(path)["Service"]
             given = (
                 dict([service["Environment"].split("=", 1)])

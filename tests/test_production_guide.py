@@ -24,6 +24,7 @@ from tests.production_guide import (
 
 HOST = "crm.example.com"
 UNIT_PATHS = sorted(UNITS.glob("*.service"))
+PROCESSES = [path for path in UNIT_PATHS if path.stem != "leadmachine-backup"]
 
 
 @pytest.fixture
@@ -113,12 +114,11 @@ def test_the_guide_leads_from_nothing_to_a_dashboard_and_away_again(
     assert re.search(r'href="/static/[\w/.-]+\.[0-9a-f]{12}\.css"', dashboard.text)
     assert (machine.root / "etc/leadmachine/env").stat().st_mode & 0o777 == 0o640
 
-    backup, restore, repeat, resume = filter(is_run, blocks(BACKUPS))
+    backup, restore, resume = filter(is_run, blocks(BACKUPS))
     machine.run(backup)
     assert set(machine.stop().values()) == {0}
-    machine.run(restore)
     (machine.root / "var/backups/leadmachine/privacy.log").write_text("Another line.\n")
-    assert machine.run(repeat).startswith("There is no privacy change in this log.")
+    assert "There is no privacy change in this log." in machine.run(restore)
     # There is no connection to LinkedIn yet.
     assert machine.run(resume) == "Sending was not paused.\n"
     machine.run_part(UPGRADES)
@@ -181,14 +181,15 @@ def test_the_guide_sets_what_the_readme_says_that_production_needs() -> None:
     )
 
 
-def test_there_is_a_unit_for_each_process() -> None:
+def test_there_is_a_unit_for_each_process_and_for_backups() -> None:
     assert [path.stem for path in UNIT_PATHS] == [
+        "leadmachine-backup",
         "leadmachine-web",
         "leadmachine-worker",
     ]
 
 
-@pytest.mark.parametrize("path", UNIT_PATHS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", PROCESSES, ids=lambda path: path.stem)
 def test_a_unit_comes_back_by_itself_and_waits_for_what_it_needs(path: Path) -> None:
     unit = parsed(path)
 
@@ -205,7 +206,7 @@ def test_a_unit_comes_back_by_itself_and_waits_for_what_it_needs(path: Path) -> 
     assert unit["Install"]["WantedBy"] == "multi-user.target"
 
 
-@pytest.mark.parametrize("path", UNIT_PATHS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", PROCESSES, ids=lambda path: path.stem)
 def test_a_unit_has_time_to_end_what_it_is_at(path: Path) -> None:
     service = parsed(path)["Service"]
 
@@ -221,7 +222,8 @@ def test_a_unit_may_do_little_and_write_into_var_alone(path: Path) -> None:
 
     assert (service["User"], service["Group"]) == ("leadmachine", "leadmachine")
     assert service["ProtectSystem"] == "strict"
-    assert service["ReadWritePaths"] == "/opt/leadmachine/var"
+    writable = {"leadmachine-backup": "/opt/leadmachine/var /var/backups/leadmachine"}
+    assert service["ReadWritePaths"] == writable.get(path.stem, "/opt/leadmachine/var")
     assert service["CapabilityBoundingSet"] == ""
     for name in (
         "NoNewPrivileges",
@@ -233,7 +235,7 @@ def test_a_unit_may_do_little_and_write_into_var_alone(path: Path) -> None:
         assert service[name] == "yes"
 
 
-@pytest.mark.parametrize("path", UNIT_PATHS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", PROCESSES, ids=lambda path: path.stem)
 def test_a_unit_starts_what_docker_compose_starts(path: Path) -> None:
     from tests.faults.processes import command
 
@@ -244,16 +246,26 @@ def test_a_unit_starts_what_docker_compose_starts(path: Path) -> None:
     )
 
 
+def test_the_unit_for_backups_runs_the_command_of_the_guide_every_night() -> None:
+    service = parsed(UNITS / "leadmachine-backup.service")["Service"]
+    timer = parsed(UNITS / "leadmachine-backup.timer")["Timer"]
+    command = service["ExecStart"].removeprefix("/opt/leadmachine/")
+
+    assert service["Type"] == "oneshot"
+    assert f"runuser -u leadmachine -- {command}\n" in blocks(BACKUPS)[0]
+    assert timer["OnCalendar"].startswith("*-*-* ")
+
+
 @pytest.mark.skipif(
     not shutil.which("systemd-analyze"), reason="no systemd-analyze here"
 )
 def test_systemd_understands_the_units(tmp_path: Path) -> None:
-    for path in UNIT_PATHS:
+    for path in UNITS.iterdir():
         text = re.sub(r"/opt/leadmachine/.venv/bin/\w+", "/bin/true", path.read_text())
         (tmp_path / path.name).write_text(text)
 
     done = subprocess.run(
-        ["systemd-analyze", "verify", *map(str, tmp_path.glob("*.service"))],
+        ["systemd-analyze", "verify", *map(str, tmp_path.iterdir())],
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
 
