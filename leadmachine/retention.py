@@ -234,7 +234,9 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
         "as long as its company: the log and the counts name it, also when it is deleted"
     ),
     "capi.MailChoice": Kept("as long as its person: one row for each member who chose"),
-    "capi.Heartbeat": Kept("one row for each timer, and one for backups"),
+    "capi.Heartbeat": Kept(
+        "one row for each timer, and one each for backups and rehearsals"
+    ),
     "capi.Housekeeping": Kept("one row"),
     # The CRM.
     "crm.CrmEvent": (

@@ -151,7 +151,7 @@ class Machine:
     def _of_this_role(self, line: str) -> str:
         is_about_it = line.startswith("runuser -u postgres --")
         return (
-            re.sub(r"(?<= )leadmachine(?= |$)", self.name, line)
+            re.sub(r"(?<= )leadmachine(?=_rehearsal| |$)", self.name, line)
             if is_about_it
             else line
         )

@@ -19,11 +19,12 @@ from capi.models.event import (
 )
 from capi.models.rule import ConversionRule, ConversionRuleQuerySet
 from capi.models.statistics import CountedLog, DayCount
-from capi.models.workers import BACKUP, SWEEP, Heartbeat, Housekeeping
+from capi.models.workers import BACKUP, REHEARSAL, SWEEP, Heartbeat, Housekeeping
 from crm.models.tenancy import CompanyQuerySet
 
 __all__ = [
     "BACKUP",
+    "REHEARSAL",
     "SWEEP",
     "Alert",
     "AlertQuerySet",

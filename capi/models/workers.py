@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 
 SWEEP: Final = "sweep"
 BACKUP: Final = "backup"
+REHEARSAL: Final = "rehearsal"
 
 
 class HeartbeatManager(models.Manager["Heartbeat"]):
@@ -29,7 +30,7 @@ class HeartbeatManager(models.Manager["Heartbeat"]):
 
 
 class Heartbeat(models.Model):
-    """When any worker last did something, or a backup was made, on any machine: all of them share the database."""
+    """When any worker last did something, or an operator made a backup or rehearsed an upgrade, on any machine."""
 
     name = models.CharField(max_length=20, primary_key=True)
     beat_at = models.DateTimeField()

@@ -14,7 +14,7 @@ from django.db.models import Case, CharField, Count, F, Min, Value, When
 from django.db.models.functions import Now
 
 from capi.delivery import lane
-from capi.models import BACKUP, Connection, Heartbeat, Housekeeping, Mail
+from capi.models import BACKUP, REHEARSAL, Connection, Heartbeat, Housekeeping, Mail
 from capi.models.connection import SENDS_FROM_HERE
 
 # Of the log: the newest rows, of which those of the last hour count. Rows are written in time order, and there is no
@@ -137,13 +137,18 @@ def mails_due() -> tuple[int, datetime | None]:
 
 def beats() -> dict[str, datetime]:
     """Return when any worker last finished a round of each timer, by the name of the timer."""
-    timers = Heartbeat.objects.exclude(name=BACKUP)
+    timers = Heartbeat.objects.exclude(name__in=(BACKUP, REHEARSAL))
     return dict(timers.values_list("name", "beat_at"))
 
 
 def last_backup() -> datetime | None:
     """Return when the last backup was completed; None if there has been none."""
     return Heartbeat.objects.last_of(BACKUP)
+
+
+def last_rehearsal() -> datetime | None:
+    """Return when a backup was last restored into a copy and upgraded there; None if never."""
+    return Heartbeat.objects.last_of(REHEARSAL)
 
 
 def last_housekeeping() -> datetime | None:

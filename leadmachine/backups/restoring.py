@@ -17,17 +17,34 @@ def restore(backup: Path) -> Manifest:
 
     If the storage or the dump fails, the database is still empty, and the same command continues.
     """
-    verify(backup)
-    made = manifest.read(backup)
-    _require_version(made)
-    _require_empty_database()
+    made = _checked(backup)
+    # First, so that no row names a file that is not there if this fails.
     stored_files.extract(backup / FILES)
-    programs.restore(backup / DUMP)
-    _require_same_rows(made)
+    _restore_rows(backup, made)
     call_command("migrate", interactive=False, verbosity=0)
     # A restored database sends nothing anyway. This says so on all pages before the first worker does.
     pauses.pause_all()
     return made
+
+
+def restore_copy(backup: Path) -> Manifest:
+    """Restore the database alone, as it was: without files, and without the migrations since. Raises BackupFailed."""
+    made = _checked(backup)
+    _restore_rows(backup, made)
+    return made
+
+
+def _checked(backup: Path) -> Manifest:
+    verify(backup)
+    made = manifest.read(backup)
+    _require_version(made)
+    require_empty_database()
+    return made
+
+
+def _restore_rows(backup: Path, made: Manifest) -> None:
+    programs.restore(backup / DUMP)
+    _require_same_rows(made)
 
 
 def _require_version(made: Manifest) -> None:
@@ -38,7 +55,8 @@ def _require_version(made: Manifest) -> None:
         )
 
 
-def _require_empty_database() -> None:
+def require_empty_database() -> None:
+    """Raise BackupFailed if there are tables."""
     if connection.introspection.table_names():
         name = connection.settings_dict["NAME"]
         raise BackupFailed(

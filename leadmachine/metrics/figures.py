@@ -171,6 +171,13 @@ def _loops(now: datetime) -> Iterator[Metric]:
         (),
         {(): _age(last_backup, now)} if last_backup else {},
     )
+    last_rehearsal = of_conversions.last_rehearsal()
+    yield _gauge(
+        "leadmachine_rehearsal_age_seconds",
+        "How long ago a backup was last restored by manage.py upgrade --rehearse; absent if it never was.",
+        (),
+        {(): _age(last_rehearsal, now)} if last_rehearsal else {},
+    )
 
 
 def _number(name: str, text: str, value: float) -> Metric:

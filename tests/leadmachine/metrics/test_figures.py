@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from capi.models import (
     BACKUP,
+    REHEARSAL,
     Attempt,
     Connection,
     ConversionEvent,
@@ -229,13 +230,15 @@ def test_the_age_of_the_last_housekeeping() -> None:
     assert age == pytest.approx(3600, abs=60)
 
 
-def test_the_age_of_the_last_backup_is_absent_until_there_is_one() -> None:
-    assert values(scrape(), "leadmachine_backup_age_seconds") == {}
+@pytest.mark.parametrize("name", [BACKUP, REHEARSAL])
+def test_the_age_of_the_last_backup_is_absent_until_there_is_one(name: str) -> None:
+    figure_name = f"leadmachine_{name}_age_seconds"
+    assert values(scrape(), figure_name) == {}
 
-    Heartbeat.objects.create(name=BACKUP, beat_at=NOW() - HOUR)
+    Heartbeat.objects.create(name=name, beat_at=NOW() - HOUR)
 
-    assert figure("leadmachine_backup_age_seconds") == pytest.approx(3600, abs=60)
-    assert (BACKUP,) not in values(scrape(), "leadmachine_beat_age_seconds")
+    assert figure(figure_name) == pytest.approx(3600, abs=60)
+    assert (name,) not in values(scrape(), "leadmachine_beat_age_seconds")
 
 
 def test_while_the_database_is_away_the_rest_is_there(monkeypatch) -> None:

@@ -1,0 +1,194 @@
+"""An upgrade wants a fresh backup, and its rehearsal changes a copy alone."""
+
+import gzip
+import io
+import os
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
+from django.utils import timezone
+
+from capi.models import BACKUP, REHEARSAL, Heartbeat
+from crm.models import Company
+from leadmachine.upgrades import rehearsing
+from tests.upgrades.databases import DUMPS, restore
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+OLDEST = DUMPS / "0.1.0.sql.gz"
+NEWEST_MIGRATION = "0004_imported_objects"
+
+
+@pytest.fixture
+def release(elsewhere: Callable[[], Any]) -> Iterator[None]:
+    """Django uses the database of the first release, with data."""
+    with elsewhere():
+        name = connection.settings_dict["NAME"]
+        server = urlsplit(os.environ["DATABASE_URL"])
+        url = urlunsplit(server._replace(path=f"/{name}"))
+        restore(url, gzip.decompress(OLDEST.read_bytes()))
+        yield
+
+
+@pytest.fixture
+def backup(release: None, tmp_path: Path) -> Path:
+    call_command("backup", tmp_path, stdout=io.StringIO())
+    [made] = tmp_path.iterdir()
+    return made
+
+
+def upgrade(*words: str) -> str:
+    """Run the command, and return what it says."""
+    said = io.StringIO()
+    call_command("upgrade", *words, stdout=said)
+    return said.getvalue()
+
+
+def applied() -> set[str]:
+    """The names of our migrations that the database has."""
+    recorder = MigrationRecorder(connection)
+    return {name for app, name in recorder.applied_migrations() if app == "crm"}
+
+
+def databases() -> set[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT datname FROM pg_database")
+        return {name for (name,) in cursor.fetchall()}
+
+
+def copy_of_it() -> str:
+    return f"{connection.settings_dict['NAME']}_rehearsal"
+
+
+def test_with_a_fresh_backup_the_database_is_migrated(backup: Path) -> None:
+    assert "Applying crm.0004_imported_objects" in upgrade()
+
+    assert NEWEST_MIGRATION in applied()
+    assert upgrade() == "The database is up to date.\n"
+
+
+@pytest.mark.parametrize("age", [None, timedelta(minutes=61)], ids=["none", "old"])
+def test_without_a_fresh_backup_nothing_is_changed(
+    release: None, age: timedelta | None
+) -> None:
+    Heartbeat.objects.filter(name=BACKUP).delete()
+    if age:
+        Heartbeat.objects.create(name=BACKUP, beat_at=timezone.now() - age)
+
+    with pytest.raises(CommandError, match=r"so nothing was changed\. Make one"):
+        upgrade()
+
+    assert NEWEST_MIGRATION not in applied()
+
+
+def test_the_backup_can_be_one_of_another_kind(release: None) -> None:
+    upgrade("--without-backup")
+
+    assert NEWEST_MIGRATION in applied()
+
+
+def test_an_empty_database_needs_no_backup(elsewhere: Callable[[], Any]) -> None:
+    with elsewhere():
+        upgrade()
+
+        assert NEWEST_MIGRATION in applied()
+
+
+def test_a_rehearsal_says_what_takes_how_long_and_locks_what(backup: Path) -> None:
+    said = upgrade("--rehearse", str(backup))
+
+    assert "crm.0004_imported_objects" in said
+    assert "crm_leadimport: reads and writes wait for" in said
+    assert "All rows and values are as before." in said
+    assert Heartbeat.objects.last_of(REHEARSAL)
+
+
+def test_a_rehearsal_leaves_the_database_as_it_is_and_no_copy(backup: Path) -> None:
+    before = applied()
+
+    upgrade("--rehearse", str(backup))
+
+    assert applied() == before
+    assert copy_of_it() not in databases()
+
+
+def test_what_a_migration_changes_is_said(
+    backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def migrate(*args: Any, **options: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE crm_lead SET title = title || '!'")
+            cursor.execute("ALTER TABLE crm_lead DROP COLUMN phone CASCADE")
+            cursor.execute("DELETE FROM crm_task")
+
+    monkeypatch.setattr(rehearsing, "call_command", migrate)
+    differences = rehearsing.rehearse(backup).differences
+
+    companies = Company.objects.count()
+    assert f"crm_lead.title has other values (companies: {companies})" in differences
+    assert "crm_lead.phone is removed" in differences
+    assert any(line.startswith("crm_task of company") for line in differences)
+    assert not any("crm_note." in line for line in differences)
+
+
+def test_a_migration_that_fails_is_said_and_the_copy_is_removed(
+    backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def migrate(*args: Any, **options: Any) -> None:
+        raise CommandError("Two accounts have one address.")
+
+    monkeypatch.setattr(rehearsing, "call_command", migrate)
+
+    with pytest.raises(CommandError, match="Two accounts"):
+        upgrade("--rehearse", str(backup))
+
+    assert copy_of_it() not in databases()
+    assert Heartbeat.objects.last_of(REHEARSAL) is None
+
+
+def test_a_database_of_the_copy_s_name_with_tables_is_left_alone(
+    backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = copy_of_it()
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {name} TEMPLATE template1")
+    try:
+        with rehearsing.using(name), connection.cursor() as cursor:
+            cursor.execute("CREATE TABLE kept ()")
+
+        with pytest.raises(CommandError, match="is not empty"):
+            upgrade("--rehearse", str(backup))
+
+        assert name in databases()
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_a_role_that_may_create_no_database_is_told_what_to_do(backup: Path) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE weak NOLOGIN")
+        cursor.execute("SET ROLE weak")
+    try:
+        with pytest.raises(CommandError, match=r"createdb --owner \w* ?processes_"):
+            upgrade("--rehearse", str(backup))
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("RESET ROLE")
+            cursor.execute("DROP ROLE weak")
+
+
+def test_an_empty_database_of_the_copy_s_name_is_used(backup: Path) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {copy_of_it()}")
+
+    upgrade("--rehearse", str(backup))
+
+    assert copy_of_it() not in databases()
