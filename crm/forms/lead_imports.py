@@ -235,7 +235,7 @@ class StartForm(forms.Form):
         super().__init__(*args, **kwargs)
         limit_to_company(self, "owner", company_people(lead_import.company))
         self.initial.setdefault("owner", lead_import.owner_id)
-        self.fields["owner"].label = f"Owner of the new {lead_import.noun}s"
+        self.fields["owner"].label = f"Owner of the new {object_of(lead_import).plural}"
         self._has_conversions = bool(conversions.count)
 
     @property

@@ -264,11 +264,6 @@ class LeadImport(Job):
         return self.file_name
 
     @property
-    def noun(self) -> str:
-        """What a row of the file is."""
-        return self.subject or ImportSubject.LEAD
-
-    @property
     def needs(self) -> Action | None:
         """None while the rows are read and checked, or an import is undone: any member with access may ask for that."""
         return Action.IMPORT_LEADS if self.step == ImportStep.IMPORTING else None

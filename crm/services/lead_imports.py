@@ -21,6 +21,7 @@ from crm.data_exchange.importing.column_readings import (
     version_of_columns,
 )
 from crm.data_exchange.importing.forgetting import forget_names, forget_rows
+from crm.data_exchange.importing.objects.registry import object_of
 from crm.data_exchange.importing.reading import MAX_BYTES
 from crm.data_exchange.importing.storing import CHUNK, LeftToWorker, guess_again
 from crm.data_exchange.importing.text_formats import TextFormat
@@ -181,7 +182,7 @@ def choose_subject(*, lead_import: LeadImport, subject: str) -> LeadImport:
     with transaction.atomic():
         unstarted = LeadImport.objects.filter(pk=lead_import.pk).at_check()
         locked = unstarted.select_for_update().first()
-        if locked is None or locked.noun == subject:
+        if locked is None or object_of(locked).subject == subject:
             return lead_import
         locked.subject = subject
         guess_again(locked)

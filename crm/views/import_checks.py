@@ -6,6 +6,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 
 from crm.accounts.decorators import MemberRequest
+from crm.data_exchange.importing.objects.registry import object_of
 from crm.data_exchange.importing.text_formats import TextFormat
 from crm.forms.import_values import ImportValuesForm
 from crm.forms.lead_imports import ImportColumnsForm, StartForm, SubjectForm
@@ -24,6 +25,7 @@ class CheckPage:
         self, request: MemberRequest, lead_import: LeadImport, data: Any = None
     ) -> None:
         self._request, self._lead_import = request, lead_import
+        self._imported = object_of(lead_import)
         self._shown = ShownCells(lead_import)
         may_add = request.membership.may(Action.MANAGE_COMPANY)
         self._values = columns_of_values(lead_import, self._shown.value_maps)
@@ -41,11 +43,12 @@ class CheckPage:
         usual = StartForm(lead_import=lead_import, conversions=conversions)
         context: dict[str, Any] = {
             "lead_import": lead_import,
+            "imported": self._imported,
             "file_format": TextFormat.of(lead_import.file_format),
             "has_file": selector.has_file(lead_import),
             **self._of_columns(),
             **self._of_readings(),
-            "totals": selector.totals(lead_import.planned, noun=lead_import.noun),
+            "totals": selector.totals(lead_import.planned, noun=self._imported.noun),
             "rows": selector.preview(lead_import, outcome, self._shown),
             "outcome": outcome,
             "conversions": conversions,
@@ -60,7 +63,7 @@ class CheckPage:
         return {
             "columns_form": self.columns,
             "preset": self.columns.guesses.recognised,
-            "subject_form": SubjectForm(initial={"subject": self._lead_import.noun}),
+            "subject_form": SubjectForm(initial={"subject": self._imported.subject}),
             "columns": self.columns.rows(views),
             "guessed": sum(column.mark == "Guessed" for column in views),
             "unsure": any(column.mark == "Unsure" for column in views),

@@ -18,6 +18,7 @@ from django.views.decorators.vary import vary_on_headers
 from crm.accounts.bodies import takes_import
 from crm.accounts.decorators import MemberRequest, member, own_or_404
 from crm.data_exchange.importing.columns import REASON
+from crm.data_exchange.importing.objects.registry import object_of
 from crm.data_exchange.importing.text_formats import TextFormat
 from crm.forms.lead_imports import (
     FileFormatForm,
@@ -81,9 +82,11 @@ def detail(request: MemberRequest, pk: int) -> HttpResponse:
     if lead_import.is_checked:
         return CheckPage(request, lead_import).response()
     template = "_progress" if request.htmx and lead_import.is_at_work else "progress"
+    imported = object_of(lead_import)
     context = {
         "lead_import": lead_import,
-        "totals": selector.totals(lead_import.done, noun=lead_import.noun),
+        "imported": imported,
+        "totals": selector.totals(lead_import.done, noun=imported.noun),
         "undone": selector.undone(lead_import) if lead_import.was_undone else None,
         "has_rows": selector.has_rows(lead_import),
         "cells": cell_totals(lead_import, lead_import.done),

@@ -89,6 +89,10 @@ class ImportedDeals(ImportedObject):
     subject = ImportSubject.DEAL
     model = Deal
     noun = "deal"
+    plural = "deals"
+    matched_by = "Deals are matched by their number, or by lead and title."
+    work = "a task, note or file"
+    list_url = "deal_list"
     record_column = "record_id"
     fields = DEAL_FIELDS
     names = LEAD_NAMES

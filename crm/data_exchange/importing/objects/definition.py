@@ -67,7 +67,14 @@ class ImportedObject(ABC):
 
     subject: ClassVar[ImportSubject]
     model: ClassVar[type[Any]]
+    # For people: of one, of several, and how known ones are found.
     noun: ClassVar[str]
+    plural: ClassVar[str]
+    matched_by: ClassVar[str]
+    # For people: what someone may have added to one, which keeps an undo from removing it.
+    work: ClassVar[str]
+    # The name of the URL of their list.
+    list_url: ClassVar[str]
     # The column of `LeadImportRow` with the key of a row's record.
     record_column: ClassVar[str]
     fields: ClassVar[Mapping[str, Field]]

@@ -61,6 +61,13 @@ class ImportedLeads(ImportedObject):
     subject = ImportSubject.LEAD
     model = Lead
     noun = "lead"
+    plural = "leads"
+    matched_by = (
+        "Leads are matched by e-mail address; without one, by name and phone number,"
+        " or else by name and organisation."
+    )
+    work = "a deal, task, note or file"
+    list_url = "leads"
     record_column = "lead_id"
     fields = LEAD_FIELDS
     names = NAMES
