@@ -1,9 +1,12 @@
-"""Empties the fields that an import filled, unless someone has changed them since."""
+"""Locks the records that an undo is about, and empties the fields that the import filled."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from operator import or_
 from typing import Any
 
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from crm.data_exchange.importing.custom_columns import value_of
@@ -14,6 +17,18 @@ from crm.models.custom_lookups import with_keys_set
 
 ValueBefore = Callable[[str], Any]
 AsStored = Callable[[Any], Any]
+
+
+def lock_records(
+    model: type[Lead] | type[Deal], pks: Sequence[int], work: Sequence[type[Any]]
+) -> dict[int, Any]:
+    """These leads or deals by key, locked, each with `is_touched`: True if one of the models `work` has a row of it."""
+    _, column = LINKS[model]
+    rows = (Exists(each.objects.filter(**{column: OuterRef("pk")})) for each in work)
+    locked = model.objects.select_for_update(no_key=True, of=("self",))
+    records = locked.filter(pk__in=pks).order_by("pk")
+    is_touched = reduce(or_, map(Q, rows))
+    return {each.pk: each for each in records.annotate(is_touched=is_touched)}
 
 
 def put_back(

@@ -1,7 +1,7 @@
 """Tags leads or deals as the rows of an import say."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from crm.data_exchange.importing.rows import JudgedRow
@@ -20,32 +20,34 @@ LINKS: Final[dict[type[Any], tuple[type[Any], str]]] = {
 def tag_rows(
     lead_import: LeadImport,
     model: type[Lead] | type[Deal],
-    rows: Sequence[JudgedRow],
-    record_of: Callable[[JudgedRow], int | None],
+    column: str,
+    rows: Iterable[JudgedRow],
 ) -> defaultdict[int, list[int]]:
-    """Tag the records of these rows. Returns the keys of the added links by row number.
+    """Tag the records of these rows, which have their keys in this column.
 
-    An undo removes these links: a tag may have been renamed by then, and one that a person has put on again stays.
+    Returns the keys of the added links by row number. An undo removes these links: a tag may have been renamed
+    by then, and one that a person has put on again stays.
     """
     links: defaultdict[int, list[int]] = defaultdict(list)
-    if not rows:
+    tagged = [row for row in rows if TAGS in (row.news or row.values)]
+    if not tagged:
         return links
     known = {tag.name: tag for tag in Tag.objects.for_company(lead_import.company_id)}
     added: dict[tuple[int, Tag], int] = {}
-    for row in rows:
-        record = record_of(row)
+    for row in tagged:
+        record = getattr(row, column)
         for name in (row.news or row.values)[TAGS]:
             if name in known and record:
                 added.setdefault((record, known[name]), row.number)
     if not added:
         return links
     add_links(model, lead_import.company_id, added)
-    link, column = LINKS[model]
+    link, owner = LINKS[model]
     numbers = {(record, tag.pk): number for (record, tag), number in added.items()}
     found = link.objects.for_company(lead_import.company_id).filter(
-        **{f"{column}__in": {record for record, _ in added}}
+        **{f"{owner}__in": {record for record, _ in added}}
     )
-    for pk, record, tag_pk in found.values_list("pk", column, "tag"):
+    for pk, record, tag_pk in found.values_list("pk", owner, "tag"):
         if number := numbers.get((record, tag_pk)):
             links[number].append(pk)
     return links

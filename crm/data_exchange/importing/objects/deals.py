@@ -3,18 +3,14 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
-from functools import reduce
-from operator import or_
 from typing import Any, ClassVar, Final
 from zoneinfo import ZoneInfo
 
-from django.db.models import Exists, OuterRef, Q
-from django.db.models.functions import Now
 from django.utils import timezone
 
 from crm.data_exchange.importing.cells import Reader
 from crm.data_exchange.importing.column_readings import readings_of
-from crm.data_exchange.importing.custom_columns import column_names, value_of
+from crm.data_exchange.importing.custom_columns import value_of
 from crm.data_exchange.importing.objects.deal_cells import (
     DEAL_FIELDS,
     FILLABLE,
@@ -35,6 +31,7 @@ from crm.data_exchange.importing.objects.definition import (
     Lack,
     Values,
 )
+from crm.data_exchange.importing.objects.filling import fill_records
 from crm.data_exchange.importing.objects.lead_references import (
     LEAD_NAMES,
     LEAD_REFERENCES,
@@ -46,7 +43,7 @@ from crm.data_exchange.importing.objects.new_deals import (
     add_deals,
     event_times,
 )
-from crm.data_exchange.importing.putting_back import put_back
+from crm.data_exchange.importing.putting_back import lock_records, put_back
 from crm.data_exchange.importing.rows import JudgedRow
 from crm.data_exchange.importing.tagging import TAGS, new_tags_of, tag_rows
 from crm.data_exchange.importing.value_lists import (
@@ -201,23 +198,10 @@ class ImportedDeals(ImportedObject):
         if not rows:
             return
         add_deals(lead_import, rows)
-        tagged = [row for row in rows if TAGS in row.values]
-        tag_rows(lead_import, Deal, tagged, _deal_of)
+        tag_rows(lead_import, Deal, self.record_column, rows)
 
     def fill(self, lead_import: LeadImport, rows: Sequence[JudgedRow]) -> None:
-        deals: dict[int, Deal] = {}
-        for row in rows:
-            row.record_id = row.record.pk
-            deals[row.record.pk] = row.record
-        fields = sorted(set().union(*(column_names(row.news) for row in rows)) - {TAGS})
-        values = {
-            pk: [getattr(deal, name) for name in fields] for pk, deal in deals.items()
-        }
-        Deal.objects.update_rows(fields, values, updated_at=Now())
-        tagged = [row for row in rows if TAGS in row.news]
-        links = tag_rows(lead_import, Deal, tagged, _deal_of)
-        for row in tagged:
-            row.filled = {**row.filled, TAGS: links[row.number]}
+        fill_records(lead_import, self, rows)
 
     def locked(self, pks: Sequence[int]) -> dict[int, Any]:
         """Leads are locked first, as every change of a deal does."""
@@ -227,16 +211,7 @@ class ImportedDeals(ImportedObject):
             .order_by("pk")
             .values_list("pk")
         )
-        somebodys_work = (
-            Exists(model.objects.filter(deal=OuterRef("pk"))) for model in WORK
-        )
-        deals = (
-            Deal.objects.select_for_update(no_key=True, of=("self",))
-            .filter(pk__in=pks)
-            .order_by("pk")
-        )
-        touched = reduce(or_, map(Q, somebodys_work))
-        return {deal.pk: deal for deal in deals.annotate(is_touched=touched)}
+        return lock_records(Deal, pks, WORK)
 
     def is_untouched(self, row: LeadImportRow, record: Any) -> bool:
         is_as_added = record.updated_at.isoformat() == row.filled.get(ADDED)
@@ -275,10 +250,6 @@ def _choose_stage(lead_import: LeadImport, row: JudgedRow) -> None:
     else:
         problem = {str(index): str(RowProblem.STAGE_UNKNOWN)}
         row.cell_problems = {**(row.cell_problems or {}), **problem}
-
-
-def _deal_of(row: JudgedRow) -> int | None:
-    return row.record_id
 
 
 def _value_before(name: str) -> Any:

@@ -2,15 +2,10 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
-from functools import reduce
-from operator import or_
 from typing import Any, ClassVar, Final
 
-from django.db.models import Exists, OuterRef, Q
-from django.db.models.functions import Now
-
 from crm.data_exchange.importing.cells import SHARED, Reader, readers_of_leads
-from crm.data_exchange.importing.custom_columns import as_columns, column_names
+from crm.data_exchange.importing.custom_columns import as_columns
 from crm.data_exchange.importing.matching import existing_leads, news_for, person_key
 from crm.data_exchange.importing.objects.definition import (
     LATER,
@@ -18,11 +13,12 @@ from crm.data_exchange.importing.objects.definition import (
     Lack,
     Values,
 )
+from crm.data_exchange.importing.objects.filling import fill_records
 from crm.data_exchange.importing.objects.lead_fields import LEAD_FIELDS, NAMES
 from crm.data_exchange.importing.objects.lead_presets import PRESETS
-from crm.data_exchange.importing.putting_back import put_back
+from crm.data_exchange.importing.putting_back import lock_records, put_back
 from crm.data_exchange.importing.rows import JudgedRow
-from crm.data_exchange.importing.tagging import TAGS, tag_rows
+from crm.data_exchange.importing.tagging import tag_rows
 from crm.data_exchange.importing.value_lists import (
     colleagues,
     statuses,
@@ -138,45 +134,17 @@ class ImportedLeads(ImportedObject):
         )
         for row, key in zip(rows, keys, strict=True):
             row.lead_id = key
-        tagged = [row for row in rows if TAGS in row.values]
-        tag_rows(lead_import, Lead, tagged, _lead_of)
+        tag_rows(lead_import, Lead, self.record_column, rows)
 
     def fill(self, lead_import: LeadImport, rows: Sequence[JudgedRow]) -> None:
-        leads: dict[int, Lead] = {}
-        opted_out: list[int] = []
-        for row in rows:
-            row.lead_id = row.record.pk
-            leads[row.record.pk] = row.record
-            if SHARED in row.news:
-                opted_out.append(row.record.pk)
+        opted_out = [row.record.pk for row in rows if SHARED in row.news]
         if opted_out:
             Lead.objects.filter(pk__in=opted_out).update(**{SHARED: False})
-        fields = sorted(
-            set().union(*(column_names(row.news) for row in rows)) - {SHARED, TAGS}
-        )
-        values = {
-            pk: [getattr(lead, name) for name in fields] for pk, lead in leads.items()
-        }
-        Lead.objects.update_rows(fields, values, updated_at=Now())
-        tagged = [row for row in rows if TAGS in row.news]
-        links = tag_rows(lead_import, Lead, tagged, _lead_of)
-        for row in tagged:
-            row.filled = {**row.news, TAGS: links[row.number]}
+        fill_records(lead_import, self, rows, but=[SHARED])
 
     def locked(self, pks: Sequence[int]) -> dict[int, Any]:
         """They are locked here, before `take_back_with_counts` locks other rows."""
-        somebodys_work = (
-            Exists(model.objects.filter(lead=OuterRef("pk"))) for model in WORK
-        )
-        leads = (
-            Lead.objects.select_for_update(no_key=True, of=("self",))
-            .filter(pk__in=pks)
-            .order_by("pk")
-        )
-        return {
-            lead.pk: lead
-            for lead in leads.annotate(is_touched=reduce(or_, map(Q, somebodys_work)))
-        }
+        return lock_records(Lead, pks, WORK)
 
     def is_untouched(self, row: LeadImportRow, record: Any) -> bool:
         is_just_added = record.updated_at - record.created_at < JUST_ADDED
@@ -201,10 +169,6 @@ class ImportedLeads(ImportedObject):
 
 def _has_name(values: Values) -> bool:
     return is_seen(values.get("first_name", "") + values.get("last_name", ""))
-
-
-def _lead_of(row: JudgedRow) -> int | None:
-    return row.lead_id
 
 
 def _value_before(name: str) -> Any:
