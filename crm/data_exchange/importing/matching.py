@@ -2,7 +2,7 @@
 
 import re
 import string
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -33,7 +33,7 @@ def existing_leads(
     addresses = [values["email"] for values in wanted.values() if "email" in values]
     names = [_name(values) for values in wanted.values() if "email" not in values]
     pks = leads_named(lead_import.company_id, addresses, names)
-    written = _written(lead_import, pks) if locks else set()
+    written = written_by(lead_import, "lead_id", pks) if locks else set()
     found = with_kept(lead_import.company_id, pks - written, locks=locks)
     return _by_key(found, wanted)
 
@@ -60,19 +60,18 @@ def _own(company_id: int) -> LeadQuerySet:
     return Lead.objects.for_company(company_id).filter(erased_at=None)
 
 
-def _written(lead_import: LeadImport, pks: set[int]) -> set[int]:
-    """The ids of those of these leads that the import has written so far.
+def written_by(lead_import: LeadImport, column: str, keys: Collection[int]) -> set[int]:
+    """Those of these keys of records that the import has written so far, as this column of its rows has them.
 
     Python picks out the import's rows. PostgreSQL has no statistics on a new import: in a query it would expect one
     row, and read all rows of the import again for each lead, 46 seconds for 50,000 rows instead of 4.
     """
-    rows = LeadImportRow.objects.for_company(lead_import.company_id).filter(
-        lead__in=pks
-    )
+    own = LeadImportRow.objects.for_company(lead_import.company_id)
+    rows = own.filter(**{f"{column}__in": keys})
     return {
-        lead
-        for lead, import_id in rows.values_list("lead", "lead_import")
-        if lead and import_id == lead_import.pk
+        key
+        for key, import_id in rows.values_list(column, "lead_import_id")
+        if import_id == lead_import.pk
     }
 
 

@@ -28,6 +28,7 @@ from crm.data_exchange.importing.judging import count, first_rows, judge
 from crm.data_exchange.importing.objects.definition import LEFT_OUT
 from crm.data_exchange.importing.objects.registry import object_of, typed_columns
 from crm.data_exchange.importing.reading import (
+    FileRow,
     Table,
     read_table,
     unclosed_note,
@@ -146,29 +147,16 @@ def _add_rows(lead_import: LeadImport, table: Table, rows_at_once: int) -> None:
     Each row is then written only once, unless someone maps the columns. Rows that are read after CHECKED_WHILE_READ
     are checked later, chunk by chunk, to keep this transaction short.
     """
-    sample = list(islice(table.rows, GUESSED_FROM))
-    if not sample:
-        raise UnreadableFile(
-            "This file has the names of columns, but no rows below them."
-        )
-    lead_import.header, lead_import.notes = list(table.header), table.notes
-    lead_import.file_format = table.format.as_json if table.format else {}
-    lead_import.row_count = lead_import.row_bytes = lead_import.reached = 0
-    lead_import.planned = {}
-    if not lead_import.subject:
-        lead_import.subject = guess_object(lead_import.header).subject
-    if len(lead_import.columns) != len(lead_import.header):
-        _guess_columns(lead_import, [row.cells for row in sample])
-    survey_columns(lead_import, ((row.number, row.cells) for row in table.rows))
+    _describe(lead_import, table)
+    survey_columns(lead_import, _cells(table))
     reader = reader_of(lead_import)
-    opted_out = set(
-        reader.opted_out_elsewhere((row.number, row.cells) for row in table.rows)
-    )
+    opted_out = set(reader.opted_out_elsewhere(_cells(table)))
     until = time.monotonic() + CHECKED_WHILE_READ
     space = space_of(lead_import.company_id)
     lead_import.state, lead_import.step = JobState.PAUSED, ImportStep.CHECKING
-    rows, first, unclosed = table.rows, dict[str, int](), list[int]()
-    for chunk in iter(lambda: list(islice(rows, CHUNK)), []):
+    first: dict[str, int] = {}
+    unclosed: list[int] = []
+    for chunk in _chunks(table):
         if lead_import.row_count + len(chunk) > rows_at_once:
             raise LeftToWorker
         unclosed += [row.number for row in chunk if row.is_unclosed]
@@ -184,6 +172,35 @@ def _add_rows(lead_import: LeadImport, table: Table, rows_at_once: int) -> None:
     # Else PostgreSQL reads all rows of the file for each chunk of the import.
     if lead_import.row_count > CHANGED_ROWS:
         many_rows.count_now(LeadImportRow, *LOOKED_FOR, using=DEFAULT_DB_ALIAS)
+
+
+def _describe(lead_import: LeadImport, table: Table) -> None:
+    """Set what the file holds and what its columns are, by a guess unless someone has said so before."""
+    sample = [row.cells for row in islice(table.rows, GUESSED_FROM)]
+    if not sample:
+        raise UnreadableFile(
+            "This file has the names of columns, but no rows below them."
+        )
+    lead_import.header, lead_import.notes = list(table.header), table.notes
+    lead_import.file_format = table.format.as_json if table.format else {}
+    lead_import.row_count = lead_import.row_bytes = lead_import.reached = 0
+    lead_import.planned = {}
+    if not lead_import.subject:
+        lead_import.subject = guess_object(lead_import.header).subject
+    if len(lead_import.columns) != len(lead_import.header):
+        _guess_columns(lead_import, sample)
+
+
+def _cells(table: Table) -> Iterator[RowOfCells]:
+    """Each row's number and cells."""
+    for row in table.rows:
+        yield row.number, row.cells
+
+
+def _chunks(table: Table) -> Iterator[list[FileRow]]:
+    rows = table.rows
+    while chunk := list(islice(rows, CHUNK)):
+        yield chunk
 
 
 def _add_chunk(

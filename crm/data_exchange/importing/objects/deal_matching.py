@@ -4,10 +4,10 @@ from collections.abc import Collection, Mapping
 
 from django.db.models import Prefetch, Q
 
-from crm.data_exchange.importing.matching import hash_of
+from crm.data_exchange.importing.matching import hash_of, written_by
 from crm.data_exchange.importing.objects.definition import Values
 from crm.data_exchange.importing.tagging import LISTED_TAGS, TAGS
-from crm.models import Deal, LeadImport, LeadImportRow
+from crm.models import Deal, LeadImport
 
 
 def deal_key(values: Values) -> str:
@@ -25,22 +25,30 @@ def existing_deals(
     With `locks`, the deals that this import has written are left out: two rows about one deal are matched by their
     keys.
     """
-    leads = {values["lead"].pk for values in wanted.values()}
-    numbers = {values.get("deal_number", 0) for values in wanted.values()}
+    found = _perhaps(lead_import, wanted.values(), locks=locks)
+    if locks:
+        for pk in written_by(lead_import, "record_id", found):
+            del found[pk]
+    titled: dict[tuple[int, str], Deal] = {}
+    for deal in found.values():
+        titled.setdefault((deal.lead_id, deal.title.lower()), deal)
+    matches = {key: _match(values, found, titled) for key, values in wanted.items()}
+    return {key: deal for key, deal in matches.items() if deal}
+
+
+def _perhaps(
+    lead_import: LeadImport, wanted: Collection[Values], *, locks: bool
+) -> dict[int, Deal]:
+    """The deals of the rows' leads, and those with the rows' numbers. With `locks`, locked."""
+    leads = {values["lead"].pk for values in wanted}
+    numbers = {values["deal_number"] for values in wanted if "deal_number" in values}
     own = Deal.objects.for_company(lead_import.company_id).order_by("pk")
     deals = own.filter(Q(lead__in=leads) | Q(pk__in=numbers)).prefetch_related(
         "stage", Prefetch(TAGS, to_attr=LISTED_TAGS)
     )
     if locks:
         deals = deals.select_for_update(no_key=True)
-    found = {deal.pk: deal for deal in deals}
-    for pk in _written(lead_import, found) if locks else ():
-        del found[pk]
-    titled: dict[tuple[int, str], Deal] = {}
-    for deal in found.values():
-        titled.setdefault((deal.lead_id, deal.title.lower()), deal)
-    matches = {key: _match(values, found, titled) for key, values in wanted.items()}
-    return {key: deal for key, deal in matches.items() if deal}
+    return {deal.pk: deal for deal in deals}
 
 
 def _match(
@@ -52,15 +60,3 @@ def _match(
     if numbered and (numbered.lead_id == lead_id or numbered.title.lower() == title):
         return numbered
     return titled.get((lead_id, title))
-
-
-def _written(lead_import: LeadImport, deals: Collection[int]) -> set[int]:
-    """The ids of those of these deals that the import has added so far."""
-    rows = LeadImportRow.objects.for_company(lead_import.company_id).filter(
-        record_id__in=deals
-    )
-    return {
-        deal
-        for deal, import_id in rows.values_list("record_id", "lead_import")
-        if deal and import_id == lead_import.pk
-    }

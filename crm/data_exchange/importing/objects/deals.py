@@ -160,12 +160,11 @@ class ImportedDeals(ImportedObject):
 
     def news(self, record: Any, values: Values) -> dict[str, Any]:
         """Empty fields are filled, and tags added. An amount in another currency than the deal's is left out."""
-        news: dict[str, Any] = {}
-        for name, value in values.items():
-            is_fillable = name in FILLABLE or name.startswith(CUSTOM)
-            is_empty = is_fillable and value_of(record, name) in (None, "")
-            if is_empty and value is not None:
-                news[name] = as_of_deal(name, value)
+        news = {
+            name: as_of_deal(name, value)
+            for name, value in values.items()
+            if value is not None and _is_empty(record, name)
+        }
         if values.get("currency", record.currency) != record.currency:
             news.pop("amount", None)
         is_lost = record.stage.meaning == StageMeaning.LOST
@@ -236,6 +235,12 @@ class ImportedDeals(ImportedObject):
 def _first_column(lead_import: LeadImport, names: Collection[str]) -> int | None:
     columns = enumerate(lead_import.columns)
     return next((index for index, name in columns if name in names), None)
+
+
+def _is_empty(deal: Deal, name: str) -> bool:
+    """True if this is a field that an import fills, and the deal has no value in it."""
+    is_fillable = name in FILLABLE or name.startswith(CUSTOM)
+    return is_fillable and value_of(deal, name) in (None, "")
 
 
 def _choose_stage(lead_import: LeadImport, row: JudgedRow) -> None:
