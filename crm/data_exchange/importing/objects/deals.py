@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any, ClassVar, Final
 from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.utils import timezone
 
 from crm.data_exchange.importing.cells import Reader
@@ -74,8 +75,6 @@ from crm.models import (
 )
 from crm.models.tracking.recorder import take_back_with_counts
 
-# What ad platforms accept.
-REPORTED_FOR: Final = timedelta(days=90)
 NO_TITLE: Final = "Choose the column that has the name of the deal."
 NO_LEAD: Final = "Choose a column that says whose deal it is: the lead's number, e-mail address or name."
 # What people do on a deal.
@@ -186,7 +185,7 @@ class ImportedDeals(ImportedObject):
         lead: Lead = row.values["lead"]
         if not lead.share_with_ad_platforms:
             return
-        oldest = timezone.now() - REPORTED_FOR
+        oldest = timezone.now() - timedelta(days=settings.EVENT_MAX_AGE_DAYS)
         for kind, happened in event_times(row.values).items():
             if happened and happened <= oldest:
                 yield kind + TOO_OLD
