@@ -36,6 +36,7 @@ from capi.linkedin.rules import ReadStatus, RulesRead
 from capi.models import Checkup, Connection
 from capi.models.connection import IS_HELD_BACK
 from capi.models.functions import database_now
+from capi.selectors.explanations.states import Explanation
 from capi.selectors.on_hold import OnHold
 from capi.selectors.rules import RuleRow, rule_rows
 from crm.models import Company
@@ -165,17 +166,26 @@ def _claim(connection: Connection) -> bool:
 
 # The doctor's card on the LinkedIn page.
 
+# What these find is in the strip on top of the page, and in the rows of the rules.
+SHOWN_ABOVE: Final = {Check.ON_HOLD, Check.PAUSED, Check.SEEN}
+# Steps 1 and 2 show what is still to be done.
+BEFORE_SET_UP: Final = {Check.TOKEN, Check.ACCOUNT, Check.ACTIVE}
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The findings, worst first, and the time of the last full check-up (None: never)."""
+    """The findings, worst first, and the time of the last full check-up (None: never).
+
+    `cause` is what the strip on top of the page says, None if there is none.
+    """
 
     findings: Sequence[Finding]
     ran_at: datetime | None
+    cause: Explanation | None = None
 
     @property
     def is_well(self) -> bool:
-        return not self.to_see
+        return len(self.fine) == len(self.findings)
 
     @property
     def sentence(self) -> str:
@@ -191,7 +201,26 @@ class Report:
 
     @property
     def to_see(self) -> list[Finding]:
-        return [finding for finding in self.findings if finding.level != Level.GREEN]
+        """The findings that the page does not show already."""
+        return [
+            finding
+            for finding in self.findings
+            if finding.level != Level.GREEN and not self._is_shown_above(finding)
+        ]
+
+    @property
+    def shown_above(self) -> list[str]:
+        """The names of the checks whose findings the page shows already, each once."""
+        above = (
+            finding.check.label
+            for finding in self.findings
+            if finding.level != Level.GREEN and self._is_shown_above(finding)
+        )
+        return list(dict.fromkeys(above))
+
+    def _is_shown_above(self, finding: Finding) -> bool:
+        is_cause = self.cause is not None and finding.topic == self.cause.topic
+        return is_cause or finding.check in SHOWN_ABOVE
 
     @property
     def fine(self) -> list[Finding]:
@@ -203,13 +232,16 @@ def report_of(
     connection: Connection | None,
     rows: Sequence[RuleRow],
     held: OnHold | None,
+    cause: Explanation | None,
 ) -> Report:
     """The card, in one query: current findings where possible, the rest from the last check-up, with its time."""
     checkup = Checkup.objects.for_company(company_id).first()
     now = timezone.now()
     current = [*at_hand(connection, rows, now), held_finding(held, now)]
+    if not rows and (connection is None or not connection.has_token):
+        current = [each for each in current if each.check not in BEFORE_SET_UP]
     if checkup is None:
-        return Report(worst_first(current), None)
+        return Report(worst_first(current), None, cause)
     outdated = AT_HAND | {Check.ON_HOLD}
     if _predates_token(checkup, connection):
         outdated |= {Check.AT_LINKEDIN}
@@ -218,7 +250,7 @@ def report_of(
         for each in from_json(checkup.findings, checkup.ran_at)
         if each.check not in outdated
     ]
-    return Report(worst_first([*current, *stored]), checkup.ran_at)
+    return Report(worst_first([*current, *stored]), checkup.ran_at, cause)
 
 
 def _predates_token(checkup: Checkup, connection: Connection | None) -> bool:

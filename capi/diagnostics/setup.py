@@ -17,6 +17,7 @@ from capi.selectors.explanations.explain import explain_pause, hold_of_connectio
 from capi.selectors.explanations.reasons import REASONS
 from capi.selectors.explanations.states import Explanation
 from capi.selectors.rules import RuleRow
+from capi.selectors.trouble import are_all_forbidden
 from crm.models import Company, Lead
 
 # The ad account: is it known, and has LinkedIn confirmed it since the token was saved?
@@ -28,7 +29,7 @@ NOT_GIVEN = "There is no ad account id, so LinkedIn's rules can't be read."
 def account_findings(
     connection: Connection | None, rows: Sequence[RuleRow]
 ) -> Iterator[Finding]:
-    if _are_all_forbidden(rows):
+    if are_all_forbidden(rows):
         words = REASONS[Reason.RULE_FORBIDDEN]
         sentence = f"The token can't use any active rule. {words.what}"
         yield Finding(
@@ -60,15 +61,6 @@ def account_findings(
         )
     else:
         yield _connected(connection, rows)
-
-
-def _are_all_forbidden(rows: Sequence[RuleRow]) -> bool:
-    """True if there are active rules, and LinkedIn refuses all of them to this token."""
-    active = [row.rule for row in rows if row.rule.is_active]
-    return bool(active) and all(
-        rule.is_paused and rule.paused_reason == Reason.RULE_FORBIDDEN
-        for rule in active
-    )
 
 
 def _connected(connection: Connection, rows: Sequence[RuleRow]) -> Finding:

@@ -21,6 +21,7 @@ from capi.selectors.dashboard import open_events
 from capi.selectors.deadlines import end_of_token
 from capi.selectors.on_hold import on_hold
 from capi.selectors.rules import rule_rows
+from capi.selectors.trouble import trouble
 from capi.services import connection_of
 from crm.accounts.decorators import MemberRequest, member
 from crm.accounts.fresh_password import fresh_password, kept_fields
@@ -50,6 +51,7 @@ def setup_context(request: MemberRequest) -> dict[str, Any]:
     rules = [row.rule for row in rows]
     active = [row for row in rows if row.rule.is_active]
     held = on_hold(request.membership.company_id, connection, rules)
+    stopped = trouble(connection, rows, timezone.now())
     return {
         "connection": connection,
         "api_version": settings.LINKEDIN_API_VERSION,
@@ -57,13 +59,20 @@ def setup_context(request: MemberRequest) -> dict[str, Any]:
         "token_end": end_of_token(connection.token_expires_on, timezone.localdate())
         if connection
         else None,
+        "trouble": stopped,
         "rows": rows,
         "held": held,
         "paused": [row for row in rows if row.pause],
         "active": active,
         "proven": [row for row in active if row.is_proven],
         "grace_form": GraceForm(instance=request.membership.company),
-        "report": report_of(request.membership.company_id, connection, rows, held),
+        "report": report_of(
+            request.membership.company_id,
+            connection,
+            rows,
+            held,
+            stopped.words if stopped else None,
+        ),
     }
 
 

@@ -52,11 +52,7 @@ def test_a_token_is_revoked_and_replaced(story) -> None:
 
     story.admin_is_mailed(PAUSED)
     story.banner_says("50 events are on hold", "LinkedIn says 401")
-    story.doctor_says(
-        finding="Access token",
-        badge="Needs fixing",
-        words="Generate a new token in Campaign Manager",
-    )
+    story.doctor_leaves_to_the_page("Access token")
 
     story.admin_replaces_the_token()
     story.worker_delivers()
@@ -72,11 +68,7 @@ def test_linkedin_retires_the_version(story, settings) -> None:
 
     story.admin_is_mailed(PAUSED)
     story.banner_says("50 events are on hold", "LINKEDIN_API_VERSION")
-    story.doctor_says(
-        finding="API version",
-        badge="Needs fixing",
-        words="set LINKEDIN_API_VERSION to a newer version",
-    )
+    story.doctor_leaves_to_the_page("API version")
     assert set(
         ConversionEvent.objects.filter(state="pending").values_list(
             "attempts", flat=True
@@ -98,9 +90,7 @@ def test_linkedin_refuses_a_rule(story) -> None:
 
     story.admin_is_mailed("Northwind BV: the rule “New lead” is paused")
     story.rules_row_says("50 events are on hold. LinkedIn says 404")
-    story.doctor_says(
-        finding="Rule ids", badge="Needs fixing", words="LinkedIn says 404"
-    )
+    story.doctor_leaves_to_the_page("Rule ids")
 
     story.admin_gives_the_rule_another_id("104013")
     story.worker_delivers()

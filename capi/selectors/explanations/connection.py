@@ -86,14 +86,14 @@ WHY: Final[dict[RestCause, str]] = {
         "The next attempt is {until}, or later, once an event is due."
     ),
 }
-_TRY_NOW: Final = "If LinkedIn is working again sooner, an admin can press Try now on the LinkedIn page."
+TRY_NOW: Final = "If LinkedIn is working again sooner, an admin can press Try now on the LinkedIn page."
 
 
 def next_step_of_rest(cause: RestCause) -> str:
     """What to do while sending rests."""
     if cause == RestCause.UNCLEAR:
-        return f"Ask the operator of LeadMachine to check proxies, gateways and firewalls. {_TRY_NOW}"
-    return f"No action needed: queued events are then sent automatically, oldest first. {_TRY_NOW}"
+        return f"Ask the operator of LeadMachine to check proxies, gateways and firewalls. {TRY_NOW}"
+    return f"No action needed: queued events are then sent automatically, oldest first. {TRY_NOW}"
 
 
 def why_resting(

@@ -28,12 +28,23 @@ def card(answer) -> str:
     return answer.content.decode().split('id="doctor"')[1].split("</section>")[0]
 
 
-def test_before_the_first_check_up_it_tells_what_is_at_hand(client_as, admin) -> None:
+def test_before_set_up_begins_it_leaves_the_steps_to_the_page(client_as, admin) -> None:
     page = card(client_as(admin).get(PAGE))
 
-    assert "3 to check, 1 unknown · not everything has been checked yet" in page
-    assert "No access token is saved." in page
+    assert "not everything has been checked yet" in page
+    assert "No access token is saved." not in page
+    assert 'class="tone wait"' not in page
     assert reverse("check") in page
+
+
+def test_before_the_first_check_up_it_shows_what_is_at_hand(
+    client_as, admin, token
+) -> None:
+    page = card(client_as(admin).get(PAGE))
+
+    assert "not everything has been checked yet" in page
+    assert "Active rules" in page
+    assert 'class="tone wait"' in page
 
 
 def test_the_button_checks_everything_and_keeps_it(
@@ -162,7 +173,7 @@ def test_it_opens_at_what_is_wrong(client_as, admin, sandbox, token, make_rule) 
     assert "<strong>Clock</strong>" in fine
 
 
-def test_what_the_banner_says_of_events_on_hold_it_says_too(
+def test_what_the_banner_says_of_events_on_hold_it_only_names(
     client_as, admin, company, sandbox, make_rule
 ) -> None:
     rule = make_rule()
@@ -174,21 +185,23 @@ def test_what_the_banner_says_of_events_on_hold_it_says_too(
     services.remove_token(company=company)
     page = web.get(PAGE).content.decode()
 
-    assert "1 event is on hold" in page.split('id="doctor"')[0]
-    assert "1 is on hold." in page.split('id="doctor"')[1]
+    above, below = page.split('id="doctor"')
+    assert "1 event is on hold" in above
+    assert "1 is on hold." not in below
+    assert "Events on hold" in below.split("Shown above:")[1]
 
 
 def test_ops_staff_are_told_to_ask_an_admin_for_what_they_cannot_do(
     client_as, admin, ops, company, token, make_rule
 ) -> None:
-    rule = make_rule()
-    rule.is_paused, rule.paused_reason = True, "rule_forbidden"
-    rule.save()
+    make_rule(is_paused=True, paused_reason="rule_forbidden")
 
-    admins, theirs = (card(client_as(member).get(PAGE)) for member in (admin, ops))
+    admins, theirs = (
+        client_as(member).get(PAGE).content.decode() for member in (admin, ops)
+    )
 
     assert "Then edit or resume the rule." in admins
-    assert "Ask an admin" not in admins
+    assert "Ask an admin to compare" not in admins
     assert "Then edit or resume the rule." not in theirs
     assert "Ask an admin to compare the rule id with Campaign Manager" in theirs
 
