@@ -23,7 +23,13 @@ class RuleGroups:
         """How other rules repeat this one, saved or not, and the consequences. A sentence or two each."""
         if not rule.is_active:
             return []
-        return [*self._same_id(rule), *self._same_event(rule), *self._same_name(rule)]
+        return [*self._same_event(rule), *self.same_id_or_name(rule)]
+
+    def same_id_or_name(self, rule: ConversionRule) -> list[str]:
+        """The warnings without those about rules for the same CRM event."""
+        if not rule.is_active:
+            return []
+        return [*self._same_id(rule), *self._same_name(rule)]
 
     def _same_id(self, rule: ConversionRule) -> Iterator[str]:
         other = _first_other(self._by_id[rule.linkedin_id], rule)

@@ -1,5 +1,6 @@
 """A company's rules for the LinkedIn page, with their health and last test."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -16,7 +17,7 @@ from capi.models import (
     ConversionRule,
     DayCount,
 )
-from capi.models.choices import Frequency, State
+from capi.models.choices import CrmEventName, Frequency, State
 from capi.models.lookups import EQUALS
 from capi.selectors.explained_events import ExplainedEvent, explained
 from capi.selectors.explanations.explain import explain_pause
@@ -81,7 +82,7 @@ class RuleRow:
     last_failed_at: datetime | None
     on_hold: int
     last_test: ExplainedEvent | None
-    warnings: Sequence[str] = ()  # about rules that repeat this one
+    warnings: Sequence[str] = ()  # about rules with the same id or name
     progress: PlayProgress | None = None  # of the last test, while it is pending
 
     @property
@@ -120,6 +121,16 @@ class RuleRow:
         return explain_pause(self.rule.paused_reason) if self.rule.is_paused else None
 
     @property
+    def failure(self) -> Explanation | None:
+        """Why the rule is paused or else why its latest result, a test, failed. None if neither is the case."""
+        if self.pause is not None:
+            return self.pause
+        result = self.last_result
+        if result is None or result.test is None or result.tone != "bad":
+            return None
+        return result.test.words
+
+    @property
     def has_sent(self) -> bool:
         """True if LinkedIn has accepted an event of this rule, other than a test."""
         return self.last_sent_at is not None or self.last_sent_on is not None
@@ -154,6 +165,27 @@ class RuleRow:
         return self.last_sent_on is not None and self.last_sent_on > localdate(moment)
 
 
+@dataclass(frozen=True, slots=True)
+class EventRules:
+    """The rules of one CRM event, oldest first."""
+
+    crm_event: CrmEventName
+    rows: Sequence[RuleRow]
+
+    @property
+    def conversions(self) -> int:
+        """How many conversions such an event counts as: one for each LinkedIn rule that it is sent to."""
+        return len({row.rule.linkedin_id for row in self.rows if row.rule.is_active})
+
+
+def by_event(rows: Sequence[RuleRow]) -> list[EventRules]:
+    """The rules by CRM event, in the order of the events, without events that have no rule."""
+    found = defaultdict(list)
+    for row in rows:
+        found[row.rule.crm_event].append(row)
+    return [EventRules(name, found[name]) for name in CrmEventName if name in found]
+
+
 def rule_rows(company_id: int, connection: Connection | None) -> list[RuleRow]:
     """The company's rules, oldest first, in at most seven queries, plus up to three for each pending test."""
     rules = list(ConversionRule.objects.for_company(company_id))
@@ -175,7 +207,7 @@ def rule_rows(company_id: int, connection: Connection | None) -> list[RuleRow]:
         )
         for rule in rules
     )
-    return [replace(row, warnings=groups.warnings(row.rule)) for row in rows]
+    return [replace(row, warnings=groups.same_id_or_name(row.rule)) for row in rows]
 
 
 def rule_row(rule: ConversionRule, connection: Connection | None) -> RuleRow:

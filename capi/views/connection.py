@@ -20,7 +20,7 @@ from capi.selectors.connection import connection_status, last_confirmed
 from capi.selectors.dashboard import open_events
 from capi.selectors.deadlines import end_of_token
 from capi.selectors.on_hold import on_hold
-from capi.selectors.rules import rule_rows
+from capi.selectors.rules import by_event, rule_rows
 from capi.selectors.trouble import trouble
 from capi.services import connection_of
 from crm.accounts.decorators import MemberRequest, member
@@ -61,6 +61,7 @@ def setup_context(request: MemberRequest) -> dict[str, Any]:
         else None,
         "trouble": stopped,
         "rows": rows,
+        "event_rules": by_event(rows),
         "held": held,
         "paused": [row for row in rows if row.pause],
         "active": active,

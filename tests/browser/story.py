@@ -90,9 +90,13 @@ class Story:
             expect(self.page.locator("#pause")).to_contain_text(each)
         assert_fit_to_use(self.page)
 
-    def rules_row_says(self, words: str) -> None:
+    def rules_row_says(self, line: str, *, opened: str) -> None:
+        """Assert what the rule's row shows in one line, and what once that is opened."""
         self.page.reload()
-        expect(self.page.locator(f"#rule-{self.rule.pk}")).to_contain_text(words)
+        failure = self.page.locator(f"#rule-{self.rule.pk} .failure")
+        expect(failure.get_by_text(opened)).to_be_hidden()
+        failure.locator("summary", has_text=line).click()
+        expect(failure.get_by_text(opened)).to_be_visible()
         assert_fit_to_use(self.page)
 
     def doctor_leaves_to_the_page(self, *checks: str) -> None:

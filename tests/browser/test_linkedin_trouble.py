@@ -9,10 +9,11 @@ from playwright.sync_api import expect
 
 from capi import services
 from capi.linkedin.sandbox.scenarios import TOKENS
-from capi.models import Connection
+from capi.models import Connection, ConversionRule
+from capi.models.choices import CrmEventName
 from tests.browser.looks import SIZES, assert_fit_to_use, open_page
 from tests.capi.conftest import send_all
-from tests.conftest import make_deal, make_lead, sign_in
+from tests.conftest import TOKEN, make_deal, make_lead, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -100,3 +101,42 @@ def test_a_rejected_token_takes_its_tick_and_the_focus(
     page.keyboard.press("Tab")
     expect(page.locator("#replace-token")).to_be_focused()
     assert_fit_to_use(page)
+
+
+def test_five_failing_rules_and_a_rejected_token_fit_a_short_page(
+    page, company, admin, make_rule
+) -> None:
+    services.save_token(company=company, token=TOKEN, ad_account_id="512345678")
+    Connection.objects.update(is_paused=True, paused_reason="token_refused")
+    failing = [
+        make_fail(make_rule, event, number) for number, event in enumerate(CrmEventName)
+    ]
+    make_lead(company)
+    sign_in(page, admin)
+    page.set_viewport_size({"width": 1280, "height": 800})
+
+    page.goto(page.server_url + LINKEDIN)
+
+    assert page.evaluate("document.documentElement.scrollHeight") <= 1400
+    assert page.evaluate(FIRST_BUTTON) == REPLACE
+    text = page.locator("main").inner_text()
+    assert text.count("Counts as two conversions") == len(failing)
+    assert text.count("LinkedIn says 401") == 1
+    assert text.count("LinkedIn says 404") == 0
+    row = page.locator(f"#rule-{failing[0].pk}")
+    row.locator("summary", has_text="Wrong rule id").click()
+    expect(row.get_by_text("LinkedIn says 404")).to_be_visible()
+    assert_fit_to_use(page)
+
+
+def make_fail(make_rule, crm_event, number) -> ConversionRule:
+    """Two rules of an event, one that works and one that LinkedIn doesn't know. Returns the latter."""
+    make_rule(crm_event, f"10401{number}", name=f"Works {number}")
+    return make_rule(
+        crm_event,
+        f"40440{number}",
+        name=f"Unknown {number}",
+        is_paused=True,
+        paused_reason="rule_not_found",
+        paused_message="No rule with this id",
+    )

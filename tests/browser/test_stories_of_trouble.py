@@ -89,7 +89,7 @@ def test_linkedin_refuses_a_rule(story) -> None:
     story.leads_come_in(50)
 
     story.admin_is_mailed("Northwind BV: the rule “New lead” is paused")
-    story.rules_row_says("50 events are on hold. LinkedIn says 404")
+    story.rules_row_says("50 on hold", opened="LinkedIn says 404")
     story.doctor_leaves_to_the_page("Rule ids")
 
     story.admin_gives_the_rule_another_id("104013")

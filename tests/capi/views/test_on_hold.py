@@ -83,7 +83,11 @@ def test_a_paused_rule_holds_its_own_events_alone(
     pages = [client_as(admin).get(address).content.decode() for address in PAGES]
 
     assert (found.count, list(found.of), found.why.http_status) == (1, [wrong], 404)
-    assert all("1 event is on hold" in page and "Wrong one" in page for page in pages)
+    assert all("Wrong one" in page for page in pages)
+    dashboard, linkedin, events = pages
+    assert "1 event is on hold" in dashboard
+    assert "1 on hold" in linkedin  # in the rule's row
+    assert "1 event is on hold" in events
 
 
 def test_without_a_token_all_is_on_hold(company, make_rule) -> None:

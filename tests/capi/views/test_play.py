@@ -105,7 +105,8 @@ def test_a_refused_test_says_why_in_plain_words_and_in_linkedins(
 
     part = result(web, event).content.decode()
 
-    assert "Rejected</a>" in part
+    assert 'class="failure" open' in part
+    assert f'id="last-test-{event.rule_id}"' in part
     assert "LinkedIn says 404: there is no conversion rule with this id." in part
     assert "Could not find entity" in part
 
