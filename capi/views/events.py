@@ -17,7 +17,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from capi import services
 from capi.forms.events import EventFilterForm
-from capi.models import ConversionEvent, ConversionRule
+from capi.models import ConversionEvent
 from capi.models.connection import is_sending
 from capi.selectors.connection import connection_status
 from capi.selectors.event_actions import (
@@ -33,7 +33,6 @@ from capi.selectors.event_counts import BoundedCount, chip_counts
 from capi.selectors.event_detail import attempts_of, request_preview
 from capi.selectors.events import STRETCH, EventFilter, all_rows, log_page
 from capi.selectors.explained_events import ExplainedEvent, explained
-from capi.selectors.on_hold import on_hold
 from capi.selectors.state_groups import PARTS, WHOLES, StateFilter
 from crm.accounts.decorators import MemberRequest, member
 from crm.models.roles import Action
@@ -221,9 +220,7 @@ def events(request: MemberRequest) -> HttpResponse:
     if request.htmx.trigger == ROWS:
         return render(request, "capi/events/_event_rows.html", context)
     form.offer_reasons(request.membership.company)
-    rules = list(ConversionRule.objects.for_company(company_id))
     chips = _chips(event_filter.chip, chip_counts(company_id, event_filter, connection))
-    held = on_hold(company_id, connection, rules)
     bar = filter_bar(
         form,
         unfolding=("since", "until", "week", "request"),
@@ -234,7 +231,6 @@ def events(request: MemberRequest) -> HttpResponse:
         **bar,
         "is_narrowed": event_filter.is_narrowed,
         "search": event_filter.search,
-        "held": held,
     }
     return render(request, "capi/events/list.html", context)
 

@@ -129,6 +129,25 @@ def test_five_failing_rules_and_a_rejected_token_fit_a_short_page(
     assert_fit_to_use(page)
 
 
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("address", [reverse("leads"), reverse("events")])
+def test_other_pages_say_it_in_one_line_with_the_way_to_the_linkedin_page(
+    page, company, admin, make_rule, size, address
+) -> None:
+    services.save_token(company=company, token=TOKEN)
+    make_rule()
+    make_lead(company)
+    Connection.objects.update(is_paused=True, paused_reason="refused")
+    sign_in(page, admin)
+
+    open_page(page, address, size)
+
+    [notice] = page.locator(".banner").all()
+    assert page.evaluate("document.querySelector('.banner').offsetHeight") <= 44
+    notice.get_by_role("link", name="See why").click()
+    expect(page.locator("#pause .trouble")).to_be_visible()
+
+
 def make_fail(make_rule, crm_event, number) -> ConversionRule:
     """Two rules of an event, one that works and one that LinkedIn doesn't know. Returns the latter."""
     make_rule(crm_event, f"10401{number}", name=f"Works {number}")

@@ -116,7 +116,7 @@ def test_elsewhere_a_paused_rule_is_a_number_in_the_menu(
 
     [number] = re.findall(r'class="badge wait number">(.*?)</span></span>', pages[0])
     assert re.sub(r"<[^>]*>|\s+", " ", number).split() == ["1", "paused", "rule"]
-    assert "See what to do" not in pages[0]
+    assert "See why" not in pages[0]
     assert "paused" not in pages[1]
 
 

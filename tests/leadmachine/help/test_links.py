@@ -32,22 +32,21 @@ def topics(answer) -> set[str]:
     return found
 
 
-def test_the_banner_of_a_pause(web, token) -> None:
+def test_a_pause(web, token) -> None:
     Connection.objects.update(is_paused=True, paused_reason="token_refused")
 
-    assert topics(web.get(reverse("leads"))) == {"reason-token_refused"}
+    assert "reason-token_refused" in topics(web.get(reverse("linkedin")))
 
 
-def test_the_banners_of_days_that_come_near(web, company, token, monkeypatch) -> None:
+def test_days_that_come_near(web, company, token, monkeypatch) -> None:
     monkeypatch.setitem(
         versions.SUNSETS, "202609", timezone.localdate() + timedelta(days=5)
     )
     Connection.objects.update(token_expires_on=timezone.localdate() + timedelta(days=2))
 
-    assert topics(web.get(reverse("leads"))) == {
-        "reason-token_refused",
-        "reason-version_retired",
-    }
+    assert {"reason-token_refused", "reason-version_retired"} <= topics(
+        web.get(reverse("linkedin"))
+    )
 
 
 def test_the_import_that_can_not_be_read(web, company, sandbox) -> None:
