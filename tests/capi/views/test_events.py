@@ -542,7 +542,9 @@ def test_each_chip_says_how_many_events_it_has(web, company, make_rule) -> None:
         "All": "9", "Sent": "2", "Queued": "1", "On hold": "1", "Waiting": "1", "Failed": "2", "Not sent": "1",
         "Test": "1", "Rejected": "1", "Expired": "1", "Gave up": "0",
     }  # fmt: skip
-    assert '>Failed <span class="count">2</span></a>' in page.content.decode()
+    html = page.content.decode()
+    assert '>Failed <span class="count">2</span></a>' in html
+    assert "Only All and Test count test events." in html
 
 
 def test_the_counts_are_of_what_the_other_filters_leave(web, make_rule) -> None:
