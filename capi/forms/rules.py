@@ -29,8 +29,7 @@ class RuleForm(ChangesForm):
     linkedin_id = forms.CharField(
         label="LinkedIn rule id",
         max_length=ID_WITH_PREFIX_MAX_LENGTH,
-        help_text="The id of the conversion rule in Campaign Manager, with or without "
-        "“urn:lla:llaPartnerConversion:” in front.",
+        help_text="With or without “urn:lla:llaPartnerConversion:” in front.",
         widget=forms.TextInput({"inputmode": "numeric", "autocomplete": "off"}),
         error_messages={
             "required": "Paste the id of the conversion rule from Campaign Manager.",
@@ -50,9 +49,9 @@ class RuleForm(ChangesForm):
         )
         labels = {"is_active": "Active", "send_value": "Send the deal's value"}
         help_texts = {
-            "name": "The name shown in Recent Events, for example “Qualified lead”.",
-            "frequency": "Once per person: all leads and deals with the same e-mail address count as one, from now on.",
-            "send_value": "The deal's amount and currency.",
+            "name": "If empty, the rule is named after its CRM event.",
+            "frequency": "Once per person: once for each e-mail address, from now on.",
+            "send_value": "",
             "is_active": "While off, events are not sent, except by a later backfill.",
         }
 
@@ -62,6 +61,7 @@ class RuleForm(ChangesForm):
         super().__init__(*args, **kwargs)
         self.is_draft = is_draft
         self.instance.company = company
+        self.fields["name"].required = False
         field = self.fields["crm_event"]
         assert isinstance(field, forms.ChoiceField)
         field.choices = list(_advised_events())
@@ -73,10 +73,20 @@ class RuleForm(ChangesForm):
     def errors(self) -> Any:
         return ErrorDict() if self.is_draft else super().errors
 
+    def clean_name(self) -> str:
+        """The entered name, otherwise that of the CRM event, or "" if none was chosen."""
+        name: str = self.cleaned_data["name"]
+        event = self._event()
+        return name or (CrmEventName(event).label if event else "")
+
     def clean_send_value(self) -> bool:
         """False for a CRM event without a value, whatever was posted."""
-        event = self.instance.crm_event or self.cleaned_data.get("crm_event", "")
-        return event in EVENTS_WITH_VALUE and self.cleaned_data["send_value"]
+        return self._event() in EVENTS_WITH_VALUE and self.cleaned_data["send_value"]
+
+    def _event(self) -> str:
+        """The saved or chosen CRM event, "" if there is none."""
+        event: str = self.instance.crm_event or self.cleaned_data.get("crm_event", "")
+        return event
 
     @staticmethod
     def bare_id(text: str) -> str:

@@ -72,7 +72,7 @@ def _save_or_show(
     )
     if not is_draft and form.is_valid() and _save(form):
         messages.success(request, sentence.format(form.instance))
-        return _to_rules()
+        return redirect("rule_new") if "add_another" in request.POST else _to_rules()
     consequences = _consequences(request, rule)
     if request.htmx:
         return render(request, "capi/rules/_consequences.html", consequences)

@@ -42,6 +42,23 @@ def test_rules_are_imported_from_the_linkedin_page(
     expect(page.get_by_text("Mapped: Deal created")).to_be_visible()
 
 
+def test_the_form_fits_a_small_screen(page, company, admin, sandbox) -> None:
+    connect(company)
+    sign_in(page, admin)
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.goto(page.server_url + NEW)
+
+    page.get_by_label("Deal won").check()
+
+    expect(page.get_by_label("Send the deal's value")).to_be_visible()
+    expect(page.locator("#consequences .note")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollHeight") <= 800
+    page.get_by_label("LinkedIn rule id").fill("104014")
+    page.get_by_role("button", name="Save and add another").click()
+    expect(page.locator("#messages")).to_contain_text("Deal won added.")
+    expect(page.get_by_label("LinkedIn rule id")).to_have_value("")
+
+
 @pytest.mark.thorough
 @pytest.mark.parametrize("size", SIZES)
 def test_no_state_of_the_import_has_a_finding(

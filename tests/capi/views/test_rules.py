@@ -48,6 +48,26 @@ def test_a_rule_is_added(web, company) -> None:
     assert (rule.frequency, rule.send_value, rule.is_active) == ("once", True, True)
 
 
+def test_a_rule_without_a_name_is_called_like_its_event(web) -> None:
+    web.post(NEW, {**FIELDS, "name": ""})
+
+    assert ConversionRule.objects.get().name == "Deal won"
+
+
+def test_without_an_event_no_name_is_missed(web) -> None:
+    answer = web.post(NEW, {"linkedin_id": "104012", "frequency": "once"})
+
+    assert set(answer.context["form"].errors) == {"crm_event"}
+    assert not ConversionRule.objects.exists()
+
+
+def test_save_and_add_another_opens_the_form_again(web) -> None:
+    answer = web.post(NEW, {**FIELDS, "add_another": "1"}, follow=True)
+
+    assert answer.request["PATH_INFO"] == NEW
+    assert "Purchase added." in answer.content.decode()
+
+
 @pytest.mark.parametrize(
     ("crm_event", "sends"),
     [
@@ -158,7 +178,6 @@ def test_what_can_be_no_rule_id_is_refused(web, linkedin_id, message) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("name", ""),
         ("name", "x" * 121),
         ("crm_event", "lead_lost"),
         ("crm_event", ""),
