@@ -22,6 +22,7 @@ from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.urls import is_valid_path
 
+from leadmachine import progress
 from leadmachine.metrics.scrape import metrics
 
 logger = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ class GZipPagesMiddleware(GZipMiddleware):
 
 
 class ProbesMiddleware:
-    """Answers /healthz, /readyz and /metrics before anything checks the host or needs a session or the database.
+    """Answers the probes and /metrics before anything checks the host or needs a session or the database.
 
     Probes use the machine's address, which is not in ALLOWED_HOSTS.
     """
@@ -158,9 +159,17 @@ def readyz(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"status": "ready"})
 
 
+def progressz(request: HttpRequest) -> HttpResponse:
+    """Return 200 while conversions get to LinkedIn, or none is due; otherwise 503 with a sentence for each problem."""
+    if found := progress.problems():
+        return JsonResponse({"status": "held up", "problems": found}, status=503)
+    return JsonResponse({"status": "ok"})
+
+
 PROBES: Final[dict[str, Callable[[HttpRequest], HttpResponse]]] = {
     "/healthz": healthz,
     "/readyz": readyz,
+    "/progressz": progressz,
     "/metrics": metrics,
 }
 

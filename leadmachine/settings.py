@@ -189,7 +189,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 
 # Probes and Prometheus use the machine's address and plain HTTP.
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
+SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|progressz|metrics)$"]
 if HTTPS:
     SECURE_SSL_REDIRECT = True
     # A browser that has seen these obeys them until they expire, so a long time and other hosts are up to the operator.

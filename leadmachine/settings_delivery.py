@@ -29,6 +29,8 @@ LEASE_SECONDS: float = 120
 SWEEP_SECONDS: float = 30
 # How long a thread of a worker may hang: longer than a statement (WORKER_STATEMENT_SECONDS) or a request.
 STANDSTILL_SECONDS: float = 120
+# How long nothing may move until /progressz says so: longer than a sweep and a request.
+PROGRESS_SECONDS: float = 80
 LANE_REST_SECONDS: float = 30  # after a server error at LinkedIn
 THROTTLE_SECONDS: float = 60  # at first after "too many requests"
 # The delays between the attempts to send an event, before each further attempt, and the time until it is given up.

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 STANDARD = Path(__file__).parent.parent / "docs" / "asvs.md"
-FAULTS = [f"F{number:02}" for number in range(1, 78)]
+FAULTS = [f"F{number:02}" for number in range(1, 79)]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

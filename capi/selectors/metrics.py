@@ -14,7 +14,15 @@ from django.db.models import Case, CharField, Count, F, Min, Value, When
 from django.db.models.functions import Now
 
 from capi.delivery import lane
-from capi.models import BACKUP, REHEARSAL, Connection, Heartbeat, Housekeeping, Mail
+from capi.models import (
+    BACKUP,
+    REHEARSAL,
+    Attempt,
+    Connection,
+    Heartbeat,
+    Housekeeping,
+    Mail,
+)
 from capi.models.connection import SENDS_FROM_HERE
 
 # Of the log: the newest rows, of which those of the last hour count. Rows are written in time order, and there is no
@@ -84,6 +92,22 @@ def acceptance(bounds: Sequence[float]) -> Durations:
 def recent_attempts() -> dict[str, int]:
     """Return how many of the requests of the last hour got each HTTP status; "none" for those without an answer."""
     return dict(_rows(RECENT_ATTEMPTS, NEWEST))
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """How many requests LinkedIn answered, and how many got no answer or a server error."""
+
+    answered: int
+    unanswered: int
+
+
+def attempts_since(moment: datetime) -> Attempts:
+    """Return how the requests since then ended, of the newest hundred."""
+    newest = Attempt.objects.order_by("-pk").values_list("started_at", "http_status")
+    statuses = [status for at, status in newest[:100] if at >= moment]
+    answered = sum(status is not None and status < 500 for status in statuses)
+    return Attempts(answered, len(statuses) - answered)
 
 
 def pending_events() -> int:

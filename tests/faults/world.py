@@ -41,6 +41,7 @@ SMALL: Mapping[str, Any] = {
     "LEASE_SECONDS": 6,
     "SWEEP_SECONDS": 1.5,
     "STANDSTILL_SECONDS": 30,
+    "PROGRESS_SECONDS": 4,
     "LANE_REST_SECONDS": 0.3,
     "RETRY_SECONDS": [0.3, 0.6, 1.2],
     "RETRY_LAST_SECONDS": 2,

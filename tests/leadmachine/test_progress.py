@@ -1,0 +1,152 @@
+"""/progressz: what it says in each state. tests/faults/test_progress.py brings them about."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.mail import EmailMessage
+from django.db import OperationalError
+from django.test import Client
+from django.utils import timezone
+
+from capi.models import SWEEP, Attempt, Connection, ConversionEvent, Heartbeat
+from capi.models.choices import Reason
+from crm.accounts.mails import queue_message
+from crm.models import AccountMail
+from leadmachine import progress
+from tests.conftest import make_lead
+from tests.faults.processes import free_port
+
+pytestmark = pytest.mark.django_db
+
+LATE = timedelta(minutes=2)
+DUE = "Events are due, and none of them has been sent lately."
+DOWN = "LinkedIn can't be reached, or answers with server errors only."
+RETIRED = "LinkedIn has retired LINKEDIN_API_VERSION: all sending is on hold."
+NO_WORKER = "No worker has checked for due events lately: is one running?"
+MAILS = "Mails wait, because the mail server does not answer."
+
+
+@pytest.fixture(autouse=True)
+def _sweep() -> None:
+    Heartbeat.objects.beat(SWEEP)
+
+
+def say(*problems: str) -> None:
+    """Fail unless the probe says just this."""
+    answer = Client().get("/progressz", HTTP_HOST="10.0.0.5:8000")
+    expected = (
+        (503, {"status": "held up", "problems": [*problems]})
+        if problems
+        else (200, {"status": "ok"})
+    )
+    assert (answer.status_code, answer.json()) == expected
+
+
+@pytest.fixture
+def due(company, token, make_rule) -> ConversionEvent:
+    """An event that has been due for too long, in a lane that may send."""
+    make_rule("lead_created")
+    make_lead(company)
+    event = ConversionEvent.objects.get()
+    ConversionEvent.objects.update(next_attempt_at=timezone.now() - LATE)
+    return event
+
+
+def attempt(event: ConversionEvent, status: int | None, *, ago: timedelta) -> None:
+    Attempt.objects.create(
+        company_id=event.company_id,
+        rule_id=event.rule_id,
+        started_at=timezone.now() - ago,
+        http_status=status,
+    )
+
+
+def test_without_anything_due_all_is_well() -> None:
+    say()
+
+
+@pytest.mark.parametrize("has_beat", [True, False], ids=["late", "never"])
+def test_without_a_sweep(has_beat: bool) -> None:
+    Heartbeat.objects.all().delete()
+    if has_beat:
+        Heartbeat.objects.create(name=SWEEP, beat_at=timezone.now() - LATE)
+
+    say(NO_WORKER)
+
+
+def test_with_events_that_are_due_and_not_sent(due: ConversionEvent) -> None:
+    say(DUE)
+
+
+def test_a_long_queue_that_is_being_sent_is_no_problem(due: ConversionEvent) -> None:
+    attempt(due, 201, ago=timedelta(seconds=5))
+
+    say()
+
+
+def test_requests_of_long_ago_do_not_count(due: ConversionEvent) -> None:
+    attempt(due, 201, ago=LATE)
+
+    say(DUE)
+
+
+@pytest.mark.parametrize("status", [None, 503])
+def test_while_linkedin_answers_nothing(
+    due: ConversionEvent, status: int | None
+) -> None:
+    ConversionEvent.objects.update(next_attempt_at=timezone.now() + LATE)
+    attempt(due, status, ago=timedelta(seconds=5))
+    say(DOWN)
+
+    attempt(due, 201, ago=timedelta(seconds=1))
+    say()
+
+
+def test_a_refused_token_of_one_company_is_no_problem(due: ConversionEvent) -> None:
+    attempt(due, 401, ago=timedelta(seconds=5))
+    Connection.objects.update(is_paused=True, paused_reason=Reason.TOKEN_REFUSED)
+
+    say()
+
+
+def test_a_retired_version(due: ConversionEvent) -> None:
+    Connection.objects.update(is_paused=True, paused_reason=Reason.VERSION_RETIRED)
+
+    say(RETIRED)
+
+
+@pytest.fixture
+def late_mail() -> None:
+    queue_message(EmailMessage("Confirm", "…", to=["ada@example.com"]))
+    AccountMail.objects.update(created_at=timezone.now() - LATE)
+
+
+def test_mails_while_their_server_is_away(late_mail: None, settings: Any) -> None:
+    settings.EMAIL_BACKEND = "leadmachine.smtp.SmtpBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", free_port()
+
+    say(MAILS)
+
+
+def test_a_late_mail_alone_is_no_problem(late_mail: None) -> None:
+    """Its recipient's server may keep refusing it."""
+    say()
+
+
+def test_clocks_that_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    minute_ahead = timezone.now() + timedelta(minutes=1)
+    monkeypatch.setattr(progress.timezone, "now", lambda: minute_ahead)
+
+    assert progress.problems() == [
+        "The clocks of this machine and of the database differ by more than 30 seconds."
+    ]
+
+
+def test_without_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise OperationalError("connection refused to 10.0.0.7 for user leadmachine")
+
+    monkeypatch.setattr(progress, "database_now", refuse)
+
+    say("The database can't be reached, or did not answer in time.")
