@@ -194,6 +194,10 @@ REASONED = {
     ): "numbers of all companies together, for the operator",
     (
         "capi/selectors/metrics.py",
+        "Attempt.order_by",
+    ): "numbers of all companies together, for the operator",
+    (
+        "capi/selectors/metrics.py",
         "Mail.filter",
     ): "numbers of all companies together, for the operator",
     (
