@@ -34,6 +34,7 @@ from crm.models import (
     LeadType,
     Membership,
 )
+from crm.models.address_problems import AddressProblem
 from crm.models.addresses import NO_ADDRESS, PersonAddressField
 from crm.models.funnel import has_reached
 from crm.models.lead import LeadQuerySet
@@ -98,6 +99,12 @@ class LeadFilter(ListFilter):
     has_email = YesNoFilter(
         field_name="email", label="Has e-mail", method="filter_by_email"
     )
+    address_problem = django_filters.ChoiceFilter(
+        label="Address problem",
+        choices=AddressProblem.choices,
+        empty_label="Any",
+        method="filter_by_problem",
+    )
     shared = YesNoFilter(field_name="share_with_ad_platforms", label="Shared with ads")
     created_from = SinceFilter("created_at", "Created from")
     created_until = UntilFilter("created_at", "Until")
@@ -129,6 +136,11 @@ class LeadFilter(ListFilter):
         return (
             leads.exclude(email="") if has_email == "True" else leads.with_address("")
         )
+
+    def filter_by_problem(
+        self, leads: LeadQuerySet, name: str, problem: str
+    ) -> LeadQuerySet:
+        return leads.with_address_problem(AddressProblem(problem))
 
 
 def _by_status(company: Company, is_descending: bool) -> Order:

@@ -12,6 +12,12 @@ from django.db.models.signals import post_delete
 from django.dispatch import receiver
 from django.urls import reverse
 
+from crm.models.address_problems import (
+    AddressDomain,
+    AddressProblem,
+    IsOfRole,
+    has_problem,
+)
 from crm.models.bidi import without_bidi_controls
 from crm.models.company import Company
 from crm.models.event import CrmEventKind
@@ -24,14 +30,15 @@ from crm.models.tracking.tracked import DeletedMeanwhile, Tracked, TrackedQueryS
 from crm.models.validators import is_seen
 from crm.search.conditions import matches
 
-# Also the condition of the index.
+# Also the conditions of indexes.
+IS_CURRENT: Final = Q(erased_at=None, merged_into=None)
 HAS_ORGANISATION: Final = Q(HasName("organisation"), merged_into=None)
 
 
 class LeadQuerySet(TrackedQuerySet["Lead"]):
     def current(self) -> "LeadQuerySet":
         """Exclude leads that have been erased, or merged into another one: nothing lists or offers them."""
-        return self.filter(erased_at=None, merged_into=None)
+        return self.filter(IS_CURRENT)
 
     def of_person(self, lead: "Lead") -> "LeadQuerySet":
         """The lead and those that were merged into it, in the order in which rows are locked."""
@@ -58,6 +65,9 @@ class LeadQuerySet(TrackedQuerySet["Lead"]):
         return self.alias(address=Lower("email")).filter(
             address__in=[Lower(Value(each)) for each in addresses]
         )
+
+    def with_address_problem(self, problem: AddressProblem) -> "LeadQuerySet":
+        return self.filter(has_problem(problem))
 
     def search(self, text: str) -> "LeadQuerySet":
         """Leads with this phone number, or whose name, address, organisation, job title or number has every word.
@@ -219,6 +229,14 @@ class Lead(Tracked):
                 name="lead_by_organisation_key",
                 condition=HAS_ORGANISATION,
                 include=["organisation"],
+            ),
+            # For likely typos of an address, which are a list of domains.
+            models.Index("company", AddressDomain("email"), name="lead_by_domain"),
+            # By source and owner, to count them without reading a lead.
+            models.Index(
+                fields=["company", "source", "owner"],
+                name="leads_of_roles",
+                condition=Q(IsOfRole("email"), IS_CURRENT),
             ),
             models.Index(
                 fields=["merged_into"],

@@ -64,6 +64,7 @@ UNFOLDING_FILTERS = (
     "reached",
     "has_source",
     "has_email",
+    "address_problem",
     "shared",
     "created_from",
     "created_until",

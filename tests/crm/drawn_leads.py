@@ -28,7 +28,13 @@ SOURCES = ("Web", "web", "null", "Trade fair", "a&b=c", "“Met”")
 TYPES = ("inbound", "outbound", "partner")
 NAMES = ("Zoë", "Müller", "O'Brien", "100%", "a_b", "Jo", "ΣΊΣΥΦΟΣ", "")
 PHONES = ("", "+31 (20) 555-01 42", "0031 20 5550142", "n/a")
-ADDRESSES = ("", "zoe@example.com", "Mueller@Example.com")
+ADDRESSES = (
+    "",
+    "zoe@example.com",
+    "Mueller@Example.com",
+    "zoe@Gmial.com",
+    "Info@example.com",
+)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from crm.api.filters import filtered, list_filter
 from crm.lists.leads import LEADS
 from crm.models import Company, FunnelStep, Lead, Membership, SavedView
+from crm.models.address_problems import ROLES, AddressProblem, meant_address
 from crm.search.conditions import parts_of, phone_digits
 from crm.search.folding import search_text
 from crm.services.saved_views import save_view
@@ -54,6 +55,7 @@ def questions(
         "reached": draw(st.sampled_from(FunnelStep.values)),
         "has_source": bool(one["source"]),
         "has_email": bool(one["email"]),
+        "address_problem": draw(st.sampled_from(AddressProblem.values)),
         "shared": one["share_with_ad_platforms"],
         **{
             f"{field}_{end}": near(draw, one[f"{field}_at"])
@@ -99,6 +101,11 @@ def is_found(lead: Mapping[str, Any], asked: Mapping[str, str], text: str) -> bo
         "reached": lambda value: value in lead["reached"],
         "has_source": lambda value: bool(lead["source"]) == (value == "True"),
         "has_email": lambda value: bool(lead["email"]) == (value == "True"),
+        "address_problem": lambda value: (
+            is_of_role(lead["email"])
+            if value == AddressProblem.ROLE
+            else bool(meant_address(lead["email"]))
+        ),
         "shared": lambda value: lead["share_with_ad_platforms"] == (value == "True"),
         **{
             f"{field}_from": lambda value, field=field: days[field] >= value
@@ -112,6 +119,10 @@ def is_found(lead: Mapping[str, Any], asked: Mapping[str, str], text: str) -> bo
     return all(answers[name](value) for name, value in asked.items()) and says(
         lead, text
     )
+
+
+def is_of_role(address: str) -> bool:
+    return address.partition("@")[0].lower() in ROLES
 
 
 def says(lead: Mapping[str, Any], text: str) -> bool:

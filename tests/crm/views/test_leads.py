@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from crm.models import LeadSearch, LeadStatus
+from crm.models import LeadSearch, LeadStatus, SavedView
 from tests.conftest import make_lead
+from tests.crm.api.calling import caller
 from tests.crm.custom_values import make_field
 
 pytestmark = pytest.mark.django_db
@@ -129,6 +130,30 @@ def test_each_filter_narrows(client_as, sales, company, query, expected):
     response = client_as(sales).get(f"/leads/?{query}")
 
     assert names(response) == expected
+
+
+@pytest.mark.parametrize(("problem", "found"), [("typo", "Ada"), ("role", "Grace")])
+def test_a_problem_of_the_address_narrows_page_api_and_saved_view_alike(
+    client_as, sales, company, other_company, problem, found
+):
+    make_lead(company, first_name="Ada", email="ada@gmial.com")
+    make_lead(company, first_name="Grace", email="info@example.com")
+    make_lead(company, first_name="Mary", email="mary@example.com")
+    make_lead(other_company, first_name="Ada", email="ada@gmial.com")
+    make_lead(other_company, first_name="Grace", email="info@example.com")
+    query = f"address_problem={problem}"
+    view = SavedView.objects.create(
+        company=company, owner=None, name="View", query=query, is_shared=True
+    )
+    client = client_as(sales)
+
+    of_page = client.get(f"/leads/?{query}")
+    of_api = caller(company).get(f"/api/v1/leads/?{query}").json()
+    of_view = caller(company).get(f"/api/v1/leads/?view={view.pk}").json()
+
+    assert names(of_page) == [found]
+    assert [row["first_name"] for row in of_api["results"]] == [found]
+    assert [row["first_name"] for row in of_view["results"]] == [found]
 
 
 def test_a_source_that_is_not_offered_among_many_can_be_asked_for(
