@@ -17,6 +17,7 @@ from crm.models.address_problems import (
     AddressProblem,
     IsOfRole,
     has_problem,
+    meant_address,
 )
 from crm.models.bidi import without_bidi_controls
 from crm.models.company import Company
@@ -289,6 +290,11 @@ class Lead(Tracked):
 
     def get_absolute_url(self) -> str:
         return reverse("lead", args=[self.pk])
+
+    @property
+    def meant_address(self) -> str:
+        """The e-mail address that was probably meant, "" if there is no likely typo."""
+        return meant_address(self.email)
 
     @property
     def organisation_url(self) -> str:

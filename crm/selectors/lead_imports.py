@@ -29,6 +29,7 @@ from crm.models import (
     RowProblem,
     RowUndo,
 )
+from crm.models.address_problems import meant_address
 from crm.models.lead_import import DOUBTS
 from crm.selectors.import_cells import ShownCells
 from crm.selectors.import_presets import ColumnGuesses
@@ -93,7 +94,8 @@ class FilePreview:
 class PreviewCell:
     """A cell as it is `stored` and as it is in the file, its problem, and whether it fills a field of a known lead.
 
-    `tone` is "wrong" if it is left out, "doubtful" if it is stored though it could mean something else.
+    `tone` is "wrong" if it is left out, "doubtful" if it is stored though it could mean something else. `meant` is the
+    address that was probably meant, "" if there is no likely typo.
     """
 
     label: str
@@ -102,6 +104,7 @@ class PreviewCell:
     problem: str = ""
     tone: str = ""
     fills: bool = False
+    meant: str = ""
 
     @property
     def shown(self) -> str:
@@ -304,20 +307,23 @@ def _preview_cell(
         if row.column == index
         else (row.cell_problems or {}).get(str(index), "")
     )
+    stored = shown.stored_of(row, index)
+    meant = meant_address(stored or text) if name == "email" and not problem else ""
     return PreviewCell(
         label,
         text,
-        shown.stored_of(row, index),
+        stored,
         RowProblem(problem).label if problem else "",
-        _tone(problem),
+        _tone(problem, meant),
         _fills(row, index, name),
+        meant,
     )
 
 
-def _tone(problem: str) -> str:
-    if not problem:
-        return ""
-    return "doubtful" if problem in DOUBTS else "wrong"
+def _tone(problem: str, meant: str) -> str:
+    if problem in DOUBTS or meant:
+        return "doubtful"
+    return "wrong" if problem else ""
 
 
 def _fills(row: LeadImportRow, index: int, name: str) -> bool:

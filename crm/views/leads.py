@@ -73,6 +73,7 @@ UNFOLDING_FILTERS = (
 )
 DUPLICATES_SHOWN = 5
 ADD_ANYWAY = "add_anyway"
+USE_ADDRESS = "use_address"
 
 
 @member(Action.SEE_LEADS)
@@ -185,17 +186,19 @@ def lead(request: MemberRequest, pk: int) -> HttpResponse:
 @member(Action.EDIT_LEADS)
 @checked_again
 def lead_new(request: MemberRequest) -> HttpResponse:
-    """Add a lead. If there seems to be a lead of the same person already, ask first."""
+    """Add a lead. If its address has a likely typo, or there seems to be a lead of the same person, ask first."""
     company = request.membership.company
     form = LeadForm(
-        request.POST or None, company=company, initial={"owner": request.user}
+        _with_chosen_address(request), company=company, initial={"owner": request.user}
     )
     duplicates: Sequence[Likeness] = []
+    meant = ""
     if form.is_valid():
         if ADD_ANYWAY not in request.POST:
             duplicates = likely_duplicates(form.instance)[:DUPLICATES_SHOWN]
+            meant = form.instance.meant_address
         # Checked after the duplicates: the lead that the first of two clicks added is no duplicate for the second.
-        if not duplicates or was_submitted(request):
+        if not (duplicates or meant) or was_submitted(request):
             tell_dropped(request, form)
             return add_once(request, "lead", form.save)
     elif was_submitted(request):  # invalid by now, because the lists have changed
@@ -204,9 +207,20 @@ def lead_new(request: MemberRequest) -> HttpResponse:
         "form": form,
         "form_key": form_key(request),
         "duplicates": duplicates,
+        "meant": meant,
         "cancel_url": reverse("leads"),
     }
     return render(request, "crm/leads/form.html", context)
+
+
+def _with_chosen_address(request: MemberRequest) -> QueryDict | None:
+    """What was entered, with the suggested address if the person chose it. None before the form is submitted."""
+    chosen = request.POST.get(USE_ADDRESS)
+    if chosen is None:
+        return request.POST or None
+    entered = request.POST.copy()
+    entered["email"] = chosen
+    return entered
 
 
 @member(Action.EDIT_LEADS)

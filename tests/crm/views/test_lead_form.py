@@ -171,6 +171,43 @@ def test_a_person_who_may_be_there_already_is_shown_and_added_only_if_one_says_s
     assert Lead.objects.count() == 2
 
 
+@pytest.mark.parametrize(
+    ("answer", "saved"),
+    [
+        ({"use_address": "ada@gmail.com"}, "ada@gmail.com"),
+        ({"add_anyway": "1"}, "ada@gmial.com"),
+    ],
+)
+def test_a_likely_typo_is_asked_about_and_never_changed_unasked(
+    client_as, sales, company, answer, saved
+):
+    client, typed = client_as(sales), filled_in(company, email="ada@gmial.com")
+
+    asked = client.post("/leads/new/", typed).content.decode()
+
+    assert "Did you mean ada@gmail.com?" in asked
+    assert 'name="use_address" value="ada@gmail.com"' in asked
+    assert not Lead.objects.exists()
+    client.post("/leads/new/", typed | answer)
+    assert Lead.objects.get().email == saved
+
+
+def test_the_page_of_a_lead_offers_the_address_that_was_probably_meant(
+    client_as, sales, ops, company
+):
+    lead = make_lead(company, email="ada@gmial.com")
+    client = client_as(sales)
+
+    page = client.get(lead.get_absolute_url()).content.decode()
+    read_only = client_as(ops).get(lead.get_absolute_url()).content.decode()
+
+    assert "Did you mean ada@gmail.com?" in page
+    assert "Use it" in page
+    assert "Use it" not in read_only
+    client.post(f"{lead.get_absolute_url()}fields/email/", {"email": "ada@gmail.com"})
+    assert "Did you mean" not in client.get(lead.get_absolute_url()).content.decode()
+
+
 def test_nobody_else_is_taken_for_the_same_person(
     client_as, sales, company, other_company
 ):

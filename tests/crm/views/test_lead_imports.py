@@ -436,6 +436,18 @@ def test_what_was_started_can_t_be_discarded(client: Client, sales: Membership) 
     assert LeadImport.objects.exists()
 
 
+def test_the_preview_shows_a_likely_typo_and_imports_what_the_file_says(
+    client: Client, sales: Membership
+) -> None:
+    lead_import = upload(sales, "Name,E-mail\nAda B,ada@gmial.com\n")
+
+    page = client.get(lead_import.get_absolute_url()).content.decode()
+    run(lead_import, sales)
+
+    assert "Did you mean ada@gmail.com?" in page
+    assert Lead.objects.get().email == "ada@gmial.com"
+
+
 @pytest.mark.parametrize(
     "outcome", ["", "new", "update", "duplicate", "bad", "nonsense"]
 )
