@@ -22,6 +22,7 @@ from capi.selectors.reports import (
 )
 from crm.accounts.decorators import MemberRequest, member
 from crm.models.roles import Action
+from crm.selectors.match_readiness import obstacles_to_matching
 from crm.views.downloads import export
 from crm.views.filtering import filter_bar, to_filtered
 
@@ -61,6 +62,7 @@ def overview(request: MemberRequest) -> HttpResponse:
             "asked": period,
             "outcomes": outcomes_of(company_id, period),
             "details": details_of(company_id, period),
+            "obstacles": obstacles_to_matching(request.membership.company),
         },
     )
 

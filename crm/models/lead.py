@@ -33,6 +33,8 @@ from crm.search.conditions import matches
 
 # Also the conditions of indexes.
 IS_CURRENT: Final = Q(erased_at=None, merged_into=None)
+WITHOUT_ADDRESS: Final = Q(IS_CURRENT, email="")
+NOT_SHARED: Final = Q(IS_CURRENT, share_with_ad_platforms=False)
 HAS_ORGANISATION: Final = Q(HasName("organisation"), merged_into=None)
 
 
@@ -238,6 +240,15 @@ class Lead(Tracked):
                 fields=["company", "source", "owner"],
                 name="leads_of_roles",
                 condition=Q(IsOfRole("email"), IS_CURRENT),
+            ),
+            # To count them (`crm.selectors.match_readiness`).
+            models.Index(
+                fields=["company"],
+                name="leads_without_address",
+                condition=WITHOUT_ADDRESS,
+            ),
+            models.Index(
+                fields=["company"], name="leads_not_shared", condition=NOT_SHARED
             ),
             models.Index(
                 fields=["merged_into"],

@@ -307,7 +307,7 @@ def test_it_takes_the_same_queries_however_much_there_is(
     web = client_as(ops)
 
     # Session, person, company; line; the rules to choose from; the counts and how new they are; the details.
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(10):
         web.get(PAGE)
 
     assert DayCount.objects.count() == events
@@ -326,3 +326,26 @@ def test_it_takes_the_same_queries_however_much_there_is(
 )
 def test_a_time_is_told_in_one_unit(seconds, told) -> None:
     assert duration(seconds).replace("\u00a0", " ") == told
+
+
+def test_each_share_of_leads_that_can_hardly_match_leads_to_them(
+    client_as, ops, company, other_company
+) -> None:
+    for address in ("", "ada@gmial.com", "info@example.com", "grace@example.com"):
+        make_lead(company, email=address)
+        make_lead(other_company, email=address)
+    make_lead(company, share_with_ad_platforms=False)
+    erase_lead(lead=make_lead(company, email=""))
+    web = client_as(ops)
+
+    page = web.get(PAGE)
+
+    obstacles = page.context["obstacles"]
+    assert [(each.count, each.percent) for each in obstacles] == [(1, 20.0)] * 4
+    for each in obstacles:
+        assert f'href="/leads/?{each.query}"' in page.content.decode()
+        assert len(web.get(f"/leads/?{each.query}").context["page"].rows) == 1
+
+
+def test_without_leads_no_share_is_shown(client_as, ops) -> None:
+    assert client_as(ops).get(PAGE).context["obstacles"] == []
