@@ -5,6 +5,7 @@ from functools import partial
 from typing import Final
 
 from django.db import DEFAULT_DB_ALIAS
+from django.utils import timezone
 
 from crm.data_exchange.importing import storing
 from crm.data_exchange.importing.created_entries import take_back_created
@@ -70,10 +71,12 @@ class ImportRunner(JobRunner[LeadImport]):
 
     def _read(self, table: Table | UnreadableFile, job: LeadImport) -> None:
         if job.step == ImportStep.READING:  # else another process has just read it
-            read_rows(job, table, self._rows_at_once)
+            with timezone.override(job.company.time_zone):
+                read_rows(job, table, self._rows_at_once)
 
     def work(self, job: LeadImport) -> None:
-        WORK[ImportStep(job.step)](job, self.size(job))
+        with timezone.override(job.company.time_zone):
+            WORK[ImportStep(job.step)](job, self.size(job))
 
 
 def _check(lead_import: LeadImport, size: int) -> None:

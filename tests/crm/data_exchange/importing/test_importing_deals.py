@@ -195,8 +195,25 @@ def test_two_deals_with_numbers_may_have_one_title(
     assert Deal.objects.count() == 2
 
 
+# One of the two always has another date than UTC.
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
+def test_today_is_that_of_the_company(sales: Membership, ada: Lead, zone: str) -> None:
+    Company.objects.update(time_zone=zone)
+    sales.company.refresh_from_db()
+    today, tomorrow = days_ago(0, sales), days_ago(-1, sales)
+
+    checked = upload(
+        sales,
+        f"Deal,E-mail,Created\nA,ada@example.com,{today}\nB,ada@example.com,{tomorrow}\n",
+    )
+
+    problems = {key for key in checked.planned if key.startswith("cell")}
+    assert problems == {"cell:2:date_impossible"}
+    assert checked.planned["cell:2:date_impossible"] == 1
+
+
 def test_impossible_cells_are_left_out_and_listed(sales: Membership, ada: Lead) -> None:
-    tomorrow = days_ago(-2, sales)
+    tomorrow = days_ago(-1, sales)
     checked = upload(
         sales,
         f"{HEADER},Pipeline,Owner,Lost reason,Created\n"
