@@ -7,7 +7,7 @@ import re
 import unicodedata
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, time, timedelta, timezone
 from typing import Final
 
 from django.core.exceptions import ValidationError
@@ -20,7 +20,13 @@ LAST_SHORT_YEAR: Final = 49  # is 2049, and 50 is 1950, as in spreadsheets
 NO_DATE: Final = "Enter a date, such as 2027-01-31."
 
 _CLOCK: Final = r"[0-2]?\d:[0-5]\d(?::[0-5]\d(?:[.,]\d+)?)?(?: ?[ap]\.?m\.?)?"
-_TIME: Final = rf"(?:[t ,]+{_CLOCK}(?: ?(?:z|utc|gmt|[+-]\d\d:?\d\d))?)?"
+_OFFSET: Final = r"z|utc|gmt|[+-]\d\d:?\d\d"
+_TIME: Final = rf"(?:[t ,]+{_CLOCK}(?: ?(?:{_OFFSET}))?)?"
+_CLOCK_AT_END: Final = re.compile(
+    r"(?<![\d:])(?P<hour>[0-2]?\d):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d)(?:[.,]\d+)?)?"
+    rf"(?: ?(?P<half>[ap])\.?m\.?)?(?: ?(?P<offset>{_OFFSET}))?$",
+    re.ASCII | re.IGNORECASE,
+)
 _FORMS: Final = [
     re.compile(form + _TIME, re.ASCII | re.IGNORECASE)
     for form in (
@@ -109,6 +115,34 @@ def date_readings(text: str) -> DateReadings:
     month = int(parts["month"]) if "month" in parts else _month(parts["name"].lower())
     only = _date(year, month, int(parts["day"]))
     return DateReadings(only, only)
+
+
+def time_of(text: str) -> time | None:
+    """The time of the day at the end of the text, with its offset from UTC if it has one. None without a time."""
+    found = _CLOCK_AT_END.search(_plain(text))
+    if found is None:
+        return None
+    hour, half = int(found["hour"]), (found["half"] or "").lower()
+    if half:
+        hour = hour % 12 + (12 if half == "p" else 0)
+    try:
+        return time(
+            hour,
+            int(found["minute"]),
+            int(found["second"] or 0),
+            tzinfo=_zone(found["offset"] or ""),
+        )
+    except ValueError:
+        return None
+
+
+def _zone(offset: str) -> timezone | None:
+    if not offset:
+        return None
+    if offset.isalpha():
+        return UTC
+    ahead = timedelta(hours=int(offset[1:3]), minutes=int(offset[-2:]))
+    return timezone(-ahead if offset.startswith("-") else ahead)
 
 
 def _plain(text: str) -> str:

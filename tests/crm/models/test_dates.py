@@ -1,6 +1,6 @@
 """Dates as people write them, and what each could mean."""
 
-from datetime import date
+from datetime import date, time
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from crm.formatting import dates_for
 from crm.models import User
-from crm.models.dates import DayOrder, date_readings, typed_date
+from crm.models.dates import DayOrder, date_readings, time_of, typed_date
 from crm.models.people import DateStyle
 
 THIRD = date(2026, 11, 3)
@@ -29,6 +29,19 @@ def test_a_date_that_has_one_meaning(text: str) -> None:
 
     assert found.day == found.month == THIRD
     assert not found.only
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("14:30", "14:30:00"), ("2026-11-03 08:05:09", "08:05:09"), ("3 Nov 2026 6:00 pm", "18:00:00"),
+        ("12:15 a.m.", "00:15:00"), ("2026-11-03T09:00:00.123+01:00", "09:00:00+01:00"),
+        ("2026-11-03T09:00:00Z", "09:00:00+00:00"), ("03.11.2026 23:59 -0330", "23:59:00-03:30"),
+        ("2026-11-03", None), ("29:00", None), ("14.30", None), ("", None), ("10:00+99:99", None),
+    ],
+)  # fmt: skip
+def test_a_text_may_end_with_a_time(text: str, expected: str | None) -> None:
+    assert time_of(text) == (time.fromisoformat(expected) if expected else None)
 
 
 def test_months_have_names_in_the_languages_of_our_guesses() -> None:
