@@ -1,4 +1,4 @@
-"""Importing leads: the file, the field of each column, and what to do with the new leads."""
+"""Imports: the file, the field of each column, and what to do with the new records."""
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace

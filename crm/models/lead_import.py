@@ -61,6 +61,7 @@ class ImportSubject(models.TextChoices):
 
     LEAD = "lead", "Leads"
     DEAL = "deal", "Deals"
+    TASK = "task", "Tasks"
 
 
 # One of a company at a time.
@@ -102,7 +103,10 @@ class RowProblem(models.TextChoices):
     EMAIL_INVALID = "email_invalid", "E-mail address is invalid"
     LEAD_UNKNOWN = "lead_unknown", "No lead has this number, address or name"
     LEAD_AMBIGUOUS = "lead_ambiguous", "Several leads fit: add their numbers"
+    DEAL_UNKNOWN = "deal_unknown", "No deal has this number or title"
+    DEAL_AMBIGUOUS = "deal_ambiguous", "Several deals fit: add their numbers"
     TITLE_MISSING = "title_missing", "Title is missing"
+    DUE_MISSING = "due_missing", "Due date is missing"
     NOT_A_ROW_NUMBER = "not_a_row_number", "Not a number of a lead or deal"
     STAGE_UNKNOWN = "stage_unknown", "Unknown stage"
     PIPELINE_UNKNOWN = "pipeline_unknown", "Unknown pipeline"
@@ -124,6 +128,7 @@ class RowProblem(models.TextChoices):
     NOT_A_DATE = "not_a_date", "Not a date"
     DATE_UNCLEAR = "date_unclear", "Can be two dates"
     DATE_DOUBTFUL = "date_doubtful", "Could be another date"
+    NOT_A_TIME = "not_a_time", "Not a time"
     NOT_YES_OR_NO = "not_yes_or_no", "Neither yes nor no"
     NOT_A_CHOICE = "not_a_choice", "Not one of the choices"
     NOT_A_URL = "not_a_url", "Not a web address"
@@ -367,8 +372,8 @@ class LeadImportRow(models.Model):
     """A row of the file, as text, and its outcome.
 
     `key` is the same in rows about the same record. `lead` is the lead that the row is about: of a file of leads, the
-    one that it writes. `record_id` is the key of the deal that it writes. `filled` has the values that an update wrote,
-    by field; for tags, the keys of the links to the lead. A bad row's `column` is the index of the cell with the
+    one that it writes. `record_id` is the key of another record that it writes. `filled` has the values that an update
+    wrote, by field; for tags, the keys of the links to the lead. A bad row's `column` is the index of the cell with the
     problem, a duplicate's `of_row` the number of the row that it repeats. `cell_problems` has the `RowProblem` of each
     cell that is left out, or stored but doubtful, by the index of its column; None if there is no such cell.
     `is_opted_out`: another row about the person says that they are not shared.

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import time
 from typing import Any, Final
 
-from django.db.models import QuerySet
+from django.db.models import Choices, QuerySet
 
 from crm.data_exchange.importing.cells import SHARED, SHARING
 from crm.data_exchange.importing.column_readings import readings_of
@@ -18,10 +19,7 @@ from crm.models import (
     CustomField,
     LeadImport,
     LeadImportRow,
-    LeadStatus,
     LeadType,
-    LostReason,
-    Pipeline,
     RowProblem,
     Stage,
     User,
@@ -115,22 +113,28 @@ class ShownCells:
             return ", ".join(self._one_of_several(name, each) for each in value)
         if name in self.custom:
             return as_text(self.custom[name], value, self._company)
-        match value:
-            case LeadStatus() | Pipeline() | LostReason():
-                return str(value)
-            case (Stage() as stage, *_):
-                return str(stage)
-            case bool() if name == SHARED:
-                return "Shared" if value else "Not shared"
         if name == "owner_id":
             return self._people.get(value, "")
-        return self._types.get(value, value) if name == "type" else str(value)
+        return _label(self._types.get(value, value) if name == "type" else value)
 
     def _one_of_several(self, name: str, value: str) -> str:
         """A tag, or a choice of several."""
         if isinstance(value, NewValue) or name not in self.custom:
             return without_bidi_controls(value)
         return as_text(self.custom[name], [value], self._company)
+
+
+def _label(value: Any) -> str:
+    match value:
+        case (Stage() as stage, *_):
+            return str(stage)
+        case Choices():
+            return str(value.label)
+        case time():
+            return value.isoformat("minutes")
+        case bool():
+            return "Shared" if value else "Not shared"
+    return str(value)
 
 
 def cell_totals(lead_import: LeadImport, counts: Mapping[str, int]) -> list[CellTotal]:

@@ -1,4 +1,4 @@
-"""Imports of leads for their pages: the columns, a preview of the rows, the totals, and what LinkedIn would get."""
+"""Imports for their pages: the columns, a preview of the rows, the totals, and what LinkedIn would get."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Uploading, mapping, starting, cancelling and undoing imports of leads.
+"""Uploading, mapping, starting, cancelling and undoing imports.
 
 The work itself is in `crm.data_exchange.importing`.
 """
@@ -92,9 +92,7 @@ def store(
     Raises ValidationError or its subclasses TooManyWaiting and NoRoom, and TooOften if the company uploads too often.
     """
     if not file.size:
-        raise ValidationError(
-            "This file is empty. Choose one that has a row for each lead."
-        )
+        raise ValidationError("This file is empty. Choose one that has rows.")
     if file.size > MAX_BYTES:
         raise ValidationError(
             f"This file has more than {MAX_BYTES // 2**20} MB. Split it, and import the parts."

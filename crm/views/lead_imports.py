@@ -1,4 +1,4 @@
-"""Importing leads: the upload, the check, the run and its report."""
+"""Imports: the upload, the check, the run and its report."""
 
 from typing import Final
 

@@ -7,7 +7,7 @@ import pytest
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
-from crm.models import Deal, Lead, LeadImport, Membership
+from crm.models import Deal, Lead, LeadImport, Membership, Task
 from crm.services import lead_imports
 from tests.browser.looks import SIZES, assert_fit_to_use, open_page
 from tests.conftest import make_lead, sign_in
@@ -168,3 +168,32 @@ def test_deals_are_imported_and_undone_by_the_keyboard(
     work_on(LeadImport.objects.get())
     expect(page.get_by_text("1 new deal was removed")).to_be_visible()
     assert not Deal.objects.exists()
+
+
+def test_tasks_are_imported_by_the_keyboard(
+    page: Page, sales: Membership, tmp_path: Path
+) -> None:
+    make_lead(sales.company, email="ines@harbour.example")
+    (tmp_path / "to-do.csv").write_text(
+        "Task,Due,Type,E-mail,Deal\nCall,2027-01-31,Anruf,ines@harbour.example,\nMeet,2027-01-31,,,Fleet\n"
+    )
+    sign_in(page, sales)
+    open_page(page, UPLOAD)
+
+    page.get_by_label("File", exact=True).set_input_files(tmp_path / "to-do.csv")
+    press(page, "button", "Upload and check")
+    expect(page.get_by_label("This file holds")).to_have_value("task")
+    expect(page.get_by_text("1 task is added, 0 updated.")).to_be_visible()
+    expect(page.get_by_text("No deal has this number or title").first).to_be_visible()
+    assert_fit_to_use(page)
+    press(page, "button", "Start import")
+    expect(page.get_by_role("heading", name="Importing…")).to_be_visible()
+    work_on(LeadImport.objects.get())
+    expect(page.get_by_role("heading", name="Import finished")).to_be_visible()
+    assert_fit_to_use(page)
+    assert Task.objects.get().kind == "call"
+    press(page, "button", "Undo this import")
+    expect(page.get_by_text("undoing continues")).to_be_visible()
+    work_on(LeadImport.objects.get())
+    expect(page.get_by_text("1 new task was removed")).to_be_visible()
+    assert not Task.objects.exists()

@@ -5,7 +5,7 @@ It is found from all of them: one value that has a single meaning settles it. If
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import lru_cache
 from hashlib import blake2b
@@ -63,6 +63,12 @@ def readings_of(lead_import: LeadImport) -> list[ColumnReading]:
     """The reading of each column."""
     stored = [ColumnReading.of(reading) for reading in lead_import.readings]
     return stored + [ColumnReading()] * (len(lead_import.columns) - len(stored))
+
+
+def first_column(lead_import: LeadImport, names: Collection[str]) -> int | None:
+    """The index of the first column that has one of these fields."""
+    columns = enumerate(lead_import.columns)
+    return next((index for index, name in columns if name in names), None)
 
 
 def as_json(readings: Iterable[ColumnReading]) -> list[dict[str, Any]]:

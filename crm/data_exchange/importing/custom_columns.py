@@ -13,16 +13,17 @@ from crm.models import (
     Company,
     CustomField,
     Deal,
-    FieldSubject,
     FieldType,
     Lead,
     RowProblem,
 )
 from crm.models.custom_field import FREE_TEXT
 from crm.models.custom_values import form_field
-from crm.models.dates import date_readings
+from crm.models.dates import date_readings, time_of
 from crm.models.numbers import number_readings
 
+# Suffix of the time of the day in a column of dates.
+TIME: Final = "_time"
 PROBLEMS: Final = {
     FieldType.NUMBER: RowProblem.NOT_A_NUMBER,
     FieldType.MONEY: RowProblem.NOT_A_NUMBER,
@@ -33,7 +34,7 @@ PROBLEMS: Final = {
 
 
 def custom_columns(
-    company: Company, subject: FieldSubject, typed: Mapping[str, CustomField]
+    company: Company, subject: str, typed: Mapping[str, CustomField]
 ) -> dict[str, CustomField]:
     """The custom fields that a column can be, with the `typed` built-in ones. One query."""
     own = CustomField.objects.of(company, subject).in_use()
@@ -47,7 +48,8 @@ def no_problem(value: Any) -> str:
 class CellReader:
     """Reads the cells of one custom field without choices, or of a built-in one that is a number or a date.
 
-    `problem_of` returns the `RowProblem` of a value that can't be stored. Empty cells of required fields pass:
+    `problem_of` returns the `RowProblem` of a value that can't be stored. With `keeps_time`, a date with a time of the
+    day gives that, too, by the name of the field and TIME. Empty cells of required fields pass:
     `RowReader.lacks` checks them.
     """
 
@@ -57,9 +59,11 @@ class CellReader:
         field: CustomField,
         reading: ColumnReading,
         problem_of: Callable[[Any], str] = no_problem,
+        *,
+        keeps_time: bool = False,
     ) -> None:
         self._field, self._name, self._reading = field, name, reading
-        self._problem_of = problem_of
+        self._problem_of, self._keeps_time = problem_of, keeps_time
         # Once: to make one takes longer than to read a cell.
         self._form_field = form_field(field, is_required=False)
 
@@ -112,9 +116,13 @@ class CellReader:
                 if found.is_ambiguous
                 else RowProblem.NOT_A_DATE,
             )
-        return self._value(
+        values, problem = self._value(
             day.isoformat(), RowProblem.DATE_DOUBTFUL if is_doubtful else ""
         )
+        clock = time_of(cell) if values and self._keeps_time else None
+        if clock is not None:
+            values[self._name + TIME] = clock
+        return values, problem
 
     def _as_in_a_form(self, cell: str) -> Any:
         """The cell as a form would send it."""

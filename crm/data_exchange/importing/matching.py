@@ -46,12 +46,12 @@ def leads_named(
     pks: set[int] = set()
     if addresses:
         by_address = own.alias(address=Lower("email")).filter(
-            address__one_of_texts=_lower(addresses)
+            address__one_of_texts=lowered(addresses)
         )
         pks |= set(by_address.values_list("pk", flat=True))
     if names:
         whole = Lower(Trim(Concat("first_name", Value(" "), "last_name")))
-        by_name = own.alias(whole=whole).filter(whole__one_of_texts=_lower(names))
+        by_name = own.alias(whole=whole).filter(whole__one_of_texts=lowered(names))
         pks |= set(by_name.values_list("pk", flat=True))
     return pks
 
@@ -153,7 +153,7 @@ def _name(values: Mapping[str, Any]) -> str:
     return f"{values.get('first_name', '')} {values.get('last_name', '')}".strip()
 
 
-def _lower(texts: Iterable[str]) -> list[str]:
+def lowered(texts: Iterable[str]) -> list[str]:
     """The texts as LOWER() returns them: all letters, or only those of ASCII where the locale is C."""
     return [
         *{

@@ -32,7 +32,7 @@ COUNTED_COLUMNS: Final = 20_000
 LONGEST_CELL: Final = 20_001
 UNCLOSED_SHOWN: Final = 4  # rows
 TITLE_SHOWN: Final = 40  # characters
-EMPTY: Final = "This file is empty. Choose one that has a row for each lead."
+EMPTY: Final = "This file is empty. Choose one that has rows."
 OTHER_KINDS: Final = {
     b"\xd0\xcf\x11\xe0": "an old Excel file (.xls). Open it and save it as XLSX or CSV",
     b"%PDF": "a PDF. Ask for the list as CSV or XLSX",

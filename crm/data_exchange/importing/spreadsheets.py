@@ -63,5 +63,5 @@ def as_csv(content: bytes, notes: list[str]) -> bytes:
 TOO_LARGE: Final = "This spreadsheet is too large. Delete what you don't need, or save the sheet as CSV."
 REFUSALS: Final = {
     3: "This spreadsheet can't be read. Save it again as XLSX or ODS without a password, or as CSV.",
-    4: "This spreadsheet is empty. Choose one that has a row for each lead.",
+    4: "This spreadsheet is empty. Choose one that has rows.",
 }

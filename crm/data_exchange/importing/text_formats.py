@@ -177,7 +177,7 @@ def _lines(text: io.TextIOWrapper) -> Iterator[str]:
     while line := text.readline(LONGEST_LINE + 1):
         if len(line) > LONGEST_LINE:
             raise UnreadableFile(
-                "A row of this file is too long to be a lead. Choose a file with a row for each lead."
+                "A row of this file is too long. Choose a file with a row for each lead, deal or task."
             )
         yield line
 

@@ -222,7 +222,13 @@ def _readers(
             readers[name] = ListReader(value_maps[name])
         elif name in custom:
             problem_of = partial(imported.problem_of, name)
-            readers[name] = CellReader(name, custom[name], reading, problem_of)
+            readers[name] = CellReader(
+                name,
+                custom[name],
+                reading,
+                problem_of,
+                keeps_time=name in imported.timed,
+            )
     return {
         index: readers[name]
         if name in imported.distinct

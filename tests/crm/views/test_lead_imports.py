@@ -396,7 +396,7 @@ def test_what_the_undo_leaves_and_why(client: Client, sales: Membership) -> None
     page = text_of(client.get(done.get_absolute_url()))
 
     assert (
-        "A new lead that has a deal, task, note or file by then, or was changed, stays."
+        "A new lead that was changed by then, or has a deal, task, note or file, stays."
         in before
     )
     assert (

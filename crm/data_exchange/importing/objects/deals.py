@@ -10,7 +10,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from crm.data_exchange.importing.cells import Reader
-from crm.data_exchange.importing.column_readings import readings_of
+from crm.data_exchange.importing.column_readings import first_column, readings_of
 from crm.data_exchange.importing.custom_columns import value_of
 from crm.data_exchange.importing.objects.deal_cells import (
     DEAL_FIELDS,
@@ -145,7 +145,7 @@ class ImportedDeals(ImportedObject):
         zone = ZoneInfo(lead_import.company.time_zone)
         for row, lead in find_leads(lead_import, good, locks=locks):
             if isinstance(lead, RowProblem):
-                row.refuse(lead, _first_column(lead_import, LEAD_REFERENCES))
+                row.refuse(lead, first_column(lead_import, LEAD_REFERENCES))
                 continue
             row.lead_id = lead.pk
             row.values |= {"lead": lead, "zone": zone}
@@ -177,9 +177,6 @@ class ImportedDeals(ImportedObject):
         if isinstance(value, Decimal):
             return f"{value:.2f}"
         return value.isoformat() if isinstance(value, date) else value
-
-    def prepare_new(self, row: JudgedRow) -> None:
-        pass
 
     def events(self, row: JudgedRow) -> Iterable[str]:
         lead: Lead = row.values["lead"]
@@ -231,11 +228,6 @@ class ImportedDeals(ImportedObject):
         )
 
 
-def _first_column(lead_import: LeadImport, names: Collection[str]) -> int | None:
-    columns = enumerate(lead_import.columns)
-    return next((index for index, name in columns if name in names), None)
-
-
 def _is_empty(deal: Deal, name: str) -> bool:
     """True if this is a field that an import fills, and the deal has no value in it."""
     is_fillable = name in FILLABLE or name.startswith(CUSTOM)
@@ -247,7 +239,7 @@ def _choose_stage(lead_import: LeadImport, row: JudgedRow) -> None:
     row.values["stage"] = stage_of(row.values)
     if row.values["stage"] or "stages" not in row.values:
         return
-    index = _first_column(lead_import, ["stage"])
+    index = first_column(lead_import, ["stage"])
     assert index is not None
     if readings_of(lead_import)[index].otherwise == Otherwise.ROW:
         row.refuse(RowProblem.STAGE_UNKNOWN, index)

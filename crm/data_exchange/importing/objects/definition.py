@@ -14,7 +14,6 @@ from crm.models import (
     Company,
     CrmEventKind,
     CustomField,
-    FieldSubject,
     FieldType,
     ImportSubject,
     LeadImport,
@@ -72,7 +71,7 @@ class ImportedObject(ABC):
     plural: ClassVar[str]
     matched_by: ClassVar[str]
     # For people: what someone may have added to one, which keeps an undo from removing it.
-    work: ClassVar[str]
+    work: ClassVar[str] = ""
     # The name of the URL of their list.
     list_url: ClassVar[str]
     # The column of `LeadImportRow` with the key of a row's record.
@@ -83,19 +82,22 @@ class ImportedObject(ABC):
     # The fields of columns that have no known name, but e-mail addresses or phone numbers.
     address_field: ClassVar[str] = ""
     phone_field: ClassVar[str] = ""
-    # The fields that a file has to have if it is to be taken for one of these.
+    # The fields of which a file has to have one if it is to be taken for one of these.
     proof: ClassVar[Collection[str]] = ()
     # The exports of other CRMs that can be imported, by key.
     presets: ClassVar[Mapping[str, Preset]] = {}
     # Fields with another value in each row: their cells are not cached.
     distinct: ClassVar[Collection[str]]
-    custom_subject: ClassVar[FieldSubject]
+    # "" if they have no custom fields.
+    custom_subject: ClassVar[str] = ""
     # The lists that built-in fields have their values from, by field.
     lists: ClassVar[Mapping[str, Callable[[Company], ValueList]]] = {}
     # The built-in fields that are numbers or dates.
     typed: ClassVar[Mapping[str, FieldType]] = {}
+    # Those of the dates whose time of the day counts.
+    timed: ClassVar[Collection[str]] = ()
     # The CRM events that new records may cause.
-    kinds: ClassVar[Sequence[CrmEventKind]]
+    kinds: ClassVar[Sequence[CrmEventKind]] = ()
 
     # Reading
 
@@ -156,13 +158,13 @@ class ImportedObject(ABC):
         """A value of `news` as a row's `filled` has it."""
         return value
 
-    @abstractmethod
     def prepare_new(self, row: JudgedRow) -> None:
         """Adjust the values of a row that becomes a new record."""
+        return
 
-    @abstractmethod
     def events(self, row: JudgedRow) -> Iterable[str]:
         """The CRM events that a new row may cause, as they are counted."""
+        return ()
 
     # Writing
 

@@ -1,7 +1,7 @@
 """Finds the lead that a row of another object belongs to: by its number, its e-mail address, or its name."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -124,14 +124,20 @@ def find_leads(
     lead_import: LeadImport, rows: Sequence[JudgedRow], *, locks: bool
 ) -> Iterator[tuple[JudgedRow, Lead | RowProblem]]:
     """Each row with its lead, or why there is none. With `locks`, the leads can't change until the transaction ends."""
-    finder = _finder(lead_import.company_id, [row.values for row in rows], locks=locks)
+    all_values = [row.values for row in rows]
+    finder = lead_finder(lead_import.company_id, all_values, locks=locks)
     for row in rows:
         yield row, finder.find(row.values)
 
 
-def _finder(
-    company_id: int, all_values: Iterable[Values], *, locks: bool
+def lead_finder(
+    company_id: int,
+    all_values: Iterable[Values],
+    *,
+    also: Collection[int] = (),
+    locks: bool,
 ) -> LeadFinder:
+    """Knows the leads that these rows name, and those with the ids `also`."""
     numbers: set[int] = set()
     addresses: set[str] = set()
     names: set[str] = set()
@@ -141,7 +147,7 @@ def _finder(
             addresses.add(values["lead_email"])
         elif name := _name_in(values):
             names.add(name)
-    pks = numbers | leads_named(company_id, [*addresses], [*names])
+    pks = {*also, *numbers, *leads_named(company_id, [*addresses], [*names])}
     leads: Mapping[int, Any] = with_kept(company_id, pks, locks=locks) if pks else {}
     finder = LeadFinder()
     for lead in leads.values():

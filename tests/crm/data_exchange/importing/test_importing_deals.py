@@ -18,7 +18,6 @@ from crm.models import (
     Deal,
     DealTag,
     Lead,
-    LeadImport,
     LeadImportRow,
     LostReason,
     Membership,
@@ -33,7 +32,7 @@ from crm.services import lead_imports
 from crm.services.erasure import erase_lead
 from tests.conftest import make_deal, make_lead
 from tests.crm.custom_values import make_field
-from tests.crm.data_exchange.importing.uploading import run, upload, work_on
+from tests.crm.data_exchange.importing.uploading import run, undo, upload
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -49,11 +48,6 @@ def ada(sales: Membership) -> Lead:
         email="ada@example.com",
         organisation="Orchard",
     )
-
-
-def undo(done: LeadImport, member: Membership) -> LeadImport:
-    assert lead_imports.undo(lead_import=done, actor=member.user)
-    return work_on(done)
 
 
 def days_ago(days: int, member: Membership) -> date:

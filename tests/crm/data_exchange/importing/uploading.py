@@ -34,6 +34,12 @@ def run(lead_import: LeadImport, member: Membership, **fields: Any) -> LeadImpor
     return work_on(lead_import)
 
 
+def undo(done: LeadImport, member: Membership) -> LeadImport:
+    """The import, when it has been undone."""
+    assert lead_imports.undo(lead_import=done, actor=member.user)
+    return work_on(done)
+
+
 def work_on(lead_import: LeadImport) -> LeadImport:
     while advance(lead_import.pk):
         pass
