@@ -62,6 +62,7 @@ class ImportSubject(models.TextChoices):
     LEAD = "lead", "Leads"
     DEAL = "deal", "Deals"
     TASK = "task", "Tasks"
+    NOTE = "note", "Notes and calls"
 
 
 # One of a company at a time.
@@ -107,7 +108,8 @@ class RowProblem(models.TextChoices):
     DEAL_AMBIGUOUS = "deal_ambiguous", "Several deals fit: add their numbers"
     TITLE_MISSING = "title_missing", "Title is missing"
     DUE_MISSING = "due_missing", "Due date is missing"
-    NOT_A_ROW_NUMBER = "not_a_row_number", "Not a number of a lead or deal"
+    TEXT_MISSING = "text_missing", "Text is missing"
+    NOT_A_ROW_NUMBER = "not_a_row_number", "Not a whole number"
     STAGE_UNKNOWN = "stage_unknown", "Unknown stage"
     PIPELINE_UNKNOWN = "pipeline_unknown", "Unknown pipeline"
     REASON_UNKNOWN = "reason_unknown", "Unknown lost reason"

@@ -106,7 +106,7 @@ class TextReader:
         field = field or Lead._meta.get_field(name)
         self._name, self._longest = name, field.max_length
         self._is_address = field.name == "email"
-        self._keeps_lines = field.name in ("notes", "outcome_note")
+        self._keeps_lines = field.name in ("notes", "outcome_note", "text")
         self._validators = [
             each
             for each in field.validators

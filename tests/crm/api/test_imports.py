@@ -501,7 +501,12 @@ def test_only_an_admin_s_key_may_choose_to_add_tags(
 
 @pytest.mark.parametrize(
     ("fields", "expected"),
-    [({}, "lead"), ({"object": "deal"}, "deal"), ({"object": "task"}, "task")],
+    [
+        ({}, "lead"),
+        ({"object": "deal"}, "deal"),
+        ({"object": "task"}, "task"),
+        ({"object": "note"}, "note"),
+    ],
 )
 def test_a_script_says_what_its_file_holds_or_it_is_guessed(
     script: APIClient, fields: dict[str, str], expected: str

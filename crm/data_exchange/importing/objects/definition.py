@@ -72,8 +72,9 @@ class ImportedObject(ABC):
     matched_by: ClassVar[str]
     # For people: what someone may have added to one, which keeps an undo from removing it.
     work: ClassVar[str] = ""
-    # The name of the URL of their list.
+    # The name of the URL of their list, and what that lists if it is something else.
     list_url: ClassVar[str]
+    listed: ClassVar[str] = ""
     # The column of `LeadImportRow` with the key of a row's record.
     record_column: ClassVar[str]
     fields: ClassVar[Mapping[str, Field]]
@@ -98,6 +99,8 @@ class ImportedObject(ABC):
     timed: ClassVar[Collection[str]] = ()
     # The CRM events that new records may cause.
     kinds: ClassVar[Sequence[CrmEventKind]] = ()
+    # False if no one can choose who owns the new ones.
+    has_owner: ClassVar[bool] = True
 
     # Reading
 

@@ -6,7 +6,7 @@ from typing import Final
 from django.db.models import TextChoices
 
 from crm.data_exchange.importing.value_lists import Entry, ListKind, ValueList
-from crm.models import Company, RowProblem, TaskKind
+from crm.models import Company, NoteKind, RowProblem, TaskKind
 
 
 class TaskState(TextChoices):
@@ -22,6 +22,10 @@ TASK_KINDS: Final[Mapping[TextChoices, Sequence[str]]] = {
     TaskKind.CALL: NAMES_OF_A_CALL,
     TaskKind.MEETING: ("appointment", "afspraak", "termin", "rendez-vous", "reunión"),
 }
+NOTE_KINDS: Final[Mapping[TextChoices, Sequence[str]]] = {
+    NoteKind.NOTE: ("notitie", "notiz", "nota"),
+    NoteKind.CALL: NAMES_OF_A_CALL,
+}
 TASK_STATES: Final[Mapping[TextChoices, Sequence[str]]] = {
     TaskState.OPEN: (
         "not started", "in progress", "to do", "pending", "waiting", "deferred", "no", "false", "0",
@@ -32,6 +36,10 @@ TASK_STATES: Final[Mapping[TextChoices, Sequence[str]]] = {
 
 def task_kinds(company: Company) -> ValueList:
     return _list("kind", TASK_KINDS)
+
+
+def note_kinds(company: Company) -> ValueList:
+    return _list("kind", NOTE_KINDS)
 
 
 def task_states(company: Company) -> ValueList:

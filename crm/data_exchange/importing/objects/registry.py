@@ -6,10 +6,11 @@ from crm.data_exchange.importing.custom_columns import custom_columns
 from crm.data_exchange.importing.objects.deals import DEALS
 from crm.data_exchange.importing.objects.definition import ImportedObject
 from crm.data_exchange.importing.objects.leads import LEADS
+from crm.data_exchange.importing.objects.notes import NOTES
 from crm.data_exchange.importing.objects.tasks import TASKS
 from crm.models import CustomField, LeadImport
 
-OBJECTS: Final[tuple[ImportedObject, ...]] = (LEADS, DEALS, TASKS)
+OBJECTS: Final[tuple[ImportedObject, ...]] = (LEADS, DEALS, TASKS, NOTES)
 _BY_SUBJECT: Final = {each.subject.value: each for each in OBJECTS}
 
 
