@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import time
+from datetime import date, time
 from typing import Any, Final
 
 from django.db.models import Choices, QuerySet
@@ -14,9 +14,11 @@ from crm.data_exchange.importing.objects.registry import object_of, typed_column
 from crm.data_exchange.importing.value_lists import NewValue
 from crm.data_exchange.importing.value_maps import ValueMap
 from crm.data_exchange.importing.values import RowReader
+from crm.formatting import full_day
 from crm.lists.custom_fields import as_text
 from crm.models import (
     CustomField,
+    FieldType,
     LeadImport,
     LeadImportRow,
     LeadType,
@@ -112,7 +114,10 @@ class ShownCells:
         if isinstance(value, list):
             return ", ".join(self._one_of_several(name, each) for each in value)
         if name in self.custom:
-            return as_text(self.custom[name], value, self._company)
+            field = self.custom[name]
+            if field.type == FieldType.DATE:
+                return full_day(date.fromisoformat(value))  # `as_text` adds an element
+            return as_text(field, value, self._company)
         if name == "owner_id":
             return self._people.get(value, "")
         return _label(self._types.get(value, value) if name == "type" else value)

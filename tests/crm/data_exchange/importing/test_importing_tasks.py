@@ -266,6 +266,8 @@ def test_the_pages_say_what_happens_to_tasks_and_nothing_of_linkedin(
 
     page = web.get(checked.get_absolute_url()).content.decode()
     assert "Import tasks" in page
+    assert "31 January 2027" in page
+    assert "&lt;time" not in page
     assert "1 task is added, 0 updated." in page
     assert "Owner of the new tasks" in page
     assert "Tasks are matched by title" in page
