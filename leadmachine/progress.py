@@ -4,7 +4,7 @@ Each process may be alive and ready while nothing moves. What is asked here is w
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from smtplib import SMTPException
 from typing import Final
@@ -16,7 +16,7 @@ from django.db import Error
 from django.utils import timezone
 
 from capi.models import SWEEP
-from capi.models.choices import Reason
+from capi.models.choices import Reason, RestCause
 from capi.models.functions import database_now
 from capi.selectors import metrics as of_conversions
 from crm.selectors import metrics as of_crm
@@ -24,6 +24,26 @@ from crm.selectors import metrics as of_crm
 SLOW_SECONDS: Final = 2
 # What workers, web servers and the database may differ by: expiry times and the log of one are read by another.
 CLOCKS_MAY_DIFFER_BY: Final = timedelta(seconds=30)
+
+TROUBLES: Final[Mapping[str, str]] = {
+    RestCause.TROUBLE: "LinkedIn can't be reached, or answers with server errors only.",
+    RestCause.UNCLEAR: "Something on the way answers instead of LinkedIn.",
+}
+# By state and reason, as `metrics.lanes` counts them.
+HELD: Final = {
+    (
+        "paused",
+        Reason.VERSION_RETIRED,
+    ): "LinkedIn has retired LINKEDIN_API_VERSION: all sending is on hold.",
+    (
+        "paused",
+        Reason.ALL_PAUSED,
+    ): "All sending is paused, until manage.py resume_sending.",
+    (
+        "held_back",
+        "",
+    ): "Nothing is sent from a restored or copied database, until manage.py resume_sending.",
+}
 
 
 def problems() -> list[str]:
@@ -37,17 +57,15 @@ def problems() -> list[str]:
 def _of_broker() -> Iterator[str]:
     if not settings.REDIS_URL:
         return
-    client = redis.Redis.from_url(
-        settings.REDIS_URL,
-        socket_timeout=SLOW_SECONDS,
-        socket_connect_timeout=SLOW_SECONDS,
-    )
     try:
-        client.ping()
-    except redis.RedisError:
+        with redis.Redis.from_url(
+            settings.REDIS_URL,
+            socket_timeout=SLOW_SECONDS,
+            socket_connect_timeout=SLOW_SECONDS,
+        ) as client:
+            client.ping()
+    except (redis.RedisError, ValueError, TypeError):  # the last two: of an odd URL
         yield "Redis does not answer. Workers send what is due by themselves, but later than usual."
-    finally:
-        client.close()
 
 
 def _of_database() -> Iterator[str]:
@@ -70,13 +88,13 @@ def _of_workers(now: datetime) -> Iterator[str]:
 
 def _of_events(now: datetime) -> Iterator[str]:
     since = now - _patience()
-    attempts = of_conversions.attempts_since(since)
-    if _is_late(of_conversions.oldest_due(), now) and not attempts.answered:
-        yield "Events are due, and none of them has been sent lately."
-    if attempts.unanswered and not attempts.answered:
-        yield "LinkedIn can't be reached, or answers with server errors only."
-    if of_conversions.lanes().get(("paused", Reason.VERSION_RETIRED)):
-        yield "LinkedIn has retired LINKEDIN_API_VERSION: all sending is on hold."
+    if not of_conversions.has_sent_since(since):
+        if _is_late(of_conversions.oldest_due(), now):
+            yield "Events are due, and none of them has been sent lately."
+        causes = of_conversions.troubles_since(since)
+        yield from (TROUBLES[cause] for cause in sorted(causes))
+    lanes = of_conversions.lanes()
+    yield from (sentence for lane, sentence in HELD.items() if lanes.get(lane))
 
 
 def _of_mails(now: datetime) -> Iterator[str]:

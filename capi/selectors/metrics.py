@@ -10,7 +10,17 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.db import connection
-from django.db.models import Case, CharField, Count, F, Min, Value, When
+from django.db.models import (
+    Case,
+    CharField,
+    Count,
+    Exists,
+    F,
+    Min,
+    OuterRef,
+    Value,
+    When,
+)
 from django.db.models.functions import Now
 
 from capi.delivery import lane
@@ -19,10 +29,12 @@ from capi.models import (
     REHEARSAL,
     Attempt,
     Connection,
+    ConversionEvent,
     Heartbeat,
     Housekeeping,
     Mail,
 )
+from capi.models.choices import RestCause, State
 from capi.models.connection import SENDS_FROM_HERE
 
 # Of the log: the newest rows, of which those of the last hour count. Rows are written in time order, and there is no
@@ -94,20 +106,26 @@ def recent_attempts() -> dict[str, int]:
     return dict(_rows(RECENT_ATTEMPTS, NEWEST))
 
 
-@dataclass(frozen=True, slots=True)
-class Attempts:
-    """How many requests LinkedIn answered, and how many got no answer or a server error."""
-
-    answered: int
-    unanswered: int
-
-
-def attempts_since(moment: datetime) -> Attempts:
-    """Return how the requests since then ended, of the newest hundred."""
+def has_sent_since(moment: datetime) -> bool:
+    """Return whether one of the newest hundred requests has begun since then, and succeeded."""
     newest = Attempt.objects.order_by("-pk").values_list("started_at", "http_status")
-    statuses = [status for at, status in newest[:100] if at >= moment]
-    answered = sum(status is not None and status < 500 for status in statuses)
-    return Attempts(answered, len(statuses) - answered)
+    return any(at >= moment and status in (200, 201) for at, status in newest[:100])
+
+
+def troubles_since(moment: datetime) -> set[str]:
+    """Return why lanes with events to send have not had a single success since before then: `RestCause` values.
+
+    Only what is wrong at LinkedIn or on the way to it.
+    """
+    pending = ConversionEvent.objects.filter(
+        company=OuterRef("company"), state=State.PENDING
+    )
+    troubled = Connection.objects.filter(
+        Exists(pending),
+        rest_cause__in=(RestCause.TROUBLE, RestCause.UNCLEAR),
+        resting_since__lt=moment,
+    )
+    return set(troubled.order_by().values_list("rest_cause", flat=True).distinct())
 
 
 def pending_events() -> int:

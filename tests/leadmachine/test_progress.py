@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from capi.models import SWEEP, Attempt, Connection, ConversionEvent, Heartbeat
-from capi.models.choices import Reason
+from capi.models.choices import Reason, RestCause
 from crm.accounts.mails import queue_message
 from crm.models import AccountMail
 from leadmachine import progress
@@ -22,6 +22,9 @@ pytestmark = pytest.mark.django_db
 LATE = timedelta(minutes=2)
 DUE = "Events are due, and none of them has been sent lately."
 DOWN = "LinkedIn can't be reached, or answers with server errors only."
+PROXIED = "Something on the way answers instead of LinkedIn."
+ALL_PAUSED = "All sending is paused, until manage.py resume_sending."
+COPIED = "Nothing is sent from a restored or copied database, until manage.py resume_sending."
 RETIRED = "LinkedIn has retired LINKEDIN_API_VERSION: all sending is on hold."
 NO_WORKER = "No worker has checked for due events lately: is one running?"
 MAILS = "Mails wait, because the mail server does not answer."
@@ -91,16 +94,61 @@ def test_requests_of_long_ago_do_not_count(due: ConversionEvent) -> None:
     say(DUE)
 
 
-@pytest.mark.parametrize("status", [None, 503])
-def test_while_linkedin_answers_nothing(
-    due: ConversionEvent, status: int | None
+def rest(cause: RestCause, *, since: timedelta) -> None:
+    """Let the lane rest until its next attempt, some minutes from now."""
+    now = timezone.now()
+    Connection.objects.update(
+        rest_cause=cause, resting_since=now - since, next_attempt_at=now + LATE
+    )
+
+
+@pytest.mark.parametrize(
+    ("cause", "problem"), [(RestCause.TROUBLE, DOWN), (RestCause.UNCLEAR, PROXIED)]
+)
+def test_while_linkedin_is_away_though_attempts_are_minutes_apart(
+    due: ConversionEvent, cause: RestCause, problem: str
 ) -> None:
-    ConversionEvent.objects.update(next_attempt_at=timezone.now() + LATE)
-    attempt(due, status, ago=timedelta(seconds=5))
-    say(DOWN)
+    attempt(due, 503, ago=timedelta(hours=1))
+    rest(cause, since=LATE)
+    say(problem)
 
     attempt(due, 201, ago=timedelta(seconds=1))
     say()
+
+
+def test_a_single_failure_is_no_problem(due: ConversionEvent) -> None:
+    rest(RestCause.TROUBLE, since=timedelta(seconds=1))
+
+    say()
+
+
+def test_an_outage_without_events_is_no_problem(due: ConversionEvent) -> None:
+    rest(RestCause.TROUBLE, since=LATE)
+    ConversionEvent.objects.update(state="cancelled", next_attempt_at=None)
+
+    say()
+
+
+def test_too_many_requests_of_one_company_are_no_problem(due: ConversionEvent) -> None:
+    rest(RestCause.THROTTLED_OFTEN, since=LATE)
+
+    say()
+
+
+@pytest.mark.parametrize(
+    ("columns", "problem"),
+    [
+        ({"is_paused": True, "paused_reason": Reason.VERSION_RETIRED}, RETIRED),
+        ({"is_paused": True, "paused_reason": Reason.ALL_PAUSED}, ALL_PAUSED),
+        ({"sends_from": "elsewhere"}, COPIED),
+    ],
+)
+def test_while_everything_is_held(
+    due: ConversionEvent, columns: dict[str, Any], problem: str
+) -> None:
+    Connection.objects.update(**columns)
+
+    say(problem)
 
 
 def test_a_refused_token_of_one_company_is_no_problem(due: ConversionEvent) -> None:
@@ -108,12 +156,6 @@ def test_a_refused_token_of_one_company_is_no_problem(due: ConversionEvent) -> N
     Connection.objects.update(is_paused=True, paused_reason=Reason.TOKEN_REFUSED)
 
     say()
-
-
-def test_a_retired_version(due: ConversionEvent) -> None:
-    Connection.objects.update(is_paused=True, paused_reason=Reason.VERSION_RETIRED)
-
-    say(RETIRED)
 
 
 @pytest.fixture
@@ -141,6 +183,23 @@ def test_clocks_that_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     assert progress.problems() == [
         "The clocks of this machine and of the database differ by more than 30 seconds."
     ]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://127.0.0.1:1/0",
+        "sentinel://host",
+        "redis://h:99999",
+        "redis://h/0?foo=1",
+    ],
+)
+def test_without_redis(settings: Any, url: str) -> None:
+    settings.REDIS_URL = url
+
+    say(
+        "Redis does not answer. Workers send what is due by themselves, but later than usual."
+    )
 
 
 def test_without_the_database(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -198,6 +198,10 @@ REASONED = {
     ): "numbers of all companies together, for the operator",
     (
         "capi/selectors/metrics.py",
+        "ConversionEvent.filter",
+    ): "of each company's lane",
+    (
+        "capi/selectors/metrics.py",
         "Mail.filter",
     ): "numbers of all companies together, for the operator",
     (
