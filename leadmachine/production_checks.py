@@ -143,14 +143,14 @@ def preload_needs_more(**kwargs: Any) -> list[CheckMessage]:
 @register(Tags.security)
 @in_production
 def sandbox_is_on(**kwargs: Any) -> list[CheckMessage]:
-    """W112: an installation with the sandbox reports nothing to LinkedIn."""
+    """W113: an installation with the sandbox reports nothing to LinkedIn."""
     if not settings.LINKEDIN_SANDBOX:
         return []
     hint = (
         "That is for testing. To send to LinkedIn, remove LINKEDIN_SANDBOX and restart."
     )
     return [
-        Warn("The sandbox is on: no event reaches LinkedIn.", hint=hint, id="capi.W112")
+        Warn("The sandbox is on: no event reaches LinkedIn.", hint=hint, id="capi.W113")
     ]
 
 

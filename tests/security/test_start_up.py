@@ -97,7 +97,7 @@ def test_with_the_sandbox_on_the_start_says_that_linkedin_gets_nothing() -> None
     result = start("manage.py", "check", LINKEDIN_SANDBOX="1")
 
     assert result.returncode == 0
-    assert "capi.W112) The sandbox is on: no event reaches LinkedIn." in result.stderr
+    assert "capi.W113) The sandbox is on: no event reaches LinkedIn." in result.stderr
 
 
 def test_without_any_setting_at_all_it_does_not_start() -> None:
