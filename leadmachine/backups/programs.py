@@ -4,9 +4,12 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from subprocess import PIPE
+from typing import Any
 
 import psycopg
 from django.db import connection
@@ -17,13 +20,20 @@ from postgresql import own_server
 
 def dump(to: Path, *, snapshot: str) -> None:
     """Dump what this exported snapshot of the database shows. Raises BackupFailed."""
-    words = ("--format=custom", f"--snapshot={snapshot}", f"--file={to}")
-    _run("pg_dump", *words, "--dbname", _server().dsn)
+    words = ("--format=custom", f"--snapshot={snapshot}")
+    with to.open("wb") as file, _run("pg_dump", *words, stdout=PIPE) as process:
+        shutil.copyfileobj(process.stdout, file)
 
 
 def restore(dump: Path) -> None:
     """Restore the dump into an empty database: all of it or nothing. Raises BackupFailed."""
-    _run("pg_restore", "--single-transaction", "--dbname", _server().dsn, str(dump))
+    with (
+        dump.open("rb") as file,
+        _run("pg_restore", "--single-transaction", stdin=PIPE) as process,
+        suppress(BrokenPipeError),  # it says itself why it read no more
+        process.stdin as pipe,
+    ):
+        shutil.copyfileobj(file, pipe)
 
 
 def server_version() -> int:
@@ -31,17 +41,28 @@ def server_version() -> int:
     return _server().server_version // 10_000
 
 
-def _run(name: str, *words: str) -> None:
-    command = [_program(name), "--no-owner", "--no-privileges", *words]
+@contextmanager
+def _run(name: str, *words: str, **pipe: Any) -> Iterator[Any]:
+    """Within this block, the program runs. Through a pipe, so that it ends if this process is killed.
+
+    Raises BackupFailed if it fails.
+    """
+    command = [
+        _program(name), "--no-owner", "--no-privileges", *words, "--dbname", _server().dsn,
+    ]  # fmt: skip
     # Anyone on the machine can read the arguments of a process, but not its environment.
     environment = {
         **os.environ, "LC_ALL": "C", "PGPASSWORD": _server().password,
     }  # fmt: skip
-    done = subprocess.run(  # noqa: S603 - our own words
-        command, env=environment, stderr=subprocess.PIPE, text=True, check=False
-    )
-    if done.returncode:
-        raise BackupFailed(f"{name} failed: {done.stderr.strip()}")
+    with tempfile.TemporaryFile() as errors:
+        with subprocess.Popen(  # noqa: S603 - our own words
+            command, env=environment, stderr=errors, **pipe
+        ) as process:
+            yield process
+        if process.returncode:
+            errors.seek(0)
+            said = errors.read().decode(errors="replace").strip()
+            raise BackupFailed(f"{name} failed: {said}")
 
 
 def _server() -> psycopg.ConnectionInfo:

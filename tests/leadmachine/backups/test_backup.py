@@ -2,15 +2,11 @@
 
 import errno
 import json
-import os
-import signal
 import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Thread
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
@@ -22,12 +18,19 @@ from capi.models import BACKUP, Heartbeat
 from crm.models import Attachment, Company, Lead, Membership, file_storage
 from crm.models.crypto import fingerprints
 from leadmachine.backups import making, programs
+from leadmachine.backups.contents import DUMP
 from leadmachine.backups.manifest import Manifest
 from leadmachine.version import VERSION
 from tests.conftest import make_lead
 from tests.crm.files import AWAY, make_file
-from tests.faults.processes import wait_for
-from tests.leadmachine.backups.conftest import restore
+from tests.leadmachine.backups.conftest import (
+    restore,
+    start,
+    url,
+    use_program,
+    wait_for_end,
+    wait_for_lock,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -153,56 +156,47 @@ def test_a_full_disk_leaves_nothing_and_says_why(
 
 
 def test_a_dump_that_fails_leaves_nothing_and_says_why(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(making, "DUMP", "missing/database.dump")
-        with pytest.raises(CommandError, match=r"pg_dump failed: .*No such file"):
-            call_command("backup", folder)
+    use_program(monkeypatch, tmp_path, "exec >&2; echo 'pg_dump: it broke'; exit 1")
+
+    with pytest.raises(CommandError, match=r"pg_dump failed: pg_dump: it broke"):
+        call_command("backup", folder)
 
     assert list(folder.iterdir()) == []
 
 
-def test_killed_in_the_middle_it_leaves_no_backup(folder: Path) -> None:
-    environment = {**os.environ, "DATABASE_URL": _url(), "LEADMACHINE_MAKE_RUN": "0"}
-    with psycopg.connect(_url()) as locker:
-        locker.execute("LOCK TABLE crm_lead IN ACCESS EXCLUSIVE MODE")
-        process = subprocess.Popen(
-            [sys.executable, "manage.py", "backup", str(folder)],
-            cwd=product.BASE_DIR, env=environment, start_new_session=True,
-        )  # fmt: skip
-        wait_for(_a_dump_waits, seconds=60, told="pg_dump waits for the table")
-        os.killpg(process.pid, signal.SIGKILL)
+@pytest.fixture
+def aside() -> Iterator[str]:
+    """A table that pg_dump locks and the backup does not."""
+    with psycopg.connect(url(), autocommit=True) as database:
+        database.execute("CREATE SCHEMA aside CREATE TABLE locked ()")
+        yield "aside.locked"
+        database.execute("DROP SCHEMA aside CASCADE")
+
+
+def test_killed_in_the_middle_it_leaves_no_backup_and_pg_dump_ends(
+    folder: Path, aside: str
+) -> None:
+    with psycopg.connect(url()) as locker:
+        locker.execute(f"LOCK TABLE {aside} IN ACCESS EXCLUSIVE MODE")
+        process = start("backup", str(folder))
+        wait_for_lock("LOCK TABLE", of="pg_dump")
+        process.kill()
         process.wait(30)
+    wait_for_end("pg_dump")
 
     [left] = folder.iterdir()
     assert left.suffix == ".unfinished"
+    assert (left / DUMP).stat().st_size == 0
     with pytest.raises(CommandError, match="is no complete backup"):
         restore(left)
-
-
-def _a_dump_waits() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity "
-            "WHERE application_name = 'pg_dump' AND wait_event_type = 'Lock' AND datname = current_database()"
-        )
-        return bool(cursor.fetchone()[0])
-
-
-def _url() -> str:
-    """The address of the tests' database."""
-    name = connection.settings_dict["NAME"]
-    return urlunsplit(urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}"))
 
 
 def test_a_pg_dump_that_is_too_old_is_not_used(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    old = tmp_path / "pg_dump"
-    old.write_text("#!/bin/sh\necho 'pg_dump (PostgreSQL) 15.20 (Debian 15)'\n")
-    old.chmod(0o755)
-    monkeypatch.setattr(programs, "_candidates", lambda name: iter([str(old)]))
+    old = use_program(monkeypatch, tmp_path, "", version=15)
 
     with pytest.raises(CommandError) as refused:
         call_command("backup", folder)

@@ -2,15 +2,19 @@
 
 import json
 import logging
+import secrets
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from cryptography.fernet import Fernet
+from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.utils import timezone
 
 from capi.models import Connection
 from capi.models.choices import Reason
@@ -22,7 +26,14 @@ from leadmachine.backups import contents, programs
 from leadmachine.log_format import SafeFormatter
 from tests.conftest import make_lead
 from tests.crm.files import content_of, names_stored
-from tests.leadmachine.backups.conftest import restore
+from tests.leadmachine.backups.conftest import (
+    restore,
+    start,
+    url,
+    use_program,
+    wait_for_end,
+    wait_for_lock,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -170,6 +181,31 @@ def test_a_dump_that_fails_half_way_leaves_the_database_empty(
         assert connection.introspection.table_names() == []
 
 
+def test_killed_in_the_middle_it_leaves_the_database_empty(
+    folder: Path, elsewhere: Elsewhere
+) -> None:
+    """More than fits into a pipe is left to restore."""
+    Session.objects.create(
+        session_key="long",
+        session_data=secrets.token_hex(1_000_000),
+        expire_date=timezone.now(),
+    )
+    call_command("backup", folder)
+    [backup] = folder.iterdir()
+
+    with elsewhere():
+        with psycopg.connect(url()) as locker:
+            locker.execute("CREATE TABLE crm_lead ()")
+            process = start("restore", str(backup), "--without-privacy-log")
+            wait_for_lock("CREATE TABLE", of="pg_restore")
+            process.kill()
+            process.wait(30)
+            locker.rollback()
+        wait_for_end("pg_restore")
+
+        assert connection.introspection.table_names() == []
+
+
 def test_other_keys_are_named_with_the_companies_that_need_them(
     backup: Path, company: Company, elsewhere: Elsewhere, settings: Any
 ) -> None:
@@ -246,20 +282,17 @@ def test_a_log_that_is_cut_off_is_refused_before_anything_is_written(
 def test_the_password_of_the_database_is_in_no_argument_of_a_process(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    ran: list[tuple[Any, Any]] = []
-
     class Server:
         dsn, password, server_version = "dbname=crm", "secret", 180000
 
-    def run(command: Any, **options: Any) -> Any:
-        ran.append((command, options.get("env")))
-        return type("Done", (), {"returncode": 0, "stdout": "(PostgreSQL) 18.6"})
-
     monkeypatch.setattr(programs, "_server", Server)
-    monkeypatch.setattr(programs.subprocess, "run", run)
+    said = tmp_path / "said"
+    use_program(monkeypatch, tmp_path, f'echo "$@; $PGPASSWORD" > {said}')
+    dump = tmp_path / contents.DUMP
+    dump.touch()
 
-    programs.restore(tmp_path)
+    programs.restore(dump)
 
-    *_, (command, environment) = ran
-    assert "secret" not in " ".join(command)
-    assert environment["PGPASSWORD"] == "secret"
+    arguments, password = said.read_text().split("; ")
+    assert "secret" not in arguments
+    assert password == "secret\n"
