@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 from django.db.migrations.recorder import MigrationRecorder
+from psycopg.sql import SQL, Identifier
 
 from capi.models import BACKUP, Heartbeat
 from crm.models.crypto import fingerprints
@@ -65,13 +67,27 @@ def _make(folder: Path, snapshot: Snapshot) -> tuple[Path, Manifest]:
 @contextmanager
 def _snapshot() -> Iterator[Snapshot]:
     """What all reads of this transaction show, and pg_dump, too, whatever is written meanwhile."""
+    # Before the transaction, whose first query takes the snapshot.
+    tables = connection.introspection.table_names()
     with transaction.atomic(durable=True), connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         # It waits for pg_dump, which may take hours.
         cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        _keep_as_they_are(tables, cursor)
         cursor.execute("SELECT pg_export_snapshot(), now()")
         name, taken_at = cursor.fetchone()
         yield Snapshot(name, taken_at.astimezone(UTC))
+
+
+def _keep_as_they_are(tables: list[str], cursor: CursorWrapper) -> None:
+    """Lock the tables against being altered, but not against writes. Waits for a migration that is running.
+
+    A table that is written anew after the snapshot was taken is empty in it.
+    """
+    if tables:
+        names = SQL(", ").join(map(Identifier, tables))
+        lock = SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(names)
+        cursor.execute(lock.as_string())
 
 
 def _write(backup: Path, snapshot: Snapshot) -> Manifest:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from subprocess import PIPE
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 from django.db import connection
@@ -17,10 +17,13 @@ from django.db import connection
 from leadmachine.backups.contents import BackupFailed
 from postgresql import own_server
 
+# Its locks wait for a change of the schema that waits for ours.
+LOCK_WAIT: Final = "--lock-wait-timeout=60s"
+
 
 def dump(to: Path, *, snapshot: str) -> None:
     """Dump what this exported snapshot of the database shows. Raises BackupFailed."""
-    words = ("--format=custom", f"--snapshot={snapshot}")
+    words = ("--format=custom", f"--snapshot={snapshot}", LOCK_WAIT)
     with to.open("wb") as file, _run("pg_dump", *words, stdout=PIPE) as process:
         shutil.copyfileobj(process.stdout, file)
 

@@ -166,6 +166,23 @@ def test_a_dump_that_fails_leaves_nothing_and_says_why(
     assert list(folder.iterdir()) == []
 
 
+def test_a_table_that_is_rewritten_meanwhile_is_in_it(
+    company: Company, folder: Path
+) -> None:
+    """Snapshots from before its end would show it without rows."""
+    make_lead(company)
+    rewrite = "ALTER TABLE crm_lead ALTER updated_at TYPE timestamptz USING updated_at + interval '0'"
+    with psycopg.connect(url()) as migration:
+        migration.execute(rewrite)
+        process = start("backup", str(folder))
+        wait_for_lock("LOCK TABLE")
+    assert process.wait(60) == 0
+
+    [made] = folder.iterdir()
+    rows = json.loads((made / "manifest.json").read_text())["rows"]
+    assert rows["crm_lead"] == {str(company.pk): 1}
+
+
 @pytest.fixture
 def aside() -> Iterator[str]:
     """A table that pg_dump locks and the backup does not."""
