@@ -12,6 +12,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from capi.models import BACKUP, REHEARSAL, Heartbeat
+from leadmachine import known_migrations
 from leadmachine.backups import row_counts
 from leadmachine.backups.contents import BackupFailed
 from leadmachine.upgrades import rehearsing
@@ -50,6 +51,7 @@ class Command(BaseCommand):
             self._upgrade(without_backup=without_backup)
 
     def _upgrade(self, *, without_backup: bool) -> None:
+        known_migrations.require(connection)
         executor = MigrationExecutor(connection)
         if not executor.migration_plan(executor.loader.graph.leaf_nodes()):
             self.stdout.write("The database is up to date.")

@@ -74,6 +74,14 @@ def test_with_a_fresh_backup_the_database_is_migrated(backup: Path) -> None:
     assert upgrade() == "The database is up to date.\n"
 
 
+def test_the_database_of_a_newer_version_is_refused(release: None) -> None:
+    upgrade("--without-backup")
+    MigrationRecorder(connection).record_applied("crm", "9999_future")
+
+    with pytest.raises(CommandError, match=r"does not have \(crm\.9999_future\)"):
+        upgrade()
+
+
 @pytest.mark.parametrize("age", [None, timedelta(minutes=61)], ids=["none", "old"])
 def test_without_a_fresh_backup_nothing_is_changed(
     release: None, age: timedelta | None
