@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import OperationalError, connection, connections
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
@@ -200,3 +200,75 @@ def test_an_empty_database_of_the_copy_s_name_is_used(backup: Path) -> None:
     upgrade("--rehearse", str(backup))
 
     assert copy_of_it() not in databases()
+
+
+def test_what_a_killed_rehearsal_has_left_is_removed(
+    backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(rehearsing, "_drop", lambda name: None)
+        upgrade("--rehearse", str(backup))
+    assert copy_of_it() in databases()
+
+    assert "All rows and values are as before." in upgrade("--rehearse", str(backup))
+
+    assert copy_of_it() not in databases()
+
+
+def test_a_second_rehearsal_is_refused(
+    backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def migrate(*args: Any, **options: Any) -> None:
+        with rehearsing.using(live), pytest.raises(CommandError, match="is running"):
+            upgrade("--rehearse", str(backup))
+
+    live = connection.settings_dict["NAME"]
+    monkeypatch.setattr(rehearsing, "call_command", migrate)
+
+    rehearsing.rehearse(backup)
+
+
+def test_a_copy_that_cannot_be_removed_does_not_hide_why_it_failed(
+    backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def migrate(*args: Any, **options: Any) -> None:
+        with rehearsing.using(live), connection.cursor() as cursor:
+            cursor.execute(f"DROP DATABASE {copy} WITH (FORCE)")
+        raise CommandError("Two accounts have one address.")
+
+    live, copy = connection.settings_dict["NAME"], copy_of_it()
+    monkeypatch.setattr(rehearsing, "call_command", migrate)
+
+    with pytest.raises(CommandError, match="Two accounts"):
+        upgrade("--rehearse", str(backup))
+
+
+def test_a_copy_that_a_pooler_does_not_know_is_said_and_removed(
+    backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def connect(self: Any) -> None:
+        if self.settings_dict["NAME"].endswith("_rehearsal"):
+            raise OperationalError("no such database")
+        ensure_connection(self)
+
+    wrapper = type(connections["default"])
+    ensure_connection = wrapper.ensure_connection
+    monkeypatch.setattr(wrapper, "ensure_connection", connect)
+
+    with pytest.raises(CommandError, match=r"no such database.*PgBouncer"):
+        upgrade("--rehearse", str(backup))
+
+    assert copy_of_it() not in databases()
+
+
+def test_a_name_that_is_too_long_for_a_copy_is_said(
+    backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = databases()
+    monkeypatch.setitem(connection.settings_dict, "NAME", "n" * 60)
+
+    with pytest.raises(CommandError, match="longer than PostgreSQL allows"):
+        upgrade("--rehearse", str(backup))
+
+    monkeypatch.undo()
+    assert databases() == before
