@@ -10,14 +10,17 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+from django.core.files.base import ContentFile
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection, connections
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
 from capi.models import BACKUP, REHEARSAL, Heartbeat
-from crm.models import Company
+from crm.models import Attachment, Company
+from crm.models.file_storage import storage
 from leadmachine.upgrades import rehearsing
+from tests.leadmachine.backups.conftest import start
 from tests.upgrades.databases import DUMPS, restore
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -34,7 +37,14 @@ def release(elsewhere: Callable[[], Any]) -> Iterator[None]:
         server = urlsplit(os.environ["DATABASE_URL"])
         url = urlunsplit(server._replace(path=f"/{name}"))
         restore(url, gzip.decompress(OLDEST.read_bytes()))
+        store_a_file()
         yield
+
+
+def store_a_file() -> None:
+    """A storage without any file of the rows is a wrong one."""
+    names = Attachment.objects.values_list("stored_as", flat=True)
+    storage().save(names[0], ContentFile(b"%PDF"))
 
 
 @pytest.fixture
@@ -80,6 +90,18 @@ def test_the_database_of_a_newer_version_is_refused(release: None) -> None:
 
     with pytest.raises(CommandError, match=r"does not have \(crm\.9999_future\)"):
         upgrade()
+
+
+def test_two_at_once_wait_for_each_other(
+    release: None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    both = [start("upgrade", "--without-backup") for _ in range(2)]
+
+    assert [process.wait(120) for process in both] == [0, 0]
+
+    assert NEWEST_MIGRATION in applied()
+    said = capfd.readouterr().out
+    assert said.count("Applying crm.0004_imported_objects") == 1
 
 
 @pytest.mark.parametrize("age", [None, timedelta(minutes=61)], ids=["none", "old"])
