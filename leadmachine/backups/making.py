@@ -52,6 +52,10 @@ def make(folder: Path) -> tuple[Path, Manifest]:
 def _make(folder: Path, snapshot: Snapshot) -> tuple[Path, Manifest]:
     backup = folder / f"leadmachine-{snapshot.taken_at:%Y-%m-%dT%H-%M-%SZ}"
     unfinished = backup.with_suffix(".unfinished")
+    if backup.exists() or unfinished.exists():
+        raise BackupFailed(
+            f"There is a backup of this second: {backup.name}. Wait a little."
+        )
     # Only its owner may enter: it holds everything about all people.
     unfinished.mkdir(mode=0o700)
     try:
@@ -98,6 +102,11 @@ def _write(backup: Path, snapshot: Snapshot) -> Manifest:
         )
     programs.dump(backup / DUMP, snapshot=snapshot.name)
     files, missing_files = stored_files.archive(backup / FILES)
+    if missing_files and not files:
+        raise BackupFailed(
+            f"The storage has none of the {missing_files:,} files of leads, deals and notes. Is it the right one, and "
+            "is its disk mounted?"
+        )
     manifest = Manifest(
         version=VERSION,
         migrations=[f"{app}.{name}" for app, name in applied],

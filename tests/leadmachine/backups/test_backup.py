@@ -18,7 +18,7 @@ from capi.models import BACKUP, Heartbeat
 from crm.models import Attachment, Company, Lead, Membership, file_storage
 from crm.models.crypto import fingerprints
 from leadmachine.backups import making, programs
-from leadmachine.backups.contents import DUMP
+from leadmachine.backups.contents import DUMP, BackupFailed
 from leadmachine.backups.manifest import Manifest
 from leadmachine.version import VERSION
 from tests.conftest import make_lead
@@ -104,14 +104,36 @@ def test_what_is_written_meanwhile_is_not_in_it(
 
 
 def test_a_file_that_the_storage_has_lost_is_counted_and_logged(
-    file: Attachment, folder: Path, capsys: Any, caplog: Any
+    sales: Membership, file: Attachment, folder: Path, capsys: Any, caplog: Any
 ) -> None:
+    make_file(sales, Lead.objects.get())
     file_storage.delete(file.stored_as)
 
     call_command("backup", folder)
 
     assert "Files that are not in it: 1." in capsys.readouterr().out
     assert f"no file {file.stored_as}" in caplog.text
+
+
+def test_with_a_storage_that_has_none_of_the_files_there_is_no_backup(
+    file: Attachment, folder: Path
+) -> None:
+    file_storage.delete(file.stored_as)
+
+    with pytest.raises(CommandError, match="has none of the 1 files"):
+        call_command("backup", folder)
+
+    assert list(folder.iterdir()) == []
+    assert Heartbeat.objects.last_of(BACKUP) is None
+
+
+def test_two_of_one_second_are_said(company: Company, folder: Path) -> None:
+    with making._snapshot() as snapshot:
+        made, _ = making._make(folder, snapshot)
+        with pytest.raises(BackupFailed, match="of this second"):
+            making._make(folder, snapshot)
+
+    assert list(folder.iterdir()) == [made]
 
 
 def test_without_the_storage_there_is_no_backup(
