@@ -38,6 +38,7 @@ def _checked(backup: Path) -> Manifest:
     verify(backup)
     made = manifest.read(backup)
     _require_version(made)
+    stored_files.check(backup / FILES)
     require_empty_database()
     return made
 

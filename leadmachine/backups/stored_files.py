@@ -5,7 +5,9 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+from django.core.exceptions import SuspiciousFileOperation
 from django.core.files import File
+from django.core.files.utils import validate_file_name
 
 from crm.models import Attachment
 from crm.models.file_storage import storage
@@ -39,6 +41,20 @@ def _add(tar: tarfile.TarFile, name: str, content: "File[Any]") -> None:
     info = tarfile.TarInfo(name)
     info.size = content.size
     tar.addfile(info, content)
+
+
+def check(archive: Path) -> None:
+    """Raise BackupFailed unless the archive is whole, and has nothing but files whose names stay in the storage."""
+    try:
+        with tarfile.open(archive, "r:") as tar:
+            for member in tar:
+                validate_file_name(member.name, allow_relative_path=True)
+                if not member.isfile():
+                    raise BackupFailed(f"{member.name} in {archive} is no file.")
+    except (tarfile.TarError, SuspiciousFileOperation) as error:
+        raise BackupFailed(
+            f"{archive} is not as LeadMachine writes it: {error}. Restore another backup."
+        ) from error
 
 
 def extract(archive: Path) -> None:

@@ -42,13 +42,21 @@ class Command(BaseCommand):
 
 
 def read_log(lines: Iterable[bytes]) -> Mapping[Subject, PrivacyChange]:
-    """Return the privacy changes in this log. Raises CommandError if one of its lines is not complete."""
+    """Return the privacy changes in this log. Raises CommandError if a line is not complete or is no text."""
     try:
-        return privacy_log.read(line.decode(errors="replace") for line in lines)
+        return privacy_log.read(map(_text, lines))
     except CutOff as error:
         raise CommandError(
             f"Nothing was repeated: this line of the log is not complete. {error}"
         ) from None
+
+
+def _text(line: bytes) -> str:
+    if b"\0" in line:
+        raise CommandError(
+            "Nothing was repeated: this log is not text. If it is compressed, unpack it before."
+        )
+    return line.decode(errors="replace")
 
 
 def write_outcomes(stdout: OutputWrapper, outcomes: Iterable[Outcome]) -> list[str]:

@@ -1,9 +1,11 @@
 """Restored are all rows and files as they were. What is not right is refused before anything is written."""
 
+import gzip
 import json
 import logging
 import secrets
 import shutil
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -150,6 +152,78 @@ def test_a_backup_of_a_newer_version_is_refused(
     with elsewhere():
         with pytest.raises(CommandError, match=r"by LeadMachine 9\.0\.0"):
             restore(backup)
+
+        assert is_empty()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"rows": [1]}, {"rows": {"crm_lead": {"1": "x"}}}, {"made_at": 5}, {"keys": None}],
+    ids=str,
+)
+def test_a_manifest_of_other_types_is_refused(
+    backup: Path, elsewhere: Elsewhere, values: dict[str, Any]
+) -> None:
+    wipe_files()
+    change_manifest(backup, **values)
+
+    with elsewhere():
+        with pytest.raises(CommandError, match="not as LeadMachine writes it"):
+            restore(backup)
+
+        assert is_empty()
+
+
+@pytest.mark.parametrize("text", ["[]", "{", "{}", '{"format": 2}'])
+def test_what_is_no_manifest_is_refused(
+    backup: Path, elsewhere: Elsewhere, text: str
+) -> None:
+    (backup / contents.MANIFEST).write_text(text)
+    contents.seal(backup)
+
+    with (
+        elsewhere(),
+        pytest.raises(CommandError, match="not as LeadMachine writes it"),
+    ):
+        restore(backup)
+
+
+def archive_of(name: str, kind: bytes = tarfile.REGTYPE) -> bytes:
+    member = tarfile.TarInfo(name)
+    member.type = kind
+    end = b"\0" * 1024
+    return member.tobuf() + end
+
+
+@pytest.mark.parametrize(
+    "archive",
+    [b"", b"garbage" * 500, archive_of("../x"), archive_of("x", tarfile.FIFOTYPE)],
+    ids=["empty", "garbage", "outside", "no file"],
+)
+def test_an_archive_of_something_else_is_refused(
+    backup: Path, elsewhere: Elsewhere, archive: bytes
+) -> None:
+    wipe_files()
+    (backup / contents.FILES).write_bytes(archive)
+    contents.seal(backup)
+
+    with elsewhere():
+        with pytest.raises(CommandError, match=r"LeadMachine writes it|is no file"):
+            restore(backup)
+
+        assert is_empty()
+
+
+def test_a_privacy_log_that_is_compressed_is_refused(
+    backup: Path, elsewhere: Elsewhere, tmp_path: Path
+) -> None:
+    log = tmp_path / "privacy.log.gz"
+    log.write_bytes(gzip.compress(b"a line of the log\n"))
+    wipe_files()
+
+    with elsewhere():
+        with pytest.raises(CommandError, match="this log is not text"):
+            restore(backup, "--privacy-log", str(log))
 
         assert is_empty()
 
