@@ -68,6 +68,13 @@ LEAVE_OUT = {
     # Described without a row.
     "crm.selectors.history.REFERENCES": {"AMOUNT", "EMAIL", "SHARING"},
     "crm.services.lead_changes.TARGETS": {"OWNER", "DELETE"},  # an owner may be no one
+    # Of one company alone, whose admins are told.
+    "leadmachine.progress.TROUBLES": {
+        "ASKED",
+        "DAY_LIMIT",
+        "THROTTLED",
+        "THROTTLED_OFTEN",
+    },
 }
 
 

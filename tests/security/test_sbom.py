@@ -11,7 +11,7 @@ import pytest
 from django.conf import settings
 
 from leadmachine.version import VERSION
-from scripts import sbom
+from scripts import licences, sbom
 
 
 def printed() -> dict[str, Any]:
@@ -28,7 +28,7 @@ def printed() -> dict[str, Any]:
 
 @pytest.mark.covers("S46")
 def test_every_pinned_package_is_in_it() -> None:
-    lock = sbom.LOCK.read_text()
+    lock = licences.locks()
     pinned = [
         line.split("==")[0].split("[")[0]
         for line in lock.splitlines()
