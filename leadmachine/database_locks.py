@@ -23,9 +23,11 @@ def try_lock(database: BaseDatabaseWrapper, lock: int) -> Iterator[bool]:
     try:
         holder.set_autocommit(False)
         with holder.cursor() as cursor:
-            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [lock])
             [is_ours] = cursor.fetchone()
+            # After the query, whose snapshot would stay until the next statement: CREATE INDEX CONCURRENTLY waits for
+            # the end of each transaction that has an older one.
+            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         yield is_ours
     finally:
         holder.close()

@@ -5,6 +5,8 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
+from leadmachine.database_locks import MIGRATION, wait_for_lock
+
 pytestmark = pytest.mark.django_db
 
 
@@ -42,3 +44,15 @@ def test_those_of_other_applications_are_their_own_affair(
     recorder.record_applied("gone", "0001_initial")
 
     call_command("migrate", verbosity=0)
+
+
+def test_its_lock_has_no_snapshot_that_an_index_built_concurrently_would_wait_for() -> (
+    None
+):
+    with wait_for_lock(connection, MIGRATION), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT state, backend_xmin FROM pg_stat_activity JOIN pg_locks USING (pid) "
+            "WHERE locktype = 'advisory' AND objid = %s",
+            [MIGRATION],
+        )
+        assert cursor.fetchall() == [("idle in transaction", None)]
