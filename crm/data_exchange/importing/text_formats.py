@@ -200,11 +200,22 @@ def guess_format(content: bytes, notes: list[str]) -> TextFormat:
 
 def _with_quote(found: TextFormat, lines: Sequence[str]) -> TextFormat:
     """The format, with escaped quotation marks if more lines are rows with them."""
+    if _is_regular(lines, found.delimiter):
+        return found
     escaped = replace(found, quote=ESCAPED)
     unusual = [line for line in lines if ESCAPED in line]
     as_they_are = sum(found.is_one_row([line]) for line in unusual)
     without = sum(escaped.is_one_row([_doubled(line)]) for line in unusual)
     return escaped if without > as_they_are else found
+
+
+def _is_regular(lines: Sequence[str], delimiter: str) -> bool:
+    """True if quotation marks are where the rules want them, and all rows, also of several lines, are as long."""
+    rows = csv.reader(lines, delimiter=delimiter, strict=True)
+    try:
+        return len({len(cells) for cells in rows if cells}) == 1
+    except csv.Error:
+        return False
 
 
 def _delimiter(lines: Sequence[str]) -> str:
