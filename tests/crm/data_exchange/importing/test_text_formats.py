@@ -2,6 +2,7 @@
 
 import pytest
 
+from crm.data_exchange.importing import text_formats
 from crm.data_exchange.importing.reading import read_table
 from crm.data_exchange.importing.text_formats import (
     ENCODINGS,
@@ -213,3 +214,9 @@ def test_a_backslash_before_a_closing_mark_is_a_backslash() -> None:
 
     assert table.format == TextFormat("utf-8", ",")
     assert [row.cells[1] for row in table.rows] == ["C:\\leads\\", "D:\\"]
+
+
+def test_a_backslash_before_a_doubled_mark_is_a_backslash():
+    content = b'Name,Source,Notes\r\nAda,"\\""",",\n0"\r\n'
+
+    assert text_formats.guess_format(content, []).quote != text_formats.ESCAPED
