@@ -1,7 +1,7 @@
 """Tags leads or deals as the rows of an import say."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from crm.data_exchange.importing.rows import JudgedRow
@@ -28,25 +28,40 @@ def tag_rows(
     Returns the keys of the added links by row number. An undo removes these links: a tag may have been renamed
     by then, and one that a person has put on again stays.
     """
-    links: defaultdict[int, list[int]] = defaultdict(list)
     tagged = [row for row in rows if TAGS in (row.news or row.values)]
-    if not tagged:
-        return links
+    wanted = _wanted(lead_import, column, tagged) if tagged else {}
+    if not wanted:
+        return defaultdict(list)
+    add_links(model, lead_import.company_id, wanted)
+    return _keys_of_links(lead_import, model, wanted)
+
+
+def _wanted(
+    lead_import: LeadImport, column: str, rows: Iterable[JudgedRow]
+) -> dict[tuple[int, Tag], int]:
+    """The first row that wants each tag on each record."""
     known = {tag.name: tag for tag in Tag.objects.for_company(lead_import.company_id)}
-    added: dict[tuple[int, Tag], int] = {}
-    for row in tagged:
+    wanted: dict[tuple[int, Tag], int] = {}
+    for row in rows:
         record = getattr(row, column)
         for name in (row.news or row.values)[TAGS]:
             if name in known and record:
-                added.setdefault((record, known[name]), row.number)
-    if not added:
-        return links
-    add_links(model, lead_import.company_id, added)
+                wanted.setdefault((record, known[name]), row.number)
+    return wanted
+
+
+def _keys_of_links(
+    lead_import: LeadImport,
+    model: type[Lead] | type[Deal],
+    wanted: Mapping[tuple[int, Tag], int],
+) -> defaultdict[int, list[int]]:
+    """The keys of the links, by the number of the row that wanted them."""
     link, owner = LINKS[model]
-    numbers = {(record, tag.pk): number for (record, tag), number in added.items()}
+    numbers = {(record, tag.pk): number for (record, tag), number in wanted.items()}
     found = link.objects.for_company(lead_import.company_id).filter(
-        **{f"{owner}__in": {record for record, _ in added}}
+        **{f"{owner}__in": {record for record, _ in wanted}}
     )
+    links: defaultdict[int, list[int]] = defaultdict(list)
     for pk, record, tag_pk in found.values_list("pk", owner, "tag"):
         if number := numbers.get((record, tag_pk)):
             links[number].append(pk)
