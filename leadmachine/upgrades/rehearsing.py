@@ -21,7 +21,7 @@ from leadmachine.upgrades.timing import Stopwatch, Timing
 LONGEST_NAME: Final = 63  # bytes
 MARK: Final = "A copy that a rehearsal of LeadMachine has made and removes."
 # Their rows say what is migrated, and what there is in this version.
-DJANGOS: Final = {"auth_permission", "django_content_type", "django_migrations"}
+OF_DJANGO: Final = {"auth_permission", "django_content_type", "django_migrations"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def rehearse(backup: Path) -> Rehearsal:
 
 
 def _ours(tables: Any) -> Any:
-    return {name: of for name, of in tables.items() if name not in DJANGOS}
+    return {name: of for name, of in tables.items() if name not in OF_DJANGO}
 
 
 @contextmanager

@@ -1,13 +1,13 @@
 """An empty database beside that of the tests."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from django.db import connection
 
+from leadmachine.upgrades.rehearsing import using
 from tests.faults.installation import create_database, drop_database
 
 
@@ -15,18 +15,5 @@ from tests.faults.installation import create_database, drop_database
 def elsewhere() -> Iterator[Callable[[], Any]]:
     """The context in which Django uses a database that is empty at first."""
     url = create_database()
-    name = urlsplit(url).path.strip("/")
-
-    @contextmanager
-    def using_it() -> Iterator[None]:
-        before = connection.settings_dict["NAME"]
-        connection.close()
-        connection.settings_dict["NAME"] = name
-        try:
-            yield
-        finally:
-            connection.close()
-            connection.settings_dict["NAME"] = before
-
-    yield using_it
+    yield partial(using, urlsplit(url).path.strip("/"))
     drop_database(url)

@@ -35,7 +35,7 @@ def _sweep() -> None:
     Heartbeat.objects.beat(SWEEP)
 
 
-def say(*problems: str) -> None:
+def assert_says(*problems: str) -> None:
     """Fail unless the probe says just this."""
     answer = Client().get("/progressz", HTTP_HOST="10.0.0.5:8000")
     expected = (
@@ -66,7 +66,7 @@ def attempt(event: ConversionEvent, status: int | None, *, ago: timedelta) -> No
 
 
 def test_without_anything_due_all_is_well() -> None:
-    say()
+    assert_says()
 
 
 @pytest.mark.parametrize("has_beat", [True, False], ids=["late", "never"])
@@ -75,23 +75,23 @@ def test_without_a_sweep(has_beat: bool) -> None:
     if has_beat:
         Heartbeat.objects.create(name=SWEEP, beat_at=timezone.now() - LATE)
 
-    say(NO_WORKER)
+    assert_says(NO_WORKER)
 
 
 def test_with_events_that_are_due_and_not_sent(due: ConversionEvent) -> None:
-    say(DUE)
+    assert_says(DUE)
 
 
 def test_a_long_queue_that_is_being_sent_is_no_problem(due: ConversionEvent) -> None:
     attempt(due, 201, ago=timedelta(seconds=5))
 
-    say()
+    assert_says()
 
 
 def test_requests_of_long_ago_do_not_count(due: ConversionEvent) -> None:
     attempt(due, 201, ago=LATE)
 
-    say(DUE)
+    assert_says(DUE)
 
 
 def rest(cause: RestCause, *, since: timedelta) -> None:
@@ -110,29 +110,29 @@ def test_while_linkedin_is_away_though_attempts_are_minutes_apart(
 ) -> None:
     attempt(due, 503, ago=timedelta(hours=1))
     rest(cause, since=LATE)
-    say(problem)
+    assert_says(problem)
 
     attempt(due, 201, ago=timedelta(seconds=1))
-    say()
+    assert_says()
 
 
 def test_a_single_failure_is_no_problem(due: ConversionEvent) -> None:
     rest(RestCause.TROUBLE, since=timedelta(seconds=1))
 
-    say()
+    assert_says()
 
 
 def test_an_outage_without_events_is_no_problem(due: ConversionEvent) -> None:
     rest(RestCause.TROUBLE, since=LATE)
     ConversionEvent.objects.update(state="cancelled", next_attempt_at=None)
 
-    say()
+    assert_says()
 
 
 def test_too_many_requests_of_one_company_are_no_problem(due: ConversionEvent) -> None:
     rest(RestCause.THROTTLED_OFTEN, since=LATE)
 
-    say()
+    assert_says()
 
 
 @pytest.mark.parametrize(
@@ -148,14 +148,14 @@ def test_while_everything_is_held(
 ) -> None:
     Connection.objects.update(**columns)
 
-    say(problem)
+    assert_says(problem)
 
 
 def test_a_refused_token_of_one_company_is_no_problem(due: ConversionEvent) -> None:
     attempt(due, 401, ago=timedelta(seconds=5))
     Connection.objects.update(is_paused=True, paused_reason=Reason.TOKEN_REFUSED)
 
-    say()
+    assert_says()
 
 
 @pytest.fixture
@@ -168,12 +168,12 @@ def test_mails_while_their_server_is_away(late_mail: None, settings: Any) -> Non
     settings.EMAIL_BACKEND = "leadmachine.smtp.SmtpBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", free_port()
 
-    say(MAILS)
+    assert_says(MAILS)
 
 
 def test_a_late_mail_alone_is_no_problem(late_mail: None) -> None:
     """Its recipient's server may keep refusing it."""
-    say()
+    assert_says()
 
 
 def test_clocks_that_differ(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,7 +197,7 @@ def test_clocks_that_differ(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_redis(settings: Any, url: str) -> None:
     settings.REDIS_URL = url
 
-    say(
+    assert_says(
         "Redis does not answer. Workers send what is due by themselves, but later than usual."
     )
 
@@ -208,4 +208,4 @@ def test_without_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(progress, "database_now", refuse)
 
-    say("The database can't be reached, or did not answer in time.")
+    assert_says("The database can't be reached, or did not answer in time.")
