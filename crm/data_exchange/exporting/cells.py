@@ -68,7 +68,10 @@ def as_json(rows: Iterable[Row]) -> bytes:
 
 
 def from_json(content: bytes) -> Iterator[list[Any]]:
-    """The rows that `as_json` wrote. Times are naive, in the active time zone."""
+    """The rows that `as_json` wrote. Times are naive, in the active time zone, and end at the second.
+
+    A spreadsheet's reader may round the rest of a second up, where CSV leaves it out.
+    """
     for line in content.splitlines():
         yield [_untagged(cell) for cell in json.loads(line)]
 
@@ -86,7 +89,9 @@ def _tagged(value: object) -> dict[str, str]:
 
 _TYPES: Final[dict[str, Callable[[str], Any]]] = {
     "number": float,
-    "time": lambda text: make_naive(datetime.fromisoformat(text)),
+    "time": lambda text: make_naive(datetime.fromisoformat(text)).replace(
+        microsecond=0
+    ),
     "day": date.fromisoformat,
     "text": str,
 }
