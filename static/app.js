@@ -182,11 +182,12 @@ document.addEventListener("htmx:beforeRequest", (event) => {
 
 function showError(text) {
   // Otherwise a section that refreshes every second would add the same error every second.
-  for (const shown of document.querySelectorAll("#messages .note.bad")) if (shown.firstChild?.data === text) shown.remove();
+  const place = document.querySelector("#question[open] #question-errors") ?? document.getElementById("messages");
+  for (const shown of place?.querySelectorAll(".note.bad") ?? []) if (shown.firstChild?.data === text) shown.remove();
   const note = document.createElement("div");
   note.className = "note bad";
   note.textContent = text;
-  document.getElementById("messages")?.append(note);
+  place?.append(note);
 }
 document.addEventListener("htmx:responseError", ({ detail: { xhr, requestConfig } }) => {
   const page = new DOMParser().parseFromString(xhr.responseText, "text/html"); // it may say what happened

@@ -121,13 +121,15 @@ let focused = [];
 const outOfSight = () => document.querySelectorAll("#main > [data-quick-select][hidden] select");
 document.addEventListener("htmx:beforeSwap", ({ detail, target }) => {
   if (!detail.shouldSwap) return;
+  const { elt } = detail.requestConfig;
+  const isAnswer = elt.closest("#question form") && detail.target !== dialogBody;
+  if (isAnswer) dialog.close(); // the focus goes back to where it was
   const selects = new Set([...target.querySelectorAll("[data-quick-select] select"), ...outOfSight()]);
   const unsaved = [...selects].filter((select) => isUnsaved(select) && !isSent(select));
   kept = unsaved.map((select) => ({ id: select.id, value: select.value, from: saved(select).value, form: select.form }));
   unsaved.forEach((select) => { saved(select).selected = true; }); // Chromium fires focusout for a removed element
   kept.filter(({ form }) => form.hidden).forEach(({ form }) => form.remove());
-  const { elt } = detail.requestConfig;
-  const isOurs = (elt.id && elt.id === target.id) || elt.matches("[data-quick-select], .bulk-bar, .filters");
+  const isOurs = isAnswer || (elt.id && elt.id === target.id) || elt.matches("[data-quick-select], .bulk-bar, .filters");
   focused = isOurs && target.contains(document.activeElement) ? placesOf(document.activeElement, target) : [];
 });
 document.addEventListener("htmx:afterSwap", ({ detail }) => {
@@ -237,10 +239,14 @@ function redrawOutdated() {
   outdated.clear();
 }
 
-// A response may lead to a page with a question. Going there at once would lose the other unsaved choices, so these are
-// saved first. They may have questions of their own, which are asked one after the other.
+// A response may lead to a page with a question. Asking it at once would lose the other unsaved choices, so these are
+// saved first. They may have questions of their own, which are asked one after the other: that of a select in a dialog
+// over the page, any other on its page.
 
-const questions = new Map(); // what was requested, and the address of its question
+const questions = new Map(); // what was requested, its form and the address of its question
+const dialog = document.getElementById("question"); // standalone pages have none, and no such select
+const dialogBody = document.getElementById("question-body");
+let asked = null; // the form whose question the dialog asks, from the request for it on
 let isLeaving = false;
 
 function keepQuestion(event) {
@@ -249,12 +255,18 @@ function keepQuestion(event) {
   if (!question) return;
   event.preventDefault();
   event.detail.keepIndicators = true; // as htmx does: the buttons stay disabled
-  questions.set(pathInfo.requestPath, question);
+  questions.set(pathInfo.requestPath, { form: event.target, question });
 }
 
 function ask() {
-  if (sent || !questions.size) return;
-  const address = [...questions.values()].reduceRight((after, question) => {
+  if (sent || asked || !questions.size) return;
+  const [path, first] = [...questions].find(([, { form }]) => form.matches("[data-quick-select]")) ?? [];
+  if (first) {
+    questions.delete(path);
+    askHere(first);
+    return;
+  }
+  const address = [...questions.values()].reduceRight((after, { question }) => {
     const url = new URL(question, location.href);
     url.searchParams.set("next", after);
     return url.pathname + url.search;
@@ -263,6 +275,40 @@ function ask() {
   leave(true);
   location.assign(address);
 }
+
+// The form in the dialog replaces the same parts of the page as that of the select would have done.
+const REPLACES = ["hx-target", "hx-select", "hx-swap", "hx-select-oob"];
+
+async function askHere({ form, question }) {
+  asked = form;
+  await htmx.ajax("GET", question, { source: dialog, target: dialogBody, select: "#loss" }).catch(() => {});
+  if (dialogBody.querySelector("form")) {
+    dialog.showModal();
+  } else { // it can't be asked here, or need not be asked any more
+    leave(true);
+    location.assign(question);
+  }
+}
+
+dialogBody?.addEventListener("htmx:afterSwap", () => {
+  const answer = dialogBody.querySelector("form");
+  if (!answer) return;
+  for (const name of REPLACES) answer.setAttribute(name, asked.getAttribute(name));
+  answer.setAttribute("hx-post", answer.getAttribute("action"));
+  htmx.process(answer);
+});
+
+dialog?.addEventListener("click", (event) => {
+  if (!event.target.matches("[data-cancels]")) return;
+  event.preventDefault();
+  dialog.close();
+});
+
+dialog?.addEventListener("close", () => {
+  asked = null;
+  for (const part of dialog.children) part.replaceChildren();
+  ask();
+});
 
 function leave(really) {
   isLeaving = really;

@@ -105,6 +105,9 @@ def test_only_the_script_of_the_piece_saves_and_the_other_sends_what_only_asks()
     assert [line.strip() for line in of_the_piece if "requestSubmit" not in line] == [
         "htmx.process(select.form); // it forgets a form that it removes, even if it is kept out of sight",
         'if (source) htmx.ajax("GET", here(), { source, target: source, select: `#${id}`, swap: "outerHTML" });',
+        # A question is asked, and its form sends the answer.
+        'await htmx.ajax("GET", question, { source: dialog, target: dialogBody, select: "#loss" }).catch(() => {});',
+        "htmx.process(answer);",
     ]
     scripts.pop("reorder.js")  # its buttons send where an entry of a list was moved to
     # Its buttons send what the browser says of a passkey; no page with one has a

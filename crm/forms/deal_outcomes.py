@@ -1,6 +1,6 @@
 """The outcome of a deal: the form for a loss, and the base of every form that can move a deal."""
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 
@@ -31,7 +31,7 @@ class OutcomeForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class LossForm(forms.Form):
-    """Why a deal is lost: one of the company's reasons and an optional note.
+    """Why a deal is lost: one of the company's reasons, which it may require, and an optional note.
 
     `dropped` has a sentence about each value that was entered and can't be saved.
     """
@@ -53,14 +53,19 @@ class LossForm(forms.Form):
         widget=forms.Textarea({"rows": 2}),
     )
 
-    def __init__(self, *args: Any, deal: Deal, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, deal: Deal, is_reason_required: bool, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.initial["outcome_note"] = deal.outcome_note if deal.stage.is_open else ""
         self.deal, self.dropped = deal, list[str]()
         reasons = LostReason.objects.for_company(deal.company_id).offered(
             deal.lost_reason_id
         )
-        self.fields["lost_reason"].queryset = reasons  # type: ignore[attr-defined]
+        reason = cast("forms.ModelChoiceField[LostReason]", self.fields["lost_reason"])
+        reason.required = is_reason_required
+        reason.empty_label = None if is_reason_required else "No reason"
+        reason.queryset = reasons
         if not reasons.exists():
             self._drop(
                 "lost_reason",

@@ -1,5 +1,6 @@
 """Moving a deal to another stage; why it is lost is asked first."""
 
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -8,6 +9,7 @@ from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
+from django_htmx.http import reselect, reswap, retarget
 
 from crm.accounts.decorators import MemberRequest, checked_again, member, own_or_404
 from crm.forms.deal_outcomes import LossForm
@@ -56,11 +58,14 @@ def deal_lost(request: MemberRequest, pk: int) -> HttpResponseBase:
     is_archived = archived_since(request, stage, deal.stage_id)
     if stage.meaning != StageMeaning.LOST:
         return redirect(back)
-    may_skip = not request.membership.company.requires_lost_reason
-    form = LossForm(request.POST or None, deal=deal)
+    form = LossForm(
+        request.POST or None,
+        deal=deal,
+        is_reason_required=request.membership.company.requires_lost_reason,
+    )
     if request.method == "POST":
         # An answer for an archived stage can't be saved, but it stays on the page, to be copied.
-        if not is_archived and _save_answer(request, form, stage, may_skip=may_skip):
+        if not is_archived and _save_answer(request, form, stage):
             return redirect(back)
     elif is_archived or not _is_to_say_why(deal, stage):
         return redirect(back)
@@ -69,22 +74,23 @@ def deal_lost(request: MemberRequest, pk: int) -> HttpResponseBase:
         "stage": stage,
         "form": form,
         "back": back,
-        "may_skip": may_skip,
     }
-    return render(
-        request,
-        "crm/deals/lost.html",
-        context,
-        status=409 if form.non_field_errors() else 200,
-    )
+    return _question(request, context)
 
 
-def _save_answer(
-    request: MemberRequest, form: LossForm, stage: Stage, *, may_skip: bool
-) -> bool:
-    """Lose the deal with the answer, or without one. Returns False, with an error in the form, if that fails."""
-    if may_skip and "not_now" in request.POST:
-        return _lose(request, form, stage, {})
+def _question(request: MemberRequest, context: dict[str, Any]) -> HttpResponse:
+    """The question as a page. htmx puts its form into a dialog (quick_select.js)."""
+    page = render(request, "crm/deals/lost.html", context)
+    if request.htmx:
+        page = retarget(page, "#question-body")
+        return reswap(reselect(page, "#loss"), "innerHTML")
+    if context["form"].non_field_errors():
+        page.status_code = HTTPStatus.CONFLICT
+    return page
+
+
+def _save_answer(request: MemberRequest, form: LossForm, stage: Stage) -> bool:
+    """Lose the deal with the answer. Returns False, with an error in the form, if that fails."""
     return form.is_valid() and _lose(request, form, stage, form.cleaned_data)
 
 

@@ -3,10 +3,10 @@
 import pytest
 from playwright.sync_api import CDPSession, Locator, Page, Route, expect
 
-from crm.models import CrmEvent, Deal, LostReason, Stage
+from crm.models import Company, CrmEvent, Deal, LostReason, Stage
 from crm.selectors import deals as board_selectors
 from tests.browser.held import are_posted, let_go
-from tests.browser.looks import SIZES, show_at
+from tests.browser.looks import SIZES, assert_fit_to_use, show_at
 from tests.conftest import make_deal, make_lead, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -195,27 +195,144 @@ def test_a_dragged_card_moves_at_once_and_is_sent_once(board, moved, held):
     expect(board.locator("#board-totals")).to_contain_text("14 open deals")
 
 
+# --- the question before a deal is lost ---
+
+
+@pytest.fixture
+def price(company) -> LostReason:
+    return LostReason.objects.create(company=company, name="Price")
+
+
+def question(page: Page) -> Locator:
+    return page.get_by_role("dialog")
+
+
+def asks_about(page: Page, deal: Deal) -> None:
+    expect(question(page)).to_have_accessible_name(f"Mark {deal} as lost?")
+
+
+def mark_as_lost(page: Page) -> None:
+    question(page).get_by_role("button", name="Mark as lost").click()
+
+
 def test_a_card_dragged_to_lost_stays_where_it_is_until_the_question_is_answered(
-    board, company, moved
+    board, moved, price
 ):
-    LostReason.objects.create(company=company, name="Price")
-    scroll_to(board, moved)
+    before = scroll_to(board, moved)
 
     drag(board, moved, "Lost")
-    expect(board.get_by_role("heading", level=1)).to_have_text(f"Why was {moved} lost?")
-    board.get_by_role("link", name="Cancel").click()
+    asks_about(board, moved)
+    question(board).get_by_role("link", name="Cancel").click()
 
+    expect(question(board)).to_have_count(0)
     shows_in(board, moved, "Discovery")
-    scroll_to(board, moved)
+    assert (in_stage(moved), place(board)) == ("Discovery", before)
     drag(board, moved, "Lost")
-    board.get_by_label("Price").check()
-    board.get_by_role("button", name="Move to Lost").click()
-    expect(board.get_by_role("status")).to_contain_text("is now in Lost.")
+    question(board).get_by_label("Price").check()
+    mark_as_lost(board)
     shows_in(board, moved, "Lost")
+    expect(board.locator("#messages")).to_contain_text("is now in Lost.")
+    expect(question(board)).to_have_count(0)
+    assert place(board) == before
     assert [str(Deal.objects.get(pk=moved.pk).lost_reason), in_stage(moved)] == [
         "Price",
         "Lost",
     ]
+    assert CrmEvent.objects.filter(kind="deal_lost", deal=moved).count() == 1
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_question_fits_its_page(board, moved, price, size):
+    show_at(board, size)
+    card(board, moved).get_by_role("combobox").select_option("Lost")
+
+    asks_about(board, moved)
+
+    assert_fit_to_use(board)
+
+
+def test_the_keyboard_answers_the_question_and_comes_back_to_the_select(
+    board, moved, price
+):
+    select = card(board, moved).get_by_role("combobox")
+    for _ in range(2):
+        select.focus()
+        board.keyboard.press("End")
+        board.keyboard.press("Enter")
+        asks_about(board, moved)
+        board.keyboard.press("Escape")
+        expect(question(board)).to_have_count(0)
+        expect(select).to_be_focused()
+        expect(select.locator("option:checked")).to_have_text("Discovery")
+    board.keyboard.press("End")
+    board.keyboard.press("Enter")
+    asks_about(board, moved)
+
+    expect(question(board).get_by_label("No reason")).to_be_focused()
+    board.keyboard.press("ArrowDown")
+    board.keyboard.press("Tab")
+    board.keyboard.type("Twice as much as theirs.")
+    board.keyboard.press("Tab")
+    board.keyboard.press("Enter")
+
+    shows_in(board, moved, "Lost")
+    expect(select).to_be_focused()
+    moved.refresh_from_db()
+    assert (moved.lost_reason, moved.outcome_note) == (
+        price,
+        "Twice as much as theirs.",
+    )
+
+
+def test_a_required_reason_is_asked_for_again_in_the_dialog(
+    board, company, moved, price
+):
+    Company.objects.filter(pk=company.pk).update(requires_lost_reason=True)
+    scroll_to(board, moved)
+    drag(board, moved, "Lost")
+    asks_about(board, moved)
+
+    mark_as_lost(board)
+
+    expect(question(board).get_by_role("alert")).to_contain_text("Choose a reason.")
+    assert in_stage(moved) == "Discovery"
+    question(board).get_by_label("Price").check()
+    mark_as_lost(board)
+    shows_in(board, moved, "Lost")
+    expect(question(board)).to_have_count(0)
+
+
+def test_an_answer_that_does_not_reach_the_server_stays_in_the_dialog(
+    board, moved, price
+):
+    scroll_to(board, moved)
+    drag(board, moved, "Lost")
+    question(board).get_by_label("In your own words").fill("Too dear.")
+    board.route("**/lost/**", lambda route: route.abort())
+
+    mark_as_lost(board)
+
+    expect(question(board).get_by_role("status")).to_contain_text(
+        "The server could not be reached."
+    )
+    expect(question(board).get_by_label("In your own words")).to_have_value("Too dear.")
+    board.unroute("**/lost/**")
+    mark_as_lost(board)
+    shows_in(board, moved, "Lost")
+
+
+@pytest.mark.parametrize("path", ["/deals/list/", "/deals/{pk}/"])
+def test_the_list_and_the_deals_page_ask_in_a_dialog_too(board, moved, price, path):
+    board.goto(board.server_url + path.format(pk=moved.pk))
+    select = board.get_by_role("combobox", name=f"Move {moved.title} to")
+
+    select.select_option("Lost")
+    asks_about(board, moved)
+    question(board).get_by_label("Price").check()
+    mark_as_lost(board)
+
+    expect(select.locator("option:checked")).to_have_text("Lost")
+    assert in_stage(moved) == "Lost"
 
 
 def test_a_refused_card_comes_back_to_its_place_with_a_sentence(board, moved):
@@ -377,22 +494,13 @@ def test_further_cards_can_be_moved_from_the_moment_they_are_on_the_page(
 
 
 @pytest.fixture
-def price(company) -> LostReason:
-    return LostReason.objects.create(company=company, name="Price")
-
-
-def asks_about(page: Page, deal: Deal) -> None:
-    expect(page.get_by_role("heading", level=1)).to_have_text(f"Why was {deal} lost?")
-
-
-@pytest.fixture
 def two(deals) -> tuple[Deal, Deal]:
     """Two deals that are in view from the start."""
     return deals[-1], deals[-2]
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("first_answer", ["Move to Lost", "Cancel"])
+@pytest.mark.parametrize("first_answer", ["Mark as lost", "Cancel"])
 def test_each_of_two_deals_that_are_lost_at_once_is_asked_about(
     board, two, held, price, first_answer
 ):
@@ -403,14 +511,14 @@ def test_each_of_two_deals_that_are_lost_at_once_is_asked_about(
 
     asks_about(board, two[0])
     board.get_by_label("Price").check()
-    board.locator("main").get_by_text(first_answer, exact=True).click()
+    question(board).get_by_text(first_answer, exact=True).click()
     asks_about(board, two[1])
     board.get_by_label("Price").check()
-    board.get_by_role("button", name="Move to Lost").click()
+    mark_as_lost(board)
 
     shows_in(board, two[1], "Lost")
     assert in_stage(two[0]) == (
-        "Lost" if first_answer == "Move to Lost" else "Discovery"
+        "Lost" if first_answer == "Mark as lost" else "Discovery"
     )
     assert in_stage(two[1]) == "Lost"
 
@@ -445,20 +553,6 @@ def test_the_question_is_asked_although_another_move_is_refused_meanwhile(
 
     asks_about(board, two[0])
     assert in_stage(two[1]) == "Discovery"
-
-
-@pytest.mark.thorough
-def test_nothing_can_be_dropped_any_more_once_the_page_leads_to_a_question(
-    board, two, price
-):
-    board.evaluate(
-        "addEventListener('pagehide', () => sessionStorage.setItem('inert', document.getElementById('main').inert))"
-    )
-
-    drag(board, two[0], "Lost")
-
-    asks_about(board, two[0])
-    assert board.evaluate("sessionStorage.getItem('inert')") == "true"
 
 
 @pytest.mark.thorough

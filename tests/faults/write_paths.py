@@ -365,7 +365,7 @@ def the_board(scene: Scene) -> None:
 def why_a_deal_is_lost(scene: Scene) -> None:
     LostReason.objects.create(company=scene.lead.company, name="Price")
     lost = Stage.objects.get(company=scene.company, meaning="lost")
-    scene.web.post(f"/deals/{scene.deal.pk}/lost/", {"stage": lost.pk, "not_now": "1"})
+    scene.web.post(f"/deals/{scene.deal.pk}/lost/", {"stage": lost.pk})
 
 
 @way("POST lead_tags", "POST deal_tags", "POST lead_bulk_tags", fires="")

@@ -80,7 +80,7 @@ def test_a_move_to_lost_asks_first_and_moves_nothing_yet(
     url = response.headers.get("HX-Redirect") or response.url
     assert url == f"/deals/{deal.pk}/lost/?stage={lost.pk}&next=%2Fdeals%2F"
     page = client.get(url).content.decode()
-    assert "Why was <bdi>Forty licences</bdi> lost?" in page
+    assert "Mark <bdi>Forty licences</bdi> as lost?" in page
     assert "Price" in page
     assert Deal.objects.get().stage == deal.stage
 
@@ -118,11 +118,53 @@ def test_the_answer_and_the_move_are_one_save(client_as, sales, company, deal, p
     assert "Twice as much as theirs." in shown
 
 
-def test_not_now_moves_without_a_reason(client_as, sales, deal, price):
-    lose(client_as(sales), deal, not_now="1")
+def test_an_answer_without_a_reason_moves_the_deal(client_as, sales, deal, price):
+    lose(client_as(sales), deal)
 
     deal.refresh_from_db()
     assert (deal.stage.name, deal.lost_reason) == ("Lost", None)
+
+
+@pytest.mark.parametrize("is_required", [True, False])
+def test_no_reason_is_offered_unless_the_company_requires_one(
+    client_as, sales, company, deal, price, is_required
+):
+    company.requires_lost_reason = is_required
+    company.save()
+    url = f"{lost_url(deal)}?stage={stage(company, 'Lost').pk}"
+
+    page = client_as(sales).get(url).content.decode()
+
+    assert ("No reason" in page) is not is_required
+    assert "Not now" not in page
+
+
+def test_the_dialog_shows_the_form_again_if_the_answer_cannot_be_saved(
+    client_as, sales, company, deal, price
+):
+    company.requires_lost_reason = True
+    company.save()
+    won = stage(company, "Won").pk
+    answer = {"stage": stage(company, "Lost").pk, "seen": deal.stage_id}
+    client = client_as(sales)
+
+    unanswered = client.post(lost_url(deal), answer, headers={"HX-Request": "true"})
+    Deal.objects.update(stage=won)
+    conflict = client.post(
+        lost_url(deal),
+        answer | {"lost_reason": price.pk},
+        headers={"HX-Request": "true"},
+    )
+
+    for response, sentence in (
+        (unanswered, "Choose a reason."),
+        (conflict, "moved to Won meanwhile"),
+    ):
+        assert response.status_code == 200
+        assert response.headers["HX-Retarget"] == "#question-body"
+        assert response.headers["HX-Reselect"] == "#loss"
+        assert sentence in response.content.decode()
+    assert Deal.objects.get().stage_id == won
 
 
 def test_a_company_that_wants_a_reason_gets_one(client_as, sales, company, deal, price):
@@ -132,11 +174,11 @@ def test_a_company_that_wants_a_reason_gets_one(client_as, sales, company, deal,
     lost = stage(company, "Lost")
     form = {"title": "Forty licences", "currency": "EUR", "stage": lost.pk}
 
-    skipped = lose(client, deal, not_now="1")
+    skipped = lose(client, deal)
     edited = client.post(f"/deals/{deal.pk}/edit/", form)
 
     assert "Choose a reason." in skipped.content.decode()
-    assert "Not now" not in skipped.content.decode()
+    assert "No reason" not in skipped.content.decode()
     assert "Choose a reason why the deal was lost." in edited.content.decode()
     assert Deal.objects.get().stage == deal.stage
     client.post(f"/deals/{deal.pk}/edit/", {**form, "lost_reason": price.pk})
@@ -236,11 +278,11 @@ def test_undo_does_without_a_reason_that_was_deleted_since(
     )
 
 
-def test_a_reason_added_after_not_now_is_gone_once_the_move_is_undone(
+def test_a_reason_added_after_a_move_without_one_is_gone_once_the_move_is_undone(
     client_as, sales, deal, price
 ):
     client = client_as(sales)
-    response = lose(client, deal, not_now="1")
+    response = lose(client, deal)
     Deal.objects.update(lost_reason=price)
 
     undo(client, response)
@@ -345,7 +387,7 @@ def test_a_deal_that_another_person_has_won_meanwhile_stays_won(
     client = client_as(sales)
     Deal.objects.update(stage=stage(company, "Won"))
 
-    for answer in ({"lost_reason": price.pk}, {"not_now": "1"}):
+    for answer in ({"lost_reason": price.pk}, {}):
         assert lose(client, deal, **answer, seen=deal.stage_id).status_code == 409
 
     assert Deal.objects.get().stage.name == "Won"
