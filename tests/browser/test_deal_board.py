@@ -302,19 +302,16 @@ def test_a_required_reason_is_asked_for_again_in_the_dialog(
     expect(question(board)).to_have_count(0)
 
 
-def test_an_answer_that_does_not_reach_the_server_stays_in_the_dialog(
-    board, moved, price
-):
+def test_an_answer_that_is_refused_stays_in_the_dialog(board, moved, price):
     scroll_to(board, moved)
     drag(board, moved, "Lost")
     question(board).get_by_label("In your own words").fill("Too dear.")
-    board.route("**/lost/**", lambda route: route.abort())
+    board.refusals.add(409)
+    board.route("**/lost/**", lambda route: route.fulfill(status=409, body="<p>No</p>"))
 
     mark_as_lost(board)
 
-    expect(question(board).get_by_role("status")).to_contain_text(
-        "The server could not be reached."
-    )
+    expect(question(board).get_by_role("status")).to_contain_text("nothing was changed")
     expect(question(board).get_by_label("In your own words")).to_have_value("Too dear.")
     board.unroute("**/lost/**")
     mark_as_lost(board)
