@@ -266,7 +266,8 @@ function ask() {
     askHere(first);
     return;
   }
-  const address = [...questions.values()].reduceRight((after, { question }) => {
+  const pages = [...questions.values()].map(({ question }) => question);
+  const address = pages.reduceRight((after, question) => {
     const url = new URL(question, location.href);
     url.searchParams.set("next", after);
     return url.pathname + url.search;
