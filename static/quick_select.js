@@ -243,6 +243,7 @@ function redrawOutdated() {
 // saved first. They may have questions of their own, which are asked one after the other: that of a select in a dialog
 // over the page, any other on its page.
 
+const isSelect = (form) => form.matches("[data-quick-select]");
 const questions = new Map(); // what was requested, its form and the address of its question
 const dialog = document.getElementById("question"); // standalone pages have none, and no such select
 const dialogBody = document.getElementById("question-body");
@@ -254,13 +255,13 @@ function keepQuestion(event) {
   const question = xhr.getResponseHeader("HX-Redirect");
   if (!question) return;
   event.preventDefault();
-  event.detail.keepIndicators = true; // as htmx does: the buttons stay disabled
+  event.detail.keepIndicators = !isSelect(event.target); // as htmx does: on the way to a page, buttons stay disabled
   questions.set(pathInfo.requestPath, { form: event.target, question });
 }
 
 function ask() {
   if (sent || asked || !questions.size) return;
-  const [path, first] = [...questions].find(([, { form }]) => form.matches("[data-quick-select]")) ?? [];
+  const [path, first] = [...questions].find(([, { form }]) => isSelect(form)) ?? [];
   if (first) {
     questions.delete(path);
     askHere(first);

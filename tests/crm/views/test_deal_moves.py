@@ -125,6 +125,25 @@ def test_an_answer_without_a_reason_moves_the_deal(client_as, sales, deal, price
     assert (deal.stage.name, deal.lost_reason) == ("Lost", None)
 
 
+def test_the_dialog_says_that_its_stage_was_archived_meanwhile(
+    client_as, sales, company, deal, price
+):
+    lost = stage(company, "Lost")
+    Stage.objects.create(company=company, name="Dropped", meaning="lost")
+    archive_entry(entry=lost)
+
+    response = client_as(sales).post(
+        lost_url(deal),
+        {"stage": lost.pk, "seen": deal.stage_id, "lost_reason": price.pk},
+        headers={"HX-Request": "true"},
+    )
+
+    text = "<bdi>Lost</bdi> was archived. Choose another stage."
+    assert text in response.content.decode()
+    assert response.headers["HX-Retarget"] == "#question-body"
+    assert Deal.objects.get().stage == deal.stage
+
+
 @pytest.mark.parametrize("is_required", [True, False])
 def test_no_reason_is_offered_unless_the_company_requires_one(
     client_as, sales, company, deal, price, is_required
