@@ -42,6 +42,20 @@ def attempts_of(event: ConversionEvent) -> list[Attempt]:
     return [event.last_attempt, *earlier] if event.last_attempt else earlier
 
 
+def response_to(event: ConversionEvent, attempts: Sequence[Attempt]) -> str:
+    """LinkedIn's latest response to this event, not the one that paused its rule or company. "" if unknown."""
+    status = event.http_status
+    if status is None and attempts:
+        status = attempts[0].http_status
+    if status is not None:
+        return f"HTTP {status}"
+    if attempts:
+        return "None to the latest request"
+    if event.attempts:  # The requests are no longer kept.
+        return ""
+    return "None: not sent yet" if event.is_open else "None: never sent"
+
+
 def request_preview(
     event: ConversionEvent, attempts: Sequence[Attempt]
 ) -> RequestPreview:

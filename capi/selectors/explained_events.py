@@ -59,11 +59,6 @@ class ExplainedEvent:
             return self.event.next_attempt_at if is_later else None
         return max(self.event.next_attempt_at, self.lane_rests_until)
 
-    @property
-    def http_status(self) -> int | None:
-        """LinkedIn's latest response status that explains the state."""
-        return self.words.http_status or self.event.http_status
-
 
 def explained(event: ConversionEvent, connection: Connection | None) -> ExplainedEvent:
     until = None

@@ -30,7 +30,7 @@ from capi.selectors.event_actions import (
     preview_of_retrying,
 )
 from capi.selectors.event_counts import BoundedCount, chip_counts
-from capi.selectors.event_detail import attempts_of, request_preview
+from capi.selectors.event_detail import attempts_of, request_preview, response_to
 from capi.selectors.events import STRETCH, EventFilter, all_rows, log_page
 from capi.selectors.explained_events import ExplainedEvent, explained
 from capi.selectors.state_groups import PARTS, WHOLES, StateFilter
@@ -332,6 +332,7 @@ def detail(request: MemberRequest, pk: int) -> HttpResponse:
             "row": row,
             "event": event,
             "attempts": attempts,
+            "response": response_to(event, attempts),
             "wire": request_preview(event, attempts),
             "possible": allowed_actions(event)
             if request.membership.may(Action.CHANGE_EVENTS)

@@ -172,6 +172,42 @@ def test_a_held_event_says_what_to_do(web, company, make_rule) -> None:
     assert "data-live" not in page
 
 
+@pytest.mark.parametrize("reason", ["rule_forbidden", "rule_misconfigured"])
+def test_an_event_held_by_its_rule_was_not_sent_whatever_paused_the_rule(
+    web, company, connected, make_rule, reason
+) -> None:
+    make_rule("deal_won", is_paused=True, paused_reason=reason)
+    event = win_a_deal(company)
+
+    page = page_of(web, event)
+
+    assert "<dt>Response</dt><dd>None: not sent yet</dd>" in page
+    assert "HTTP 403" not in page
+
+
+def test_a_skipped_event_was_never_sent(web, company, make_rule) -> None:
+    make_rule("deal_won")
+    event = win_a_deal(company, share_with_ad_platforms=False)
+
+    assert "<dt>Response</dt><dd>None: never sent</dd>" in page_of(web, event)
+
+
+def test_the_response_is_the_one_to_the_event_and_not_to_its_rule(
+    web, company, connected, sandbox, make_rule
+) -> None:
+    rule = make_rule("deal_won")
+    event = win_a_deal(company)
+    sandbox.faults.add(Fault(status=503, body="<h1>Service Unavailable</h1>"))
+    send_all(company)
+    rule.is_paused, rule.paused_reason = True, "rule_forbidden"
+    rule.save()
+
+    page = page_of(web, event)
+
+    assert "<dt>Response</dt><dd>HTTP 503</dd>" in page
+    assert "HTTP 403" not in page
+
+
 def test_an_admin_is_told_what_ops_ask_an_admin_for(
     client_as, admin, company, make_rule
 ) -> None:
