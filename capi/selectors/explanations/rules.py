@@ -31,10 +31,7 @@ class EventAdvice:
             for each in self.types
             if SINCE.get(each, "") <= settings.LINKEDIN_API_VERSION
         ]
-        return (
-            ", ".join(known)
-            or "none; if you send it, use Other without a value, and assign it to no campaign"
-        )
+        return ", ".join(known) or "none; if you send it, use Other"
 
 
 # Types of the Conversions API's rules (Microsoft Learn). A later API version brought these two back.
