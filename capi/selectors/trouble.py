@@ -33,11 +33,18 @@ class Trouble:
     remedy: Remedy
 
 
+# Labels say what is wrong with the token, next to it: its events are on hold, the token isn't.
 # The button is on the same page, and the texts of the other pages lead to it.
-_NEW_TOKEN: Final = replace(
-    REASONS[Reason.TOKEN_REFUSED],
-    next_step="Generate a new token in Campaign Manager. Events on hold are sent once it is saved.",
-)
+_TOKEN_TROUBLES: Final[dict[str, Explanation]] = {
+    Reason.TOKEN_REFUSED: replace(
+        REASONS[Reason.TOKEN_REFUSED],
+        label="Refused",
+        next_step="Generate a new token in Campaign Manager. Events on hold are sent once it is saved.",
+    ),
+    Reason.TOKEN_UNREADABLE: replace(
+        REASONS[Reason.TOKEN_UNREADABLE], label="Unreadable"
+    ),
+}
 
 
 def trouble(
@@ -47,9 +54,8 @@ def trouble(
     if connection is None or not connection.has_token:
         return None
     if connection.is_paused:
-        words = explain_pause(connection.paused_reason)
-        if connection.paused_reason == Reason.TOKEN_REFUSED:
-            words = _NEW_TOKEN
+        reason = connection.paused_reason
+        words = _TOKEN_TROUBLES.get(reason) or explain_pause(reason)
         return Trouble("Sending is paused.", words, _remedy_of_pause(connection))
     rest = explain_rest(connection, now)
     if rest is not None:

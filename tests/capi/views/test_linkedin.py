@@ -97,6 +97,25 @@ def test_each_step_says_when_it_is_done(client_as, admin, token, make_rule) -> N
     assert "assigned to an active campaign" in step(page, "verify")
 
 
+@pytest.mark.parametrize(
+    ("reason", "label"),
+    [
+        ("token_refused", "Refused"),
+        ("token_unreadable", "Unreadable"),
+        ("version_retired", "On hold"),
+    ],
+)
+def test_step_1_says_what_is_wrong_with_the_token(
+    client_as, admin, token, reason, label
+) -> None:
+    Connection.objects.update(is_paused=True, paused_reason=reason)
+
+    connect = step(page_of(client_as, admin), "connect")
+
+    assert f'<span class="badge bad">{label}</span>' in connect
+    assert connect.count("badge bad") == 1
+
+
 def test_a_rule_shows_when_it_last_sent_and_failed(
     client_as, admin, token, make_rule
 ) -> None:

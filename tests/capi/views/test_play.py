@@ -80,7 +80,7 @@ def test_a_result_takes_the_place_of_the_rules_and_brings_the_rest_up_to_date(
     [
         ("404404", TOKEN, "1 paused"),
         ("404404", TOKEN, "Paused 404"),
-        ("104012", "AQV-this-one-is-revoked", '<span class="badge bad">On hold</span>'),
+        ("104012", "AQV-this-one-is-revoked", '<span class="badge bad">Refused</span>'),
         ("104012", "AQV-this-one-is-revoked", "Sending is paused."),
     ],
 )
