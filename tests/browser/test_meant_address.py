@@ -30,6 +30,22 @@ def test_a_lead_is_added_with_the_address_that_was_meant(
     assert Lead.objects.get().email == "ada@gmail.com"
 
 
+def test_enter_in_a_field_keeps_the_address_that_was_typed(
+    page, company, sales
+) -> None:
+    sign_in(page, sales)
+    open_page(page, reverse("lead_new"), "desktop")
+    page.get_by_label("First name").fill("Ada")
+    page.get_by_label("E-mail").fill("ada@gmial.com")
+    page.get_by_role("button", name="Add lead").click()
+    page.get_by_label("E-mail").fill("ada@example.com")
+
+    page.get_by_label("First name").press("Enter")
+
+    expect(page.locator("#messages")).to_contain_text("Ada was added.")
+    assert Lead.objects.get().email == "ada@example.com"
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_the_page_of_a_lead_corrects_its_address(page, company, sales, size) -> None:
     lead = make_lead(company, email="grace@hotmial.com")
