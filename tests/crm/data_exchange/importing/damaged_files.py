@@ -62,7 +62,7 @@ GOOD_TABLES: Final[Mapping[str, GoodTable]] = {
     ),
     "task": GoodTable(
         ("Task", "Due", "E-mail", "Type"),
-        lambda n: (f"Call back {n}", f"2027-04-{9 + n}", ADA, "To-do"),
+        lambda n: (f"Call back {n}", f"2027-04-{9 + n}", ADA, "Call"),
     ),
     "note": GoodTable(
         ("Note text", "Kind", "Time", "E-mail"),
