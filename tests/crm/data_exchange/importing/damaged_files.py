@@ -212,6 +212,4 @@ DAMAGES_OF_ROWS: Final[tuple[DamageOfRows, ...]] = (
 DAMAGES: Final[tuple[Damage, ...]] = (
     in_another_encoding, an_odd_quote, a_cut_part, flipped_bytes_in_a_part, without_a_part, with_entities, *TWISTS,
 )  # fmt: skip
-KINDS: Final = (
-    len(GOOD_TABLES) * len(WRITERS) * (len(DAMAGES_OF_ROWS) + len(DAMAGES))
-)
+KINDS: Final = len(GOOD_TABLES) * len(WRITERS) * (len(DAMAGES_OF_ROWS) + len(DAMAGES))
