@@ -89,15 +89,21 @@ def damaged_file(seed: int) -> DamagedFile:
     subject, ending = divmod(kind, len(WRITERS))
     name, writer = list(WRITERS.items())[ending]
     rows = list(GOOD_TABLES.values())[subject].rows
-    damages = (*DAMAGES_OF_ROWS, *DAMAGES)
-    damage = damages[at % len(damages)]
-    if damage in DAMAGES_OF_ROWS:
-        content = writer(damage(rows, dice))  # type: ignore[arg-type]  # by the line above
-    else:
-        content = damage(writer(rows), dice)  # type: ignore[arg-type, assignment]
+    damage, content = _damaged(at % DAMAGE_COUNT, rows, writer, dice)
     return DamagedFile(
-        seed, list(GOOD_TABLES)[subject], damage.__name__, f"file.{name}", content
+        seed, list(GOOD_TABLES)[subject], damage, f"file.{name}", content
     )
+
+
+def _damaged(
+    number: int, rows: list[Cells], write: Callable[[list[Cells]], bytes], dice: Dice
+) -> tuple[str, bytes]:
+    """The name of the damage with this number, and the damaged file."""
+    if number < len(DAMAGES_OF_ROWS):
+        change_rows = DAMAGES_OF_ROWS[number]
+        return change_rows.__name__, write(change_rows(rows, dice))
+    damage = DAMAGES[number - len(DAMAGES_OF_ROWS)]
+    return damage.__name__, damage(write(rows), dice)
 
 
 # --- tables with damaged cells ---
@@ -212,4 +218,5 @@ DAMAGES_OF_ROWS: Final[tuple[DamageOfRows, ...]] = (
 DAMAGES: Final[tuple[Damage, ...]] = (
     in_another_encoding, an_odd_quote, a_cut_part, flipped_bytes_in_a_part, without_a_part, with_entities, *TWISTS,
 )  # fmt: skip
-KINDS: Final = len(GOOD_TABLES) * len(WRITERS) * (len(DAMAGES_OF_ROWS) + len(DAMAGES))
+DAMAGE_COUNT: Final = len(DAMAGES_OF_ROWS) + len(DAMAGES)
+KINDS: Final = len(GOOD_TABLES) * len(WRITERS) * DAMAGE_COUNT

@@ -169,7 +169,7 @@ def assert_refused(lead_import: LeadImport) -> None:
 
 
 def assert_whole(lead_import: LeadImport, before: dict[str, int]) -> None:
-    """Assert that there is a record of each new row and of no other, and that all values of undamaged rows are in it."""
+    """Assert that each new row has a record, no other row has, and undamaged rows have all their values in it."""
     assert lead_import.done == lead_import.planned
     rows = list(LeadImportRow.objects.of(lead_import))
     new = [row for row in rows if row.outcome == RowOutcome.NEW]
