@@ -211,6 +211,7 @@ def shown(record: Any) -> tuple[str, ...]:
             fields = (record.title, record.lead.email, f"{record.amount:.0f}")
             return (*fields, record.currency, f"{record.expected_close}", tags)
         case Task():
+            assert record.lead is not None
             kind = record.get_kind_display()
             return (record.title, f"{record.due_on}", record.lead.email, kind)
         case _:
