@@ -1,17 +1,19 @@
 """Log lines and error reports without personal data or secrets, one line per event."""
 
+import json
 import logging
 import re
 from collections.abc import Iterable
 from copy import copy
 from datetime import datetime
 from types import FrameType, TracebackType
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from django.http import HttpRequest
 from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 
 from capi.linkedin.parsing import MASK, mask
+from leadmachine import request_ids
 
 # Log lines
 
@@ -26,6 +28,9 @@ DETAIL: Final = re.compile(
 CREDENTIALS: Final = re.compile(
     r"\b((?:postgres(?:ql)?|rediss?|valkeys?|smtp(?:\+\w+)?|[\w.]+:Transport)://)[^\s/]*@"
 )
+
+# What a call may add to its line with `extra`, for JSON alone: keys of rows, or lists of them.
+KEYS: Final = ("company_id", "rule_id", "attempt_id", "event_ids", "job_id")
 
 # Names of the workers in this process: celery@host looks like an e-mail address.
 _nodes: set[str] = set()
@@ -42,6 +47,8 @@ class SafeFormatter(logging.Formatter):
     So no input can forge a log line, and the database's "Failing row contains …" leaks no address.
     """
 
+    between_date_and_time: ClassVar[str] = " "
+
     def format(self, record: logging.LogRecord) -> str:
         record = copy(record)
         record.exc_text = None  # another handler may have cached its own text here
@@ -52,18 +59,44 @@ class SafeFormatter(logging.Formatter):
         return (
             datetime.fromtimestamp(record.created)
             .astimezone()
-            .isoformat(sep=" ", timespec="milliseconds")
+            .isoformat(sep=self.between_date_and_time, timespec="milliseconds")
         )
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
-        message = super().formatMessage(record)
-        return sanitise(message, readable=_nodes if "@" in message else ())
+        line = _readable(super().formatMessage(record))
+        number = request_ids.current()
+        return f"{line} [request {number}]" if number else line
 
     def formatException(self, ei: ExceptionInfo) -> str:  # noqa: N802
         return _indented(super().formatException(ei))
 
     def formatStack(self, stack_info: str) -> str:  # noqa: N802
         return _indented(super().formatStack(stack_info))
+
+
+class JsonFormatter(SafeFormatter):
+    """Writes each event as one JSON object, masked like a line of text, with the keys of the rows that it is about.
+
+    The level, the logger and the message follow each other: `crm.models.privacy_log` reads its lines by that.
+    """
+
+    between_date_and_time = "T"
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields: dict[str, Any] = {
+            "time": self.formatTime(record),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": _readable(record.getMessage()),
+        }
+        if number := request_ids.current():
+            fields["request_id"] = number
+        fields |= _keys(record)
+        if record.exc_info:
+            fields["traceback"] = self.formatException(record.exc_info)
+        if record.stack_info:
+            fields["stack"] = self.formatStack(record.stack_info)
+        return json.dumps(fields, ensure_ascii=False)
 
 
 class InOneLine(logging.Filter):
@@ -84,6 +117,23 @@ def sanitise(text: str, *, readable: Iterable[str] = ()) -> str:
 def keep_readable(node: str) -> None:
     """Don't mask this name of a worker (`celery@host`) in the log of this process."""
     _nodes.add(node)
+
+
+def _readable(message: str) -> str:
+    """Return the message, sanitised except for the names of this process's workers."""
+    return sanitise(message, readable=_nodes if "@" in message else ())
+
+
+def _keys(record: logging.LogRecord) -> dict[str, int | list[int]]:
+    """Return the keys of rows that the call added to the record. Leaves out anything that is no number."""
+    found = {name: getattr(record, name, None) for name in KEYS}
+    return {name: value for name, value in found.items() if _is_key(value)}
+
+
+def _is_key(value: object) -> bool:
+    if isinstance(value, list):
+        return all(type(one) is int for one in value)
+    return type(value) is int
 
 
 def _spellings(nodes: Iterable[str]) -> set[str]:

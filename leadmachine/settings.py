@@ -85,6 +85,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     # Around all others, to measure them too.
     "leadmachine.metrics.requests.RequestSecondsMiddleware",
+    "leadmachine.request_ids.RequestIdMiddleware",
     # Next, so that their headers are also on HTTPS redirects and static files, which other middleware returns early.
     "leadmachine.middleware.ClosedByDefaultMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -288,6 +289,7 @@ SPECTACULAR_SETTINGS = {
 }
 
 # Logging
+LOG_FORMAT: str = env.str("LEADMACHINE_LOG_FORMAT", default="text")
 DEFAULT_EXCEPTION_REPORTER = "leadmachine.log_format.MaskedReport"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "leadmachine.log_format.ReportFilter"
 LOGGING = {
@@ -298,7 +300,8 @@ LOGGING = {
             "()": "leadmachine.log_format.SafeFormatter",
             "format": "{asctime} {levelname} {name}: {message}",
             "style": "{",
-        }
+        },
+        "json": {"()": "leadmachine.log_format.JsonFormatter"},
     },
     "filters": {
         "in_one_line": {"()": "leadmachine.log_format.InOneLine"},
@@ -307,7 +310,7 @@ LOGGING = {
     "handlers": {
         "stderr": {
             "class": "logging.StreamHandler",
-            "formatter": "line",
+            "formatter": "json" if LOG_FORMAT == "json" else "line",
             "filters": ["once_per_outage"],
         }
     },

@@ -7,6 +7,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Final
 
 from capi.delivery.settle import EventUpdate
@@ -14,6 +15,8 @@ from capi.models import Attempt
 
 logger = logging.getLogger(__name__)
 
+# Of 10 bytes each: journald and Docker cut a line of 48 or 16 KB in two.
+EVENT_IDS_PER_LINE: Final = 500
 # Base64 of 16 or 18 bytes so far. A SHA-256 is longer, and an address has an @.
 _IS_ID: Final = re.compile(r"[A-Za-z0-9+/=_:-]{1,40}")
 
@@ -32,6 +35,7 @@ def log_request(
     attempt: Attempt, updates: Iterable[EventUpdate], *, linkedin_id: str = ""
 ) -> None:
     """Log one line about a request: its company and rule, the answer, and how many events had which outcome."""
+    updates = list(updates)
     counts = _counts(updates)
     counts["undecided"] = attempt.event_count - counts.total()
     logger.info(
@@ -44,6 +48,7 @@ def log_request(
         _events(attempt.event_count),
         _listed(counts),
         f" LinkedIn's number: {linkedin_id}." if linkedin_id else "",
+        extra=_keys(attempt, updates),
     )
 
 
@@ -57,6 +62,7 @@ def log_refused(attempt: Attempt, update: EventUpdate) -> None:
         attempt.rule_id,
         _events(counts.total()),
         _listed(counts),
+        extra=_keys(attempt, [update]),
     )
 
 
@@ -68,7 +74,21 @@ def log_limit(company_id: int, body_bytes: int, body_limit: int | None) -> None:
         company_id,
         f"{body_bytes:,}",
         f"{body_limit:,}",
+        extra={"company_id": company_id},
     )
+
+
+def _keys(
+    attempt: Attempt, updates: Iterable[EventUpdate]
+) -> dict[str, int | list[int] | None]:
+    """Return the keys for a line in JSON: of the request, and of the first of its events."""
+    events = (event.pk for update in updates for event in update.events)
+    return {
+        "company_id": attempt.company_id,
+        "rule_id": attempt.rule_id,
+        "attempt_id": attempt.pk,
+        "event_ids": list(islice(events, EVENT_IDS_PER_LINE)),
+    }
 
 
 def _counts(updates: Iterable[EventUpdate]) -> Counter[str]:

@@ -44,6 +44,7 @@ def _log_refusal(rule_id: int, company_id: int, message: str) -> None:
         rule_id,
         company_id,
         message,
+        extra={"company_id": company_id, "rule_id": rule_id},
     )
 
 

@@ -256,7 +256,9 @@ class EligibilityCheck:
             problem = payload.problem(built, now=now, max_age=self.max_age)
         except Exception:
             logger.exception(
-                "Conversion event %s can't be turned into a request.", row.pk
+                "Conversion event %s can't be turned into a request.",
+                row.pk,
+                extra={"event_ids": [row.pk]},
             )
             problem = (
                 "LeadMachine could not build this event. The operator's log says why."

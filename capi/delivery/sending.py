@@ -106,6 +106,7 @@ class BatchSender:
                 "The access token of company %s can't be opened: %s.",
                 self.lease.company_id,
                 why,
+                extra={"company_id": self.lease.company_id},
             )
             settle.hold_without_request(self.lease, self.batch, reason, connection)
             return None

@@ -44,9 +44,13 @@ def client_address(request: HttpRequest) -> str:
 
 def came_by_unnamed_proxy(request: HttpRequest) -> bool:
     """Return True if a proxy that is not in TRUSTED_PROXIES passes the request on: `client_address` is the proxy's."""
+    return "X-Forwarded-For" in request.headers and not came_by_our_proxy(request)
+
+
+def came_by_our_proxy(request: HttpRequest) -> bool:
+    """Return True if a proxy in TRUSTED_PROXIES passes the request on."""
     address = _parsed(request.META.get("REMOTE_ADDR", ""))
-    is_ours = address is not None and _is_our_proxy(address)
-    return "X-Forwarded-For" in request.headers and not is_ours
+    return address is not None and _is_our_proxy(address)
 
 
 @cache

@@ -111,7 +111,9 @@ class JobRunner(ABC, Generic[J]):
         ) as error:
             return self._interrupted(pk, error)
         except Exception:
-            logger.exception("%s %s has failed.", self.noun, pk)
+            logger.exception(
+                "%s %s has failed.", self.noun, pk, extra={"job_id": pk}
+            )
             self.jobs(pk).end(JobState.FAILED, self.failed)
             return False
 
@@ -171,12 +173,22 @@ class JobRunner(ABC, Generic[J]):
         if own.filter(timeouts__gte=TRIES).end(
             JobState.FAILED, TOO_SLOW if why else self.failed
         ):
-            logger.error("%s %s has failed.", self.noun, pk, exc_info=error)
+            logger.error(
+                "%s %s has failed.",
+                self.noun,
+                pk,
+                exc_info=error,
+                extra={"job_id": pk},
+            )
             return False
         if why is Unavailable.UNREACHABLE:
             raise error
         logger.warning(
-            "%s %s was interrupted, and is tried again: %s", self.noun, pk, error
+            "%s %s was interrupted, and is tried again: %s",
+            self.noun,
+            pk,
+            error,
+            extra={"job_id": pk},
         )
         return why is None
 

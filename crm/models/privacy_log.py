@@ -155,8 +155,16 @@ def _now(using: str) -> datetime:
 
 # Reading
 
-# The first level and logger of a line: what follows may be anything, such as an address that someone requested.
-ORIGIN: Final = re.compile(r"\b(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) ([\w.]+): ")
+# The first level and logger of a line: what follows may be anything, such as an address that someone requested. A line
+# is text or JSON, whose quotation marks are escaped if a container runtime puts it into JSON of its own.
+_LEVEL: Final = "(?:DEBUG|INFO|WARNING|ERROR|CRITICAL)"
+_QUOTE: Final = r"\\*+\""
+_NEXT: Final = rf"{_QUOTE},\s*{_QUOTE}"
+_IS: Final = rf"{_QUOTE}:\s*{_QUOTE}"
+ORIGIN: Final = re.compile(
+    rf"\b{_LEVEL} (?P<in_text>[\w.]+): "
+    rf"|{_QUOTE}level{_IS}{_LEVEL}{_NEXT}logger{_IS}(?P<in_json>[\w.]+){_NEXT}message{_IS}"
+)
 TIME: Final = r"\d{4}-\d\d-\d\dT[\d:.]{8,15}[+-]\d\d:\d\d"
 LINE: Final = re.compile(
     rf"Privacy log: (\d+) ({'|'.join(PrivacyChange)}) of company (\d{{1,18}}) at ({TIME}): (.*)",
@@ -180,7 +188,7 @@ def read(text: Iterable[str]) -> dict[Subject, PrivacyChange]:
 
 def _entries(line: str) -> Iterator[tuple[Subject, tuple[datetime, PrivacyChange]]]:
     origin = ORIGIN.search(line)
-    if origin is None or origin[1] != logger.name:
+    if origin is None or logger.name not in origin.groups():
         return
     found = LINE.match(line, origin.end())
     rows = ROW.findall(found[5]) if found else []

@@ -62,7 +62,13 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if request.path_info.startswith(API):
         return JsonResponse({"detail": SORRY}, status=500)
     # Without the request, because a context processor may have failed.
-    return HttpResponse(render_to_string("500.html"), status=500)
+    context = {"request_id": _number(request)}
+    return HttpResponse(render_to_string("500.html", context), status=500)
+
+
+def _number(request: HttpRequest) -> str:
+    """Return the request's number, by which an operator finds it in the log; "" if it failed before it had one."""
+    return getattr(request, "request_id", "")
 
 
 # The database is unavailable
@@ -134,6 +140,7 @@ def unavailable(request: HttpRequest, reason: Unavailable) -> HttpResponse:
         "sentence": sentence,
         "again": again,
         "is_form": not is_safe,
+        "request_id": _number(request),
     }
     return HttpResponse(
         render_to_string("503.html", context), status=503, headers=headers
