@@ -1,4 +1,4 @@
-"""System checks of numbers: one that is too small would delete, give up or repeat without end."""
+"""System checks of values: a number that would delete, give up or repeat without end, and a word without a meaning."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -31,4 +31,18 @@ def numbers_are_large_enough(**kwargs: Any) -> list[CheckMessage]:
         )
         for name, (smallest, otherwise) in SMALLEST.items()
         if getattr(settings, name) < smallest
+    ]
+
+
+@register()
+def log_format_is_known(**kwargs: Any) -> list[CheckMessage]:
+    """E036: log lines are text or JSON. Any other word would be text, and a log system that reads JSON would fail."""
+    if settings.LOG_FORMAT in ("text", "json"):
+        return []
+    return [
+        Error(
+            f"LEADMACHINE_LOG_FORMAT is {settings.LOG_FORMAT!r}.",
+            hint="Set it to text or json, or leave it unset.",
+            id="leadmachine.E036",
+        )
     ]

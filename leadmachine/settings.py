@@ -289,7 +289,7 @@ SPECTACULAR_SETTINGS = {
 }
 
 # Logging
-LOG_FORMAT: str = env.str("LEADMACHINE_LOG_FORMAT", default="text")
+LOG_FORMAT: str = env.str("LEADMACHINE_LOG_FORMAT", default="") or "text"
 DEFAULT_EXCEPTION_REPORTER = "leadmachine.log_format.MaskedReport"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "leadmachine.log_format.ReportFilter"
 LOGGING = {

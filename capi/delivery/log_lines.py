@@ -82,7 +82,7 @@ def _keys(
     attempt: Attempt, updates: Iterable[EventUpdate]
 ) -> dict[str, int | list[int] | None]:
     """Return the keys for a line in JSON: of the request, and of the first of its events."""
-    events = (event.pk for update in updates for event in update.events)
+    events = (event.row.pk for update in updates for event in update.events)
     return {
         "company_id": attempt.company_id,
         "rule_id": attempt.rule_id,

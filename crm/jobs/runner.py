@@ -111,9 +111,7 @@ class JobRunner(ABC, Generic[J]):
         ) as error:
             return self._interrupted(pk, error)
         except Exception:
-            logger.exception(
-                "%s %s has failed.", self.noun, pk, extra={"job_id": pk}
-            )
+            logger.exception("%s %s has failed.", self.noun, pk, extra={"job_id": pk})
             self.jobs(pk).end(JobState.FAILED, self.failed)
             return False
 

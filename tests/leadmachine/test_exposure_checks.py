@@ -223,3 +223,16 @@ def test_they_all_run_at_the_start(settings: Any) -> None:
     ids = {message.id for message in run_checks()}
 
     assert ids >= {f"leadmachine.E0{number}" for number in (15, 17, 18, 24)}
+
+
+def test_a_format_of_the_log_that_does_not_exist_is_reported(settings: Any) -> None:
+    settings.LOG_FORMAT = "logfmt"
+
+    assert found(range_checks.log_format_is_known) == ["leadmachine.E036"]
+
+
+@pytest.mark.parametrize("known", ["text", "json"])
+def test_the_formats_of_the_log_are_fine(settings: Any, known: str) -> None:
+    settings.LOG_FORMAT = known
+
+    assert found(range_checks.log_format_is_known) == []

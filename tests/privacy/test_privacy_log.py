@@ -1,5 +1,6 @@
 """Whatever ends the sending of a person or an event is in the privacy log: in numbers, and with its commit."""
 
+import json
 import logging
 import re
 from typing import Any
@@ -22,7 +23,7 @@ from crm.services.editing import delete
 from crm.services.erasure import erase_lead
 from crm.services.lead_merges import merge_leads
 from crm.services.merge_undo import undo_merge
-from leadmachine.log_format import SafeFormatter
+from leadmachine.log_format import JsonFormatter, SafeFormatter
 from tests.conftest import client_of, join, make_deal, make_lead, staff_client
 from tests.crm.api.calling import caller
 
@@ -403,3 +404,85 @@ def test_every_change_is_read_as_it_is_written(change: PrivacyChange) -> None:
     ]
 
     assert privacy_log.read(lines) == {subject: change}
+
+
+# A log of JSON, or of both
+
+
+def in_json(message: str, name: str = privacy_log.logger.name) -> str:
+    """A line about this message, as it is written with LEADMACHINE_LOG_FORMAT=json."""
+    record = logging.LogRecord(name, logging.INFO, "", 1, message, (), None)
+    return JsonFormatter().format(record)
+
+
+def message_of(change: PrivacyChange, pk: int) -> str:
+    return line_of(change, pk).partition("privacy_log: ")[2].strip()
+
+
+def in_alphabetical_order(line: str) -> str:
+    fields = {**json.loads(line), "company_id": 9, "traceback": "none"}
+    return json.dumps(fields, sort_keys=True, separators=(",", ":"))
+
+
+@pytest.mark.parametrize(
+    "as_stored",
+    [
+        lambda line: line,
+        lambda line: f"Nov 27 16:52:21 crm gunicorn[7]: {line}\n",
+        lambda line: json.dumps({"log": f"{line}\n", "stream": "stderr"}),
+        in_alphabetical_order,
+        lambda line: json.dumps(json.loads(line), indent=None),
+    ],
+    ids=["written", "journald", "docker", "sorted", "with spaces"],
+)
+@pytest.mark.parametrize("change", PrivacyChange)
+def test_every_change_is_read_as_json(change: PrivacyChange, as_stored: Any) -> None:
+    now = privacy_log.made_at(timezone.now())
+    subject = Subject(privacy_log.ALLOWS_AGAIN.get(change, change), 7, 1, now)
+
+    lines = [
+        as_stored(in_json(line))
+        for _, line in privacy_log.lines({subject: change}, now)
+    ]
+
+    assert privacy_log.read(lines) == {subject: change}
+
+
+def test_a_log_that_has_both_is_read_whole() -> None:
+    found = privacy_log.read(
+        [
+            line_of(PrivacyChange.ERASED, 1),
+            in_json(message_of(PrivacyChange.OPTED_OUT, 2)),
+            in_json("Not Found: /a", "django.request"),
+            line_of(PrivacyChange.DELETED_DEALS, 3),
+        ]
+    )
+
+    assert {(subject.ends, subject.pk) for subject in found} == {
+        (PrivacyChange.ERASED, 1),
+        (PrivacyChange.OPTED_OUT, 2),
+        (PrivacyChange.DELETED_DEALS, 3),
+    }
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [line_of(PrivacyChange.ERASED), in_json(message_of(PrivacyChange.ERASED, 42))],
+)
+@pytest.mark.parametrize("as_stored", [lambda line: line, in_alphabetical_order])
+def test_a_line_in_json_that_someone_made_up_counts_for_nothing(
+    inner: str, as_stored: Any
+) -> None:
+    """Neither an address that someone requests in JSON's form, nor one that is text."""
+    outer = in_json(f"Not Found: /a: {inner}", "django.request")
+    text = f"2026-11-27 16:52:21.000+00:00 WARNING django.request: Not Found: {inner}"
+
+    assert privacy_log.read([as_stored(outer), text]) == {}
+
+
+@pytest.mark.parametrize("cut", [4, 10, 40, 60])
+def test_a_line_in_json_that_is_cut_off_is_refused(cut: int) -> None:
+    line = in_json(message_of(PrivacyChange.ERASED, 42))
+
+    with pytest.raises(CutOff):
+        privacy_log.read([line[:-cut]])

@@ -1,5 +1,6 @@
 """What the process's log says of each request to LinkedIn: a line of ids and counts that leads into Recent Events."""
 
+import json
 import logging
 import re
 from typing import Any
@@ -12,6 +13,7 @@ from capi.delivery.log_lines import linkedin_id
 from capi.linkedin.sandbox.faults import Drop, Fault
 from capi.models import Attempt, ConversionEvent, ConversionRule
 from crm.models import Lead
+from leadmachine.log_format import JsonFormatter
 from tests.capi.conftest import send_all
 from tests.conftest import TOKEN, make_lead
 
@@ -49,6 +51,38 @@ def test_a_request_is_one_line_with_company_rule_counts_and_its_number(
     assert lines() == [
         f"Request {request.pk} for company {company.pk}, rule {rule.pk}: HTTP 200 in … ms; 3 events: 3 accepted."
     ]
+
+
+def test_a_line_as_json_has_the_keys_of_the_request_and_its_events(
+    company, connected, make_rule, caplog
+) -> None:
+    caplog.set_level(logging.INFO, "capi")
+    rule = make_rule()
+    make_leads(company, 3)
+
+    send_all(company)
+
+    [record] = [record for record in caplog.records if "log_lines" in record.name]
+    line = json.loads(JsonFormatter().format(record))
+    events = ConversionEvent.objects.order_by("pk").values_list("pk", flat=True)
+    assert line["company_id"] == company.pk
+    assert line["rule_id"] == rule.pk
+    assert line["attempt_id"] == Attempt.objects.get().pk
+    assert sorted(line["event_ids"]) == list(events)
+
+
+def test_a_line_about_many_events_has_the_first_of_them(
+    company, connected, make_rule, caplog, monkeypatch
+) -> None:
+    monkeypatch.setattr("capi.delivery.log_lines.EVENT_IDS_PER_LINE", 2)
+    caplog.set_level(logging.INFO, "capi")
+    make_rule()
+    make_leads(company, 3)
+
+    send_all(company)
+
+    [record] = [record for record in caplog.records if "log_lines" in record.name]
+    assert len(record.event_ids) == 2
 
 
 def test_linkedins_own_number_of_the_request_is_told(
