@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from copy import copy
 from datetime import datetime
 from types import FrameType, TracebackType
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeGuard
 
 from django.http import HttpRequest
 from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
@@ -126,11 +126,15 @@ def _readable(message: str) -> str:
 
 def _keys(record: logging.LogRecord) -> dict[str, int | list[int]]:
     """Return the keys of rows that the call added to the record. Leaves out anything that is no number."""
-    found = {name: getattr(record, name, None) for name in KEYS}
-    return {name: value for name, value in found.items() if _is_key(value)}
+    found: dict[str, int | list[int]] = {}
+    for name in KEYS:
+        value = getattr(record, name, None)
+        if _is_key(value):
+            found[name] = value
+    return found
 
 
-def _is_key(value: object) -> bool:
+def _is_key(value: object) -> TypeGuard[int | list[int]]:
     if isinstance(value, list):
         return all(type(one) is int for one in value)
     return type(value) is int
