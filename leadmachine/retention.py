@@ -268,6 +268,8 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
             where(LeadMerge, at="merged_at"),
         ),
     ),
+    "crm.LeadExternalId": Kept("as long as its lead, or until a program removes it"),
+    "crm.DealExternalId": Kept("as long as its deal, or until a program removes it"),
     "crm.LeadTag": Kept("as long as its lead and its tag"),
     "crm.DealPerson": Kept(
         "as long as its deal and its lead, or until someone in the company removes that person"

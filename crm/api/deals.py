@@ -8,6 +8,7 @@ from django.db import transaction
 from rest_framework import serializers
 
 from crm.api.custom_values import WithCustomValues
+from crm.api.external_ids import EXTERNAL_IDS, WithExternalIds
 from crm.api.fields import LeadField, OfferedRowField, OwnRowField, PeopleField
 from crm.api.serializers import NO_COLLEAGUE, TAGS, TaggedSerializer
 from crm.api.viewsets import Conflict
@@ -32,7 +33,9 @@ PEOPLE: Final = "people"
 TOO_LARGE: Final = "Enter at most 12 digits before the decimal point."
 
 
-class DealSerializer(WithCustomValues[Deal], TaggedSerializer[Deal]):
+class DealSerializer(
+    WithExternalIds[Deal], WithCustomValues[Deal], TaggedSerializer[Deal]
+):
     """A deal. `stage` defaults to the first open one of the default pipeline, `currency` to the company's.
 
     `lead` is the person whom conversions are about. It can be changed until one has been sent for the deal; pending
@@ -73,6 +76,7 @@ class DealSerializer(WithCustomValues[Deal], TaggedSerializer[Deal]):
             "people",
             "tags",
             "custom",
+            "external_ids",
             "created_at",
             "updated_at",
         )
@@ -134,8 +138,8 @@ class DealSerializer(WithCustomValues[Deal], TaggedSerializer[Deal]):
     def update(self, instance: Deal, validated_data: Any) -> Deal:
         lead: Lead | None = validated_data.pop(LEAD, None)
         people: list[int] | None = validated_data.pop(PEOPLE, None)
-        # Tags too: setting them locks the lead, which comes before the deal in the order of all locks.
-        is_personal = bool((PERSONAL | {TAGS}) & validated_data.keys())
+        # Tags and external ids too: setting them locks the lead, which comes before the deal in the order of all locks.
+        is_personal = bool((PERSONAL | {TAGS, EXTERNAL_IDS}) & validated_data.keys())
         with _locking(instance, lead, people, is_personal=is_personal):
             if lead is not None:
                 self._change_lead(instance, lead)

@@ -13,6 +13,7 @@ from rest_framework import serializers
 from rest_framework.settings import api_settings
 
 from crm.api.custom_values import WithCustomValues
+from crm.api.external_ids import WithExternalIds
 from crm.api.fields import (
     Amount,
     DealField,
@@ -217,7 +218,9 @@ class TaggedSerializer(StrictSerializer[M]):
         return found
 
 
-class LeadSerializer(WithCustomValues[Lead], TaggedSerializer[Lead]):
+class LeadSerializer(
+    WithExternalIds[Lead], WithCustomValues[Lead], TaggedSerializer[Lead]
+):
     """A lead. `status` defaults to the company's first one for new leads."""
 
     type = TypeCode(required=False, max_length=CODE_LENGTH)
@@ -249,6 +252,7 @@ class LeadSerializer(WithCustomValues[Lead], TaggedSerializer[Lead]):
             "notes",
             "tags",
             "custom",
+            "external_ids",
             "created_at",
             "updated_at",
         )

@@ -16,6 +16,7 @@ from crm.lists.custom_fields import custom_file_columns
 from crm.lists.definition import List
 from crm.lists.filter_choices import FilterRequest, colleagues, tags
 from crm.lists.filter_types import (
+    ExternalIdFilter,
     HasTextFilter,
     IdFilter,
     OptionalRowFilter,
@@ -111,6 +112,7 @@ class DealFilter(ListFilter):
 
     api_only = frozenset(
         {
+            "external_id",
             "lead",
             "person",
             "view",
@@ -180,6 +182,7 @@ class DealFilter(ListFilter):
     lead_created_until = UntilFilter("lead__created_at", "Until")
     lead = IdFilter("lead")
     person = PersonFilter("person")
+    external_id = ExternalIdFilter()
     view = ViewFilter("view")
     created_from = SinceFilter("created_at", "Created from")
     created_until = UntilFilter("created_at", "Until")

@@ -7,12 +7,14 @@ from typing import Any, Final
 import django_filters
 from django import forms
 from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
 from django.db.models import QuerySet
 from django.utils.dateparse import parse_datetime
 from django_filters.fields import ChoiceField, ModelChoiceField, ModelChoiceIterator
 from drf_spectacular.utils import extend_schema_field
 
 from crm.models.company import start_of
+from crm.models.external_id import LONGEST, NOT_AN_EXTERNAL_ID, PATTERN, Reference
 from crm.models.validators import MAX_ID
 
 YES_OR_NO: Final = [("True", "Yes"), ("False", "No")]
@@ -162,6 +164,36 @@ class IdFilter(django_filters.Filter):  # type: ignore[misc]
         super().__init__(
             field_name=f"{name}_id", label=label, min_value=1, max_value=MAX_ID
         )
+
+
+@extend_schema_field(
+    {
+        "type": "string",
+        "maxLength": LONGEST,
+        "pattern": f"^{PATTERN}$",
+        "description": "The one with this id in another system, such as hubspot:12345.",
+    }
+)
+class ExternalIdFilter(django_filters.CharFilter):  # type: ignore[misc]
+    """The lead or deal that has this id in another system, whose name is before the colon."""
+
+    def __init__(self) -> None:
+        messages = {"required": NOT_AN_EXTERNAL_ID, "invalid": NOT_AN_EXTERNAL_ID}
+        super().__init__(
+            label="External id",
+            max_length=LONGEST,
+            validators=[RegexValidator(rf"\A{PATTERN}\Z", NOT_AN_EXTERNAL_ID)],
+            error_messages=messages,
+        )
+
+    def filter(self, rows: QuerySet[Any], text: str) -> QuerySet[Any]:
+        if not text:
+            return rows
+        named = rows.model._meta.get_field("external_ids").related_model.objects.for_company(
+            self.parent.company
+        )
+        found = named.filter(**Reference.parse(text)._asdict())
+        return rows.filter(pk__in=found.values(rows.model._meta.model_name))
 
 
 def unfiltered(rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:

@@ -14,6 +14,7 @@ from crm.lists.custom_fields import BETWEEN, custom_file_columns
 from crm.lists.definition import List
 from crm.lists.filter_choices import FilterRequest, colleagues, tags, type_choices
 from crm.lists.filter_types import (
+    ExternalIdFilter,
     HasTextFilter,
     OptionalRowFilter,
     RowFilter,
@@ -80,7 +81,7 @@ class OrganisationNameFilter(django_filters.CharFilter):  # type: ignore[misc]
 class LeadFilter(ListFilter):
     """The filters of leads."""
 
-    api_only = frozenset({"email", "organisation", "view"})
+    api_only = frozenset({"email", "external_id", "organisation", "view"})
 
     status = RowFilter(queryset=statuses, empty_label="Any status")
     owner = OptionalRowFilter(
@@ -118,6 +119,7 @@ class LeadFilter(ListFilter):
     organisation = OrganisationNameFilter(
         label="Organisation", max_length=LONGEST_ORGANISATION
     )
+    external_id = ExternalIdFilter()
     view = ViewFilter("view")
 
     def set_choices(self, *, for_api: bool) -> None:

@@ -22,6 +22,7 @@ from crm.models.data_export import (
 from crm.models.deal import Deal
 from crm.models.deal_person import DealPerson
 from crm.models.event import CrmEvent, CrmEventKind
+from crm.models.external_id import DealExternalId, LeadExternalId
 from crm.models.funnel import FunnelStep
 from crm.models.idempotency import IdempotencyRecord
 from crm.models.lead import Lead, LeadSearch
@@ -68,6 +69,7 @@ __all__ = [
     "CustomField",
     "DataExport",
     "Deal",
+    "DealExternalId",
     "DealPerson",
     "DealTag",
     "DuplicateReason",
@@ -85,6 +87,7 @@ __all__ = [
     "Lead",
     "LeadChange",
     "LeadDuplicate",
+    "LeadExternalId",
     "LeadImport",
     "LeadImportFile",
     "LeadImportRow",

@@ -13,6 +13,7 @@ from crm.models.company import Company
 from crm.models.deal import Deal
 from crm.models.deal_person import DealPerson
 from crm.models.event import CrmEvent
+from crm.models.external_id import LeadExternalId
 from crm.models.lead import Lead
 from crm.models.note import Note
 from crm.models.tag import LeadTag
@@ -30,6 +31,7 @@ FOLLOWING: Final[Sequence[tuple[type[models.Model], str]]] = (
     (Attachment, "lead"),
     (LeadTag, "lead"),
     (DealPerson, "lead"),
+    (LeadExternalId, "lead"),
     (Lead, "merged_into"),
 )
 

@@ -24,12 +24,14 @@ from crm.models import (
     Company,
     CustomField,
     Deal,
+    DealExternalId,
     DealPerson,
     FieldSubject,
     Lead,
     LeadDuplicate,
     LeadMerge,
     LeadSearch,
+    LeadExternalId,
     LeadTag,
     Note,
     Task,
@@ -139,8 +141,9 @@ def _erase(lead: Lead) -> list[int]:
         rows = contributions.for_company(lead.company_id)
         rows.filter(Q(lead=lead) | Q(deal__in=deals)).delete()
     forget_source(lead)
-    for links in (LeadTag.objects, DealPerson.objects):
+    for links in (LeadTag.objects, DealPerson.objects, LeadExternalId.objects):
         links.for_company(lead.company_id).filter(lead=lead).delete()
+    DealExternalId.objects.for_company(lead.company_id).filter(deal__in=deals).delete()
     Lead.objects.filter(pk=lead.pk).update(
         erased_at=Now(),
         updated_at=Now(),

@@ -19,9 +19,11 @@ from crm.models import (
     CrmEvent,
     DataExport,
     Deal,
+    DealExternalId,
     DealPerson,
     Lead,
     LeadDuplicate,
+    LeadExternalId,
     LeadImport,
     LeadMerge,
     LeadStatus,
@@ -43,6 +45,8 @@ TIES = {
     ("crm_deal", "lost_reason_id"): LostReason,
     ("crm_dealperson", "deal_id"): Deal,
     ("crm_dealperson", "lead_id"): Lead,
+    ("crm_leadexternalid", "lead_id"): Lead,
+    ("crm_dealexternalid", "deal_id"): Deal,
     ("crm_stage", "pipeline_id"): Pipeline,
     ("crm_task", "lead_id"): Lead,
     ("crm_task", "deal_id"): Deal,
@@ -83,6 +87,9 @@ def fill(company):
     lead = make_deal(make_lead(company)).lead
     note = Note.objects.create(company=company, lead=lead, text="Called")
     DealPerson.objects.create(company=company, deal=lead.deals.get(), lead=lead)
+    named = {"company": company, "system": "hubspot", "external_id": "1"}
+    LeadExternalId.objects.create(lead=lead, **named)
+    DealExternalId.objects.create(deal=lead.deals.get(), **named)
     file = {"name": "Offer.pdf", "size": 1, "stored_as": str(company.pk)}
     Attachment.objects.create(company=company, lead=lead, note=note, **file)
     LeadMerge.objects.create(company=company, kept=lead, gone=lead)

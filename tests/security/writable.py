@@ -51,11 +51,11 @@ WRITABLE = {
     ApiKeyForm: {"name", "role"},
     LeadSerializer: {
         "first_name", "last_name", "email", "phone", "organisation", "title", "source", "type", "status", "owner",
-        "share_with_ad_platforms", "notes", "tags", "custom",
+        "share_with_ad_platforms", "notes", "tags", "custom", "external_ids",
     },
     DealSerializer: {
         "lead", "people", "title", "amount", "currency", "stage", "owner", "expected_close", "lost_reason",
-        "outcome_note", "tags", "custom",
+        "outcome_note", "tags", "custom", "external_ids",
     },
     CustomFieldSerializer: {
         "subject", "name", "type", "help_text", "is_required", "is_listed", "choices", "is_archived",

@@ -18,7 +18,9 @@ from crm.models import (
     CrmEvent,
     CustomField,
     DataExport,
+    DealExternalId,
     DealPerson,
+    LeadExternalId,
     LeadSource,
     LeadStatus,
     LeadType,
@@ -321,5 +323,21 @@ FILES: Final = [
             added_by="By",
         ),
         rows_of(DealPerson, "added_by"),
+    ),
+    ArchiveFile(
+        "lead-external-ids.csv",
+        "What leads are called in other systems.",
+        columns_of(
+            lead_id="Lead number", system="System", external_id="External id"
+        ),
+        rows_of(LeadExternalId),
+    ),
+    ArchiveFile(
+        "deal-external-ids.csv",
+        "What deals are called in other systems.",
+        columns_of(
+            deal_id="Deal number", system="System", external_id="External id"
+        ),
+        rows_of(DealExternalId),
     ),
 ]

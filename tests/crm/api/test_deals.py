@@ -52,6 +52,7 @@ def test_a_deal_is_shown_in_full(company, client, ada):
         "people": [],
         "tags": [],
         "custom": {},
+        "external_ids": [],
         "created_at": deal.created_at.isoformat().replace("+00:00", "Z"),
         "updated_at": deal.updated_at.isoformat().replace("+00:00", "Z"),
     }

@@ -51,6 +51,7 @@ def test_a_lead_is_shown_in_full(company, client):
         "notes": "Met in Utrecht",
         "tags": [],
         "custom": {},
+        "external_ids": [],
         "created_at": ada.created_at.isoformat().replace("+00:00", "Z"),
         "updated_at": ada.updated_at.isoformat().replace("+00:00", "Z"),
     }
