@@ -1,7 +1,8 @@
 """The list `external_ids` of leads and deals: what they are called in other systems."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 from django.core.exceptions import ValidationError as ModelError
@@ -61,7 +62,7 @@ class WithExternalIds(serializers.ModelSerializer[M]):
         with transaction.atomic():
             row: Any = super().create(validated_data)
             if ids:
-                with external_ids_answered():
+                with _taken_answered():
                     add_external_ids(row=row, ids=ids)
         added: M = row
         return added
@@ -71,7 +72,16 @@ class WithExternalIds(serializers.ModelSerializer[M]):
         with transaction.atomic():
             row: Any = super().update(instance, validated_data)
             if ids is not None:
-                with external_ids_answered():
+                with _taken_answered():
                     replace_external_ids(row=row, ids=ids)
         updated: M = row
         return updated
+
+
+@contextmanager
+def _taken_answered() -> Iterator[None]:
+    """Turn the service's ValidationError into the API's 400."""
+    try:
+        yield
+    except ModelError as error:
+        raise serializers.ValidationError(error.message_dict) from error

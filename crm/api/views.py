@@ -166,7 +166,11 @@ class PipelineViewSet(WritableViewSet[M]):
 
     def get_queryset(self) -> QuerySet[M]:
         rows = super().get_queryset()
-        return rows.prefetch_related("tags", "external_ids") if self.action == "list" else rows
+        return (
+            rows.prefetch_related("tags", "external_ids")
+            if self.action == "list"
+            else rows
+        )
 
     def perform_destroy(self, instance: Any) -> None:
         delete(row=instance)

@@ -189,9 +189,9 @@ class ExternalIdFilter(django_filters.CharFilter):  # type: ignore[misc]
     def filter(self, rows: QuerySet[Any], text: str) -> QuerySet[Any]:
         if not text:
             return rows
-        named = rows.model._meta.get_field("external_ids").related_model.objects.for_company(
-            self.parent.company
-        )
+        named = rows.model._meta.get_field(
+            "external_ids"
+        ).related_model.objects.for_company(self.parent.company)
         found = named.filter(**Reference.parse(text)._asdict())
         return rows.filter(pk__in=found.values(rows.model._meta.model_name))
 

@@ -60,4 +60,6 @@ def replace_external_ids(*, row: Lead | Deal, ids: Sequence[Reference]) -> None:
 
 def _model_of(row: Lead | Deal) -> tuple[Any, str]:
     """The model of its external ids, and the column that refers to it."""
-    return (LeadExternalId, "lead") if isinstance(row, Lead) else (DealExternalId, "deal")
+    return (
+        (LeadExternalId, "lead") if isinstance(row, Lead) else (DealExternalId, "deal")
+    )

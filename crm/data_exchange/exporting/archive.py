@@ -327,17 +327,13 @@ FILES: Final = [
     ArchiveFile(
         "lead-external-ids.csv",
         "What leads are called in other systems.",
-        columns_of(
-            lead_id="Lead number", system="System", external_id="External id"
-        ),
+        columns_of(lead_id="Lead number", system="System", external_id="External id"),
         rows_of(LeadExternalId),
     ),
     ArchiveFile(
         "deal-external-ids.csv",
         "What deals are called in other systems.",
-        columns_of(
-            deal_id="Deal number", system="System", external_id="External id"
-        ),
+        columns_of(deal_id="Deal number", system="System", external_id="External id"),
         rows_of(DealExternalId),
     ),
 ]

@@ -183,7 +183,7 @@ def test_a_list_costs_the_same_however_long_it_is(
         make_deal(ada)
 
     # The key and its company, the deals, their people and tags, the custom fields.
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         answer = client.get(URL)
 
     assert len(answer.json()["results"]) == 20

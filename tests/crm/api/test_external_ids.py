@@ -13,9 +13,7 @@ pytestmark = pytest.mark.django_db
 
 LEADS = "/api/v1/leads/"
 DEALS = "/api/v1/deals/"
-WRONG = [
-    "Enter the short name of a system, a colon and the id, such as hubspot:12345."
-]
+WRONG = ["Enter the short name of a system, a colon and the id, such as hubspot:12345."]
 
 
 @pytest.fixture
@@ -110,25 +108,24 @@ def test_another_company_may_have_the_same_id(company, other_company, client):
 
 @pytest.mark.parametrize(
     "wrong",
-    ["12345", "hubspot:", ":1", "HubSpot:1", "hubspot:1 2", "hubspot:é", "a:1\n", "a:"]
-    + ["a:" + 201 * "x", 41 * "a" + ":1", "a:\0", "a:\ud800"],
+    ["12345", "hubspot:", ":1", "HubSpot:1", "hubspot:1 2", "hubspot:é", "a:"]
+    + ["a:" + 201 * "x", 41 * "a" + ":1", "a:\0"],
 )
 def test_an_id_has_a_system_and_printable_characters(company, client, wrong):
     lead = make_lead(company)
 
-    answer = patch(client, LEADS, lead, [wrong])
-
-    assert answer.status_code == (200 if wrong == "a:1\n" else 400)
-    if "\ud800" not in wrong and wrong != "a:1\n":
-        listed = client.get(LEADS, {"external_id": wrong})
-        assert listed.status_code == 400
-        assert list(listed.json()) == ["external_id"]
+    assert patch(client, LEADS, lead, [wrong]).status_code == 400
+    listed = client.get(LEADS, {"external_id": wrong})
+    assert listed.status_code == 400
+    assert list(listed.json()) == ["external_id"]
 
 
 def test_what_is_wrong_with_an_id_is_said(company, client):
     lead = make_lead(company)
 
-    assert patch(client, LEADS, lead, ["12345"]).json() == {"external_ids": {"0": WRONG}}
+    assert patch(client, LEADS, lead, ["12345"]).json() == {
+        "external_ids": {"0": WRONG}
+    }
     assert client.get(LEADS, {"external_id": "12345"}).json() == {"external_id": WRONG}
     for each in ("hubspot:1", {"hubspot": "1"}, None, [None], [["a:1"]]):
         assert patch(client, LEADS, lead, each).status_code == 400
@@ -156,7 +153,7 @@ def test_an_erasure_deletes_them(company, client):
     patch(client, LEADS, deal.lead, ["hubspot:1"])
     patch(client, DEALS, deal, ["hubspot:2"])
 
-    erase_lead(lead=deal.lead, actor=None)
+    erase_lead(lead=deal.lead)
 
     assert not LeadExternalId.objects.exists()
     assert not DealExternalId.objects.exists()

@@ -250,7 +250,7 @@ def test_a_list_costs_the_same_however_long_it_is(
         )
 
     # The key and its company, the leads, their tags, the custom fields.
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         answer = client.get(URL)
 
     assert len(answer.json()["results"]) == 20

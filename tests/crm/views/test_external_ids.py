@@ -4,12 +4,13 @@ import pytest
 
 from crm.models.external_id import Reference
 from crm.services.external_ids import replace_external_ids
-from tests.conftest import make_deal, make_lead
+from tests.conftest import client_of, make_deal, make_lead
 
 pytestmark = pytest.mark.django_db
 
 
-def test_the_pages_of_a_lead_and_a_deal_show_them(sales_client, company):
+def test_the_pages_of_a_lead_and_a_deal_show_them(sales, company):
+    sales_client = client_of(sales.user)
     deal = make_deal(make_lead(company))
     urls = [deal.lead.get_absolute_url(), deal.get_absolute_url()]
     assert not any(b"External ids" in sales_client.get(url).content for url in urls)
