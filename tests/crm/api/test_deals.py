@@ -182,7 +182,7 @@ def test_a_list_costs_the_same_however_long_it_is(
     for _ in range(20):
         make_deal(ada)
 
-    # The key and its company, the deals, their people and tags, the custom fields.
+    # The key and its company, the deals, their people, tags and external ids, the custom fields.
     with django_assert_num_queries(6):
         answer = client.get(URL)
 

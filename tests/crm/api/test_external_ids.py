@@ -108,8 +108,17 @@ def test_another_company_may_have_the_same_id(company, other_company, client):
 
 @pytest.mark.parametrize(
     "wrong",
-    ["12345", "hubspot:", ":1", "HubSpot:1", "hubspot:1 2", "hubspot:é", "a:"]
-    + ["a:" + 201 * "x", 41 * "a" + ":1", "a:\0"],
+    [
+        "12345",
+        "hubspot:",
+        ":1",
+        "HubSpot:1",
+        "hubspot:1 2",
+        "hubspot:é",
+        f"a:{201 * 'x'}",
+        f"{41 * 'a'}:1",
+        "a:\0",
+    ],
 )
 def test_an_id_has_a_system_and_printable_characters(company, client, wrong):
     lead = make_lead(company)

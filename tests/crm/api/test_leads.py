@@ -249,7 +249,7 @@ def test_a_list_costs_the_same_however_long_it_is(
             owner=join(company, Role.SALES, email=f"{number}@example.com").user,
         )
 
-    # The key and its company, the leads, their tags, the custom fields.
+    # The key and its company, the leads, their tags and external ids, the custom fields.
     with django_assert_num_queries(5):
         answer = client.get(URL)
 
