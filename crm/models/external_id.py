@@ -35,31 +35,20 @@ class Reference(NamedTuple):
         return f"{self.system}:{self.external_id}"
 
 
-class ExternalId(models.Model):
-    """What the lead or deal is called in another system. No two records of a kind have the same.
+class LeadExternalId(models.Model):
+    """What a lead is called in another system. No two leads have the same.
 
-    A record can have several of one system: those of two leads that are merged stay.
+    A lead can have several of one system: those of two leads that are merged stay.
     """
 
     company = models.ForeignKey(
         Company, on_delete=models.CASCADE, related_name="+", db_index=False
     )
-    system = models.CharField(max_length=SYSTEM_LENGTH)
-    external_id = models.CharField(max_length=ID_LENGTH)
-
-    class Meta:
-        abstract = True
-
-    def __str__(self) -> str:
-        return str(Reference(self.system, self.external_id))
-
-
-class LeadExternalId(ExternalId):
-    """An external id of a lead."""
-
     lead = models.ForeignKey(
         Lead, on_delete=models.CASCADE, related_name="external_ids"
     )
+    system = models.CharField(max_length=SYSTEM_LENGTH)
+    external_id = models.CharField(max_length=ID_LENGTH)
 
     objects: ClassVar[CompanyQuerySet[Self]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
 
@@ -74,13 +63,24 @@ class LeadExternalId(ExternalId):
             )
         ]
 
+    def __str__(self) -> str:
+        return str(Reference(self.system, self.external_id))
 
-class DealExternalId(ExternalId):
-    """An external id of a deal."""
 
+class DealExternalId(models.Model):
+    """What a deal is called in another system. No two deals have the same.
+
+    A deal can have several of one system.
+    """
+
+    company = models.ForeignKey(
+        Company, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
     deal = models.ForeignKey(
         Deal, on_delete=models.CASCADE, related_name="external_ids"
     )
+    system = models.CharField(max_length=SYSTEM_LENGTH)
+    external_id = models.CharField(max_length=ID_LENGTH)
 
     objects: ClassVar[CompanyQuerySet[Self]] = CompanyQuerySet.as_manager()  # type: ignore[assignment]
 
@@ -94,3 +94,6 @@ class DealExternalId(ExternalId):
                 name="deal_by_external_id",
             )
         ]
+
+    def __str__(self) -> str:
+        return str(Reference(self.system, self.external_id))

@@ -1,6 +1,7 @@
 """The ids that a lead or deal has in other systems."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError
@@ -42,9 +43,7 @@ def replace_external_ids(*, row: Lead | Deal, ids: Sequence[Reference]) -> None:
     Raises ValidationError if another one has one of them, PersonErased or LeadMerged.
     """
     model, column = _model_of(row)
-    deal = row if isinstance(row, Deal) else None
-    lead_id = deal.lead_id if deal else row.pk
-    with locking_subject(lead_id=lead_id, deal_id=deal and deal.pk):
+    with _locking(row):
         own = model.objects.filter(**{column: row})
         had = {Reference(each.system, each.external_id): each.pk for each in own}
         gone = [pk for reference, pk in had.items() if reference not in ids]
@@ -56,6 +55,13 @@ def replace_external_ids(*, row: Lead | Deal, ids: Sequence[Reference]) -> None:
             # Count it as a change, which undoing an import must not take away.
             type(row)._default_manager.filter(pk=row.pk).update(updated_at=Now())
             row.refresh_from_db(fields=["updated_at"])
+
+
+def _locking(row: Lead | Deal) -> AbstractContextManager[None]:
+    """Lock the lead, or the deal and its lead: it can't be erased or merged meanwhile."""
+    if isinstance(row, Deal):
+        return locking_subject(lead_id=row.lead_id, deal_id=row.pk)
+    return locking_subject(lead_id=row.pk, deal_id=None)
 
 
 def _model_of(row: Lead | Deal) -> tuple[Any, str]:
