@@ -18,6 +18,8 @@ from crm.views import (
     finding,
     forecasts,
     funnels,
+    intake,
+    intake_sources,
     jobs,
     lead_duplicates,
     lead_fields,
@@ -268,6 +270,16 @@ urlpatterns = [
     ),
     path("company/audit/", audit.audit_log, name="audit_log"),
     path("company/audit/export/", audit.audit_export, name="audit_export"),
+    path("company/sources/", intake_sources.sources, name="intake_sources"),
+    path(
+        "company/sources/<int:pk>/", intake_sources.source, name="intake_source"
+    ),
+    path(
+        "company/sources/<int:pk>/address/",
+        intake_sources.source_address,
+        name="intake_source_address",
+    ),
+    path("in/<str:token>/", intake.receive, name="intake"),
     path("company/api-keys/new/", company.api_key_new, name="api_key_new"),
     path("company/api-keys/made/", company.api_key_made, name="api_key_made"),
     path(

@@ -42,6 +42,7 @@ from crm.models import (
     LeadSearch,
     Membership,
     Note,
+    Payload,
     TypedForm,
     User,
 )
@@ -297,6 +298,10 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
     ),
     "crm.CalendarFeed": Kept(
         "until its member removes it or loses access: one row for each member who has a link"
+    ),
+    "crm.IntakeSource": WITH_ITS_COMPANY,
+    "crm.Payload": (
+        Expires(_days(30), "its end", where(Payload, at="ended_at")),
     ),
     "crm.ExportPart": Kept(
         "as long as its export, or until someone of the company is erased"

@@ -20,7 +20,7 @@ from capi.models.functions import database_now
 from capi.services.statistics import COUNT_EVERY_SECONDS, refresh_counts
 from crm.accounts import mails
 from crm.jobs import rounds
-from crm.services import custom_fields, lead_duplicates, reminders
+from crm.services import custom_fields, lead_duplicates, payloads, reminders
 from crm.services.background import tried
 
 logger = logging.getLogger(__name__)
@@ -151,7 +151,7 @@ class Postman(Repeating):
 
 
 class Jobs(Repeating):
-    """Every two seconds: works on all jobs, for which people wait. Each statement of a chunk sends a beat.
+    """Every two seconds: makes leads of payloads, and works on all jobs, for which people wait. Each statement of a chunk sends a beat.
 
     A worker has two of them, because a chunk may take a minute: a large file is read, or a spreadsheet is packed.
     """
@@ -164,6 +164,7 @@ class Jobs(Repeating):
         return JOBS_EVERY_SECONDS
 
     def round(self, number: int) -> None:
+        payloads.process_payloads(go_on=lambda: not shutdown.has_begun())
         rounds.work_through(go_on=lambda: not shutdown.has_begun())
 
 

@@ -40,6 +40,11 @@ def takes_uploads(view: V) -> V:
     return _with(view, BodyRule(MAX_UPLOAD_BODY_BYTES, files=True))
 
 
+def takes_anything(view: V) -> V:
+    """Decorate a view that stores a body of any type as it is, and reads no form."""
+    return _with(view, BodyRule(read=False))
+
+
 def rule_of(view: Callable[..., Any], request: HttpRequest) -> BodyRule:
     """Return the view's rule for request bodies. A viewset has a rule for each method."""
     method = (request.method or "").lower()

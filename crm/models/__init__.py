@@ -25,6 +25,7 @@ from crm.models.event import CrmEvent, CrmEventKind
 from crm.models.external_id import DealExternalId, LeadExternalId
 from crm.models.funnel import FunnelStep
 from crm.models.idempotency import IdempotencyRecord
+from crm.models.intake import IntakeSource, Payload, PayloadOutcome
 from crm.models.lead import Lead, LeadSearch
 from crm.models.lead_duplicate import DuplicateReason, DuplicateSearch, LeadDuplicate
 from crm.models.lead_import import (
@@ -83,6 +84,7 @@ __all__ = [
     "IdempotencyRecord",
     "ImportStep",
     "ImportSubject",
+    "IntakeSource",
     "Invitation",
     "Lead",
     "LeadChange",
@@ -104,6 +106,8 @@ __all__ = [
     "Note",
     "NoteKind",
     "Otherwise",
+    "Payload",
+    "PayloadOutcome",
     "Pipeline",
     "RowOutcome",
     "RowProblem",

@@ -33,6 +33,8 @@ class AuditAction(models.TextChoices):
     CUSTOM_FIELD_ADDED = "custom_field_added", "Added a custom field"
     CUSTOM_FIELD_CHANGED = "custom_field_changed", "Changed a custom field"
     CUSTOM_FIELD_DELETED = "custom_field_deleted", "Deleted a custom field"
+    SOURCE_ADDED = "source_added", "Added a source"
+    SOURCE_CHANGED = "source_changed", "Changed a source"
     API_KEY_CREATED = "api_key_created", "Made an API key"
     API_KEY_REVOKED = "api_key_revoked", "Revoked an API key"
     TOKEN_SAVED = "token_saved", "Saved the access token"

@@ -15,6 +15,7 @@ from django.db import models, transaction
 from django.db.models import Q, Value
 from django.db.models.functions import Cast, Coalesce, Concat, Now
 
+from crm.intake.forgetting import forget_payloads
 from crm.models import (
     ApiKey,
     Attachment,
@@ -135,6 +136,7 @@ def _is_of(lead: Lead, kept: Lead) -> bool:
 def _erase(lead: Lead) -> list[int]:
     """Erase the data of one lead. Returns the ids of its deals."""
     forget_person(lead)
+    forget_payloads(lead)
     deals = _clear_deals(lead)
     _clear_tasks(lead)
     for contributions in (Note.objects, Attachment.objects):

@@ -30,12 +30,26 @@ def existing_leads(
     The name or address of a lead that was merged into another one finds that one. With `locks`, the leads that this
     import has written are left out: two rows about one person are matched by their keys.
     """
-    addresses = [values["email"] for values in wanted.values() if "email" in values]
-    names = [_name(values) for values in wanted.values() if "email" not in values]
-    pks = leads_named(lead_import.company_id, addresses, names)
+    pks = _people_named(lead_import.company_id, wanted)
     written = written_by(lead_import, "lead_id", pks) if locks else set()
     found = with_kept(lead_import.company_id, pks - written, locks=locks)
     return _by_key(found, wanted)
+
+
+def known_lead(company_id: int, values: Mapping[str, Any]) -> Lead | None:
+    """The oldest lead of this person, locked until the transaction ends, or None."""
+    key = person_key(values)
+    wanted = {key: values}
+    pks = _people_named(company_id, wanted)
+    found = with_kept(company_id, pks, locks=True)
+    return _by_key(found, wanted).get(key)
+
+
+def _people_named(company_id: int, wanted: Wanted) -> set[int]:
+    """The ids of the leads that may be one of these people."""
+    addresses = [values["email"] for values in wanted.values() if "email" in values]
+    names = [_name(values) for values in wanted.values() if "email" not in values]
+    return leads_named(company_id, addresses, names)
 
 
 def leads_named(

@@ -1,0 +1,121 @@
+"""Sources: websites and programs that send leads to a secret address, and the payloads that they sent."""
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from crm.models.company import Company
+from crm.models.people import sha256
+from crm.models.tenancy import CompanyQuerySet
+
+
+class IntakeSourceQuerySet(CompanyQuerySet["IntakeSource"]):
+    def find(self, token: str) -> "IntakeSource | None":
+        """The source with this token in its address, or None."""
+        return (
+            self.filter(token_sha256=sha256(token)).select_related("company").first()
+        )
+
+
+class IntakeSource(models.Model):
+    """Takes leads from anyone who has its address. Only a hash of the address's token is stored."""
+
+    company = models.ForeignKey(
+        Company, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    name = models.CharField(max_length=80)
+    # 256 random bits can't be guessed, so no slow hash is needed.
+    token_sha256 = models.CharField(max_length=64, unique=True)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        verbose_name="owner of new leads",
+    )
+    shares_without_consent = models.BooleanField(
+        "share new leads with ad platforms if the form doesn't ask",
+        default=False,
+        help_text="If off, only leads whose form says yes to sharing are reported to LinkedIn.",
+    )
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    objects: ClassVar[IntakeSourceQuerySet] = IntakeSourceQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        ordering = ["name", "pk"]
+        indexes = [
+            models.Index(fields=["company", "name", "id"], name="source_by_name"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PayloadOutcome(models.TextChoices):
+    """What a payload has led to."""
+
+    ADDED = "added", "Lead added"
+    UPDATED = "updated", "Lead updated"
+    REPEATED = "repeated", "Sent before"
+    SPAM = "spam", "Spam"
+    REFUSED = "refused", "Refused"
+
+
+class RefusalReason(models.TextChoices):
+    """Why no lead was made of a payload."""
+
+    UNREADABLE = "unreadable", "This is neither JSON nor a form."
+    NOT_AN_OBJECT = "not_an_object", "The JSON is not an object."
+    TOO_COMPLEX = "too_complex", "It has too many fields, or too many levels."
+    NO_CONTACT = "no_contact", "There is no valid e-mail address or phone number."
+
+
+class PayloadQuerySet(CompanyQuerySet["Payload"]):
+    def waiting(self) -> "PayloadQuerySet":
+        """Those that no lead has been made of yet, in the order in which they came."""
+        return self.filter(ended_at=None).order_by("pk")
+
+
+class Payload(models.Model):
+    """What a source has sent, exactly as it came, and what it led to."""
+
+    company = models.ForeignKey(
+        Company, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    source = models.ForeignKey(IntakeSource, on_delete=models.CASCADE, related_name="+")
+    received_at = models.DateTimeField(db_default=Now())
+    content_type = models.CharField(max_length=200, blank=True)
+    # A hash of the sender's id for it, or else of the body: two with the same are the same.
+    key = models.CharField(max_length=64)
+    body = models.BinaryField()
+    outcome = models.CharField(
+        max_length=10, choices=PayloadOutcome.choices, blank=True
+    )
+    reason = models.CharField(max_length=20, choices=RefusalReason.choices, blank=True)
+    # The lead's number, which outlives the lead.
+    made_id = models.BigIntegerField(null=True)
+    # Null until a worker has read it.
+    ended_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[PayloadQuerySet] = PayloadQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["company", "id"],
+                name="payloads_waiting",
+                condition=Q(ended_at=None),
+            ),
+            models.Index(fields=["source", "key", "received_at"], name="payload_by_key"),
+            models.Index(fields=["company", "made_id"], name="payload_by_lead"),
+            models.Index(fields=["ended_at"], name="payload_by_end"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Payload {self.pk}"

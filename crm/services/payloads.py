@@ -1,0 +1,105 @@
+"""Stores what sources send, and makes leads of it: one company at a time, each payload in one transaction."""
+
+import hashlib
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from random import shuffle
+from typing import Final
+
+from django.db import connection, transaction
+from django.db.models.functions import Now
+
+from crm.intake.bodies import Unreadable, fields_of
+from crm.intake.leads import Result, take_in
+from crm.models import Company, IntakeSource, Payload
+from crm.models.intake import PayloadOutcome
+from crm.services.background import tried
+
+REPEATED_WITHIN: Final = timedelta(days=1)
+LOCK_TIMEOUT: Final = "2s"
+CONTENT_TYPE_AT_MOST: Final = 200  # characters
+
+
+def store_payload(
+    *, source: IntakeSource, body: bytes, content_type: str, sender_id: str
+) -> Payload:
+    """Store it as it is. `sender_id` tells a repeat, "" if the sender has none: then the body does."""
+    kind, what = (b"id", sender_id.encode("utf-8", "replace"))
+    if not sender_id:
+        kind, what = b"body", body
+    return Payload.objects.create(
+        company_id=source.company_id,
+        source=source,
+        body=body,
+        content_type=content_type.replace("\0", "")[:CONTENT_TYPE_AT_MOST],
+        key=hashlib.sha256(kind + b"\n" + what).hexdigest(),
+    )
+
+
+def process_payloads(go_on: Callable[[], bool]) -> None:
+    """Make leads of all payloads that wait, one of each company in turn, until none is left or `go_on` says no."""
+    failed: set[int] = set()
+    while go_on() and any([_turn(each, failed) for each in _companies(failed)]):
+        pass
+
+
+def _companies(failed: set[int]) -> list[int]:
+    waiting = Payload.objects.filter(ended_at=None).exclude(company__in=failed)
+    companies = [*waiting.values_list("company", flat=True).distinct().order_by()]
+    shuffle(companies)
+    return companies
+
+
+def _turn(company_id: int, failed: set[int]) -> bool:
+    """Process the company's next payload. If that fails, the company has to wait for the next round."""
+    done = tried(
+        partial(_process_next, company_id),
+        failure=f"A payload of company {company_id} could not be processed; the next round tries again.",
+    )
+    if not done:
+        failed.add(company_id)
+    return bool(done)
+
+
+@transaction.atomic
+def _process_next(company_id: int) -> bool:
+    """Process one payload. Returns False if there is none, or another transaction has the company."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+    # One payload of a company at a time: two about one person make one lead. Nor does an erasure come in between.
+    free = Company.objects.select_for_update(no_key=True, skip_locked=True)
+    if not free.filter(pk=company_id).exists():
+        return False
+    payload = Payload.objects.for_company(company_id).waiting().first()
+    if payload is None:
+        return False
+    _end(payload)
+    return True
+
+
+def _end(payload: Payload) -> None:
+    try:
+        result = _result(payload)
+    except Unreadable as error:
+        result = Result(PayloadOutcome.REFUSED)
+        payload.reason = error.reason
+    payload.outcome = result.outcome
+    payload.made_id = result.lead.pk if result.lead else None
+    payload.ended_at = Now()
+    payload.save(update_fields=["outcome", "reason", "made_id", "ended_at"])
+
+
+def _result(payload: Payload) -> Result:
+    if _is_repeated(payload):
+        return Result(PayloadOutcome.REPEATED)
+    return take_in(payload.source, fields_of(bytes(payload.body), payload.content_type))
+
+
+def _is_repeated(payload: Payload) -> bool:
+    """True if the source sent the same before, on the day before this one."""
+    earlier = Payload.objects.for_company(payload.company_id).filter(
+        source=payload.source_id, key=payload.key, pk__lt=payload.pk
+    )
+    since = payload.received_at - REPEATED_WITHIN
+    return earlier.filter(received_at__gt=since).exists()

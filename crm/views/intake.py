@@ -1,0 +1,73 @@
+"""The address to which websites and programs send leads. What is answered with 202 has been stored."""
+
+from typing import Final
+
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from crm.accounts.bodies import DEFAULT_BODY_BYTES, takes_anything
+from crm.intake.bodies import FORM, MULTIPART, kind_of
+from crm.models import IntakeSource
+from crm.services.payloads import store_payload
+from crm.services.rate_limits import WINDOW_SECONDS, is_within
+
+PER_MINUTE: Final = 600  # payloads of one source
+SENDER_IDS: Final = ("Idempotency-Key", "webhook-id", "X-Shopify-Webhook-Id")
+
+
+@csrf_exempt
+@login_not_required
+@takes_anything
+@require_POST
+def receive(request: HttpRequest, token: str) -> HttpResponse:
+    """Store the body: 202, or a page for a browser. Otherwise 404, 410, 413 or 429, and nothing is stored."""
+    source = IntakeSource.objects.find(token)
+    if source is None:
+        return _refused(404, "There is no source with this address.")
+    if not (source.is_active and source.company.is_active):
+        return _refused(410, "This source was switched off.")
+    if not is_within(f"intake:{source.company_id}:{source.pk}", at_most=PER_MINUTE):
+        refused = _refused(429, f"At most {PER_MINUTE} leads a minute can be sent.")
+        refused["Retry-After"] = str(WINDOW_SECONDS)
+        return refused
+    body = request.read(DEFAULT_BODY_BYTES + 1)
+    if len(body) > DEFAULT_BODY_BYTES:
+        return _refused(413, "At most 256 kB can be sent here.")
+    content_type = request.META.get("CONTENT_TYPE", "")
+    store_payload(
+        source=source,
+        body=body,
+        content_type=content_type,
+        sender_id=_sender_id(request),
+    )
+    return _accepted(request, content_type)
+
+
+def _accepted(request: HttpRequest, content_type: str) -> HttpResponse:
+    is_form = kind_of(content_type) in (FORM, MULTIPART)
+    if is_form and "text/html" in request.headers.get("Accept", ""):
+        response = render(request, "crm/intake/thanks.html", status=202)
+    else:
+        response = JsonResponse({"status": "accepted"}, status=202)
+    return _without_traces(response)
+
+
+def _refused(status: int, sentence: str) -> HttpResponse:
+    return _without_traces(JsonResponse({"detail": sentence}, status=status))
+
+
+def _without_traces(response: HttpResponse) -> HttpResponse:
+    """No page that follows learns the address."""
+    response["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+def _sender_id(request: HttpRequest) -> str:
+    """The sender's id for this payload, "" if it has none."""
+    for name in SENDER_IDS:
+        if found := request.headers.get(name, "").strip():
+            return f"{name.lower()}\n{found}"
+    return ""
