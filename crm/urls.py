@@ -271,9 +271,7 @@ urlpatterns = [
     path("company/audit/", audit.audit_log, name="audit_log"),
     path("company/audit/export/", audit.audit_export, name="audit_export"),
     path("company/sources/", intake_sources.sources, name="intake_sources"),
-    path(
-        "company/sources/<int:pk>/", intake_sources.source, name="intake_source"
-    ),
+    path("company/sources/<int:pk>/", intake_sources.source, name="intake_source"),
     path(
         "company/sources/<int:pk>/address/",
         intake_sources.source_address,

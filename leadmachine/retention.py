@@ -300,9 +300,7 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
         "until its member removes it or loses access: one row for each member who has a link"
     ),
     "crm.IntakeSource": WITH_ITS_COMPANY,
-    "crm.Payload": (
-        Expires(_days(30), "its end", where(Payload, at="ended_at")),
-    ),
+    "crm.Payload": (Expires(_days(30), "its end", where(Payload, at="ended_at")),),
     "crm.ExportPart": Kept(
         "as long as its export, or until someone of the company is erased"
     ),

@@ -24,7 +24,7 @@ from crm.models.intake import PayloadOutcome, RefusalReason
 HONEYPOT: Final = "leave_this_empty"
 # What a person writes to the company is about this day, not about the person for good: a note in the history.
 MESSAGES: Final = frozenset(
-    "message yourmessage your-message bericht nachricht mensaje".split()
+    ["message", "yourmessage", "your-message", "bericht", "nachricht", "mensaje"]
 )
 LONGEST_NOTE: Final = 10_000  # characters
 NAMES: Final = ("first_name", "last_name")
@@ -89,9 +89,7 @@ def _added(source: IntakeSource, values: Mapping[str, Any]) -> Lead:
         company=source.company,
         owner_id=source.owner_id,
         status=LeadStatus.objects.first_for(source.company, LeadMeaning.NEW),
-        share_with_ad_platforms=bool(
-            values.get(SHARED, source.shares_without_consent)
-        ),
+        share_with_ad_platforms=bool(values.get(SHARED, source.shares_without_consent)),
         **{"source": source.name, **texts},
     )
     lead.save()

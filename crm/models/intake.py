@@ -15,9 +15,7 @@ from crm.models.tenancy import CompanyQuerySet
 class IntakeSourceQuerySet(CompanyQuerySet["IntakeSource"]):
     def find(self, token: str) -> "IntakeSource | None":
         """The source with this token in its address, or None."""
-        return (
-            self.filter(token_sha256=sha256(token)).select_related("company").first()
-        )
+        return self.filter(token_sha256=sha256(token)).select_related("company").first()
 
 
 class IntakeSource(models.Model):
@@ -88,7 +86,9 @@ class Payload(models.Model):
     company = models.ForeignKey(
         Company, on_delete=models.CASCADE, related_name="+", db_index=False
     )
-    source = models.ForeignKey(IntakeSource, on_delete=models.CASCADE, related_name="+")
+    source = models.ForeignKey(
+        IntakeSource, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
     received_at = models.DateTimeField(db_default=Now())
     content_type = models.CharField(max_length=200, blank=True)
     # A hash of the sender's id for it, or else of the body: two with the same are the same.
@@ -112,7 +112,9 @@ class Payload(models.Model):
                 name="payloads_waiting",
                 condition=Q(ended_at=None),
             ),
-            models.Index(fields=["source", "key", "received_at"], name="payload_by_key"),
+            models.Index(
+                fields=["source", "key", "received_at"], name="payload_by_key"
+            ),
             models.Index(fields=["company", "made_id"], name="payload_by_lead"),
             models.Index(fields=["ended_at"], name="payload_by_end"),
         ]

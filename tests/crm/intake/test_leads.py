@@ -1,0 +1,209 @@
+"""What becomes a lead, what updates one, and what doesn't."""
+
+from datetime import timedelta
+
+import pytest
+from django.db.models import F
+
+from crm.models import CrmEvent, Lead, Note, Payload
+from crm.services.erasure import erase_lead
+from crm.services.payloads import process_payloads
+from tests.conftest import make_lead
+
+pytestmark = pytest.mark.django_db
+
+ADA = {"name": "Ada Lovelace", "email": "ada@example.com"}
+FORM = "application/x-www-form-urlencoded"
+
+
+def outcomes():
+    return [*Payload.objects.order_by("pk").values_list("outcome", flat=True)]
+
+
+def test_a_lead_is_added_with_its_event(sender, admin):
+    sender.source.owner = admin.user
+    sender.source.save()
+    sender.sent({"contact": ADA, "phone": "+31 20 123 4567", "company": "Engines"})
+
+    lead = Lead.objects.get()
+    assert (lead.name, lead.email, lead.phone) == (
+        "Ada Lovelace",
+        "ada@example.com",
+        "+31 20 123 4567",
+    )
+    assert (lead.organisation, lead.source) == ("Engines", "Contact form")
+    assert (lead.owner, lead.share_with_ad_platforms) == (admin.user, False)
+    assert [each.kind for each in CrmEvent.objects.all()] == ["lead_created"]
+    assert Payload.objects.get().made_id == lead.pk
+
+
+@pytest.mark.parametrize(
+    ("consent", "default", "shared"),
+    [(None, False, False), (None, True, True), ("yes", False, True), ("no", True, False), ("perhaps", True, False)],
+)  # fmt: skip
+def test_consent(sender, consent, default, shared):
+    sender.source.shares_without_consent = default
+    sender.source.save()
+
+    sender.sent(ADA | ({"consent": consent} if consent else {}))
+
+    assert Lead.objects.get().share_with_ad_platforms is shared
+
+
+def test_a_message_is_a_note(sender):
+    sender.sent("email=ada@example.com&message=Call+me", FORM)
+
+    assert Note.objects.get().text == "Call me"
+
+
+def test_a_known_lead_gets_what_is_missing(sender, company):
+    lead = make_lead(company, first_name="Ada", phone="", organisation="Own")
+
+    sender.sent({"name": "A. L.", "email": "ADA@example.com", "phone": "+31201234567", "company": "Other", "message": "Hi"})  # fmt: skip
+
+    lead.refresh_from_db()
+    assert (lead.phone, lead.organisation, lead.first_name) == (
+        "+31201234567",
+        "Own",
+        "Ada",
+    )
+    assert (lead.last_name, Note.objects.get().lead) == ("", lead)
+    assert (Lead.objects.count(), CrmEvent.objects.count()) == (1, 1)
+    assert outcomes() == ["updated"]
+
+
+def test_an_opt_out_is_never_taken_back(sender, company):
+    lead = make_lead(company, share_with_ad_platforms=False)
+
+    sender.sent(ADA | {"consent": "yes"})
+
+    lead.refresh_from_db()
+    assert not lead.share_with_ad_platforms
+
+
+def test_a_merged_lead_updates_the_one_that_was_kept(sender, company):
+    kept = make_lead(company, first_name="Kept", email="kept@example.com", phone="")
+    make_lead(company, email="ada@example.com", merged_into=kept)
+
+    sender.sent(ADA | {"phone": "+31201234567"})
+
+    kept.refresh_from_db()
+    assert (kept.phone, outcomes()) == ("+31201234567", ["updated"])
+
+
+def test_another_companys_lead_is_not_touched(sender, other_company):
+    make_lead(other_company)
+
+    sender.sent(ADA)
+
+    assert (Lead.objects.count(), outcomes()) == (2, ["added"])
+
+
+def test_the_same_twenty_times_is_one_lead(sender):
+    for _ in range(20):
+        sender.send(ADA)
+    process_payloads(lambda: True)
+
+    assert (Lead.objects.count(), CrmEvent.objects.count()) == (1, 1)
+    assert outcomes() == ["added"] + ["repeated"] * 19
+
+
+def test_the_senders_id_counts_before_the_body(sender):
+    sender.sent(ADA, **{"Idempotency-Key": "1"})
+    sender.sent(ADA | {"phone": "1"}, **{"Idempotency-Key": "1"})
+    sender.sent(ADA, **{"webhook-id": "1"})
+
+    assert outcomes() == ["added", "repeated", "updated"]
+
+
+def test_a_day_later_it_counts_again(sender):
+    sender.sent(ADA)
+    Payload.objects.update(received_at=F("received_at") - timedelta(hours=25))
+    sender.sent(ADA)
+
+    assert outcomes() == ["added", "updated"]
+
+
+def test_fifty_of_one_address_are_one_lead(sender):
+    for number in range(50):
+        sender.send(ADA, **{"Idempotency-Key": str(number)})
+    process_payloads(lambda: True)
+
+    assert (Lead.objects.count(), CrmEvent.objects.count()) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"name": "Ada"}, {"email": "no address", "name": "Ada"}, {"id": "1234567"}],
+)
+def test_no_one_to_reach_is_refused(sender, fields):
+    sender.sent(fields)
+
+    payload = Payload.objects.get()
+    assert (payload.outcome, payload.reason) == ("refused", "no_contact")
+    assert not Lead.objects.exists()
+
+
+def test_an_invalid_address_with_a_phone_number(sender):
+    sender.sent({"name": "Ada", "email": "no address", "phone": "+31 20 123 4567"})
+
+    assert [(lead.email, lead.phone) for lead in Lead.objects.all()] == [
+        ("", "+31 20 123 4567")
+    ]
+
+
+def test_two_numbers_without_a_name_are_two_leads(sender):
+    sender.sent({"phone": "+31 20 123 4567"})
+    sender.sent({"phone": "+31 20 123 4568"})
+    sender.sent({"phone": "+31201234567"})
+
+    assert outcomes() == ["added", "added", "updated"]
+
+
+def test_spam(sender):
+    sender.sent("email=ada@example.com&leave_this_empty=x", FORM)
+
+    assert (outcomes(), Lead.objects.count()) == (["spam"], 0)
+
+
+def test_one_that_fails_keeps_no_other_company_waiting(
+    sender, other_company, monkeypatch
+):
+    from crm.services import payloads
+    from tests.crm.intake.conftest import Sender
+
+    take_in = payloads.take_in
+
+    def failing(source, fields):
+        if source.company == other_company:
+            raise RuntimeError
+        return take_in(source, fields)
+
+    monkeypatch.setattr(payloads, "take_in", failing)
+    Sender(other_company).send(ADA)
+    sender.sent(ADA)
+
+    assert Lead.objects.get().company == sender.source.company
+    assert outcomes() == ["", "added"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b'{"email": "Ada\\u0040example.com", "x": 1}', "application/json"),
+        (b"email=other%40example.com&about=ada%40example.com", FORM),
+        ('{"email": "ada@example.com"}'.encode("utf-16"), "application/json"),
+        (b"[\"ada@example.com\"]", "application/json"),
+        (b"ada%40example.com", "text/plain"),
+        (b"--X\r\nContent-Disposition: form-data; name=a\r\nContent-Transfer-Encoding: base64\r\n\r\nYWRhQGV4YW1wbGUuY29t\r\n--X--", "multipart/form-data; boundary=X"),
+    ],
+)  # fmt: skip
+def test_an_erasure_deletes_the_payloads_of_the_person(sender, company, body, kind):
+    lead = make_lead(company)
+    sender.send(body, kind)
+    sender.send({"email": "grace@example.com"})
+
+    erase_lead(lead=lead)
+
+    assert b"grace" in bytes(Payload.objects.get().body)
