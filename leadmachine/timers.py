@@ -151,7 +151,9 @@ class Postman(Repeating):
 
 
 class Jobs(Repeating):
-    """Every two seconds: makes leads of payloads, and works on all jobs, for which people wait. Each statement of a chunk sends a beat.
+    """Every two seconds: makes leads of payloads, and works on all jobs, for which people wait.
+
+    Each statement of a chunk sends a beat.
 
     A worker has two of them, because a chunk may take a minute: a large file is read, or a spreadsheet is packed.
     """

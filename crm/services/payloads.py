@@ -40,7 +40,7 @@ def store_payload(
 def process_payloads(go_on: Callable[[], bool]) -> None:
     """Make leads of all payloads that wait, one of each company in turn, until none is left or `go_on` says no."""
     failed: set[int] = set()
-    while go_on() and any([_turn(each, failed) for each in _companies(failed)]):
+    while go_on() and sum(_turn(each, failed) for each in _companies(failed)):
         pass
 
 

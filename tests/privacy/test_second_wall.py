@@ -21,6 +21,7 @@ from crm.models import (
     Deal,
     DealExternalId,
     DealPerson,
+    IntakeSource,
     Lead,
     LeadDuplicate,
     LeadExternalId,
@@ -29,6 +30,7 @@ from crm.models import (
     LeadStatus,
     LostReason,
     Note,
+    Payload,
     Pipeline,
     Stage,
     Task,
@@ -63,6 +65,7 @@ TIES = {
     ("crm_leadmerge", "gone_id"): Lead,
     ("crm_leadduplicate", "first_id"): Lead,
     ("crm_leadduplicate", "second_id"): Lead,
+    ("crm_payload", "source_id"): IntakeSource,
     ("crm_crmevent", "lead_id"): Lead,
     ("crm_crmevent", "deal_id"): Deal,
     ("crm_crmevent", "api_key_id"): ApiKey,
@@ -96,6 +99,10 @@ def fill(company):
     LeadDuplicate.objects.create(
         company=company, first=lead, second=lead, reason="name"
     )
+    source = IntakeSource.objects.create(
+        company=company, name="Form", token_sha256=company.slug
+    )
+    Payload.objects.create(company=company, source=source, key="1", body=b"{}")
     LostReason.objects.create(company=company, name="Price")
     Task.objects.create(company=company, title="Call", due_on="2026-03-10")
     key, _ = ApiKey.objects.issue(company=company, role="sales", name="Nightly import")

@@ -15,7 +15,9 @@ SECRETS: dict[str, set[str]] = {
     "crm.ApiKey": {"key_sha256"},
     "crm.CalendarFeed": {"token_sha256"},
     "crm.IdempotencyRecord": {"sha256"},
+    "crm.IntakeSource": {"token_sha256"},
     "crm.Invitation": {"token_sha256"},
+    "crm.Payload": {"body"},  # of the sender, whatever it is
     "crm.LeadSearch": {"key", "text"},  # a member's own, not even for their colleagues
     "crm.SignInProvider": {"sealed_secret"},
     "crm.TypedForm": {"key", "sealed"},
@@ -42,6 +44,7 @@ HARMLESS = {
     "crm.CustomField": {"key"},
     "crm.ExportSelection": {"keys"},
     "crm.LeadImportRow": {"key"},
+    "crm.Payload": {"key"},
 }
 SOUNDS_SECRET = re.compile(
     "password|secret|token|hash|sha256|sealed|fingerprint|session_|^data$|^keys?$|_key$|^settings$"

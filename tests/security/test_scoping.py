@@ -108,6 +108,10 @@ REASONED = {
         "Lead.current",
     ): "CompanyViewSet narrows it to the caller's company",
     (
+        "crm/views/intake.py",
+        "IntakeSource.find",
+    ): "the token in the address is the right to it",
+    (
         "crm/views/calendar_feeds.py",
         "CalendarFeed.find",
     ): "the token in the address is the right to it",

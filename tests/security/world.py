@@ -20,6 +20,7 @@ from crm.models import (
     DataExport,
     Deal,
     ExportPart,
+    IntakeSource,
     Invitation,
     Lead,
     LeadDuplicate,
@@ -32,6 +33,7 @@ from crm.models import (
     LostReason,
     Membership,
     Note,
+    Payload,
     Pipeline,
     SavedView,
     Stage,
@@ -49,6 +51,7 @@ from crm.services import audit
 from crm.services.attachments import add_files, stored
 from crm.services.calendar_feeds import renew_feed
 from crm.services.custom_fields import add_field
+from crm.services.intake_sources import add_source
 from tests.conftest import client_of, join
 
 TOKEN_END = "x7Qz"
@@ -231,6 +234,17 @@ def _fill(world: World, number: str) -> None:
     view = SavedView.objects.create(
         company=company, owner=owner, name=f"{mark} view", is_shared=True
     )
+    intake_source = IntakeSource(company=company, name=f"{mark} form")
+    add_source(source=intake_source)
+    Payload.objects.create(
+        company=company,
+        source=intake_source,
+        key=mark,
+        body=f"email={mark.lower()}-form@example.com".encode(),
+        outcome="added",
+        made_id=lead.pk,
+        ended_at=now(),
+    )
     audit.record(
         company=company,
         action=AuditAction.RULE_CREATED,
@@ -248,6 +262,7 @@ def _fill(world: World, number: str) -> None:
         "saved_view": view.pk, "tag": tag.pk, "field": custom_field.pk,
         # Each byte escaped: an answer that repeats its address does not tell the mark.
         "organisation": "".join(f"~{byte:02x}" for byte in lead.organisation.encode()),
+        "intake_source": intake_source.pk,
         "lead_source": source.pk, "lead_type": LeadType.objects.for_company(company)[0].pk,
         "pipeline": pipeline.pk, "lost_reason": reason.pk, "lead_duplicate": pair.pk,
         "merge": merge.pk, "data_export of a key": of_key.pk,

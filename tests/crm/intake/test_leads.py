@@ -59,7 +59,15 @@ def test_a_message_is_a_note(sender):
 def test_a_known_lead_gets_what_is_missing(sender, company):
     lead = make_lead(company, first_name="Ada", phone="", organisation="Own")
 
-    sender.sent({"name": "A. L.", "email": "ADA@example.com", "phone": "+31201234567", "company": "Other", "message": "Hi"})  # fmt: skip
+    sender.sent(
+        {
+            "name": "A. L.",
+            "email": "ADA@example.com",
+            "phone": "+31201234567",
+            "company": "Other",
+            "message": "Hi",
+        }
+    )
 
     lead.refresh_from_db()
     assert (lead.phone, lead.organisation, lead.first_name) == (
@@ -196,7 +204,11 @@ def test_one_that_fails_keeps_no_other_company_waiting(
         ('{"email": "ada@example.com"}'.encode("utf-16"), "application/json"),
         (b"[\"ada@example.com\"]", "application/json"),
         (b"ada%40example.com", "text/plain"),
-        (b"--X\r\nContent-Disposition: form-data; name=a\r\nContent-Transfer-Encoding: base64\r\n\r\nYWRhQGV4YW1wbGUuY29t\r\n--X--", "multipart/form-data; boundary=X"),
+        (
+            b"--X\r\nContent-Disposition: form-data; name=a\r\n"
+            b"Content-Transfer-Encoding: base64\r\n\r\nYWRhQGV4YW1wbGUuY29t\r\n--X--",
+            "multipart/form-data; boundary=X",
+        ),
     ],
 )  # fmt: skip
 def test_an_erasure_deletes_the_payloads_of_the_person(sender, company, body, kind):
