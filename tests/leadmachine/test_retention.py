@@ -51,6 +51,8 @@ from crm.models import (
     TypedForm,
     User,
 )
+from crm.models.intake import IntakeSource, Payload
+from crm.services.intake_sources import add_source
 from leadmachine.expiry import Expires
 from leadmachine.retention import RETENTIONS
 from tests.conftest import make_lead
@@ -188,6 +190,14 @@ def audited(
 def posted_form(member: Membership, moment: datetime) -> Model:
     return IdempotencyRecord.objects.create(
         company=member.company, sha256=f"{moment:%s}", posted_at=moment
+    )
+
+
+def payload(member: Membership, moment: datetime) -> Model:
+    source = IntakeSource(company=member.company, name="Form")
+    add_source(source=source)
+    return Payload.objects.create(
+        company=member.company, source=source, key="1", body=b"{}", ended_at=moment
     )
 
 
@@ -373,6 +383,7 @@ MADE: Final[dict[str, list[tuple[float, Callable[[Membership, datetime], Model]]
     "crm.AuditEntry": [(30, sign_in), (2 * 366, audited)],
     "crm.IdempotencyRecord": [(7, posted_form)],
     "crm.DataExport": [(1, data_export)],
+    "crm.Payload": [(30, payload)],
     "crm.BulkChange": [(30, bulk_change)],
     "crm.LeadImportRow": [(1, row_of_nothing_started), (7, row_of_ended_import)],
     "crm.LeadImportFile": [(7, unread_file)],

@@ -21,12 +21,14 @@ from crm.models import (
     DealExternalId,
     DealPerson,
     LeadExternalId,
+    IntakeSource,
     LeadSource,
     LeadStatus,
     LeadType,
     LostReason,
     Membership,
     Note,
+    Payload,
     Pipeline,
     Stage,
     Tag,
@@ -128,6 +130,10 @@ def rows_of(model: Any, *related: str) -> Callable[[Company], QuerySet[Any]]:
 
 def _fields(company: Company) -> QuerySet[Any]:
     return CustomField.objects.for_company(company).not_removed()
+
+
+def _payloads(company: Company) -> QuerySet[Any]:
+    return Payload.objects.for_company(company).defer("body")
 
 
 def _list(**more: str) -> Callable[[Company], list[FileColumn]]:
@@ -335,5 +341,32 @@ FILES: Final = [
         "What deals are called in other systems.",
         columns_of(deal_id="Deal number", system="System", external_id="External id"),
         rows_of(DealExternalId),
+    ),
+    ArchiveFile(
+        "intake-sources.csv",
+        "The websites and programs that send leads, without their secret addresses.",
+        columns_of(
+            pk="Source number",
+            name="Name",
+            owner="Owner of new leads",
+            shares_without_consent="Shares without consent",
+            is_active="Accepts leads",
+            created_at="Created",
+        ),
+        rows_of(IntakeSource, "owner"),
+    ),
+    ArchiveFile(
+        "payloads.csv",
+        "What sources have sent in the last 30 days, and what it led to. The contents are in the leads.",
+        columns_of(
+            pk="Payload number",
+            source_id="Source number",
+            received_at="Received",
+            get_outcome_display="Outcome",
+            get_reason_display="Reason",
+            made_id="Lead number",
+            ended_at="Ended",
+        ),
+        _payloads,
     ),
 ]
