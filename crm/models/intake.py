@@ -76,8 +76,8 @@ class RefusalReason(models.TextChoices):
 
 class PayloadQuerySet(CompanyQuerySet["Payload"]):
     def waiting(self) -> "PayloadQuerySet":
-        """Those that no lead has been made of yet, in the order in which they came."""
-        return self.filter(ended_at=None).order_by("pk")
+        """Those whose turn it is to become a lead, in the order in which they came."""
+        return self.filter(ended_at=None, try_after__lte=Now()).order_by("pk")
 
 
 class Payload(models.Model):
@@ -100,6 +100,8 @@ class Payload(models.Model):
     reason = models.CharField(max_length=20, choices=RefusalReason.choices, blank=True)
     # The lead's number, which outlives the lead.
     made_id = models.BigIntegerField(null=True)
+    # Later than it came if reading it has failed, so that it keeps no other waiting.
+    try_after = models.DateTimeField(db_default=Now())
     # Null until a worker has read it.
     ended_at = models.DateTimeField(null=True)
 

@@ -18,6 +18,7 @@ from crm.services.background import tried
 
 REPEATED_WITHIN: Final = timedelta(days=1)
 LOCK_TIMEOUT: Final = "2s"
+AGAIN_AFTER: Final = timedelta(seconds=30)
 CONTENT_TYPE_AT_MOST: Final = 200  # characters
 
 
@@ -39,27 +40,15 @@ def store_payload(
 
 def process_payloads(go_on: Callable[[], bool]) -> None:
     """Make leads of all payloads that wait, one of each company in turn, until none is left or `go_on` says no."""
-    failed: set[int] = set()
-    while go_on() and sum(_turn(each, failed) for each in _companies(failed)):
+    while go_on() and sum(map(_process_next, _companies())):
         pass
 
 
-def _companies(failed: set[int]) -> list[int]:
-    waiting = Payload.objects.filter(ended_at=None).exclude(company__in=failed)
-    companies = [*waiting.values_list("company", flat=True).distinct().order_by()]
-    shuffle(companies)
-    return companies
-
-
-def _turn(company_id: int, failed: set[int]) -> bool:
-    """Process the company's next payload. If that fails, the company has to wait for the next round."""
-    done = tried(
-        partial(_process_next, company_id),
-        failure=f"A payload of company {company_id} could not be processed; the next round tries again.",
-    )
-    if not done:
-        failed.add(company_id)
-    return bool(done)
+def _companies() -> list[int]:
+    companies = Payload.objects.waiting().order_by().values_list("company", flat=True)
+    in_any_order = [*companies.distinct()]
+    shuffle(in_any_order)
+    return in_any_order
 
 
 @transaction.atomic
@@ -74,11 +63,15 @@ def _process_next(company_id: int) -> bool:
     payload = Payload.objects.for_company(company_id).waiting().first()
     if payload is None:
         return False
-    _end(payload)
+    failure = f"Payload {payload.pk} could not be processed, and is tried again."
+    if not tried(partial(_end, payload), failure=failure):
+        # The next ones get their turn: this one may fail for ever.
+        Payload.objects.filter(pk=payload.pk).update(try_after=Now() + AGAIN_AFTER)
     return True
 
 
-def _end(payload: Payload) -> None:
+@transaction.atomic
+def _end(payload: Payload) -> bool:
     try:
         result = _result(payload)
     except Unreadable as error:
@@ -88,6 +81,7 @@ def _end(payload: Payload) -> None:
     payload.made_id = result.lead.pk if result.lead else None
     payload.ended_at = Now()
     payload.save(update_fields=["outcome", "reason", "made_id", "ended_at"])
+    return True
 
 
 def _result(payload: Payload) -> Result:

@@ -11,7 +11,7 @@ from crm.models.tenancy import tie, unique_within_company
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('crm', '0008_imported_notes'),
+        ('crm', '0009_external_ids'),
     ]
 
     operations = [
@@ -47,6 +47,7 @@ class Migration(migrations.Migration):
                 ('outcome', models.CharField(blank=True, choices=[('added', 'Lead added'), ('updated', 'Lead updated'), ('repeated', 'Sent before'), ('spam', 'Spam'), ('refused', 'Refused')], max_length=10)),
                 ('reason', models.CharField(blank=True, choices=[('unreadable', 'This is neither JSON nor a form.'), ('not_an_object', 'The JSON is not an object.'), ('too_complex', 'It has too many fields, or too many levels.'), ('no_contact', 'There is no valid e-mail address or phone number.')], max_length=20)),
                 ('made_id', models.BigIntegerField(null=True)),
+                ('try_after', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('ended_at', models.DateTimeField(null=True)),
                 ('company', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='crm.company')),
                 ('source', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='crm.intakesource')),
