@@ -27,8 +27,9 @@ ROUTES = [
     for route in all_routes()
     if not route.name.startswith("admin:") and route.name != "api-nowhere"
 ]
-# Posted by mail programs, without a session: what is signed in the URL is the permission, and "x" is not signed.
-WITHOUT_CSRF_TOKEN = {"mail_unsubscribe": 404}
+# Without a session. Posted by mail programs: what is signed in the URL is the permission, and "x" is not signed.
+# Posted by the websites of companies: the token in the URL is the permission, and "x" is none.
+WITHOUT_CSRF_TOKEN = {"mail_unsubscribe": 404, "intake": 404}
 KEYS = {"key": "x-y", "token": "x", "kind": "statuses", "action": UUID(int=1)}
 
 
