@@ -31,6 +31,7 @@ HAVE_A_DEFAULT = {
     "capi.selectors.state_groups.PARTS",
     "capi.selectors.state_groups.STATES",
     "capi.selectors.state_groups.WHOLES",
+    "capi.selectors.trouble._TOKEN_TROUBLES",
     "crm.api.custom_values.READERS",
     "crm.data_exchange.importing.custom_columns.PROBLEMS",
     "crm.models.deal.Deal.kinds_by_meaning",

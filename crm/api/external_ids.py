@@ -69,11 +69,12 @@ class WithExternalIds(serializers.ModelSerializer[M]):
 
     def update(self, instance: M, validated_data: Any) -> M:
         ids = validated_data.pop(EXTERNAL_IDS, None)
+        if ids is None:
+            return super().update(instance, validated_data)
         with transaction.atomic():
             row: Any = super().update(instance, validated_data)
-            if ids is not None:
-                with _taken_answered():
-                    replace_external_ids(row=row, ids=ids)
+            with _taken_answered():
+                replace_external_ids(row=row, ids=ids)
         updated: M = row
         return updated
 

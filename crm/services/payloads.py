@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from random import shuffle
 from typing import Final
 
 from django.db import connection, transaction
@@ -46,9 +45,7 @@ def process_payloads(go_on: Callable[[], bool]) -> None:
 
 def _companies() -> list[int]:
     companies = Payload.objects.waiting().order_by().values_list("company", flat=True)
-    in_any_order = [*companies.distinct()]
-    shuffle(in_any_order)
-    return in_any_order
+    return [*companies.distinct()]
 
 
 @transaction.atomic

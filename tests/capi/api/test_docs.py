@@ -84,6 +84,7 @@ def test_each_part_names_its_addresses_filters_and_fields(client_as, sales):
         "people": ("array", "optional"),
         "tags": ("array", "optional"),
         "custom": ("object", "optional"),
+        "external_ids": ("array", "optional"),
         "created_at": ("date and time", "no"),
         "updated_at": ("date and time", "no"),
     }

@@ -248,6 +248,6 @@ def test_a_list_takes_the_same_queries_however_many_leads(
     for count in (1, 5):
         for _ in range(count):
             make_lead(company, custom={"text": "x"})
-        # The key, the fields, the leads and their tags.
-        with django_assert_num_queries(4):
+        # The key, the fields, the leads, their tags and their external ids.
+        with django_assert_num_queries(5):
             client.get("/api/v1/leads/")

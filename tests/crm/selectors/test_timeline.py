@@ -172,6 +172,7 @@ def test_the_number_of_queries_does_not_grow_with_deals_and_notes(
         make_note(sales, lead)
     client = client_as(sales)
 
-    # session, user, members, lead, statuses, deals, those of others, tasks, files, space, timeline with notes and files
-    with django_assert_num_queries(20):
+    # session, user, members, lead, external ids, statuses, deals, those of others, tasks, files, space, and the
+    # timeline with notes and files
+    with django_assert_num_queries(21):
         client.get(f"/leads/{lead.pk}/")
