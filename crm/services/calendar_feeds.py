@@ -1,14 +1,12 @@
 """The links under which calendar programs read a member's tasks."""
 
-import secrets
-
 from crm.models import CalendarFeed, Membership, User
-from crm.models.people import sha256
+from crm.models.people import address_token, sha256
 
 
 def renew_feed(*, membership: Membership) -> str:
     """Give the member's feed a new token and return it. The old link no longer works; only a hash is stored."""
-    token = secrets.token_urlsafe(32)
+    token = address_token()
     CalendarFeed.objects.update_or_create(
         company=membership.company,
         user=membership.user,

@@ -1,6 +1,5 @@
 """Adding sources, giving them new addresses, and switching them off."""
 
-import secrets
 from collections.abc import Sequence
 from typing import Final
 
@@ -8,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from crm.models import AuditAction, Company, IntakeSource
-from crm.models.people import sha256
+from crm.models.people import address_token, sha256
 from crm.services import audit
 
 SOURCES_AT_MOST: Final = 100
@@ -44,7 +43,7 @@ def renew_address(*, source: IntakeSource) -> str:
 
 
 def _new_token(source: IntakeSource) -> str:
-    token = secrets.token_urlsafe(32)
+    token = address_token()
     source.token_sha256 = sha256(token)
     return token
 

@@ -3,6 +3,7 @@
 import io
 import logging
 import re
+import secrets
 import time
 from typing import Any
 
@@ -11,7 +12,9 @@ from django.conf import settings as product
 from django.db import IntegrityError, transaction
 from django.test import Client
 
-from crm.models import Lead
+from crm.models import IntakeSource, Invitation, Lead
+from crm.services.calendar_feeds import renew_feed
+from crm.services.intake_sources import add_source
 from leadmachine import log_format
 from leadmachine.log_format import SafeFormatter, _nodes, keep_readable
 from tests.conftest import make_lead
@@ -197,6 +200,24 @@ def test_of_a_services_address_the_host_can_be_read_and_who_signs_in_cannot(
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("kind", ["calendar", "in", "invitations"])
+def test_the_secret_part_of_an_address_is_masked_whatever_is_drawn(
+    kind: str, company: Any, sales: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # In Base64, there would be no digit among these bits.
+    monkeypatch.setattr(secrets, "token_bytes", bytes)
+    source = IntakeSource(company=company, name="Contact form")
+    tokens = {
+        "calendar": lambda: renew_feed(membership=sales),
+        "in": lambda: add_source(source=source),
+        "invitations": lambda: Invitation().new_token(),
+    }
+
+    line = log_format.sanitise(f"Gone: /{kind}/{tokens[kind]()}/")
+
+    assert line == f"Gone: /{kind}/•••/"
+
+
 def test_the_row_that_the_database_refuses_is_not_told(log: Any, company: Any) -> None:
     lead = make_lead(
         company,
