@@ -36,7 +36,7 @@ class IntakeSource(models.Model):
         verbose_name="owner of new leads",
     )
     shares_without_consent = models.BooleanField(
-        "share new leads with ad platforms if the form doesn’t ask",
+        "share new leads with ad platforms if the form doesn't ask",
         default=False,
         help_text="If off, only leads whose form says yes to sharing are reported to LinkedIn.",
     )
