@@ -1,9 +1,10 @@
 """Reads the fields of a body: JSON or a form. Nothing in it is trusted, so each size and depth has a limit."""
 
+import base64
 import json
+import quopri
+import re
 from collections.abc import Iterator
-from email import message_from_bytes
-from email.message import Message
 from typing import Any, Final, Never
 from urllib.parse import parse_qsl
 
@@ -11,9 +12,17 @@ from crm.models.intake import RefusalReason
 
 FIELDS_AT_MOST: Final = 500
 LEVELS_AT_MOST: Final = 10
+PATH_AT_MOST: Final = 200  # characters: each path repeats the names above it
+HEAD_AT_MOST: Final = 2_000  # bytes of a part's header
 JSON: Final = ("application/json", "text/json")
 FORM: Final = "application/x-www-form-urlencoded"
 MULTIPART: Final = "multipart/form-data"
+_BOUNDARY: Final = re.compile(r'boundary="?([^";,\s]{1,70})', re.IGNORECASE)
+_NAME: Final = re.compile(rb'[;\s]name=(?:"([^"\r\n]*)"|([^\s;"]+))', re.IGNORECASE)
+_FILE: Final = re.compile(rb'[;\s]filename=(?:"([^"\r\n]*)"|([^\s;"]+))', re.IGNORECASE)
+_ENCODING: Final = re.compile(
+    rb"content-transfer-encoding:\s*(base64|quoted-printable)", re.IGNORECASE
+)
 
 
 class Unreadable(Exception):
@@ -31,7 +40,7 @@ def fields_of(body: bytes, content_type: str) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for number, (path, value) in enumerate(_each_field(body, content_type)):
-        if number >= FIELDS_AT_MOST:
+        if number >= FIELDS_AT_MOST or len(path) > PATH_AT_MOST:
             raise Unreadable(RefusalReason.TOO_COMPLEX)
         name, text = _storable(path), _storable(value).strip()
         if text or name not in found:
@@ -58,10 +67,11 @@ def _each_field(body: bytes, content_type: str) -> Iterator[tuple[str, str]]:
     kind = kind_of(content_type)
     if kind == MULTIPART:
         return _fields_of_parts(body, content_type)
-    if kind == FORM:
-        return _fields_of_form(body)
+    # Programs such as curl call JSON a form unless they are asked not to.
     if kind in JSON or kind.endswith("+json") or body.lstrip()[:1] == b"{":
         return _fields_of_json(body)
+    if kind == FORM:
+        return _fields_of_form(body)
     raise Unreadable(RefusalReason.UNREADABLE)
 
 
@@ -74,24 +84,42 @@ def _fields_of_form(body: bytes) -> Iterator[tuple[str, str]]:
 
 
 def _fields_of_parts(body: bytes, content_type: str) -> Iterator[tuple[str, str]]:
-    if body.count(b"\n--") > FIELDS_AT_MOST:
-        raise Unreadable(RefusalReason.TOO_COMPLEX)
-    header = content_type.replace("\r", " ").replace("\n", " ")
-    head = f"Content-Type: {header}\r\n\r\n".encode("latin-1", "replace")
-    whole = message_from_bytes(head + body)
-    if not whole.is_multipart():
+    """The fields of multipart/form-data (RFC 7578). Python's parser of mails takes 26 s for some 256 kB."""
+    boundary = _BOUNDARY.search(content_type)
+    if boundary is None:
         raise Unreadable(RefusalReason.UNREADABLE)
-    for part in whole.get_payload():
-        assert isinstance(part, Message)
-        name = part.get_param("name", header="content-disposition")
-        if not isinstance(name, str) or part.is_multipart():
+    line = b"\r\n--" + boundary[1].encode("latin-1", "replace")
+    parts = (b"\r\n" + body).split(line, FIELDS_AT_MOST + 2)
+    if len(parts) > FIELDS_AT_MOST + 2:
+        raise Unreadable(RefusalReason.TOO_COMPLEX)
+    for part in parts[1:]:
+        head, _, content = part.partition(b"\r\n\r\n")
+        name = _parameter(_NAME, head)
+        if name is None:
             continue
-        yield name, part.get_filename() or text_of(_decoded(part))
+        file = _parameter(_FILE, head)
+        yield name, text_of(_decoded(head, content)) if file is None else file
 
 
-def _decoded(part: Message) -> bytes:
-    content = part.get_payload(decode=True)
-    return content if isinstance(content, bytes) else b""
+def _parameter(pattern: re.Pattern[bytes], head: bytes) -> str | None:
+    found = pattern.search(head[:HEAD_AT_MOST])
+    return found and text_of(found[1] or found[2] or b"")
+
+
+def _decoded(head: bytes, content: bytes) -> bytes:
+    encoding = _ENCODING.search(head[:HEAD_AT_MOST])
+    if encoding is None:
+        return content
+    if encoding[1].lower() == b"base64":
+        return _from_base64(content)
+    return quopri.decodestring(content)
+
+
+def _from_base64(content: bytes) -> bytes:
+    try:
+        return base64.b64decode(content)
+    except ValueError:
+        return content
 
 
 def _fields_of_json(body: bytes) -> Iterator[tuple[str, str]]:

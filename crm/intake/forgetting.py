@@ -1,6 +1,6 @@
 """Deletes the payloads of a person who is being erased, however their program wrote them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final
 from urllib.parse import unquote_plus
 
@@ -21,13 +21,16 @@ def forget_payloads(lead: Lead) -> None:
     Payload.objects.for_company(lead.company_id, keys=about).delete()
 
 
-def _texts(payload: Payload) -> Iterable[str]:
-    """The values as they are read. Of what can't be read, its whole text."""
+def _texts(payload: Payload) -> Iterator[str]:
+    """Names and values as they are read, and the whole text: not everything in a body is read."""
     body = bytes(payload.body)
+    yield from _whole(body)
     try:
-        return fields_of(body, payload.content_type).values()
+        fields = fields_of(body, payload.content_type)
     except Unreadable:
-        return _whole(body)
+        return
+    yield from fields
+    yield from fields.values()
 
 
 def _whole(body: bytes) -> Iterator[str]:

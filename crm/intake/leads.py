@@ -1,5 +1,6 @@
 """Makes a lead of a payload's fields, or adds what they say to the lead that has this address already."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,7 +17,6 @@ from crm.models import (
     LeadMeaning,
     LeadStatus,
     Note,
-    RowProblem,
 )
 from crm.models.intake import PayloadOutcome, RefusalReason
 
@@ -28,6 +28,15 @@ MESSAGES: Final = frozenset(
 )
 LONGEST_NOTE: Final = 10_000  # characters
 NAMES: Final = ("first_name", "last_name")
+DIGITS_AT_LEAST: Final = 5  # of a phone number
+# Names of fields that ask whether data may be shared, in any form. Too many rather than too few: what is unclear is
+# not shared.
+_ASKS: Final = re.compile(
+    r"(?P<out>opt(?:ed)?[ _-]*out|unsubscri|do[ _-]*not|afgemeld|abgemeldet|widerspruch|desinscrit|desabonn|dadodebaja)"
+    r"|consent|opt(?:ed)?[ _-]*in\b|gdpr|dsgvo|avg\b|marketing|agree|share|sharing|newsletter"
+    r"|toestemming|einwilligung|zustimmung",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +54,9 @@ def take_in(source: IntakeSource, fields: Mapping[str, str]) -> Result:
     values = values_of(fields)
     if not values.keys() & {"email", "phone"}:
         raise Unreadable(RefusalReason.NO_CONTACT)
-    lead = known_lead(source.company_id, values)
+    # A number alone finds no one: a stranger's must not end up with another lead.
+    is_someone = values.keys() & {"email", *NAMES}
+    lead = known_lead(source.company_id, values) if is_someone else None
     if lead is None:
         result = Result(PayloadOutcome.ADDED, _added(source, values))
     else:
@@ -62,7 +73,7 @@ def values_of(fields: Mapping[str, str]) -> dict[str, Any]:
     """
     texts = {path: text for path, text in fields.items() if text}
     paths = [*texts]
-    header = [path.rpartition(".")[2] for path in paths]
+    header = [_name_of(path) for path in paths]
     [leads] = [each for each in OBJECTS if each.subject == ImportSubject.LEAD]
     guesses = guess_columns(leads, header, [[*texts.values()]], custom={})
     readers = readers_of_leads()
@@ -72,15 +83,38 @@ def values_of(fields: Mapping[str, str]) -> dict[str, Any]:
         is_clear = guess.is_sure or guess.field == "email"
         if guess.field not in readers or is_message(path) or not is_clear:
             continue
-        found, problem = readers[guess.field](texts[path])
-        if problem == RowProblem.CONSENT_UNCLEAR:
-            found = {SHARED: None}
+        found, _ = readers[guess.field](texts[path])
         values = {**found, **values}
+    values.pop(SHARED, None)
+    if sum(map(str.isdigit, values.get("phone", ""))) < DIGITS_AT_LEAST:
+        values.pop("phone", None)
+    values |= _consent_in(fields)
     return {name: value for name, value in values.items() if value != ""}
 
 
+def _consent_in(fields: Mapping[str, str]) -> dict[str, bool | None]:
+    """No if any field says no, None if one is unclear or empty. Nothing if no field asks."""
+    readers = readers_of_leads()
+    answers = []
+    for path, text in fields.items():
+        asks = _ASKS.search(_name_of(path))
+        if asks:
+            kind = "opted_out" if asks["out"] else "consent"
+            found, _ = readers[kind](text)
+            answers.append(found.get(SHARED))
+    if not answers:
+        return {}
+    if False in answers:
+        return {SHARED: False}
+    return {SHARED: None if None in answers else True}
+
+
+def _name_of(path: str) -> str:
+    return path.rpartition(".")[2]
+
+
 def is_message(path: str) -> bool:
-    return path.rpartition(".")[2].casefold() in MESSAGES
+    return _name_of(path).casefold() in MESSAGES
 
 
 def _added(source: IntakeSource, values: Mapping[str, Any]) -> Lead:

@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.CharField(max_length=80)),
                 ('token_sha256', models.CharField(max_length=64, unique=True)),
-                ('shares_without_consent', models.BooleanField(default=False, help_text='If off, only leads whose form says yes to sharing are reported to LinkedIn.', verbose_name="share new leads with ad platforms if the form doesn't ask")),
+                ('shares_without_consent', models.BooleanField(default=False, help_text='If off, only leads whose form says yes to sharing are reported to LinkedIn. Leave it off if the form has a checkbox: browsers send nothing for an empty one.', verbose_name="share new leads with ad platforms if the form doesn't ask")),
                 ('is_active', models.BooleanField(default=True)),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('company', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='crm.company')),

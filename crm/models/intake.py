@@ -38,7 +38,8 @@ class IntakeSource(models.Model):
     shares_without_consent = models.BooleanField(
         "share new leads with ad platforms if the form doesn't ask",
         default=False,
-        help_text="If off, only leads whose form says yes to sharing are reported to LinkedIn.",
+        help_text="If off, only leads whose form says yes to sharing are reported to LinkedIn. "
+        "Leave it off if the form has a checkbox: browsers send nothing for an empty one.",
     )
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(db_default=Now())

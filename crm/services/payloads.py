@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
+from time import monotonic
 from typing import Final
 
 from django.db import connection, transaction
@@ -17,6 +18,7 @@ from crm.services.background import tried
 
 REPEATED_WITHIN: Final = timedelta(days=1)
 LOCK_TIMEOUT: Final = "2s"
+ROUND_SECONDS: Final = 5
 AGAIN_AFTER: Final = timedelta(seconds=30)
 CONTENT_TYPE_AT_MOST: Final = 200  # characters
 
@@ -38,9 +40,14 @@ def store_payload(
 
 
 def process_payloads(go_on: Callable[[], bool]) -> None:
-    """Make leads of all payloads that wait, one of each company in turn, until none is left or `go_on` says no."""
-    while go_on() and sum(map(_process_next, _companies())):
-        pass
+    """Make leads of the payloads that wait, one of each company in turn, for some seconds or until `go_on` says no.
+
+    Then jobs get their turn, however much comes in.
+    """
+    ends_at = monotonic() + ROUND_SECONDS
+    while go_on() and monotonic() < ends_at:
+        if not sum(map(_process_next, _companies())):
+            break
 
 
 def _companies() -> list[int]:
@@ -88,9 +95,11 @@ def _result(payload: Payload) -> Result:
 
 
 def _is_repeated(payload: Payload) -> bool:
-    """True if the source sent the same before, on the day before this one."""
-    earlier = Payload.objects.for_company(payload.company_id).filter(
-        source=payload.source_id, key=payload.key, pk__lt=payload.pk
+    """True if a lead was made of the same, sent on the day before this one or since."""
+    processed = Payload.objects.for_company(payload.company_id).filter(
+        source=payload.source_id,
+        key=payload.key,
+        outcome__in=(PayloadOutcome.ADDED, PayloadOutcome.UPDATED),
     )
     since = payload.received_at - REPEATED_WITHIN
-    return earlier.filter(received_at__gt=since).exists()
+    return processed.filter(received_at__gt=since).exists()

@@ -23,6 +23,7 @@ FORM = "application/x-www-form-urlencoded"
         ('{"a": "é"}'.encode("utf-16"), JSON, {"a": "é"}),
         ('{"a": "é"}'.encode("cp1252"), JSON, {"a": "é"}),
         (b"a=%C3%A9+b&a=", FORM, {"a": "é b"}),
+        (b'{"a": "x"}', FORM, {"a": "x"}),
     ],
 )  # fmt: skip
 def test_fields_by_path(body, kind, fields):
@@ -57,6 +58,7 @@ def test_the_parts_of_a_form_and_the_names_of_its_files():
         (b"a&" * 96_000, FORM, RefusalReason.TOO_COMPLEX),
         (b"\r\n--X" * 40_000, "multipart/form-data; boundary=X", RefusalReason.TOO_COMPLEX),
         (b"no parts", "multipart/form-data", RefusalReason.UNREADABLE),
+        (json.dumps({"k" * 201: [1, 1]}).encode(), JSON, RefusalReason.TOO_COMPLEX),
     ],
 )  # fmt: skip
 def test_what_is_refused(body, kind, reason):
@@ -74,3 +76,18 @@ def test_a_huge_number_is_refused():
 def test_text_in_any_encoding():
     for encoding in ("utf-8", "utf-8-sig", "utf-16", "cp1252"):
         assert text_of("Zoë".encode(encoding)) == "Zoë"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"Content-Disposition: form-data; name*=a; name*0=b",
+        b"Content-Disposition: form-data; name*" + b"9" * 5_000 + b"=a",
+        b"Content-Type: message/rfc822\r\n\r\n" * 3_000,
+        b'Content-Disposition: form-data; x=a; "' + b";" * 200_000,
+    ],
+)
+def test_parts_with_odd_heads_are_left_out(head):
+    body = b"--X\r\n" + head + b"\r\n\r\n1\r\n--X--"
+
+    assert fields_of(body, "multipart/form-data; boundary=X") == {}

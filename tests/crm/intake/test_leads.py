@@ -162,12 +162,44 @@ def test_an_invalid_address_with_a_phone_number(sender):
     ]
 
 
-def test_two_numbers_without_a_name_are_two_leads(sender):
-    sender.sent({"phone": "+31 20 123 4567"})
-    sender.sent({"phone": "+31 20 123 4568"})
-    sender.sent({"phone": "+31201234567"})
+def test_a_number_alone_finds_no_one(sender, company):
+    known = make_lead(company, email="ada@example.com", phone="")
 
-    assert outcomes() == ["added", "added", "updated"]
+    sender.sent({"phone": "n/a", "message": "hi"})
+    sender.sent({"phone": "+31 20 123 4567"})
+
+    known.refresh_from_db()
+    assert (known.phone, Note.objects.count()) == ("", 0)
+    assert outcomes() == ["refused", "added"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "shared"),
+    [
+        ({"consent": "yes", "opted_out": "yes"}, False),
+        ({"friend": {"consent": "yes"}, "consent": "no"}, False),
+        ({"consent": ""}, False),
+        ({"consent": None}, False),
+        ({"marketing_consent": "no"}, False),
+        ({"accepts_marketing": "perhaps"}, False),
+        ({"opted_out": "no", "consent": "yes"}, True),
+        ({"city": "Delft"}, True),
+    ],
+)
+def test_only_a_clear_yes_is_consent_where_the_form_asks(sender, fields, shared):
+    sender.source.shares_without_consent = True
+    sender.source.save()
+
+    sender.sent(ADA | fields)
+
+    assert Lead.objects.get().share_with_ad_platforms is shared
+
+
+def test_one_that_was_refused_can_be_sent_again(sender):
+    sender.sent("x", "text/plain", **{"Idempotency-Key": "1"})
+    sender.sent(ADA, **{"Idempotency-Key": "1"})
+
+    assert outcomes() == ["refused", "added"]
 
 
 def test_spam(sender):
@@ -206,6 +238,8 @@ def test_one_that_fails_keeps_no_other_waiting(sender, other_company, monkeypatc
         ('{"email": "ada@example.com"}'.encode("utf-16"), "application/json"),
         (b"[\"ada@example.com\"]", "application/json"),
         (b"ada%40example.com", "text/plain"),
+        (b"email=ada%40example.com&email=bob%40example.com", FORM),
+        (b"x ada@example.com=", FORM),
         (
             b"--X\r\nContent-Disposition: form-data; name=a\r\n"
             b"Content-Transfer-Encoding: base64\r\n\r\nYWRhQGV4YW1wbGUuY29t\r\n--X--",
