@@ -166,11 +166,9 @@ class PipelineViewSet(WritableViewSet[M]):
 
     def get_queryset(self) -> QuerySet[M]:
         rows = super().get_queryset()
-        return (
-            rows.prefetch_related("tags", "external_ids")
-            if self.action == "list"
-            else rows
-        )
+        if self.action == "list":
+            return rows.prefetch_related("tags", "external_ids")
+        return rows
 
     def perform_destroy(self, instance: Any) -> None:
         delete(row=instance)

@@ -58,6 +58,11 @@ def text_of(body: bytes) -> str:
         return body.decode("cp1252", "replace")
 
 
+def name_of(path: str) -> str:
+    """The last name of a path: `email` of `contact.email`."""
+    return path.rpartition(".")[2]
+
+
 def kind_of(content_type: str) -> str:
     """The media type, without its parameters: those may be anything."""
     return content_type.partition(";")[0].strip().lower()

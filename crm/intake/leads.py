@@ -1,17 +1,16 @@
 """Makes a lead of a payload's fields, or adds what they say to the lead that has this address already."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from crm.data_exchange.importing.cells import SHARED, TEXTS, readers_of_leads
-from crm.data_exchange.importing.columns import guess_columns
+from crm.data_exchange.importing.columns import Guess, guess_columns
 from crm.data_exchange.importing.matching import known_lead, news_for
-from crm.data_exchange.importing.objects.registry import OBJECTS
-from crm.intake.bodies import Unreadable
+from crm.data_exchange.importing.objects.leads import LEADS
+from crm.intake.bodies import Unreadable, name_of
+from crm.intake.consent import consent_in
 from crm.models import (
-    ImportSubject,
     IntakeSource,
     Lead,
     LeadMeaning,
@@ -29,19 +28,11 @@ MESSAGES: Final = frozenset(
 LONGEST_NOTE: Final = 10_000  # characters
 NAMES: Final = ("first_name", "last_name")
 DIGITS_AT_LEAST: Final = 5  # of a phone number
-# Names of fields that ask whether data may be shared, in any form. Too many rather than too few: what is unclear is
-# not shared.
-_ASKS: Final = re.compile(
-    r"(?P<out>opt(?:ed)?[ _-]*out|unsubscri|do[ _-]*not|afgemeld|abgemeldet|widerspruch|desinscrit|desabonn|dadodebaja)"
-    r"|consent|opt(?:ed)?[ _-]*in\b|gdpr|dsgvo|avg\b|marketing|agree|share|sharing|newsletter"
-    r"|toestemming|einwilligung|zustimmung",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What has come of a payload."""
+    """The outcome of a payload, and its lead."""
 
     outcome: PayloadOutcome
     lead: Lead | None = None
@@ -58,12 +49,13 @@ def take_in(source: IntakeSource, fields: Mapping[str, str]) -> Result:
     is_someone = values.keys() & {"email", *NAMES}
     lead = known_lead(source.company_id, values) if is_someone else None
     if lead is None:
-        result = Result(PayloadOutcome.ADDED, _added(source, values))
+        lead = _added(source, values)
+        outcome = PayloadOutcome.ADDED
     else:
         _fill(lead, values)
-        result = Result(PayloadOutcome.UPDATED, lead)
-    _note_message(result.lead, fields)
-    return result
+        outcome = PayloadOutcome.UPDATED
+    _note_message(lead, fields)
+    return Result(outcome, lead)
 
 
 def values_of(fields: Mapping[str, str]) -> dict[str, Any]:
@@ -71,50 +63,34 @@ def values_of(fields: Mapping[str, str]) -> dict[str, Any]:
 
     A value that can't be read is left out; an unclear consent is None.
     """
-    texts = {path: text for path, text in fields.items() if text}
-    paths = [*texts]
-    header = [_name_of(path) for path in paths]
-    [leads] = [each for each in OBJECTS if each.subject == ImportSubject.LEAD]
-    guesses = guess_columns(leads, header, [[*texts.values()]], custom={})
+    found = _texts_in({path: text for path, text in fields.items() if text})
+    digits = [each for each in found.get("phone", "") if each.isdigit()]
+    if len(digits) < DIGITS_AT_LEAST:
+        found.pop("phone", None)
+    return {**found, **consent_in(fields)}
+
+
+def _texts_in(fields: Mapping[str, str]) -> dict[str, Any]:
+    """The values of text fields. Of two fields for the same, the first one counts."""
+    header = [name_of(path) for path in fields]
+    guesses = guess_columns(LEADS, header, [[*fields.values()]], custom={})
     readers = readers_of_leads()
     values: dict[str, Any] = {}
-    for path, guess in zip(paths, guesses, strict=True):
-        # A number may be anything, but an address is an address.
-        is_clear = guess.is_sure or guess.field == "email"
-        if guess.field not in readers or is_message(path) or not is_clear:
-            continue
-        found, _ = readers[guess.field](texts[path])
-        values = {**found, **values}
-    values.pop(SHARED, None)
-    if sum(map(str.isdigit, values.get("phone", ""))) < DIGITS_AT_LEAST:
-        values.pop("phone", None)
-    values |= _consent_in(fields)
-    return {name: value for name, value in values.items() if value != ""}
+    for (path, text), guess in zip(fields.items(), guesses, strict=True):
+        if _is_text(guess) and not is_message(path):
+            found, _ = readers[guess.field](text)
+            values = {**found, **values}
+    return {name: value for name, value in values.items() if value}
 
 
-def _consent_in(fields: Mapping[str, str]) -> dict[str, bool | None]:
-    """No if any field says no, None if one is unclear or empty. Nothing if no field asks."""
-    readers = readers_of_leads()
-    answers = []
-    for path, text in fields.items():
-        asks = _ASKS.search(_name_of(path))
-        if asks:
-            kind = "opted_out" if asks["out"] else "consent"
-            found, _ = readers[kind](text)
-            answers.append(found.get(SHARED))
-    if not answers:
-        return {}
-    if False in answers:
-        return {SHARED: False}
-    return {SHARED: None if None in answers else True}
-
-
-def _name_of(path: str) -> str:
-    return path.rpartition(".")[2]
+def _is_text(guess: Guess) -> bool:
+    # A number may be anything, but an address is an address.
+    is_clear = guess.is_sure or guess.field == "email"
+    return is_clear and guess.field in (*TEXTS, "full_name")
 
 
 def is_message(path: str) -> bool:
-    return _name_of(path).casefold() in MESSAGES
+    return name_of(path).casefold() in MESSAGES
 
 
 def _added(source: IntakeSource, values: Mapping[str, Any]) -> Lead:
@@ -142,8 +118,8 @@ def _fill(lead: Lead, values: Mapping[str, Any]) -> None:
         lead.save(update_fields=[*news, "updated_at"])
 
 
-def _note_message(lead: Lead | None, fields: Mapping[str, str]) -> None:
+def _note_message(lead: Lead, fields: Mapping[str, str]) -> None:
     texts = [text for path, text in fields.items() if text and is_message(path)]
-    if lead is not None and texts:
+    if texts:
         text = "\n\n".join(texts)[:LONGEST_NOTE]
         Note.objects.create(company_id=lead.company_id, lead=lead, text=text)

@@ -148,6 +148,12 @@ def _usual_names(imported: ImportedObject) -> tuple[dict[str, str], dict[str, st
     return sure, unsure
 
 
+def field_named(imported: ImportedObject, name: str) -> str:
+    """The field whose usual name this is, LEFT_OUT if there is none or if it may be something else."""
+    sure, _ = _usual_names(imported)
+    return sure.get(_plain(name), LEFT_OUT)
+
+
 def is_usual_name(name: str) -> bool:
     """True for a usual name of a field of any object, and for a column of another CRM's exports."""
     return _plain(name) in _all_usual_names()
