@@ -50,11 +50,22 @@ class Watchdog:
             termination_seconds,
             children,
         )
+        self._touching = threading.Lock()
         self._checked_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
     def start(self) -> None:
+        """Check until the process exits normally, which removes the file `alive`."""
         self._thread.start()
+        atexit.register(self.remove_alive)
+
+    def remove_alive(self) -> None:
+        """Remove the file for good. The thread runs on while the process exits, and would write it again."""
+        with self._touching:
+            if self._alive is not None:
+                with contextlib.suppress(OSError):
+                    self._alive.unlink()
+            self._alive = None
 
     def check(self) -> None:
         """Set `is_triggered`, and log the stack, if a thread is stuck."""
@@ -67,7 +78,8 @@ class Watchdog:
             self.is_triggered = True
             self._log(*stillest)
         else:
-            self._touch()
+            with self._touching:
+                self._touch()
 
     def _run(self) -> None:
         while not self.is_triggered:
@@ -119,24 +131,14 @@ def stack_of(thread: threading.Thread) -> str:
 
 
 def alive_file() -> Path:
-    """Return the path of the file that a health check looks for, and remove the files of dead processes.
-
-    The file is deleted when this process exits normally.
-    """
+    """Return the path of the file that a health check looks for, and remove the files of dead processes."""
     folder = Path(settings.ALIVE_DIR)
     with contextlib.suppress(OSError):  # logged when the file is touched
         folder.mkdir(parents=True, exist_ok=True)
         for path in folder.glob("worker-*"):
             if not Path(f"/proc/{path.name.removeprefix('worker-')}").exists():
                 path.unlink(missing_ok=True)
-    alive = folder / f"worker-{os.getpid()}"
-    atexit.register(_remove, alive)
-    return alive
-
-
-def _remove(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        path.unlink()
+    return folder / f"worker-{os.getpid()}"
 
 
 def _short(path: str) -> str:

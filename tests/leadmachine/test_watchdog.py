@@ -129,6 +129,20 @@ def test_the_file_of_a_process_is_touched_while_all_get_on_and_no_longer(
     assert alive.stat().st_mtime == 0
 
 
+def test_the_file_of_a_worker_that_exits_is_not_written_again(
+    clock: list[float],
+) -> None:
+    alive = alive_file()
+    watching = Watchdog(alive=alive)
+    seconds_pass(watching, clock, 1)
+    assert alive.exists()
+
+    watching.remove_alive()
+    seconds_pass(watching, clock, 1)
+
+    assert not alive.exists()
+
+
 def test_each_process_has_a_file_of_its_own_and_those_of_the_dead_are_taken_away(
     settings,
 ) -> None:
