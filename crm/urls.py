@@ -278,6 +278,8 @@ urlpatterns = [
         name="intake_source_address",
     ),
     path("in/<str:token>/", intake.receive, name="intake"),
+    # Some senders drop the slash. A redirect to the address would lose the body, and may end as a 200.
+    path("in/<str:token>", intake.receive, name="intake_without_slash"),
     path("company/api-keys/new/", company.api_key_new, name="api_key_new"),
     path("company/api-keys/made/", company.api_key_made, name="api_key_made"),
     path(

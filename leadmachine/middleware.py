@@ -22,6 +22,7 @@ from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.urls import is_valid_path
 
+from crm.accounts.callers import PROGRAM_PATHS
 from leadmachine import progress
 from leadmachine.metrics.scrape import metrics
 
@@ -122,7 +123,7 @@ class NotAllowedPageMiddleware:
     """Turns an empty 405 into a helpful response.
 
     A GET of a URL that only accepts a form, for example after Enter in the address bar of its error page, redirects to
-    the page of the form. Other methods get a page, and the API gets JSON. It is the innermost middleware, so that all
+    the page of the form. Other methods get a page, and programs get JSON. It is the innermost middleware, so that all
     others treat this as the view's response.
     """
 
@@ -132,7 +133,7 @@ class NotAllowedPageMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         if isinstance(response, HttpResponseNotAllowed) and not response.content:
-            if request.path_info.startswith(API):
+            if request.path_info.startswith(PROGRAM_PATHS):
                 detail = f'Method "{request.method}" not allowed.'
                 return JsonResponse(
                     {"detail": detail}, status=405, headers={"Allow": response["Allow"]}

@@ -17,6 +17,7 @@ from django.template.loader import render_to_string
 from django.urls import Resolver404, resolve
 
 from crm.accounts.bodies import KB, BodyRule, rule_of
+from crm.accounts.callers import PROGRAM_PATHS
 
 API: Final = "/api/"
 WITH_FILES: Final = ("multipart/form-data",)
@@ -124,7 +125,7 @@ def _rule(request: HttpRequest) -> BodyRule:
 
 
 def _refused(request: HttpRequest, status: int, sentence: str) -> HttpResponse:
-    if request.path_info.startswith(API):
+    if request.path_info.startswith(PROGRAM_PATHS):
         return JsonResponse({"detail": sentence}, status=status)
     return HttpResponse(
         render_to_string("400.html", {"sentence": sentence}), status=status

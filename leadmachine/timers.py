@@ -5,6 +5,7 @@ import math
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from functools import partial
 
 from django.conf import settings
@@ -96,6 +97,7 @@ class Repeating(ABC):
 SWEEPS_PER_TIDY = 10
 POST_EVERY_SECONDS = 2.0
 JOBS_EVERY_SECONDS = 2.0
+TURN_SECONDS = 5.0
 
 
 class Sweeper(Repeating):
@@ -155,19 +157,31 @@ class Jobs(Repeating):
 
     Each statement of a chunk sends a beat.
 
-    A worker has two of them, because a chunk may take a minute: a large file is read, or a spreadsheet is packed.
+    Payloads and jobs take turns of `TURN_SECONDS`, without a rest while either has more: neither keeps the other
+    waiting. A worker has two of them, because a chunk may take a minute: a large file is read, or a spreadsheet is
+    packed.
     """
+
+    _has_more = False
 
     def __init__(self, number: int) -> None:
         self.name = f"jobs {number}"
         super().__init__()
 
     def seconds(self) -> float:
-        return JOBS_EVERY_SECONDS
+        return 0 if self._has_more else JOBS_EVERY_SECONDS
 
     def round(self, number: int) -> None:
-        payloads.process_payloads(go_on=lambda: not shutdown.has_begun())
-        rounds.work_through(go_on=lambda: not shutdown.has_begun())
+        self._has_more = False
+        has_payloads = payloads.process_payloads(go_on=_one_turn())
+        has_jobs = rounds.work_through(go_on=_one_turn())
+        self._has_more = (has_payloads or has_jobs) and not shutdown.has_begun()
+
+
+def _one_turn() -> Callable[[], bool]:
+    """Returns a function that is true for `TURN_SECONDS`, unless this process stops."""
+    ends_at = time.monotonic() + TURN_SECONDS
+    return lambda: time.monotonic() < ends_at and not shutdown.has_begun()
 
 
 class Watcher(Repeating):

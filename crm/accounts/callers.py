@@ -14,6 +14,8 @@ from django.http.cookie import parse_cookie
 from crm.accounts.client_addresses import client_network
 
 KNOWN_AT_MOST: Final = 10_000  # sessions and keys, in one process
+# Where programs call, not people: their errors are JSON.
+PROGRAM_PATHS: Final = ("/api/", "/in/")
 COMPANY: Final = "leadmachine.company"  # in `request.META`: the company's id, or None
 
 

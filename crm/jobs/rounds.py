@@ -11,15 +11,17 @@ from crm.jobs.runner import JobRunner
 RUNNERS: Final[list[JobRunner[Any]]] = []
 
 
-def work_through(go_on: Callable[[], bool]) -> None:
-    """Work on all jobs, until none has a chunk to do, or `go_on` returns False.
+def work_through(go_on: Callable[[], bool]) -> bool:
+    """Work on all jobs, until none has a chunk to do, or `go_on` returns False. Then it returns True: more may wait.
 
     Each company gets one chunk a round, of one of its jobs: neither a company with many jobs nor a kind with long
     chunks keeps others waiting. In random order: a job that always fails ends the round, and must not block the others
     in the next one too.
     """
-    while go_on() and sum(_turn(jobs, go_on) for jobs in _by_company()):
-        pass
+    while go_on():
+        if not sum(_turn(jobs, go_on) for jobs in _by_company()):
+            return False
+    return True
 
 
 Jobs = list[tuple[JobRunner[Any], int]]

@@ -92,7 +92,7 @@ class Payload(models.Model):
     )
     received_at = models.DateTimeField(db_default=Now())
     content_type = models.CharField(max_length=200, blank=True)
-    # A hash of the sender's id for it, or else of the body: two with the same are the same.
+    # A hash of the sender's id for it and the body: two with the same are the same.
     key = models.CharField(max_length=64)
     body = models.BinaryField()
     outcome = models.CharField(

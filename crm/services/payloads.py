@@ -1,4 +1,4 @@
-"""Stores what sources send, and makes leads of it: one company at a time, each payload in one transaction."""
+"""Stores what sources send, and makes leads of it: companies in turns, each payload in one transaction."""
 
 import hashlib
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from crm.services.background import tried
 
 REPEATED_WITHIN: Final = timedelta(days=1)
 LOCK_TIMEOUT: Final = "2s"
-ROUND_SECONDS: Final = 5
+TURN_SECONDS: Final = 0.5
 AGAIN_AFTER: Final = timedelta(seconds=30)
 CONTENT_TYPE_AT_MOST: Final = 200  # characters
 
@@ -26,33 +26,43 @@ CONTENT_TYPE_AT_MOST: Final = 200  # characters
 def store_payload(
     *, source: IntakeSource, body: bytes, content_type: str, sender_id: str
 ) -> Payload:
-    """Store it as it is. `sender_id` tells a repeat, "" if the sender has none: then the body does."""
-    kind, what = (b"id", sender_id.encode("utf-8", "replace"))
-    if not sender_id:
-        kind, what = b"body", body
+    """Store it as it is. One with the same `sender_id` and body is a repeat; the id is "" if the sender has none."""
+    sent_id = sender_id.encode("utf-8", "replace")
     return Payload.objects.create(
         company_id=source.company_id,
         source=source,
         body=body,
         content_type=content_type.replace("\0", "")[:CONTENT_TYPE_AT_MOST],
-        key=hashlib.sha256(kind + b"\n" + what).hexdigest(),
+        key=hashlib.sha256(sent_id + b"\n" + body).hexdigest(),
     )
 
 
-def process_payloads(go_on: Callable[[], bool]) -> None:
-    """Make leads of the payloads that wait, one of each company in turn, for some seconds or until `go_on` says no.
+def process_payloads(go_on: Callable[[], bool]) -> bool:
+    """Make leads of the payloads that wait. Returns True if `go_on` has ended it, so that more may wait.
 
-    Then jobs get their turn, however much comes in.
+    Companies take turns of `TURN_SECONDS`, in random order: one that gets many keeps no other waiting.
     """
-    ends_at = monotonic() + ROUND_SECONDS
-    while go_on() and monotonic() < ends_at:
-        if not sum(map(_process_next, _companies())):
-            break
+    while go_on():
+        if not sum(_take_turn(company_id, go_on) for company_id in _companies()):
+            return False
+    return True
 
 
 def _companies() -> list[int]:
-    companies = Payload.objects.waiting().order_by().values_list("company", flat=True)
-    return [*companies.distinct()]
+    waiting = Payload.objects.waiting().order_by().values("company")
+    companies = Company.objects.filter(pk__in=waiting).order_by("?")
+    return [*companies.values_list("pk", flat=True)]
+
+
+def _take_turn(company_id: int, go_on: Callable[[], bool]) -> int:
+    """Process payloads of one company until its turn ends. Returns how many there were."""
+    ends_at = monotonic() + TURN_SECONDS
+    count = 0
+    while go_on() and _process_next(company_id):
+        count += 1
+        if monotonic() > ends_at:
+            break
+    return count
 
 
 @transaction.atomic

@@ -14,12 +14,12 @@ from django.http.multipartparser import MultiPartParserError
 from django.shortcuts import render
 from django.template.loader import render_to_string
 
+from crm.accounts.callers import PROGRAM_PATHS
 from crm.models.lead import PersonErased
 from crm.models.tracking.tracked import DeletedMeanwhile
 from postgresql import saving
 from postgresql.availability import Unavailable, why_unavailable
 
-API: Final = "/api/"
 SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS", "TRACE")
 SORRY: Final = "Something went wrong. Your changes may not have been saved: check before you send them again."
 
@@ -35,7 +35,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     sentence = (
         str(exception) if isinstance(exception, MultiPartParserError) else UNREADABLE
     )
-    if request.path_info.startswith(API):
+    if request.path_info.startswith(PROGRAM_PATHS):
         return JsonResponse({"detail": sentence}, status=400)
     return HttpResponse(
         render_to_string("400.html", {"sentence": sentence}), status=400
@@ -59,7 +59,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     reason = _reason(request)
     if reason is not None:
         return unavailable(request, reason)
-    if request.path_info.startswith(API):
+    if request.path_info.startswith(PROGRAM_PATHS):
         return JsonResponse({"detail": SORRY}, status=500)
     # Without the request, because a context processor may have failed.
     context = {"request_id": _number(request)}
@@ -130,7 +130,7 @@ def unavailable(request: HttpRequest, reason: Unavailable) -> HttpResponse:
         )
     )
     headers = {"Retry-After": str(outage.retry_after)}
-    if request.path_info.startswith(API):
+    if request.path_info.startswith(PROGRAM_PATHS):
         return JsonResponse({"detail": sentence}, status=503, headers=headers)
     # Without the request, because context processors query the database. A link can only repeat a GET. What someone has
     # typed is still in the form before this page: browsers keep it, because pages with forms are not `no-store`.

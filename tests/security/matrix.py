@@ -274,6 +274,7 @@ ROWS: dict[str, Row] = {
     "pipeline_archive": _form(Action.MANAGE_COMPANY, "pipeline"),
     "pipeline_restore": _do(Action.MANAGE_COMPANY, "pipeline"),
     "intake": Row({"POST": Open.PUBLIC}, values={"token": "nothing"}),
+    "intake_without_slash": Row({"POST": Open.PUBLIC}, values={"token": "nothing"}),
     "intake_sources": _form(Action.MANAGE_COMPANY, body=lambda world: {"name": "Mallory"}),
     "intake_source": _form(Action.MANAGE_COMPANY, "intake_source", lambda world: {"name": "Mallory"}),
     "intake_source_address": _do(Action.MANAGE_COMPANY, "intake_source"),

@@ -29,7 +29,11 @@ ROUTES = [
 ]
 # Without a session. Posted by mail programs: what is signed in the URL is the permission, and "x" is not signed.
 # Posted by the websites of companies: the token in the URL is the permission, and "x" is none.
-WITHOUT_CSRF_TOKEN = {"mail_unsubscribe": 404, "intake": 404}
+WITHOUT_CSRF_TOKEN = {
+    "mail_unsubscribe": 404,
+    "intake": 404,
+    "intake_without_slash": 404,
+}
 KEYS = {"key": "x-y", "token": "x", "kind": "statuses", "action": UUID(int=1)}
 
 

@@ -118,12 +118,14 @@ def test_the_same_twenty_times_is_one_lead(sender):
     assert outcomes() == ["added"] + ["repeated"] * 19
 
 
-def test_the_senders_id_counts_before_the_body(sender):
+def test_the_same_id_with_another_body_is_another_payload(sender):
     sender.sent(ADA, **{"Idempotency-Key": "1"})
-    sender.sent(ADA | {"phone": "1"}, **{"Idempotency-Key": "1"})
+    sender.sent(ADA | {"phone": "+31201234567"}, **{"Idempotency-Key": "1"})
+    sender.sent(ADA, **{"Idempotency-Key": "1"})
     sender.sent(ADA, **{"webhook-id": "1"})
 
-    assert outcomes() == ["added", "repeated", "updated"]
+    assert outcomes() == ["added", "updated", "repeated", "updated"]
+    assert Lead.objects.get().phone == "+31201234567"
 
 
 def test_a_day_later_it_counts_again(sender):
@@ -232,6 +234,24 @@ def test_one_that_fails_keeps_no_other_waiting(sender, other_company, monkeypatc
 
     assert found == ["", "added", "added"]
     assert outcomes() == ["added", "added", "added"]
+
+
+def test_a_busy_company_keeps_no_other_waiting(sender, other_company, monkeypatch):
+    monkeypatch.setattr(payloads, "TURN_SECONDS", -1)
+    for number in range(5):
+        sender.send({"email": f"ada{number}@example.com"})
+    Sender(other_company).send(ADA)
+    rounds = iter([True] * 5)
+
+    assert process_payloads(lambda: next(rounds, False))
+
+    ended = Payload.objects.exclude(ended_at=None)
+    assert {*ended.values_list("company", flat=True)} == {
+        sender.source.company_id,
+        other_company.pk,
+    }
+    assert not process_payloads(lambda: True)
+    assert outcomes() == ["added"] * 6
 
 
 @pytest.mark.django_db(transaction=True)
