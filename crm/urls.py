@@ -277,6 +277,11 @@ urlpatterns = [
         intake_sources.source_address,
         name="intake_source_address",
     ),
+    path(
+        "company/sources/<int:pk>/delete/",
+        intake_sources.source_delete,
+        name="intake_source_delete",
+    ),
     path("in/<str:token>/", intake.receive, name="intake"),
     # Some senders drop the slash. A redirect to the address would lose the body, and may end as a 200.
     path("in/<str:token>", intake.receive, name="intake_without_slash"),

@@ -13,10 +13,11 @@ class IntakeSourceForm(ChangesForm):
 
     class Meta:
         model = IntakeSource
-        fields = ("name", "owner", "shares_without_consent", "is_active")
+        fields = ("name", "owner", "shares_without_consent", "thanks_url", "is_active")
         labels = {"is_active": "Accept leads"}
         help_texts = {
             "name": "Such as “Contact form”. New leads get it as their source.",
+            "thanks_url": "A form in a browser goes on to this address. If empty, to a page in your company's name.",
             "is_active": "If off, the address answers that it was switched off.",
         }
 

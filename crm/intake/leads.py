@@ -6,7 +6,11 @@ from typing import Any, Final
 
 from crm.data_exchange.importing.cells import SHARED, TEXTS, readers_of_leads
 from crm.data_exchange.importing.columns import Guess, guess_columns
-from crm.data_exchange.importing.matching import known_lead, news_for
+from crm.data_exchange.importing.matching import (
+    known_lead,
+    lead_with_phone,
+    news_for,
+)
 from crm.data_exchange.importing.objects.leads import LEADS
 from crm.intake.bodies import Unreadable, name_of
 from crm.intake.consent import consent_in
@@ -45,9 +49,7 @@ def take_in(source: IntakeSource, fields: Mapping[str, str]) -> Result:
     values = values_of(fields)
     if not values.keys() & {"email", "phone"}:
         raise Unreadable(RefusalReason.NO_CONTACT)
-    # A number alone finds no one: a stranger's must not end up with another lead.
-    is_someone = values.keys() & {"email", *NAMES}
-    lead = known_lead(source.company_id, values) if is_someone else None
+    lead = _known(source.company_id, values)
     if lead is None:
         lead = _added(source, values)
         outcome = PayloadOutcome.ADDED
@@ -56,6 +58,16 @@ def take_in(source: IntakeSource, fields: Mapping[str, str]) -> Result:
         outcome = PayloadOutcome.UPDATED
     _note_message(lead, fields)
     return Result(outcome, lead)
+
+
+def _known(company_id: int, values: Mapping[str, Any]) -> Lead | None:
+    """The lead of this person, locked. Without an address, the name with the number, or else the number tells."""
+    lead = None
+    if values.keys() & {"email", *NAMES}:
+        lead = known_lead(company_id, values)
+    if lead is None and "email" not in values:
+        return lead_with_phone(company_id, values["phone"])
+    return lead
 
 
 def values_of(fields: Mapping[str, str]) -> dict[str, Any]:

@@ -75,6 +75,30 @@ def find_address(text: str) -> str:
         return ""
 
 
+def same_for_all_spellings(address: str) -> str:
+    """The address in lower case, its domain as in the DNS: the same for müller.example and xn--mller-kva.example."""
+    lower = address.lower()
+    if lower.isascii():
+        return lower
+    local, at, domain = lower.rpartition("@")
+    try:
+        return f"{local}{at}{_as_in_the_dns(domain)}"
+    except ValidationError:
+        return lower
+
+
+def spellings(address: str) -> set[str]:
+    """The address as it is, with its domain as in the DNS, and with its domain as people read it."""
+    in_ascii = same_for_all_spellings(address)
+    local, at, domain = in_ascii.rpartition("@")
+    if "xn--" not in domain:
+        return {address}
+    try:
+        return {address, in_ascii, f"{local}{at}{idna.decode(domain)}"}
+    except idna.IDNAError:
+        return {address, in_ascii}
+
+
 class PersonAddressField(forms.EmailField):
     """The address of a person, typed or pasted. Invisible formatting characters are removed."""
 

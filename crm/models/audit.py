@@ -35,6 +35,7 @@ class AuditAction(models.TextChoices):
     CUSTOM_FIELD_DELETED = "custom_field_deleted", "Deleted a custom field"
     SOURCE_ADDED = "source_added", "Added a source"
     SOURCE_CHANGED = "source_changed", "Changed a source"
+    SOURCE_DELETED = "source_deleted", "Deleted a source"
     API_KEY_CREATED = "api_key_created", "Made an API key"
     API_KEY_REVOKED = "api_key_revoked", "Revoked an API key"
     TOKEN_SAVED = "token_saved", "Saved the access token"

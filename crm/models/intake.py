@@ -3,11 +3,13 @@
 from typing import ClassVar
 
 from django.conf import settings
+from django.core.validators import URLValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
 from crm.models.company import Company
+from crm.models.lead import Lead
 from crm.models.people import sha256
 from crm.models.tenancy import CompanyQuerySet
 
@@ -40,6 +42,13 @@ class IntakeSource(models.Model):
         default=False,
         help_text="If off, only leads whose form says yes to sharing are reported to LinkedIn. "
         "Leave it off if the form has a checkbox: browsers send nothing for an empty one.",
+    )
+    thanks_url = models.CharField(
+        "page after sending",
+        max_length=500,
+        blank=True,
+        db_default="",
+        validators=[URLValidator(["https", "http"])],
     )
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(db_default=Now())
@@ -99,8 +108,10 @@ class Payload(models.Model):
         max_length=10, choices=PayloadOutcome.choices, blank=True
     )
     reason = models.CharField(max_length=20, choices=RefusalReason.choices, blank=True)
-    # The lead's number, which outlives the lead.
-    made_id = models.BigIntegerField(null=True)
+    # The lead that it was about. Without its lead, no payload is kept.
+    made = models.ForeignKey(
+        Lead, null=True, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
     # Later than it came if reading it has failed, so that it keeps no other waiting.
     try_after = models.DateTimeField(db_default=Now())
     # Null until a worker has read it.
@@ -118,8 +129,9 @@ class Payload(models.Model):
             models.Index(
                 fields=["source", "key", "received_at"], name="payload_by_key"
             ),
-            models.Index(fields=["company", "made_id"], name="payload_by_lead"),
+            models.Index(fields=["made"], name="payload_by_lead"),
             models.Index(fields=["ended_at"], name="payload_by_end"),
+            models.Index(fields=["company"], name="payload_by_company"),
         ]
 
     def __str__(self) -> str:

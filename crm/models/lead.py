@@ -19,6 +19,7 @@ from crm.models.address_problems import (
     has_problem,
     meant_address,
 )
+from crm.models.addresses import spellings
 from crm.models.bidi import without_bidi_controls
 from crm.models.company import Company
 from crm.models.event import CrmEventKind
@@ -64,9 +65,10 @@ class LeadQuerySet(TrackedQuerySet["Lead"]):
         return leads.filter(organisation_key=OrganisationKey(Value(name)))
 
     def with_address(self, *addresses: str) -> "LeadQuerySet":
-        """Leads with exactly one of these e-mail addresses, ignoring case."""
+        """Leads with one of these e-mail addresses, ignoring case and whether a domain is written as in the DNS."""
+        spelled = set().union(*map(spellings, addresses))
         return self.alias(address=Lower("email")).filter(
-            address__in=[Lower(Value(each)) for each in addresses]
+            address__in=[Lower(Value(each)) for each in sorted(spelled)]
         )
 
     def with_address_problem(self, problem: AddressProblem) -> "LeadQuerySet":

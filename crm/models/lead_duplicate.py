@@ -36,6 +36,12 @@ class DuplicateReason(models.TextChoices):
     NAME = "name", "Similar name, same organisation"
 
 
+def has_phone_ending(digits: str) -> Q:
+    """Leads whose phone number ends with these digits, in any grouping."""
+    # The first condition has an index, the second is exact.
+    return Q(Contains(digits)) & Q(phone__regex="[^0-9]*".join(digits) + "[^0-9]*$")
+
+
 class LeadDuplicateQuerySet(CompanyQuerySet["LeadDuplicate"]):
     def open(self) -> "LeadDuplicateQuerySet":
         """Pairs that no one has marked as two people."""
@@ -148,13 +154,7 @@ def _candidates(
         )
     end = phone_digits(lead.phone)[-END_OF_A_PHONE:]
     if len(end) == END_OF_A_PHONE:
-        # The first condition has an index, the second is exact.
-        yield (
-            DuplicateReason.PHONE,
-            current.filter(
-                Contains(end), phone__regex="[^0-9]*".join(end) + "[^0-9]*$"
-            ),
-        )
+        yield DuplicateReason.PHONE, current.filter(has_phone_ending(end))
     names = [
         word
         for word in folded(f"{lead.first_name} {lead.last_name}").split()

@@ -1,17 +1,18 @@
-"""The space of a company: what its files, imports and exports take together, of one limit that the operator sets."""
+"""The space of a company: what its files, imports, exports and payloads take, of one limit that the operator sets."""
 
 from dataclasses import dataclass
 from typing import Final
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db.models import BigIntegerField, Model, QuerySet, Subquery, Sum
+from django.db.models import BigIntegerField, Func, Model, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.template.defaultfilters import filesizeformat
 
 from crm.models.attachment import Attachment
 from crm.models.company import Company
 from crm.models.data_export import DataExport
+from crm.models.intake import Payload
 from crm.models.lead_import import STORED_BYTES, LeadImport
 
 MB: Final = 2**20
@@ -28,11 +29,12 @@ class Space:
     files: int
     imports: int
     exports: int
+    payloads: int
     limit: int
 
     @property
     def used(self) -> int:
-        return self.files + self.imports + self.exports
+        return self.files + self.imports + self.exports + self.payloads
 
     @property
     def left(self) -> int:
@@ -41,6 +43,13 @@ class Space:
     def refusal(self, outcome: str) -> str:
         """Why there is no room. `outcome` says what has not been done, as in "Nothing was uploaded"."""
         return f"{outcome}: {NO_ROOM.format(used=filesizeformat(self.used), limit=filesizeformat(self.limit))}"
+
+
+class OctetLength(Func):
+    """The size of a column in bytes. PostgreSQL doesn't read the column for it."""
+
+    function = "octet_length"
+    output_field = BigIntegerField()
 
 
 class NoRoom(ValidationError):
@@ -53,9 +62,12 @@ def space_of(company_id: int) -> Space:
         _total(Attachment.objects.for_company(company_id), "size"),
         _total(LeadImport.objects.for_company(company_id).with_content(), STORED_BYTES),
         _total(DataExport.objects.for_company(company_id).kept(), "stored"),
+        _total(Payload.objects.for_company(company_id), OctetLength("body")),
     )
-    files, imports, exports = totals.get()
-    return Space(files, imports, exports, limit=settings.FILES_MB_PER_COMPANY * MB)
+    files, imports, exports, payloads = totals.get()
+    return Space(
+        files, imports, exports, payloads, limit=settings.FILES_MB_PER_COMPANY * MB
+    )
 
 
 def require_room(

@@ -15,7 +15,7 @@ from django.db import models, transaction
 from django.db.models import Q, Value
 from django.db.models.functions import Cast, Coalesce, Concat, Now
 
-from crm.intake.forgetting import forget_payloads
+from crm.intake.forgetting import PayloadSearch, forget_payloads
 from crm.models import (
     ApiKey,
     Attachment,
@@ -72,6 +72,7 @@ def erase_leads(
     larger transaction, because the wait would have to last until that one ends.
     """
     company_id = leads[0].company_id
+    payloads = PayloadSearch.of([*Lead.objects.of_people(leads)])
     with transaction.atomic(durable=True):
         # No export that has read the person is stored after this.
         Company.objects.hold(company_id)
@@ -89,7 +90,7 @@ def erase_leads(
         data_exports.drop_files(company_id)
         BulkSelection.objects.for_company(company_id).forget(pks)
         deals_of = {
-            asked: list(chain.from_iterable(map(_erase, person)))
+            asked: [pk for each in person for pk in _erase(each, payloads)]
             for asked, person in people.items()
         }
         LeadDuplicate.objects.of(pks).delete()
@@ -133,10 +134,10 @@ def _is_of(lead: Lead, kept: Lead) -> bool:
     return kept.pk in (lead.pk, lead.merged_into_id)
 
 
-def _erase(lead: Lead) -> list[int]:
+def _erase(lead: Lead, payloads: PayloadSearch) -> list[int]:
     """Erase the data of one lead. Returns the ids of its deals."""
     forget_person(lead)
-    forget_payloads(lead)
+    forget_payloads(lead, payloads)
     deals = _clear_deals(lead)
     _clear_tasks(lead)
     for contributions in (Note.objects, Attachment.objects):

@@ -1,4 +1,4 @@
-"""Adding sources, giving them new addresses, and switching them off."""
+"""Adding sources, giving them new addresses, switching them off, and deleting them."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -40,6 +40,15 @@ def renew_address(*, source: IntakeSource) -> str:
     source.save(update_fields=["token_sha256"])
     _record(source, AuditAction.SOURCE_CHANGED, ["address"])
     return token
+
+
+@transaction.atomic
+def delete_source(*, source: IntakeSource) -> None:
+    """Delete it with the payloads that it has sent. Their leads stay."""
+    # No worker makes a lead of one of these payloads meanwhile.
+    Company.objects.hold(source.company_id)
+    _record(source, AuditAction.SOURCE_DELETED)
+    source.delete()
 
 
 def _new_token(source: IntakeSource) -> str:

@@ -92,24 +92,26 @@ def _end(payload: Payload) -> bool:
         result = Result(PayloadOutcome.REFUSED)
         payload.reason = error.reason
     payload.outcome = result.outcome
-    payload.made_id = result.lead.pk if result.lead else None
+    payload.made = result.lead
     payload.ended_at = Now()
-    payload.save(update_fields=["outcome", "reason", "made_id", "ended_at"])
+    payload.save(update_fields=["outcome", "reason", "made", "ended_at"])
     return True
 
 
 def _result(payload: Payload) -> Result:
-    if _is_repeated(payload):
-        return Result(PayloadOutcome.REPEATED)
+    first = _first_of(payload)
+    if first is not None:
+        return Result(PayloadOutcome.REPEATED, first.made)
     return take_in(payload.source, fields_of(bytes(payload.body), payload.content_type))
 
 
-def _is_repeated(payload: Payload) -> bool:
-    """True if a lead was made of the same, sent on the day before this one or since."""
+def _first_of(payload: Payload) -> Payload | None:
+    """The same payload, sent on the day before this one or since, if a lead was made of it."""
     processed = Payload.objects.for_company(payload.company_id).filter(
         source=payload.source_id,
         key=payload.key,
         outcome__in=(PayloadOutcome.ADDED, PayloadOutcome.UPDATED),
     )
     since = payload.received_at - REPEATED_WITHIN
-    return processed.filter(received_at__gt=since).exists()
+    found = processed.filter(received_at__gt=since).defer("body")
+    return found.select_related("made").first()

@@ -3,7 +3,13 @@
 from typing import Final
 
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.db import IntegrityError
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseRedirect,
+    JsonResponse,
+)
 from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
@@ -12,9 +18,11 @@ from crm.accounts.bodies import DEFAULT_BODY_BYTES, takes_anything
 from crm.intake.bodies import FORM, MULTIPART, kind_of
 from crm.models import IntakeSource
 from crm.services.payloads import store_payload
-from crm.services.rate_limits import WINDOW_SECONDS, is_within
+from crm.services.rate_limits import WINDOW_SECONDS, are_within
 
 PER_MINUTE: Final = 600  # payloads of one source
+COMPANY_PER_MINUTE: Final = 3_000
+NO_SOURCE: Final = "There is no source with this address."
 SENDER_IDS: Final = ("Idempotency-Key", "webhook-id", "X-Shopify-Webhook-Id")
 
 
@@ -23,13 +31,13 @@ SENDER_IDS: Final = ("Idempotency-Key", "webhook-id", "X-Shopify-Webhook-Id")
 @takes_anything
 @require_POST
 def receive(request: HttpRequest, token: str) -> HttpResponse:
-    """Store the body: 202, or a page for a browser. Otherwise 404, 410, 413 or 429, and nothing is stored."""
+    """Store the body: 202, or 303 or a page for a browser. Otherwise 404, 410, 413 or 429, and nothing is stored."""
     source = IntakeSource.objects.find(token)
     if source is None:
-        return _refused(404, "There is no source with this address.")
+        return _refused(404, NO_SOURCE)
     if not (source.is_active and source.company.is_active):
         return _refused(410, "This source was switched off.")
-    if not is_within(f"intake:{source.company_id}:{source.pk}", at_most=PER_MINUTE):
+    if not are_within(_limits(source)):
         refused = _refused(429, f"At most {PER_MINUTE} leads a minute can be sent.")
         refused["Retry-After"] = str(WINDOW_SECONDS)
         return refused
@@ -37,22 +45,34 @@ def receive(request: HttpRequest, token: str) -> HttpResponse:
     if len(body) > DEFAULT_BODY_BYTES:
         return _refused(413, "At most 256 kB can be sent here.")
     content_type = request.META.get("CONTENT_TYPE", "")
-    store_payload(
-        source=source,
-        body=body,
-        content_type=content_type,
-        sender_id=_sender_id(request),
-    )
-    return _accepted(request, content_type)
+    try:
+        store_payload(
+            source=source,
+            body=body,
+            content_type=content_type,
+            sender_id=_sender_id(request),
+        )
+    except IntegrityError:  # someone has deleted it since it was found
+        return _refused(404, NO_SOURCE)
+    return _without_traces(_accepted(request, source, content_type))
 
 
-def _accepted(request: HttpRequest, content_type: str) -> HttpResponse:
+def _limits(source: IntakeSource) -> dict[str, int]:
+    company = f"intake:{source.company_id}"
+    return {company: COMPANY_PER_MINUTE, f"{company}:{source.pk}": PER_MINUTE}
+
+
+def _accepted(
+    request: HttpRequest, source: IntakeSource, content_type: str
+) -> HttpResponse:
+    """JSON for a program. A browser goes on to the page of the source, or gets one in the company's name."""
     is_form = kind_of(content_type) in (FORM, MULTIPART)
-    if is_form and "text/html" in request.headers.get("Accept", ""):
-        response = render(request, "crm/intake/thanks.html", status=202)
-    else:
-        response = JsonResponse({"status": "accepted"}, status=202)
-    return _without_traces(response)
+    if not is_form or "text/html" not in request.headers.get("Accept", ""):
+        return JsonResponse({"status": "accepted"}, status=202)
+    if source.thanks_url:
+        return HttpResponseRedirect(source.thanks_url, status=303)
+    context = {"company": source.company}
+    return render(request, "crm/intake/thanks.html", context, status=202)
 
 
 def _refused(status: int, sentence: str) -> HttpResponse:

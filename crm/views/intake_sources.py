@@ -1,4 +1,4 @@
-"""Sources, for admins: the list, adding one, its address, and what it has sent."""
+"""Sources, for admins: the list, adding one, its address, what it has sent, and deleting it."""
 
 from typing import Final
 
@@ -15,7 +15,12 @@ from crm.accounts.decorators import MemberRequest, member, own_or_404
 from crm.forms.intake_sources import IntakeSourceForm
 from crm.models import IntakeSource, Payload
 from crm.models.roles import Action
-from crm.services.intake_sources import add_source, change_source, renew_address
+from crm.services.intake_sources import (
+    add_source,
+    change_source,
+    delete_source,
+    renew_address,
+)
 
 PAYLOADS_SHOWN: Final = 50
 
@@ -58,6 +63,23 @@ def source_address(request: MemberRequest, pk: int) -> HttpResponse:
     """Give the source a new address, and show that only once."""
     found = own_or_404(IntakeSource.objects.all(), request, pk)
     return _page(request, found, renew_address(source=found))
+
+
+@member(Action.MANAGE_COMPANY)
+def source_delete(request: MemberRequest, pk: int) -> HttpResponse:
+    """Ask for confirmation, then delete the source with its payloads."""
+    found = own_or_404(IntakeSource.objects.all(), request, pk)
+    if request.method == "POST":
+        delete_source(source=found)
+        messages.success(request, f"{found} was deleted.")
+        return redirect("intake_sources")
+    payloads = Payload.objects.for_company(found.company_id).filter(source=found)
+    context = {
+        "source": found,
+        "count": payloads.count(),
+        "unread_count": payloads.filter(ended_at=None).count(),
+    }
+    return render(request, "crm/intake/delete.html", context)
 
 
 def _page(

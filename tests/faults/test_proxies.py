@@ -90,6 +90,7 @@ def nginx(folder: Path, ports: Ports, web: int) -> list[str]:
         "listen 443 ssl;": f"listen 127.0.0.1:{ports.https} ssl;",
         "https://$host$request_uri": f"https://$host:{ports.https}$request_uri",
         "127.0.0.1:8000": f"127.0.0.1:{web}",
+        "/var/log/nginx": str(folder),
     }.items():
         assert old in site
         site = site.replace(old, new)
@@ -99,7 +100,7 @@ def nginx(folder: Path, ports: Ports, web: int) -> list[str]:
     )
     user = "user root;" if os.geteuid() == 0 else ""  # others may not enter the folder
     log = f"pid {folder}/nginx.pid; error_log stderr;"
-    main = f"daemon off; {user} {log} events {{}} http {{ access_log off; {folders} {site} }}"
+    main = f"daemon off; {user} {log} events {{}} http {{ {folders} {site} }}"
     (folder / "nginx.conf").write_text(main)
     return [str(NGINX), "-p", str(folder), "-c", str(folder / "nginx.conf")]
 
@@ -238,3 +239,33 @@ def test_guesses_from_one_address_are_counted_together_whatever_they_claim(site)
     ]
 
     assert "Too many failed attempts" in guesses[-1].text
+
+
+@pytest.mark.parametrize("proxy", [caddy, nginx], ids=["Caddy", "nginx"])
+def test_no_secret_link_is_in_its_log_while_the_web_server_is_away(proxy, tmp_path):
+    if proxy is nginx and not NGINX:
+        pytest.skip("no nginx: apt-get install nginx-light")
+    ports, secret = Ports(http=free_port(), https=free_port()), "5ec2e7" * 10
+    words = proxy(tmp_path, ports, web=free_port())
+    referer = {"Referer": f"https://localhost/in/{secret}/"}
+
+    def answer() -> int:
+        with contextlib.suppress(requests.ConnectionError):
+            url = f"https://localhost:{ports.https}/in/{secret}/?a={secret}"
+            return requests.post(
+                url, headers=referer, verify=False, timeout=5
+            ).status_code
+        return 0
+
+    with (tmp_path / "proxy.log").open("wb") as log:
+        environment = {"PATH": PATH, "HOME": str(tmp_path)}
+        process = subprocess.Popen(words, stdout=log, stderr=log, env=environment)
+    try:
+        wait_for(lambda: answer() == 502, seconds=30, told="the proxy answers")
+    finally:
+        process.terminate()
+        process.wait()
+
+    written = "".join(path.read_text() for path in tmp_path.glob("*.log"))
+    assert "/in/..." in written
+    assert secret not in written

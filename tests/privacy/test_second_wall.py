@@ -66,6 +66,7 @@ TIES = {
     ("crm_leadduplicate", "first_id"): Lead,
     ("crm_leadduplicate", "second_id"): Lead,
     ("crm_payload", "source_id"): IntakeSource,
+    ("crm_payload", "made_id"): Lead,
     ("crm_crmevent", "lead_id"): Lead,
     ("crm_crmevent", "deal_id"): Deal,
     ("crm_crmevent", "api_key_id"): ApiKey,
@@ -102,7 +103,9 @@ def fill(company):
     source = IntakeSource.objects.create(
         company=company, name="Form", token_sha256=company.slug
     )
-    Payload.objects.create(company=company, source=source, key="1", body=b"{}")
+    Payload.objects.create(
+        company=company, source=source, key="1", body=b"{}", made=lead
+    )
     LostReason.objects.create(company=company, name="Price")
     Task.objects.create(company=company, title="Call", due_on="2026-03-10")
     key, _ = ApiKey.objects.issue(company=company, role="sales", name="Nightly import")

@@ -278,6 +278,7 @@ ROWS: dict[str, Row] = {
     "intake_sources": _form(Action.MANAGE_COMPANY, body=lambda world: {"name": "Mallory"}),
     "intake_source": _form(Action.MANAGE_COMPANY, "intake_source", lambda world: {"name": "Mallory"}),
     "intake_source_address": _do(Action.MANAGE_COMPANY, "intake_source"),
+    "intake_source_delete": _form(Action.MANAGE_COMPANY, "intake_source"),
     "api_key_new": _do(Action.MANAGE_COMPANY, body=lambda world: {"name": "Mallory", "role": Role.ADMIN}),
     "api_key_made": _see(Action.MANAGE_COMPANY),
     "api_key_revoke": _form(Action.MANAGE_COMPANY, "key"),

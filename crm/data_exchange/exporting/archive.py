@@ -350,6 +350,7 @@ FILES: Final = [
             name="Name",
             owner="Owner of new leads",
             shares_without_consent="Shares without consent",
+            thanks_url="Page after sending",
             is_active="Accepts leads",
             created_at="Created",
         ),

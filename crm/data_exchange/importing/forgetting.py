@@ -14,7 +14,7 @@ from django.db.models import Q
 from crm.data_exchange.importing.columns import is_usual_name
 from crm.data_exchange.importing.matching import NAMED_BY, person_key
 from crm.models import Lead, LeadImport, LeadImportRow
-from crm.models.addresses import without_formats
+from crm.models.addresses import spellings, without_formats
 from crm.models.lead_duplicate import END_OF_A_PHONE
 from crm.models.lead_import import LeadImportRowQuerySet
 from crm.search.conditions import SHORT
@@ -43,7 +43,7 @@ class Person:
 
     names: frozenset[str]
     is_whole_name: bool  # a first and a last name
-    address: str
+    addresses: frozenset[str]  # all spellings of the one
     phone: str
 
     @classmethod
@@ -54,7 +54,9 @@ class Person:
             # A name may be emoji alone.
             frozenset(_WORDS.findall(name) or _PARTS.findall(name)),
             is_whole_name=bool(lead.first_name and lead.last_name),
-            address=_folded([lead.email]).strip(),
+            addresses=frozenset(
+                _folded([each]).strip() for each in spellings(lead.email) if each
+            ),
             phone=digits[-END_OF_A_PHONE:] if len(digits) >= END_OF_A_PHONE else "",
         )
 
@@ -90,7 +92,7 @@ class Person:
         return has_name or self._has_phone(text) or self._has_address(text)
 
     def _has_address(self, text: str) -> bool:
-        return bool(self.address) and self.address in text
+        return any(each in text for each in self.addresses)
 
     def _has_phone(self, text: str) -> bool:
         return bool(self.phone) and self.phone in _NO_DIGIT.sub("", text)

@@ -4,6 +4,7 @@ import re
 import string
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from hashlib import blake2b
+from itertools import chain
 from typing import Any, Final
 
 from django.db.models import Prefetch, Value
@@ -14,9 +15,14 @@ from crm.data_exchange.importing.custom_columns import value_of
 from crm.data_exchange.importing.tagging import LISTED_TAGS, TAGS, new_tags_of
 from crm.lists.columns import CUSTOM
 from crm.models import Lead, LeadImport, LeadImportRow
+from crm.models.addresses import same_for_all_spellings, spellings
 from crm.models.lead import LeadQuerySet
+from crm.models.lead_duplicate import has_phone_ending
+from crm.search.conditions import phone_digits
 
 NAMED_BY: Final = ("first_name", "last_name", "phone", "organisation")
+# Last digits that two numbers share if one has a country code. Two people share nine in one of a billion cases.
+WITHOUT_COUNTRY: Final = 9
 ASCII_LOWER: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 Wanted = Mapping[str, Mapping[str, Any]]  # the values of rows, by their `person_key`
@@ -45,6 +51,20 @@ def known_lead(company_id: int, values: Mapping[str, Any]) -> Lead | None:
     return _by_key(found, wanted).get(key)
 
 
+def lead_with_phone(company_id: int, phone: str) -> Lead | None:
+    """The oldest lead with this number, in any grouping, with or without a country code, locked. Or None."""
+    end = phone_digits(phone)[-WITHOUT_COUNTRY:]
+    if not end:
+        return None
+    own = _own(company_id).filter(has_phone_ending(end))
+    if len(end) < WITHOUT_COUNTRY:
+        own = own.filter(phone__regex="^[^1-9]*" + "[^0-9]*".join(end))
+    found = with_kept(company_id, set(own.values_list("pk", flat=True)), locks=True)
+    for lead in found.values():
+        return found.get(lead.merged_into_id or lead.pk, lead)
+    return None
+
+
 def _people_named(company_id: int, wanted: Wanted) -> set[int]:
     """The ids of the leads that may be one of these people."""
     addresses = [values["email"] for values in wanted.values() if "email" in values]
@@ -60,7 +80,7 @@ def leads_named(
     pks: set[int] = set()
     if addresses:
         by_address = own.alias(address=Lower("email")).filter(
-            address__one_of_texts=lowered(addresses)
+            address__one_of_texts=lowered(chain(*map(spellings, addresses)))
         )
         pks |= set(by_address.values_list("pk", flat=True))
     if names:
@@ -148,7 +168,7 @@ def person_key(values: Mapping[str, Any], unread_address: str = "") -> str:
     With an address that can't be read, a name alone is not enough: it may be about someone else of that name.
     """
     if email := values.get("email", ""):
-        return hash_of(email.lower())
+        return hash_of(same_for_all_spellings(email))
     name = (
         f"{values.get('first_name', '')} {values.get('last_name', '')}".strip().lower()
     )

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.db.models import F
 
 from crm.models import CrmEvent, Lead, Note, Payload
@@ -176,6 +177,51 @@ def test_a_number_alone_finds_no_one(sender, company):
 
 
 @pytest.mark.parametrize(
+    ("known", "sent", "outcome"),
+    [
+        ("+31 20 123 4567", "020-1234567", "updated"),
+        ("0031201234567", "+31201234567", "updated"),
+        ("020 123 4567", "+31201234567", "updated"),
+        ("+31 20 123 4567", "+31201234568", "added"),
+        ("12345678", "12 34 56 78", "updated"),
+        ("+47 12345678", "12 34 56 78", "added"),
+    ],
+)
+def test_a_number_that_a_lead_has_is_known(sender, company, known, sent, outcome):
+    lead = make_lead(company, email="ada@example.com", phone=known)
+
+    sender.sent({"phone": sent, "message": "Call me"})
+
+    assert outcomes() == [outcome]
+    assert (Note.objects.get().lead == lead) is (outcome == "updated")
+
+
+@pytest.mark.parametrize(
+    ("known", "sent"),
+    [
+        ("ada@müller.example", "ada@xn--mller-kva.example"),
+        ("ada@xn--mller-kva.example", "Ada@MÜLLER.example"),
+    ],
+)
+def test_a_domain_in_any_spelling_is_known(sender, company, known, sent):
+    make_lead(company, email=known)
+
+    sender.sent({"email": sent})
+
+    assert (outcomes(), Lead.objects.count()) == (["updated"], 1)
+
+
+def test_payloads_are_deleted_with_their_lead(sender):
+    sender.sent(ADA)
+    sender.sent(ADA)
+    sender.sent({"email": "grace@example.com"})
+
+    Lead.objects.get(email="ada@example.com").delete()
+
+    assert b"grace" in bytes(Payload.objects.get().body)
+
+
+@pytest.mark.parametrize(
     ("fields", "shared"),
     [
         ({"consent": "yes", "opted_out": "yes"}, False),
@@ -279,4 +325,26 @@ def test_an_erasure_deletes_the_payloads_of_the_person(sender, company, body, ki
 
     erase_lead(lead=lead)
 
+    assert b"grace" in bytes(Payload.objects.get().body)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_erasure_reads_the_payloads_before_it_locks_anything(sender, company):
+    lead = make_lead(company)
+    sender.send({"about": "ada@example.com"})
+    sender.send({"email": "grace@example.com"})
+    locked = []
+
+    def late(execute, sql, params, many, context):
+        found = execute(sql, params, many, context)
+        if sql.startswith("SELECT") and '"crm_payload"."body"' in sql:
+            locked.append(connection.in_atomic_block)
+            if len(locked) == 1:
+                sender.send({"late": "ada@example.com"})
+        return found
+
+    with connection.execute_wrapper(late):
+        erase_lead(lead=lead)
+
+    assert locked == [False, True]
     assert b"grace" in bytes(Payload.objects.get().body)

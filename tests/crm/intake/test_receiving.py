@@ -5,8 +5,10 @@ from django.db import connection
 from django.test import Client
 
 from crm.models import Lead, Payload
+from crm.services.intake_sources import delete_source
 from crm.views import intake
 from crm.views.errors import OUTAGES
+from tests.crm.intake.conftest import Sender
 from tests.test_walk_without_database import STATES
 
 pytestmark = pytest.mark.django_db
@@ -30,7 +32,9 @@ def test_a_browser_gets_a_page(sender):
     answer = sender.send("email=ada@example.com", FORM, Accept="text/html,*/*")
 
     assert answer.status_code == 202
-    assert "Thank you" in answer.content.decode()
+    page = answer.content.decode()
+    assert "Thank you" in page
+    assert f"{sender.source.company.name}</bdi> has received" in page
 
 
 def test_no_cookie_and_no_csrf_token_is_needed(sender):
@@ -104,6 +108,41 @@ def test_too_many(sender, monkeypatch):
 
     assert (answer.status_code, answer["Retry-After"]) == (429, "60")
     assert Payload.objects.count() == 1
+
+
+def test_too_many_of_one_company(sender, monkeypatch):
+    monkeypatch.setattr(intake, "COMPANY_PER_MINUTE", 1)
+    sender.send(ADA)
+
+    assert Sender(sender.source.company).send(ADA).status_code == 429
+
+
+def test_a_browser_goes_on_to_the_page_of_the_source(sender):
+    sender.source.thanks_url = "https://example.com/thanks?a=1"
+    sender.source.save()
+    fields = "email=ada@example.com&next=https://evil.example/"
+
+    answer = sender.send(fields, FORM, Accept="text/html,*/*")
+
+    assert answer.status_code == 303
+    assert answer["Location"] == "https://example.com/thanks?a=1"
+    assert answer["Referrer-Policy"] == "no-referrer"
+    assert sender.send(ADA).status_code == 202
+    assert Payload.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_source_that_is_deleted_in_that_moment(sender):
+    def delete_first(execute, sql, params, many, context):
+        if sql.startswith('INSERT INTO "crm_payload"'):
+            delete_source(source=sender.source)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(delete_first):
+        answer = sender.send(ADA)
+
+    assert answer.status_code == 404
+    assert not Payload.objects.exists()
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])

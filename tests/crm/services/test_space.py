@@ -19,6 +19,7 @@ from crm.jobs import rounds
 from crm.models import (
     DataExport,
     ExportPart,
+    IntakeSource,
     LeadImport,
     LeadImportFile,
     LeadImportRow,
@@ -27,6 +28,8 @@ from crm.models import (
 from crm.models.roles import Role
 from crm.models.space import NoRoom, space_of
 from crm.services import data_exports, lead_imports, rate_limits
+from crm.services.intake_sources import add_source
+from crm.services.payloads import store_payload
 from tests.conftest import join, make_lead, make_note
 from tests.crm.api.calling import caller
 from tests.crm.data_exchange.exporting.reading import ask
@@ -70,6 +73,9 @@ def test_files_unread_lists_rows_and_exports_share_one_space(
 ) -> None:
     fill(sales, 1_000)
     store(sales, 2_000)
+    source = IntakeSource(company=sales.company, name="Form")
+    add_source(source=source)
+    store_payload(source=source, body=b"x" * 700, content_type="", sender_id="")
     checked, made = upload(sales, PEOPLE), ask(client)
 
     space = space_of(sales.company_id)
@@ -83,6 +89,7 @@ def test_files_unread_lists_rows_and_exports_share_one_space(
         4_000 + checked.size + checked.row_bytes,
         made.stored,
     )
+    assert space.payloads == 700
     assert space.left == MB - space.used
 
 

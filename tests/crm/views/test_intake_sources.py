@@ -5,7 +5,7 @@ import re
 import pytest
 from django.test import Client
 
-from crm.models import AuditEntry, IntakeSource, Payload
+from crm.models import AuditEntry, IntakeSource, Lead, Payload
 from tests.crm.intake.conftest import Sender
 
 pytestmark = pytest.mark.django_db
@@ -59,3 +59,44 @@ def test_it_shows_what_came_without_what_it_said(client_as, admin, company):
     assert "Lead added" in page
     assert f"Lead {Payload.objects.get().made_id}" in page
     assert "ada@example.com" not in page
+
+
+def test_it_is_deleted_after_a_question(client_as, admin, company):
+    sender = Sender(company)
+    sender.sent({"email": "ada@example.com"})
+    sender.send({"email": "grace@example.com"})
+    client, path = client_as(admin), f"{LIST}{sender.source.pk}/delete/"
+
+    page = client.get(path).content.decode()
+    client.post(path)
+
+    assert "(2). The leads stay." in page
+    assert "1 has not become a lead yet" in page
+    assert not IntakeSource.objects.exists()
+    assert not Payload.objects.exists()
+    assert Lead.objects.count() == 1
+    assert sender.send({}).status_code == 404
+    entry = AuditEntry.objects.get(action="source_deleted")
+    assert entry.object_id == sender.source.pk
+
+
+@pytest.mark.parametrize(
+    ("url", "is_saved"),
+    [
+        ("https://example.com/thanks", True),
+        ("javascript:alert(1)", False),
+        ("//evil.example", False),
+        ("ftp://example.com", False),
+    ],
+)
+def test_the_page_after_sending_is_a_web_address(
+    client_as, admin, company, url, is_saved
+):
+    sender = Sender(company)
+
+    client_as(admin).post(
+        f"{LIST}{sender.source.pk}/", {"name": "Form", "thanks_url": url}
+    )
+
+    sender.source.refresh_from_db()
+    assert (sender.source.thanks_url == url) is is_saved
