@@ -28,6 +28,7 @@ from crm.views import (
     lead_selections,
     leads,
     notes,
+    organisation_details,
     organisations,
     people,
     picklists,
@@ -171,6 +172,11 @@ urlpatterns = [
         "organisations/<organisation_key:organisation>/",
         organisations.organisation,
         name="organisation",
+    ),
+    path(
+        "organisations/<organisation_key:organisation>/edit/",
+        organisation_details.organisation_edit,
+        name="organisation_edit",
     ),
     path(
         "organisations/<organisation_key:organisation>/rename/",

@@ -42,6 +42,7 @@ from crm.models import (
     LeadSearch,
     Membership,
     Note,
+    OrganisationDetails,
     Payload,
     TypedForm,
     User,
@@ -161,6 +162,11 @@ def _unconfirmed_companies(before: datetime) -> list[QuerySet[Any]]:
     return [QuerySet(Company).filter(Exists(members), ~Exists(others))]
 
 
+def _details_without_leads(before: datetime) -> list[QuerySet[Any]]:
+    """The details of organisations that no lead names, and that no one has changed since."""
+    return [OrganisationDetails.objects.without_leads().filter(updated_at__lt=before)]
+
+
 def _sessions_of_nobody(before: datetime) -> list[QuerySet[Any]]:
     """The records (address and browser) of sessions that have ended, by signing out or by their time limit."""
     ongoing = Session.objects.filter(
@@ -271,6 +277,13 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
     ),
     "crm.LeadExternalId": Kept("as long as its lead, or until a program removes it"),
     "crm.DealExternalId": Kept("as long as its deal, or until a program removes it"),
+    "crm.OrganisationDetails": (
+        Expires(
+            _days(30),
+            "their last change if no lead names the organisation",
+            _details_without_leads,
+        ),
+    ),
     "crm.LeadTag": Kept("as long as its lead and its tag"),
     "crm.DealPerson": Kept(
         "as long as its deal and its lead, or until someone in the company removes that person"

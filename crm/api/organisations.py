@@ -1,4 +1,4 @@
-"""`/api/v1/organisations/`, to read: the organisations that leads name, with their leads and open deals."""
+"""`/api/v1/organisations/`: the organisations that leads name, with their leads and open deals, and their details."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -10,19 +10,24 @@ from rest_framework.pagination import Cursor
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from crm.api.fields import OwnRowField
 from crm.api.filters import check_filters, is_filter, list_filter, list_parameters
 from crm.api.pagination import KeysetPagination
+from crm.api.serializers import NO_COLLEAGUE, StrictSerializer, one_of
 from crm.api.viewsets import CompanyViewSet
 from crm.lists.organisations import ORGANISATIONS
-from crm.models import Company, Lead
+from crm.models import Company, Lead, OrganisationDetails, OrganisationSize
 from crm.models.organisation import OrganisationConverter
+from crm.models.organisation_details import DETAILS, read_domain
 from crm.models.organisation_figures import Organisation
+from crm.models.people import company_people
 from crm.models.roles import Action
 from crm.selectors.organisations import (
     OrganisationPage,
     organisation_of,
     organisations_page,
 )
+from crm.services.organisation_details import OrganisationGone, save_details
 
 KEY: Final = OpenApiParameter(
     "key",
@@ -52,6 +57,14 @@ class OrganisationSerializer(serializers.Serializer[Organisation]):
     open_deal_count = serializers.IntegerField(read_only=True, source="deal_count")
     open_deal_sums = serializers.SerializerMethodField()
     last_activity_at = serializers.DateTimeField(read_only=True)
+    domain = serializers.CharField(read_only=True, source="details.domain")
+    owner = serializers.IntegerField(
+        read_only=True, allow_null=True, source="details.owner_id"
+    )
+    industry = serializers.CharField(read_only=True, source="details.industry")
+    size = serializers.CharField(read_only=True, source="details.size")
+    address = serializers.CharField(read_only=True, source="details.address")
+    website = serializers.CharField(read_only=True, source="details.website")
 
     def get_key(self, organisation: Organisation) -> str:
         return OrganisationConverter().to_url(organisation.key)
@@ -63,6 +76,22 @@ class OrganisationSerializer(serializers.Serializer[Organisation]):
             for currency, total in organisation.sums
         ]
         return SumSerializer(sums, many=True).data
+
+
+class OrganisationDetailsSerializer(StrictSerializer[OrganisationDetails]):
+    """The details of an organisation. `domain` is what follows the @ in the addresses of its people."""
+
+    owner = OwnRowField(
+        rows=company_people, required=False, allow_null=True, otherwise=NO_COLLEAGUE
+    )
+
+    class Meta:
+        model = OrganisationDetails
+        fields = DETAILS
+        extra_kwargs = {"size": one_of(OrganisationSize)}
+
+    def validate_domain(self, domain: str) -> str:
+        return read_domain(domain)
 
 
 class OrganisationPagination(KeysetPagination):
@@ -106,7 +135,11 @@ class OrganisationViewSet(CompanyViewSet[Lead]):
     pagination_class = OrganisationPagination
     lookup_field = "key"
     lookup_value_regex = "[A-Za-z0-9~-]+"
-    actions = {"list": Action.SEE_LEADS, "retrieve": Action.SEE_LEADS}
+    actions = {
+        "list": Action.SEE_LEADS,
+        "retrieve": Action.SEE_LEADS,
+        "partial_update": Action.EDIT_LEADS,
+    }
 
     @extend_schema(parameters=list_parameters(ORGANISATIONS))
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -130,6 +163,36 @@ class OrganisationViewSet(CompanyViewSet[Lead]):
         self, request: Request, key: str, *args: Any, **kwargs: Any
     ) -> Response:
         """The organisation with this key. 404 once no lead names it any more."""
+        return Response(self.get_serializer(self._own_or_404(key)).data)
+
+    @extend_schema(
+        parameters=[KEY],
+        request=OrganisationDetailsSerializer(partial=True),
+        responses=OrganisationSerializer,
+    )
+    def partial_update(
+        self, request: Request, key: str, *args: Any, **kwargs: Any
+    ) -> Response:
+        """Change the details of the organisation. Its name is that of its leads: rename it with theirs."""
+        found = self._own_or_404(key)
+        serializer = OrganisationDetailsSerializer(
+            found.details,
+            data=request.data,
+            partial=True,
+            context=self.get_serializer_context(),
+        )
+        serializer.is_valid(raise_exception=True)
+        try:
+            save_details(
+                company=self.caller.company,
+                key=found.key,
+                values=serializer.validated_data,
+            )
+        except OrganisationGone as gone:
+            raise NotFound from gone
+        return Response(self.get_serializer(self._own_or_404(key)).data)
+
+    def _own_or_404(self, key: str) -> Organisation:
         try:
             found = organisation_of(
                 self.caller.company, OrganisationConverter().to_python(key)
@@ -138,4 +201,4 @@ class OrganisationViewSet(CompanyViewSet[Lead]):
             found = None
         if found is None:
             raise NotFound
-        return Response(self.get_serializer(found).data)
+        return found

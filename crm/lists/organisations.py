@@ -75,6 +75,12 @@ FILE_COLUMNS: Final = (
     FileColumn("Open deals", attrgetter("deal_count"), "deals"),
     FileColumn("Amount", _sums, "amount"),
     FileColumn("Last activity", attrgetter("last_activity_at"), "activity"),
+    FileColumn("Domain", attrgetter("details.domain")),
+    FileColumn("Owner", attrgetter("details.owner")),
+    FileColumn("Industry", attrgetter("details.industry")),
+    FileColumn("Size", attrgetter("details.size")),
+    FileColumn("Address", attrgetter("details.address")),
+    FileColumn("Website", attrgetter("details.website")),
     FileColumn("Number of the oldest lead", attrgetter("first_lead_id")),
 )
 
@@ -91,5 +97,5 @@ ORGANISATIONS: Final = OrganisationList(
         Column("activity", "Last activity"),
     ],
     file_columns=lambda company: FILE_COLUMNS,
-    also_in_file="the number of the oldest lead",
+    also_in_file="their details, and the number of the oldest lead",
 )

@@ -42,6 +42,7 @@ from crm.models.lead_import import (
 from crm.models.lead_merge import LeadMerge
 from crm.models.mail import AccountMail
 from crm.models.note import Note, NoteKind
+from crm.models.organisation_details import OrganisationDetails, OrganisationSize
 from crm.models.people import ApiKey, Invitation, Membership, User
 from crm.models.picklist import Colour, LeadSource, LeadType, LostReason, Tag
 from crm.models.saved_view import SavedView
@@ -105,6 +106,8 @@ __all__ = [
     "Membership",
     "Note",
     "NoteKind",
+    "OrganisationDetails",
+    "OrganisationSize",
     "Otherwise",
     "Payload",
     "PayloadOutcome",

@@ -1,6 +1,6 @@
 """Organisations: names that leads have. Decides which spellings are one, in Python and PostgreSQL alike.
 
-They have no table: docs/decisions/organisations-have-no-table.md has the reasons.
+Only their details have a table: docs/decisions/organisations-by-name.md has the reasons.
 """
 
 import re

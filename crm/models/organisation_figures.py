@@ -16,6 +16,7 @@ from django.db import connection
 from crm.models.company import Company
 from crm.models.lead import Lead
 from crm.models.organisation import KEY_OF_COLUMN
+from crm.models.organisation_details import OrganisationDetails
 from crm.models.steps import StageMeaning
 
 COUNTED_UP_TO: Final = 1_000  # leads of one organisation
@@ -62,6 +63,7 @@ class Organisation:
 
     `lead_count` stops at COUNTED_UP_TO + 1; the last activity and the open deals are then those of the newest leads.
     `sums` are the sums of the open deals by currency. `first_lead_id` is the id of the oldest lead.
+    `details` are empty ones if nobody has filled in any.
     """
 
     key: str
@@ -71,6 +73,7 @@ class Organisation:
     last_activity_at: datetime
     deal_count: int = 0
     sums: Sequence[tuple[str, Decimal]] = ()
+    details: OrganisationDetails = field(default_factory=OrganisationDetails)
 
     @property
     def is_counted(self) -> bool:
@@ -109,17 +112,31 @@ def described(
     latest = Lead.objects.for_company(company, keys=[pk for *_, pk in figures.values()])
     active_at = dict(latest.values_list("pk", "updated_at"))
     deals = open_deals_of(company, keys) if has_deals else {}
+    details = details_of(company, keys)
     none = OpenDeals()
     described = (
         (key, *figures[key], deals.get(key, none)) for key in keys if key in figures
     )
     return [
         Organisation(
-            key, first, name, count, active_at[pk], own.count, sorted(own.sums)
+            key,
+            first,
+            name,
+            count,
+            active_at[pk],
+            own.count,
+            sorted(own.sums),
+            details.get(key) or OrganisationDetails(company=company, key=key),
         )
         for key, first, name, count, pk, own in described
         if pk in active_at
     ]
+
+
+def details_of(company: Company, keys: Sequence[str]) -> dict[str, OrganisationDetails]:
+    """The details of those of these organisations that have any, with their owners, by key."""
+    rows = OrganisationDetails.objects.for_company(company).filter(key__in=keys)
+    return {row.key: row for row in rows.select_related("owner")}
 
 
 def asked(

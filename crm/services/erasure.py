@@ -48,6 +48,7 @@ from crm.models.tracking.tracked import DeletedMeanwhile
 from crm.services import audit, data_exports
 from crm.services.deadlocks import tried_again
 from crm.services.lead_imports import forget_person
+from crm.services.organisation_details import forget_details, keys_of
 from crm.services.saved_views import forget_source
 from crm.signals import lead_erased
 
@@ -89,10 +90,12 @@ def erase_leads(
         lead_erased.send(sender=Lead, company_id=company_id, lead_ids=pks)
         data_exports.drop_files(company_id)
         BulkSelection.objects.for_company(company_id).forget(pks)
+        organisations = keys_of(pks)
         deals_of = {
             asked: [pk for each in person for pk in _erase(each, payloads)]
             for asked, person in people.items()
         }
+        forget_details(company_id=company_id, keys=organisations)
         LeadDuplicate.objects.of(pks).delete()
         merges = LeadMerge.objects.for_company(company_id)
         merges.filter(Q(kept__in=pks) | Q(gone__in=pks)).delete()

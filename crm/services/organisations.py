@@ -14,6 +14,7 @@ from crm.models.tracking.snapshots import chunks
 from crm.services import audit
 from crm.services.deadlocks import tried_again
 from crm.services.editing import ChangedMeanwhile
+from crm.services.organisation_details import move_details
 from postgresql.bounds import LONG_SECONDS, statements_may_take
 
 # Leads in one transaction: some seconds, in which no one else can save them.
@@ -86,6 +87,7 @@ def rename_organisation(
     others, kept_ones = own.exclude(organisation=name), {*pks}
     renamed = _write(others, pks, name)
     _write(others, [pk for pk, kept in kept_by_pk.items() if kept in kept_ones], name)
+    move_details(company=company, organisation=organisation, name=name)
     if renamed:
         # Not the names, which would outlive an erasure: an organisation may have the person's name.
         audit.record(

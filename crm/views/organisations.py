@@ -57,7 +57,8 @@ def organisations(request: MemberRequest) -> HttpResponse:
 @member(Action.SEE_LEADS)
 def organisation(request: MemberRequest, organisation: str) -> HttpResponse:
     """The organisation's page: its leads, their deals, and a timeline of both."""
-    company, found = request.membership.company, _own_or_404(request, organisation)
+    company = request.membership.company
+    found = own_organisation_or_404(request, organisation)
     leads = Lead.objects.for_company(company).of_organisation(found.key)
     # Given the ids, PostgreSQL reads the deals of these leads. Given a subquery, it may search all deals for them.
     known = list(leads.values_list("pk", flat=True)) if found.is_counted else leads
@@ -93,7 +94,7 @@ def organisation(request: MemberRequest, organisation: str) -> HttpResponse:
 @member(Action.EDIT_LEADS)
 def organisation_rename(request: MemberRequest, organisation: str) -> HttpResponse:
     """Ask for a new name, then for confirmation with the number of leads, then rename it on all of them."""
-    found = _own_or_404(request, organisation, has_deals=False)
+    found = own_organisation_or_404(request, organisation, has_deals=False)
     try:
         return _asked_or_renamed(request, found)
     except RenameRefused as refused:
@@ -151,7 +152,7 @@ def _renamed(request: MemberRequest, found: Organisation, name: str) -> HttpResp
     return redirect("organisation", organisation_key(name))
 
 
-def _own_or_404(
+def own_organisation_or_404(
     request: MemberRequest, organisation: str, *, has_deals: bool = True
 ) -> Organisation:
     """The company's organisation with this key. Raises Http404 if none of its leads has it."""

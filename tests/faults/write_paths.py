@@ -25,6 +25,7 @@ from crm.models import (
     LeadStatus,
     LostReason,
     Membership,
+    OrganisationDetails,
     Stage,
     Tag,
 )
@@ -271,6 +272,20 @@ def the_status_of_ticked_leads(scene: Scene) -> None:
         "/leads/status/",
         {"status": scene.qualified.pk, "lead": [scene.lead.pk], "confirmed": "1"},
     )
+
+
+@way("POST organisation_edit", fires="")
+def the_details_of_an_organisation(scene: Scene) -> None:
+    Lead.objects.filter(pk=scene.lead.pk).update(organisation="Acme")
+    scene.web.post("/organisations/acme/edit/", {"industry": "Paper"})
+    assert OrganisationDetails.objects.get().industry == "Paper"
+
+
+@way("PATCH api-organisation-detail", fires="")
+def the_details_of_an_organisation_by_the_api(scene: Scene) -> None:
+    Lead.objects.filter(pk=scene.lead.pk).update(organisation="Acme")
+    scene.api.patch("/api/v1/organisations/acme/", {"industry": "Paper"}, format="json")
+    assert OrganisationDetails.objects.get().industry == "Paper"
 
 
 @way("POST organisation_rename", fires="")

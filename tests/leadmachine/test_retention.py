@@ -48,6 +48,7 @@ from crm.models import (
     LeadMerge,
     LeadSearch,
     Membership,
+    OrganisationDetails,
     TypedForm,
     User,
 )
@@ -369,6 +370,12 @@ def admin_log_entry(member: Membership, moment: datetime) -> Model:
     )
 
 
+def details_without_leads(member: Membership, moment: datetime) -> Model:
+    row = OrganisationDetails.objects.create(company=member.company, key=f"{moment:%s}")
+    OrganisationDetails.objects.filter(pk=row.pk).update(updated_at=moment)
+    return row
+
+
 MADE: Final[dict[str, list[tuple[float, Callable[[Membership, datetime], Model]]]]] = {
     "capi.ConversionEvent": [(30, conversion_event)],
     "capi.Attempt": [(30, attempt)],
@@ -389,6 +396,7 @@ MADE: Final[dict[str, list[tuple[float, Callable[[Membership, datetime], Model]]
     "crm.LeadImportFile": [(7, unread_file)],
     "crm.LeadImport": [(1, unstarted_import), (2 * 366, lead_import)],
     "crm.LeadMerge": [(1, lead_merge)],
+    "crm.OrganisationDetails": [(30, details_without_leads)],
     "crm.LeadSearch": [(7, lead_search)],
     "crm.TypedForm": [(7, typed_form)],
     "crm.AccountMail": [(3, account_mail)],
@@ -431,6 +439,16 @@ def test_what_is_old_goes_and_what_is_young_stays(days, make, admin, rule) -> No
     keep_house()
 
     assert list(QuerySet(type(old)).filter(pk__in=[old.pk, young.pk])) == [young]
+
+
+def test_details_stay_while_a_lead_names_their_organisation(company) -> None:
+    make_lead(company, organisation="ACME")
+    own = OrganisationDetails.objects.create(company=company, key="acme")
+    OrganisationDetails.objects.update(updated_at=timezone.now() - timedelta(days=99))
+
+    keep_house()
+
+    assert OrganisationDetails.objects.get() == own
 
 
 LONG_AGO = timezone.now() - timedelta(days=3_000)

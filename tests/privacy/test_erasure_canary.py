@@ -72,6 +72,7 @@ TEXTS = {
     "typed": 'Qantyped "\\ u\u0308',
     "cell": 'Qancell \\ "unmapped"',
     "merged": 'Qanmerged "Doe"',
+    "industry": "Qanindustry of one",
 }
 CORES = [
     "qanfirst", "qanlast", "qan.address", "55507700", "qanworks", "qantitle", "qansource", "qanbackground",
@@ -82,8 +83,8 @@ CORES = [
 
 STORED_IN = {
     "capi_attempt", "crm_attachment", "crm_deal", "crm_exportpart", "crm_lead", "crm_leadimport", "crm_leadimportfile",
-    "crm_leadimportrow", "crm_leadmerge", "crm_leadsearch", "crm_note", "crm_savedview", "crm_task", "crm_typedform",
-    "django_admin_log", "file ledger.jsonl",
+    "crm_leadimportrow", "crm_leadmerge", "crm_leadsearch", "crm_note", "crm_organisationdetails", "crm_savedview",
+    "crm_task", "crm_typedform", "django_admin_log", "file ledger.jsonl",
 }  # fmt: skip
 
 
@@ -255,6 +256,7 @@ def use_everything_else(doors: Doors) -> None:
         client.post(
             page, {"format": "xlsx" if "leads" in page else "csv", "columns": "all"}
         )
+    client.post(f"{lead.organisation_url}edit/", {"industry": TEXTS["industry"]})
     client.post("/company/export/")
     tagged = {"lead": [lead.pk], "kind": "owner", "owner": doors.admin.user_id}
     client.post("/leads/owner/", tagged)

@@ -139,7 +139,7 @@ def pages(lead: Lead) -> list[str]:
         "/leads/", "/leads/new/", "/deals/", f"/deals/list/?stage={stage.pk}", "/deals/forecast/", "/deals/funnel/",
         "/deals/new/",
         f"/deals/new/?lead={lead.pk}", f"/leads/status/?status={lead.status_id}&lead={lead.pk}",
-        "/organisations/", *(f"{lead.organisation_url}{page}" for page in ("", "rename/")),
+        "/organisations/", *(f"{lead.organisation_url}{page}" for page in ("", "edit/", "rename/")),
         *(f"/leads/{lead.pk}/{page}" for page in ("", "edit/", "delete/", "erase/")),
         *(f"/tasks/{task.pk}/{page}/" for task in Task.objects.all() for page in ("edit", "delete")),
         *(f"/notes/{note.pk}/{page}/" for note in Note.objects.all() for page in ("edit", "delete")),

@@ -26,6 +26,7 @@ from crm.api.import_bodies import (
 )
 from crm.api.merges import LeadMergeSerializer
 from crm.api.notes import NoteSerializer
+from crm.api.organisations import OrganisationDetailsSerializer
 from crm.api.saved_views import SavedViewSerializer
 from crm.api.serializers import LeadSerializer, TaskSerializer
 from crm.forms.company import ApiKeyForm
@@ -33,6 +34,7 @@ from crm.forms.custom_fields import CustomFieldForm
 from crm.forms.deals import DealForm
 from crm.forms.leads import LeadForm
 from crm.forms.notes import NoteForm
+from crm.forms.organisation_details import OrganisationDetailsForm
 from crm.forms.tasks import TaskForm
 
 WRITABLE = {
@@ -46,6 +48,7 @@ WRITABLE = {
     CustomFieldForm: {"subject", "name", "type", "help_text", "is_required", "is_listed"},
     TaskForm: {"title", "kind", "due_on", "due_time", "owner", "reminder"},
     NoteForm: {"kind", "text"},
+    OrganisationDetailsForm: {"domain", "owner", "industry", "size", "address", "website"},
     RuleForm: {"crm_event", "name", "linkedin_id", "frequency", "send_value", "is_active"},
     TokenForm: {"token", "ad_account_id", "expires_on", "saved_token"},
     ApiKeyForm: {"name", "role"},
@@ -61,6 +64,7 @@ WRITABLE = {
         "subject", "name", "type", "help_text", "is_required", "is_listed", "choices", "is_archived",
     },
     TaskSerializer: {"title", "kind", "due_on", "due_time", "owner", "lead", "deal", "reminder", "is_done"},
+    OrganisationDetailsSerializer: {"domain", "owner", "industry", "size", "address", "website"},
     NoteSerializer: {"kind", "text", "lead", "deal"},
     FileSerializer: {"lead", "deal", "note", "file"},
     AskedChangeSerializer: {"kind", "target", "leads", "filters"},

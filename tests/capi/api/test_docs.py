@@ -46,6 +46,7 @@ def test_each_part_names_its_addresses_filters_and_fields(client_as, sales):
     assert parts["Organisations"].operations == (
         ("GET", "/api/v1/organisations/"),
         ("GET", "/api/v1/organisations/{key}/"),
+        ("PATCH", "/api/v1/organisations/{key}/"),
     )
     assert {
         "email",

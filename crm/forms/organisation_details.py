@@ -1,0 +1,37 @@
+"""The form of an organisation's details."""
+
+from typing import Any
+
+from django import forms
+
+from crm.forms.changes import ChangesForm
+from crm.forms.leads import limit_to_company
+from crm.models import OrganisationDetails
+from crm.models.organisation_details import DETAILS, NOT_A_PAGE, read_domain
+from crm.models.people import company_people
+
+
+class OrganisationDetailsForm(ChangesForm):
+    """The details of an organisation of the instance's company."""
+
+    website = forms.URLField(
+        required=False,
+        max_length=200,
+        assume_scheme="https",
+        error_messages={"invalid": NOT_A_PAGE},
+    )
+
+    class Meta:
+        model = OrganisationDetails
+        fields = DETAILS
+        help_texts = {"domain": "What follows the @ in the addresses of its people."}
+        widgets = {"address": forms.Textarea({"rows": 3})}
+        error_messages = {"owner": {"invalid_choice": "Choose one of your colleagues."}}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        limit_to_company(self, "owner", company_people(self.instance.company))
+
+    def clean_domain(self) -> str:
+        """The domain in lower case. Raise ValidationError if it is none, or that of a provider."""
+        return read_domain(self.cleaned_data["domain"])

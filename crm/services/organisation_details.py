@@ -1,0 +1,72 @@
+"""Keeping the details of organisations: saving them, and moving or deleting them with the names that leads have."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Value
+from django.db.models.functions import Now
+
+from crm.models import Company, Lead, OrganisationDetails
+from crm.models.organisation import OrganisationKey
+from crm.models.organisation_details import DETAILS
+from crm.services.deadlocks import tried_again
+
+
+class OrganisationGone(Exception):
+    """No lead names the organisation any more. Nothing was saved."""
+
+
+@tried_again
+@transaction.atomic
+def save_details(
+    *, company: Company, key: str, values: Mapping[str, Any]
+) -> OrganisationDetails:
+    """Write these fields of the details of an organisation. Other fields stay as they are.
+
+    Raises OrganisationGone.
+    """
+    # An erasure deletes the details of an organisation that only that person had. It holds the company, too.
+    Company.objects.hold(company.pk)
+    if not Lead.objects.for_company(company).of_organisation(key).exists():
+        raise OrganisationGone
+    row, _ = OrganisationDetails.objects.update_or_create(
+        company=company, key=key, defaults=values
+    )
+    return row
+
+
+def move_details(*, company: Company, organisation: str, name: str) -> None:
+    """Give the details of an organisation to the one with another name, after its leads have got that name.
+
+    If both have details, those of the other one stay, and only its empty fields are filled in.
+    """
+    own = OrganisationDetails.objects.for_company(company).select_for_update()
+    key = OrganisationKey(Value(name))
+    moved = (
+        own.filter(key=OrganisationKey(Value(organisation))).exclude(key=key).first()
+    )
+    if moved is None:
+        return
+    kept = own.filter(key=key).first()
+    if kept is None:
+        own.filter(pk=moved.pk).update(key=key, updated_at=Now())
+        return
+    empty = [field for field in DETAILS if not getattr(kept, field)]
+    for field in empty:
+        setattr(kept, field, getattr(moved, field))
+    kept.save(update_fields=[*empty, "updated_at"])
+    moved.delete()
+
+
+def keys_of(leads: Collection[int]) -> list[str]:
+    """The keys of the organisations that these leads name."""
+    named = Lead.objects.filter(pk__in=leads).exclude(organisation="").order_by()
+    return list(named.values_list(OrganisationKey("organisation"), flat=True))
+
+
+def forget_details(*, company_id: int, keys: Collection[str]) -> None:
+    """Delete the details of those of these organisations that no lead names any more: they may be about a person."""
+    if keys:
+        own = OrganisationDetails.objects.for_company(company_id)
+        own.filter(key__in=keys).without_leads().delete()
