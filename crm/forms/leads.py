@@ -19,12 +19,14 @@ from crm.models import (
     LeadType,
 )
 from crm.models.addresses import PersonAddressField
+from crm.models.organisation_figures import organisation_by_domain
 from crm.models.people import company_people
 from crm.selectors.erasure import Namesake
 
 BACKGROUND: Final = (
     "Lasting facts about the person. What happens belongs in the history, as a note."
 )
+BY_DOMAIN: Final = "If empty, the one with the domain of the address."
 
 
 class LeadForm(WithCustomFields):
@@ -91,10 +93,20 @@ class LeadForm(WithCustomFields):
             "name", flat=True
         )
         if self.instance._state.adding:
+            self.fields["organisation"].help_text = BY_DOMAIN
             self.initial.setdefault(
                 "status", LeadStatus.objects.first_for(company, LeadMeaning.NEW)
             )
         self.add_custom_fields(company, FieldSubject.LEAD)
+
+    def clean(self) -> None:
+        """Fill in the organisation of a new lead, if none is given and the domain of the address tells it."""
+        super().clean()
+        is_new, given = self.instance._state.adding, self.cleaned_data
+        if is_new and given.get("email") and not given.get("organisation"):
+            company = self.instance.company
+            found = organisation_by_domain(company, given["email"])
+            self.cleaned_data["organisation"] = found
 
     def _offers(self, each: LeadType) -> bool:
         return each.archived_at is None or each.code == self.instance.type

@@ -22,6 +22,7 @@ from crm.models import (
     Note,
 )
 from crm.models.intake import PayloadOutcome, RefusalReason
+from crm.models.organisation_figures import organisation_by_domain
 
 # Filled in only by programs: people don't see it. It is in the snippet of docs/guide/admin.md.
 HONEYPOT: Final = "leave_this_empty"
@@ -107,6 +108,9 @@ def is_message(path: str) -> bool:
 
 def _added(source: IntakeSource, values: Mapping[str, Any]) -> Lead:
     texts = {name: value for name, value in values.items() if name in TEXTS}
+    if "organisation" not in texts:
+        email = texts.get("email", "")
+        texts["organisation"] = organisation_by_domain(source.company, email)
     lead = Lead(
         company=source.company,
         owner_id=source.owner_id,

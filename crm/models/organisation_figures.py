@@ -55,6 +55,11 @@ CROSS JOIN LATERAL (SELECT currency, amount, stage_id FROM crm_deal WHERE lead_i
 JOIN crm_stage AS stage ON stage.id = deal.stage_id AND stage.meaning = '{open}'
 GROUP BY asked.key, deal.currency
 """
+NAMES: Final = """
+WITH asked (key) AS (VALUES {rows})
+SELECT key, (SELECT organisation {own} = asked.key ORDER BY id LIMIT 1) FROM asked
+"""
+NAMED_AT_MOST: Final = 10  # organisations with one domain
 
 
 @dataclass(frozen=True)
@@ -137,6 +142,23 @@ def details_of(company: Company, keys: Sequence[str]) -> dict[str, OrganisationD
     """The details of those of these organisations that have any, with their owners, by key."""
     rows = OrganisationDetails.objects.for_company(company).filter(key__in=keys)
     return {row.key: row for row in rows.select_related("owner")}
+
+
+def names_of(company: Company, keys: Sequence[str]) -> list[tuple[str, str]]:
+    """The keys and names of those of these organisations that leads name, in this order."""
+    names = dict(asked(NAMES, company, keys)) if keys else {}
+    return [(key, names[key]) for key in keys if names[key]]
+
+
+def organisation_by_domain(company: Company, address: str) -> str:
+    """The name of the organisation whose domain this e-mail address has; "" if none or several have it."""
+    domain = address.rpartition("@")[2].lower()
+    if not domain:
+        return ""
+    known = OrganisationDetails.objects.for_company(company).filter(domain=domain)
+    keys = list(known.values_list("key", flat=True)[:NAMED_AT_MOST])
+    names = [name for _, name in names_of(company, keys)]
+    return names[0] if len(names) == 1 else ""
 
 
 def asked(

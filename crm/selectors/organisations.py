@@ -8,7 +8,12 @@ from typing import Final
 
 from crm.models import Company, Lead
 from crm.models.organisation import OrganisationKey, organisation_key
-from crm.models.organisation_figures import Organisation, asked, described, next_keys
+from crm.models.organisation_figures import (
+    Organisation,
+    described,
+    names_of,
+    next_keys,
+)
 from crm.models.validators import is_number
 from crm.search.conditions import Contains, is_unfindable, parts_of
 from crm.search.folding import folded
@@ -18,10 +23,6 @@ SUGGESTED: Final = 10
 # How many leads with the words of a text are read, to compare their organisations with it.
 SUGGESTED_FROM: Final = 2_000
 SEARCHED_AT_MOST: Final = 5_000
-NAMES: Final = """
-WITH asked (key) AS (VALUES {rows})
-SELECT key, (SELECT organisation {own} = asked.key ORDER BY id LIMIT 1) FROM asked
-"""
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def names_like(
     if len(keys) < at_most:
         with_words, _ = _with_words(company, text, SUGGESTED_FROM)
         keys += sorted(with_words.difference(keys))
-    return _named(company, keys[:at_most])
+    return names_of(company, keys[:at_most])
 
 
 def _key_at(company: Company, place: str) -> str:
@@ -105,11 +106,6 @@ def _key_at(company: Company, place: str) -> str:
         return ""
     leads = Lead.objects.for_company(company).filter(pk=place)
     return leads.values_list(OrganisationKey("organisation"), flat=True).first() or ""
-
-
-def _named(company: Company, keys: Sequence[str]) -> list[tuple[str, str]]:
-    names = dict(asked(NAMES, company, keys)) if keys else {}
-    return [(key, names[key]) for key in keys if names[key]]
 
 
 def _found(
