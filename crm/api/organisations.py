@@ -15,8 +15,8 @@ from crm.api.filters import check_filters, is_filter, list_filter, list_paramete
 from crm.api.pagination import KeysetPagination
 from crm.api.serializers import NO_COLLEAGUE, StrictSerializer, one_of
 from crm.api.viewsets import CompanyViewSet
-from crm.lists.organisations import ORGANISATIONS
-from crm.models import Company, Lead, OrganisationDetails, OrganisationSize
+from crm.lists.organisations import ORGANISATIONS, OrganisationFilter
+from crm.models import Lead, OrganisationDetails, OrganisationSize
 from crm.models.organisation import OrganisationConverter
 from crm.models.organisation_details import DETAILS, read_domain
 from crm.models.organisation_figures import Organisation
@@ -101,16 +101,20 @@ class OrganisationPagination(KeysetPagination):
     base_url: str
 
     def page_of(
-        self, company: Company, text: str, request: Request
+        self, found: OrganisationFilter, request: Request
     ) -> Sequence[Organisation]:
-        """The page, of the organisations with every word of the text. Raises NotFound for an invalid cursor."""
+        """The page of the organisations that were found. Raises NotFound for an invalid cursor."""
         self.base_url = request.build_absolute_uri()
         cursor = self.decode_cursor(request)
         place = {}
         if cursor and cursor.position:
             place = {"before" if cursor.reverse else "after": str(cursor.position)}
         self.found = organisations_page(
-            company, text, size=self.get_page_size(request) or 1, **place
+            found.company,
+            found.search,
+            size=self.get_page_size(request) or 1,
+            details=found.details,
+            **place,
         )
         return self.found.rows
 
@@ -153,7 +157,7 @@ class OrganisationViewSet(CompanyViewSet[Lead]):
         found = list_filter(ORGANISATIONS, self.caller, asked)
         check_filters(found, asked)
         pagination = OrganisationPagination()
-        rows = pagination.page_of(self.caller.company, found.search, request)
+        rows = pagination.page_of(found, request)
         return pagination.get_paginated_response(
             self.get_serializer(rows, many=True).data
         )

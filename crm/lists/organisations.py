@@ -1,15 +1,23 @@
 """The list of organisations: names that leads have in common. An organisation's id is that of its oldest lead."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from operator import attrgetter
 from typing import Any, Final
+
+import django_filters
+from django.db.models import QuerySet
 
 from crm.lists.columns import Column, FileColumn
 from crm.lists.custom_fields import BETWEEN
 from crm.lists.definition import List
+from crm.lists.filter_choices import colleagues
+from crm.lists.filter_types import RowFilter, TextChoiceFilter
 from crm.lists.filters import ListFilter
-from crm.models import Company, Lead
+from crm.models import Company, Lead, OrganisationDetails, OrganisationSize
+from crm.models.bidi import without_bidi_controls
 from crm.models.organisation import OrganisationKey
+from crm.models.organisation_details import OrganisationDetailsQuerySet
 from crm.models.organisation_figures import Organisation, asked, described, next_keys
 from crm.search.conditions import is_unfindable, parts_of
 from crm.search.folding import folded
@@ -24,14 +32,43 @@ FROM asked
 
 
 class OrganisationFilter(ListFilter):
-    """The search for organisations."""
+    """The search for organisations, and the filters by their details.
+
+    The search is one of names that leads have (`crm.selectors.organisations`), so its rows are not narrowed by it.
+    """
+
+    owner = RowFilter(queryset=colleagues, empty_label="Any owner")
+    industry = TextChoiceFilter(empty_label="Any industry")
+    size = django_filters.ChoiceFilter(
+        label="Size", choices=OrganisationSize.choices, empty_label="Any size"
+    )
+
+    def set_choices(self, *, for_api: bool) -> None:
+        self.filters["industry"].extra["choices"] = cache(self._industries)
+
+    def _industries(self) -> list[tuple[str, str]]:
+        own = OrganisationDetails.objects.for_company(self.company)
+        found = own.exclude(industry="").order_by("industry")
+        names = found.values_list("industry", flat=True).distinct()
+        return [(name, without_bidi_controls(name)) for name in names]
+
+    def searched(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        return rows
+
+    @property
+    def details(self) -> OrganisationDetailsQuerySet | None:
+        """The details that the filters find, of organisations with leads; None if nothing is narrowed by details."""
+        if not self.broken and not any(self.data.get(name) for name in self.filters):
+            return None
+        found: OrganisationDetailsQuerySet = self.qs
+        return found.with_leads()
 
 
 class OrganisationList(List):
-    """A list whose rows are no table of their own."""
+    """A list whose rows are no table of their own: `rows` are the details, which only some of them have."""
 
     def keys(self, found: ListFilter, sort: str = "") -> Iterator[int]:
-        return oldest_leads(found.company, found.search)
+        return oldest_leads(found.company, found.search, found.details)
 
     def count(self, found: ListFilter) -> int | None:
         return None
@@ -43,8 +80,14 @@ class OrganisationList(List):
         return {each.first_lead_id: each for each in described(company, sorted(names))}
 
 
-def oldest_leads(company: Company, text: str = "") -> Iterator[int]:
+def oldest_leads(
+    company: Company,
+    text: str = "",
+    details: OrganisationDetailsQuerySet | None = None,
+) -> Iterator[int]:
     """The id of the oldest lead of each organisation by name, of all or of those with every word of the text.
+
+    With `details`, only of organisations with one of these.
 
     Unlike the list, it misses none for a common word: it goes through all organisations, two statements per thousand.
     """
@@ -53,10 +96,18 @@ def oldest_leads(company: Company, text: str = "") -> Iterator[int]:
     parts, beyond = parts_of(text), ""
     while keys := next_keys(company, WALKED_AT_ONCE, beyond=beyond):
         oldest = {key: (pk, name) for key, pk, name in asked(OLDEST, company, keys)}
-        for pk, name in map(oldest.__getitem__, keys):
+        wanted = keys if details is None else _with_details(keys, details)
+        for pk, name in map(oldest.__getitem__, wanted):
             if pk and all(part in f" {folded(name)}" for part in parts):
                 yield pk
         beyond = keys[-1]
+
+
+def _with_details(
+    keys: Sequence[str], details: OrganisationDetailsQuerySet
+) -> list[str]:
+    found = {*details.filter(key__in=keys).values_list("key", flat=True)}
+    return [key for key in keys if key in found]
 
 
 def _sums(organisation: Organisation) -> str:
@@ -76,7 +127,7 @@ FILE_COLUMNS: Final = (
     FileColumn("Amount", _sums, "amount"),
     FileColumn("Last activity", attrgetter("last_activity_at"), "activity"),
     FileColumn("Domain", attrgetter("details.domain")),
-    FileColumn("Owner", attrgetter("details.owner")),
+    FileColumn("Owner", attrgetter("details.owner"), "owner"),
     FileColumn("Industry", attrgetter("details.industry")),
     FileColumn("Size", attrgetter("details.size")),
     FileColumn("Address", attrgetter("details.address")),
@@ -87,10 +138,11 @@ FILE_COLUMNS: Final = (
 ORGANISATIONS: Final = OrganisationList(
     noun="organisation",
     page="organisations",
-    rows=lambda company: Lead.objects.for_company(company).in_organisations(),
+    rows=OrganisationDetails.objects.for_company,
     filters=OrganisationFilter,
     columns=[
         Column("organisation", "Organisation"),
+        Column("owner", "Owner"),
         Column("leads", "Leads"),
         Column("deals", "Open deals"),
         Column("amount", "Amount"),

@@ -37,15 +37,21 @@ class OrganisationSize(models.TextChoices):
 
 
 class OrganisationDetailsQuerySet(CompanyQuerySet["OrganisationDetails"]):
+    def with_leads(self) -> Self:
+        """Those of organisations that leads name."""
+        return self.filter(self._named())
+
     def without_leads(self) -> Self:
         """Those of organisations that no lead names any more."""
+        return self.exclude(self._named())
+
+    def _named(self) -> Exists:
         leads = Lead.objects.in_organisations().alias(
             organisation_key=OrganisationKey("organisation")
         )
-        named = leads.filter(
-            company=OuterRef("company"), organisation_key=OuterRef("key")
+        return Exists(
+            leads.filter(company=OuterRef("company"), organisation_key=OuterRef("key"))
         )
-        return self.exclude(Exists(named))
 
 
 class OrganisationDetails(models.Model):

@@ -8,6 +8,7 @@ from typing import Final
 
 from crm.models import Company, Lead
 from crm.models.organisation import OrganisationKey, organisation_key
+from crm.models.organisation_details import OrganisationDetailsQuerySet
 from crm.models.organisation_figures import (
     Organisation,
     described,
@@ -45,18 +46,27 @@ def organisations_page(
     text: str = "",
     *,
     size: int = ORGANISATIONS_PER_PAGE,
+    details: OrganisationDetailsQuerySet | None = None,
     after: str = "",
     before: str = "",
 ) -> OrganisationPage:
-    """The page after or before this place, or the first one, of all or of those with every word of the text."""
+    """The page after or before this place, or the first one, of all or of those with every word of the text.
+
+    With `details`, only organisations with one of these.
+    """
     beyond = _key_at(company, after or before)
     is_backwards = bool(beyond) and not after
     keys, is_cut = _found(
-        company, text.strip(), size + 1, beyond=beyond, is_descending=is_backwards
+        company,
+        text.strip(),
+        size + 1,
+        details=details,
+        beyond=beyond,
+        is_descending=is_backwards,
     )
     has_more, keys = len(keys) > size, keys[:size]
     if beyond and (not keys or (is_backwards and not has_more)):
-        return organisations_page(company, text, size=size)
+        return organisations_page(company, text, size=size, details=details)
     has_previous, has_next = beyond != "", has_more
     if is_backwards:
         keys.reverse()
@@ -113,6 +123,7 @@ def _found(
     text: str,
     count: int,
     *,
+    details: OrganisationDetailsQuerySet | None,
     beyond: str,
     is_descending: bool,
 ) -> tuple[list[str], bool]:
@@ -123,14 +134,28 @@ def _found(
     read_on = partial(
         next_keys, company, count, beyond=beyond, is_descending=is_descending
     )
+    if not text and details is not None:
+        return _next_with_details(details, count, beyond, is_descending), False
     if not text:
         return read_on(), False
     keys, is_cut = _with_words(company, text, SEARCHED_AT_MOST)
     if is_cut:
         keys.update(read_on(organisation_key(text)))
+    if details is not None:
+        keys &= {*details.filter(key__in=keys).values_list("key", flat=True)}
     is_further = lt if is_descending else gt
     left = [key for key in keys if is_further(key, beyond)]
     return sorted(left, reverse=is_descending)[:count], is_cut
+
+
+def _next_with_details(
+    details: OrganisationDetailsQuerySet, count: int, beyond: str, is_descending: bool
+) -> list[str]:
+    if is_descending:
+        further = details.filter(key__lt=beyond).order_by("-key")
+    else:
+        further = details.filter(key__gt=beyond).order_by("key")
+    return list(further.values_list("key", flat=True)[:count])
 
 
 def _with_words(company: Company, text: str, at_most: int) -> tuple[set[str], bool]:

@@ -12,6 +12,7 @@ from django.views.decorators.http import (
 from crm.accounts.decorators import MemberRequest, member
 from crm.forms.organisations import RenameForm, SuggestionsForm
 from crm.lists.keyset import ByFields, page_of
+from crm.lists.organisations import ORGANISATIONS
 from crm.models import Deal, Lead
 from crm.models.bidi import without_bidi_controls
 from crm.models.deal_person import deals_with
@@ -27,9 +28,8 @@ from crm.services.organisations import (
     leads_to_rename,
     rename_organisation,
 )
-from crm.services.searches import recall_search
 from crm.views.editing import number_in
-from crm.views.filtering import to_filtered
+from crm.views.filtering import filtered_list, list_context, to_filtered_list
 
 PEOPLE_PER_PAGE = 25
 DEALS_PER_PAGE = 15
@@ -42,15 +42,18 @@ CHANGED = "Nothing has been renamed yet: there are other leads by now. Check the
 def organisations(request: MemberRequest) -> HttpResponse:
     """The organisations by name. The search is posted here, and redirects to a URL without what was typed."""
     if request.method == "POST":
-        return to_filtered(request, ())
-    text = recall_search(request.membership, request.GET.get("search", ""))
+        return to_filtered_list(request, ORGANISATIONS)
+    found = filtered_list(request, ORGANISATIONS)
     after, before = (request.GET.get(name, "") for name in ("after", "before"))
     page = organisations_page(
-        request.membership.company, text, after=after, before=before
+        request.membership.company,
+        found.search,
+        details=found.details,
+        after=after,
+        before=before,
     )
-    return render(
-        request, "crm/organisations/list.html", {"page": page, "search": text}
-    )
+    context = list_context(request, found, unfolding=(), kept={})
+    return render(request, "crm/organisations/list.html", {**context, "page": page})
 
 
 @require_safe
