@@ -5,12 +5,22 @@ from typing import Final, Protocol
 from django.db import connection
 from django.db.models import QuerySet
 
-from crm.models import ApiKey, Company, Lead, LeadType, Membership, Tag, User
+from crm.models import (
+    ApiKey,
+    Company,
+    Lead,
+    LeadType,
+    Membership,
+    OrganisationDetails,
+    Tag,
+    User,
+)
 from crm.models.bidi import without_bidi_controls
 from crm.models.people import company_people
 from crm.models.picklist import PicklistQuerySet
 
 SOURCES_OFFERED: Final = 50
+INDUSTRIES_OFFERED: Final = 200
 
 
 class FilterRequest(Protocol):
@@ -50,17 +60,24 @@ def source_choices(company: Company, asked: str) -> list[tuple[str, str]]:
     ]
 
 
-# Jumps from one source to the next in the index: DISTINCT would read every lead. Erased leads have no source.
-SOURCES: Final = """
-WITH RECURSIVE found (source) AS (
-    SELECT min(source) FROM crm_lead WHERE company_id = %s AND source > ''
+# Jumps from one text to the next in an index: DISTINCT would read every row. Table and column are constants below.
+TEXTS: Final = """
+WITH RECURSIVE found (text) AS (
+    SELECT min({column}) FROM {table} WHERE company_id = %s AND {column} > ''
     UNION ALL
-    SELECT (SELECT min(source) FROM crm_lead WHERE company_id = %s AND source > found.source)
-    FROM found WHERE found.source IS NOT NULL
+    SELECT (SELECT min({column}) FROM {table} WHERE company_id = %s AND {column} > found.text)
+    FROM found WHERE found.text IS NOT NULL
 )
-(SELECT source FROM found WHERE source IS NOT NULL LIMIT %s)
-UNION SELECT name FROM crm_leadsource WHERE company_id = %s
+SELECT text FROM found WHERE text IS NOT NULL LIMIT %s
 """
+INDUSTRIES: Final = TEXTS.format(table="crm_organisationdetails", column="industry")
+# Erased leads have no source.
+WITH_OWN_LIST: Final = (
+    "({found}) UNION SELECT name FROM crm_leadsource WHERE company_id = %s"
+)
+SOURCES: Final = WITH_OWN_LIST.format(
+    found=TEXTS.format(table="crm_lead", column="source")
+)
 
 
 def sources_of(company: Company) -> list[str]:
@@ -68,3 +85,14 @@ def sources_of(company: Company) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(SOURCES, [company.pk, company.pk, SOURCES_OFFERED, company.pk])
         return [source for (source,) in cursor.fetchall()]
+
+
+def industries_of(company: Company, asked: str) -> list[str]:
+    """The first INDUSTRIES_OFFERED industries by alphabet, and `asked` if an organisation has it."""
+    with connection.cursor() as cursor:
+        cursor.execute(INDUSTRIES, [company.pk, company.pk, INDUSTRIES_OFFERED])
+        industries = {industry for (industry,) in cursor.fetchall()}
+    if asked and "\0" not in asked and asked not in industries:
+        own = OrganisationDetails.objects.for_company(company).filter(industry=asked)
+        industries |= {*own.values_list("industry", flat=True)[:1]}
+    return sorted(industries, key=str.casefold)

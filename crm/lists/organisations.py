@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from crm.lists.columns import Column, FileColumn
 from crm.lists.custom_fields import BETWEEN
 from crm.lists.definition import List
-from crm.lists.filter_choices import colleagues
+from crm.lists.filter_choices import colleagues, industries_of
 from crm.lists.filter_types import RowFilter, TextChoiceFilter
 from crm.lists.filters import ListFilter
 from crm.models import Company, Lead, OrganisationDetails, OrganisationSize
@@ -47,9 +47,7 @@ class OrganisationFilter(ListFilter):
         self.filters["industry"].extra["choices"] = cache(self._industries)
 
     def _industries(self) -> list[tuple[str, str]]:
-        own = OrganisationDetails.objects.for_company(self.company)
-        found = own.exclude(industry="").order_by("industry")
-        names = found.values_list("industry", flat=True).distinct()
+        names = industries_of(self.company, self.data.get("industry", ""))
         return [(name, without_bidi_controls(name)) for name in names]
 
     def searched(self, rows: QuerySet[Any]) -> QuerySet[Any]:
@@ -57,11 +55,11 @@ class OrganisationFilter(ListFilter):
 
     @property
     def details(self) -> OrganisationDetailsQuerySet | None:
-        """The details that the filters find, of organisations with leads; None if nothing is narrowed by details."""
+        """The details that the filters find; None if nothing is narrowed by details."""
         if not self.broken and not any(self.data.get(name) for name in self.filters):
             return None
         found: OrganisationDetailsQuerySet = self.qs
-        return found.with_leads()
+        return found
 
 
 class OrganisationList(List):

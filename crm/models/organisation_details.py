@@ -37,21 +37,15 @@ class OrganisationSize(models.TextChoices):
 
 
 class OrganisationDetailsQuerySet(CompanyQuerySet["OrganisationDetails"]):
-    def with_leads(self) -> Self:
-        """Those of organisations that leads name."""
-        return self.filter(self._named())
-
     def without_leads(self) -> Self:
         """Those of organisations that no lead names any more."""
-        return self.exclude(self._named())
-
-    def _named(self) -> Exists:
         leads = Lead.objects.in_organisations().alias(
             organisation_key=OrganisationKey("organisation")
         )
-        return Exists(
-            leads.filter(company=OuterRef("company"), organisation_key=OuterRef("key"))
+        named = leads.filter(
+            company=OuterRef("company"), organisation_key=OuterRef("key")
         )
+        return self.exclude(Exists(named))
 
 
 class OrganisationDetails(models.Model):
@@ -99,7 +93,11 @@ class OrganisationDetails(models.Model):
                 fields=["company", "domain"],
                 name="organisation_by_domain",
                 condition=~Q(domain=""),
-            )
+            ),
+            # To list the industries without reading every row (`crm.lists.filter_choices`).
+            models.Index(
+                fields=["company", "industry"], name="organisation_by_industry"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -135,7 +135,7 @@ def _found(
         next_keys, company, count, beyond=beyond, is_descending=is_descending
     )
     if not text and details is not None:
-        return _next_with_details(details, count, beyond, is_descending), False
+        return _next_with_details(company, details, count, beyond, is_descending), False
     if not text:
         return read_on(), False
     keys, is_cut = _with_words(company, text, SEARCHED_AT_MOST)
@@ -149,13 +149,26 @@ def _found(
 
 
 def _next_with_details(
-    details: OrganisationDetailsQuerySet, count: int, beyond: str, is_descending: bool
+    company: Company,
+    details: OrganisationDetailsQuerySet,
+    count: int,
+    beyond: str,
+    is_descending: bool,
 ) -> list[str]:
-    if is_descending:
-        further = details.filter(key__lt=beyond).order_by("-key")
-    else:
-        further = details.filter(key__gt=beyond).order_by("key")
-    return list(further.values_list("key", flat=True)[:count])
+    """The next keys of these details that leads name, without those that no lead names any more.
+
+    Not in one query: without statistics on a company, PostgreSQL looked for the leads of all details first.
+    """
+    than, order = ("lt", "-key") if is_descending else ("gt", "key")
+    keys = details.order_by(order).values_list("key", flat=True)
+    found: list[str] = []
+    while len(found) < count:
+        further = list(keys.filter(**{f"key__{than}": beyond})[:count])
+        found += [key for key, _ in names_of(company, further)]
+        if len(further) < count:
+            break
+        beyond = further[-1]
+    return found[:count]
 
 
 def _with_words(company: Company, text: str, at_most: int) -> tuple[set[str], bool]:

@@ -2,11 +2,13 @@
 
 import pytest
 
+from crm.lists.filter_choices import industries_of
 from crm.lists.organisations import oldest_leads
 from crm.models import Lead, OrganisationDetails
 from crm.selectors.organisations import organisations_page
 from tests.conftest import make_lead
 from tests.crm.api.calling import caller
+from tests.plans import plans, read
 
 pytestmark = pytest.mark.django_db
 
@@ -110,7 +112,7 @@ def test_only_industries_and_people_of_the_company_are_offered(client, other_com
 
 def test_pages_go_on_and_back(company):
     music = OrganisationDetails.objects.for_company(company).exclude(industry="")
-    asked = {"size": 1, "details": music.with_leads()}
+    asked = {"size": 1, "details": music}
 
     first = organisations_page(company, **asked)
     second = organisations_page(company, **asked, after=str(first.next))
@@ -125,6 +127,38 @@ def test_pages_go_on_and_back(company):
         ["Bach Ltd"],
     ]
     assert third.next is None
+
+
+def test_no_statement_reads_details_and_leads(company):
+    # Without statistics on a company, PostgreSQL would look for the leads of all its details first.
+    music = OrganisationDetails.objects.for_company(company).filter(industry="Music")
+
+    with plans() as found:
+        organisations_page(company, details=music)
+
+    both = {"crm_lead", "crm_organisationdetails"}
+    assert both <= set().union(*map(read, found))
+    assert not [plan for plan in found if both <= read(plan)]
+
+
+def test_details_that_no_lead_names_do_not_end_a_page(company):
+    OrganisationDetails.objects.bulk_create(
+        OrganisationDetails(company=company, key=f"a{number}", industry="Music")
+        for number in range(9)
+    )
+    music = OrganisationDetails.objects.for_company(company).filter(industry="Music")
+
+    page = organisations_page(company, size=2, details=music)
+
+    assert names(page.rows) == ["Bach Ltd", "Cello"]
+
+
+def test_an_industry_beyond_those_offered_can_still_be_asked_for(company, monkeypatch):
+    monkeypatch.setattr("crm.lists.filter_choices.INDUSTRIES_OFFERED", 1)
+
+    assert industries_of(company, "") == ["Music"]
+    assert industries_of(company, "Paper") == ["Music", "Paper"]
+    assert industries_of(company, "Spying") == ["Music"]
 
 
 def test_the_owner_is_in_the_list_and_in_files(client, sales):
