@@ -179,6 +179,11 @@ urlpatterns = [
         name="organisation_edit",
     ),
     path(
+        "organisations/<organisation_key:organisation>/rename/undo/",
+        organisation_details.organisation_rename_undo,
+        name="organisation_rename_undo",
+    ),
+    path(
         "organisations/<organisation_key:organisation>/rename/",
         organisations.organisation_rename,
         name="organisation_rename",

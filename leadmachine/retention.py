@@ -43,6 +43,7 @@ from crm.models import (
     Membership,
     Note,
     OrganisationDetails,
+    OrganisationRename,
     Payload,
     TypedForm,
     User,
@@ -58,6 +59,7 @@ from crm.models.lead_import import (
     LeadImportRow,
 )
 from crm.models.lead_merge import UNDO_FOR
+from crm.models.organisation_rename import UNDO_FOR as RENAME_UNDO_FOR
 from crm.models.people import INVITATION_GOOD_FOR
 from crm.services import idempotency, searches
 from leadmachine.expiry import Expires, InUse, Kept, Period, in_order, named_by, where
@@ -282,6 +284,13 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
             _days(30),
             "their last change if no lead names the organisation",
             _details_without_leads,
+        ),
+    ),
+    "crm.OrganisationRename": (
+        Expires(
+            Period("1 day", lambda: RENAME_UNDO_FOR.days),
+            "the rename, or until someone in the company is erased",
+            where(OrganisationRename, at="renamed_at"),
         ),
     ),
     "crm.LeadTag": Kept("as long as its lead and its tag"),

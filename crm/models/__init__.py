@@ -43,6 +43,7 @@ from crm.models.lead_merge import LeadMerge
 from crm.models.mail import AccountMail
 from crm.models.note import Note, NoteKind
 from crm.models.organisation_details import OrganisationDetails, OrganisationSize
+from crm.models.organisation_rename import OrganisationRename
 from crm.models.people import ApiKey, Invitation, Membership, User
 from crm.models.picklist import Colour, LeadSource, LeadType, LostReason, Tag
 from crm.models.saved_view import SavedView
@@ -107,6 +108,7 @@ __all__ = [
     "Note",
     "NoteKind",
     "OrganisationDetails",
+    "OrganisationRename",
     "OrganisationSize",
     "Otherwise",
     "Payload",

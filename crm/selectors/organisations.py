@@ -6,7 +6,7 @@ from functools import partial
 from operator import gt, lt
 from typing import Final
 
-from crm.models import Company, Lead
+from crm.models import Company, Lead, OrganisationRename
 from crm.models.organisation import OrganisationKey, organisation_key
 from crm.models.organisation_details import OrganisationDetailsQuerySet
 from crm.models.organisation_figures import (
@@ -108,6 +108,12 @@ def names_like(
         with_words, _ = _with_words(company, text, SUGGESTED_FROM)
         keys += sorted(with_words.difference(keys))
     return names_of(company, keys[:at_most])
+
+
+def undoable_rename(company: Company, key: str) -> OrganisationRename | None:
+    """The latest rename to the name with this key, if it can still be undone."""
+    renames = OrganisationRename.objects.for_company(company).undoable()
+    return renames.of(key).select_related("company", "renamed_by").first()
 
 
 def _key_at(company: Company, place: str) -> str:

@@ -7,8 +7,8 @@ from django.db import transaction
 from django.db.models import Value
 from django.db.models.functions import Now
 
-from crm.models import Company, Lead, OrganisationDetails
-from crm.models.organisation import OrganisationKey
+from crm.models import Company, Lead, OrganisationDetails, OrganisationRename
+from crm.models.organisation import OrganisationKey, organisation_key
 from crm.models.organisation_details import DETAILS
 from crm.services.deadlocks import tried_again
 
@@ -36,10 +36,11 @@ def save_details(
     return row
 
 
-def move_details(*, company: Company, organisation: str, name: str) -> None:
+def move_details(*, company: Company, organisation: str, name: str) -> bool:
     """Give the details of an organisation to the one with another name, after its leads have got that name.
 
-    If both have details, those of the other one stay, and only its empty fields are filled in.
+    If both have details, those of the other one stay, and only its empty fields are filled in. Returns False then, and
+    if there are none: an undo has nothing to move back.
     """
     own = OrganisationDetails.objects.for_company(company).select_for_update()
     key = OrganisationKey(Value(name))
@@ -47,16 +48,18 @@ def move_details(*, company: Company, organisation: str, name: str) -> None:
         own.filter(key=OrganisationKey(Value(organisation))).exclude(key=key).first()
     )
     if moved is None:
-        return
+        return False
     kept = own.filter(key=key).first()
     if kept is None:
         own.filter(pk=moved.pk).update(key=key, updated_at=Now())
-        return
+        return True
     empty = [field for field in DETAILS if not getattr(kept, field)]
     for field in empty:
         setattr(kept, field, getattr(moved, field))
     kept.save(update_fields=[*empty, "updated_at"])
-    moved.delete()
+    # For an undo. The housekeeping deletes them.
+    own.filter(pk=moved.pk).update(updated_at=Now())
+    return False
 
 
 def keys_of(leads: Collection[int]) -> list[str]:
@@ -66,7 +69,13 @@ def keys_of(leads: Collection[int]) -> list[str]:
 
 
 def forget_details(*, company_id: int, keys: Collection[str]) -> None:
-    """Delete the details of those of these organisations that no lead names any more: they may be about a person."""
-    if keys:
+    """Delete the details of those of these organisations that no lead names any more: they may be about a person.
+
+    With all names that renames have kept for an undo, and the details under these.
+    """
+    renames = OrganisationRename.objects.for_company(company_id)
+    former = {organisation_key(name) for each in renames for name in each.names}
+    renames.delete()
+    if keys or former:
         own = OrganisationDetails.objects.for_company(company_id)
-        own.filter(key__in=keys).without_leads().delete()
+        own.filter(key__in={*keys, *former}).without_leads().delete()

@@ -1,15 +1,17 @@
 """Renaming an organisation. It is only a name: all leads that have it get the new one."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from django.db import transaction
 from django.db.models import Value
 from django.db.models.functions import Now
 
-from crm.models import AuditAction, Company, Lead
+from crm.models import AuditAction, Company, Lead, OrganisationRename, User
 from crm.models.lead import LeadQuerySet
 from crm.models.organisation import OrganisationKey
+from crm.models.tracking.origin import current_actor
 from crm.models.tracking.snapshots import chunks
 from crm.services import audit
 from crm.services.deadlocks import tried_again
@@ -79,7 +81,8 @@ def rename_organisation(
         .select_for_update(no_key=True)
         .order_by("pk")
     )
-    kept_by_pk = dict(rows.values_list("pk", "merged_into_id"))
+    locked = list(rows.values_list("pk", "merged_into_id", "organisation"))
+    kept_by_pk = {pk: kept for pk, kept, _ in locked}
     pks = [pk for pk, kept in kept_by_pk.items() if kept is None]
     joined = leads_joined(company=company, organisation=organisation, name=name)
     if (len(pks), joined) != (lead_count, joined_count):
@@ -87,8 +90,10 @@ def rename_organisation(
     others, kept_ones = own.exclude(organisation=name), {*pks}
     renamed = _write(others, pks, name)
     _write(others, [pk for pk, kept in kept_by_pk.items() if kept in kept_ones], name)
-    move_details(company=company, organisation=organisation, name=name)
+    has_moved = move_details(company=company, organisation=organisation, name=name)
     if renamed:
+        written = [each for each in locked if (each[1] or each[0]) in kept_ones]
+        _keep_for_undo(company, written, name, has_moved_details=has_moved)
         # Not the names, which would outlive an erasure: an organisation may have the person's name.
         audit.record(
             company=company,
@@ -96,6 +101,28 @@ def rename_organisation(
             details={"leads": renamed},
         )
     return renamed
+
+
+def _keep_for_undo(
+    company: Company,
+    leads: Iterable[tuple[int, int | None, str]],
+    name: str,
+    *,
+    has_moved_details: bool,
+) -> None:
+    """Store the former spellings of these leads, given by id, the lead that they were merged into, and spelling."""
+    former: defaultdict[str, list[int]] = defaultdict(list)
+    for pk, _, spelling in leads:
+        if spelling != name:
+            former[spelling].append(pk)
+    actor = current_actor()
+    OrganisationRename.objects.create(
+        company=company,
+        name=name,
+        names=former,
+        moved_details=has_moved_details,
+        renamed_by=actor if isinstance(actor, User) else None,
+    )
 
 
 def _write(others: LeadQuerySet, pks: Sequence[int], name: str) -> int:

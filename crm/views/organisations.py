@@ -20,7 +20,12 @@ from crm.models.organisation import organisation_key
 from crm.models.organisation_figures import Organisation
 from crm.models.roles import Action
 from crm.selectors import timeline
-from crm.selectors.organisations import names_like, organisation_of, organisations_page
+from crm.selectors.organisations import (
+    names_like,
+    organisation_of,
+    organisations_page,
+    undoable_rename,
+)
 from crm.services.editing import ChangedMeanwhile
 from crm.services.organisations import (
     RenameRefused,
@@ -83,6 +88,7 @@ def organisation(request: MemberRequest, organisation: str) -> HttpResponse:
     before = request.GET.get("before", "")
     context = {
         "organisation": found,
+        "rename": undoable_rename(company, found.key),
         "people": people,
         "deals": shown_deals,
         "timeline": timeline.of_organisation(
@@ -150,7 +156,8 @@ def _renamed(request: MemberRequest, found: Organisation, name: str) -> HttpResp
     # If an organisation with this name exists, it keeps the spelling of its oldest lead.
     named = organisation_of(company, name, has_deals=False)
     called = named.name if named else name
-    told = f"{renamed:,} lead{'s were' if renamed != 1 else ' was'} changed: the organisation is now called {called}."
+    told = f"{renamed:,} lead{'s were' if renamed != 1 else ' was'} changed: the organisation is now called {called}. "
+    told += "You can undo it for 24 hours."
     messages.success(request, without_bidi_controls(told))
     return redirect("organisation", organisation_key(name))
 

@@ -288,6 +288,15 @@ def the_details_of_an_organisation_by_the_api(scene: Scene) -> None:
     assert OrganisationDetails.objects.get().industry == "Paper"
 
 
+@way("POST organisation_rename_undo", fires="")
+def a_rename_of_an_organisation_taken_back(scene: Scene) -> None:
+    Lead.objects.filter(pk=scene.lead.pk).update(organisation="Acme")
+    answers = {"name": "Bach", "lead_count": "1", "joined_count": "0", "confirmed": "1"}
+    scene.web.post("/organisations/acme/rename/", answers)
+    scene.web.post("/organisations/bach/rename/undo/")
+    assert Lead.objects.get(pk=scene.lead.pk).organisation == "Acme"
+
+
 @way("POST organisation_rename", fires="")
 def an_organisation_with_another_name(scene: Scene) -> None:
     Lead.objects.filter(pk=scene.lead.pk).update(organisation="Acme")

@@ -25,6 +25,7 @@ EXEMPT: Final = {
     "crm_change.actor_id": ONE_BY_ONE,
     "crm_task.owner_id": ONE_BY_ONE,
     "crm_organisationdetails.owner_id": ONE_BY_ONE,
+    "crm_organisationrename.renamed_by_id": ONE_BY_ONE,
     "crm_note.actor_id": ONE_BY_ONE,
     "crm_attachment.actor_id": ONE_BY_ONE,
     "crm_dealperson.added_by_id": ONE_BY_ONE,

@@ -49,6 +49,7 @@ from crm.models import (
     LeadSearch,
     Membership,
     OrganisationDetails,
+    OrganisationRename,
     TypedForm,
     User,
 )
@@ -376,6 +377,16 @@ def details_without_leads(member: Membership, moment: datetime) -> Model:
     return row
 
 
+def organisation_rename(member: Membership, moment: datetime) -> Model:
+    return OrganisationRename.objects.create(
+        company=member.company,
+        name="Acme",
+        names={},
+        moved_details=False,
+        renamed_at=moment,
+    )
+
+
 MADE: Final[dict[str, list[tuple[float, Callable[[Membership, datetime], Model]]]]] = {
     "capi.ConversionEvent": [(30, conversion_event)],
     "capi.Attempt": [(30, attempt)],
@@ -397,6 +408,7 @@ MADE: Final[dict[str, list[tuple[float, Callable[[Membership, datetime], Model]]
     "crm.LeadImport": [(1, unstarted_import), (2 * 366, lead_import)],
     "crm.LeadMerge": [(1, lead_merge)],
     "crm.OrganisationDetails": [(30, details_without_leads)],
+    "crm.OrganisationRename": [(1, organisation_rename)],
     "crm.LeadSearch": [(7, lead_search)],
     "crm.TypedForm": [(7, typed_form)],
     "crm.AccountMail": [(3, account_mail)],

@@ -81,7 +81,8 @@ def test_of_two_that_are_joined_the_other_ones_stay_and_are_filled_in(company):
 
     rename(company, "Bach", joined_count=1)
 
-    assert details() == [("bach", "acme.com", "Music")]
+    # Those of the former name stay for an undo.
+    assert details() == [("acme", "acme.com", "Paper"), ("bach", "acme.com", "Music")]
 
 
 @pytest.mark.django_db(transaction=True)
