@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from crm.api.fields import OwnRowField
-from crm.api.filters import check_filters, is_filter, list_filter, list_parameters
+from crm.api.filters import ApiFilterRequest, check_filters, is_filter, list_parameters
 from crm.api.pagination import KeysetPagination
 from crm.api.serializers import NO_COLLEAGUE, StrictSerializer, one_of
 from crm.api.viewsets import CompanyViewSet
@@ -154,7 +154,8 @@ class OrganisationViewSet(CompanyViewSet[Lead]):
             for name, value in request.query_params.items()
             if is_filter(self, name)
         }
-        found = list_filter(ORGANISATIONS, self.caller, asked)
+        asked_by = ApiFilterRequest(self.caller)
+        found = ORGANISATIONS.filtered(asked, request=asked_by, for_api=True)
         check_filters(found, asked)
         pagination = OrganisationPagination()
         rows = pagination.page_of(found, request)

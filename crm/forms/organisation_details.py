@@ -9,6 +9,7 @@ from crm.forms.leads import limit_to_company
 from crm.models import OrganisationDetails
 from crm.models.organisation_details import DETAILS, NOT_A_PAGE, read_domain
 from crm.models.people import company_people
+from crm.selectors.organisation_domains import usual_domain
 
 
 class OrganisationDetailsForm(ChangesForm):
@@ -30,7 +31,11 @@ class OrganisationDetailsForm(ChangesForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        limit_to_company(self, "owner", company_people(self.instance.company))
+        company = self.instance.company
+        limit_to_company(self, "owner", company_people(company))
+        usual = usual_domain(company, self.instance.key)
+        if usual and usual != self.instance.domain:
+            self.fields["domain"].help_text = f"Most of its people have {usual}."
 
     def clean_domain(self) -> str:
         """The domain in lower case. Raise ValidationError if it is none, or that of a provider."""

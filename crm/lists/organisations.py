@@ -17,7 +17,10 @@ from crm.lists.filters import ListFilter
 from crm.models import Company, Lead, OrganisationDetails, OrganisationSize
 from crm.models.bidi import without_bidi_controls
 from crm.models.organisation import OrganisationKey
-from crm.models.organisation_details import OrganisationDetailsQuerySet
+from crm.models.organisation_details import (
+    DOMAIN_LENGTH,
+    OrganisationDetailsQuerySet,
+)
 from crm.models.organisation_figures import Organisation, asked, described, next_keys
 from crm.search.conditions import is_unfindable, parts_of
 from crm.search.folding import folded
@@ -37,10 +40,16 @@ class OrganisationFilter(ListFilter):
     The search is one of names that leads have (`crm.selectors.organisations`), so its rows are not narrowed by it.
     """
 
+    api_only = frozenset({"domain"})
+
     owner = RowFilter(queryset=colleagues, empty_label="Any owner")
     industry = TextChoiceFilter(empty_label="Any industry")
     size = django_filters.ChoiceFilter(
         label="Size", choices=OrganisationSize.choices, empty_label="Any size"
+    )
+
+    domain = django_filters.CharFilter(
+        label="Domain", max_length=DOMAIN_LENGTH, method="filter_by_domain"
     )
 
     def set_choices(self, *, for_api: bool) -> None:
@@ -52,6 +61,11 @@ class OrganisationFilter(ListFilter):
 
     def searched(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         return rows
+
+    def filter_by_domain(
+        self, rows: QuerySet[Any], name: str, domain: str
+    ) -> QuerySet[Any]:
+        return rows.filter(domain=domain.lower())
 
     @property
     def details(self) -> OrganisationDetailsQuerySet | None:

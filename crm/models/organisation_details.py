@@ -19,6 +19,7 @@ DOMAIN_LENGTH: Final = 253  # RFC 1035, without the last dot
 NOT_A_DOMAIN: Final = "Enter a domain such as acme.com."
 PROVIDER: Final = "Many organisations have addresses with this domain."
 NOT_A_PAGE: Final = "Enter an address that begins with https:// or http://."
+PROVIDERS: Final = frozenset([*UNUSUAL, *USUAL])  # of personal addresses
 # The fields that people fill in.
 DETAILS: Final = ("domain", "owner", "industry", "size", "address", "website")
 
@@ -122,6 +123,6 @@ def read_domain(text: str) -> str:
         validate_domain_name(domain)
     except ValidationError as error:
         raise ValidationError(NOT_A_DOMAIN) from error
-    if domain in {*UNUSUAL, *USUAL}:
+    if domain in PROVIDERS:
         raise ValidationError(PROVIDER)
     return domain

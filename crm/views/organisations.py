@@ -20,6 +20,7 @@ from crm.models.organisation import organisation_key
 from crm.models.organisation_figures import Organisation
 from crm.models.roles import Action
 from crm.selectors import timeline
+from crm.selectors.organisation_domains import others_with_domain
 from crm.selectors.organisations import (
     names_like,
     organisation_of,
@@ -89,6 +90,7 @@ def organisation(request: MemberRequest, organisation: str) -> HttpResponse:
     context = {
         "organisation": found,
         "rename": undoable_rename(company, found.key),
+        "others": others_with_domain(company, found.details),
         "people": people,
         "deals": shown_deals,
         "timeline": timeline.of_organisation(

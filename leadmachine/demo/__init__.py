@@ -34,6 +34,7 @@ def load(now: datetime) -> bool:
     crm.fill(contoso, now, dice, leads=12, deals=3)
     for company in (northwind, contoso):
         crm.add_people(company)
+        crm.add_details(company)
         crm.add_tasks(company, now, dice)
         crm.add_view(company)
         customisation.add_custom_fields(company, dice)

@@ -21,6 +21,8 @@ from crm.models import (
     LeadMeaning,
     LeadStatus,
     LostReason,
+    OrganisationDetails,
+    OrganisationSize,
     Pipeline,
     SavedView,
     Stage,
@@ -30,8 +32,10 @@ from crm.models import (
     User,
 )
 from crm.models.company import DEFAULT_TYPES
+from crm.models.organisation import organisation_key
 from crm.models.roles import Role
 from crm.models.tracking.origin import acting_as
+from crm.selectors.organisations import organisation_of
 from leadmachine.demo import people
 
 DAYS = 94  # a little more than LinkedIn accepts, so that some events have expired
@@ -261,6 +265,24 @@ def add_people(company: Company) -> None:
         .exclude(pk=deal.lead_id)
         .order_by("pk")[:2]
     )
+
+
+def add_details(company: Company) -> None:
+    """Add the details of most organisations that leads name. Their last word says what they do."""
+    owner = people.member(company, Role.SALES)
+    sizes = cycle(OrganisationSize.values)
+    for name in people.ORGANISATIONS[:20]:
+        if organisation_of(company, name, has_deals=False):
+            domain = people.domain_of(name)
+            OrganisationDetails.objects.create(
+                company=company,
+                key=organisation_key(name),
+                domain=domain,
+                website=f"https://{domain}/",
+                owner=owner,
+                industry=name.split()[-1],
+                size=next(sizes),
+            )
 
 
 def add_tasks(company: Company, now: datetime, dice: random.Random) -> None:

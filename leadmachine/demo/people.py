@@ -83,10 +83,14 @@ def demo_people(count: int, dice: random.Random) -> list[DemoPerson]:
 
 
 def _person(first: str, last: str, organisation: str) -> DemoPerson:
+    address = f"{first}.{last}@{domain_of(organisation)}".lower()
+    return DemoPerson(first, last, address, organisation)
+
+
+def domain_of(organisation: str) -> str:
+    """The domain of a fictitious organisation."""
     host = re.sub(r"[^a-z]+", "-", organisation.lower())
-    return DemoPerson(
-        first, last, f"{first}.{last}@{host}.example".lower(), organisation
-    )
+    return f"{host}.example"
 
 
 # Companies and users

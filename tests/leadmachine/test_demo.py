@@ -17,7 +17,17 @@ from capi.delivery.sent_hashes import hash_of
 from capi.linkedin.identity import email_sha256
 from capi.models import Attempt, Connection, ConversionEvent, ConversionRule, DayCount
 from capi.models.choices import Frequency, State
-from crm.models import Company, CrmEvent, Deal, DealPerson, Lead, Stage, User
+from crm.models import (
+    Company,
+    CrmEvent,
+    Deal,
+    DealPerson,
+    Lead,
+    OrganisationDetails,
+    Stage,
+    User,
+)
+from crm.selectors.organisation_domains import usual_domain
 from leadmachine.demo import load as demo_of
 from leadmachine.demo.people import PASSWORD
 from tests.capi.conftest import received, send_all
@@ -63,6 +73,15 @@ def test_some_open_deals_have_further_people_of_the_leads_organisation(
     assert {
         link.lead.organisation == link.deal.lead.organisation for link in links
     } == {True}
+
+
+def test_organisations_have_details_and_the_domain_of_their_people(northwind) -> None:
+    details = OrganisationDetails.objects.for_company(northwind)
+
+    assert details.count() >= 5
+    assert not details.without_leads().exists()
+    for row in details:
+        assert usual_domain(northwind, row.key) == row.domain
 
 
 def test_everybody_it_prints_can_sign_in(northwind) -> None:
