@@ -18,6 +18,9 @@ TIMERS: Final = 7  # threads of a worker, started by leadmachine.workers
 # The name of the installation is read on a connection of its own.
 FOR_A_MOMENT: Final = 1
 EMBEDDED_CONCURRENCY: Final = 2  # of the worker inside a web process
+OTHERS: Final = 10  # management commands, a backup, monitoring, and a psql or two
+# PostgreSQL's default of superuser_reserved_connections.
+RESERVED: Final = 3
 
 LIMITS: Final = """
     SELECT least(
@@ -36,6 +39,27 @@ class Room:
     limit: int
     in_use: int
     is_pooled: bool  # there is a pooler in between, which has a limit of its own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Processes:
+    """The processes of an installation, on all its machines."""
+
+    web: int
+    threads: int  # of each web process
+    workers: int
+    concurrency: int  # of each worker
+
+    @property
+    def connections(self) -> int:
+        """How many connections all of them take at most."""
+        of_all_web = self.web * of_web(threads=self.threads)
+        return of_all_web + self.workers * of_worker(self.concurrency)
+
+    @property
+    def needed(self) -> int:
+        """How many connections the server must accept: a deploy may start all processes before the old ones end."""
+        return 2 * self.connections + OTHERS
 
 
 def of_web(*, threads: int) -> int:

@@ -1,13 +1,17 @@
 """How many connections a process says that it takes, and what it says where there are fewer."""
 
 import logging
+import re
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
 
 from leadmachine import database_connections
 from leadmachine.database_connections import (
+    Processes,
     Room,
     concurrency_of,
     log,
@@ -79,3 +83,57 @@ def test_a_database_that_is_down_is_no_reason_to_fail(
     log("This worker", 11)
 
     assert caplog.messages == []
+
+
+def test_a_deploy_may_start_all_processes_before_the_old_ones_end(
+    settings: Any,
+) -> None:
+    settings.EMBEDDED_WORKER = False
+    processes = Processes(web=2, threads=8, workers=3, concurrency=4)
+
+    assert (processes.connections, processes.needed) == (54, 118)
+
+
+def said_by_command(*arguments: str) -> str:
+    output = StringIO()
+    call_command("connections", *arguments, stdout=output)
+    return output.getvalue()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_command_says_what_is_needed_and_that_it_is_there(settings: Any) -> None:
+    settings.EMBEDDED_WORKER = False
+    said = said_by_command("--web=1", "--workers=1", "--concurrency=2")
+
+    assert "Web processes: 1, each takes up to 9 connections." in said
+    assert "Workers: 1, each takes up to 10 connections." in said
+    assert "All of them: 19. " in said
+    assert "max_connections = 51 or more" in said
+    assert "default_pool_size = 48 or more" in said
+    assert re.search(r"PostgreSQL accepts \d+: enough\.", said)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_command_fails_where_the_server_accepts_too_few() -> None:
+    limit = database_connections.read_room().limit
+
+    with pytest.raises(CommandError, match=rf"accepts {limit} connections, which is "):
+        said_by_command(f"--web={limit}")
+
+
+def test_the_command_fails_where_the_database_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def down() -> Room:
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr(database_connections, "read_room", down)
+
+    with pytest.raises(CommandError, match="can't be reached: connection refused"):
+        said_by_command()
+
+
+@pytest.mark.parametrize("given", ["-1", "two", "1.5"])
+def test_the_command_takes_numbers_only(given: str) -> None:
+    with pytest.raises(CommandError, match="is not a number of 0 or more"):
+        said_by_command(f"--web={given}")
