@@ -23,7 +23,7 @@ from django.template.loader import render_to_string
 from django.urls import is_valid_path
 
 from crm.accounts.callers import PROGRAM_PATHS
-from leadmachine import progress
+from leadmachine import probe_log, progress
 from leadmachine.metrics.scrape import metrics
 
 logger = logging.getLogger(__name__)
@@ -155,6 +155,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 def readyz(request: HttpRequest) -> HttpResponse:
     """Return 200 if this process can serve requests, otherwise 503 with a sentence for each problem."""
     missing = [*_database_or_migrations(), *_static_files()]
+    probe_log.note(request.path_info, missing)
     if missing:
         return JsonResponse({"status": "not ready", "missing": missing}, status=503)
     return JsonResponse({"status": "ready"})
@@ -162,7 +163,9 @@ def readyz(request: HttpRequest) -> HttpResponse:
 
 def progressz(request: HttpRequest) -> HttpResponse:
     """Return 200 while conversions get to LinkedIn, or none is due; otherwise 503 with a sentence for each problem."""
-    if found := progress.problems():
+    found = progress.problems()
+    probe_log.note(request.path_info, found)
+    if found:
         return JsonResponse({"status": "held up", "problems": found}, status=503)
     return JsonResponse({"status": "ok"})
 

@@ -305,6 +305,7 @@ LOGGING = {
     },
     "filters": {
         "in_one_line": {"()": "leadmachine.log_format.InOneLine"},
+        "not_each_probe": {"()": "leadmachine.probe_log.NotEachProbe"},
         "once_per_outage": {"()": "leadmachine.outages.OncePerOutage"},
     },
     "handlers": {
@@ -324,7 +325,7 @@ LOGGING = {
         "crm.models.privacy_log": {"level": "INFO"},
         # With DEBUG Django adds its own, and each line would come twice.
         "django": {"handlers": []},
-        "django.request": {"filters": ["in_one_line"]},
+        "django.request": {"filters": ["in_one_line", "not_each_probe"]},
         # It logs a line for each request that waits a moment for a thread.
         "waitress.queue": {"level": "ERROR"},
         # Never below INFO: at DEBUG urllib3 prints request lines, and headers with the token.

@@ -45,9 +45,9 @@ def mute() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-def given_up(port: int, *, use_ssl: bool) -> float:
+def given_up(port: int, *, use_ssl: bool, timeout: float = 20) -> float:
     """Send a mail there, which can't work. Returns the seconds until it was given up."""
-    backend = SmtpBackend(host="127.0.0.1", port=port, use_ssl=use_ssl, timeout=20)
+    backend = SmtpBackend(host="127.0.0.1", port=port, use_ssl=use_ssl, timeout=timeout)
     start = time.monotonic()
     with pytest.raises(OSError):  # noqa: PT011 - which of them, no caller asks
         backend.send_messages(
@@ -68,6 +68,10 @@ def test_so_is_one_that_does_not_come_to_tls(mute, monkeypatch) -> None:
     monkeypatch.setattr(smtp, "SESSION_SECONDS", 0.5)
 
     assert 0.5 <= given_up(mute, use_ssl=True) < 10
+
+
+def test_a_short_timeout_for_each_read_ends_the_session_early_too(dripping) -> None:
+    assert given_up(dripping, use_ssl=False, timeout=0.2) < smtp.SESSION_SECONDS
 
 
 def test_settings_choose_it(settings) -> None:
