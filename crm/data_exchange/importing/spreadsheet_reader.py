@@ -12,8 +12,8 @@ import re
 import resource
 import sys
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import date, datetime, time
 from decimal import Decimal
 from functools import reduce
 from itertools import chain, islice
@@ -93,7 +93,8 @@ def _write_first_sheet(content: bytes) -> dict[str, Any]:
     )
     formats = _formats_of_cells(content, name)
     # From the first one on, even if it is empty: rows keep their numbers.
-    rows = _formatted(sheet.iter_rows(), sheet.start[1], formats)
+    with_times = _with_midnights(sheet.iter_rows(), _timed_columns(sheet.iter_rows()))
+    rows = _formatted(with_times, sheet.start[1], formats)
     for row in chain(
         _cut(islice(rows, 1), HEADER_CELLS), _cut(islice(rows, ROWS), CELLS)
     ):
@@ -117,6 +118,28 @@ def _sheets(workbook: Any) -> Iterator[tuple[str, Any]]:
 def _has_no_list(sheet: Any) -> bool:
     is_seen = sheet.visible == python_calamine.SheetVisibleEnum.Visible
     return not is_seen or sheet.name == NUMBERS_SUMMARY
+
+
+def _timed_columns(rows: Iterator[Sequence[Any]]) -> set[int]:
+    """The columns with a time of the day in any cell."""
+    return {
+        index
+        for row in islice(rows, ROWS)
+        for index, cell in enumerate(row[:CELLS])
+        if isinstance(cell, datetime)
+    }
+
+
+def _with_midnights(
+    rows: Iterator[Sequence[Any]], timed: Collection[int]
+) -> Iterator[Sequence[Any]]:
+    """The rows with the time 0:00 in dates of these columns: the library leaves out what is exactly midnight."""
+    for row in rows:
+        cells = list(row)
+        for index in timed:
+            if index < len(cells) and type(cells[index]) is date:
+                cells[index] = datetime.combine(cells[index], time.min)
+        yield cells
 
 
 def _formatted(
@@ -247,8 +270,6 @@ def _text(cell: Any) -> str:
         return "yes" if cell else "no"
     if isinstance(cell, float):
         return _number(cell)
-    if isinstance(cell, datetime) and cell.time() == datetime.min.time():
-        return cell.date().isoformat()
     return cell.isoformat() if isinstance(cell, date | datetime) else str(cell)
 
 

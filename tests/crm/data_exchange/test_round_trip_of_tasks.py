@@ -20,7 +20,7 @@ from tests.size import sized
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sized]
 
-# A spreadsheet has times without zones: none in an hour that clocks repeat. It has no time in what is exactly midnight.
+# A spreadsheet has times without zones: none in an hour that clocks repeat.
 MOMENTS: Final = (
     st.datetimes(datetime(2001, 1, 1), datetime(2026, 8, 30), timezones=st.just(UTC))
     .filter(lambda moment: moment.month in (1, 2, 6, 7, 8, 12))

@@ -1,6 +1,8 @@
 """Spreadsheets: what is read of them, and what happens to those that would exhaust memory."""
 
+import re
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import pytest
@@ -177,6 +179,21 @@ def test_a_percentage_and_leading_zeros_are_read_as_people_see_them(
     table = read_table(file.content(rows))
 
     assert [row.cells for row in table.rows] == [["Ada", seen], ["25%", "01"]]
+
+
+def test_midnight_is_a_time_next_to_other_times() -> None:
+    days = [(date(2026, 7, 4), date(2026, 7, 4)), (date(2026, 7, 5), date(2026, 7, 5))]
+    parts = parts_of(Workbook().content([("Done", "Due"), *days]))
+    place = "xl/worksheets/sheet1.xml"
+    # The helper writes 18:00 in each cell. Without that fraction, it is midnight.
+    midnights = re.sub(rb'(r="(?:A2|B\d)"[^>]*><v>\d+)\.75', rb"\1", parts[place])
+
+    table = read_table(archive({**parts, place: midnights}))
+
+    assert [row.cells for row in table.rows] == [
+        ["2026-07-04T00:00:00", "2026-07-04"],
+        ["2026-07-05T18:00:00", "2026-07-05"],
+    ]
 
 
 def test_formats_that_can_t_be_read_leave_the_numbers_as_they_are() -> None:
