@@ -60,7 +60,7 @@ class AuditAction(models.TextChoices):
     ORGANISATION_RENAMED = "organisation_renamed", "Renamed an organisation"
     BULK_CHANGE = "bulk_change", "Changed many leads"
     BULK_CHANGE_CANCELLED = "bulk_change_cancelled", "Cancelled a change of many leads"
-    IMPORT = "import", "Imported leads"
+    IMPORT = "import", "Imported a file"
     IMPORT_CANCELLED = "import_cancelled", "Cancelled an import"
     IMPORT_UNDONE = "import_undone", "Undid an import"
     EXPORT = "export", "Exported"

@@ -19,6 +19,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from crm.models.company import Company
+from crm.models.contribution import active_author
 from crm.models.job import AT_WORK, Job, JobQuerySet, JobState
 from crm.models.lead import Lead
 from crm.models.roles import Action
@@ -119,6 +120,7 @@ class RowProblem(models.TextChoices):
     STATUS_UNKNOWN = "status_unknown", "Unknown status"
     TYPE_UNKNOWN = "type_unknown", "Unknown type"
     OWNER_UNKNOWN = "owner_unknown", "Not one of your colleagues"
+    AUTHOR_OTHER = "author_other", "Only admins import what others wrote"
     TAG_UNKNOWN = "tag_unknown", "Tag is not in the company's list"
     CONSENT_UNCLEAR = "consent_unclear", "Consent is neither yes nor no"
     TOO_LONG = "too_long", "Text is too long"
@@ -269,6 +271,15 @@ class LeadImport(Job):
     @property
     def title(self) -> str:
         return self.file_name
+
+    def may_manage_company(self) -> bool:
+        """True if the person or key that requested the import may do so now."""
+        author = active_author(
+            company_id=self.company_id,
+            user_id=self.made_by_id,
+            api_key_id=self.api_key_id,
+        )
+        return author is not None and author.may(Action.MANAGE_COMPANY)
 
     @property
     def needs(self) -> Action | None:

@@ -231,6 +231,7 @@ def start(
                     lead_import=lead_import
                 ).delete()
                 details: audit.Details = {
+                    "object": object_of(lead_import).plural,
                     "rows": lead_import.row_count,
                     "tells_ad_platforms": tells_platforms,
                 }

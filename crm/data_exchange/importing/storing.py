@@ -55,10 +55,8 @@ from crm.models import (
     RowOutcome,
     many_rows,
 )
-from crm.models.contribution import active_author
 from crm.models.job import JobState
 from crm.models.lead_import import BYTES_OF_A_ROW, BYTES_OF_UNREAD, add_counts
-from crm.models.roles import Action
 from crm.models.space import space_of
 from postgresql.results import send_as_binary
 from postgresql.statistics import CHANGED_ROWS
@@ -300,12 +298,7 @@ def _alike(lead_import: LeadImport) -> dict[str, tuple[str, ColumnReading]]:
 
 def survey_columns(lead_import: LeadImport, rows: Iterable[RowOfCells]) -> None:
     """Decide how each column is read, from all rows."""
-    author = active_author(
-        company_id=lead_import.company_id,
-        user_id=lead_import.made_by_id,
-        api_key_id=lead_import.api_key_id,
-    )
-    may_add = author is not None and author.may(Action.MANAGE_COMPANY)
+    may_add = lead_import.may_manage_company()
     pairs = zip(lead_import.columns, readings_of(lead_import), strict=True)
     custom = typed_columns(lead_import)
     readings = [

@@ -81,11 +81,11 @@ def test_notes_of_the_archive_are_imported_as_the_same_values(
             content = _file(sales)
             Note.objects.all().delete()
             with dates_for(sales.user):
-                checked = upload(sales, content)
+                checked = upload(admin, content)
             problems = {key for key in checked.planned if key[:4] in ("cell", "bad:")}
 
             assert (checked.subject, problems) == ("note", set()), checked.problem
-            run(checked, sales)
+            run(checked, admin)
             assert [*Note.objects.order_by("pk").values_list(*KEPT)] == expected
             transaction.set_rollback(True)
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Final
 from django.db.models import Exists, OuterRef
 
 from crm.data_exchange.importing.cells import Reader
+from crm.data_exchange.importing.column_readings import first_column
 from crm.data_exchange.importing.objects.activities import (
     SUBJECT,
     Content,
@@ -25,6 +26,7 @@ from crm.data_exchange.importing.objects.subjects import (
     SUBJECT_FIELDS,
     names_a_subject,
 )
+from crm.data_exchange.importing.rows import JudgedRow
 from crm.data_exchange.importing.value_lists import colleagues
 from crm.models import (
     Attachment,
@@ -94,6 +96,17 @@ class ImportedNotes(ImportedActivity):
             return None
         return Lack(RowProblem.TEXT_MISSING, ["note_text"])
 
+    def resolve(
+        self, lead_import: LeadImport, rows: Sequence[JudgedRow], *, locks: bool
+    ) -> None:
+        super().resolve(lead_import, rows, locks=locks)
+        own = (None, lead_import.made_by_id)
+        of_others = [row for row in rows if row.values.get("owner_id") not in own]
+        if of_others and not lead_import.may_manage_company():
+            column = str(first_column(lead_import, ["owner"]))
+            for row in of_others:
+                _leave_out_author(row, column)
+
     def content(self, values: Values) -> Content:
         kind = values.get("kind", NoteKind.NOTE).value
         return values[SUBJECT].key, kind, values["text"], moment_of(values, "written")
@@ -128,6 +141,14 @@ class ImportedNotes(ImportedActivity):
 
     def is_untouched(self, row: LeadImportRow, record: Any) -> bool:
         return record.edited_at is None and not record.has_files
+
+
+def _leave_out_author(row: JudgedRow, column: str) -> None:
+    """The note gets the importer as its author, and the cell is listed."""
+    del row.values["owner_id"]
+    if not row.is_bad:
+        problem = RowProblem.AUTHOR_OTHER.value
+        row.cell_problems = {**(row.cell_problems or {}), column: problem}
 
 
 NOTES: Final = ImportedNotes()

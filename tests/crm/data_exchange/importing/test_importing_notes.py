@@ -42,9 +42,9 @@ def test_a_file_of_notes_is_recognised_and_imported(
 ) -> None:
     fleet = make_deal(ada, title="Fleet")
     checked = upload(
-        sales,
+        admin,
         f"{HEADER},By\n"
-        f'"Likes blue.\nNot red.",Note,2026-07-04T18:00:05Z,ADA@example.com,,{admin.user.email}\n'
+        f'"Likes blue.\nNot red.",Note,2026-07-04T18:00:05Z,ADA@example.com,,{sales.user.email}\n'
         "Rang her,Anruf,3 Nov 2026,,fleet,\n"
         "Today,,,ada@example.com,,Nobody\n",
     )
@@ -52,18 +52,45 @@ def test_a_file_of_notes_is_recognised_and_imported(
     assert (checked.subject, checked.planned["new"]) == ("note", 3)
     assert not Note.objects.exists()
     before = timezone.now()
-    run(checked, sales)
+    run(checked, admin)
 
     blue, rang, today = Note.objects.order_by("pk")
     assert (blue.text, blue.kind) == ("Likes blue.\nNot red.", "note")
-    assert (blue.lead, blue.deal, blue.author) == (ada, None, admin.user)
+    assert (blue.lead, blue.deal, blue.author) == (ada, None, sales.user)
     assert blue.created_at.isoformat() == "2026-07-04T18:00:05+00:00"
     assert (rang.kind, rang.lead, rang.deal) == ("call", ada, fleet)
-    assert (rang.created_at, rang.author) == (at(sales, 2026, 11, 3, 12), sales.user)
+    assert (rang.created_at, rang.author) == (at(sales, 2026, 11, 3, 12), admin.user)
     assert today.created_at >= before
-    assert today.author == sales.user
+    assert today.author == admin.user
     problems = LeadImportRow.objects.get(number=4).cell_problems
     assert problems == {"5": "owner_unknown"}
+
+
+def test_only_admins_import_notes_that_others_wrote(
+    sales: Membership, admin: Membership, ada: Lead
+) -> None:
+    authors = [sales.user.email, admin.user.email]
+    rows = "".join(f"By {each},,,ada@example.com,,{each}\n" for each in authors)
+
+    run(upload(sales, f"{HEADER},By\n{rows}"), sales)
+
+    assert {note.author for note in Note.objects.all()} == {sales.user}
+    own, of_admin = LeadImportRow.objects.order_by("number")
+    assert own.cell_problems is None
+    assert of_admin.cell_problems == {"5": "author_other"}
+
+
+def test_an_admin_who_starts_a_colleagues_file_keeps_its_authors(
+    sales: Membership, admin: Membership, ada: Lead
+) -> None:
+    text = f"{HEADER},By\nHi,,,ada@example.com,,{admin.user.email}\n"
+    checked = upload(sales, text)
+    assert checked.planned["cell:5:author_other"] == 1
+
+    run(checked, admin)
+
+    assert Note.objects.get().author == admin.user
+    assert LeadImportRow.objects.get().cell_problems is None
 
 
 @pytest.mark.parametrize(

@@ -222,6 +222,7 @@ def test_tasks_cause_no_crm_event_and_are_recorded_as_an_import(
     assert CrmEvent.objects.count() == before
     entry = AuditEntry.objects.get(action=AuditAction.IMPORT)
     assert (entry.actor_id, entry.details["rows"]) == (sales.user.pk, 1)
+    assert entry.details["object"] == "tasks"
 
 
 def test_erasing_a_person_reaches_the_rows_about_them_and_their_deals(
