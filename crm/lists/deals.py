@@ -27,7 +27,13 @@ from crm.lists.filter_types import (
 )
 from crm.lists.filters import ListFilter, ViewFilter
 from crm.lists.keyset import ByFields, ByGroup, Order
-from crm.lists.leads import LISTED_TAGS, owner_name, tag_names
+from crm.lists.leads import (
+    LISTED_EXTERNAL_IDS,
+    LISTED_TAGS,
+    external_ids,
+    owner_name,
+    tag_names,
+)
 from crm.models import (
     Company,
     CustomField,
@@ -306,6 +312,7 @@ def deal_columns(company: Company, *, with_archived: bool = False) -> list[FileC
         *custom_file_columns(chosen),
         FileColumn("Created", attrgetter("created_at")),
         FileColumn("Last activity", attrgetter("updated_at")),
+        FileColumn("External ids", external_ids),
     ]
 
 
@@ -316,7 +323,12 @@ def _listed(deals: QuerySet[Any]) -> QuerySet[Any]:
 
 def deals_in_file(deals: QuerySet[Any]) -> QuerySet[Any]:
     return deals.prefetch_related(
-        "lead", "owner", "stage__pipeline", "lost_reason", LISTED_TAGS
+        "lead",
+        "owner",
+        "stage__pipeline",
+        "lost_reason",
+        LISTED_TAGS,
+        LISTED_EXTERNAL_IDS,
     )
 
 
@@ -334,5 +346,5 @@ DEALS: Final = List(
     file_columns=deal_columns,
     in_file=deals_in_file,
     has_views=True,
-    also_in_file="e-mail, phone, consent, tags and custom fields",
+    also_in_file="e-mail, phone, consent, tags, custom fields and external ids",
 )

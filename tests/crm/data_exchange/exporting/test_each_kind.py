@@ -12,6 +12,8 @@ from django.urls import reverse
 from crm.jobs import rounds
 from crm.lists.registry import LISTS
 from crm.models import DataExport, Membership
+from crm.models.external_id import Reference
+from crm.services.external_ids import replace_external_ids
 from tests.conftest import make_deal, make_lead, make_task
 from tests.crm.api.calling import caller
 from tests.crm.data_exchange.exporting.reading import ask, rows
@@ -68,3 +70,19 @@ def test_it_is_asked_for_over_the_api_and_downloaded(
         len(list(csv.reader(io.StringIO(b"".join(answer.streaming_content).decode()))))
         == 2
     )
+
+
+@pytest.mark.parametrize("kind", ["leads", "deals"])
+def test_external_ids_are_in_all_columns(
+    client_as: Callable[[Membership], Client], sales: Membership, kind: str
+) -> None:
+    browser = client_as(sales)
+    deal = make_deal(make_lead(sales.company))
+    ids = [Reference("hubspot", "17"), Reference("erp", "K;0815")]
+    replace_external_ids(row=deal.lead if kind == "leads" else deal, ids=ids)
+
+    shown = rows(browser, ask(browser, PAGES[kind]))
+    head, row = rows(browser, ask(browser, PAGES[kind], columns="all"))
+
+    assert "External ids" not in shown[0]
+    assert row[head.index("External ids")] == "erp:K;0815 hubspot:17"
