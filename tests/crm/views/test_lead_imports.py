@@ -95,6 +95,7 @@ def test_from_the_file_to_the_report(client: Client, sales: Membership) -> None:
     assert "Nothing is sent to LinkedIn, as you chose." in page
     assert set(Lead.objects.values_list("owner", flat=True)) == {sales.user_id}
     assert AuditEntry.objects.get(action="import").details == {
+        "object": "leads",
         "rows": 4,
         "tells_ad_platforms": False,
     }
