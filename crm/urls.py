@@ -37,6 +37,7 @@ from crm.views import (
     shell,
     sign_in_provider,
     tags,
+    task_steps,
     tasks,
     undo,
 )
@@ -51,7 +52,8 @@ urlpatterns = [
     path("tasks/", tasks.tasks, name="tasks"),
     path("tasks/new/", tasks.task_new, name="task_new"),
     path("tasks/<int:pk>/edit/", tasks.task_edit, name="task_edit"),
-    path("tasks/<int:pk>/step/", tasks.task_step, name="task_step"),
+    path("tasks/<int:pk>/step/", task_steps.task_step, name="task_step"),
+    path("tasks/<int:pk>/undo/<str:state>/", task_steps.task_undo, name="task_undo"),
     path("tasks/<int:pk>/delete/", tasks.task_delete, name="task_delete"),
     path("tasks/export/", data_exports.task_export, name="task_export"),
     path("tasks/calendar/", calendar_feeds.calendar, name="calendar"),

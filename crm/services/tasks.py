@@ -1,7 +1,9 @@
 """Tasks: saving, finishing, moving and deleting them, each together with its reminder."""
 
 from collections.abc import Iterable
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Self
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
@@ -9,6 +11,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from crm.models import Task, TaskReminder
+from crm.services.editing import ChangedMeanwhile
 from crm.services.erasure import locking_subject
 
 
@@ -39,6 +42,30 @@ def reopen_task(*, task: Task) -> None:
 def move_task(*, task: Task, due_on: date) -> None:
     """Move the task to another day, at the same time of the day."""
     Task.objects.filter(pk=task.pk).update(due_on=due_on, updated_at=Now())
+    _set_reminder(task)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskState:
+    """What the steps of a task change: whether it is done, and its day."""
+
+    done_at: datetime | None
+    due_on: date
+
+    @classmethod
+    def of(cls, task: Task) -> Self:
+        return cls(task.done_at, task.due_on)
+
+
+@transaction.atomic
+def undo_step(*, task: Task, before: TaskState, changed_at: datetime) -> None:
+    """Put the task back to the state before a step, which changed it at `changed_at`.
+
+    Raises ChangedMeanwhile if someone has changed or deleted the task since.
+    """
+    same = Task.objects.filter(pk=task.pk, updated_at=changed_at)
+    if not same.update(done_at=before.done_at, due_on=before.due_on, updated_at=Now()):
+        raise ChangedMeanwhile
     _set_reminder(task)
 
 

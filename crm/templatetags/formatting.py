@@ -8,7 +8,6 @@ from django import template
 from django.contrib.messages.storage.base import Message
 from django.db.models import Model
 from django.forms import BaseForm, BoundField, CheckboxInput
-from django.urls import reverse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
@@ -110,9 +109,9 @@ class Undoable:
 
 @register.filter
 def undo(message: Message) -> Undoable | None:
-    """How to undo what this message says, None if it can't be undone (`crm.views.undo.tell`)."""
+    """How to undo what this message says, None if it can't be undone (`crm.views.undo.offer_undo`)."""
     kind, _, rest = (message.extra_tags or "").partition(":")
     if kind != UNDO:
         return None
-    action, _, seconds = rest.partition(":")
-    return Undoable(reverse("undo", args=[action]), int(seconds) if seconds else None)
+    seconds, _, url = rest.partition(":")
+    return Undoable(url, int(seconds) if seconds else None)

@@ -1,34 +1,24 @@
-"""Tasks: a member's list, and adding, editing, finishing, moving and deleting a task."""
+"""Tasks: a member's list, and adding, editing and deleting a task."""
 
-from collections.abc import Callable
-from datetime import timedelta
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import Http404, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from crm.accounts.decorators import MemberRequest, member, own_or_404
 from crm.forms.tasks import TaskForm
 from crm.models import CalendarFeed, Deal, Lead, Task
 from crm.models.roles import Action
-from crm.models.task import next_monday
 from crm.selectors.my_day import my_day_of
 from crm.selectors.tasks import task_rows, tasks_of
-from crm.services.tasks import (
-    delete_task,
-    finish_task,
-    move_task,
-    reopen_task,
-    save_task,
-)
+from crm.services.tasks import delete_task, save_task
 from crm.views.editing import add_once, form_key, was_submitted
-from crm.views.shell import back_to
+from crm.views.task_steps import back_to_subject
 
 TASKS_PER_PAGE: Final = 25
 
@@ -75,7 +65,7 @@ def task_new(request: MemberRequest) -> HttpResponse:
         instance=task,
         initial=initial,
     )
-    back = _back(request, task)
+    back = back_to_subject(request, task)
     # Invalid by now, if the colleague has left.
     if form.is_valid() or was_submitted(request):
         return add_once(
@@ -113,7 +103,7 @@ def _about(request: MemberRequest) -> Task:
 def task_edit(request: MemberRequest, pk: int) -> HttpResponse:
     task = own_or_404(Task.objects.select_related("lead", "deal__lead"), request, pk)
     # Read first, because even an invalid form changes the instance.
-    title, back = str(task), _back(request, task)
+    title, back = str(task), back_to_subject(request, task)
     form = TaskForm(
         request.POST or None, company=request.membership.company, instance=task
     )
@@ -132,61 +122,13 @@ def task_edit(request: MemberRequest, pk: int) -> HttpResponse:
     return render(request, "crm/tasks/form.html", context)
 
 
-def _done(task: Task) -> str:
-    finish_task(task=task)
-    return f"{task} is done."
-
-
-def _open_again(task: Task) -> str:
-    reopen_task(task=task)
-    return f"{task} is open again."
-
-
-def _tomorrow(task: Task) -> str:
-    move_task(task=task, due_on=timezone.localdate() + timedelta(days=1))
-    return f"{task} is due tomorrow."
-
-
-def _next_week(task: Task) -> str:
-    move_task(task=task, due_on=next_monday(timezone.localdate()))
-    return f"{task} is due on Monday."
-
-
-STEPS: Final[dict[str, Callable[[Task], str]]] = {
-    "done": _done,
-    "reopen": _open_again,
-    "tomorrow": _tomorrow,
-    "next_week": _next_week,
-}
-
-
-@require_POST
-@member(Action.EDIT_LEADS)
-def task_step(request: MemberRequest, pk: int) -> HttpResponse:
-    """Finish, reopen or move a task by one of its buttons (`step`)."""
-    task = own_or_404(Task.objects.all(), request, pk)
-    step = STEPS.get(request.POST.get("step", ""))
-    if step is None:
-        raise Http404
-    messages.success(request, step(task))
-    return redirect(_back(request, task))
-
-
 @member(Action.EDIT_LEADS)
 def task_delete(request: MemberRequest, pk: int) -> HttpResponse:
     """Ask for confirmation, then delete the task."""
     task = own_or_404(Task.objects.select_related("lead", "deal"), request, pk)
-    back = _back(request, task)
+    back = back_to_subject(request, task)
     if request.method == "POST":
         delete_task(task=task)
         messages.success(request, f"{task} was deleted.")
         return redirect(back)
     return render(request, "crm/tasks/delete.html", {"task": task, "back": back})
-
-
-def _back(request: MemberRequest, task: Task) -> str:
-    """Where the member came from, or else the page of the task's lead or deal, or else the list of tasks."""
-    subject: Any = task.subject
-    return back_to(
-        request, default=subject.get_absolute_url() if subject else reverse("tasks")
-    )

@@ -38,7 +38,12 @@ def tell(request: MemberRequest, text: str) -> None:
         (str(outlook.seconds) for outlook in found if outlook.seconds is not None), ""
     )
     sentences = " ".join([text, *already_sent(), *(outlook.text for outlook in found)])
-    messages.success(request, sentences, extra_tags=f"{UNDO}:{action}:{seconds}")
+    offer_undo(request, sentences, url=reverse("undo", args=[action]), seconds=seconds)
+
+
+def offer_undo(request: HttpRequest, text: str, *, url: str, seconds: str = "") -> None:
+    """Add a message whose Undo posts to this URL. `seconds`: when the change is sent to LinkedIn, if it is."""
+    messages.success(request, text, extra_tags=f"{UNDO}:{seconds}:{url}")
 
 
 def _can_be_undone(company_id: int, action: uuid.UUID) -> bool:

@@ -54,6 +54,19 @@ def test_tasks_are_ticked_off_and_moved_where_they_stand(page: Page, sales, day)
     assert Task.objects.open().get().due_on > timezone.localdate()
 
 
+def test_ctrl_z_undoes_a_task_that_was_ticked_off_by_mistake(page: Page, sales, day):
+    sign_in(page, sales)
+    page.goto(page.server_url)
+    page.get_by_role("button", name="Done: Call Chloe").click()
+    expect(page.locator("#messages")).to_contain_text("is done.")
+
+    page.keyboard.press("Control+z")
+
+    expect(page.locator("#messages")).to_contain_text("is as before.")
+    expect(page.get_by_role("button", name="Done: Call Chloe")).to_be_visible()
+    assert Task.objects.open().count() == 2
+
+
 def test_without_scripts_the_same_buttons_work(plain_page: Page, sales, day):
     sign_in(plain_page, sales)
     plain_page.goto(plain_page.server_url)

@@ -14,7 +14,7 @@ from tests.conftest import make_lead, sign_in
 pytestmark = pytest.mark.django_db(transaction=True)
 
 # The tag of a message with an undo, for a change that LinkedIn is told in 30 seconds.
-UNDO = f"undo:{uuid.uuid4()}:30"
+UNDO = f"undo:30:/undo/{uuid.uuid4()}/"
 
 
 @pytest.fixture

@@ -176,6 +176,7 @@ ROWS: dict[str, Row] = {
     "task_new": _form(Action.EDIT_LEADS, body=_task),
     "task_edit": _form(Action.EDIT_LEADS, "task", _task),
     "task_step": _do(Action.EDIT_LEADS, "task", lambda world: {"step": "done"}),
+    "task_undo": _do(Action.EDIT_LEADS, "task", state="an-expired-state"),
     "task_delete": _form(Action.EDIT_LEADS, "task"),
     "lead_note": _form(Action.EDIT_LEADS, "lead", _note),
     "deal_note": _form(Action.EDIT_LEADS, "deal", _note),

@@ -6,9 +6,10 @@ from datetime import date, time, timedelta
 import pytest
 from django.utils import timezone
 
-from crm.models import Task
+from crm.models import Task, TaskReminder
 from crm.models.task import next_monday
-from crm.services.tasks import finish_task
+from crm.services.tasks import finish_task, move_task
+from crm.views import task_steps
 from tests.conftest import make_deal, make_lead, make_task
 
 pytestmark = pytest.mark.django_db
@@ -245,3 +246,75 @@ def test_an_empty_day_says_what_will_be_there(client_as, sales):
         "What others change",
     ):
         assert words in page
+
+
+UNDO_URL = re.compile(r'action="(/tasks/\d+/undo/[^"]+)"')
+
+
+@pytest.mark.parametrize("step", ["done", "tomorrow", "next_week"])
+def test_a_step_can_be_undone_from_its_message(client_as, sales, step):
+    client = client_as(sales)
+    task = make_task(sales, reminder=True)
+    due_on = task.due_on
+    page = client.post(f"/tasks/{task.pk}/step/", {"step": step}, follow=True)
+
+    (url,) = UNDO_URL.findall(page.content.decode())
+    undone = client.post(url, follow=True)
+
+    task.refresh_from_db()
+    assert (task.is_done, task.due_on) == (False, due_on)
+    assert f"Undone: {task} is as before." in undone.content.decode()
+    assert TaskReminder.objects.filter(task=task).exists()
+
+
+def test_undoing_done_twice_leaves_a_task_done_at_its_first_time(client_as, sales):
+    client = client_as(sales)
+    task = make_task(sales)
+    finish_task(task=task)
+    done_at = task.done_at
+    page = client.post(f"/tasks/{task.pk}/step/", {"step": "done"}, follow=True)
+
+    client.post(UNDO_URL.findall(page.content.decode())[0])
+
+    task.refresh_from_db()
+    assert task.done_at == done_at
+
+
+def test_a_task_that_someone_has_changed_since_is_not_put_back(client_as, sales):
+    client = client_as(sales)
+    task = make_task(sales)
+    page = client.post(f"/tasks/{task.pk}/step/", {"step": "tomorrow"}, follow=True)
+    move_task(task=task, due_on=date(2099, 1, 1))
+
+    (url,) = UNDO_URL.findall(page.content.decode())
+    answer = client.post(url, follow=True)
+
+    task.refresh_from_db()
+    assert task.due_on == date(2099, 1, 1)
+    assert "has been changed since" in answer.content.decode()
+
+
+def test_undoing_a_step_ends_after_five_minutes(client_as, sales, monkeypatch):
+    client = client_as(sales)
+    task = make_task(sales)
+    page = client.post(f"/tasks/{task.pk}/step/", {"step": "done"}, follow=True)
+    monkeypatch.setattr(task_steps, "UNDO_FOR", timedelta(0))
+
+    (url,) = UNDO_URL.findall(page.content.decode())
+    answer = client.post(url, follow=True)
+
+    task.refresh_from_db()
+    assert task.is_done
+    assert "undo works for five minutes" in answer.content.decode()
+
+
+def test_an_undo_that_was_not_signed_for_this_task_is_refused(client_as, sales):
+    client = client_as(sales)
+    first, second = (make_task(sales) for _ in range(2))
+    page = client.post(f"/tasks/{first.pk}/step/", {"step": "done"}, follow=True)
+    (url,) = UNDO_URL.findall(page.content.decode())
+
+    finish_task(task=second)
+    client.post(url.replace(f"/{first.pk}/", f"/{second.pk}/"))
+
+    assert not Task.objects.open().exists()
