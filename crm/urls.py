@@ -211,7 +211,12 @@ urlpatterns = [
     path("deals/<int:pk>/tags/", tags.deal_tags, name="deal_tags"),
     path("jobs/", jobs.overview, name="jobs"),
     path("exports/", data_exports.overview, name="data_exports"),
-    # Not below organisations/, where one of them may have this name.
+    # The next two are not below organisations/, where one of them may have this name.
+    path(
+        "changes/organisations/owner/",
+        organisation_details.organisation_bulk_owner,
+        name="organisation_bulk_owner",
+    ),
     path(
         "exports/organisations/",
         data_exports.list_export,

@@ -7,7 +7,13 @@ from django.db import transaction
 from django.db.models import Value
 from django.db.models.functions import Now
 
-from crm.models import Company, Lead, OrganisationDetails, OrganisationRename
+from crm.models import (
+    Company,
+    Lead,
+    OrganisationDetails,
+    OrganisationRename,
+    User,
+)
 from crm.models.organisation import OrganisationKey, organisation_key
 from crm.models.organisation_details import DETAILS
 from crm.services.deadlocks import tried_again
@@ -34,6 +40,29 @@ def save_details(
         company=company, key=key, defaults=values
     )
     return row
+
+
+@tried_again
+@transaction.atomic
+def change_owner_of(
+    *, company: Company, leads: Collection[int], owner: User | None
+) -> int:
+    """Give the organisations that these leads name an owner, or none. Returns how many had another one."""
+    # As in `save_details`.
+    Company.objects.hold(company.pk)
+    named = Lead.objects.for_company(company, keys=leads).in_organisations()
+    keys = set(named.values_list(OrganisationKey("organisation"), flat=True))
+    own = OrganisationDetails.objects.for_company(company).filter(key__in=keys)
+    without = keys.difference(own.values_list("key", flat=True))
+    changed = own.exclude(owner=owner).update(owner=owner, updated_at=Now())
+    if owner is None:
+        return changed
+    new = [
+        OrganisationDetails(company=company, key=key, owner=owner)
+        for key in sorted(without)
+    ]
+    OrganisationDetails.objects.bulk_create(new)
+    return changed + len(new)
 
 
 def move_details(*, company: Company, organisation: str, name: str) -> bool:

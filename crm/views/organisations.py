@@ -59,7 +59,8 @@ def organisations(request: MemberRequest) -> HttpResponse:
         before=before,
     )
     context = list_context(request, found, unfolding=(), kept={})
-    return render(request, "crm/organisations/list.html", {**context, "page": page})
+    context |= {"page": page, "people": found.rows_of("owner")}
+    return render(request, "crm/organisations/list.html", context)
 
 
 @require_safe

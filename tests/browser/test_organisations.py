@@ -37,6 +37,30 @@ def leads(company):
     return first, second
 
 
+def test_details_and_an_owner_are_given_by_keyboard(page: Page, sales, leads):
+    sign_in(page, sales)
+    page.goto(page.server_url + leads[0].organisation_url)
+
+    page.get_by_role("link", name="Edit", exact=True).press("Enter")
+    assert_fit_to_use_in_each_look(page)
+    page.get_by_label("Domain").fill("kestrel.example")
+    page.get_by_label("Size").select_option("11-50")
+    page.get_by_role("button", name="Save").press("Enter")
+    expect(page.get_by_text("The details were saved.")).to_be_visible()
+    assert_fit_to_use_in_each_look(page)
+
+    page.goto(page.server_url + "/organisations/")
+    page.get_by_role("checkbox", name="Select Kestrel Aviation").press("Space")
+    assert_fit_to_use_in_each_look(page)
+    page.get_by_label("New owner of the selected organisations").select_option(
+        str(sales.user_id)
+    )
+    page.get_by_role("button", name="Set owner").press("Enter")
+    expect(page.get_by_text("1 organisation changed.")).to_be_visible()
+    owners = page.locator("#organisations td.col-owner")
+    expect(owners).to_have_text(["", str(sales.user)])
+
+
 @pytest.mark.sized
 def test_an_organisation_is_found_opened_and_renamed_by_keyboard_alone(
     page: Page, sales, leads

@@ -250,6 +250,9 @@ ROWS: dict[str, Row] = {
     "organisation": _see(Action.SEE_LEADS, "organisation"),
     "organisation_edit": _form(Action.EDIT_LEADS, "organisation", lambda world: {"industry": "Mallory"}),
     "organisation_rename": _form(Action.EDIT_LEADS, "organisation", lambda world: {"name": "Mallory"}),
+    "organisation_bulk_owner": _do(
+        Action.EDIT_LEADS, body=lambda world: {"owner": world.ids["owner"], "organisation": [world.ids["lead"]]}
+    ),
     "organisation_rename_undo": _do(Action.EDIT_LEADS, "organisation"),
     "organisation_suggestions": _do(Action.EDIT_LEADS, body=lambda world: {"organisation": "Mallory"}),
     "deals": _form(Action.SEE_LEADS),
