@@ -65,6 +65,7 @@ class OrganisationSerializer(serializers.Serializer[Organisation]):
     size = serializers.CharField(read_only=True, source="details.size")
     address = serializers.CharField(read_only=True, source="details.address")
     website = serializers.CharField(read_only=True, source="details.website")
+    notes = serializers.CharField(read_only=True, source="details.notes")
 
     def get_key(self, organisation: Organisation) -> str:
         return OrganisationConverter().to_url(organisation.key)

@@ -28,7 +28,10 @@ class OrganisationDetailsForm(ChangesForm):
         model = OrganisationDetails
         fields = DETAILS
         help_texts = {"domain": "What follows the @ in the addresses of its people."}
-        widgets = {"address": forms.Textarea({"rows": 3})}
+        widgets = {
+            "address": forms.Textarea({"rows": 3}),
+            "notes": forms.Textarea({"rows": 4}),
+        }
         error_messages = {"owner": {"invalid_choice": NO_COLLEAGUE}}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -144,6 +144,7 @@ FILE_COLUMNS: Final = (
     FileColumn("Size", attrgetter("details.size")),
     FileColumn("Address", attrgetter("details.address")),
     FileColumn("Website", attrgetter("details.website")),
+    FileColumn("Background", attrgetter("details.notes")),
     FileColumn("Number of the oldest lead", attrgetter("first_lead_id")),
 )
 

@@ -1,4 +1,4 @@
-"""What a company knows of an organisation besides its leads: its domain, owner, industry, size, address and website."""
+"""What a company knows of an organisation besides its leads: its domain, owner, industry, size, and so on."""
 
 from typing import ClassVar, Final, Self
 
@@ -21,7 +21,7 @@ PROVIDER: Final = "Many organisations have addresses with this domain."
 NOT_A_PAGE: Final = "Enter an address that begins with https:// or http://."
 PROVIDERS: Final = frozenset([*UNUSUAL, *USUAL])  # of personal addresses
 # The fields that people fill in.
-DETAILS: Final = ("domain", "owner", "industry", "size", "address", "website")
+DETAILS: Final = ("domain", "owner", "industry", "size", "address", "website", "notes")
 
 
 class OrganisationSize(models.TextChoices):
@@ -72,6 +72,10 @@ class OrganisationDetails(models.Model):
     size = models.CharField(max_length=12, blank=True, choices=OrganisationSize.choices)
     address = models.TextField(max_length=400, blank=True)
     website = models.URLField(max_length=200, blank=True)
+    # As of a lead: what is true for good.
+    notes = models.TextField(
+        "background", blank=True, max_length=20_000, default="", db_default=""
+    )
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(auto_now=True)
 

@@ -291,7 +291,7 @@ def the_details_of_an_organisation_by_the_api(scene: Scene) -> None:
 @way("POST organisation_bulk_owner", fires="")
 def the_owner_of_the_selected_organisations(scene: Scene) -> None:
     Lead.objects.filter(pk=scene.lead.pk).update(organisation="Acme")
-    owner = Membership.objects.filter(company=scene.lead.company)[0].user_id
+    owner = scene.member.user_id
     asked = {"organisation": [scene.lead.pk], "owner": owner}
     scene.web.post("/changes/organisations/owner/", asked)
     assert OrganisationDetails.objects.get().owner_id == owner

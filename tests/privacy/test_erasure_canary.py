@@ -73,6 +73,7 @@ TEXTS = {
     "cell": 'Qancell \\ "unmapped"',
     "merged": 'Qanmerged "Doe"',
     "industry": "Qanindustry of one",
+    "organisation_notes": 'Qanorganisation_notes "of" \\ one',
 }
 CORES = [
     "qanfirst", "qanlast", "qan.address", "55507700", "qanworks", "qantitle", "qansource", "qanbackground",
@@ -256,7 +257,8 @@ def use_everything_else(doors: Doors) -> None:
         client.post(
             page, {"format": "xlsx" if "leads" in page else "csv", "columns": "all"}
         )
-    client.post(f"{lead.organisation_url}edit/", {"industry": TEXTS["industry"]})
+    details = {"industry": TEXTS["industry"], "notes": TEXTS["organisation_notes"]}
+    client.post(f"{lead.organisation_url}edit/", details)
     client.post("/company/export/")
     tagged = {"lead": [lead.pk], "kind": "owner", "owner": doors.admin.user_id}
     client.post("/leads/owner/", tagged)

@@ -44,6 +44,7 @@ HARMLESS = {
     "crm.CustomField": {"key"},
     "crm.ExportSelection": {"keys"},
     "crm.LeadImportRow": {"key"},
+    "crm.OrganisationDetails": {"key"},
     "crm.Payload": {"key"},
 }
 SOUNDS_SECRET = re.compile(

@@ -354,6 +354,7 @@ FILES: Final = [
             size="Size",
             address="Address",
             website="Website",
+            notes="Background",
             updated_at="Changed",
         ),
         rows_of(OrganisationDetails, "owner"),

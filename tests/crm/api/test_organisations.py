@@ -59,6 +59,7 @@ def test_an_organisation_is_read_with_its_figures(company, script):
         "size": "",
         "address": "",
         "website": "",
+        "notes": "",
     }
     assert script.get(f"{URL}acme-~26-co/").json()["lead_count"] == 2
 

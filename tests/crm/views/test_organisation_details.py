@@ -38,13 +38,21 @@ def test_the_page_shows_what_the_form_saves(client, sales, company):
             "size": "11-50",
             "address": "Kade 1\nGhent",
             "website": "acme.com/about",
+            "notes": "Buys in May.\nPays late.",
         },
     )
 
     text = client.get(PAGE).content.decode()
     row = OrganisationDetails.objects.for_company(company).get()
     assert (row.key, row.domain, row.owner) == ("acme", "acme.com", sales.user)
-    for said in ("acme.com", "Paper", "11 to 50", "Kade 1<br>Ghent", str(sales.user)):
+    for said in (
+        "acme.com",
+        "Paper",
+        "11 to 50",
+        "Kade 1<br>Ghent",
+        str(sales.user),
+        "Pays late.",
+    ):
         assert said in text
     assert 'href="https://acme.com/about"' in text
 
@@ -73,6 +81,7 @@ def test_what_someone_else_changed_meanwhile_stays(client, company):
         ("size", "3", "Select a valid choice"),
         ("industry", "x" * 81, "at most 80 characters"),
         ("address", "x" * 401, "at most 400 characters"),
+        ("notes", "x" * 20_001, "at most 20000 characters"),
     ],
 )
 def test_what_is_wrong_is_refused_with_a_sentence(client, field, value, says):
