@@ -135,6 +135,13 @@ def _pages() -> dict[str, UrlOf]:
         "list_middle": lambda member: f"/leads/?after={_middle(member)}",
         "lead": lambda member: f"/leads/{_middle(member)}/",
         "organisations": lambda member: "/organisations/",
+        "organisations_of_owner": lambda member: (
+            f"/organisations/?owner={member.user_id}"
+        ),
+        "organisations_of_industry": lambda member: (
+            "/organisations/?industry=Industry+3"
+        ),
+        "organisations_of_size": lambda member: "/organisations/?size=51-200",
         "organisation": lambda member: (
             Lead.objects.get(pk=_middle(member)).organisation_url
         ),

@@ -15,8 +15,10 @@ from crm.models import (
     Lead,
     LeadDuplicate,
     Note,
+    OrganisationDetails,
     Task,
 )
+from crm.models.organisation_figures import next_keys
 from tests.crm.files import content_of
 
 pytestmark = pytest.mark.django_db
@@ -58,6 +60,9 @@ def test_it_fills_companies_without_an_event(settings):
         (True, False)
     ] + 3 * [(False, True)] + 3 * [(True, True)]
     assert {content_of(file) for file in files} == {b"Forty licences for a year.\n"}
+    details = OrganisationDetails.objects.for_company(large)
+    assert details.count() == len(next_keys(large, 300))
+    assert not details.without_leads().exists()
     assert not CrmEvent.objects.exists()
     assert not Change.objects.exists()
     assert Lead.objects.for_company(large).search("carlos example").exists()

@@ -24,12 +24,14 @@ from crm.models import (
     LeadStatus,
     Membership,
     Note,
+    OrganisationDetails,
     Stage,
     Task,
     User,
 )
 from crm.models.company import DEFAULT_TYPES
 from crm.models.file_storage import store
+from crm.models.organisation import KEY_OF_COLUMN
 from crm.models.roles import Role
 from leadmachine.demo.people import (
     FIRST_NAMES,
@@ -55,6 +57,7 @@ TABLES: Final = {
     "task": Task._meta.db_table,
     "note": Note._meta.db_table,
     "duplicate": LeadDuplicate._meta.db_table,
+    "details": OrganisationDetails._meta.db_table,
     "status": LeadStatus._meta.db_table,
     "stage": Stage._meta.db_table,
     "event": CrmEvent._meta.db_table,
@@ -79,6 +82,13 @@ SELECT %(company)s, first, last || '-' || n %% 997,
 FROM (SELECT n, (%(first_names)s::text[])[1 + n %% {first_names}] AS first,
              (%(last_names)s::text[])[1 + n / 41 %% {last_names}] AS last
       FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS n) AS people
+"""
+DETAILS: Final = """
+INSERT INTO {details} (company_id, key, domain, owner_id, industry, size, address, website, updated_at)
+SELECT %(company)s, key, 'organisation' || n || '.example', (%(owners)s::bigint[])[1 + n %% {owners}],
+       'Industry ' || n %% 40, CASE WHEN n %% 20 = 0 THEN '51-200' ELSE '1-10' END, '', '', now()
+FROM (SELECT key, row_number() OVER () AS n
+      FROM (SELECT DISTINCT {key} AS key FROM {lead} WHERE company_id = %(company)s) AS keys) AS organisations
 """
 DEALS: Final = """
 INSERT INTO {deal} (company_id, lead_id, title, amount, currency, stage_id, owner_id, expected_close, created_at,
@@ -261,6 +271,7 @@ def _fill(
             )
             for first in range(0, leads, CHUNK)
         ),
+        (DETAILS, {}),
         (DEALS, {"every": max(1, leads // max(1, deals)), "count": deals}),
         (DEAL_TASKS, {"count": on_deals}),
         *(
@@ -273,7 +284,8 @@ def _fill(
     with connection.cursor() as cursor:
         for statement, parameters in steps:
             cursor.execute(
-                statement.format(**TABLES, **sizes, days=DAYS), {**values, **parameters}
+                statement.format(**TABLES, **sizes, days=DAYS, key=KEY_OF_COLUMN),
+                {**values, **parameters},
             )
 
 
