@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from crm.models.company import Company
+from crm.models.crypto import seal_for, unseal_for
 from crm.models.lead import Lead
 from crm.models.people import sha256
 from crm.models.tenancy import CompanyQuerySet
@@ -18,6 +19,18 @@ class IntakeSourceQuerySet(CompanyQuerySet["IntakeSource"]):
     def find(self, token: str) -> "IntakeSource | None":
         """The source with this token in its address, or None."""
         return self.filter(token_sha256=sha256(token)).select_related("company").first()
+
+
+class SignatureKind(models.TextChoices):
+    """How a sender shows that a payload is its own."""
+
+    STANDARD = "standard", "Standard Webhooks"
+    SHOPIFY = "shopify", "Shopify"
+    TYPEFORM = "typeform", "Typeform"
+    TALLY = "tally", "Tally"
+    WEBFLOW = "webflow", "Webflow app"
+    GOOGLE = "google", "Google lead form (key)"
+    HEADER = "header", "X-Webhook-Secret (header)"
 
 
 class IntakeSource(models.Model):
@@ -50,6 +63,18 @@ class IntakeSource(models.Model):
         db_default="",
         validators=[URLValidator(["https", "http"])],
     )
+    # Empty: anyone who has the address can add leads.
+    signed_by = models.CharField(
+        "signature",
+        max_length=10,
+        choices=SignatureKind.choices,
+        blank=True,
+        db_default="",
+    )
+    sealed_secret = models.TextField(blank=True, db_default="", editable=False)
+    # Requests with a wrong signature, of which nothing is kept.
+    unsigned_count = models.PositiveIntegerField(db_default=0, editable=False)
+    unsigned_at = models.DateTimeField(null=True, editable=False)
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(db_default=Now())
 
@@ -63,6 +88,15 @@ class IntakeSource(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def secret(self) -> str:
+        """What the sender signs with. Raises `crypto.Unreadable`."""
+        return unseal_for(self.company_id, self.sealed_secret)
+
+    @secret.setter
+    def secret(self, text: str) -> None:
+        self.sealed_secret = seal_for(self.company_id, text) if text else ""
 
 
 class PayloadOutcome(models.TextChoices):

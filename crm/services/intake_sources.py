@@ -5,6 +5,8 @@ from typing import Final
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Now
 
 from crm.models import AuditAction, Company, IntakeSource
 from crm.models.people import address_token, sha256
@@ -31,6 +33,13 @@ def change_source(*, source: IntakeSource, fields: Sequence[str]) -> None:
     """Save these fields."""
     source.save(update_fields=fields)
     _record(source, AuditAction.SOURCE_CHANGED, fields)
+
+
+def note_unsigned(*, source: IntakeSource) -> None:
+    """Count a request with a wrong signature."""
+    IntakeSource.objects.filter(pk=source.pk).update(
+        unsigned_count=F("unsigned_count") + 1, unsigned_at=Now()
+    )
 
 
 @transaction.atomic

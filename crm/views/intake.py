@@ -1,5 +1,7 @@
 """The address to which websites and programs send leads. What is answered with 202 has been stored."""
 
+import logging
+import time
 from typing import Final
 
 from django.contrib.auth.decorators import login_not_required
@@ -16,9 +18,14 @@ from django.views.decorators.http import require_POST
 
 from crm.accounts.bodies import DEFAULT_BODY_BYTES, takes_anything
 from crm.intake.bodies import FORM, MULTIPART, kind_of
+from crm.intake.signatures import Received, is_signed
 from crm.models import IntakeSource
+from crm.models.crypto import Unreadable
+from crm.services.intake_sources import note_unsigned
 from crm.services.payloads import store_payload
 from crm.services.rate_limits import WINDOW_SECONDS, are_within
+
+logger = logging.getLogger(__name__)
 
 PER_MINUTE: Final = 600  # payloads of one source
 COMPANY_PER_MINUTE: Final = 3_000
@@ -31,7 +38,7 @@ SENDER_IDS: Final = ("Idempotency-Key", "webhook-id", "X-Shopify-Webhook-Id")
 @takes_anything
 @require_POST
 def receive(request: HttpRequest, token: str) -> HttpResponse:
-    """Store the body: 202, or 303 or a page for a browser. Otherwise 404, 410, 413 or 429, and nothing is stored."""
+    """Store the body: 202, or 303 or a page for a browser. Otherwise 4xx or 503, and nothing is stored."""
     source = IntakeSource.objects.find(token)
     if source is None:
         return _refused(404, NO_SOURCE)
@@ -44,6 +51,9 @@ def receive(request: HttpRequest, token: str) -> HttpResponse:
     body = request.read(DEFAULT_BODY_BYTES + 1)
     if len(body) > DEFAULT_BODY_BYTES:
         return _refused(413, "At most 256 kB can be sent here.")
+    unsigned = _unless_signed(request, source, body) if source.signed_by else None
+    if unsigned is not None:
+        return unsigned
     content_type = request.META.get("CONTENT_TYPE", "")
     try:
         store_payload(
@@ -55,6 +65,24 @@ def receive(request: HttpRequest, token: str) -> HttpResponse:
     except IntegrityError:  # someone has deleted it since it was found
         return _refused(404, NO_SOURCE)
     return _without_traces(_accepted(request, source, content_type))
+
+
+def _unless_signed(
+    request: HttpRequest, source: IntakeSource, body: bytes
+) -> HttpResponse | None:
+    """401 without the source's signature. 503 if that can't be known: the sender tries again later."""
+    try:
+        secret = source.secret
+    except Unreadable:
+        logger.exception("The secret of source %s can't be read.", source.pk)
+        refused = _refused(503, "The signature can't be checked right now.")
+        refused["Retry-After"] = str(WINDOW_SECONDS)
+        return refused
+    received = Received(request.headers, body, at=time.time())
+    if is_signed(source.signed_by, secret, received):
+        return None
+    note_unsigned(source=source)
+    return _refused(401, "The signature is missing or wrong.")
 
 
 def _limits(source: IntakeSource) -> dict[str, int]:

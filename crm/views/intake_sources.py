@@ -50,7 +50,7 @@ def source(request: MemberRequest, pk: int) -> HttpResponse:
     found = own_or_404(IntakeSource.objects.all(), request, pk)
     form = IntakeSourceForm(request.POST or None, instance=found)
     if form.is_valid():
-        change_source(source=form.instance, fields=form.changed_data)
+        change_source(source=form.instance, fields=form.changed_columns)
         messages.success(request, f"{form.instance} was saved.")
         return redirect("intake_source", pk)
     return _page(request, found, form=form)

@@ -15,7 +15,7 @@ SECRETS: dict[str, set[str]] = {
     "crm.ApiKey": {"key_sha256"},
     "crm.CalendarFeed": {"token_sha256"},
     "crm.IdempotencyRecord": {"sha256"},
-    "crm.IntakeSource": {"token_sha256"},
+    "crm.IntakeSource": {"token_sha256", "sealed_secret"},
     "crm.Invitation": {"token_sha256"},
     "crm.Payload": {"body"},  # of the sender, whatever it is
     "crm.LeadSearch": {"key", "text"},  # a member's own, not even for their colleagues

@@ -100,3 +100,21 @@ def test_the_page_after_sending_is_a_web_address(
 
     sender.source.refresh_from_db()
     assert (sender.source.thanks_url == url) is is_saved
+
+
+def test_a_signing_secret_is_sealed_and_never_shown(client_as, admin, company):
+    source = Sender(company).source
+    client, path = client_as(admin), f"{LIST}{source.pk}/"
+    fields = {"name": "Form", "signed_by": "tally", "is_active": "on"}
+
+    refused = client.post(path, fields)
+    saved = client.post(path, {**fields, "secret": "hush-hush"}, follow=True)
+    kept = client.post(path, {**fields, "name": "Tally"})
+
+    source.refresh_from_db()
+    assert "Enter the secret of the sender." in refused.content.decode()
+    assert "hush-hush" not in saved.content.decode()
+    assert (kept.status_code, source.name, source.secret) == (302, "Tally", "hush-hush")
+    client.post(path, {**fields, "signed_by": ""})
+    source.refresh_from_db()
+    assert (source.signed_by, source.sealed_secret) == ("", "")
