@@ -36,6 +36,7 @@ from crm.models import (
     Change,
     Company,
     CrmEvent,
+    Deletion,
     IdempotencyRecord,
     Invitation,
     LeadMerge,
@@ -50,6 +51,7 @@ from crm.models import (
 )
 from crm.models.bulk_change import KEPT_FOR as BULK_CHANGE_KEPT_FOR
 from crm.models.data_export import KEPT_FOR, DataExport
+from crm.models.deletion import KEPT_FOR as DELETION_KEPT_FOR
 from crm.models.job import AT_WORK
 from crm.models.lead_import import (
     ROWS_KEPT_FOR,
@@ -302,6 +304,13 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
         "until someone in the company deletes it, or what it was merged into; erased, its empty row stays"
     ),
     "crm.Deal": Kept("as long as its lead, or until someone in the company deletes it"),
+    "crm.Deletion": (
+        Expires(
+            _days(DELETION_KEPT_FOR.days),
+            "it was noted",
+            in_order(Deletion, at="deleted_at"),
+        ),
+    ),
     "crm.CustomField": Kept(
         "until an admin of the company deletes it, and its values have been removed"
     ),

@@ -8,6 +8,7 @@ from capi.api.views import ConversionEventViewSet, ConversionRuleViewSet
 from crm.api.attachments import FileViewSet
 from crm.api.bulk_changes import BulkChangeViewSet
 from crm.api.custom_fields import CustomFieldViewSet
+from crm.api.deletions import DeletionViewSet
 from crm.api.duplicates import LeadDuplicateViewSet
 from crm.api.exports import DataExportViewSet
 from crm.api.imports import LeadImportViewSet
@@ -45,6 +46,7 @@ router.register("imports", LeadImportViewSet, basename="api-lead-import")
 router.register("exports", DataExportViewSet, basename="api-data-export")
 router.register("merges", LeadMergeViewSet, basename="api-merge")
 router.register("duplicates", LeadDuplicateViewSet, basename="api-duplicate")
+router.register("deletions", DeletionViewSet, basename="api-deletion")
 router.register("custom-fields", CustomFieldViewSet, basename="api-custom-field")
 router.register("organisations", OrganisationViewSet, basename="api-organisation")
 router.register("pipelines", DealPipelineViewSet, basename="api-pipeline")

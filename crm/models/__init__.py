@@ -21,6 +21,7 @@ from crm.models.data_export import (
 )
 from crm.models.deal import Deal
 from crm.models.deal_person import DealPerson
+from crm.models.deletion import DeletedKind, Deletion
 from crm.models.event import CrmEvent, CrmEventKind
 from crm.models.external_id import DealExternalId, LeadExternalId
 from crm.models.funnel import FunnelStep
@@ -75,6 +76,8 @@ __all__ = [
     "DealExternalId",
     "DealPerson",
     "DealTag",
+    "DeletedKind",
+    "Deletion",
     "DuplicateReason",
     "DuplicateSearch",
     "ExportFormat",

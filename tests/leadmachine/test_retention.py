@@ -38,6 +38,7 @@ from crm.models import (
     Company,
     CrmEvent,
     DataExport,
+    Deletion,
     ExportPart,
     IdempotencyRecord,
     Invitation,
@@ -186,6 +187,12 @@ def audited(
 ) -> Model:
     return AuditEntry.objects.create(
         company=member.company, at=moment, action=action, actor_kind="system"
+    )
+
+
+def deletion(member: Membership, moment: datetime) -> Model:
+    return Deletion.objects.create(
+        company=member.company, object="lead", object_id=1, deleted_at=moment
     )
 
 
@@ -399,6 +406,7 @@ MADE: Final[dict[str, list[tuple[float, Callable[[Membership, datetime], Model]]
     "crm.User": [(7, sign_up)],
     "crm.CrmEvent": [(90, crm_event_of_nobody)],
     "crm.AuditEntry": [(30, sign_in), (2 * 366, audited)],
+    "crm.Deletion": [(90, deletion)],
     "crm.IdempotencyRecord": [(7, posted_form)],
     "crm.DataExport": [(1, data_export)],
     "crm.Payload": [(30, payload)],

@@ -380,6 +380,7 @@ ROWS: dict[str, Row] = {
     "api-merge-list": _see(Action.EDIT_LEADS),
     "api-merge-detail": _see(Action.EDIT_LEADS, "merge"),
     "api-merge-undo": _do(Action.EDIT_LEADS, "merge"),
+    "api-deletion-list": _see(Action.SEE_LEADS),
     "api-duplicate-list": _see(Action.EDIT_LEADS),
     "api-duplicate-detail": _see(Action.EDIT_LEADS, "lead_duplicate"),
     "api-duplicate-dismiss": _do(Action.EDIT_LEADS, "lead_duplicate"),

@@ -221,6 +221,10 @@ REASONED = {
         "CustomField.not_removed",
     ): "CompanyViewSet narrows it to the caller's company",
     (
+        "crm/api/deletions.py",
+        "Deletion.all",
+    ): "CompanyViewSet narrows it to the caller's company",
+    (
         "crm/api/duplicates.py",
         "LeadDuplicate.all",
     ): "CompanyViewSet narrows it to the caller's company",

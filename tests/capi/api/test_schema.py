@@ -38,6 +38,7 @@ def test_every_key_reads_the_schema(company, role):
         "/api/v1/custom-fields/{id}/",
         "/api/v1/deals/",
         "/api/v1/deals/{id}/",
+        "/api/v1/deletions/",
         "/api/v1/duplicates/",
         "/api/v1/duplicates/{id}/",
         "/api/v1/duplicates/{id}/dismiss/",

@@ -24,6 +24,7 @@ def test_the_index_names_what_there_is(company, role):
         "imports": f"{base}/imports/",
         "exports": f"{base}/exports/",
         "merges": f"{base}/merges/",
+        "deletions": f"{base}/deletions/",
         "duplicates": f"{base}/duplicates/",
         "custom-fields": f"{base}/custom-fields/",
         "organisations": f"{base}/organisations/",
