@@ -17,6 +17,7 @@ from crm.models import (
     LeadDuplicate,
     LeadMerge,
     LeadTag,
+    Task,
     User,
 )
 from crm.models.lead_merge import FOLLOWING
@@ -207,7 +208,9 @@ def move(
     if model is Deal:
         rows = rows.select_for_update(no_key=True)
     moved = list(rows.order_by("pk").values_list("pk", flat=True))
-    model._default_manager.filter(pk__in=moved).update(**{column: kept.pk})
+    # Programs that keep a copy read again what has changed.
+    touched = {"updated_at": Now()} if model in (Deal, Task) else {}
+    model._default_manager.filter(pk__in=moved).update(**{column: kept.pk}, **touched)
     return moved
 
 
