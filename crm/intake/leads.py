@@ -62,13 +62,10 @@ def take_in(source: IntakeSource, fields: Mapping[str, str]) -> Result:
 
 
 def _known(company_id: int, values: Mapping[str, Any]) -> Lead | None:
-    """The lead of this person, locked. Without an address, the name with the number, or else the number tells."""
-    lead = None
+    """The lead of this person, locked. A number finds a lead only if nothing else is given: colleagues share one."""
     if values.keys() & {"email", *NAMES}:
-        lead = known_lead(company_id, values)
-    if lead is None and "email" not in values:
-        return lead_with_phone(company_id, values["phone"])
-    return lead
+        return known_lead(company_id, values)
+    return lead_with_phone(company_id, values["phone"])
 
 
 def values_of(fields: Mapping[str, str]) -> dict[str, Any]:

@@ -348,3 +348,12 @@ def test_an_erasure_reads_the_payloads_before_it_locks_anything(sender, company)
 
     assert locked == [False, True]
     assert b"grace" in bytes(Payload.objects.get().body)
+
+
+def test_a_colleague_with_the_same_number_is_another_lead(sender, company):
+    known = make_lead(company, first_name="Ada", phone="+31 20 123 4567")
+
+    sender.sent({"name": "Bob Jones", "phone": "+31 20 123 4567", "message": "Hello"})
+
+    added = Lead.objects.exclude(pk=known.pk).get()
+    assert (added.first_name, Note.objects.get().lead) == ("Bob", added)
