@@ -33,6 +33,7 @@ pytestmark = [
 CSRF = "a" * 32
 EXPLAINED = (
     f"{ABOUT_DATABASE}|(Service Unavailable|Internal Server Error): /|InternalError"
+    "|/readyz: The database "
 )
 
 
