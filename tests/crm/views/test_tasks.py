@@ -254,7 +254,7 @@ UNDO_URL = re.compile(r'action="(/tasks/\d+/undo/[^"]+)"')
 @pytest.mark.parametrize("step", ["done", "tomorrow", "next_week"])
 def test_a_step_can_be_undone_from_its_message(client_as, sales, step):
     client = client_as(sales)
-    task = make_task(sales, reminder=True)
+    task = make_task(sales, due_on=date(2099, 3, 12), reminder=True)
     due_on = task.due_on
     page = client.post(f"/tasks/{task.pk}/step/", {"step": step}, follow=True)
 
