@@ -136,9 +136,9 @@ class CustomField(models.Model):
         return {choice["key"]: choice["label"] for choice in self.choices}
 
     @property
-    def choice_labels(self) -> str:
-        """The choices that may be chosen, as text."""
-        return ", ".join(label for _, label in self.offered)
+    def choice_lines(self) -> str:
+        """The choices that may be chosen, each on a line of its own."""
+        return "\n".join(label for _, label in self.offered)
 
     @property
     def offered(self) -> list[tuple[str, str]]:

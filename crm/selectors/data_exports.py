@@ -7,12 +7,12 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 from django.http import StreamingHttpResponse
 from django.utils.timezone import localtime
 
+from crm.data_exchange import manifest
 from crm.data_exchange.exporting import archive
 from crm.models import DataExport, ExportFormat, ExportPart, Membership
 from crm.selectors.streaming import in_time, streamed, take_slot
 
 LISTED: Final = 50
-README: Final = "README.txt"
 CONTENT_TYPES: Final = {
     ExportFormat.CSV: "text/csv; charset=utf-8",
     ExportFormat.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
@@ -82,13 +82,15 @@ class _Outbox:
 def _archive(data_export: DataExport) -> Iterator[bytes]:
     """The files of a company as a ZIP archive, made while it is read."""
     outbox = _Outbox()
+    company = data_export.company
     files = [
         (file.name, _parts(data_export, number))
         for number, file in enumerate(archive.FILES)
     ]
     with ZipFile(outbox, "w") as zipped:  # type: ignore[call-overload]
         for name, content in [
-            (README, iter([archive.readme(data_export.company).encode()])),
+            (manifest.README, iter([archive.readme(company).encode()])),
+            (manifest.NAME, iter([manifest.Manifest.of(company).as_bytes()])),
             *files,
         ]:
             info = ZipInfo(name, localtime(data_export.created_at).timetuple()[:6])

@@ -13,6 +13,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
+from crm.data_exchange.importing.archives import Archive, is_archive
 from crm.data_exchange.importing.column_readings import (
     ColumnReading,
     as_json,
@@ -23,6 +24,7 @@ from crm.data_exchange.importing.column_readings import (
 from crm.data_exchange.importing.forgetting import forget_names, forget_rows
 from crm.data_exchange.importing.objects.registry import object_of
 from crm.data_exchange.importing.reading import MAX_BYTES
+from crm.data_exchange.importing.spreadsheets import UnreadableFile
 from crm.data_exchange.importing.storing import CHUNK, LeftToWorker, guess_again
 from crm.data_exchange.importing.text_formats import TextFormat
 from crm.data_exchange.importing.work import ImportRunner
@@ -67,6 +69,10 @@ CHANGED_MEANWHILE: Final = (
     "Someone has changed the columns or values since you opened this page."
     " Look at them, and choose again."
 )
+OF_A_COMPANY: Final = (
+    "This is an archive of “Export everything”. Unpack it, and import leads.csv, deals.csv,"
+    " tasks.csv and notes.csv, in this order."
+)
 TOO_LATE: Final = "This import can no longer be undone."
 ERASED_MEANWHILE: Final = "Someone was erased before this file was read. Upload it again, if they are not in it."
 
@@ -105,6 +111,7 @@ def store(
     )
     file.seek(0)  # the file may have been read for its fingerprint
     content = file.read()
+    _refuse_archive(content)
     with transaction.atomic():
         Company.objects.hold(company.pk)
         at_work = LeadImport.objects.for_company(company).at_work()
@@ -123,6 +130,17 @@ def store(
             company=company, lead_import=lead_import, content=content
         )
     return lead_import
+
+
+def _refuse_archive(content: bytes) -> None:
+    """Raise ValidationError for a ZIP archive that is no spreadsheet, with what to do instead."""
+    if not is_archive(content):
+        return
+    try:
+        Archive(content)
+    except UnreadableFile as error:
+        raise ValidationError(str(error)) from error
+    raise ValidationError(OF_A_COMPANY)
 
 
 def _by(actor: Actor) -> dict[str, Any]:

@@ -96,6 +96,8 @@ one download. "Download" in files.csv is the address of each, for anyone who is 
 Not included either: passwords and second factors, API keys and the access token, which no one can read, the values of
 deleted custom fields, leads that were erased or merged into others, and the audit log, which has an export of its own.
 
+manifest.json tells LeadMachine which company this is, and in which form.
+
 {files}
 """
 
@@ -203,7 +205,8 @@ FILES: Final = [
     ),
     ArchiveFile(
         "custom-fields.csv",
-        "What the custom fields are. Their values are in leads.csv and deals.csv, in columns with their names.",
+        "What the custom fields are. Their values are in leads.csv and deals.csv, in columns with their names. "
+        "“Choices” has one on each line.",
         columns_of(
             pk="Number",
             get_subject_display="For",
@@ -211,7 +214,7 @@ FILES: Final = [
             name="Name",
             get_type_display="Type",
             help_text="Help",
-            choice_labels="Choices",
+            choice_lines="Choices",
             is_required="Required",
             is_listed="In the list",
             position="Position",

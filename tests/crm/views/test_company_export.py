@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import Callable
 from typing import Any
 from zipfile import ZipFile
@@ -55,7 +56,9 @@ def exported(client: Client) -> dict[str, list[dict[str, str]]]:
         assert zipped.testzip() is None
         texts = {name: zipped.read(name).decode() for name in zipped.namelist()}
     readme = texts.pop("README.txt")
+    assert json.loads(texts["manifest.json"])["format"] == "leadmachine-company"
     assert [name for name in texts if name not in readme] == []
+    del texts["manifest.json"]
     return {
         name: list(csv.DictReader(io.StringIO(text, newline="")))
         for name, text in texts.items()

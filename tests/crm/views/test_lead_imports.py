@@ -28,6 +28,7 @@ from crm.services import lead_imports
 from crm.services.erasure import erase_lead
 from tests.conftest import make_lead, make_note
 from tests.crm.data_exchange.importing.spreadsheet_files import text_row, xlsx
+from tests.crm.data_exchange.importing.test_archives import OURS, packed
 from tests.crm.data_exchange.importing.uploading import (
     HEADER,
     PEOPLE,
@@ -461,3 +462,13 @@ def test_the_preview_takes_as_many_queries_for_each_outcome(
         page = client.get(f"{lead_import.get_absolute_url()}?outcome={outcome}")
 
     assert page.status_code == 200
+
+
+def test_a_zip_archive_says_what_to_do_instead(client: Client) -> None:
+    for files, said in (({"photo.png": b"."}, "Unpack it"), (OURS, "in this order")):
+        file = SimpleUploadedFile("company.zip", packed(files))
+
+        page = client.post(UPLOAD, {"file": file})
+
+        assert said in page.content.decode()
+    assert not LeadImport.objects.exists()
