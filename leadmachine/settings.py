@@ -126,6 +126,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "crm.views.context_processors.shell",
+                "crm.views.undo.unsent",
                 "capi.views.connection.connection_state",
             ],
         },

@@ -1,17 +1,21 @@
 """Messages about what someone has just done, and undoing it."""
 
+import time
 import uuid
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
+from django.contrib.messages import SUCCESS, get_messages
+from django.contrib.messages.storage.base import Message
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from crm.accounts.decorators import MemberRequest, member
-from crm.models import Change, CrmEvent
+from crm.models import Change, CrmEvent, Membership
 from crm.models.change import STEPS
 from crm.models.roles import Action
 from crm.models.tracking.origin import already_sent, current_action
@@ -20,6 +24,9 @@ from crm.services.undo import NothingToUndo, UndoResult, undo
 from crm.views.shell import back_to
 
 NAMES_AT_MOST = 3
+UNSENT = (
+    "unsent"  # session key: the last action that waits for LinkedIn, and until when
+)
 UNDO = "undo"  # in the tags of a message whose change can be undone
 
 
@@ -39,11 +46,49 @@ def tell(request: MemberRequest, text: str) -> None:
     )
     sentences = " ".join([text, *already_sent(), *(outlook.text for outlook in found)])
     offer_undo(request, sentences, url=reverse("undo", args=[action]), seconds=seconds)
+    if seconds:
+        request.session[UNSENT] = [str(action), time.time() + int(seconds)]
 
 
 def offer_undo(request: HttpRequest, text: str, *, url: str, seconds: str = "") -> None:
     """Add a message whose Undo posts to this URL. `seconds`: when the change is sent to LinkedIn, if it is."""
-    messages.success(request, text, extra_tags=f"{UNDO}:{seconds}:{url}")
+    messages.success(request, text, extra_tags=_undo_tag(url, seconds))
+
+
+def _undo_tag(url: str, seconds: object) -> str:
+    return f"{UNDO}:{seconds}:{url}"
+
+
+def unsent(request: HttpRequest) -> dict[str, Any]:
+    """`unsent`, for the messages of a page: the last change with its Undo again, while it is not sent to LinkedIn."""
+    membership: Membership | None = getattr(request, "membership", None)
+    if membership is None or getattr(request, "htmx", False):
+        return {"unsent": None}
+    return {"unsent": partial(_unsent, request, membership.company_id)}
+
+
+def _unsent(request: HttpRequest, company_id: int) -> Message | None:
+    action, until = request.session.get(UNSENT, ("", 0))
+    if until <= time.time():
+        return None
+    url = reverse("undo", args=[action])
+    if any(url in (message.extra_tags or "") for message in get_messages(request)):
+        return None
+    found = [outlook for look in outlooks if (outlook := look(company_id, action))]
+    seconds = next((outlook.seconds for outlook in found if outlook.seconds), None)
+    if seconds is None:
+        return None
+    what = _what_happened(company_id, action)
+    text = " ".join([what, *(outlook.text for outlook in found)])
+    return Message(SUCCESS, text, _undo_tag(url, seconds))
+
+
+def _what_happened(company_id: int, action: uuid.UUID) -> str:
+    events = CrmEvent.objects.for_company(company_id).filter(action=action)
+    first, *others = events.select_related("lead", "deal")[:2]
+    if others:
+        return "Your last changes."
+    return f"{first.get_kind_display()}: {first.deal or first.lead}."
 
 
 def _can_be_undone(company_id: int, action: uuid.UUID) -> bool:

@@ -102,6 +102,22 @@ def test_a_status_that_is_undone_is_never_received(
     assert sent_after_grace(company, sandbox) == 0
 
 
+@pytest.mark.parametrize("change", [choose_in_the_list, choose_for_many])
+def test_ctrl_z_on_the_next_page_undoes_the_last_change(
+    change: Callable[[Page], None], page: Page, leads, company, sandbox
+) -> None:
+    change(page)
+    expect(page.locator("#messages")).to_contain_text(re.compile(rf"{SECONDS}\."))
+
+    page.goto(page.server_url + "/deals/list/")
+    expect(page.locator("#messages .countdown")).to_be_visible()
+    page.keyboard.press("Control+z")
+
+    expect(page.locator("#messages")).to_contain_text("Undone:")
+    assert set(Lead.objects.values_list("status__name", flat=True)) == {"New"}
+    assert sent_after_grace(company, sandbox) == 0
+
+
 def test_an_undo_that_is_pressed_as_soon_as_it_is_there_leaves_the_page_and_its_focus(
     page: Page, leads
 ) -> None:

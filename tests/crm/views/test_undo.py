@@ -11,7 +11,17 @@ from django.db.models.functions import Now
 from capi.models import Connection, ConversionEvent
 from capi.models.choices import Reason, State
 from capi.models.lookups import pack_ids
-from crm.models import Change, Company, CrmEvent, Deal, Lead, LeadStatus, Stage
+from crm.models import (
+    Change,
+    Company,
+    CrmEvent,
+    Deal,
+    Lead,
+    LeadStatus,
+    Membership,
+    Stage,
+)
+from crm.models.roles import Role
 from tests.conftest import make_deal, make_lead
 
 pytestmark = pytest.mark.django_db
@@ -327,3 +337,48 @@ def test_what_linkedin_may_get_of_a_status_that_was_set_back_by_hand_is_told_too
         "Recent Events shows the result."
     ]
     assert ConversionEvent.objects.get().state == State.PENDING
+
+
+def test_the_next_page_offers_undo_again_until_the_change_is_sent(
+    client_as, sales, patient, reported
+) -> None:
+    client = client_as(sales)
+    url = undo_url(qualify(client, make_lead(patient)))
+
+    page = client.get("/deals/")
+    shown = page.content.decode()
+    assert re.search(
+        rf"Lead qualified: Ada\. Sends to LinkedIn in {SECONDS}\.", shown
+    ), texts(page)
+    assert shown.count(f'action="{url}"') == 1
+
+    part = client.get("/deals/", headers={"HX-Request": "true"})
+    assert url not in part.content.decode()
+
+    client.post(url)
+    client.get("/deals/")
+    assert url not in client.get("/deals/").content.decode()
+
+
+def test_the_next_page_offers_no_undo_of_what_has_been_sent(
+    client_as, sales, patient, reported
+) -> None:
+    client = client_as(sales)
+    url = undo_url(qualify(client, make_lead(patient)))
+    ConversionEvent.objects.update(next_attempt_at=Now() - timedelta(seconds=1))
+
+    assert url not in client.get("/deals/").content.decode()
+
+
+def test_another_company_of_the_same_person_offers_no_undo(
+    client_as, sales, patient, reported, other_company
+) -> None:
+    client = client_as(sales)
+    url = undo_url(qualify(client, make_lead(patient)))
+    Membership.objects.create(company=other_company, user=sales.user, role=Role.SALES)
+
+    client.post("/switch-company/", {"company": other_company.pk})
+
+    page = client.get("/deals/")
+    assert str(other_company) in page.content.decode()
+    assert url not in page.content.decode()
