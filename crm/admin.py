@@ -239,7 +239,15 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 class ApiKeyAdmin(DeleteOnlyAdmin):
     """View and delete only. Keys are created on the company page, which can show their text once."""
 
-    list_display = ("name", "prefix", "company", "role", "last_used_at", "revoked_at")
+    list_display = (
+        "name",
+        "prefix",
+        "company",
+        "role",
+        "expires_at",
+        "last_used_at",
+        "revoked_at",
+    )
     list_select_related = ("company",)
     exclude = ("key_sha256",)
 

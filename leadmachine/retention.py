@@ -418,6 +418,13 @@ RETENTIONS: Final[dict[str, tuple[Expires, ...] | Kept]] = {
             _api_keys_in_use,
             "a timeline or a file names it",
         ),
+        Expires(
+            _days(180),
+            "it expired",
+            where(ApiKey, at="expires_at"),
+            _api_keys_in_use,
+            "a timeline or a file names it",
+        ),
     ),
     "crm.Invitation": (
         Expires(_days(180), "it was accepted", where(Invitation, at="accepted_at")),

@@ -26,6 +26,7 @@ from capi.selectors.explanations.explain import NOT_AS_THINGS_STAND
 from crm.api.viewsets import CompanyViewSet
 from crm.lists.filter_types import IdFilter
 from crm.models.roles import Action
+from crm.models.scopes import Noun
 
 
 class ConversionRuleViewSet(
@@ -40,6 +41,7 @@ class ConversionRuleViewSet(
 
     queryset = ConversionRule.objects.all()
     serializer_class = ConversionRuleSerializer
+    nouns = (Noun.CONVERSIONS,)
     actions = {
         "list": Action.SEE_RULES,
         "retrieve": Action.SEE_RULES,
@@ -71,6 +73,7 @@ class ConversionEventViewSet(
 
     queryset = ConversionEvent.objects.select_related("rule", "crm_event")
     filterset_class = ConversionEventFilter
+    nouns = (Noun.CONVERSIONS,)
     actions = {
         "list": Action.SEE_EVENT_LOG,
         "retrieve": Action.SEE_EVENT_LOG,

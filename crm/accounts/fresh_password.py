@@ -96,9 +96,9 @@ def shown_by_oneself(view: View[P]) -> View[P]:
     return cast(View[P], guarded)
 
 
-def kept_fields(request: HttpRequest) -> dict[str, str]:
+def kept_fields(request: HttpRequest) -> dict[str, str | list[str]]:
     """The values typed into this form before it asked for the password. They are returned only once."""
-    kept: dict[str, dict[str, str]] = request.session.get(KEPT, {})
+    kept: dict[str, dict[str, str | list[str]]] = request.session.get(KEPT, {})
     fields = kept.pop(request.path, {})
     request.session.modified |= bool(fields)
     return fields
@@ -131,6 +131,12 @@ def _note(request: HttpRequest, key: str, path: str, value: object) -> None:
     request.session[key] = {**request.session.get(key, {}), path: value}
 
 
+def _posted(request: HttpRequest, name: str) -> str | list[str]:
+    """The text of a field, or its texts if it has several."""
+    texts = request.POST.getlist(name)
+    return texts[0] if len(texts) == 1 else texts
+
+
 def _ask(
     request: HttpRequest, path: str, message: str, kept: tuple[str, ...] = ()
 ) -> HttpResponse:
@@ -143,7 +149,7 @@ def _ask(
             request,
             KEPT,
             path,
-            {name: request.POST[name] for name in kept if name in request.POST},
+            {name: _posted(request, name) for name in kept if name in request.POST},
         )
     messages.warning(request, message)
     return redirect_to_login(path, "account_reauthenticate")

@@ -25,6 +25,7 @@ from crm.api.viewsets import Conflict
 from crm.lists.filter_types import IdFilter
 from crm.models import Attachment, Note
 from crm.models.roles import Action
+from crm.models.scopes import Noun
 from crm.models.space import NoRoom
 from crm.selectors.attachments import CONTENT_TYPE, download_of
 from crm.services.attachments import (
@@ -123,6 +124,7 @@ class FileViewSet(AddableViewSet[Attachment]):
     serializer_class = FileSerializer
     filterset_class = FileFilter
     parser_classes = (FormParser,)
+    nouns = (Noun.FILES,)
     actions = {
         "list": Action.SEE_FILES,
         "retrieve": Action.SEE_FILES,

@@ -16,7 +16,7 @@ from rest_framework.exceptions import AuthenticationFailed, PermissionDenied, Th
 from rest_framework.request import Request
 
 from crm.accounts.callers import COMPANY
-from crm.accounts.client_addresses import client_network
+from crm.accounts.client_addresses import client_address, client_network
 from crm.models import ApiKey, Membership, User
 from crm.services.rate_limits import is_within, seconds_left
 from postgresql import saving
@@ -26,10 +26,16 @@ Caller = ApiKey | Membership
 
 WRONG_KEYS_PER_MINUTE: Final = 20  # from one address
 LAST_USED_PRECISION: Final = timedelta(minutes=1)
+WRONG_NETWORK: Final = (
+    "This API key doesn't work from {}. Ask an admin of your company for one that does."
+)
 
 
 class ApiKeyAuthentication(BaseAuthentication):
-    """`Authorization: Bearer lm_…`. Raises AuthenticationFailed (401) for an unknown or revoked key."""
+    """`Authorization: Bearer lm_…`. Raises AuthenticationFailed (401) for a key that doesn't work.
+
+    Raises PermissionDenied (403) if the key may not be used from the caller's IP address.
+    """
 
     def authenticate(self, request: Request) -> tuple[AnonymousUser, ApiKey] | None:
         scheme, _, text = (
@@ -41,8 +47,11 @@ class ApiKeyAuthentication(BaseAuthentication):
         if key is None:
             _count_wrong_key(request)
             raise AuthenticationFailed(
-                "This API key is unknown or revoked. Ask an admin of your company for a new one."
+                "This API key is unknown, revoked or expired. Ask an admin of your company for a new one."
             )
+        address = client_address(request)
+        if not key.works_from(address):
+            raise PermissionDenied(WRONG_NETWORK.format(address))
         request.META[COMPANY] = key.company_id
         _update_last_used(key)
         # The last use of a key is no change that its caller has asked for.

@@ -26,6 +26,7 @@ from crm.models import BulkChange, BulkKind
 from crm.models.job import JobState
 from crm.models.key_selection import keys_of
 from crm.models.roles import Action
+from crm.models.scopes import Noun
 from crm.selectors.bulk_questions import bulk_question, changed_since, confirmed_leads
 from crm.services import bulk_changes
 from crm.services.lead_changes import MoreThanConfirmed
@@ -55,6 +56,7 @@ class BulkChangeViewSet(CreatableViewSet[BulkChange]):
 
     queryset = BulkChange.objects.all()
     serializer_class = BulkChangeSerializer
+    nouns = (Noun.LEADS,)
     actions = dict.fromkeys(
         ("list", "retrieve", "create", "preview", "cancel"), Action.EDIT_LEADS
     )

@@ -19,6 +19,7 @@ from crm.models.custom_field import (
     changed_choices,
 )
 from crm.models.roles import Action
+from crm.models.scopes import Noun
 from crm.services.custom_fields import (
     add_field,
     change_field,
@@ -152,6 +153,7 @@ class CustomFieldViewSet(WritableViewSet[CustomField]):
 
     queryset = CustomField.objects.not_removed()
     serializer_class = CustomFieldSerializer
+    nouns = (Noun.LISTS,)
     actions = {
         "list": Action.SEE_LEADS,
         "retrieve": Action.SEE_LEADS,

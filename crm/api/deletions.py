@@ -13,6 +13,7 @@ from crm.lists.filter_types import DayField, SinceFilter
 from crm.models.company import start_of
 from crm.models.deletion import KEPT_FOR, DeletedKind, Deletion
 from crm.models.roles import Action
+from crm.models.scopes import Noun
 
 TOO_EARLY: Final = (
     "Deletions are kept for {} days, so some may be missing. "
@@ -80,6 +81,7 @@ class DeletionViewSet(mixins.ListModelMixin, CompanyViewSet[Deletion]):
     queryset = Deletion.objects.all()
     serializer_class = DeletionSerializer
     filterset_class = DeletionFilter
+    nouns = (Noun.LEADS, Noun.DEALS, Noun.TASKS)
     actions = {"list": Action.SEE_LEADS}
 
     def filter_queryset(self, queryset: Any) -> Any:

@@ -14,6 +14,7 @@ from crm.lists.filter_types import IdFilter
 from crm.models import LeadDuplicate
 from crm.models.lead_duplicate import LeadDuplicateQuerySet
 from crm.models.roles import Action
+from crm.models.scopes import Noun
 from crm.services.lead_duplicates import dismiss
 
 
@@ -56,6 +57,7 @@ class LeadDuplicateViewSet(
     queryset = LeadDuplicate.objects.all()
     serializer_class = LeadDuplicateSerializer
     filterset_class = DuplicateFilter
+    nouns = (Noun.LEADS,)
     actions = dict.fromkeys(("list", "retrieve", "dismiss"), Action.EDIT_LEADS)
 
     def get_queryset(self) -> LeadDuplicateQuerySet:

@@ -21,6 +21,7 @@ from crm.models import DataExport, ExportFormat
 from crm.models.data_export import WHOLE_COMPANY
 from crm.models.job import JobState
 from crm.models.roles import Action
+from crm.models.scopes import Noun
 from crm.selectors.data_exports import CONTENT_TYPES, download_of
 from crm.services import data_exports
 from crm.services.rate_limits import TooOften
@@ -55,6 +56,7 @@ class DataExportViewSet(AddableViewSet[DataExport]):
 
     queryset = DataExport.objects.all()
     serializer_class = DataExportSerializer
+    nouns = (Noun.EXPORTS,)
     actions = dict.fromkeys(OPERATIONS, Action.EXPORT_LEADS)
 
     def get_queryset(self) -> QuerySet[DataExport]:

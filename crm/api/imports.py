@@ -32,6 +32,7 @@ from crm.api.viewsets import BoundedJSONParser, Conflict
 from crm.data_exchange.importing.text_formats import TextFormat
 from crm.models import ApiKey, LeadImport, LeadImportRow, RowOutcome, User
 from crm.models.roles import Action
+from crm.models.scopes import Noun
 from crm.models.space import NoRoom
 from crm.selectors.import_cells import (
     ProblemCell,
@@ -86,6 +87,7 @@ class LeadImportViewSet(AddableViewSet[LeadImport]):
     queryset = LeadImport.objects.select_related("company")
     serializer_class = LeadImportSerializer
     parser_classes = (FormParser,)
+    nouns = (Noun.IMPORTS,)
     actions = dict.fromkeys(OPERATIONS, Action.IMPORT_LEADS)
     paged = ("list", "bad_rows", "cells")
 

@@ -20,6 +20,7 @@ from crm.models import CustomField, FieldSubject, LeadMerge
 from crm.models.lead_merge import UNDO_FOR
 from crm.models.merge_fields import CHOSEN, CUSTOM
 from crm.models.roles import Action
+from crm.models.scopes import Noun
 from crm.services.lead_merges import MergeRefused
 from crm.services.merge_undo import SeparatedLeads, undo_merge
 
@@ -86,6 +87,7 @@ class LeadMergeViewSet(
     queryset = LeadMerge.objects.all()
     serializer_class = LeadMergeSerializer
     filterset_class = MergeFilter
+    nouns = (Noun.LEADS,)
     actions = dict.fromkeys(("list", "retrieve", "undo"), Action.EDIT_LEADS)
 
     def get_queryset(self) -> QuerySet[LeadMerge]:

@@ -15,6 +15,7 @@ from crm.api.views import WritableViewSet
 from crm.api.viewsets import Conflict
 from crm.models import Note, NoteKind
 from crm.models.roles import Action
+from crm.models.scopes import Noun
 from crm.services.notes import (
     NOT_DELETABLE,
     NotEditable,
@@ -91,6 +92,7 @@ class NoteViewSet(WritableViewSet[Note]):
     queryset = Note.objects.all()
     serializer_class = NoteSerializer
     filterset_class = NoteFilter
+    nouns = (Noun.NOTES,)
     actions = {
         "list": Action.SEE_NOTES,
         "retrieve": Action.SEE_NOTES,

@@ -22,6 +22,7 @@ from crm.models.organisation_details import DETAILS, read_domain
 from crm.models.organisation_figures import Organisation
 from crm.models.people import company_people
 from crm.models.roles import Action
+from crm.models.scopes import Noun
 from crm.selectors.organisations import (
     OrganisationPage,
     organisation_of,
@@ -140,6 +141,7 @@ class OrganisationViewSet(CompanyViewSet[Lead]):
     pagination_class = OrganisationPagination
     lookup_field = "key"
     lookup_value_regex = "[A-Za-z0-9~-]+"
+    nouns = (Noun.ORGANISATIONS,)
     actions = {
         "list": Action.SEE_LEADS,
         "retrieve": Action.SEE_LEADS,

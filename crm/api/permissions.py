@@ -1,25 +1,32 @@
 """What an API caller may do, from `crm.models.roles`, and how often. Operations without an entry are refused."""
 
-from typing import TYPE_CHECKING, cast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, cast
 
 from django.conf import settings
-from rest_framework.exceptions import MethodNotAllowed
+from rest_framework.exceptions import MethodNotAllowed, PermissionDenied
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from crm.api.authentication import Caller
+from crm.models import ApiKey
 from crm.models.roles import Action
+from crm.models.scopes import Noun, needed
 from crm.services.rate_limits import are_within, seconds_left
 
 if TYPE_CHECKING:  # importing views loads the settings, which refer to this module
     from rest_framework.views import APIView
 
+NO_SCOPE: Final = "This API key lacks the scope {}. Ask an admin of your company for a key that has it."
+
 
 class RolePermission(BasePermission):
     """Allows callers whose role may do the action that the view's `actions` has for the operation ("list", …).
 
-    Raises MethodNotAllowed (405) if the view has no such operation, and refuses operations without an entry.
+    A key also needs the scopes of the view's `nouns`: without one, raises PermissionDenied (403), which names it.
+    Raises MethodNotAllowed (405) if the view has no such operation. Refuses operations without an entry, and views
+    without a noun.
     """
 
     message = "Your role doesn't allow this. Ask an admin of your company."
@@ -31,7 +38,19 @@ class RolePermission(BasePermission):
             raise MethodNotAllowed(request.method or "")
         actions: dict[str, Action] = getattr(view, "actions", {})
         action = actions.get(getattr(view, "action", ""))
-        return action is not None and cast(Caller, request.auth).may(action)
+        nouns: Sequence[Noun] = getattr(view, "nouns", ())
+        caller = cast(Caller, request.auth)
+        if action is None or not nouns or not caller.may(action):
+            return False
+        if isinstance(caller, ApiKey):
+            _check_scopes(caller, needed(nouns, request.method or ""))
+        return True
+
+
+def _check_scopes(key: ApiKey, scopes: Sequence[str]) -> None:
+    lacking = key.lacks(scopes)
+    if lacking:
+        raise PermissionDenied(NO_SCOPE.format(" and ".join(lacking)))
 
 
 class AnyCaller(BasePermission):

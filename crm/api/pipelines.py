@@ -8,6 +8,7 @@ from rest_framework import mixins, serializers
 from crm.api.viewsets import CompanyViewSet, M
 from crm.models import LostReason, Pipeline, Stage
 from crm.models.roles import Action
+from crm.models.scopes import Noun
 
 
 class StageSerializer(serializers.ModelSerializer[Stage]):
@@ -48,6 +49,7 @@ class ReadOnlyViewSet(
 ):
     """What anyone who sees deals may read."""
 
+    nouns = (Noun.LISTS,)
     actions = {"list": Action.SEE_LEADS, "retrieve": Action.SEE_LEADS}
 
 

@@ -22,6 +22,7 @@ from crm.lists.leads import LEADS
 from crm.lists.registry import LISTS
 from crm.models import Company, Membership, SavedView
 from crm.models.saved_view import SOMEONE_ELSES, SavedViewQuerySet
+from crm.models.scopes import Noun
 from crm.services.saved_views import (
     ViewGone,
     ViewRefused,
@@ -186,6 +187,7 @@ class SavedViewViewSet(WritableViewSet[SavedView]):
 
     queryset = SavedView.objects.all()
     serializer_class = SavedViewSerializer
+    nouns = (Noun.VIEWS,)
     actions = EDITED_WITH_LEADS
 
     def get_queryset(self) -> SavedViewQuerySet:

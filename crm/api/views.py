@@ -32,6 +32,7 @@ from crm.lists.leads import LEADS
 from crm.lists.tasks import TASKS
 from crm.models import Company, Deal, Lead, Task
 from crm.models.roles import Action
+from crm.models.scopes import Noun
 from crm.models.tracking.origin import current_actor
 from crm.models.validators import is_number
 from crm.selectors.erasure import Namesake, namesakes_of
@@ -185,6 +186,7 @@ class LeadViewSet(PipelineViewSet[Lead]):
     serializer_class = LeadSerializer
     listed = LEADS
     pagination_class = ListPagination
+    nouns = (Noun.LEADS,)
     actions = {
         **PipelineViewSet.actions,
         "merge": Action.EDIT_LEADS,
@@ -276,6 +278,7 @@ class DealViewSet(PipelineViewSet[Deal]):
     serializer_class = DealSerializer
     listed = DEALS
     pagination_class = ListPagination
+    nouns = (Noun.DEALS,)
 
     def get_queryset(self) -> QuerySet[Deal]:
         deals = super().get_queryset()
@@ -293,6 +296,7 @@ class TaskViewSet(WritableViewSet[Task]):
     serializer_class = TaskSerializer
     listed = TASKS
     pagination_class = ListPagination
+    nouns = (Noun.TASKS,)
     actions = EDITED_WITH_LEADS
 
     def perform_destroy(self, instance: Any) -> None:

@@ -28,6 +28,7 @@ from crm.models import ApiKey, Company, Membership
 from crm.models.file_storage import StorageFailed
 from crm.models.lead import PersonErased
 from crm.models.roles import Action
+from crm.models.scopes import Noun
 from crm.models.tracking.origin import act_as, current_actor
 from crm.models.tracking.tracked import DeletedMeanwhile
 from crm.services.audit import record_reading_on
@@ -84,12 +85,14 @@ class ByCompany(Protocol):
 class CompanyViewSet(viewsets.GenericViewSet[M]):
     """Rows of the caller's company. Another company's id is a 404, like an unknown one.
 
-    `actions` has the action that the caller's role must allow for each operation.
+    `actions` has the action that the caller's role must allow for each operation, and `nouns` what an API key needs a
+    scope for.
     """
 
     queryset: QuerySet[M]
     listed: ClassVar[List | None] = None  # its filters and orders
     actions: ClassVar[dict[str, Action]] = {}
+    nouns: ClassVar[tuple[Noun, ...]] = ()
     parser_classes: tuple[type[BaseParser], ...] = (BoundedJSONParser,)
     takes_grace: ClassVar[bool] = False  # True where a write may cause a conversion
     # The operations that answer page by page.

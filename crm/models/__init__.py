@@ -1,5 +1,6 @@
 """Companies, people, leads, deals and their history."""
 
+from crm.models.api_key import ApiKey
 from crm.models.attachment import Attachment
 from crm.models.audit import AuditAction, AuditEntry
 from crm.models.bulk_change import (
@@ -45,7 +46,7 @@ from crm.models.mail import AccountMail
 from crm.models.note import Note, NoteKind
 from crm.models.organisation_details import OrganisationDetails, OrganisationSize
 from crm.models.organisation_rename import OrganisationRename
-from crm.models.people import ApiKey, Invitation, Membership, User
+from crm.models.people import Invitation, Membership, User
 from crm.models.picklist import Colour, LeadSource, LeadType, LostReason, Tag
 from crm.models.saved_view import SavedView
 from crm.models.sign_in_provider import SignInProvider

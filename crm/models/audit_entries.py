@@ -2,10 +2,11 @@
 
 from django.db import models
 
+from crm.models.api_key import ApiKey
 from crm.models.audit import ActorKind, AuditAction, AuditEntry
 from crm.models.deal import Deal
 from crm.models.lead import Lead
-from crm.models.people import ApiKey, Invitation, User
+from crm.models.people import Invitation, User
 from crm.models.tracking.origin import current_actor
 
 Details = dict[str, int | str | bool | list[str] | list[int] | None]

@@ -7,11 +7,12 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from crm.models.api_key import ApiKey
 from crm.models.change import delete_unless_of_deal
 from crm.models.company import Company
 from crm.models.deal import Deal
 from crm.models.lead import Lead
-from crm.models.people import ApiKey, Membership, User
+from crm.models.people import Membership, User
 
 Author = Membership | ApiKey
 ON_SOMETHING: Final = Q(lead__isnull=False) | Q(deal__isnull=False)

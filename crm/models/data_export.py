@@ -16,11 +16,11 @@ from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils.timezone import localdate
 
+from crm.models.api_key import ApiKey
 from crm.models.company import Company
 from crm.models.contribution import Author
 from crm.models.job import AT_WORK, Job, JobQuerySet, JobState
 from crm.models.key_selection import KeySelection
-from crm.models.people import ApiKey
 from crm.models.roles import Action
 from crm.models.tenancy import CompanyQuerySet
 

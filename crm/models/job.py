@@ -10,8 +10,9 @@ from django.conf import settings
 from django.db import models, transaction
 from django.db.models.functions import Now
 
+from crm.models.api_key import ApiKey
 from crm.models.company import Company
-from crm.models.people import ApiKey, Membership, User
+from crm.models.people import Membership, User
 from crm.models.roles import Action
 from crm.models.tenancy import CompanyQuerySet
 

@@ -1,4 +1,4 @@
-"""Users, their memberships in companies, invitations to join one, and API keys."""
+"""Users, their memberships in companies, and invitations to join one."""
 
 import hashlib
 import secrets
@@ -18,9 +18,8 @@ from crm.models.bidi import without_bidi_controls
 from crm.models.company import Company
 from crm.models.roles import Action, Role, may
 from crm.models.tenancy import CompanyQuerySet
-from crm.models.validators import check_seen, validate_name, validate_time_zone
+from crm.models.validators import validate_name, validate_time_zone
 
-KEY_PREFIX = "lm_"
 INVITATION_GOOD_FOR: Final = timedelta(days=7)
 USERNAME_LENGTH: Final = 150  # of Django's AbstractUser
 INVITATION_PAUSE: Final = timedelta(minutes=10)  # between two mails to the same person
@@ -230,79 +229,6 @@ class Invitation(models.Model):
         token = address_token()
         self.token_sha256 = sha256(token)
         return token
-
-
-class ApiKeyQuerySet(CompanyQuerySet["ApiKey"]):
-    def issue(
-        self, *, company: Company, role: str, name: str, user: User | None = None
-    ) -> tuple["ApiKey", str]:
-        """Create a key. Returns it with its text, which is stored only as a hash."""
-        text = KEY_PREFIX + secrets.token_urlsafe(32)
-        key = self.create(
-            company=company,
-            role=role,
-            name=name,
-            created_by=user,
-            prefix=text[:10],
-            key_sha256=sha256(text),
-        )
-        return key, text
-
-    def active(self) -> Self:
-        """Keys that work. A key stops working when its creator is deactivated."""
-        return self.filter(revoked_at=None, company__is_active=True).exclude(
-            created_by__is_active=False
-        )
-
-    def find(self, text: str) -> "ApiKey | None":
-        """The active key with this text, or None."""
-        return (
-            self.active()
-            .filter(key_sha256=sha256(text))
-            .select_related("company")
-            .first()
-        )
-
-
-class ApiKey(models.Model):
-    """A script's access to one company in one role. Stored as a hash, revocable."""
-
-    company = models.ForeignKey(
-        Company, on_delete=models.CASCADE, related_name="api_keys"
-    )
-    name = models.CharField(max_length=80)
-    role = models.CharField(max_length=10, choices=Role.choices)
-    prefix = models.CharField(max_length=12)
-    # 256 random bits can't be guessed, so no slow hash is needed.
-    key_sha256 = models.CharField(max_length=64, unique=True)
-    created_by = models.ForeignKey(
-        User, null=True, on_delete=models.SET_NULL, related_name="+"
-    )
-    created_at = models.DateTimeField(auto_now_add=True)
-    last_used_at = models.DateTimeField(null=True)
-    revoked_at = models.DateTimeField(null=True)
-
-    objects: ClassVar[ApiKeyQuerySet] = ApiKeyQuerySet.as_manager()  # type: ignore[assignment]
-
-    class Meta:
-        verbose_name = "API key"
-        ordering = ["-pk"]
-
-    def __str__(self) -> str:
-        return f"{without_bidi_controls(self.name)} ({self.prefix}…)"
-
-    def clean(self) -> None:
-        """Raise ValidationError for a name that can't be seen."""
-        super().clean()
-        check_seen(name=self.name)
-
-    def may(self, action: Action) -> bool:
-        """True if this key may do `action` in its company."""
-        return may(self.role, action)
-
-    def revoke(self) -> None:
-        """Revoke the key: the next request with it is rejected."""
-        type(self).objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=Now())
 
 
 def address_token() -> str:

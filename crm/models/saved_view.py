@@ -10,9 +10,10 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from crm.models.api_key import ApiKey
 from crm.models.bidi import without_bidi_controls
 from crm.models.company import Company
-from crm.models.people import ApiKey, Membership
+from crm.models.people import Membership
 from crm.models.roles import Action
 from crm.models.tenancy import CompanyQuerySet
 from crm.models.validators import check_seen

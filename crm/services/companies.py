@@ -1,6 +1,8 @@
 """Creating companies, and the changes that their admins and the operator make."""
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Final
 
 from django.db import transaction
@@ -70,12 +72,35 @@ def save_company(*, company: Company, fields: Sequence[str]) -> None:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class KeyLimits:
+    """What limits a key beyond its role. An empty value is no limit; networks are in CIDR notation."""
+
+    scopes: Sequence[str] = ()
+    networks: Sequence[str] = ()
+    expires_at: datetime | None = None
+
+    def set_fields(self) -> audit.Details:
+        """For the audit log: the scopes, and which other limits there are. It holds no address."""
+        others = [name for name in ("networks", "expires_at") if getattr(self, name)]
+        entries = {"scopes": [*self.scopes], "limits": others}
+        return {name: values for name, values in entries.items() if values}
+
+
+UNLIMITED: Final = KeyLimits()
+
+
 class TooManyKeys(Exception):
     """The company has as many API keys as it may have. The message is for the user."""
 
 
 def issue_api_key(
-    *, company: Company, role: str, name: str, user: User | None = None
+    *,
+    company: Company,
+    role: str,
+    name: str,
+    user: User | None = None,
+    limits: KeyLimits = UNLIMITED,
 ) -> tuple[ApiKey, str]:
     """Create a key. Returns it with its text, which is not stored.
 
@@ -84,21 +109,19 @@ def issue_api_key(
     with transaction.atomic():
         # Two admins at once can't exceed the limit either.
         Company.objects.hold(company.pk)
-        if (
-            ApiKey.objects.for_company(company).filter(revoked_at=None).count()
-            >= KEYS_AT_MOST
-        ):
+        unrevoked = ApiKey.objects.for_company(company).filter(revoked_at=None)
+        if unrevoked.unexpired().count() >= KEYS_AT_MOST:
             raise TooManyKeys(
                 f"There are {KEYS_AT_MOST} API keys, the most that a company can have. Revoke one first."
             )
         key, text = ApiKey.objects.issue(
-            company=company, role=role, name=name, user=user
+            company=company, role=role, name=name, user=user, **asdict(limits)
         )
         audit.record(
             company=company,
             action=AuditAction.API_KEY_CREATED,
             about=key,
-            details={"role": role},
+            details={"role": role, **limits.set_fields()},
         )
     return key, text
 

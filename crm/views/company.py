@@ -25,6 +25,7 @@ from crm.services.companies import (
 
 logger = logging.getLogger(__name__)
 
+KEPT_FIELDS: Final = ("name", "role", "expires_on", "networks", "scopes")
 # Session key, until the API key is shown: its id and encrypted text.
 NEW_KEY: Final = "made_api_key"
 
@@ -50,9 +51,7 @@ def api_key_new(request: MemberRequest) -> HttpResponse:
     form = ApiKeyForm(request.POST)
     if not form.is_valid():
         return _page(request, key_form=form)
-    if asked := ask_for_password(
-        request, form_at=reverse("company"), kept=("name", "role")
-    ):
+    if asked := ask_for_password(request, form_at=reverse("company"), kept=KEPT_FIELDS):
         return asked
     try:
         key, text = issue_api_key(
@@ -60,6 +59,7 @@ def api_key_new(request: MemberRequest) -> HttpResponse:
             role=form.cleaned_data["role"],
             name=form.cleaned_data["name"],
             user=request.user,
+            limits=form.limits(),
         )
     except TooManyKeys as error:
         form.add_error(None, str(error))

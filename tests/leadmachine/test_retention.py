@@ -306,6 +306,11 @@ def revoked_key(member: Membership, moment: datetime) -> Model:
     return ApiKey.objects.create(company=member.company, revoked_at=moment, **names)
 
 
+def expired_key(member: Membership, moment: datetime) -> Model:
+    names = {"name": "Import", "role": "ops", "key_sha256": f"{moment:%s} expired"}
+    return ApiKey.objects.create(company=member.company, expires_at=moment, **names)
+
+
 def accepted_invitation(member: Membership, moment: datetime) -> Model:
     return invitation(member, sent_at=moment - timedelta(days=3), accepted_at=moment)
 
@@ -420,7 +425,7 @@ MADE: Final[dict[str, list[tuple[float, Callable[[Membership, datetime], Model]]
     "crm.LeadSearch": [(7, lead_search)],
     "crm.TypedForm": [(7, typed_form)],
     "crm.AccountMail": [(3, account_mail)],
-    "crm.ApiKey": [(180, revoked_key)],
+    "crm.ApiKey": [(180, revoked_key), (180, expired_key)],
     "crm.Invitation": [
         (180, accepted_invitation),
         (30, revoked_invitation),

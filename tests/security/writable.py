@@ -51,7 +51,7 @@ WRITABLE = {
     OrganisationDetailsForm: {"domain", "owner", "industry", "size", "address", "website", "notes"},
     RuleForm: {"crm_event", "name", "linkedin_id", "frequency", "send_value", "is_active"},
     TokenForm: {"token", "ad_account_id", "expires_on", "saved_token"},
-    ApiKeyForm: {"name", "role"},
+    ApiKeyForm: {"name", "role", "expires_on", "networks", "scopes"},
     LeadSerializer: {
         "first_name", "last_name", "email", "phone", "organisation", "title", "source", "type", "status", "owner",
         "share_with_ad_platforms", "notes", "tags", "custom", "external_ids",

@@ -7,7 +7,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from crm.models.people import ApiKey, User
+from crm.models.api_key import ApiKey
+from crm.models.people import User
 
 # The kind of a CRM event, and its deal or else its lead.
 Occasion = tuple[str, int | None, int | None]

@@ -13,9 +13,7 @@ from crm.services.companies import TooManyKeys, issue_api_key
 from tests.conftest import give_password, make_lead
 from tests.crm.api.calling import caller, with_key
 
-REFUSED = (
-    "This API key is unknown or revoked. Ask an admin of your company for a new one."
-)
+REFUSED = "This API key is unknown, revoked or expired. Ask an admin of your company for a new one."
 
 
 @pytest.fixture
