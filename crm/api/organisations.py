@@ -10,13 +10,13 @@ from rest_framework.pagination import Cursor
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from crm.api.conditional import ConditionalViewSet, conditional
 from crm.api.fields import OwnRowField
 from crm.api.filters import ApiFilterRequest, check_filters, is_filter, list_parameters
 from crm.api.pagination import KeysetPagination
 from crm.api.serializers import NO_COLLEAGUE, StrictSerializer, one_of
-from crm.api.viewsets import CompanyViewSet
 from crm.lists.organisations import ORGANISATIONS, OrganisationFilter
-from crm.models import Lead, OrganisationDetails, OrganisationSize
+from crm.models import Company, Lead, OrganisationDetails, OrganisationSize
 from crm.models.organisation import OrganisationConverter
 from crm.models.organisation_details import DETAILS, read_domain
 from crm.models.organisation_figures import Organisation
@@ -132,7 +132,8 @@ class OrganisationPagination(KeysetPagination):
         return self.encode_cursor(Cursor(offset=0, reverse=is_reverse, position=place))
 
 
-class OrganisationViewSet(CompanyViewSet[Lead]):
+@conditional
+class OrganisationViewSet(ConditionalViewSet[Lead]):
     """The organisations that the company's leads name, by name."""
 
     queryset = Lead.objects.current()
@@ -166,6 +167,13 @@ class OrganisationViewSet(CompanyViewSet[Lead]):
             self.get_serializer(rows, many=True).data
         )
 
+    def lock_row(self) -> None:
+        # As `save_details` does.
+        Company.objects.hold(self.caller.company.pk)
+
+    def answer_of_row(self) -> Any:
+        return self.get_serializer(self._own_or_404(self.kwargs["key"])).data
+
     @extend_schema(parameters=[KEY])
     def retrieve(
         self, request: Request, key: str, *args: Any, **kwargs: Any
@@ -182,6 +190,9 @@ class OrganisationViewSet(CompanyViewSet[Lead]):
         self, request: Request, key: str, *args: Any, **kwargs: Any
     ) -> Response:
         """Change the details of the organisation. Its name is that of its leads: rename it with theirs."""
+        return self.if_unchanged(lambda: self._changed(request, key))
+
+    def _changed(self, request: Request, key: str) -> Response:
         found = self._own_or_404(key)
         serializer = OrganisationDetailsSerializer(
             found.details,

@@ -10,6 +10,7 @@ from rest_framework.request import Request
 
 from crm.api.permissions import AnyCaller
 
+IF_MATCH, IF_NONE_MATCH = "If-Match", "If-None-Match"
 ERROR_CODES: Final = (400, 401, 403, 429, 503)
 WRITE_ERROR_CODES: Final = (409, 413, 415)
 DETAIL: Final = {"$ref": "#/components/schemas/Error"}
@@ -55,6 +56,8 @@ def complete_schema(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
             operation["responses"] |= {
                 str(code): _error_response(code) for code in codes
             }
+            if IF_NONE_MATCH in _parameters(operation):
+                operation["responses"]["304"] = {"description": "Not Modified"}
             tags.update(operation["tags"])
     return result | {"tags": [{"name": tag} for tag in sorted(tags)]}
 
@@ -65,7 +68,13 @@ def _error_codes(path: str, method: str, operation: dict[str, Any]) -> list[int]
         codes += WRITE_ERROR_CODES
     if method == "get" or "{" in path:
         codes.append(404)
+    if IF_MATCH in _parameters(operation):
+        codes.append(412)
     return sorted(codes)
+
+
+def _parameters(operation: dict[str, Any]) -> set[str]:
+    return {each["name"] for each in operation.get("parameters", ())}
 
 
 def _error_response(code: int) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from crm.api.conditional import ConditionalViewSet, conditional
 from crm.api.deals import DealSerializer
 from crm.api.erasures import ErasureSerializer, ErasureStateSerializer
 from crm.api.filters import list_parameters
@@ -36,7 +37,7 @@ from crm.models.scopes import Noun
 from crm.models.tracking.origin import current_actor
 from crm.models.validators import is_number
 from crm.selectors.erasure import Namesake, namesakes_of
-from crm.services.editing import delete
+from crm.services.editing import delete, lock_with_lead
 from crm.services.erasure import erase_leads
 from crm.services.idempotency import save_once
 from crm.services.lead_merges import MergeRefused, merge_leads
@@ -143,6 +144,24 @@ class WritableViewSet(mixins.UpdateModelMixin, AddableViewSet[M]):
     """All operations on one kind of row."""
 
 
+class RowWithLeadViewSet(ConditionalViewSet[M], WritableViewSet[M]):
+    """All operations on leads, or on what belongs to one, with ETags."""
+
+    def lock_row(self) -> None:
+        row: Any = self.get_object()
+        lock_with_lead(row)
+
+    def update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return self.if_unchanged(
+            lambda: super(RowWithLeadViewSet, self).update(request, *args, **kwargs)
+        )
+
+    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return self.if_unchanged(
+            lambda: super(RowWithLeadViewSet, self).destroy(request, *args, **kwargs)
+        )
+
+
 # What a role has to allow for rows that belong to leads, and are no person's data.
 EDITED_WITH_LEADS: Final = {
     "list": Action.SEE_LEADS,
@@ -159,7 +178,7 @@ EDITED_WITH_LEADS: Final = {
     update=extend_schema(parameters=[GRACE_PERIOD]),
     partial_update=extend_schema(parameters=[GRACE_PERIOD]),
 )
-class PipelineViewSet(WritableViewSet[M]):
+class PipelineViewSet(RowWithLeadViewSet[M]):
     """The operations on leads and on deals, whose changes may cause conversions."""
 
     takes_grace = True
@@ -178,6 +197,7 @@ class PipelineViewSet(WritableViewSet[M]):
 MERGED: Final = "Lead {} was merged into lead {}."
 
 
+@conditional
 @extend_schema_view(list=extend_schema(parameters=list_parameters(LEADS)))
 class LeadViewSet(PipelineViewSet[Lead]):
     """The company's leads, newest first."""
@@ -270,6 +290,7 @@ class LeadViewSet(PipelineViewSet[Lead]):
         )
 
 
+@conditional
 @extend_schema_view(list=extend_schema(parameters=list_parameters(DEALS)))
 class DealViewSet(PipelineViewSet[Deal]):
     """The company's deals, newest first."""
@@ -288,8 +309,9 @@ class DealViewSet(PipelineViewSet[Deal]):
         return deals.prefetch_related(people) if self.action == "list" else deals
 
 
+@conditional
 @extend_schema_view(list=extend_schema(parameters=list_parameters(TASKS)))
-class TaskViewSet(WritableViewSet[Task]):
+class TaskViewSet(RowWithLeadViewSet[Task]):
     """The company's tasks, newest first. Anyone who may edit leads may delete tasks."""
 
     queryset = Task.objects.select_related("lead", "deal")

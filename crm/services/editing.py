@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from django.db import transaction
+from django.db.models import Model
 from django.db.models.functions import Now
 
-from crm.models import AuditAction, Deal, Lead, LeadStatus, Note, Stage, User
+from crm.models import AuditAction, Deal, Lead, LeadStatus, Note, Stage, Task, User
 from crm.models.lead import LeadMerged, LeadQuerySet
 from crm.models.tracking.tracked import DeletedMeanwhile
 from crm.services import audit
@@ -113,6 +114,23 @@ def version_of(row: Lead | Deal | Note) -> str:
     """A string that changes with every change of the row, and when its source is renamed, for many leads at once."""
     text = f"{row.updated_at.isoformat()} {row.source if isinstance(row, Lead) else ''}"
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def lock_with_lead(row: Lead | Deal | Task) -> None:
+    """Lock the row until the transaction ends, after the lead and the deal that it is about: the common lock order.
+
+    A row that has been deleted meanwhile isn't locked.
+    """
+    lead_id = {Lead: "pk", Deal: "lead_id", Task: "person_id"}[type(row)]
+    before: list[tuple[type[Model], int | None]] = [(Lead, getattr(row, lead_id))]
+    if isinstance(row, Task):
+        before.append((Deal, row.deal_id))
+    for model, pk in [*before, (type(row), row.pk)]:
+        list(
+            model._base_manager.select_for_update(no_key=True)
+            .filter(pk=pk)
+            .values("pk")
+        )
 
 
 @contextmanager
