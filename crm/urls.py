@@ -81,7 +81,7 @@ urlpatterns = [
     path(
         "leads/changes/<int:pk>/cancel/", bulk_changes.cancel, name="bulk_change_cancel"
     ),
-    path("leads/columns/", saved_views.lead_columns, name="lead_columns"),
+    path("views/<slug:key>/columns/", saved_views.list_columns, name="list_columns"),
     path("views/<slug:key>/new/", saved_views.saved_view_new, name="saved_view_new"),
     path("views/<int:pk>/", saved_views.saved_view_edit, name="saved_view_edit"),
     path(

@@ -35,7 +35,6 @@ NOT_CHANGEABLE: Final = (
     "Only the person who made this view can change it, or an admin if it is shared."
 )
 NO_SORT: Final = "Choose one of: {}. A - in front of it sorts the other way round."
-NO_COLUMNS: Final = "The columns of this list can't be chosen."
 STAYS: Final = "A view stays one of its list."
 WITH_VIEWS: Final = [key for key, listed in LISTS.items() if listed.has_views]
 ONE_OF_THEM: Final[Any] = {"invalid_choice": f"Choose one of: {', '.join(WITH_VIEWS)}."}
@@ -46,8 +45,8 @@ class SavedViewSerializer(StrictSerializer[SavedView]):
     """A saved view. `owner` is a user, null for a view that an API key made; those are shared.
 
     `list` is the list that it is of, leads unless given; it stays. `filters` has the filters of the list's page by
-    their names in its URL, `sort` the column that it is sorted by, and `columns`, of leads alone, those that it shows
-    next to name and status: none for the usual ones.
+    their names in its URL, `sort` the column that it is sorted by, and `columns` those that it shows next to
+    the first two, which are always shown: none for the usual ones.
     """
 
     list = serializers.ChoiceField(
@@ -126,10 +125,9 @@ class SavedViewSerializer(StrictSerializer[SavedView]):
 
     def validate_columns(self, keys: Sequence[str]) -> Sequence[str]:
         """Raise ValidationError unless all of them can be chosen. Returns each once."""
-        offered = LEADS.offered(self.company, LEADS.custom_fields(self.company))
+        listed = self.listed
+        offered = listed.offered(self.company, listed.custom_fields(self.company))
         choices = [column.key for column in offered if not column.is_fixed]
-        if keys and self.listed is not LEADS:
-            raise serializers.ValidationError(NO_COLUMNS)
         if set(keys) - set(choices):
             raise serializers.ValidationError(f"Choose from: {', '.join(choices)}.")
         return list(dict.fromkeys(keys))

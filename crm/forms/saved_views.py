@@ -1,4 +1,4 @@
-"""The form of a saved view, and the choice of the columns of the leads list."""
+"""The form of a saved view, and the choice of the columns of a list."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final
@@ -59,6 +59,7 @@ class TableColumnsForm(ChangesMixin, forms.Form):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        self._fixed = [column.label for column in offered if column.is_fixed]
         choices = [
             (column.key, column.label) for column in offered if not column.is_fixed
         ]
@@ -72,6 +73,11 @@ class TableColumnsForm(ChangesMixin, forms.Form):
             )
         self.initial = {name: field.initial for name, field in self.fields.items()}
         self.repeat_opened()
+
+    @property
+    def fixed(self) -> str:
+        """The labels of the columns that are always shown, such as “Name and status”."""
+        return " and ".join(self._fixed).capitalize()
 
     @property
     def chosen(self) -> list[str]:

@@ -39,7 +39,7 @@ class List:
     - `default_order`: without a chosen column. `orders`: further ones of the API, by their keys.
     - `file_columns`: those of a file, which are the page's unless given. `in_file` adds what they read, and
       `also_in_file` says what a file has that the page hasn't.
-    - `has_views`: its page has a tab for each saved view.
+    - `has_views`: its page has a tab for each saved view, and columns that members choose.
     """
 
     noun: str

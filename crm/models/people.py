@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 import uuid
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, ClassVar, Final, Self
 
@@ -137,7 +138,9 @@ class Membership(models.Model):
     is_active = models.BooleanField(default=True)
     # Column in the lists of leads and deals.
     shows_outcomes = models.BooleanField(default=False, editable=False)
-    # The columns of the leads list, in order, with a space in between; "" for the usual ones.
+    # The keys of the columns of each list, in order, by the key of the list; [] for the usual ones.
+    list_columns = models.JSONField(default=dict, db_default={}, editable=False)
+    # Those of the list of leads, with a space in between. Versions before `list_columns` read and write only this.
     lead_columns = models.CharField(
         max_length=400, blank=True, default="", db_default="", editable=False
     )
@@ -159,6 +162,19 @@ class Membership(models.Model):
     def may(self, action: Action) -> bool:
         """True if this member may do `action` in this company."""
         return may(self.role, action)
+
+    def columns_of(self, key: str) -> Sequence[str]:
+        """The keys of the columns chosen for the list with this key, in order; [] for the usual ones."""
+        chosen: dict[str, list[str]] = self.list_columns
+        if key == "leads":
+            return chosen.get(key, self.lead_columns.split())
+        return chosen.get(key, [])
+
+    def set_columns(self, key: str, columns: Sequence[str]) -> None:
+        """Choose the columns of the list with this key, for the next save."""
+        self.list_columns[key] = [*columns]
+        if key == "leads":
+            self.lead_columns = " ".join(columns)
 
 
 class InvitationQuerySet(CompanyQuerySet["Invitation"]):

@@ -112,7 +112,10 @@ def delete_view(*, view: SavedView) -> None:
     view.delete()
 
 
-def choose_columns(*, membership: Membership, columns: Sequence[str]) -> None:
-    """Show these columns in the member's leads list, in this order; the usual ones if there are none."""
-    membership.lead_columns = " ".join(columns)
-    membership.save(update_fields=["lead_columns"])
+@transaction.atomic
+def choose_columns(*, membership: Membership, key: str, columns: Sequence[str]) -> None:
+    """Show these columns in the member's list with this key, in this order; the usual ones if there are none."""
+    # Locked: two tabs may choose those of two lists at once.
+    locked = Membership.objects.select_for_update().get(pk=membership.pk)
+    locked.set_columns(key, columns)
+    locked.save(update_fields=["list_columns", "lead_columns"])

@@ -23,7 +23,6 @@ from crm.forms.data_exports import SHOWN, ExportForm
 from crm.lists.columns import Column
 from crm.lists.definition import List
 from crm.lists.filters import ListFilter
-from crm.lists.leads import LEADS
 from crm.lists.registry import LISTS
 from crm.lists.tasks import TASKS
 from crm.models import DataExport, ExportFormat
@@ -35,8 +34,14 @@ from crm.selectors.tasks import tasks_of
 from crm.services import data_exports
 from crm.services.rate_limits import TooOften
 from crm.views.downloads import download
-from crm.views.filtering import SORT, VIEW, filtered_list, filters_in_use, list_address
-from crm.views.leads import chosen_columns
+from crm.views.filtering import (
+    SORT,
+    VIEW,
+    chosen_columns,
+    filtered_list,
+    filters_in_use,
+    list_address,
+)
 
 BROKEN = "Nothing was exported: a filter of this list no longer works. Clear it first."
 
@@ -72,13 +77,13 @@ def list_export(request: MemberRequest, key: str) -> HttpResponse:
 
 
 def _shown_columns(request: MemberRequest, found: ListFilter) -> Sequence[Column]:
-    """The columns that the page shows: members choose those of leads."""
-    if found.definition is not LEADS:
-        return found.definition.columns
-    view = tabs_of(request.membership, LEADS, {}, request.GET.get(VIEW, "")).view
-    return chosen_columns(
-        request, view, LEADS.offered(found.company, found.custom_fields)
-    )
+    """The columns that the page shows: those that the member or the view has chosen, if the list has views."""
+    listed = found.definition
+    if not listed.has_views:
+        return listed.columns
+    view = tabs_of(request.membership, listed, {}, request.GET.get(VIEW, "")).view
+    offered = listed.offered(found.company, found.custom_fields)
+    return chosen_columns(request, listed, view, offered)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

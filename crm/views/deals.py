@@ -36,8 +36,8 @@ from crm.views.editing import (
 from crm.views.filtering import (
     SORT,
     VIEW,
+    columns_context,
     filtered_list,
-    headings,
     kept_in,
     list_context,
     shown_in,
@@ -77,6 +77,7 @@ def deal_list(request: MemberRequest) -> HttpResponse:
     views = tabs_of(request.membership, DEALS, shown, request.GET.get(VIEW, ""))
     options = by_pipeline(Stage.objects.for_company(company).offered().in_order())
     rows = with_outcomes(page, outcomes_of_deals, request)
+    columns = columns_context(request, filtered, views, sort)
     context = {
         **list_context(
             request, filtered, unfolding=UNFOLDING_FILTERS, kept=kept_in(sort, views)
@@ -85,9 +86,15 @@ def deal_list(request: MemberRequest) -> HttpResponse:
         "shown": urlencode(shown),
         "page": page,
         "rows": [
-            (deal, note, options.get(deal.stage.pipeline_id, [])) for deal, note in rows
+            (
+                deal,
+                note,
+                options.get(deal.stage.pipeline_id, []),
+                [(column, column.read(deal)) for column in columns["shown_columns"]],
+            )
+            for deal, note in rows
         ],
-        "columns": headings(DEALS.columns, sort),
+        **columns,
     }
     return render(request, "crm/deals/list.html", context)
 

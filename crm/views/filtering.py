@@ -13,9 +13,11 @@ from django.urls import reverse
 
 from crm.accounts.decorators import MemberRequest
 from crm.forms.filters import SearchForm
+from crm.forms.saved_views import TableColumnsForm
 from crm.lists.columns import Column
-from crm.lists.definition import List
+from crm.lists.definition import List, columns_of
 from crm.lists.filters import ListFilter, filters_in_words
+from crm.models import SavedView
 from crm.selectors.saved_views import Tabs
 from crm.services.searches import recall_search, remember_search
 
@@ -47,6 +49,34 @@ def shown_in(request: MemberRequest, filtered: ListFilter) -> dict[str, str]:
     """The filters and the sorting in the URL: what a saved view keeps."""
     names = (*filtered.filters, SORT)
     return {name: request.GET[name] for name in names if request.GET.get(name)}
+
+
+def chosen_columns(
+    request: MemberRequest,
+    listed: List,
+    view: SavedView | None,
+    offered: Sequence[Column],
+) -> list[Column]:
+    """The columns of the saved view or, without one, those that the member has chosen for the list."""
+    chosen = view.column_keys if view else request.membership.columns_of(listed.key)
+    return columns_of(chosen, offered)
+
+
+def columns_context(
+    request: MemberRequest, filtered: ListFilter, views: Tabs, sort: str
+) -> dict[str, Any]:
+    """The columns of a list's page as `shown_columns`, and what its headings and the choice of columns show."""
+    listed = filtered.definition
+    offered = listed.offered(filtered.company, filtered.custom_fields)
+    columns = chosen_columns(request, listed, views.view, offered)
+    form = None
+    if views.view is None or views.may_change:
+        form = TableColumnsForm(shown=columns, offered=offered)
+    return {
+        "shown_columns": columns,
+        "columns": headings(columns, sort),
+        "columns_form": form,
+    }
 
 
 def headings(columns: Iterable[Column], sort: str) -> list[tuple[Column, str, str]]:

@@ -11,11 +11,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from crm.accounts.decorators import MemberRequest, checked_again, member, own_or_404
 from crm.forms.leads import ErasureForm, LeadForm
-from crm.forms.saved_views import TableColumnsForm
-from crm.lists.columns import Column
-from crm.lists.definition import columns_of
 from crm.lists.leads import LEADS
-from crm.models import FieldSubject, Lead, LeadStatus, LeadType, SavedView
+from crm.models import FieldSubject, Lead, LeadStatus, LeadType
 from crm.models.lead import LeadQuerySet
 from crm.models.lead_duplicate import Likeness, likely_duplicates
 from crm.models.picklist import PicklistEntry
@@ -46,8 +43,8 @@ from crm.views.filtering import (
     PLACE,
     SORT,
     VIEW,
+    columns_context,
     filtered_list,
-    headings,
     kept_in,
     list_context,
     query_without,
@@ -87,18 +84,21 @@ def leads(request: MemberRequest) -> HttpResponse:
     page = LEADS.page_of(filtered.qs, company, sort, after=after, before=before)
     shown = shown_in(request, filtered)
     views = tabs_of(request.membership, LEADS, shown, request.GET.get(VIEW, ""))
-    offered = LEADS.offered(company, filtered.custom_fields)
-    columns = chosen_columns(request, views.view, offered)
-    columns_form = None
-    if views.view is None or views.may_change:
-        columns_form = TableColumnsForm(shown=columns, offered=offered)
+    columns = columns_context(request, filtered, views, sort)
     return render(
         request,
         "crm/leads/list.html",
         {
             "page": page,
             "rows": [
-                (lead, note, [(column, column.read(lead)) for column in columns])
+                (
+                    lead,
+                    note,
+                    [
+                        (column, column.read(lead))
+                        for column in columns["shown_columns"]
+                    ],
+                )
                 for lead, note in with_outcomes(page, outcomes_of_leads, request)
             ],
             **list_context(
@@ -108,8 +108,7 @@ def leads(request: MemberRequest) -> HttpResponse:
                 kept=kept_in(sort, views),
             ),
             "has_short_word": has_short_word(filtered.search),
-            "columns": headings(columns, sort),
-            "columns_form": columns_form,
+            **columns,
             "views": views,
             "shown": urlencode(shown),
             "matching": query_without(request, (*PLACE, VIEW)),
@@ -120,14 +119,6 @@ def leads(request: MemberRequest) -> HttpResponse:
             "people": filtered.rows_of("owner"),
         },
     )
-
-
-def chosen_columns(
-    request: MemberRequest, view: SavedView | None, offered: Sequence[Column]
-) -> list[Column]:
-    """The columns of the saved view or, without one, those that the member has chosen."""
-    chosen = view.columns if view else request.membership.lead_columns
-    return columns_of(chosen.split(), offered)
 
 
 def selected_keys(values: QueryDict) -> list[str]:

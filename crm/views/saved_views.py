@@ -1,4 +1,4 @@
-"""Saved views of lists, and the columns of the leads list."""
+"""Saved views of lists, and the columns of these lists."""
 
 from collections.abc import Collection
 
@@ -12,7 +12,6 @@ from crm.accounts.decorators import MemberRequest, member, own_or_404
 from crm.forms.changes import CHANGED_HERE
 from crm.forms.saved_views import SavedViewForm, TableColumnsForm
 from crm.lists.definition import List
-from crm.lists.leads import LEADS
 from crm.lists.registry import LISTS
 from crm.models import SavedView
 from crm.models.roles import Action
@@ -26,18 +25,14 @@ from crm.services.saved_views import (
     query_of,
     save_view,
 )
-from crm.views.filtering import SORT, filtered_list, list_address
-from crm.views.leads import chosen_columns
+from crm.views.filtering import SORT, chosen_columns, filtered_list, list_address
 from crm.views.shell import back_to
 
 
 @member(Action.EDIT_LEADS)
 def saved_view_new(request: MemberRequest, key: str) -> HttpResponse:
-    """Save the filters and the sorting in the URL as a view of a list; of leads, with the member's columns."""
-    listed, membership = LISTS.get(key), request.membership
-    if listed is None or not listed.has_views:
-        raise Http404
-    columns = membership.lead_columns if listed is LEADS else ""
+    """Save the filters and the sorting in the URL as a view of a list, with the member's columns."""
+    listed, membership = _listed_or_404(key), request.membership
     try:
         query = shown_in(request, listed)
     except ViewRefused as refusal:
@@ -47,7 +42,7 @@ def saved_view_new(request: MemberRequest, key: str) -> HttpResponse:
         owner=request.user,
         list=key,
         query=query,
-        columns=columns,
+        columns=" ".join(membership.columns_of(key)),
     )
     form = SavedViewForm(request.POST or None, instance=view, membership=membership)
     if form.is_valid() and _is_saved(form):
@@ -105,16 +100,18 @@ def saved_view_delete(request: MemberRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @member(Action.SEE_LEADS)
-def lead_columns(request: MemberRequest) -> HttpResponse:
-    """Choose the columns of the list: those of the view in `?view=`, or else the member's own."""
+def list_columns(request: MemberRequest, key: str) -> HttpResponse:
+    """Choose the columns of a list: those of the view in `?view=`, or else the member's own."""
+    listed = _listed_or_404(key)
     view = (
         _changeable(request, request.GET["view"]) if request.GET.get("view") else None
     )
+    if view is not None and view.list != key:
+        raise Http404
     company = request.membership.company
-    offered = LEADS.offered(company, LEADS.custom_fields(company))
-    form = TableColumnsForm(
-        request.POST, shown=chosen_columns(request, view, offered), offered=offered
-    )
+    offered = listed.offered(company, listed.custom_fields(company))
+    shown = chosen_columns(request, listed, view, offered)
+    form = TableColumnsForm(request.POST, shown=shown, offered=offered)
     if form.non_field_errors():
         messages.error(request, CHANGED_HERE.format(what="the columns were"))
     elif not form.is_valid():
@@ -122,8 +119,16 @@ def lead_columns(request: MemberRequest) -> HttpResponse:
     elif view is not None:
         change_columns(view=view, columns=form.chosen)
     else:
-        choose_columns(membership=request.membership, columns=form.chosen)
-    return redirect(back_to(request, default=reverse("leads")))
+        choose_columns(membership=request.membership, key=key, columns=form.chosen)
+    return redirect(back_to(request, default=reverse(listed.page)))
+
+
+def _listed_or_404(key: str) -> List:
+    """The list with this key, which has views. Raises Http404."""
+    listed = LISTS.get(key)
+    if listed is None or not listed.has_views:
+        raise Http404
+    return listed
 
 
 def _is_saved(form: SavedViewForm, fields: Collection[str] | None = None) -> bool:

@@ -197,7 +197,7 @@ ROWS: dict[str, Row] = {
     "undo": Row({"POST": Action.EDIT_LEADS}, values={"action": "0c5b6e7e-7c52-4a53-9f0e-3a5d0a1f9b1e"}),
     "leads": _form(Action.SEE_LEADS),
     "lead": _see(Action.SEE_LEADS, "lead"),
-    "lead_columns": _do(Action.SEE_LEADS),
+    "list_columns": _do(Action.SEE_LEADS, key="deals"),
     "saved_view_new": _form(Action.EDIT_LEADS, body=lambda world: {"name": "Mallory"}, key="deals"),
     "saved_view_edit": _form(Action.EDIT_LEADS, "saved_view", lambda world: {"name": "Mallory"}),
     "saved_view_update": _do(Action.EDIT_LEADS, "saved_view"),

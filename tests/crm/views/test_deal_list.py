@@ -112,7 +112,7 @@ def test_each_row_offers_the_stages_of_its_own_pipeline(
 ):
     rows = {
         deal.title: stages
-        for deal, _, stages in client_as(sales).get("/deals/list/").context["rows"]
+        for deal, _, stages, _ in client_as(sales).get("/deals/list/").context["rows"]
     }
 
     assert {stage.pipeline for stage in rows["Again"]} == {renewals}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from crm.models import LeadSource, LeadStatus, Membership, SavedView
+from crm.models import FieldSubject, LeadSource, LeadStatus, Membership, SavedView
 from crm.models.roles import Role
 from crm.models.saved_view import SOMEONE_ELSES
 from crm.services import saved_views
@@ -128,7 +128,7 @@ def test_who_may_no_longer_edit_leads_changes_no_view_of_their_own(
     Membership.objects.filter(pk=sales.pk).update(role=Role.OPS)
 
     response = client_as(sales).post(
-        f"/leads/columns/?view={view.pk}", {"column_1": "phone"}
+        f"/views/leads/columns/?view={view.pk}", {"column_1": "phone"}
     )
 
     view.refresh_from_db()
@@ -253,7 +253,7 @@ def test_columns_are_chosen_and_ordered_by_each_member(
     client = client_as(sales)
 
     client.post(
-        "/leads/columns/",
+        "/views/leads/columns/",
         {"column_1": "updated", "column_2": "title", "column_3": "updated"},
     )
 
@@ -274,7 +274,7 @@ def test_columns_are_chosen_and_ordered_by_each_member(
 
 def test_an_unknown_column_changes_nothing(client_as, sales):
     response = client_as(sales).post(
-        "/leads/columns/", {"column_1": "password"}, follow=True
+        "/views/leads/columns/", {"column_1": "password"}, follow=True
     )
 
     assert "Nothing was changed." in response.content.decode()
@@ -285,7 +285,9 @@ def test_a_view_has_columns_of_its_own(client_as, sales, admin, company, view):
     make_lead(company, source="Fair")
     SavedView.objects.update(is_shared=True)
 
-    client_as(sales).post(f"/leads/columns/?view={view.pk}", {"column_1": "phone"})
+    client_as(sales).post(
+        f"/views/leads/columns/?view={view.pk}", {"column_1": "phone"}
+    )
 
     assert headings(client_as(admin).get(f"/leads/?view={view.pk}")) == [
         "Name",
@@ -298,6 +300,65 @@ def test_a_view_has_columns_of_its_own(client_as, sales, admin, company, view):
         "Source",
         "Created",
     ]
+
+
+def test_deals_have_columns_of_their_own_choice(client_as, sales, admin, company):
+    field = make_field(company, "Plan", subject=FieldSubject.DEAL)
+    lead = make_lead(company, first_name="Ada", source="Fair")
+    make_deal(lead, custom={field.key: "Gold"})
+    client = client_as(sales)
+    client.post("/views/leads/columns/", {"column_1": "phone"})
+
+    page = client.post(
+        "/views/deals/columns/",
+        {"column_1": "lead_source", "column_2": f"custom.{field.key}", "column_3": "amount"},
+        follow=True,
+    )  # fmt: skip
+
+    assert page.redirect_chain == [("/deals/list/", 302)]
+    assert headings(page) == ["Deal", "Stage", "Source of the lead", "Plan", "Amount"]
+    assert "Gold" in page.content.decode()
+    assert headings(client.get("/leads/")) == ["Name", "Status", "Phone"]
+    assert headings(client_as(admin).get("/deals/list/"))[2:] == [
+        "Lead",
+        "Owner",
+        "Close",
+        "Amount",
+    ]
+
+
+def test_a_view_of_deals_keeps_its_columns_and_no_other_list_changes_them(
+    client_as, sales, company
+):
+    make_deal(make_lead(company))
+    client = client_as(sales)
+    client.post("/views/deals/columns/", {"column_1": "created"})
+    client.post("/views/deals/new/?sort=-amount", {"name": "Large"})
+    view = SavedView.objects.get()
+
+    client.post("/views/deals/columns/", {"column_1": "owner"})
+    refused = client.post(
+        f"/views/leads/columns/?view={view.pk}", {"column_1": "phone"}
+    )
+
+    assert refused.status_code == 404
+    assert headings(client.get(f"/deals/list/?view={view.pk}"))[2:] == ["Created"]
+    assert headings(client.get("/deals/list/"))[2:] == ["Owner"]
+
+
+def test_columns_that_a_version_before_stored_are_still_shown(
+    client_as, sales, company
+):
+    make_lead(company)
+    Membership.objects.filter(pk=sales.pk).update(lead_columns="phone title")
+    client = client_as(sales)
+
+    before = headings(client.get("/leads/"))
+    client.post("/views/leads/columns/", {"column_1": "type"})
+
+    assert before == ["Name", "Status", "Phone", "Job title"]
+    sales.refresh_from_db()
+    assert (sales.lead_columns, sales.list_columns) == ("type", {"leads": ["type"]})
 
 
 def test_deals_have_views_of_their_own(client_as, sales, company):
@@ -328,7 +389,10 @@ def test_deals_have_views_of_their_own(client_as, sales, company):
 
 @pytest.mark.parametrize("key", ["tasks", "organisations", "nothing"])
 def test_a_list_without_tabs_has_no_views(client_as, sales, key):
-    assert client_as(sales).get(f"/views/{key}/new/").status_code == 404
+    client = client_as(sales)
+
+    assert client.get(f"/views/{key}/new/").status_code == 404
+    assert client.post(f"/views/{key}/columns/").status_code == 404
 
 
 def test_an_erased_source_is_removed_from_views_of_deals_too(client_as, sales, company):
