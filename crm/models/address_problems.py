@@ -1,4 +1,5 @@
-"""What an e-mail address itself says about whether LinkedIn can match it: a likely typo, or an address of a role.
+"""What an e-mail address itself says about whether LinkedIn can match it: a likely typo, the address of a role, or a
+disposable one.
 
 LinkedIn never says which person it has matched, so this is said before anything is sent. An address is never changed.
 """
@@ -6,9 +7,11 @@ LinkedIn never says which person it has matched, so this is said before anything
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from disposable_email_domains import blocklist
 from django.db import models
 from django.db.models import BooleanField, Func, Q, TextField
-from django.db.models.lookups import In
+
+from crm.models.many_rows import OneOfTexts
 
 # Thirty large providers of personal addresses: most of those that mailcheck knows (`defaultDomains` in
 # https://github.com/mailcheck/mailcheck), and the largest of Germany and France. The names of the first ones are unlike
@@ -50,6 +53,7 @@ class AddressProblem(models.TextChoices):
 
     TYPO = "typo", "Likely typo"
     ROLE = "role", "Role address (info@)"
+    DISPOSABLE = "disposable", "Disposable address"
 
 
 def meant_address(address: str) -> str:
@@ -102,6 +106,9 @@ def _neighbours(letter: str) -> Iterator[str]:
 
 # The domain that was probably meant, by its misspellings.
 TYPOS: Final[Mapping[str, str]] = _typos()
+# Providers of addresses that are used once: https://github.com/disposable-email-domains/disposable-email-domains
+# It also has misspelled domains that belong to such a provider (gmial.com): these are more likely typos.
+DISPOSABLE_DOMAINS: Final = frozenset(blocklist).difference(TYPOS)
 _IN_SQL: Final = ", ".join(f"'{role}'" for role in ROLES)
 
 
@@ -125,9 +132,11 @@ class IsOfRole(Func):
 
 
 def has_problem(problem: AddressProblem) -> Q:
-    """The condition that a lead's address has this problem. It may have both."""
+    """The condition that a lead's address has this problem. It may have several."""
     match problem:
         case AddressProblem.TYPO:
-            return Q(In(AddressDomain("email"), list(TYPOS)))
+            return Q(OneOfTexts(AddressDomain("email"), list(TYPOS)))
         case AddressProblem.ROLE:
             return Q(IsOfRole("email"))
+        case AddressProblem.DISPOSABLE:
+            return Q(OneOfTexts(AddressDomain("email"), list(DISPOSABLE_DOMAINS)))

@@ -31,6 +31,9 @@ def obstacles_to_matching(company: Company) -> Sequence[Obstacle]:
         ("Address of a role, such as info@", "address_problem=role"): (
             current.with_address_problem(AddressProblem.ROLE)
         ),
+        ("Disposable address", "address_problem=disposable"): (
+            current.with_address_problem(AddressProblem.DISPOSABLE)
+        ),
         ("Not shared with ad platforms", "shared=False"): current.filter(NOT_SHARED),
     }
     counts = {

@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 from crm.api.filters import filtered, list_filter
 from crm.lists.leads import LEADS
 from crm.models import Company, FunnelStep, Lead, Membership, SavedView
-from crm.models.address_problems import ROLES, AddressProblem, meant_address
+from crm.models.address_problems import (
+    DISPOSABLE_DOMAINS,
+    ROLES,
+    AddressProblem,
+    meant_address,
+)
 from crm.search.conditions import parts_of, phone_digits
 from crm.search.folding import search_text
 from crm.services.saved_views import save_view
@@ -101,11 +106,7 @@ def is_found(lead: Mapping[str, Any], asked: Mapping[str, str], text: str) -> bo
         "reached": lambda value: value in lead["reached"],
         "has_source": lambda value: bool(lead["source"]) == (value == "True"),
         "has_email": lambda value: bool(lead["email"]) == (value == "True"),
-        "address_problem": lambda value: (
-            is_of_role(lead["email"])
-            if value == AddressProblem.ROLE
-            else bool(meant_address(lead["email"]))
-        ),
+        "address_problem": lambda value: has_problem(lead["email"], value),
         "shared": lambda value: lead["share_with_ad_platforms"] == (value == "True"),
         **{
             f"{field}_from": lambda value, field=field: days[field] >= value
@@ -121,8 +122,13 @@ def is_found(lead: Mapping[str, Any], asked: Mapping[str, str], text: str) -> bo
     )
 
 
-def is_of_role(address: str) -> bool:
-    return address.partition("@")[0].lower() in ROLES
+def has_problem(address: str, problem: str) -> bool:
+    local, _, domain = address.lower().rpartition("@")
+    return {
+        AddressProblem.TYPO: bool(meant_address(address)),
+        AddressProblem.ROLE: (local or domain) in ROLES,
+        AddressProblem.DISPOSABLE: domain in DISPOSABLE_DOMAINS,
+    }[AddressProblem(problem)]
 
 
 def says(lead: Mapping[str, Any], text: str) -> bool:

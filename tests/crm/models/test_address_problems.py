@@ -4,6 +4,7 @@ import pytest
 
 from crm.models import Company, Lead
 from crm.models.address_problems import (
+    DISPOSABLE_DOMAINS,
     ROLES,
     TYPOS,
     UNUSUAL,
@@ -82,6 +83,22 @@ def test_a_role_is_the_whole_of_what_is_before_the_at_sign(company: Company) -> 
     found = Lead.objects.with_address_problem(AddressProblem.ROLE)
 
     assert sorted(found.values_list("email", flat=True)) == sorted([*roles, "info"])
+
+
+@pytest.mark.django_db
+def test_a_disposable_address_is_one_of_a_listed_domain(company: Company) -> None:
+    disposable = ["ada@mailinator.com", "ada@YOPMAIL.com", "info@guerrillamail.com"]
+    others = ["ada@example.com", "mailinator.com@example.com", "mailinator.com@", ""]
+    for address in (*disposable, *others):
+        make_lead(company, email=address)
+
+    found = Lead.objects.with_address_problem(AddressProblem.DISPOSABLE)
+
+    assert sorted(found.values_list("email", flat=True)) == sorted(disposable)
+
+
+def test_no_provider_of_ordinary_addresses_is_disposable() -> None:
+    assert DISPOSABLE_DOMAINS.isdisjoint({*UNUSUAL, *USUAL})
 
 
 @pytest.mark.thorough
