@@ -66,7 +66,7 @@ def test_from_signing_up_to_a_colleague_with_a_second_factor_and_a_new_role(
     # Ada signs her company up.
     page.goto(f"{page.server_url}/login/")
     assert_fit_to_use(page)
-    page.get_by_role("link", name="Sign up your company").click()
+    page.get_by_role("link", name="Create an account").click()
     assert_fit_to_use(page)
     for label, value in (
         ("Company", "Northwind BV"),
@@ -76,11 +76,11 @@ def test_from_signing_up_to_a_colleague_with_a_second_factor_and_a_new_role(
         page.get_by_label(label, exact=True).fill(value)
     page.get_by_label("E-mail address").fill("ada@example.com")
     page.get_by_label("Password").fill("short")
-    press(page, "Sign up")
+    press(page, "Create account")
     expect(page.get_by_role("alert")).to_contain_text("This password is too short.")
     assert_fit_to_use(page)
     page.get_by_label("Password").fill(PASSWORD)
-    press(page, "Sign up")
+    press(page, "Create account")
     expect(page.get_by_role("heading", name="Check your inbox")).to_be_visible()
     assert_fit_to_use(page)
 
