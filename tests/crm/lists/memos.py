@@ -20,6 +20,7 @@ from crm.lists.filter_types import OptionalRowFilter, SinceFilter
 from crm.lists.filters import ListFilter
 from crm.models import Note, NoteKind
 from crm.models.roles import Action
+from crm.models.scopes import Noun
 from crm.views import data_exports
 from crm.views.filtering import filtered_list, list_context, to_filtered_list
 from leadmachine.urls import urlpatterns as own_urls
@@ -103,6 +104,7 @@ class MemoViewSet(CreatableViewSet[Note]):
     serializer_class = MemoSerializer
     listed = MEMOS
     pagination_class = ListPagination
+    nouns = (Noun.NOTES,)
     actions = EDITED_WITH_LEADS
 
 
