@@ -29,10 +29,11 @@ NO_KEYS = (
 )  # fmt: skip
 # A body of the right shape may still name a lead that doesn't exist: no schema can tell.
 LEFT_OUT = "positive_data_acceptance"
-# The usual ones, and 413: a list of long values is too large before it has too many items.
+# The usual ones, and two that come first: 413 (a list of long values is too large before it has too many items) and
+# 412 (a precondition is looked at before the body).
 CONFIGURATION = """
 [checks.negative_data_rejection]
-expected-statuses = [400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 428, 429, "5xx"]
+expected-statuses = [400, 401, 403, 404, 405, 406, 409, 412, 413, 415, 422, 428, 429, "5xx"]
 """
 
 

@@ -26,7 +26,7 @@ def test_leads_are_counted_without_reading_them(
     analyse()
 
     with plans() as found:
-        without_address, _, _, not_shared = obstacles_to_matching(company)
+        without_address, *_, not_shared = obstacles_to_matching(company)
 
     assert (without_address.count, not_shared.count) == (250, 167)
     assert {"leads_without_address", "leads_not_shared"} <= indexes(found)
